@@ -1,0 +1,258 @@
+"""Distributions that fit in a row and merge exactly: relative-error quantile sketches.
+
+A sketch counts values in buckets whose bounds grow by a constant factor, so every quantile it
+gives is within ``RELATIVE_ERROR`` of the true one. Buckets never collapse, so merging is a sum
+of counts: associative, commutative and without loss, over any union of windows.
+Source: Masson, Rim, Lee, "DDSketch", PVLDB 12(12), 2019.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+# 1 % is promised; the difference is left for rounding at a bucket's edge.
+RELATIVE_ERROR = 0.0099
+GAMMA = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
+_LOG_GAMMA = math.log(GAMMA)
+# Below this a value counts as zero: it is under a billionth of a billionth of any unit used here.
+SMALLEST = 1e-18
+LARGEST = 1e300
+_VERSION = 1
+_HEADER = struct.Struct("<Bddd")
+
+
+class Sketch:
+    """Counts of values in geometric buckets; quantiles within 1 % of the exact ones.
+
+    Negative values and zero are counted apart. ``total``, ``minimum`` and ``maximum`` are exact
+    (``total`` up to floating point). An empty sketch has ``count`` 0 and no quantiles.
+    """
+
+    __slots__ = ("_negative", "_positive", "count", "maximum", "minimum", "total", "zeros")
+
+    def __init__(self) -> None:
+        self._positive: dict[int, int] = {}
+        self._negative: dict[int, int] = {}
+        self.zeros = 0
+        self.count = 0
+        self.total = 0.0
+        self.minimum = math.inf
+        self.maximum = -math.inf
+
+    @classmethod
+    def of(cls, values: ArrayLike) -> Sketch:
+        """The sketch of many values at once (vectorised)."""
+        sketch = cls()
+        sketch.add_many(values)
+        return sketch
+
+    def add(self, value: float, weight: int = 1) -> None:
+        """Count ``value`` ``weight`` times. Raises ValueError unless finite and weight > 0."""
+        magnitude = abs(value)
+        if not magnitude <= LARGEST:
+            raise ValueError(f"need a finite value up to {LARGEST:g} in size, got {value!r}")
+        if weight < 1:
+            raise ValueError(f"need a weight of 1 or more, got {weight}")
+        if magnitude < SMALLEST:
+            self.zeros += weight
+        else:
+            store = self._positive if value > 0 else self._negative
+            key = math.ceil(math.log(magnitude) / _LOG_GAMMA)
+            store[key] = store.get(key, 0) + weight
+        self.count += weight
+        self.total += value * weight
+        self.minimum = min(self.minimum, value)
+        self.maximum = max(self.maximum, value)
+
+    def add_many(self, values: ArrayLike) -> None:
+        """Count every value once. Raises ValueError if one of them isn't finite."""
+        data = np.asarray(values, dtype=np.float64).ravel()
+        if data.size == 0:
+            return
+        magnitude = np.abs(data)
+        if not bool(np.all(magnitude <= LARGEST)):
+            raise ValueError(f"need finite values up to {LARGEST:g} in size")
+        present = magnitude >= SMALLEST
+        for store, chosen in (
+            (self._positive, present & (data > 0)),
+            (self._negative, present & (data < 0)),
+        ):
+            keys = np.ceil(np.log(magnitude[chosen]) / _LOG_GAMMA).astype(np.int64)
+            for key, n in zip(*np.unique(keys, return_counts=True), strict=True):
+                store[int(key)] = store.get(int(key), 0) + int(n)
+        self.zeros += int(data.size - np.count_nonzero(present))
+        self.count += int(data.size)
+        self.total += float(data.sum())
+        self.minimum = min(self.minimum, float(data.min()))
+        self.maximum = max(self.maximum, float(data.max()))
+
+    def merge(self, other: Sketch) -> Sketch:
+        """A new sketch of both; equal, bucket for bucket, to one fed with all the values."""
+        return merged((self, other))
+
+    def quantile(self, q: float) -> float:
+        """The value below which a share ``q`` (0 to 1) lies, linear between neighbouring ranks.
+
+        That is NumPy's and ``percentile_cont``'s definition. Raises ValueError when empty or
+        when ``q`` is outside [0, 1].
+        """
+        return self.quantiles((q,))[0]
+
+    def quantiles(self, qs: Iterable[float]) -> list[float]:
+        """Several quantiles in one pass over the buckets; see ``quantile``."""
+        if self.count == 0:
+            raise ValueError("an empty sketch has no quantiles")
+        values, counts = zip(*self._buckets(), strict=True)
+        last_rank = np.cumsum(counts) - 1
+        return [self._at(q, np.asarray(values), last_rank) for q in qs]
+
+    def share_above(self, limit: float) -> float:
+        """The share of values above ``limit`` (0 to 1), right to a bucket's width; empty is 0."""
+        above = sum(n for value, n in self._buckets() if value > limit)
+        return above / self.count if self.count else 0.0
+
+    @property
+    def mean(self) -> float:
+        """The arithmetic mean. Raises ValueError when empty."""
+        if self.count == 0:
+            raise ValueError("an empty sketch has no mean")
+        return self.total / self.count
+
+    def to_bytes(self) -> bytes:
+        """A compact, versioned form for a column: about two bytes a bucket."""
+        head = _HEADER.pack(_VERSION, self.total, self.minimum, self.maximum)
+        body = bytearray()
+        _write(body, self.zeros)
+        for store in (self._positive, self._negative):
+            keys = sorted(store)
+            _write(body, len(keys))
+            if keys:
+                _write(body, _zigzag(keys[0]))
+                for low, high in pairwise(keys):
+                    _write(body, high - low)
+                for key in keys:
+                    _write(body, store[key])
+        return head + bytes(body)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Sketch:
+        """Read what ``to_bytes`` wrote. Raises ValueError if it is cut short or of another form."""
+        if len(data) < _HEADER.size or data[0] != _VERSION:
+            raise ValueError(f"not a sketch of version {_VERSION}: {len(data)} bytes")
+        sketch = cls()
+        _, sketch.total, sketch.minimum, sketch.maximum = _HEADER.unpack_from(data)
+        numbers = _read(data, _HEADER.size)
+        try:
+            sketch.zeros = next(numbers)
+            for store in (sketch._positive, sketch._negative):
+                store.update(_read_store(numbers))
+        except StopIteration:
+            raise ValueError(f"the sketch is cut short after {len(data)} bytes") from None
+        if next(numbers, None) is not None:
+            raise ValueError("bytes are left over behind the sketch")
+        stores = (sketch._positive, sketch._negative)
+        sketch.count = sketch.zeros + sum(sum(s.values()) for s in stores)
+        return sketch
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sketch):
+            return NotImplemented
+        return list(self._buckets()) == list(other._buckets()) and (
+            (self.minimum, self.maximum) == (other.minimum, other.maximum)
+            and math.isclose(self.total, other.total, rel_tol=1e-9, abs_tol=1e-12)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __repr__(self) -> str:
+        return f"Sketch(count={self.count}, minimum={self.minimum}, maximum={self.maximum})"
+
+    def _buckets(self) -> Iterator[tuple[float, int]]:
+        """(representative value, count) in ascending order of value."""
+        for key in sorted(self._negative, reverse=True):
+            yield -_representative(key), self._negative[key]
+        if self.zeros:
+            yield 0.0, self.zeros
+        for key in sorted(self._positive):
+            yield _representative(key), self._positive[key]
+
+    def _at(self, q: float, values: np.ndarray, last_rank: np.ndarray) -> float:
+        if not 0 <= q <= 1:
+            raise ValueError(f"need a quantile between 0 and 1, got {q}")
+        rank = q * (self.count - 1)
+        low, high = np.searchsorted(last_rank, (math.floor(rank), math.ceil(rank)))
+        below, above = self._known(values, int(low), rank), self._known(values, int(high), rank)
+        return below + (rank - math.floor(rank)) * (above - below)
+
+    def _known(self, values: np.ndarray, index: int, rank: float) -> float:
+        """A bucket's value, replaced by the exact extreme where the rank is the first or last."""
+        if rank == 0:
+            return self.minimum
+        if rank == self.count - 1:
+            return self.maximum
+        return min(max(float(values[index]), self.minimum), self.maximum)
+
+
+def merged(sketches: Iterable[Sketch]) -> Sketch:
+    """A new sketch of all of them; of none, the empty one."""
+    result = Sketch()
+    for sketch in sketches:
+        for mine, theirs in (
+            (result._positive, sketch._positive),
+            (result._negative, sketch._negative),
+        ):
+            for key, n in theirs.items():
+                mine[key] = mine.get(key, 0) + n
+        result.zeros += sketch.zeros
+        result.count += sketch.count
+        result.total += sketch.total
+        result.minimum = min(result.minimum, sketch.minimum)
+        result.maximum = max(result.maximum, sketch.maximum)
+    return result
+
+
+def _representative(key: int) -> float:
+    """The point of bucket ``key`` with the least worst relative error."""
+    return math.exp(key * _LOG_GAMMA) * 2 / (1 + GAMMA)
+
+
+def _zigzag(value: int) -> int:
+    return value * 2 if value >= 0 else -value * 2 - 1
+
+
+def _unzigzag(value: int) -> int:
+    return value // 2 if value % 2 == 0 else -(value + 1) // 2
+
+
+def _write(out: bytearray, value: int) -> None:
+    """Append an unsigned LEB128 number."""
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+
+
+def _read(data: bytes, offset: int) -> Iterator[int]:
+    value = shift = 0
+    for byte in data[offset:]:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            yield value
+            value = shift = 0
+
+
+def _read_store(numbers: Iterator[int]) -> dict[int, int]:
+    size = next(numbers)
+    if size == 0:
+        return {}
+    keys = [_unzigzag(next(numbers))]
+    for _ in range(size - 1):
+        keys.append(keys[-1] + next(numbers))
+    return {key: next(numbers) for key in keys}
