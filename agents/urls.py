@@ -1,0 +1,5 @@
+"""Addresses of agents."""
+
+from django.urls import URLPattern, URLResolver
+
+urlpatterns: list[URLPattern | URLResolver] = []

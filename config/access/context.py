@@ -1,0 +1,22 @@
+"""What every page needs to know: who looks, and what must be said on every page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """For templates: whether the offline model answers (the page must say so)."""
+    return {
+        "offline_model": settings.OFFLINE_MODEL_IN_USE,
+        "installation": settings.INSTALLATION,
+    }
+
+
+def admin_style(request: HttpRequest) -> str:
+    """The stylesheet that pages and admin share."""
+    return static("ratchet/ratchet.css")

@@ -1,0 +1,36 @@
+"""Pages are closed unless they say otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware as DjangoLoginRequired
+from django.http import HttpRequest, HttpResponse
+
+# Doors that check for themselves: keys and scopes (API), a token (webhooks), or nothing (health).
+SELF_CHECKED = (
+    "/api/",
+    "/v1/",
+    "/mcp",
+    "/webhooks/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/static/",
+)
+
+
+class LoginRequiredMiddleware(DjangoLoginRequired):
+    """Every page needs a session, except the doors that check keys themselves."""
+
+    def process_view(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponse], args: object, kw: object
+    ) -> HttpResponse | None:
+        if request.path.startswith(SELF_CHECKED) and not request.path.startswith(
+            ("/api/docs", "/api/schema")
+        ):
+            return None
+        if request.path == settings.LOGIN_URL:
+            return None
+        return super().process_view(request, view_func, args, kw)

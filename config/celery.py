@@ -1,0 +1,35 @@
+"""The Celery application: queues, schedules, and the names of tasks as wire format."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from celery import Celery, signals
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+# high, default and low are lanes of I/O-bound work; analysis may hold the GIL for seconds;
+# control carries sweeps and timers, so that recovery never waits behind work.
+QUEUES = ("high", "default", "low", "analysis", "control")
+
+app = Celery("ratchet")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.task_queues = [Queue(name) for name in QUEUES]
+app.autodiscover_tasks()
+
+
+@app.on_after_finalize.connect
+def load_schedule(sender: Celery, **kwargs: Any) -> None:
+    """Hand beat the code's table; it wins over the database's at every start of beat."""
+    from config.schedules import SCHEDULE
+
+    sender.conf.beat_schedule = SCHEDULE
+
+
+@signals.setup_logging.connect
+def keep_our_logging(**kwargs: Any) -> None:
+    """Django's LOGGING stands; Celery would replace the root logger's handlers."""
+    logging.captureWarnings(True)

@@ -1,0 +1,82 @@
+"""Structured logs: one JSON object a line, an event's name and its fields, never prose."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+
+# What a caller may give as its own request id.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}")
+
+# Identifiers of the work at hand (request, run, step); every line of that work carries them.
+context: ContextVar[dict[str, str] | None] = ContextVar("log_context", default=None)
+
+
+def event(
+    logger: logging.Logger, name: str, /, *, level: int = logging.INFO, **fields: Any
+) -> None:
+    """Log ``app.noun.past_participle`` with identifiers as fields; no text of a prompt."""
+    if logger.isEnabledFor(level):
+        logger.log(level, name, extra={"fields": fields})
+
+
+class JsonFormatter(logging.Formatter):
+    """One line of JSON: time, level, event, fields, and the exception's type and place."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        line.update(context.get() or {})
+        line.update(getattr(record, "fields", {}))
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class RequestContextMiddleware:
+    """Give each request an id, in its logs and in its answer."""
+
+    sync_capable = async_capable = True
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: Any) -> Any:
+        if self.is_async:
+            return self._answer(request)
+        token = context.set({"request_id": _request_id(request)})
+        try:
+            return self._label(request, self.get_response(request))
+        finally:
+            context.reset(token)
+
+    async def _answer(self, request: Any) -> Any:
+        token = context.set({"request_id": _request_id(request)})
+        try:
+            return self._label(request, await self.get_response(request))
+        finally:
+            context.reset(token)
+
+    def _label(self, request: Any, response: Any) -> Any:
+        response["X-Request-ID"] = request.request_id
+        return response
+
+
+def _request_id(request: Any) -> str:
+    given = request.headers.get("X-Request-ID", "")
+    request.request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    return str(request.request_id)

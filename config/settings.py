@@ -1,0 +1,287 @@
+"""All settings, read once from the environment. Related ones are checked in ``config.checks``."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from config import embedded
+from config.env import Env
+from config.keys import package_folder, secret_key
+
+env = Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+RATCHET_HOME = env.path("RATCHET_HOME", BASE_DIR / ".ratchet")
+
+# ---------------------------------------------------------------- where state lives
+# URLs win; without them the project's own PostgreSQL and Redis are used if they run.
+_own = None
+if not (env.text("DATABASE_URL", "-") != "-" and env.text("REDIS_URL", "-") != "-"):
+    _own = embedded.running(RATCHET_HOME)
+
+# A URL that nothing answers at: commands without a database still start.
+DATABASE_URL = env.text(
+    "DATABASE_URL", _own.database_url if _own else "postgresql://ratchet@127.0.0.1:1/ratchet"
+)
+DATABASE_OWNER_URL = env.text(
+    "DATABASE_OWNER_URL", _own.database_owner_url if _own else DATABASE_URL
+)
+REDIS_URL = env.text("REDIS_URL", _own.redis_url if _own else "redis://127.0.0.1:1/0")
+BROKER_URL = env.text("BROKER_URL", REDIS_URL)
+
+# app: rows only. owner: migrations, and the tables' owner, which could disable the audit trigger.
+DATABASE_ROLE = env.text("RATCHET_DB_ROLE", "app")
+# Threads share a pool (web, I/O workers); a forked worker keeps one connection of its own.
+DATABASE_POOL = env.flag("DATABASE_POOL", default=False)
+DATABASE_POOL_SIZE = env.whole("DATABASE_POOL_SIZE", 20, low=1, high=500)
+
+
+def _database(url: str) -> dict[str, object]:
+    parts = urlsplit(url)
+    options: dict[str, object] = {"application_name": env.text("RATCHET_PROCESS", "ratchet")}
+    if DATABASE_POOL:
+        options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path.lstrip("/"),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": parts.port or 5432,
+        "OPTIONS": options,
+        # Django refuses persistent connections beside a pool.
+        "CONN_MAX_AGE": 0 if DATABASE_POOL else None,
+        "CONN_HEALTH_CHECKS": not DATABASE_POOL,
+        "DISABLE_SERVER_SIDE_CURSORS": False,
+    }
+
+
+DATABASES = {"default": _database(DATABASE_OWNER_URL if DATABASE_ROLE == "owner" else DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+_cache_url = env.text("CACHE_URL", _own.cache_url if _own else REDIS_URL)
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": _cache_url,
+        "KEY_PREFIX": "ratchet",
+    }
+}
+MEDIA_ROOT = env.path("ARTIFACT_DIR", RATCHET_HOME / "artifacts")
+
+# ---------------------------------------------------------------- Django
+DEBUG = env.flag("DEBUG", default=False)
+# One secret an installation; made at the first start and kept beside the data.
+SECRET_KEY = env.text("SECRET_KEY", secret_key(RATCHET_HOME))
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+# Behind TLS these are on; on loopback over plain HTTP a secure cookie would lock people out.
+_https = env.flag("HTTPS_ONLY", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _https
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _https
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+SILENCED_SYSTEM_CHECKS = (
+    [] if _https else ["security.W004", "security.W008", "security.W012", "security.W016"]
+)
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "config.apps.ConfigConfig",
+    "config.access.apps.AccessConfig",
+    "monitoring.apps.MonitoringConfig",
+    "scaling.apps.ScalingConfig",
+    "agents.apps.AgentsConfig",
+    "workflows.apps.WorkflowsConfig",
+    "learning.apps.LearningConfig",
+]
+MIDDLEWARE = [
+    "config.logs.RequestContextMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "config.access.middleware.LoginRequiredMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "config.access.context.shell",
+            ]
+        },
+    }
+]
+AUTH_USER_MODEL = "access.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator",
+                 "CommonPasswordValidator", "NumericPasswordValidator")
+]  # fmt: skip
+LOGIN_URL = "/login"
+LOGIN_REDIRECT_URL = "/dashboard"
+LOGOUT_REDIRECT_URL = "/login"
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+STATIC_URL = "static/"
+STATICFILES_DIRS = [("plotly", package_folder("plotly") / "package_data")]
+STATIC_ROOT = RATCHET_HOME / "static"
+# Serve straight from the installed packages: nothing to collect, nothing to go stale.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 2**20  # one artifact of 25 MB and its envelope
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20
+
+EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
+EMAIL_FILE_PATH = RATCHET_HOME / "mail"
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "ratchet@localhost")
+
+# ---------------------------------------------------------------- HTTP API
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "config.access.authentication.ApiKeyAuthentication",
+        "config.access.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["config.access.authentication.HasScope"],
+    "DEFAULT_PAGINATION_CLASS": "config.rest.CursorPagination",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": [
+        "rest_framework.parsers.JSONParser",
+        "rest_framework.parsers.MultiPartParser",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "config.rest.exception_handler",
+    "PAGE_SIZE": 50,
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Ratchet",
+    "DESCRIPTION": "Runs a fleet of LLM agents as durable workflows, and lets every change "
+    "forward only when it is measured to help.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+
+# ---------------------------------------------------------------- engine
+# How long a claim holds without a sign of life. Check config.E001: heartbeat < lease / 3.
+STEP_LEASE = env.seconds("STEP_LEASE_SECONDS", "18")
+STEP_HEARTBEAT = env.seconds("STEP_HEARTBEAT_SECONDS", "5")
+# How often lost messages, dead leases and due timers are looked for. E002: lease + sweep <= 30 s.
+SWEEP_INTERVAL = env.seconds("SWEEP_INTERVAL_SECONDS", "5")
+# A step's limit unless its definition gives one. E003: longer than one model reply.
+STEP_TIMEOUT = env.seconds("STEP_TIMEOUT_SECONDS", "300")
+# Longest wait for one whole reply of a model, and for its first token.
+MODEL_TIMEOUT = env.seconds("MODEL_TIMEOUT_SECONDS", "30")
+MODEL_CONNECT_TIMEOUT = env.seconds("MODEL_CONNECT_TIMEOUT_SECONDS", "5")
+# Redis gives an unacknowledged message out again after this. E004: longer than a step's limit.
+VISIBILITY_TIMEOUT = env.seconds("VISIBILITY_TIMEOUT_SECONDS", "3600")
+# A step given out this often without ever finishing is put aside as a dead letter.
+MAX_DELIVERIES = env.whole("MAX_DELIVERIES", 5, low=1, high=100)
+# Larger outputs go to an artifact and leave a reference in the row.
+MAX_INLINE_BYTES = env.whole("MAX_INLINE_BYTES", 64 * 1024, low=1024, high=2**20)
+MAX_ARTIFACT_BYTES = env.whole("MAX_ARTIFACT_BYTES", 25 * 2**20, low=1024)
+ARTIFACT_STORE = "workflows.artifacts.store_for"
+
+# ---------------------------------------------------------------- agents
+# Without an endpoint of its own the fleet answers from the offline model.
+OFFLINE_MODEL_URL = env.text("OFFLINE_MODEL_URL", "http://127.0.0.1:1/v1")
+OPENAI_BASE_URL = env.text("OPENAI_BASE_URL", "-")
+OFFLINE_MODEL_IN_USE = OPENAI_BASE_URL == "-"
+# Interactive calls at once in one web process; the next one gets an honest 429.
+INTERACTIVE_CALLS = env.whole("INTERACTIVE_CALLS", 64, low=1, high=1000)
+
+# ---------------------------------------------------------------- Celery
+CELERY_BROKER_URL = BROKER_URL
+CELERY_RESULT_BACKEND = env.text("RESULT_BACKEND", _own.cache_url if _own else REDIS_URL)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_CREATE_MISSING_QUEUES = True
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SEND_SENT_EVENT = False
+CELERY_WORKER_SEND_TASK_EVENTS = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 4
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"visibility_timeout": VISIBILITY_TIMEOUT.total_seconds(), "socket_keepalive": True}
+    if BROKER_URL.startswith("redis")
+    else {}
+)
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_TIMEZONE = "UTC"
+# A forked worker's connection serves this many tasks before it is made anew.
+CELERY_DB_REUSE_MAX = 10_000
+
+# ---------------------------------------------------------------- watching
+SENTRY_DSN = env.text("SENTRY_DSN", "-")
+LOG_LEVEL = env.text("LOG_LEVEL", "INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "config.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "httpx": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+    },
+}
+
+UNFOLD = {
+    "SITE_TITLE": "Ratchet",
+    "SITE_HEADER": "Ratchet",
+    "SITE_URL": "/dashboard",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": True,
+    "STYLES": ["config.access.context.admin_style"],
+}
+
+# Tests hash passwords quickly; nothing else may.
+if env.flag("RATCHET_TESTING", default=False):
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+INSTALLATION = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]
+CONVERSATION_MEMORY = timedelta(days=30)

@@ -1,0 +1,23 @@
+"""All addresses. Apps are named as strings, so that the ground imports none of them."""
+
+from django.contrib import admin
+from django.contrib.auth.views import LogoutView
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from config.access.pages import SignIn
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/dashboard", permanent=False)),
+    path("login", SignIn.as_view(), name="login"),
+    path("logout", LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("", include("monitoring.urls")),
+    path("", include("scaling.urls")),
+    path("", include("agents.urls")),
+    path("", include("workflows.urls")),
+    path("", include("learning.urls")),
+]
