@@ -1,0 +1,60 @@
+"""Try a catalogue file's cases without a server, and print what each answered.
+
+``python -m tests.agents.catalogue.try_cases agents/catalogue/audit.yaml [SLUG …] [--foreign] [-q]``
+``--foreign`` answers with the next agent's tools instead: then every case must fail.
+``-q`` leaves out the answers of cases that went as they should.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+from agents.domain.grading import grade
+from tests.agents.catalogue.dry_run import entries_of, in_process, run_case
+
+
+def main(arguments: list[str]) -> int:
+    """Print every case; the exit code is 1 if any went otherwise than it should."""
+    foreign, quiet = "--foreign" in arguments, "-q" in arguments
+    paths = [Path(a) for a in arguments if a.endswith((".yaml", ".yml"))]
+    slugs = {a for a in arguments if not a.startswith("-") and not a.endswith((".yaml", ".yml"))}
+    total = wrong = 0
+    for path in paths:
+        entries = entries_of(path)
+        for place, entry in enumerate(entries):
+            if slugs and entry["slug"] not in slugs:
+                continue
+            tools = entries[(place + 1) % len(entries)].get("tools") if foreign else None
+            for case in entry["cases"]:
+                total += 1
+                wrong += not _try(entry, case, tools, quiet=quiet)
+    sys.stdout.write(f"{total - wrong} of {total} as they should be\n")
+    return 1 if wrong else 0
+
+
+def _try(entry: dict, case: dict, tools: list[str] | None, *, quiet: bool) -> bool:
+    title = f"{entry['slug']} · {case['name']}"
+    try:
+        text = run_case(entry, case["input"], in_process(), tools=tools)
+        result = grade(text, case["facts"])
+        stated = grade(str(case["input"]), case["facts"])
+    except Exception:
+        sys.stdout.write(f"ERROR {title}\n{traceback.format_exc()}\n")
+        return False
+    good = result.passed == (tools is None)
+    sys.stdout.write(f"{'ok   ' if good else 'WRONG'} {title}\n")
+    if tools is None:
+        for missing in result.missing:
+            sys.stdout.write(f"      missing: {missing}\n")
+        if len(stated.missing) < len(case["facts"]):
+            sys.stdout.write("      note: the input already states a fact
+")
+    if not (quiet and good):
+        sys.stdout.write("".join(f"      | {line}\n" for line in text.splitlines()))
+    return good
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
