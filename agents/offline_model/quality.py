@@ -56,7 +56,8 @@ def _distorted(value: Any, slip: float) -> Any:
         kept = [_distorted(one, slip) for one in value]
         return [one for one in kept if one != ""]
     if isinstance(value, dict):
-        return {name: _distorted(one, slip) for name, one in value.items()}
+        wrong = {name: _distorted(one, slip) for name, one in value.items()}
+        return {name: one for name, one in wrong.items() if one != ""}
     return value
 
 

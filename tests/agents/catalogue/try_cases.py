@@ -49,8 +49,7 @@ def _try(entry: dict, case: dict, tools: list[str] | None, *, quiet: bool) -> bo
         for missing in result.missing:
             sys.stdout.write(f"      missing: {missing}\n")
         if len(stated.missing) < len(case["facts"]):
-            sys.stdout.write("      note: the input already states a fact
-")
+            sys.stdout.write("      note: the input already states a fact\n")
     if not (quiet and good):
         sys.stdout.write("".join(f"      | {line}\n" for line in text.splitlines()))
     return good
