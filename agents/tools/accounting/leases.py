@@ -1,0 +1,156 @@
+"""Lessee accounting: liability, right-of-use asset and remeasurement (IFRS 16)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from agents.tools.accounting.amounts import (
+    ZERO,
+    NonNegative,
+    Positive,
+    Rate,
+    cents,
+    money,
+    present_value,
+)
+from agents.tools.registry import tool
+from config.errors import InvalidInput
+
+PaymentsPerYear = Annotated[int, Field(description="1, 2, 4 or 12", ge=1, le=12)]
+Term = Annotated[Decimal, Field(gt=0, le=100)]
+
+
+@tool("accounting.lease_schedule", light=True)
+def lease_schedule(
+    lease_payment: Positive,
+    lease_term_years: Term,
+    incremental_borrowing_rate: Rate,
+    payments_per_year: PaymentsPerYear = 1,
+    paid_in_advance: bool = False,
+    initial_direct_costs: NonNegative = ZERO,
+    lease_incentives: NonNegative = ZERO,
+    restoration_costs: NonNegative = ZERO,
+    residual_guarantee: NonNegative = ZERO,
+    low_value_asset: bool = False,
+) -> dict[str, Any]:
+    """Measure a lease at commencement and unwind it by year.
+
+    IFRS 16.23-28 and 31-38: the liability is the present value of payments not yet made, the
+    asset adds payments made, direct costs and restoration, less incentives; straight-line
+    depreciation over the term. Short-term and low-value exemption: 5-8. The yearly rate is
+    effective, so the rate a period is (1 + r) ^ (1 / n) - 1.
+    """
+    count = _payment_count(lease_term_years, payments_per_year)
+    rate = (1 + incremental_borrowing_rate) ** (Decimal(1) / payments_per_year) - 1
+    flows = _flows(lease_payment, count, paid_in_advance, residual_guarantee)
+    liability = cents(present_value(flows[1:], rate, Decimal(1)))
+    asset = liability + flows[0] + initial_direct_costs + restoration_costs - lease_incentives
+    rows = _unwind(liability, asset, flows, rate, payments_per_year)
+    result = {
+        "lease_liability": money(liability),
+        "right_of_use_asset": money(asset),
+        **_first_year(rows),
+        "total_interest": money(sum((Decimal(row["interest"]) for row in rows), ZERO)),
+        "schedule": rows,
+        "recognition": "on balance sheet",
+    }
+    if low_value_asset or lease_term_years <= 1:
+        total = lease_payment * count - lease_incentives
+        result["recognition"] = "exemption available, expense straight-line"
+        result["straight_line_expense_a_year"] = money(total / max(lease_term_years, Decimal(1)))
+    return result
+
+
+def _first_year(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """What the first year's statements show."""
+    interest, depreciation = Decimal(rows[0]["interest"]), Decimal(rows[0]["depreciation"])
+    return {
+        "non_current_liability_after_year_one": money(_due_after_next_year(rows)),
+        "year_one_interest": money(interest),
+        "year_one_depreciation": money(depreciation),
+        "year_one_total_expense": money(interest + depreciation),
+    }
+
+
+def _payment_count(term: Decimal, per_year: int) -> int:
+    count = term * per_year
+    if count != int(count) or 12 % per_year:
+        raise InvalidInput("lease_term_years", str(term), "a whole number of payments")
+    return int(count)
+
+
+def _flows(payment: Decimal, count: int, advance: bool, guarantee: Decimal) -> list[Decimal]:
+    """What is paid at commencement and at each period end after it."""
+    flows = [payment] * count + [ZERO] if advance else [ZERO] + [payment] * count
+    flows[-1] += guarantee
+    return flows
+
+
+def _unwind(
+    liability: Decimal,
+    asset: Decimal,
+    flows: list[Decimal],
+    rate: Decimal,
+    per_year: int,
+) -> list[dict[str, Any]]:
+    """The liability and the asset at the end of each year of the lease."""
+    rows: list[dict[str, Any]] = []
+    exact, periods = present_value(flows[1:], rate, Decimal(1)), len(flows) - 1
+    for start in range(0, periods, per_year):
+        opening, paid = exact, ZERO
+        for period in range(start + 1, min(start + per_year, periods) + 1):
+            exact = exact * (1 + rate) - flows[period]
+            paid += flows[period]
+        done = min(start + per_year, periods)
+        used = Decimal(done - start) / periods
+        rows.append(
+            {
+                "year": len(rows) + 1,
+                "interest": money(exact + paid - opening),
+                "paid": money(paid),
+                "depreciation": money(asset * used),
+                "closing_liability": money(exact),
+                "closing_asset": money(asset * (periods - done) / periods),
+            }
+        )
+    return rows
+
+
+def _due_after_next_year(rows: list[dict[str, Any]]) -> Decimal:
+    """Closing liability of the second year: what year one's closing shows as non-current."""
+    return Decimal(rows[1]["closing_liability"]) if len(rows) > 1 else ZERO
+
+
+@tool("accounting.lease_remeasurement", light=True)
+def lease_remeasurement(
+    liability_before: NonNegative,
+    right_of_use_before: NonNegative,
+    remaining_payments: Annotated[list[NonNegative], Field(min_length=1, max_length=600)],
+    remeasurement_rate: Rate,
+    first_payment_now: bool = False,
+    payments_per_year: PaymentsPerYear = 1,
+) -> dict[str, Any]:
+    """Remeasure a lease liability for changed payments or a changed term.
+
+    IFRS 16.36-43: a revised rate for a changed term or purchase option (40-41), the unchanged
+    rate for an index or a residual guarantee (42-43). The change adjusts the right-of-use
+    asset; once that is nil the rest is profit (39).
+    """
+    rate = (1 + remeasurement_rate) ** (Decimal(1) / payments_per_year) - 1
+    start = ZERO if first_payment_now else Decimal(1)
+    liability = present_value(list(remaining_payments), rate, start)
+    change = liability - liability_before
+    asset = max(right_of_use_before + change, ZERO)
+    gain = max(-(right_of_use_before + change), ZERO)
+    periods = len(remaining_payments)
+    return {
+        "remeasured_liability": money(liability),
+        "change_in_liability": money(change),
+        "right_of_use_after": money(asset),
+        "gain_in_profit": money(gain),
+        "new_depreciation_a_year": money(asset / periods * min(payments_per_year, periods)),
+        "remeasurement_verdict": "liability increases" if change > 0 else "liability decreases",
+    }
