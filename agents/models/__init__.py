@@ -1,0 +1,27 @@
+"""Tables of agents: the registry, endpoints, budgets, the record of calls, conversations."""
+
+from agents.models.budgets import Budget, Hold
+from agents.models.conversations import Conversation, Turn
+from agents.models.effects import CachedAnswer, EffectAnswer, IdempotentToolResult
+from agents.models.endpoints import Endpoint, PriceList
+from agents.models.records import Invocation, ModelCall, ToolCall
+from agents.models.registry import Agent, AgentVersion, Label, TrafficSplit
+
+__all__ = [
+    "Agent",
+    "AgentVersion",
+    "Budget",
+    "CachedAnswer",
+    "Conversation",
+    "EffectAnswer",
+    "Endpoint",
+    "Hold",
+    "IdempotentToolResult",
+    "Invocation",
+    "Label",
+    "ModelCall",
+    "PriceList",
+    "ToolCall",
+    "TrafficSplit",
+    "Turn",
+]

@@ -1,0 +1,155 @@
+"""Monthly partitions of big tables: RANGE on their UUIDv7 ``id``, whose first 48 bits are a time.
+
+The primary key stays ``id`` alone, so the admin and references work as on any table. A default
+partition catches rows of months that nobody prepared; nothing is ever refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.migrations.operations import CreateModel
+
+# How many months ahead exist at any time, so that a stopped beat has weeks to be noticed.
+MONTHS_AHEAD = 3
+
+
+class CreatePartitionedModel(CreateModel):
+    """A CreateModel whose table is partitioned by RANGE on ``id``, with its default partition."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        plain = schema_editor.sql_create_table
+        schema_editor.sql_create_table = plain + " PARTITION BY RANGE (id)"
+        try:
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+        finally:
+            schema_editor.sql_create_table = plain
+        table = to_state.apps.get_model(app_label, self.name)._meta.db_table
+        schema_editor.execute(default_partition_sql(table))
+        first = datetime.now(UTC)
+        for month in months_from(first, MONTHS_AHEAD):
+            schema_editor.execute(partition_sql(table, month))
+
+
+def months_from(start: datetime, ahead: int) -> Iterator[datetime]:
+    """First instants of the month of ``start`` and of the ``ahead`` months after it."""
+    month = datetime(start.year, start.month, 1, tzinfo=UTC)
+    for _ in range(ahead + 1):
+        yield month
+        month = next_month(month)
+
+
+def next_month(month: datetime) -> datetime:
+    """The first instant of the month after ``month``."""
+    year, number = divmod(month.year * 12 + month.month, 12)
+    return datetime(year, number + 1, 1, tzinfo=UTC)
+
+
+def first_id(at: datetime) -> UUID:
+    """The smallest value that a UUIDv7 made at or after ``at`` can have (RFC 9562, 5.7)."""
+    return UUID(int=int(at.timestamp() * 1000) << 80)
+
+
+def default_partition_sql(table: str) -> str:
+    """DDL of the partition that takes what no month takes."""
+    return f'CREATE TABLE IF NOT EXISTS "{table}_default" PARTITION OF "{table}" DEFAULT'
+
+
+def partition_name(table: str, month: datetime) -> str:
+    """The table of one month, for instance ``agents_invocation_y2026m11``."""
+    return f"{table}_y{month.year}m{month.month:02d}"
+
+
+def partition_sql(table: str, month: datetime) -> str:
+    """DDL of one month's partition."""
+    return (
+        f'CREATE TABLE IF NOT EXISTS "{partition_name(table, month)}" PARTITION OF "{table}" '
+        f"FOR VALUES FROM ('{first_id(month)}') TO ('{first_id(next_month(month))}')"
+    )
+
+
+def existing_months(table: str) -> dict[str, datetime]:
+    """The monthly partitions that ``table`` has: name to first instant."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
+            "WHERE i.inhparent = to_regclass(%s)",
+            [table],
+        )
+        names = [name for (name,) in cursor.fetchall()]
+    found = {}
+    for name in names:
+        year, _, month = name.removeprefix(f"{table}_y").partition("m")
+        if year.isdigit() and month.isdigit():
+            found[name] = datetime(int(year), int(month), 1, tzinfo=UTC)
+    return found
+
+
+def owner_functions_sql(prefix: str, tables: list[str]) -> list[str]:
+    """DDL of two functions that let the application's role prepare and drop months of ``tables``.
+
+    The application may not create tables; these run with the rights of the migrations' role, and
+    touch nothing but partitions of the tables named here.
+    """
+    known = ", ".join(f"'{table}'" for table in tables)
+    guard = f"""
+        IF parent <> ALL (ARRAY[{known}]) OR part !~ ('^' || parent || '_y[0-9]{{4}}m[0-9]{{2}}$') THEN
+            RAISE EXCEPTION 'not a monthly partition: % of %', part, parent;
+        END IF;"""
+    head = "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$ BEGIN"
+    return [
+        f"""CREATE OR REPLACE FUNCTION {prefix}_add_month(
+            parent text, part text, low uuid, high uuid) RETURNS void {head} {guard}
+        EXECUTE format('CREATE TABLE IF NOT EXISTS public.%I PARTITION OF public.%I '
+            'FOR VALUES FROM (%L) TO (%L)', part, parent, low, high);
+        END $$""",
+        f"""CREATE OR REPLACE FUNCTION {prefix}_drop_month(parent text, part text)
+        RETURNS void {head} {guard}
+        EXECUTE format('DROP TABLE IF EXISTS public.%I', part);
+        END $$""",
+    ]
+
+
+def ensure_months(
+    prefix: str, table: str, *, now: datetime, ahead: int = MONTHS_AHEAD
+) -> list[str]:
+    """Create what is missing of this month and the coming ones; returns the new names.
+
+    A month whose rows already lie in the default partition stays there: PostgreSQL refuses the
+    overlap, and reads are right all the same.
+    """
+    existing = existing_months(table)
+    missing = [
+        month for month in months_from(now, ahead) if partition_name(table, month) not in existing
+    ]
+    made = []
+    with connection.cursor() as cursor:
+        for month in missing:
+            low, high = first_id(month), first_id(next_month(month))
+            cursor.execute(
+                f'SELECT EXISTS (SELECT 1 FROM "{table}_default" WHERE id >= %s AND id < %s)',  # noqa: S608
+                [low, high],
+            )
+            if not cursor.fetchone()[0]:
+                name = partition_name(table, month)
+                cursor.execute(f"SELECT {prefix}_add_month(%s, %s, %s, %s)",  # noqa: S608
+                               [table, name, low, high])  # fmt: skip
+                made.append(name)
+    return made
+
+
+def drop_months_before(prefix: str, table: str, *, before: datetime) -> list[str]:
+    """Drop partitions that end at or before ``before`` (retention); returns their names."""
+    gone = sorted(
+        name for name, month in existing_months(table).items() if next_month(month) <= before
+    )
+    with connection.cursor() as cursor:
+        for name in gone:
+            cursor.execute(f"SELECT {prefix}_drop_month(%s, %s)", [table, name])  # noqa: S608
+    return gone
