@@ -34,15 +34,6 @@ class Services:
     redis_url: str = ""  # database 0: the broker
     cache_url: str = ""  # database 1: caches and locks
 
-    def as_environment(self) -> dict[str, str]:
-        """The addresses as the variables that settings read; without the owner's."""
-        named = {
-            "DATABASE_URL": self.database_url,
-            "REDIS_URL": self.redis_url,
-            "CACHE_URL": self.cache_url,
-        }
-        return {name: value for name, value in named.items() if value}
-
 
 @dataclass(frozen=True, slots=True)
 class Record:

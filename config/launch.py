@@ -1,0 +1,95 @@
+"""What a command of ``manage.py`` needs before Django reads its settings.
+
+Most commands need a database and a broker. With no address given, they use those of a running
+instance, or start the embedded ones for as long as they run. The few that need none start
+nothing, so that they are quick and work on a machine where nothing else does.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from dotenv import load_dotenv
+
+from config import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+_WITHOUT_SERVICES = frozenset(
+    {
+        "analyse_experiment",
+        "backtest_anomalies",
+        "check",
+        "collectstatic",
+        "diffsettings",
+        "findstatic",
+        "help",
+        "makemigrations",
+        "scan_text",
+        "simulate_scaling",
+        "spectacular",
+        "up",  # starts and supervises them itself
+        "version",
+    }
+)
+# They change tables, which only the tables' owner may; everything else runs as the application.
+_AS_OWNER = frozenset({"flush", "migrate"})
+
+
+def home() -> Path:
+    """Where this installation keeps its state (``RATCHET_HOME``)."""
+    given = os.environ.get("RATCHET_HOME")
+    return Path(given).expanduser().resolve() if given else BASE_DIR / ".ratchet"
+
+
+def read_env_file() -> None:
+    """Take settings from ``.env`` beside ``manage.py``; the environment wins over it."""
+    load_dotenv(BASE_DIR / ".env", override=False)
+
+
+def needs_services(argv: Sequence[str]) -> bool:
+    """Whether this command line talks to a database or a broker."""
+    if len(argv) < 2 or argv[1].startswith("-") or {"--help", "-h", "--version"} & set(argv):
+        return False
+    return argv[1] not in _WITHOUT_SERVICES
+
+
+@contextmanager
+def services_for(argv: Sequence[str]) -> Iterator[None]:
+    """Run the body with the addresses of what this command needs in the environment.
+
+    Raises ServiceFailed if an embedded service can't be started.
+    """
+    if len(argv) > 1 and argv[1] in _AS_OWNER:
+        os.environ.setdefault("RATCHET_DB_ROLE", "owner")
+    missing = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
+    if not missing or not needs_services(argv):
+        yield
+        return
+    services = embedded.running(home())
+    if services is not None:
+        os.environ.update(environment(services))
+        yield
+        return
+    with embedded.start(
+        home(), with_postgres="DATABASE_URL" in missing, with_redis="REDIS_URL" in missing
+    ) as handle:
+        os.environ.update(environment(handle.services))
+        yield
+
+
+def environment(services: embedded.Services, *, owner: bool = True) -> dict[str, str]:
+    """The variables that point settings at these services; given ones stay as they are.
+
+    ``owner=False`` leaves out the address of the tables' owner, for the processes that serve.
+    """
+    addresses = {
+        "DATABASE_URL": services.database_url,
+        "DATABASE_OWNER_URL": services.database_owner_url if owner else "",
+        "REDIS_URL": services.redis_url,
+        "CACHE_URL": services.cache_url,
+        "RESULT_BACKEND": services.cache_url,
+    }
+    return {name: url for name, url in addresses.items() if url and not os.environ.get(name)}

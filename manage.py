@@ -1,0 +1,27 @@
+#!/usr/bin/env python
+"""The command line of an installation."""
+
+import os
+import sys
+
+from config import launch
+from config.errors import AppError
+
+
+def main() -> None:
+    """Run one command; an error that a user can act on is one line, not a stack trace."""
+    launch.read_env_file()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    try:
+        with launch.services_for(sys.argv):
+            from django.core.management import execute_from_command_line
+
+            execute_from_command_line(sys.argv)
+    except AppError as error:
+        sys.exit(f"manage.py: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

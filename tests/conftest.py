@@ -1,0 +1,68 @@
+"""Real PostgreSQL and Redis for every test that may touch them; nothing for the pure ones."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests import services
+
+_TESTS = Path(__file__).parent
+# Folders whose tests start what they need themselves, or nothing.
+_ALONE = {"domain", "embedded", "supervisor", "processes"}
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # The controller of xdist collects nothing itself, and its workers can't start the servers.
+    if session.config.getoption("numprocesses", None):
+        services.start()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if session.config.getoption("collectonly"):
+        return
+    if any(_may_use_services(item) for item in session.items):
+        services.start()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    services.stop()
+
+
+def _may_use_services(item: pytest.Item) -> bool:
+    return not _ALONE & set(item.path.relative_to(_TESTS).parts)
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis(request: pytest.FixtureRequest) -> None:
+    """Every test with a database begins with an empty broker and an empty cache."""
+    if not {"db", "transactional_db", "live_server"} & set(request.fixturenames) and (
+        request.node.get_closest_marker("django_db") is None
+    ):
+        return
+    import redis
+
+    for url in (os.environ["REDIS_URL"], os.environ["CACHE_URL"]):
+        with redis.Redis.from_url(url) as client:
+            client.flushdb()
+
+
+@pytest.fixture
+def process_environment(transactional_db: None, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment for real child processes that work on this test's database.
+
+    Children connect as the application role, as in production.
+    """
+    name = settings.DATABASES["default"]["NAME"]
+    yield {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DATABASE_URL": os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}",
+        "DATABASE_OWNER_URL": os.environ["DATABASE_OWNER_URL"].rpartition("/")[0] + f"/{name}",
+        "RATCHET_DB_ROLE": "app",
+        "PYTHONUNBUFFERED": "1",
+    }
