@@ -54,16 +54,22 @@ class Reply:
 
 
 def answer(
-    request: Mapping[str, Any], behaviour: Behaviour, *, seed: int, trained: str | None = None
+    request: Mapping[str, Any],
+    behaviour: Behaviour,
+    *,
+    seed: int,
+    trained: str | None = None,
+    key: str | None = None,
 ) -> Reply:
     """The reply to a chat-completions ``request``.
 
-    ``trained`` is what fine-tuning taught for this prompt, if anything. Same request, behaviour
-    and seed give the same reply in any process and order.
+    ``trained`` is what fine-tuning taught for this prompt, if anything. ``key`` names the request
+    in the ids of its tool calls; without it, its content does. Same request, behaviour and seed
+    give the same reply in any process and order.
     """
     talk = Conversation(request["messages"])
     offers = offers_in(request.get("tools"))
-    key = digest_of(seed, request)
+    key = key or digest_of(seed, request)
     calls = [] if trained is not None else _calls(request, offers, talk, behaviour, key)
     if calls:
         if behaviour.broken_arguments:

@@ -213,7 +213,7 @@ def next_calls(offers: Sequence[Offer], talk: Conversation, key: str) -> list[To
     if talk.rounds >= MAX_ROUNDS:
         return []
     called = set(talk.calls.values())
-    calls = []
+    calls: list[ToolCall] = []
     for offer in offers:
         if offer.name not in called:
             arguments, missing = fill(offer, talk)
