@@ -7,11 +7,14 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import sys
 import traceback
 from pathlib import Path
 
 from agents.domain.grading import grade
+from agents.tools import registry
 from tests.agents.catalogue.dry_run import entries_of, in_process, run_case
 
 
@@ -20,6 +23,7 @@ def main(arguments: list[str]) -> int:
     foreign, quiet = "--foreign" in arguments, "-q" in arguments
     paths = [Path(a) for a in arguments if a.endswith((".yaml", ".yml"))]
     slugs = {a for a in arguments if not a.startswith("-") and not a.endswith((".yaml", ".yml"))}
+    declare_tools()
     total = wrong = 0
     for path in paths:
         entries = entries_of(path)
@@ -32,6 +36,18 @@ def main(arguments: list[str]) -> int:
                 wrong += not _try(entry, case, tools, quiet=quiet)
     sys.stdout.write(f"{total - wrong} of {total} as they should be\n")
     return 1 if wrong else 0
+
+
+def declare_tools() -> None:
+    """Import every area of tools; one that is broken is told and leaves the others usable."""
+    package = importlib.import_module("agents.tools")
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name not in registry.MACHINERY:
+            try:
+                importlib.import_module(f"agents.tools.{module.name}")
+            except Exception as error:
+                sys.stdout.write(f"agents.tools.{module.name} can't be imported: {error}\n")
+    registry.discover = lambda: None  # all that can be declared is
 
 
 def _try(entry: dict, case: dict, tools: list[str] | None, *, quiet: bool) -> bool:
