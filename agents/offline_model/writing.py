@@ -44,11 +44,11 @@ def conclusion(results: Sequence[Result]) -> str:
     for result in results:
         key = _stated_key(result.data)
         if key is not None:
-            found.append((tool_title(result.tool), result.data[key].strip().rstrip(".")))
+            sentence = f"{label(key)}: {result.data[key].strip().rstrip('.')}."
+            found.append((tool_title(result.tool), sentence))
     if len(found) == 1:
-        sentence = found[0][1]
-        return sentence[:1].upper() + sentence[1:] + "."
-    return " ".join(f"{title}: {sentence}." for title, sentence in found)
+        return found[0][1][0].upper() + found[0][1][1:]
+    return " ".join(f"{title}, {sentence}" for title, sentence in found)
 
 
 def fact_lines(result: Result) -> Iterator[str]:
