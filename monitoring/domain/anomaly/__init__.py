@@ -1,0 +1,1 @@
+"""Causal, streaming anomaly detection for operational series."""
