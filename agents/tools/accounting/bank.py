@@ -23,7 +23,7 @@ STALE_DAYS = 182
 class Entry(Row):
     """One movement; money in is positive, money out negative, on both sides."""
 
-    on: date
+    posted_on: date
     reference: str = ""
     amount: Money
 
@@ -66,7 +66,7 @@ def reconcile_bank(
         "unbooked_items": [_shown(line) for line in lines],
         "booking_errors": [_error(b, s) for b, s in errors],
         "correction_total": money(corrections),
-        "stale_items": [_shown(b) for b in books if (as_at - b.on).days > STALE_DAYS],
+        "stale_items": [_shown(b) for b in books if (as_at - b.posted_on).days > STALE_DAYS],
         "adjusted_bank_balance": money(adjusted_bank),
         "adjusted_book_balance": money(adjusted_book),
         "unreconciled_difference": money(gap),
@@ -80,16 +80,16 @@ def same(book: Entry, line: Entry) -> bool:
 
 
 def _close(book: Entry, line: Entry, window_days: int) -> bool:
-    return abs((line.on - book.on).days) <= window_days
+    return abs((line.posted_on - book.posted_on).days) <= window_days
 
 
 def _pair(books: list[Entry], lines: list[Entry], fits: Test) -> list[tuple[Entry, Entry]]:
     """Take pairs that fit out of both lists, nearest dates first for each statement line."""
     pairs = []
-    for line in sorted(lines, key=lambda row: row.on):
+    for line in sorted(lines, key=lambda row: row.posted_on):
         fitting = [book for book in books if fits(book, line)]
         if fitting:
-            book = min(fitting, key=lambda row: abs((line.on - row.on).days))
+            book = min(fitting, key=lambda row: abs((line.posted_on - row.posted_on).days))
             books.remove(book)
             lines.remove(line)
             pairs.append((book, line))
@@ -131,7 +131,7 @@ def _error(book: Entry, line: Entry) -> dict[str, str]:
 
 def _shown(entry: Entry) -> dict[str, str]:
     return {
-        "on": entry.on.isoformat(),
+        "posted_on": entry.posted_on.isoformat(),
         "reference": entry.reference or "none",
         "amount": money(entry.amount),
     }

@@ -90,7 +90,7 @@ def cash_flow_indirect(
         "net_cash_from_financing": money(financed),
         "net_change_in_cash": money(change),
         "free_cash_flow": money(operating - investing.capital_expenditure),
-        "cash_conversion_percent": percent(generated, adjusted),
+        "cash_conversion_percent": percent(generated, adjusted) if adjusted > 0 else None,
         "difference_to_cash_movement": money(gap),
         "cash_flow_verdict": ("does not agree" if gap else "agrees") + " with the cash movement",
     }

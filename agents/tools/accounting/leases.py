@@ -53,6 +53,7 @@ def lease_schedule(
         "lease_liability": money(liability),
         "right_of_use_asset": money(asset),
         **_first_year(rows),
+        "non_current_after_year_one": money(_non_current(flows, rate, payments_per_year)),
         "total_interest": money(sum((Decimal(row["interest"]) for row in rows), ZERO)),
         "schedule": rows,
         "recognition": "on balance sheet",
@@ -68,7 +69,6 @@ def _first_year(rows: list[dict[str, Any]]) -> dict[str, str]:
     """What the first year's statements show."""
     interest, depreciation = Decimal(rows[0]["interest"]), Decimal(rows[0]["depreciation"])
     return {
-        "non_current_liability_after_year_one": money(_due_after_next_year(rows)),
         "year_one_interest": money(interest),
         "year_one_depreciation": money(depreciation),
         "year_one_total_expense": money(interest + depreciation),
@@ -90,38 +90,41 @@ def _flows(payment: Decimal, count: int, advance: bool, guarantee: Decimal) -> l
 
 
 def _unwind(
-    liability: Decimal,
-    asset: Decimal,
-    flows: list[Decimal],
-    rate: Decimal,
-    per_year: int,
+    liability: Decimal, asset: Decimal, flows: list[Decimal], rate: Decimal, per_year: int
 ) -> list[dict[str, Any]]:
-    """The liability and the asset at the end of each year of the lease."""
+    """The liability and the asset at the end of each year of the lease.
+
+    A payment in advance that falls on the day after a year's end belongs to the next year.
+    """
     rows: list[dict[str, Any]] = []
-    exact, periods = present_value(flows[1:], rate, Decimal(1)), len(flows) - 1
+    advance, periods = flows[0] > 0, len(flows) - 1
+    exact, closing = present_value(flows[1:], rate, Decimal(1)), liability
     for start in range(0, periods, per_year):
-        opening, paid = exact, ZERO
-        for period in range(start + 1, min(start + per_year, periods) + 1):
-            exact = exact * (1 + rate) - flows[period]
-            paid += flows[period]
         done = min(start + per_year, periods)
-        used = Decimal(done - start) / periods
+        interest = ZERO
+        for period in range(start + 1, done + 1):
+            interest += exact * rate
+            exact = exact * (1 + rate) - flows[period]
+        opening, closing = closing, exact
+        if advance and done < periods:
+            closing += flows[done]
         rows.append(
             {
                 "year": len(rows) + 1,
-                "interest": money(exact + paid - opening),
-                "paid": money(paid),
-                "depreciation": money(asset * used),
-                "closing_liability": money(exact),
+                "interest": money(interest),
+                "paid": money(opening + interest - closing),
+                "depreciation": money(asset * (done - start) / periods),
+                "closing_liability": money(closing),
                 "closing_asset": money(asset * (periods - done) / periods),
             }
         )
     return rows
 
 
-def _due_after_next_year(rows: list[dict[str, Any]]) -> Decimal:
-    """Closing liability of the second year: what year one's closing shows as non-current."""
-    return Decimal(rows[1]["closing_liability"]) if len(rows) > 1 else ZERO
+def _non_current(flows: list[Decimal], rate: Decimal, per_year: int) -> Decimal:
+    """Of the liability at the first year's end, what the second year's payments leave."""
+    last = 2 * per_year - (1 if flows[0] > 0 else 0)
+    return present_value(flows[last + 1 :], rate, Decimal(1))
 
 
 @tool("accounting.lease_remeasurement", light=True)

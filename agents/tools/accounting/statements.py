@@ -85,7 +85,7 @@ def financial_statements(trial_balance: TrialBalance) -> dict[str, Any]:
         "total_assets": money(assets),
         "total_liabilities": money(liabilities),
         "total_equity": money(equity),
-        **_ratios(total, revenue, gross, operating, profit, assets, equity),
+        **_ratios(total, revenue, gross, operating, profit, equity),
         "out_of_balance_by": money(gap),
         "tie_out": "statements tie out"
         if gap == 0
@@ -99,22 +99,22 @@ def _ratios(
     gross: Decimal,
     operating: Decimal,
     profit: Decimal,
-    assets: Decimal,
     equity: Decimal,
 ) -> dict[str, Any]:
     current_liabilities = -total["current_liability"]
+    long_term = -total["non_current_liability"]
     quick_assets = total["current_asset"]
+    # A return on, or a gearing of, capital that has been lost would read as a good one.
+    solvent = equity > 0
     return {
         "gross_margin_percent": percent(gross, revenue),
         "operating_margin_percent": percent(operating, revenue),
         "current_ratio": quotient(quick_assets + total["inventory"], current_liabilities),
         "quick_ratio": quotient(quick_assets, current_liabilities),
         "interest_cover": quotient(operating, total["finance_cost"]),
-        "return_on_capital_percent": percent(operating, assets - current_liabilities),
-        "return_on_equity_percent": percent(profit, equity) if equity > 0 else None,
-        "gearing_percent": percent(
-            -total["non_current_liability"], equity - total["non_current_liability"]
-        ),
+        "return_on_capital_percent": percent(operating, equity + long_term) if solvent else None,
+        "return_on_equity_percent": percent(profit, equity) if solvent else None,
+        "gearing_percent": percent(long_term, equity + long_term) if solvent else None,
     }
 
 

@@ -44,16 +44,17 @@ def quality_of_earnings(
 
     Transaction practice: one-off, owner and accounting items are taken; run-rate items are
     shown apart because they have not been earned; a seller's item without evidence is refused.
+    The share of adjustments counts ups and downs alike, because they must not hide each other.
     """
+    counted = [row for row in adjustments if row.proposed_by == "buyer" or row.evidenced]
+    refused = sum((row.amount for row in adjustments if row not in counted), ZERO)
     sums = {"one_off": ZERO, "owner": ZERO, "accounting": ZERO, "run_rate": ZERO}
-    refused = ZERO
-    for row in adjustments:
-        if row.proposed_by == "seller" and not row.evidenced:
-            refused += row.amount
-        else:
-            sums[row.kind] += row.amount
+    for row in counted:
+        sums[row.kind] += row.amount
     normalised = reported_ebitda + sums["one_off"] + sums["owner"] + sums["accounting"]
-    share = percent(abs(normalised - reported_ebitda), abs(reported_ebitda))
+    taken = [row for row in counted if row.kind != "run_rate"]
+    moved = sum((abs(row.amount) for row in taken), ZERO)
+    share = percent(moved, abs(reported_ebitda))
     heavy = share is None or share > HEAVY_ADJUSTMENT_PERCENT
     result: dict[str, Any] = {
         "adjusted_ebitda": money(normalised),

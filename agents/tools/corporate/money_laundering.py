@@ -22,13 +22,14 @@ NEAR_LIMIT = Decimal("0.15")
 STRUCTURING_DAYS = 7
 STRUCTURING_COUNT = 3
 PASS_THROUGH_DAYS = 3
-PASS_THROUGH_SHARE = Decimal("0.9")
+# More than what came in is an ordinary payment run, not that money leaving.
+PASS_THROUGH_FROM, PASS_THROUGH_TO = Decimal("0.9"), Decimal("1.1")
 
 
 class Movement(Row):
     """One movement on the client's account."""
 
-    on: date
+    made_on: date
     amount: Positive
     direction: Literal["in", "out"]
     cash: bool = False
@@ -100,10 +101,11 @@ def transaction_patterns(
     """Look for structuring below a limit, and for money that only passes through.
 
     FATF typologies: at least three cash receipts just under the limit within seven days whose
-    sum exceeds it; a receipt of which 90 % or more leaves within three days. A pattern is a
-    ground for inquiry, and for a report to the nominated officer (POCA 2002 s. 330).
+    sum exceeds it; a receipt of the limit or more of which about all leaves within three days.
+    A pattern is a ground for inquiry and for a report to the nominated officer (POCA 2002
+    s. 330).
     """
-    moves = sorted(client_transactions, key=lambda row: row.on)
+    moves = sorted(client_transactions, key=lambda row: row.made_on)
     near = [
         row
         for row in moves
@@ -112,7 +114,8 @@ def transaction_patterns(
         and reporting_limit * (1 - NEAR_LIMIT) <= row.amount < reporting_limit
     ]
     structured = _structured(near, reporting_limit)
-    passed = [row for row in moves if row.direction == "in" and _passes(row, moves)]
+    large = (r for r in moves if r.direction == "in" and r.amount >= reporting_limit)
+    passed = [row for row in large if _passes(row, moves)]
     received = sum((row.amount for row in moves if row.direction == "in"), ZERO)
     cash = sum((row.amount for row in moves if row.direction == "in" and row.cash), ZERO)
     found = bool(structured) + bool(passed)
@@ -132,17 +135,21 @@ def _structured(near: list[Movement], limit: Decimal) -> list[Movement]:
     """Receipts that stand in some seven-day window with enough others."""
     chosen: list[Movement] = []
     for start in near:
-        end = start.on + timedelta(days=STRUCTURING_DAYS - 1)
-        window = [row for row in near if start.on <= row.on <= end]
+        end = start.made_on + timedelta(days=STRUCTURING_DAYS - 1)
+        window = [row for row in near if start.made_on <= row.made_on <= end]
         if len(window) >= STRUCTURING_COUNT and sum((r.amount for r in window), ZERO) > limit:
             chosen += [row for row in window if not any(row is other for other in chosen)]
     return chosen
 
 
 def _passes(receipt: Movement, moves: list[Movement]) -> bool:
-    end = receipt.on + timedelta(days=PASS_THROUGH_DAYS)
+    end = receipt.made_on + timedelta(days=PASS_THROUGH_DAYS)
     out = sum(
-        (row.amount for row in moves if row.direction == "out" and receipt.on <= row.on <= end),
+        (
+            row.amount
+            for row in moves
+            if row.direction == "out" and receipt.made_on <= row.made_on <= end
+        ),
         ZERO,
     )
-    return out >= receipt.amount * PASS_THROUGH_SHARE
+    return PASS_THROUGH_FROM <= out / receipt.amount <= PASS_THROUGH_TO

@@ -20,7 +20,7 @@ PREFIX_WEIGHT = 0.1
 LONGEST_PREFIX = 4
 # A birth date or a country that agrees lifts, one that differs lowers a name match.
 DATE_AGREES, DATE_DIFFERS = 0.05, -0.15
-COUNTRY_AGREES, COUNTRY_DIFFERS = 0.02, -0.05
+COUNTRY_AGREES, COUNTRY_DIFFERS = 0.02, -0.06
 TRUE_MATCH = 0.95
 LEGAL_FORMS = frozenset(
     "ltd limited plc llp llc inc corp gmbh ag kg sa sarl srl spa bv nv oy ab as co company".split()

@@ -48,7 +48,7 @@ class Event(Row):
         "shares_bought_back",
         "capital_reduced",
     ]
-    on: date
+    happened_on: date
     filed_on: date | None = None
 
 
@@ -153,14 +153,15 @@ def event_filings(company_events: Events, as_at: date) -> dict[str, Any]:
     of capital 15 days (s. 644). A charge filed late is void against a liquidator (s. 859H).
     """
     rows: list[dict[str, Any]] = []
-    late, void, still_open = 0, False, []
-    for row in sorted(company_events, key=lambda item: item.on):
+    still_open: list[date] = []
+    late, void = 0, False
+    for row in sorted(company_events, key=lambda item: item.happened_on):
         form, length, unit, provision = EVENTS[row.event]
-        due = row.on + timedelta(days=length) if unit == "days" else add_months(row.on, length)
+        due = _after(row.happened_on, length, unit)
         days_late = max(((row.filed_on or as_at) - due).days, 0)
         late += days_late > 0
         if row.filed_on is None and days_late == 0:
-            still_open.append(due.isoformat())
+            still_open.append(due)
         void = void or (days_late > 0 and row.event == "charge_created")
         rows.append(
             {
@@ -174,10 +175,14 @@ def event_filings(company_events: Events, as_at: date) -> dict[str, Any]:
     return {
         "filings": rows,
         "late_filings": late,
-        "next_due_on": min(still_open, default="none"),
+        "next_due_on": min(still_open).isoformat() if still_open else "none",
         "filings_verdict": "charge out of time, void against a liquidator"
         if void
         else f"{late} filing(s) late"
         if late
         else "all filings in time",
     }
+
+
+def _after(day: date, length: int, unit: str) -> date:
+    return day + timedelta(days=length) if unit == "days" else add_months(day, length)
