@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from agents.tools.amounts import Positive, cents, percent, share
+from agents.tools.dates import months_after
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -90,7 +91,7 @@ def uk_corporation_tax(
         ],
         "payment_due": _payment_due(period_end).isoformat(),
         "payment_regime": _regime(augmented, year_factor / divisor),
-        "return_due": _months_after(period_end, 12).isoformat(),
+        "return_due": months_after(period_end, 12).isoformat(),
     }
 
 
@@ -99,12 +100,12 @@ def _check_period(start: date, end: date) -> None:
         raise InvalidInput("period_start", start.isoformat(), f"not before {EARLIEST_PERIOD}")
     if end < start:
         raise InvalidInput("period_end", end.isoformat(), "not before period_start")
-    if end > _months_after(start - timedelta(days=1), 12):
+    if end > months_after(start - timedelta(days=1), 12):
         raise InvalidInput("period_end", end.isoformat(), "a period lasts at most 12 months")
 
 
 def _is_full_year(start: date, end: date) -> bool:
-    return end == _months_after(start - timedelta(days=1), 12)
+    return end == months_after(start - timedelta(days=1), 12)
 
 
 def _financial_years(start: date, end: date) -> list[tuple[int, int]]:
@@ -148,13 +149,4 @@ def _regime(augmented: Decimal, factor: Decimal) -> str:
 
 
 def _payment_due(end: date) -> date:
-    return _months_after(end, 9) + timedelta(days=1)
-
-
-def _months_after(day: date, months: int) -> date:
-    """The same day ``months`` later; the last of a month stays the last of a month."""
-    year, month = divmod(day.month - 1 + months, 12)
-    year, month = day.year + year, month + 1
-    month_end = (date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)).day
-    was_last = (day + timedelta(days=1)).day == 1
-    return date(year, month, month_end if was_last else min(day.day, month_end))
+    return months_after(end, 9) + timedelta(days=1)
