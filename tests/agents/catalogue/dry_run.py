@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +32,16 @@ def wire_name(tool: str) -> str:
     return tool.replace(".", "__")
 
 
-def offers(tools: Iterable[str]) -> list[dict[str, Any]]:
-    """Registered tools in the protocol's shape."""
-    found = [registry.get(name) for name in tools]
-    return [
-        {
-            "type": "function",
-            "function": {
-                "name": wire_name(one.name),
-                "description": one.description,
-                "parameters": one.parameters,
-            },
-        }
-        for one in found
-    ]
+@cache
+def offer(name: str) -> dict[str, Any]:
+    """A registered tool in the protocol's shape."""
+    found = registry.get(name)
+    function = {
+        "name": wire_name(found.name),
+        "description": found.description,
+        "parameters": found.parameters,
+    }
+    return {"type": "function", "function": function}
 
 
 def in_process(seed: int = 0) -> Chat:
@@ -86,7 +83,7 @@ def run_case(
     for _round in range(MAX_ROUNDS):
         request: dict[str, Any] = {"model": model, "messages": messages}
         if names:
-            request["tools"] = offers(names)
+            request["tools"] = [offer(name) for name in names]
         message = chat(request)
         if not message.get("tool_calls"):
             return message["content"]
