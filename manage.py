@@ -8,11 +8,20 @@ from config import launch
 from config.errors import AppError
 
 
+def supervise(argv: list[str]) -> int:
+    from config.supervisor import up
+
+    return up.main(argv)
+
+
 def main() -> None:
     """Run one command; an error that a user can act on is one line, not a stack trace."""
     launch.read_env_file()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
+        if sys.argv[1:2] == ["up"]:
+            # Before Django: the supervisor needs none, and loading it takes two seconds.
+            sys.exit(supervise(sys.argv[2:]))
         with launch.services_for(sys.argv):
             from django.core.management import execute_from_command_line
 

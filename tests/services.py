@@ -17,7 +17,7 @@ from pathlib import Path
 
 from config import embedded
 from config.embedded import place, postgres, state
-from config.processes import Identity, identity
+from config.processes import Identity, myself
 
 _PREFIX = "ratchet-test"
 # A test's data may be lost with the machine: not waiting for the disk halves the suite.
@@ -46,8 +46,7 @@ def reserve() -> None:
         _take_own_redis_databases()
         return
     _sweep_old_homes()
-    me = identity(os.getpid())
-    assert me is not None
+    me = myself()
     folder = Path(tempfile.gettempdir(), f"{_PREFIX}-{me.pid}-{me.start_ticks}-{me.boot}")
     place.settle(folder)
     for name in _FOREIGN:
@@ -91,7 +90,7 @@ def stop() -> None:
         _handle = None
     while _held:
         _held.pop().close()
-    _remove(home())
+    remove_home(home())
 
 
 def _hold(folder: Path, name: str) -> int:
@@ -124,10 +123,11 @@ def _sweep_old_homes() -> None:
         pid, ticks, boot = rest.split("-", 2)
         with suppress(ValueError):
             if not Identity(int(pid), int(ticks), boot).alive:
-                _remove(folder)
+                remove_home(folder)
 
 
-def _remove(folder: Path) -> None:
+def remove_home(folder: Path) -> None:
+    """Remove a home folder, and its data where that lies elsewhere."""
     with suppress(OSError):
         elsewhere = folder / "data-location"
         if elsewhere.exists():

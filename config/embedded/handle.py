@@ -24,7 +24,7 @@ from config.embedded.postgres import APPLICATION, OWNER, Postgres
 from config.embedded.redis_server import Redis
 from config.embedded.service import Note, Service
 from config.embedded.state import Record, Services
-from config.processes import identity
+from config.processes import myself
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Handle:
     def record(self) -> None:
         """Write down what runs, for whoever joins."""
         processes = {server.name: who for server in self._servers if (who := server.identity)}
-        state.write_record(self.home, Record(self.services, processes, identity(os.getpid())))
+        state.write_record(self.home, Record(self.services, processes, myself()))
 
 
 def running(home: Path) -> Services | None:

@@ -66,6 +66,14 @@ def identity(pid: int) -> Identity | None:
     return None if state in "ZX" else Identity(pid, start_ticks, _boot_id())
 
 
+def myself() -> Identity:
+    """Who this process is."""
+    found = identity(os.getpid())
+    if found is None:
+        raise RuntimeError("/proc does not show this process")
+    return found
+
+
 def program_name(pid: int) -> str:
     """The kernel's name of a process (at most 15 characters); empty if it is gone."""
     try:

@@ -1,0 +1,78 @@
+# Everything is one command: `make run`, `make test`, `make check`. See README.md.
+
+SHELL := /bin/sh
+VENV := .venv
+PY := $(VENV)/bin/python
+PORT ?=
+ONCE ?=
+ONLY ?=
+ARGS ?=
+
+.DEFAULT_GOAL := run
+.PHONY: run test check bench load chaos profile audit venv runtime development
+
+run: runtime
+	@PORT="$(PORT)" $(PY) manage.py up $(if $(ONCE),--once)
+
+test: development
+	@$(PY) -m pytest $(ARGS)
+
+check: development
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy .
+	$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+	$(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	HTTPS_ONLY=1 $(PY) manage.py check --deploy --fail-level WARNING
+	$(PY) manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+bench: development
+	@$(PY) -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
+
+load: development
+	@$(PY) -m tests.load
+
+chaos: development
+	@$(PY) -m pytest -m "chaos or slow" $(ARGS)
+
+profile: development
+	@$(PY) -m tests.profiles
+
+# Every installed package is the locked one, with its hash, and they fit each other.
+audit: development
+	@$(PY) -m pip install --quiet --dry-run --require-hashes -r requirements-dev.lock
+	@$(PY) -m pip check
+
+# ---------------------------------------------------------------- the virtual environment
+
+# A stamp bears its lock's digest: an unchanged lock costs no pip. System pip is never touched,
+# and the machine's own pip settings (an index, a proxy) stay in force.
+runtime: venv
+	@stamp=$(VENV)/.installed-$$(sha256sum requirements.lock | cut -c1-16); \
+	[ -e "$$stamp" ] || { echo "installing requirements.lock into $(VENV)"; \
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements.lock && touch "$$stamp"; }
+
+# The development lock holds the runtime's packages too, in the same versions.
+development: venv
+	@stamp=$(VENV)/.installed-$$(sha256sum requirements-dev.lock | cut -c1-16); \
+	[ -e "$$stamp" ] || { echo "installing requirements-dev.lock into $(VENV)"; \
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements-dev.lock && touch "$$stamp" \
+	  "$(VENV)/.installed-$$(sha256sum requirements.lock | cut -c1-16)"; }
+
+venv:
+	@$(PY) -c "" 2>/dev/null && exit 0; \
+	[ "$$(uname -sm)" = "Linux x86_64" ] || { \
+	  echo "Ratchet needs Linux on x86-64 for its own PostgreSQL and Redis; this is" \
+	    "$$(uname -sm): set DATABASE_URL and REDIS_URL" >&2; \
+	  [ -n "$$DATABASE_URL" ] && [ -n "$$REDIS_URL" ] || exit 1; }; \
+	for python in python3.11 python3.12 python3; do \
+	  $$python -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))" \
+	    2>/dev/null && break; python=; \
+	done; \
+	[ -n "$$python" ] || { \
+	  echo "Ratchet needs Python 3.11 or 3.12; here: $$(python3 --version 2>&1)" >&2; exit 1; }; \
+	$$python -c "import ensurepip, venv" 2>/dev/null || { \
+	  echo "$$python has no venv module; install it: apt install python3-venv" >&2; exit 1; }; \
+	$$python -m venv --clear $(VENV)
