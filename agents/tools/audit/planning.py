@@ -71,7 +71,7 @@ def risk_matrix(
     """
     if not risks:
         raise InvalidInput("risks", risks, "give at least one area")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for at, risk in enumerate(risks):
         likelihood = _score(risk, "likelihood", at, 1, 5)
         impact = _score(risk, "impact", at, 1, 5)

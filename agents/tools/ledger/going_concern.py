@@ -23,7 +23,7 @@ LOST_SHARE_PERCENT = 5.0
 def indicators(ledger: str, context: ToolContext, year: int | str | None) -> dict[str, Any]:
     """Each indicator with its value in percent and whether it stands out."""
     book = open_book(ledger, context, year)
-    found = [
+    found: list[dict[str, Any]] = [
         {"indicator": name, "percent": round(float(value), 2), "stands_out": bool(out)}
         for name, value, out in _measured(book)
     ]
@@ -52,8 +52,8 @@ def _measured(book: Book) -> list[tuple[str, float, bool]]:
     last = float(monthly.iloc[-1]) / total * 100
     vendors = lines.groupby("vendor_id")["pence"].sum()
     largest = float(vendors.max()) / total * 100
-    credits = -float(lines["pence"].clip(upper=0).sum())
-    credit = credits / float(lines["pence"].clip(lower=0).sum()) * 100
+    returned = -float(lines["pence"].clip(upper=0).sum())
+    credit = returned / float(lines["pence"].clip(lower=0).sum()) * 100
     lost = _lost_vendors(lines)
     return [
         ("change of the last quarter's monthly spending", change, change <= -FALL_PERCENT),

@@ -158,7 +158,7 @@ def _convert(reading: Reading, usable: list[tuple[int, list[str]]], where: dict[
     order = dates.decide(r[date_at] for _, r in usable)
     _note_decisions(reading, convention, order)
     for line, record in usable:
-        row = {name: " ".join(record[at].split()) for name, at in where.items()}
+        row: dict[str, Any] = {name: " ".join(record[at].split()) for name, at in where.items()}
         try:
             if not row["line_id"]:
                 raise ValueError("the line_id is empty")

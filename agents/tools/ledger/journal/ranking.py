@@ -62,9 +62,7 @@ KINDS = (
     Kind("look_alike_vendor", "payee", 1.4, 4.0, vendors.look_alike, "look-alike vendors"),
     Kind("vendor_respelled", "payee", 1.0, 3.5, vendors.respelled, "vendor re-spelled"),
     Kind("one_off_vendor", "payee", 0.6, 5.0, vendors.one_off, "one-off vendors"),
-    Kind(
-        "vendor_number", "payee number", 0.5, 2.5, vendors.odd_number, "vendor number out of turn"
-    ),
+    Kind("vendor_number", "payee number", 0.5, 2.5, vendors.odd_number, "vendor number"),
     Kind("odd_account", "account", 0.2, 2.0, vendors.odd_account, "unusual account for vendor"),
 )
 

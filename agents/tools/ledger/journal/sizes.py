@@ -93,6 +93,8 @@ def relative_size(context: Context) -> pd.Series:
     second = ordered["size"].nth(1)
     largest = ordered["size"].head(1)
     several = largest.index[(count[largest.index] >= 4).to_numpy()]
+    if several.empty:
+        return strength
     next_size = second.set_axis(lines.loc[second.index, "party"])
     factor = lines.loc[several, "size"] / lines.loc[several, "party"].map(next_size).clip(lower=1)
     strength[several] = np.log(factor.astype(float)) + np.log(count[several]) / 4
@@ -149,9 +151,7 @@ def split(context: Context) -> pd.Series:
         low, high = SPLIT_BAND[0] * limit * 100, SPLIT_BAND[1] * limit * 100
         inside = (frame["size"] >= low) & (frame["size"] < high)
         typical = float(inside.mean()) if len(frame) else 0.0
-        candidates = frame["party"].isin(
-            frame.loc[inside, "party"].value_counts().loc[lambda n: n > 1].index
-        )
+        candidates = inside.groupby(frame["party"]).transform("sum") > 1
         for _, group in frame[candidates].groupby("party", sort=False):
             day = (group["date"] - start).dt.days.to_numpy()
             _mark_splits(strength, group, day, inside[group.index].to_numpy(), limit, typical)

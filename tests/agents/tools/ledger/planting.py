@@ -118,8 +118,14 @@ class Planter:
     def look_alike_vendor(self) -> None:
         base = self._pick(name_length=8, least_lines=4)
         amount = self._scaled(base, 0.6, 1.6)
-        self._add("look_alike_vendor", base, day=self._shift(base, 5, 60), amount_gbp=amount,
-                  vendor=self._misspell(base["vendor"]), vendor_id=self._new_vendor_id())  # fmt: skip
+        self._add(
+            "look_alike_vendor",
+            base,
+            day=self._shift(base, 5, 60),
+            amount_gbp=amount,
+            vendor=self._misspell(base["vendor"]),
+            vendor_id=self._new_vendor_id(),
+        )
 
     def transposed(self) -> None:
         for _ in range(200):
@@ -174,7 +180,8 @@ class Planter:
             "HALCYON",
         )
         ends = ("CONSULTING", "SERVICES", "SOLUTIONS", "TRADING", "ASSOCIATES", "MANAGEMENT")
-        name = f"{self.random.choice(words)} {self.random.choice(words)} {self.random.choice(ends)} LTD"
+        first, second, end = (self.random.choice(part) for part in (words, words, ends))
+        name = f"{first} {second} {end} LTD"
         amount = self.random.choice(
             (f"{self.random.choice(LIMITS) * self.random.uniform(0.95, 0.999):.2f}",
              f"{self.random.choice((5_000, 10_000, 20_000, 50_000))}.00",
