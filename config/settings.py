@@ -227,6 +227,13 @@ OPENAI_BASE_URL = env.text("OPENAI_BASE_URL", "-")
 OFFLINE_MODEL_IN_USE = OPENAI_BASE_URL == "-"
 # Interactive calls at once in one web process; the next one gets an honest 429.
 INTERACTIVE_CALLS = env.whole("INTERACTIVE_CALLS", 64, low=1, high=1000)
+# A person asks a few times a minute; a key may serve a busy system (500 calls a second).
+USER_CALLS_PER_MINUTE = env.whole("USER_CALLS_PER_MINUTE", 600, low=1)
+KEY_CALLS_PER_MINUTE = env.whole("KEY_CALLS_PER_MINUTE", 30_000, low=1)
+# With OPENAI_BASE_URL: which model of it serves which tier.
+OPENAI_MODELS = env.words(
+    "OPENAI_MODELS", "light=gpt-4.1-nano,standard=gpt-4.1-mini,strong=gpt-4.1"
+)
 
 # ---------------------------------------------------------------- Celery
 CELERY_BROKER_URL = BROKER_URL

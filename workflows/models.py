@@ -1,1 +1,313 @@
+"""The tables of the engine. A row is the truth; a message only points at it.
 
+Definitions are immutable versions; a run keeps its own. ``StepRun`` has one row per step, item of
+a fan-out and iteration of a repeat. Rows are moved by the statements in ``workflows.statements``.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from config.access.ids import uuid7
+from workflows.domain.transitions import RunState, StepState
+
+
+def _choices(states: type[RunState] | type[StepState]) -> list[tuple[str, str]]:
+    return [(state.value, state.value) for state in states]
+
+
+class Workflow(models.Model):
+    """A named process. What it does is in its versions."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    name = models.CharField(max_length=64, unique=True)
+    title = models.CharField(max_length=200)
+    is_shipped = models.BooleanField(default=False, help_text="Comes with the library.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class WorkflowVersion(models.Model):
+    """One immutable definition. New runs use the current one; old runs keep theirs."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+    source = models.TextField(help_text="As it was written.")
+    definition = models.JSONField()
+    is_current = models.BooleanField(default=False)
+    deprecated_at = models.DateTimeField(null=True, blank=True)
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["workflow", "-number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workflow", "number"], name="workflowversion_number_once"
+            ),
+            models.UniqueConstraint(
+                fields=["workflow", "digest"], name="workflowversion_digest_once"
+            ),
+            models.UniqueConstraint(
+                fields=["workflow"],
+                condition=Q(is_current=True),
+                name="workflowversion_one_current",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow.name} v{self.number}"
+
+
+class Run(models.Model):
+    """One run of a workflow version, for one client."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    client = models.ForeignKey("access.Client", on_delete=models.PROTECT)
+    version = models.ForeignKey(WorkflowVersion, on_delete=models.PROTECT)
+    workflow_name = models.CharField(max_length=64)
+    state = models.CharField(max_length=12, choices=_choices(RunState), default=RunState.RUNNING)
+    priority = models.CharField(max_length=8, default="default")
+    inputs = models.JSONField(default=dict)
+    outputs = models.JSONField(null=True, blank=True)
+    error = models.JSONField(null=True, blank=True)
+    inputs_digest = models.CharField(max_length=64)
+    # NULL, not "": a unique constraint lets many rows have none.
+    idempotency_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
+    parent_step_id = models.UUIDField(null=True, blank=True, help_text="Step that contains it.")
+    forked_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL)
+    concurrency_key = models.CharField(max_length=300, default="", blank=True)
+    budget_usd = models.DecimalField(max_digits=20, decimal_places=9, null=True, blank=True)
+    is_demo = models.BooleanField(default=False, help_text="Kept out of live figures.")
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    deadline_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "idempotency_key"], name="run_idempotency_once"
+            ),
+            models.UniqueConstraint(fields=["parent_step_id"], name="run_once_per_parent_step"),
+            models.CheckConstraint(
+                condition=Q(state__in=["succeeded", "failed", "cancelled"], ended_at__isnull=False)
+                | (~Q(state__in=["succeeded", "failed", "cancelled"]) & Q(ended_at__isnull=True)),
+                name="run_ended_iff_final",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["client", "-id"], name="run_by_client"),
+            models.Index(fields=["workflow_name", "-id"], name="run_by_workflow"),
+            models.Index(
+                fields=["workflow_name", "concurrency_key"],
+                condition=~Q(state__in=["succeeded", "failed", "cancelled"]),
+                name="run_open_by_key",
+            ),
+            models.Index(
+                fields=["deadline_at"],
+                condition=~Q(state__in=["succeeded", "failed", "cancelled"]),
+                name="run_open_by_deadline",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow_name} {str(self.id)[-6:]}"
+
+
+class StepRun(models.Model):
+    """One step of one run, for one item and iteration.
+
+    ``needs_left`` counts what a join still needs, ``needs_open`` what may still come: at
+    ``needs_left`` 0 it is ready, and once that exceeds ``needs_open`` it can never be. For the
+    row of a fan-out both count its items (or chunks of them). ``wake_at`` is when a sweep looks
+    at a row that is not running; ``lease_until`` when it looks at one that is.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    # The unique constraint below begins with the run, so this needs no index of its own.
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="steps", db_index=False)
+    key = models.CharField(max_length=80)
+    kind = models.CharField(max_length=12)
+    parent = models.ForeignKey(
+        "self", null=True, on_delete=models.CASCADE, related_name="items", db_index=False
+    )
+    item = models.IntegerField(default=-1, help_text="Position in a fan-out; -1 is none.")
+    iteration = models.PositiveSmallIntegerField(default=1)
+    state = models.CharField(max_length=12, choices=_choices(StepState), default=StepState.PENDING)
+    is_plain = models.BooleanField(default=True, help_text="Queued without evaluating anything.")
+    is_light = models.BooleanField(default=False, help_text="A worker may go on with it.")
+    is_repeatable = models.BooleanField(
+        default=True, help_text="Whether a lost attempt may simply be made again."
+    )
+    queue = models.CharField(max_length=16, default="default")
+    needs_left = models.IntegerField(default=0)
+    needs_open = models.IntegerField(default=0)
+    attempt = models.PositiveIntegerField(default=0)
+    deliveries = models.PositiveSmallIntegerField(default=0, help_text="Claims never finished.")
+    token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    wake_at = models.DateTimeField(null=True)
+    value = models.JSONField(null=True, help_text="The item of a fan-out.")
+    input = models.JSONField(null=True, help_text="What it was called with.")
+    output = models.JSONField(null=True)
+    error = models.JSONField(null=True)
+    cost_usd = models.DecimalField(max_digits=20, decimal_places=9, default=0)
+    invocation_id = models.UUIDField(null=True)
+    queued_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["run", "key", "item", "iteration"], name="steprun_once_per_item"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="running", lease_until__isnull=False, token__isnull=False)
+                | (~Q(state="running") & Q(lease_until__isnull=True)),
+                name="steprun_lease_iff_running",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["lease_until"], condition=Q(lease_until__isnull=False), name="step_leases"
+            ),
+            models.Index(fields=["wake_at"], condition=Q(wake_at__isnull=False), name="step_wakes"),
+            models.Index(
+                fields=["run", "key", "item"],
+                condition=Q(state="pending", item__gte=0),
+                name="step_items_to_start",
+            ),
+            models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="step_items"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key if self.item < 0 else f"{self.key}[{self.item}]"
+
+
+class RunEvent(models.Model):
+    """What happened in a run, append-only. ``transaction`` orders events by their commit."""
+
+    id = models.BigAutoField(primary_key=True)
+    run_id = models.UUIDField()
+    step_id = models.UUIDField(null=True)
+    key = models.CharField(max_length=80, default="")
+    item = models.IntegerField(default=-1)
+    attempt = models.PositiveIntegerField(default=0)
+    name = models.CharField(max_length=40)
+    detail = models.JSONField(null=True)
+    actor = models.CharField(max_length=120, default="")
+    at = models.DateTimeField(db_default=Now())
+    transaction = models.BigIntegerField(
+        db_default=models.expressions.RawSQL("pg_current_xact_id()::text::bigint", ())
+    )
+
+    class Meta:
+        indexes = [models.Index(fields=["run_id", "transaction", "id"], name="runevent_in_order")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Approval(models.Model):
+    """A human answer that a step waits for; one row per level."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        APPROVED = "approved"
+        REJECTED = "rejected"
+        EXPIRED = "expired"
+        WITHDRAWN = "withdrawn"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    client = models.ForeignKey("access.Client", on_delete=models.PROTECT)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="approvals")
+    step = models.ForeignKey(StepRun, on_delete=models.CASCADE, related_name="approvals")
+    level = models.PositiveSmallIntegerField(default=1)
+    levels = models.PositiveSmallIntegerField(default=1)
+    role = models.CharField(max_length=32)
+    forbid_self = models.BooleanField(default=True)
+    form = models.JSONField(null=True, blank=True, help_text="JSON Schema of the answer.")
+    shown = models.JSONField(null=True, blank=True, help_text="What the approver is shown.")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
+    answer = models.JSONField(null=True, blank=True)
+    reason = models.TextField(blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT
+    )
+    decided_at = models.DateTimeField(null=True, blank=True)
+    escalated_at = models.DateTimeField(null=True, blank=True)
+    escalates_at = models.DateTimeField(null=True, blank=True)
+    escalates_to = models.CharField(max_length=32, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["step", "level"], name="approval_once_per_level"),
+            models.CheckConstraint(
+                condition=~Q(state__in=["approved", "rejected"]) | Q(decided_by__isnull=False),
+                name="approval_decided_by_a_person",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["role", "-id"], condition=Q(state="waiting"), name="approval_open")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run} level {self.level} ({self.role})"
+
+
+class Artifact(models.Model):
+    """A stored file. The same content of one client is stored once."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    client = models.ForeignKey("access.Client", on_delete=models.PROTECT)
+    name = models.CharField(max_length=200)
+    content_type = models.CharField(max_length=100)
+    size = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    file = models.FileField(upload_to="artifacts/%Y/%m/", max_length=300)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["client", "sha256", "name"], name="artifact_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Signal(models.Model):
+    """A message to a run from outside; kept, so that one that comes early is not lost."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="signals")
+    name = models.CharField(max_length=64)
+    payload = models.JSONField(null=True)
+    sent_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    taken_by_step = models.UUIDField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.name

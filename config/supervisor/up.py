@@ -11,8 +11,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+
 from config import embedded, launch
-from config.demo.audit import run_audit
+from config.demo.audit import FLOWER_USER, run_audit
 from config.embedded import place, state
 from config.errors import AppError
 from config.supervisor import instance, preparation
@@ -24,11 +26,10 @@ from config.supervisor.readiness import wait_ready
 from config.supervisor.signals import StopAsked, StopSignals
 
 DEFAULT_PORT = 8000
-_FLOWER_USER = "flower"
 # A process that dies this often before the instance is ready will not get better.
 _FATAL_DEATHS = 3
 # What runs after everything is ready, in a thread; True means success.
-Job = Callable[["Up", threading.Event], bool]
+Job = Callable[..., bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,10 @@ class Options:
 class Up:
     """One instance in the foreground. ``run`` returns the exit code."""
 
-    def __init__(self, options: Options, *, job: Job | None, say: Callable[[str], None]) -> None:
+    def __init__(self, options: Options, *, job: Job | None, console: Console) -> None:
         self.options = options
+        self.console = console
         self.home: Path = launch.home()
-        self.say = say
         self.flower_auth = ""
         self._job = job
         self._signals = StopSignals()
@@ -65,6 +66,13 @@ class Up:
     @property
     def flower_url(self) -> str:
         return f"http://127.0.0.1:{self._ports.flower}" if self.options.flower else ""
+
+    def say(self, line: str) -> None:
+        """One line of news, with the seconds since the start."""
+        seconds = time.monotonic() - self._began
+        self.console.print(
+            f"[{seconds:6.1f} s] {line}", markup=False, highlight=False, soft_wrap=True
+        )
 
     def run(self) -> int:
         """Start everything, run the job, serve until asked to stop; then stop everything.
@@ -98,7 +106,7 @@ class Up:
             cleanup.callback(services.stop)
         env = self._environment(services.services if services else embedded.Services())
         self._prepare(env, services)
-        self.flower_auth = f"{_FLOWER_USER}:{state.password(self.home, 'flower')}"
+        self.flower_auth = f"{FLOWER_USER}:{state.password(self.home, 'flower')}"
         chosen = programs(
             self._ports,
             host=self.options.host,
@@ -211,11 +219,22 @@ class Up:
             self._ready = True
             fleet.changed = True  # write down that it is ready
             self.say(f"ready in {time.monotonic() - self._began:.1f} s: {self.url}")
-            self._outcome = self._job(self, self._stopped) if self._job else True
+            self._outcome = self._work()
         except AppError as error:
             self._outcome = error if self._over() else False
             if not self._over():
                 self.say(str(error))
+
+    def _work(self) -> bool:
+        if self._job is None:
+            return True
+        return self._job(
+            url=self.url,
+            flower_url=self.flower_url,
+            home=self.home,
+            stopped=self._stopped,
+            console=self.console,
+        )
 
     def _record(self, children: Mapping[str, instance.Identity]) -> None:
         with suppress(OSError):  # a full disk must not end what runs
@@ -274,9 +293,5 @@ def options_from(argv: Sequence[str]) -> tuple[Options, bool]:
 def main(argv: Sequence[str]) -> int:
     """Run the command; returns its exit code. Raises AppError, one line for the user."""
     options, with_demo = options_from(argv)
-    began = time.monotonic()
-
-    def say(line: str) -> None:
-        print(f"[{time.monotonic() - began:6.1f} s] {line}", flush=True)
-
-    return Up(options, job=run_audit if with_demo else None, say=say).run()
+    job = run_audit if with_demo else None
+    return Up(options, job=job, console=Console()).run()

@@ -1,0 +1,81 @@
+"""Opening approvals: one row a level, all written at once, answered from the first to the last."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from config.access.ids import uuid7
+from workflows.contexts import RunFacts, with_steps
+from workflows.database import execute
+from workflows.domain.definition import Step
+from workflows.domain.expressions import compile_template
+from workflows.domain.transitions import duration_seconds
+from workflows.models import Approval
+
+_OPEN = """
+UPDATE workflows_steprun SET state = 'waiting', started_at = now(), wake_at = %(wake)s, attempt = 1
+WHERE id = %(id)s AND state = 'pending' RETURNING id
+"""
+
+# Who is asked at the second and later levels, when the definition names only the first.
+_NEXT_ROLE = {"professional": "manager", "manager": "partner", "reviewer": "administrator"}
+
+
+def roles_of(step: Step) -> list[str]:
+    """The role of each level, from the first."""
+    levels = int(step.options.get("levels", 1))
+    given: list[str] = list(step.options.get("roles", ()))
+    if given:
+        return given
+    roles = [step.options["role"]]
+    while len(roles) < levels:
+        roles.append(_NEXT_ROLE.get(roles[-1], roles[-1]))
+    return roles
+
+
+def open_for(step_id: UUID, step: Step, facts: RunFacts) -> None:
+    """Ask: write a row for each level, and let the step wait."""
+    now = timezone.now()
+    expires = _after(now, step.options.get("timeout"))
+    escalate = step.options.get("escalate") or {}
+    escalates = _after(now, escalate.get("after"))
+    wake = min((at for at in (expires, escalates) if at), default=None)
+    if not execute(_OPEN, {"id": step_id, "wake": wake}):
+        return
+    roles = roles_of(step)
+    shown = _shown(step, facts)
+    Approval.objects.bulk_create(
+        Approval(
+            id=uuid7(),
+            client_id=facts.client_id,
+            run_id=facts.run_id,
+            step_id=step_id,
+            level=level,
+            levels=len(roles),
+            role=role,
+            forbid_self=bool(step.options.get("forbid_self", True)),
+            form=step.options.get("form"),
+            shown=shown,
+            expires_at=expires,
+            escalates_at=escalates,
+            escalates_to=escalate.get("role", ""),
+        )
+        for level, role in enumerate(roles, start=1)
+    )
+
+
+def _shown(step: Step, facts: RunFacts) -> Any:
+    """What the definition says to show, or the outputs of the steps that it needs."""
+    if "show" in step.options:
+        template = compile_template(step.options["show"])
+        return template.render(with_steps(facts, template.steps))
+    context = with_steps(facts, step.needs)
+    return {key: value["output"] for key, value in context["steps"].items()}
+
+
+def _after(now: Any, limit: Any) -> Any:
+    return now + timedelta(seconds=duration_seconds(limit)) if limit else None

@@ -1,0 +1,134 @@
+"""Stored files, and outputs too large for a row. The same content of a client is stored once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.db import IntegrityError, transaction
+
+from config import logs
+from config.access.ids import uuid7
+from config.errors import InvalidInput, NotFound, Unavailable
+from workflows.models import Artifact
+
+logger = logging.getLogger(__name__)
+
+# A row holds this in place of an output that went to a file.
+REFERENCE = "$artifact"
+
+
+def save(
+    *,
+    client_id: UUID,
+    name: str,
+    content: bytes,
+    content_type: str = "application/octet-stream",
+    user_id: UUID | None = None,
+) -> Artifact:
+    """Store ``content``; the same name and content of a client give the same artifact.
+
+    Raises InvalidInput over MAX_ARTIFACT_BYTES, Unavailable when the disk refuses it.
+    """
+    limit = settings.MAX_ARTIFACT_BYTES
+    if len(content) > limit:
+        raise InvalidInput(
+            "file", f"{len(content)} bytes", f"at most {limit} bytes ({limit // 2**20} MB)"
+        )
+    if not name.strip() or len(name) > 200:
+        raise InvalidInput("name", name, "1 to 200 characters")
+    digest = hashlib.sha256(content).hexdigest()
+    same = {"client_id": client_id, "sha256": digest, "name": name}
+    existing = Artifact.objects.filter(**same).first()
+    if existing is not None:
+        return existing
+    made = Artifact(
+        id=uuid7(), **same, content_type=content_type, size=len(content), created_by_id=user_id
+    )
+    try:
+        # The file's own name is the id: what people call it never meets the file system.
+        made.file.save(f"{made.id}.bin", ContentFile(content), save=False)
+    except OSError as error:
+        raise Unavailable("artifact storage", error.strerror or "it cannot be written") from error
+    try:
+        with transaction.atomic():
+            made.save(force_insert=True)
+    except IntegrityError:  # another worker stored the same content first
+        made.file.storage.delete(made.file.name)
+        return Artifact.objects.get(**same)
+    logs.event(logger, "workflows.artifact.saved", artifact=str(made.pk), size=made.size)
+    return made
+
+
+def read(ref: str | UUID, *, client_id: UUID) -> bytes:
+    """The bytes of an artifact of this client; raises NotFound."""
+    return _open(find(ref, client_id=client_id))
+
+
+def find(ref: str | UUID, *, client_id: UUID) -> Artifact:
+    """An artifact of this client; raises NotFound, also for what is no id at all."""
+    try:
+        key = ref if isinstance(ref, UUID) else UUID(str(ref))
+    except ValueError:
+        raise NotFound("artifact", ref) from None
+    found = Artifact.objects.filter(pk=key, client_id=client_id).first()
+    if found is None:
+        raise NotFound("artifact", ref)
+    return found
+
+
+def _open(artifact: Artifact) -> bytes:
+    try:
+        with artifact.file.open("rb") as file:
+            content: bytes = file.read()
+            return content
+    except OSError as error:
+        raise Unavailable("artifact storage", error.strerror or "it cannot be read") from error
+
+
+def shorten(output: Any, *, client_id: UUID, name: str) -> Any:
+    """``output`` itself, or a reference to an artifact that holds it, if it is large."""
+    if output is None or isinstance(output, bool | int | float):
+        return output
+    text = json.dumps(output, default=str, ensure_ascii=False)
+    if len(text) <= settings.MAX_INLINE_BYTES:
+        return output
+    kept = save(
+        client_id=client_id,
+        name=name,
+        content=text.encode(),
+        content_type="application/json",
+    )
+    return {REFERENCE: str(kept.pk), "size": kept.size}
+
+
+def expand(output: Any, *, client_id: UUID) -> Any:
+    """The whole output behind a reference that ``shorten`` left; others pass through."""
+    if isinstance(output, dict) and REFERENCE in output and output.keys() <= {REFERENCE, "size"}:
+        return json.loads(read(output[REFERENCE], client_id=client_id))
+    return output
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The artifacts of one client, as tools see them."""
+
+    client_id: UUID
+
+    def read(self, ref: str) -> bytes:
+        return read(ref, client_id=self.client_id)
+
+    def save(self, name: str, content: bytes, content_type: str) -> str:
+        kept = save(client_id=self.client_id, name=name, content=content, content_type=content_type)
+        return str(kept.pk)
+
+
+def store_for(client_id: UUID) -> Store:
+    """The store bound to a client (named in settings.ARTIFACT_STORE)."""
+    return Store(client_id)

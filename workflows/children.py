@@ -1,0 +1,66 @@
+"""Sub-workflows: a child run for a step, at most one, whose end wakes the step."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from workflows import starting
+from workflows.advance import Outcome
+from workflows.contexts import RunFacts
+from workflows.database import execute
+from workflows.domain.definition import Step
+from workflows.domain.transitions import RunState, StepState
+from workflows.models import Run
+
+# How often a sweep looks whether a child has ended without its parent hearing of it.
+RECHECK = timedelta(seconds=30)
+
+_WAIT = """
+UPDATE workflows_steprun SET state = 'waiting', lease_until = NULL, wake_at = now() + %(recheck)s
+WHERE id = %(id)s AND token = %(token)s AND state = 'running'
+RETURNING id
+"""
+
+
+def start(
+    step_id: UUID, step: Step, facts: RunFacts, inputs: dict[str, Any], *, token: UUID
+) -> Outcome | None:
+    """Start the child run of a claimed step and let the step wait.
+
+    The outcome at once if the child of an earlier attempt has ended already.
+    """
+    starting.start_child(step_id=step_id, workflow=step.target, inputs=inputs, facts=facts)
+    outcome = outcome_of(step_id, step)
+    if outcome is not None:
+        return outcome
+    execute(_WAIT, {"id": step_id, "token": token, "recheck": RECHECK})
+    child = Run.objects.filter(parent_step_id=step_id).only("state").first()
+    if child is not None and RunState(child.state).is_final:
+        # It ended before we began to wait; let the next sweep come at once.
+        execute(
+            "UPDATE workflows_steprun SET wake_at = now() WHERE id = %(id)s AND state = 'waiting'",
+            {"id": step_id},
+        )
+    return None
+
+
+def outcome_of(step_id: UUID, step: Step) -> Outcome | None:
+    """What the child run of a step came to; None while it goes on."""
+    child = Run.objects.filter(parent_step_id=step_id).first()
+    if child is None or not RunState(child.state).is_final:
+        return None
+    cost = execute(
+        "SELECT coalesce(sum(cost_usd), 0) FROM workflows_steprun WHERE run_id = %(run)s",
+        {"run": child.pk},
+    )[0][0]
+    if child.state == RunState.SUCCEEDED:
+        return Outcome(
+            step_id, step.key, StepState.SUCCEEDED, output=child.outputs, cost_usd=Decimal(cost)
+        )
+    error = {**(child.error or {}), "run": str(child.pk)}
+    error.setdefault("code", "child_run_failed")
+    error.setdefault("message", f"its run {child.pk} is {child.state}")
+    return Outcome(step_id, step.key, StepState.FAILED, error=error, cost_usd=Decimal(cost))

@@ -1,0 +1,66 @@
+"""What expressions see: the run's inputs, the outputs of ended steps, and the run itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from config.errors import NotFound
+from workflows import artifacts, statements
+from workflows.database import execute, from_json
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What every step of a run needs to know of it."""
+
+    run_id: UUID
+    version_id: UUID
+    client_id: UUID
+    inputs: dict[str, Any]
+    started_by: UUID | None
+    is_demo: bool
+    deadline_at: datetime | None
+    budget_usd: Decimal | None
+    created_at: datetime
+    workflow_name: str
+    priority: str
+
+    def context(self, **more: Any) -> dict[str, Any]:
+        """The names that every expression may read, and ``more``."""
+        run = {"id": str(self.run_id), "started_at": self.created_at.isoformat()}
+        return {"inputs": self.inputs, "run": run, "steps": {}, **more}
+
+
+def run_facts(run_id: UUID) -> RunFacts:
+    """Facts of a run; raises NotFound."""
+    rows = execute(statements.RUN_OF, {"run": run_id})
+    if not rows:
+        raise NotFound("run", run_id)
+    version, client, inputs, *rest = rows[0]
+    return RunFacts(run_id, version, client, from_json(inputs) or {}, *rest)
+
+
+def with_steps(facts: RunFacts, keys: Iterable[str], **more: Any) -> dict[str, Any]:
+    """The context with ``steps`` holding ``output``, ``error`` and ``state`` of ``keys``."""
+    context = facts.context(**more)
+    wanted = sorted(keys)
+    if wanted:
+        context["steps"] = _outputs(facts, wanted)
+    return context
+
+
+def _outputs(facts: RunFacts, keys: list[str]) -> Mapping[str, Any]:
+    rows = execute(statements.OUTPUTS, {"run": facts.run_id, "keys": keys})
+    return {
+        key: {
+            "state": state,
+            "output": artifacts.expand(from_json(output), client_id=facts.client_id),
+            "error": from_json(error),
+        }
+        for key, state, output, error in rows
+    }

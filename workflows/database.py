@@ -1,0 +1,71 @@
+"""One statement to PostgreSQL, bound on the server and prepared, on Django's own connection.
+
+The engine's hot path is a handful of statements sent thousands of times a second. Django's cursor
+binds in Python and prepares nothing; this one does what psycopg does best. It takes part in
+``transaction.atomic`` and in the pool like any other use of the connection.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import psycopg
+from django.db import OperationalError, connection, transaction
+from psycopg.types.json import Jsonb
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Two finishes may lock rows of a run in two orders; PostgreSQL ends one, which is then repeated.
+TRANSIENT = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+TRIES = 6
+
+
+def execute(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """All rows of ``statement``; none for one that returns nothing."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        cursor = psycopg.Cursor(connection.connection)
+        try:
+            cursor.execute(statement, parameters, prepare=True)
+            return cursor.fetchall() if cursor.description else []
+        finally:
+            cursor.close()
+
+
+def as_json(value: Any) -> Jsonb | None:
+    """``value`` as a jsonb parameter; None stays NULL."""
+    return None if value is None else Jsonb(value)
+
+
+def from_json(value: Any) -> Any:
+    """A jsonb column as read by a raw cursor (text, because Django decodes it itself)."""
+    return json.loads(value) if isinstance(value, str | bytes) else value
+
+
+def repeat_if_deadlocked(service: Callable[P, T]) -> Callable[P, T]:
+    """Run a whole transaction again when PostgreSQL chose it as a deadlock's victim.
+
+    Inside an outer transaction there is nothing to repeat: the error passes through.
+    """
+
+    @wraps(service)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return service(*args, **kwargs)
+            except OperationalError as error:
+                transient = isinstance(error.__cause__, TRANSIENT)
+                if not transient or attempt == TRIES or connection.in_atomic_block:
+                    raise
+                time.sleep(0.005 * attempt)
+        raise AssertionError("unreachable")
+
+    return run
+
+
+__all__ = ["as_json", "execute", "from_json", "repeat_if_deadlocked", "transaction"]

@@ -1,0 +1,92 @@
+"""Sends messages for rows that are ready. A message is a hint; losing one costs a sweep's delay."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from config import logs
+
+logger = logging.getLogger(__name__)
+
+# Light siblings travel together: one message carries up to this many of a run.
+BUNDLE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A queued row: what its message must say."""
+
+    step_id: UUID
+    run_id: UUID
+    queue: str
+    is_light: bool = False
+    delay_seconds: float = 0.0
+
+
+def publish(ready: Iterable[Ready]) -> None:
+    """Send one message a step, or one a bundle of light steps of a run.
+
+    A broker that is away is no error here: the rows are queued and a sweep sends them again.
+    """
+    bundles: dict[tuple[UUID, str], list[str]] = defaultdict(list)
+    messages: list[tuple[UUID, str, list[str], float]] = []
+    for row in ready:
+        if row.is_light and not row.delay_seconds:
+            bundles[row.run_id, row.queue].append(str(row.step_id))
+        else:
+            messages.append((row.run_id, row.queue, [str(row.step_id)], row.delay_seconds))
+    for (run_id, queue), ids in bundles.items():
+        for start in range(0, len(ids), BUNDLE):
+            messages.append((run_id, queue, ids[start : start + BUNDLE], 0.0))
+    if messages:
+        _send(messages)
+
+
+def publish_on_commit(ready: list[Ready]) -> None:
+    """The same, once the transaction at hand has committed."""
+    if ready:
+        transaction.on_commit(lambda: publish(ready))
+
+
+def wake_on_commit(step_id: UUID, run_id: UUID) -> None:
+    """Ask a worker to look at a waiting step soon; the sweep would, later."""
+    transaction.on_commit(lambda: _send_wake(step_id, run_id))
+
+
+def _send(messages: list[tuple[UUID, str, list[str], float]]) -> None:
+    task = current_app.tasks["workflows.run_steps"]
+    try:
+        with current_app.producer_or_acquire() as producer:
+            for run_id, queue, ids, delay in messages:
+                task.apply_async(
+                    (ids, str(run_id)),
+                    queue=queue,
+                    root_id=str(run_id),
+                    producer=producer,
+                    retry=False,
+                    countdown=delay or None,
+                    ignore_result=True,
+                )
+    except (OperationalError, ConnectionError, OSError) as error:
+        logs.event(
+            logger, "workflows.message.lost", level=logging.WARNING, error=type(error).__name__
+        )
+
+
+def _send_wake(step_id: UUID, run_id: UUID) -> None:
+    try:
+        current_app.tasks["workflows.wake_step"].apply_async(
+            (str(step_id),), queue="control", root_id=str(run_id), retry=False
+        )
+    except (OperationalError, ConnectionError, OSError) as error:
+        logs.event(
+            logger, "workflows.message.lost", level=logging.WARNING, error=type(error).__name__
+        )

@@ -1,0 +1,86 @@
+"""YAML (or JSON) text to plain values, with the line of every path, so that faults name both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from yaml.constructor import ConstructorError
+
+from config.errors import InvalidDocument
+
+# A definition is written by people; more than this is a mistake or an attack.
+MAX_CHARACTERS = 512 * 1024
+MAX_NODES = 200_000
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(slots=True)
+class Document:
+    """``value`` and, for every path in it, the line (from 1) where it stands."""
+
+    value: Any
+    lines: dict[Path, int] = field(default_factory=dict)
+
+    def line(self, path: Path) -> int | None:
+        """The line of ``path``, or of its nearest ancestor that has one."""
+        while path not in self.lines and path:
+            path = path[:-1]
+        return self.lines.get(path)
+
+
+def parse(text: str, *, what: str = "the document") -> Document:
+    """``text`` as a Document. Raises InvalidDocument for what is not YAML, or too much of it."""
+    if len(text) > MAX_CHARACTERS:
+        raise _refused(what, f"has {len(text)} characters; the limit is {MAX_CHARACTERS}", None)
+    try:
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error)
+        raise _refused(what, str(problem), mark.line + 1 if mark else None) from None
+    if root is None:
+        raise _refused(what, "is empty", None)
+    document = Document(None)
+    document.value = _Builder(what, document.lines).build(root, ())
+    return document
+
+
+class _Builder:
+    def __init__(self, what: str, lines: dict[Path, int]) -> None:
+        self.what, self.lines, self.seen = what, lines, 0
+        self.scalars = yaml.CSafeLoader("")
+
+    def build(self, node: yaml.Node, path: Path) -> Any:
+        self.seen += 1
+        if self.seen > MAX_NODES:  # aliases expand here: a small text can be a large value
+            raise _refused(self.what, f"has more than {MAX_NODES} values", None)
+        self.lines[path] = node.start_mark.line + 1
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(child, (*path, i)) for i, child in enumerate(node.value)]
+        try:
+            value = self.scalars.construct_object(node)
+        except (ConstructorError, ValueError) as error:
+            raise _refused(self.what, str(error), node.start_mark.line + 1) from None
+        # Dates and times stay text: a definition has JSON values only.
+        return value if isinstance(value, str | int | float | bool | None) else str(node.value)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        value: dict[str, Any] = {}
+        for key_node, child in node.value:
+            # YAML 1.1 reads a bare `on` as true; as a key it means the word that was written.
+            key = str(key_node.value)
+            line = key_node.start_mark.line + 1
+            if key in value:
+                raise _refused(self.what, f"has the key {key!r} twice", line)
+            value[key] = self.build(child, (*path, key))
+            self.lines[(*path, key)] = line
+        return value
+
+
+def _refused(what: str, message: str, line: int | None) -> InvalidDocument:
+    return InvalidDocument(what, [{"path": "", "line": line, "message": message}])

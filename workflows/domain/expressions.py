@@ -1,0 +1,194 @@
+"""CEL expressions and ``${ … }`` templates: compiled once, bounded, with what they refer to.
+
+Plain paths (``steps.a.output.b``) are read without the CEL engine, which would convert the whole
+context. Others see only the names they refer to. Source: the Common Expression Language
+specification, https://cel.dev.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import cel
+
+from config.errors import AppError
+
+# An expression is one line of a person's intent. CEL has no loops but its macros, so length,
+# depth and the number of nested macros bound its time.
+MAX_CHARACTERS = 1000
+MAX_DEPTH = 20
+MAX_MACROS = 2
+MAX_RESULT_ITEMS = 100_000
+
+_TEMPLATE = re.compile(r"\$\{\s*(.*?)\s*\}(?!\})", re.DOTALL)
+_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[\d+\])*")
+_PART = re.compile(r"[A-Za-z_]\w*|\[\d+\]")
+_STEP = re.compile(r"\bsteps\.([A-Za-z_]\w*)|\bsteps\[\s*['\"]([^'\"]+)['\"]\s*\]")
+_MACRO = re.compile(r"\.(?:map|filter|all|exists|exists_one)\s*\(")
+_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+
+
+class ExpressionFailed(AppError):
+    """An expression could not be evaluated over the values it met."""
+
+    code, http_status = "expression_failed", 422
+
+    def __init__(self, expression: str, why: str) -> None:
+        super().__init__(expression, why)
+        self.expression, self.why = expression, why
+
+    def __str__(self) -> str:
+        return f"expression {self.expression!r}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One compiled expression; ``names`` are the roots it reads, ``steps`` the steps."""
+
+    source: str
+    names: frozenset[str]
+    steps: frozenset[str]
+    path: tuple[str | int, ...] | None
+    program: cel.Program | None
+
+    def evaluate(self, context: Mapping[str, Any]) -> Any:
+        """The value over ``context``; raises ExpressionFailed."""
+        try:
+            if self.path is not None:
+                return _walk(self.path, context)
+            assert self.program is not None  # noqa: S101  one of the two is always set
+            return self.program.execute({n: _only(n, self, context) for n in self.names})
+        except KeyError as error:
+            raise ExpressionFailed(self.source, f"there is no {error.args[0]!r}") from None
+        except (TypeError, ValueError, IndexError, ZeroDivisionError, RuntimeError) as error:
+            raise ExpressionFailed(self.source, str(error).splitlines()[0][:300]) from None
+
+
+@lru_cache(maxsize=4096)
+def compile_expression(source: str) -> Expression:
+    """Compile ``source``; raises ExpressionFailed saying what is wrong or too much."""
+    text = source.strip()
+    _check_bounds(text)
+    bare = _STRING.sub("''", text)
+    steps = frozenset(a or b for a, b in _STEP.findall(text))
+    if _PATH.fullmatch(text) and text not in {"true", "false", "null"}:
+        parts: list[str | int] = []
+        for part in _PART.findall(text):
+            parts.append(int(part[1:-1]) if part.startswith("[") else part)
+        return Expression(text, frozenset({str(parts[0])}), steps, tuple(parts), None)
+    try:
+        program = cel.compile(text)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ExpressionFailed(text, _first_line(error)) from None
+    bound = set(re.findall(_MACRO.pattern + r"\s*([A-Za-z_]\w*)\s*,", bare))
+    names = frozenset(program.variables()) - bound
+    return Expression(text, names, steps, None, program)
+
+
+def _check_bounds(text: str) -> None:
+    if not text:
+        raise ExpressionFailed(text, "it is empty")
+    if len(text) > MAX_CHARACTERS:
+        raise ExpressionFailed(
+            text[:40] + "…", f"it has {len(text)} characters; the limit is {MAX_CHARACTERS}"
+        )
+    depth = deepest = 0
+    bare = _STRING.sub("''", text)
+    for character in bare:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    if deepest > MAX_DEPTH:
+        raise ExpressionFailed(text, f"it nests {deepest} deep; the limit is {MAX_DEPTH}")
+    if len(_MACRO.findall(bare)) > MAX_MACROS:
+        raise ExpressionFailed(text, f"it has more than {MAX_MACROS} of map, filter, all, exists")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).replace("Failed to parse expression", "cannot read").splitlines()[0][:300]
+
+
+def _walk(path: tuple[str | int, ...], context: Mapping[str, Any]) -> Any:
+    value: Any = context
+    for part in path:
+        if isinstance(part, int) and isinstance(value, list):
+            value = value[part]
+        elif isinstance(value, Mapping):
+            value = value[part]
+        elif value is None:
+            raise TypeError(f"{part!r} of null: the step before it has no output")
+        else:
+            raise TypeError(f"{part!r} of {type(value).__name__}")
+    return value
+
+
+def _only(name: str, expression: Expression, context: Mapping[str, Any]) -> Any:
+    value = context[name]
+    if name == "steps" and expression.steps:
+        return {key: value[key] for key in expression.steps if key in value}
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A value in which ``${ … }`` stands for what an expression gives."""
+
+    value: Any
+    expressions: tuple[Expression, ...]
+
+    @property
+    def steps(self) -> frozenset[str]:
+        return frozenset().union(*(e.steps for e in self.expressions))
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset().union(*(e.names for e in self.expressions))
+
+    def render(self, context: Mapping[str, Any]) -> Any:
+        """The value with every expression put in; a lone ``${ … }`` keeps its type."""
+        if not self.expressions:
+            return self.value
+        return _render(self.value, context)
+
+
+def compile_template(value: Any) -> Template:
+    """Compile all expressions in ``value``; raises ExpressionFailed for the first bad one."""
+    return Template(value, tuple(_collect(value)))
+
+
+def _collect(value: Any) -> list[Expression]:
+    if isinstance(value, str):
+        return [compile_expression(source) for source in _TEMPLATE.findall(value)]
+    if isinstance(value, dict):
+        return [e for child in value.values() for e in _collect(child)]
+    if isinstance(value, list):
+        return [e for child in value for e in _collect(child)]
+    return []
+
+
+def _render(value: Any, context: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        if "${" not in value:
+            return value
+        whole = _TEMPLATE.fullmatch(value.strip())
+        if whole and value.count("${") == 1:
+            return compile_expression(whole.group(1)).evaluate(context)
+        return _TEMPLATE.sub(
+            lambda match: _as_text(compile_expression(match.group(1)).evaluate(context)), value
+        )
+    if isinstance(value, dict):
+        return {key: _render(child, context) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_render(child, context) for child in value]
+    return value
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

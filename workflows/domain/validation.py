@@ -1,0 +1,312 @@
+"""Every fault of a definition, each with its path, line and a sentence that says what to do."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+from jsonschema.validators import validator_for
+
+from config.errors import InvalidDocument
+from workflows.domain.definition import ROOT_NAMES, Plan, in_order, needs_of, plan_of
+from workflows.domain.documents import Document, Path, parse
+from workflows.domain.expressions import (
+    Expression,
+    ExpressionFailed,
+    compile_expression,
+    compile_template,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a definition may name: tools with their argument schemas, agents, workflows, roles.
+
+    ``None`` means that this kind of name is not checked.
+    """
+
+    tools: Mapping[str, Mapping[str, Any]] | None = None
+    agents: frozenset[str] | None = None
+    workflows: frozenset[str] | None = None
+    roles: frozenset[str] | None = None
+
+
+@cache
+def schema() -> Mapping[str, Any]:
+    """The JSON Schema of a definition."""
+    text = files("workflows.domain").joinpath("definition.schema.json").read_text("utf-8")
+    loaded: Mapping[str, Any] = json.loads(text)
+    return loaded
+
+
+@cache
+def _validator() -> Any:
+    return jsonschema.Draft202012Validator(schema())
+
+
+def compile_definition(text: str, known: Known) -> Plan:
+    """The Plan of the definition ``text``; raises InvalidDocument naming every fault."""
+    document = parse(text, what="the workflow definition")
+    faults = faults_of(document, known)
+    if faults:
+        raise InvalidDocument("the workflow definition", faults)
+    return plan_of(document.value)
+
+
+def faults_of(document: Document, known: Known) -> list[dict[str, Any]]:
+    """All faults, in the order of their lines; empty means it is good."""
+    check = _Check(document, known)
+    check.structure()
+    if not check.faults:  # meaning is only looked for in what has the right form
+        check.meaning()
+    return sorted(check.faults, key=lambda fault: (fault["line"] or 0, fault["path"]))
+
+
+@dataclass(slots=True)
+class _Check:
+    document: Document
+    known: Known
+    faults: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, path: Path, message: str) -> None:
+        where = ".".join(str(part) for part in path)
+        fault = {"path": where, "line": self.document.line(path), "message": message}
+        if fault not in self.faults:
+            self.faults.append(fault)
+
+    # ------------------------------------------------------------ form
+    def structure(self) -> None:
+        if not isinstance(self.document.value, dict):
+            self.add((), "a definition is a mapping with name and steps")
+            return
+        for error in _validator().iter_errors(self.document.value):
+            best = jsonschema.exceptions.best_match([error]) or error
+            if best.validator == "oneOf":
+                best = error
+            self.add(tuple(best.absolute_path), _in_words(best))
+
+    # ------------------------------------------------------------ meaning
+    def meaning(self) -> None:
+        source = self.document.value
+        self._schema_of_inputs(source.get("inputs"))
+        steps: Mapping[str, Any] = source["steps"]
+        for key, raw in steps.items():
+            self._step(key, raw, steps)
+        for name, roles in (source.get("access") or {}).items():
+            for index, role in enumerate(roles):
+                self._named("role", role, self.known.roles, ("access", name, index))
+        self._expressions(source.get("outputs"), ("outputs",), set(steps), frozenset())
+        if key_text := (source.get("concurrency") or {}).get("key"):
+            self._expressions(key_text, ("concurrency", "key"), set(), frozenset())
+        if not self.faults:
+            self._graph(plan_of(source))
+
+    def _schema_of_inputs(self, raw: Any) -> None:
+        if raw is None:
+            return
+        try:
+            validator_for(raw, default=jsonschema.Draft202012Validator).check_schema(raw)
+        except jsonschema.SchemaError as error:
+            self.add(("inputs", *error.absolute_path), f"not a JSON Schema: {error.message}")
+
+    def _step(self, key: str, raw: Mapping[str, Any], steps: Mapping[str, Any]) -> None:
+        at: Path = ("steps", key)
+        _, needs, needed = needs_of(raw.get("needs"))
+        for need in needs:
+            self._named("step", need, frozenset(steps), (*at, "needs"))
+            if need == key:
+                self.add((*at, "needs"), "a step cannot need itself")
+        if needed > len(needs):
+            self.add((*at, "needs"), f"at_least {needed} of {len(needs)} can never be met")
+        self._target(raw, at)
+        action = raw.get("on_error")
+        if isinstance(action, dict):
+            self._go_to(key, action["go_to"], steps, at)
+        self._roles(raw.get("approval"), at)
+        self._combinations(raw, at)
+        # Walking the graph back is worth it only where an expression reads a step.
+        before = _ancestors(key, steps) if "steps" in repr(raw) else set()
+        item = frozenset({raw.get("as", "item"), "index"}) if "for_each" in raw else frozenset()
+        self._expressions(raw.get("with"), (*at, "with"), before, item)
+        self._expressions(raw.get("for_each"), (*at, "for_each"), before, frozenset())
+        if "when" in raw and isinstance(raw["when"], str):
+            self._condition(raw["when"], (*at, "when"), before, frozenset())
+        if "repeat" in raw:
+            names = item | {"output", "iteration"}
+            self._condition(raw["repeat"]["until"], (*at, "repeat", "until"), before | {key}, names)
+        if "compensate" in raw:
+            inner = raw["compensate"]
+            self._expressions(inner.get("with"), (*at, "compensate"), set(steps), frozenset())
+            tools = None if self.known.tools is None else frozenset(self.known.tools)
+            self._named("tool", inner["tool"], tools, (*at, "compensate", "tool"))
+        for part in ("approval", "wait"):
+            self._expressions(raw.get(part), (*at, part), before, frozenset())
+
+    def _target(self, raw: Mapping[str, Any], at: Path) -> None:
+        if "tool" in raw:
+            tools = self.known.tools
+            names = None if tools is None else frozenset(tools)
+            if self._named("tool", raw["tool"], names, (*at, "tool")) and tools is not None:
+                self._arguments(raw, tools[raw["tool"]], at)
+        if "agent" in raw:
+            self._named("agent", raw["agent"], self.known.agents, (*at, "agent"))
+        if "workflow" in raw:
+            own = frozenset({self.document.value["name"]})
+            if raw["workflow"] in own:
+                self.add((*at, "workflow"), "a workflow cannot contain itself")
+            self._named("workflow", raw["workflow"], self.known.workflows, (*at, "workflow"))
+
+    def _arguments(self, raw: Mapping[str, Any], wanted: Mapping[str, Any], at: Path) -> None:
+        given = raw.get("with") or {}
+        allowed = frozenset(wanted.get("properties", {}))
+        for name in given:
+            self._named(f"argument of {raw['tool']}", name, allowed, (*at, "with", name))
+        for name in wanted.get("required", ()):
+            if name not in given:
+                self.add((*at, "with"), f"{raw['tool']} requires the argument {name!r}")
+        for name, value in given.items():
+            if name in allowed and not compile_or_none(value):
+                self._fits(value, wanted, name, (*at, "with", name))
+
+    def _fits(self, value: Any, wanted: Mapping[str, Any], name: str, at: Path) -> None:
+        part = {**wanted["properties"][name], "$defs": wanted.get("$defs", {})}
+        if error := jsonschema.exceptions.best_match(
+            jsonschema.Draft202012Validator(part).iter_errors(value)
+        ):
+            self.add(at, error.message)
+
+    def _go_to(self, key: str, target: str, steps: Mapping[str, Any], at: Path) -> None:
+        path = (*at, "on_error", "go_to")
+        if not self._named("step", target, frozenset(steps), path):
+            return
+        if target == key:
+            self.add(path, "a step cannot go to itself")
+        if needs_of(steps[target].get("needs"))[1]:
+            self.add(
+                ("steps", target, "needs"),
+                f"is reached by the failure of {key!r}, so it takes no needs of its own",
+            )
+
+    def _roles(self, raw: Mapping[str, Any] | None, at: Path) -> None:
+        if not raw:
+            return
+        for role in (raw["role"], *raw.get("roles", ())):
+            self._named("role", role, self.known.roles, (*at, "approval", "role"))
+        if len(raw.get("roles", ())) not in (0, raw.get("levels", 1)):
+            self.add((*at, "approval", "roles"), "give one role for each of the levels")
+
+    def _combinations(self, raw: Mapping[str, Any], at: Path) -> None:
+        if "repeat" in raw and "for_each" in raw:
+            self.add((*at, "repeat"), "repeat and for_each go together by a sub-workflow")
+        for part in ("as", "max_parallel"):
+            if part in raw and "for_each" not in raw:
+                self.add((*at, part), "has no meaning without for_each")
+        if ("approval" in raw or "wait" in raw) and ("for_each" in raw or "repeat" in raw):
+            self.add(at, "an approval or a wait takes neither for_each nor repeat")
+
+    # ------------------------------------------------------------ expressions
+    def _expressions(
+        self, value: Any, at: Path, before: Iterable[str], extra: frozenset[str]
+    ) -> None:
+        if isinstance(value, dict):
+            for key, child in value.items():
+                self._expressions(child, (*at, key), before, extra)
+        elif isinstance(value, list):
+            for index, child in enumerate(value):
+                self._expressions(child, (*at, index), before, extra)
+        elif isinstance(value, str) and "${" in value:
+            try:
+                for expression in compile_template(value).expressions:
+                    self._names(expression, at, before, extra)
+            except ExpressionFailed as error:
+                self.add(at, str(error))
+
+    def _condition(self, text: str, at: Path, before: Iterable[str], extra: frozenset[str]) -> None:
+        bare = text.strip()
+        if bare.startswith("${") and bare.endswith("}"):
+            bare = bare[2:-1]
+        try:
+            self._names(compile_expression(bare), at, before, extra)
+        except ExpressionFailed as error:
+            self.add(at, str(error))
+
+    def _names(
+        self, expression: Expression, at: Path, before: Iterable[str], extra: frozenset[str]
+    ) -> None:
+        allowed = ROOT_NAMES | extra
+        for name in sorted(expression.names - allowed):
+            self.add(at, f"unknown name {name!r}; there are {', '.join(sorted(allowed))}")
+        every = frozenset(self.document.value["steps"])
+        for step in sorted(expression.steps):
+            if self._named("step", step, every, at) and step not in before:
+                self.add(at, f"reads steps.{step}, which need not have ended by then; add a need")
+        declared = self.document.value.get("inputs") or {}
+        if expression.path and expression.path[0] == "inputs" and len(expression.path) > 1:
+            properties = declared.get("properties")
+            if properties is not None and declared.get("additionalProperties") is not True:
+                self._named("input", str(expression.path[1]), frozenset(properties), at)
+
+    # ------------------------------------------------------------ shape
+    def _graph(self, plan: Plan) -> None:
+        ordered = set(in_order(plan.steps)) if plan.steps else set()
+        every = set(self.document.value["steps"])
+        stuck = sorted(every - ordered)
+        if stuck:
+            self.add(("steps", stuck[0], "needs"), f"a cycle goes through {', '.join(stuck)}")
+
+    def _named(self, what: str, name: str, known: frozenset[str] | None, at: Path) -> bool:
+        if known is None or name in known:
+            return True
+        near = difflib.get_close_matches(name, sorted(known), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        self.add(at, f"unknown {what} {name!r}{hint}")
+        return False
+
+
+def compile_or_none(value: Any) -> bool:
+    """Whether ``value`` holds an expression, so that its type is known only at run time."""
+    try:
+        return bool(compile_template(value).expressions)
+    except ExpressionFailed:
+        return True
+
+
+def _ancestors(key: str, steps: Mapping[str, Any]) -> set[str]:
+    """Steps that have ended when ``key`` starts."""
+    failing = {
+        source: raw["on_error"]["go_to"]
+        for source, raw in steps.items()
+        if isinstance(raw.get("on_error"), dict)
+    }
+    found: set[str] = set()
+    stack = [key]
+    while stack:
+        current = stack.pop()
+        raw = steps.get(current)
+        if raw is None:
+            continue
+        before = [*needs_of(raw.get("needs"))[1], *(s for s, t in failing.items() if t == current)]
+        for need in before:
+            if need not in found:
+                found.add(need)
+                stack.append(need)
+    return found
+
+
+def _in_words(error: jsonschema.ValidationError) -> str:
+    if error.validator == "additionalProperties":
+        allowed = sorted(error.schema.get("properties", {}))
+        extra = sorted(set(error.instance) - set(allowed))
+        return f"unknown key {', '.join(map(repr, extra))}; there are {', '.join(allowed)}"
+    if error.validator == "oneOf" and "tool" in str(error.validator_value):
+        return "a step is exactly one of tool, agent, workflow, approval, wait"
+    if error.validator == "required":
+        return str(error.message)
+    text = str(error.message)
+    return text if len(text) < 240 else f"{text[:200]}… ({error.validator})"

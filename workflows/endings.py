@@ -1,0 +1,267 @@
+"""How a run ends: by the join over its sinks, by a failure, or by being cancelled.
+
+Failing and cancelling lock the run, so no step is added meanwhile; steps that run are let finish,
+then compensations run in reverse order of completion, then the run takes its final state.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from config import logs
+from config.access.ids import uuid7
+from workflows import dispatch
+from workflows.contexts import RunFacts, run_facts, with_steps
+from workflows.database import as_json, execute
+from workflows.dispatch import Ready
+from workflows.domain.definition import Plan
+from workflows.domain.expressions import ExpressionFailed
+from workflows.domain.transitions import RunState
+from workflows.plans import plan_for
+
+logger = logging.getLogger(__name__)
+END = "$end"
+COMPENSATE = "compensate"
+_PATIENCE = timedelta(seconds=30)
+
+_LOCK = "SELECT state, error::text FROM workflows_run WHERE id = %(run)s FOR UPDATE"
+
+_STOP = """
+WITH stopped AS (
+    SELECT id FROM workflows_steprun
+    WHERE run_id = %(run)s AND state IN ('pending', 'queued', 'waiting', 'dead')
+      AND kind <> 'compensate'
+    ORDER BY id FOR UPDATE
+)
+UPDATE workflows_steprun s
+SET state = 'cancelled', lease_until = NULL, wake_at = NULL, ended_at = now()
+FROM stopped WHERE s.id = stopped.id
+"""
+
+_TO_COMPENSATE = """
+SELECT key FROM workflows_steprun
+WHERE run_id = %(run)s AND state = 'succeeded' AND item = -1 AND key = ANY(%(keys)s)
+ORDER BY ended_at DESC, id DESC
+"""
+
+_ADD_COMPENSATION = """
+INSERT INTO workflows_steprun (id, run_id, key, kind, item, iteration, state, is_plain, is_light,
+    is_repeatable, queue, needs_left, needs_open, attempt, deliveries, cost_usd)
+SELECT c.id, %(run)s, c.key, 'compensate', -1, 1, 'pending', false, false, true, %(queue)s,
+    c.place, 0, 0, 0, 0
+FROM unnest(%(ids)s::uuid[], %(keys)s::text[], %(places)s::int[]) AS c(id, key, place)
+ON CONFLICT DO NOTHING
+"""
+
+_NEXT_COMPENSATION = """
+UPDATE workflows_steprun s SET state = 'queued', queued_at = now(), wake_at = now() + %(patience)s
+WHERE s.id = (SELECT c.id FROM workflows_steprun c
+              WHERE c.run_id = %(run)s AND c.kind = 'compensate' AND c.state = 'pending'
+              ORDER BY c.needs_left LIMIT 1)
+RETURNING s.id, s.queue
+"""
+
+_BUSY = """
+SELECT count(*) FILTER (WHERE state = 'running'),
+       count(*) FILTER (WHERE kind = 'compensate'),
+       count(*) FILTER (WHERE kind = 'compensate' AND state IN ('queued', 'running'))
+FROM workflows_steprun WHERE run_id = %(run)s
+"""
+
+_FINAL = """
+UPDATE workflows_run SET state = %(state)s, ended_at = now(), outputs = %(outputs)s,
+    error = coalesce(%(error)s, error)
+WHERE id = %(run)s AND state = ANY(%(before)s) RETURNING parent_step_id, workflow_name,
+    concurrency_key
+"""
+
+_EVENT = """
+INSERT INTO workflows_runevent (run_id, key, item, attempt, name, detail, actor)
+VALUES (%(run)s, '', -1, 0, %(name)s, %(detail)s, %(actor)s)
+"""
+
+
+def note(run_id: UUID, name: str, *, actor: str = "", detail: Any = None) -> None:
+    """Append an event of the run itself to its history."""
+    execute(_EVENT, {"run": run_id, "name": name, "actor": actor, "detail": as_json(detail)})
+
+
+def complete(facts: RunFacts, plan: Plan) -> None:
+    """End a run whose sinks have all ended; call in the transaction that ended the last one."""
+    rows = execute(_LOCK, {"run": facts.run_id})
+    if not rows or rows[0][0] not in (RunState.RUNNING, RunState.PAUSED):
+        return
+    try:
+        outputs = plan.outputs.render(with_steps(facts, plan.outputs.steps))
+    except ExpressionFailed as error:
+        _finish(facts.run_id, RunState.FAILED, error=error.as_dict())
+        return
+    execute(
+        "UPDATE workflows_steprun SET state = 'succeeded', ended_at = now() "
+        "WHERE run_id = %(run)s AND key = %(key)s",
+        {"run": facts.run_id, "key": END},
+    )
+    _finish(facts.run_id, RunState.SUCCEEDED, outputs=outputs)
+
+
+def fail(run_id: UUID, error: dict[str, Any], *, actor: str = "engine") -> None:
+    """Let a run fail: nothing new starts, what runs ends, what is done is compensated."""
+    _stop(run_id, RunState.FAILING, error=error, actor=actor)
+
+
+def cancel(run_id: UUID, *, actor: str, reason: str = "") -> bool:
+    """The same, because somebody asked. False if the run had ended before."""
+    error = {"code": "cancelled", "message": reason or f"cancelled by {actor}"}
+    return _stop(run_id, RunState.CANCELLING, error=error, actor=actor)
+
+
+def _stop(run_id: UUID, state: RunState, *, error: dict[str, Any], actor: str) -> bool:
+    with transaction.atomic():
+        rows = execute(_LOCK, {"run": run_id})
+        if not rows or rows[0][0] not in (RunState.RUNNING, RunState.PAUSED, RunState.WAITING):
+            return False
+        execute(
+            "UPDATE workflows_run SET state = %(state)s, error = %(error)s WHERE id = %(run)s",
+            {"run": run_id, "state": state.value, "error": as_json(error)},
+        )
+        note(run_id, f"run.{state.value}", actor=actor, detail=error)
+        execute(_STOP, {"run": run_id})
+        _withdraw_and_pass_on(run_id)
+        settle(run_id)
+    return True
+
+
+def _withdraw_and_pass_on(run_id: UUID) -> None:
+    execute(
+        "UPDATE workflows_approval SET state = 'withdrawn' "
+        "WHERE run_id = %(run)s AND state = 'waiting'",
+        {"run": run_id},
+    )
+    children = execute(
+        "SELECT c.id FROM workflows_run c JOIN workflows_steprun s ON s.id = c.parent_step_id "
+        "WHERE s.run_id = %(run)s AND c.ended_at IS NULL ORDER BY c.id",
+        {"run": run_id},
+    )
+    for (child,) in children:
+        cancel(child, actor="its parent run")
+
+
+def settle(run_id: UUID) -> None:
+    """Take a failing or cancelling run one step on: compensate, or end it.
+
+    Does nothing while a step still runs; whoever finishes it, or the sweep, calls again.
+    """
+    with transaction.atomic():
+        rows = execute(_LOCK, {"run": run_id})
+        if not rows or rows[0][0] not in (RunState.FAILING, RunState.CANCELLING):
+            return
+        execute(_STOP, {"run": run_id})  # also what a dead worker's lease gave back meanwhile
+        running, compensations, open_compensations = execute(_BUSY, {"run": run_id})[0]
+        if running or open_compensations:
+            return
+        facts = run_facts(run_id)
+        if not compensations:
+            _plan_compensations(facts, plan_for(facts.version_id))
+        sent = execute(_NEXT_COMPENSATION, {"run": run_id, "patience": _PATIENCE})
+        if sent:
+            dispatch.publish_on_commit([Ready(i, run_id, queue) for i, queue in sent])
+            return
+        final = RunState.FAILED if rows[0][0] == RunState.FAILING else RunState.CANCELLED
+        _finish(run_id, final)
+
+
+def _plan_compensations(facts: RunFacts, plan: Plan) -> None:
+    keys = [key for key, step in plan.steps.items() if step.compensate]
+    if not keys:
+        return
+    done = [row[0] for row in execute(_TO_COMPENSATE, {"run": facts.run_id, "keys": keys})]
+    execute(
+        _ADD_COMPENSATION,
+        {
+            "run": facts.run_id,
+            "queue": facts.priority if facts.priority in ("high", "low") else "default",
+            "ids": [uuid7() for _ in done],
+            "keys": [f"{key}.{COMPENSATE}" for key in done],
+            "places": list(range(1, len(done) + 1)),
+        },
+    )
+
+
+def _finish(run_id: UUID, state: RunState, *, outputs: Any = None, error: Any = None) -> None:
+    before = (
+        [RunState.RUNNING.value, RunState.PAUSED.value]
+        if state is RunState.SUCCEEDED or error
+        else [RunState.FAILING.value, RunState.CANCELLING.value]
+    )
+    rows = execute(
+        _FINAL,
+        {
+            "run": run_id,
+            "state": state.value,
+            "outputs": as_json(json.loads(json.dumps(outputs, default=str))),
+            "error": as_json(error),
+            "before": before,
+        },
+    )
+    if not rows:
+        return
+    parent, workflow, key = rows[0]
+    note(run_id, f"run.{state.value}", detail=error)
+    logs.event(logger, "workflows.run.ended", run=str(run_id), state=state.value)
+    if parent is not None:
+        execute(
+            "UPDATE workflows_steprun SET wake_at = now() WHERE id = %(id)s AND state = 'waiting'",
+            {"id": parent},
+        )
+        dispatch.wake_on_commit(parent, run_id)
+    if key:
+        start_waiting(workflow, key)
+
+
+_START_WAITING = """
+WITH freed AS (
+    SELECT id FROM workflows_run
+    WHERE workflow_name = %(workflow)s AND concurrency_key = %(key)s AND state = 'waiting'
+    ORDER BY id LIMIT greatest(0, %(most)s - (
+        SELECT count(*) FROM workflows_run
+        WHERE workflow_name = %(workflow)s AND concurrency_key = %(key)s
+          AND ended_at IS NULL AND state <> 'waiting'))
+)
+UPDATE workflows_run r SET state = 'running', started_at = now() FROM freed WHERE r.id = freed.id
+RETURNING r.id
+"""
+
+
+def start_waiting(workflow: str, key: str) -> None:
+    """Let waiting runs of a concurrency key start, as many as there are places free."""
+    execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 7))", {"name": f"{workflow}:{key}"}
+    )
+    version = execute(
+        "SELECT version_id FROM workflows_run WHERE workflow_name = %(workflow)s "
+        "AND concurrency_key = %(key)s AND state = 'waiting' ORDER BY id LIMIT 1",
+        {"workflow": workflow, "key": key},
+    )
+    if not version:
+        return
+    most = plan_for(version[0][0]).concurrency_max or 1
+    started = execute(_START_WAITING, {"workflow": workflow, "key": key, "most": most})
+    for (run_id,) in started:
+        note(run_id, "run.started", actor="engine")
+        dispatch.publish_on_commit(queued_of(run_id))
+
+
+def queued_of(run_id: UUID) -> list[Ready]:
+    """Messages for all rows of a run that are queued."""
+    rows = execute(
+        "UPDATE workflows_steprun SET wake_at = now() + %(patience)s, queued_at = now() "
+        "WHERE run_id = %(run)s AND state = 'queued' RETURNING id, queue, is_light",
+        {"run": run_id, "patience": _PATIENCE},
+    )
+    return [Ready(step_id, run_id, queue, light) for step_id, queue, light in rows]

@@ -1,0 +1,301 @@
+"""Finishing: the outcome, the joins it counts down and what becomes ready, in one transaction.
+
+A worker hands in what it claimed; it learns which rows it still owned, and which light steps it
+may go on with under the next token. Everything else that became ready is published on commit.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from config.access.ids import uuid7
+from config.errors import AppError
+from workflows import advance, dispatch, endings, fanout, statements
+from workflows.advance import Advance, Moved, Outcome, columns, edges, fails_the_run, moved
+from workflows.contexts import RunFacts, with_steps
+from workflows.database import as_json, execute, repeat_if_deadlocked
+from workflows.dispatch import Ready
+from workflows.domain.definition import Plan, Step
+from workflows.domain.transitions import StepState
+
+# How many light steps one worker takes on at once, rather than sending them round the broker.
+ROOM = dispatch.BUNDLE
+
+
+def finish(
+    facts: RunFacts,
+    plan: Plan,
+    *,
+    token: UUID,
+    outcomes: list[Outcome],
+    next_token: UUID,
+    worker: str,
+    room: int = ROOM,
+) -> list[Moved]:
+    """Record outcomes of steps claimed under ``token``; rows that are this worker's to go on with.
+
+    An outcome whose row was taken over by another claim changes nothing.
+    """
+    if not outcomes:
+        return []
+    shared: dict[str, Any] = {
+        "token": token,
+        "next_token": next_token,
+        "worker": worker,
+        # A failure may stop the run: then nothing is taken on that would have to be given back.
+        "room": 0 if any(o.state is StepState.FAILED for o in outcomes) else room,
+        "patience": fanout.PATIENCE,
+        "lease": settings.STEP_LEASE,
+    }
+    if _needs_no_thought(plan, outcomes):
+        rows = moved(
+            execute(
+                statements.FINISH, {**columns(outcomes, facts), **edges(plan, outcomes), **shared}
+            )
+        )
+    else:
+        rows = _finish_and_decide(facts, plan, outcomes, shared)
+    dispatch.publish(
+        Ready(row.step_id, row.run_id, row.queue, row.is_light)
+        for row in rows
+        if row.state == StepState.QUEUED and row.what == "join"
+    )
+    return [row for row in rows if row.state == StepState.RUNNING]
+
+
+def _needs_no_thought(plan: Plan, outcomes: list[Outcome]) -> bool:
+    """Whether one statement does it all: successes, and only plain joins of all needs behind."""
+    return all(
+        outcome.state is StepState.SUCCEEDED
+        and plan.steps[outcome.key].until is None
+        and bool(plan.successors[outcome.key])
+        and all(
+            plan.steps[key].is_plain and plan.steps[key].mode == "all" and not on_failure
+            for key, on_failure in plan.successors[outcome.key]
+        )
+        for outcome in outcomes
+    )
+
+
+@repeat_if_deadlocked
+@transaction.atomic
+def _finish_and_decide(
+    facts: RunFacts, plan: Plan, outcomes: list[Outcome], shared: dict[str, Any]
+) -> list[Moved]:
+    last, again = [], []
+    for outcome in outcomes:
+        (again if _goes_round_again(facts, plan, outcome) else last).append(outcome)
+    joined = edges(plan, last)
+    rows = moved(
+        execute(statements.FINISH, {**columns([*last, *again], facts), **joined, **shared})
+    )
+    ended = {row.step_id: row for row in rows if row.what == "ended"}
+    for outcome in again:
+        if outcome.step_id in ended:
+            _next_iteration(facts, plan.steps[outcome.key], outcome.step_id)
+    for outcome in last:
+        if outcome.step_id in ended and fails_the_run(plan, outcome):
+            endings.fail(facts.run_id, {**(outcome.error or {}), "step": outcome.key})
+            return []
+    joins = [row for row in rows if row.what == "join"]
+    Advance(facts, plan).run(row for row in joins if row.state == StepState.PENDING)
+    if ended and not joins:
+        endings.settle(facts.run_id)  # nothing follows: the run may be failing or cancelling
+    return rows
+
+
+def _goes_round_again(facts: RunFacts, plan: Plan, outcome: Outcome) -> bool:
+    step = plan.steps[outcome.key]
+    if step.until is None or outcome.state is not StepState.SUCCEEDED:
+        return False
+    iteration = _iteration_of(outcome.step_id)
+    if iteration >= step.max_iterations:
+        return False
+    context = with_steps(facts, step.until.steps, output=outcome.output, iteration=iteration)
+    try:
+        return step.until.evaluate(context) is not True
+    except AppError:
+        return False  # what cannot be judged is not repeated; the output stands
+
+
+def _iteration_of(step_id: UUID) -> int:
+    rows = execute("SELECT iteration FROM workflows_steprun WHERE id = %(id)s", {"id": step_id})
+    return int(rows[0][0]) if rows else 1
+
+
+_NEXT_ITERATION = """
+INSERT INTO workflows_steprun (id, run_id, key, kind, item, iteration, state, is_plain, is_light,
+    is_repeatable, queue, needs_left, needs_open, attempt, deliveries, cost_usd, queued_at, wake_at)
+SELECT %(new)s, run_id, key, kind, -1, iteration + 1, 'queued', true, false, is_repeatable, queue,
+    0, 0, 0, 0, 0, now(), now() + %(patience)s
+FROM workflows_steprun WHERE id = %(id)s
+ON CONFLICT DO NOTHING
+RETURNING id, queue
+"""
+
+
+def _next_iteration(facts: RunFacts, step: Step, step_id: UUID) -> None:
+    rows = execute(_NEXT_ITERATION, {"new": uuid7(), "id": step_id, "patience": fanout.PATIENCE})
+    dispatch.publish_on_commit([Ready(i, facts.run_id, queue) for i, queue in rows])
+
+
+def finish_items(
+    facts: RunFacts,
+    plan: Plan,
+    step: Step,
+    *,
+    token: UUID,
+    outcomes: list[Outcome],
+    next_token: UUID,
+    worker: str,
+    room: int = ROOM,
+) -> list[Moved]:
+    """Record outcomes of items of one fan-out; the items that are this worker's to go on with."""
+    failed = [o for o in outcomes if o.state is StepState.FAILED and step.on_error != "continue"]
+    rows = moved(
+        execute(
+            statements.FINISH_ITEMS,
+            {
+                **columns(outcomes, facts),
+                "token": token,
+                "next_token": next_token,
+                "worker": worker,
+                "room": room,
+                "refill": 0 if failed else len(outcomes),
+                "run": facts.run_id,
+                "key": step.key,
+                "patience": fanout.PATIENCE,
+                "lease": settings.STEP_LEASE,
+            },
+        )
+    )
+    ended = {row.step_id for row in rows if row.what == "ended"}
+    for outcome in failed:
+        if outcome.step_id in ended:
+            _fail_fan(facts, plan, step, outcome)
+            return []
+    full = [row for row in rows if row.what == "join" and row.needs_left <= 0]
+    for row in full:
+        end_part(facts, plan, step, row.step_id, is_chunk=row.kind == "chunk")
+    sent = [row for row in rows if row.what == "item"]
+    dispatch.publish(
+        Ready(row.step_id, row.run_id, row.queue, row.is_light)
+        for row in sent
+        if row.state == StepState.QUEUED
+    )
+    if ended and not sent and not full:
+        _settle_if_ending(facts.run_id)
+    return [row for row in sent if row.state == StepState.RUNNING]
+
+
+@repeat_if_deadlocked
+@transaction.atomic
+def end_part(facts: RunFacts, plan: Plan, step: Step, part_id: UUID, *, is_chunk: bool) -> None:
+    """Count a finished chunk; end the fan-out with all outputs if it was the last."""
+    fan_id = fanout.end_chunk(part_id) if is_chunk else part_id
+    if fan_id is None or not fanout.is_complete(fan_id):
+        return
+    output = fanout.outputs_of(facts.run_id, step.key)
+    advance.resolve(facts, plan, [Outcome(fan_id, step.key, StepState.SUCCEEDED, output=output)])
+
+
+@repeat_if_deadlocked
+@transaction.atomic
+def _fail_fan(facts: RunFacts, plan: Plan, step: Step, outcome: Outcome) -> None:
+    rows = execute(
+        "SELECT id FROM workflows_steprun WHERE run_id = %(run)s AND key = %(key)s "
+        "AND item = -1 AND state = 'waiting' FOR UPDATE",
+        {"run": facts.run_id, "key": step.key},
+    )
+    fanout.cancel_items(facts.run_id, step.key)
+    for (fan_id,) in rows:
+        advance.resolve(
+            facts, plan, [Outcome(fan_id, step.key, StepState.FAILED, error=outcome.error)]
+        )
+    if not rows:
+        endings.settle(facts.run_id)
+
+
+def _settle_if_ending(run_id: UUID) -> None:
+    rows = execute(
+        "SELECT state FROM workflows_run WHERE id = %(run)s AND state IN ('failing', 'cancelling')",
+        {"run": run_id},
+    )
+    if rows:
+        endings.settle(run_id)
+
+
+def finish_compensation(facts: RunFacts, *, token: UUID, outcome: Outcome, worker: str) -> None:
+    """Record a compensation and start the next one, or end the run."""
+    rows = execute(
+        "UPDATE workflows_steprun SET state = %(state)s, output = %(output)s, error = %(error)s, "
+        "lease_until = NULL, wake_at = NULL, ended_at = now() "
+        "WHERE id = %(id)s AND token = %(token)s AND state = 'running' RETURNING attempt",
+        {
+            "id": outcome.step_id,
+            "token": token,
+            "state": outcome.state.value,
+            "output": as_json(outcome.output),
+            "error": as_json(outcome.error),
+        },
+    )
+    if rows:
+        endings.note(
+            facts.run_id, f"step.{outcome.state.value}", actor=worker, detail={"key": outcome.key}
+        )
+        endings.settle(facts.run_id)
+
+
+def retry_later(
+    step_id: UUID,
+    *,
+    token: UUID,
+    run_id: UUID,
+    delay_seconds: float,
+    error: dict[str, Any],
+    cost_usd: Decimal,
+    worker: str,
+) -> None:
+    """Queue a failed attempt again after a delay."""
+    rows = execute(
+        statements.RETRY,
+        {
+            "id": step_id,
+            "token": token,
+            "delay": timedelta(seconds=delay_seconds),
+            "error": as_json(error),
+            "cost": cost_usd,
+            "worker": worker,
+        },
+    )
+    dispatch.publish(Ready(i, run_id, queue, delay_seconds=delay_seconds) for i, queue in rows)
+
+
+@repeat_if_deadlocked
+@transaction.atomic
+def answer(facts: RunFacts, plan: Plan, outcome: Outcome) -> None:
+    """End a step that waited for a person, a signal, a time or a child run."""
+    advance.resolve(facts, plan, [outcome])
+
+
+@repeat_if_deadlocked
+def answer_item(facts: RunFacts, plan: Plan, step: Step, outcome: Outcome) -> None:
+    """End an item of a fan-out that waited for its child run."""
+    token = uuid7()
+    taken = execute(
+        "UPDATE workflows_steprun SET state = 'running', token = %(token)s, "
+        "lease_until = now() + %(lease)s, wake_at = NULL "
+        "WHERE id = %(id)s AND state = 'waiting' RETURNING id",
+        {"id": outcome.step_id, "token": token, "lease": settings.STEP_LEASE},
+    )
+    if taken:
+        finish_items(
+            facts, plan, step, token=token, outcomes=[outcome], next_token=uuid7(),
+            worker="engine", room=0,
+        )  # fmt: skip

@@ -1,0 +1,243 @@
+"""Fan-outs: a row an item, in batches, counted in chunks, sent off as many at a time as allowed."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from config.access.ids import uuid7
+from config.errors import InvalidInput
+from workflows import dispatch
+from workflows.contexts import RunFacts
+from workflows.database import as_json, execute, from_json
+from workflows.dispatch import Ready
+from workflows.domain.definition import Step
+from workflows.plans import handling_of
+
+# A join of more items than this counts in chunk rows, so that finishes do not queue for one row.
+CHUNK = 64
+# Items written in one transaction.
+BATCH = 1024
+MAX_ITEMS = 100_000
+# How long a queued row may wait before a sweep asks whether its message was lost.
+PATIENCE = timedelta(seconds=30)
+# How often a sweep looks at a fan-out that waits for its items.
+RECHECK = timedelta(seconds=20)
+
+_OPEN = """
+UPDATE workflows_steprun SET state = 'waiting', value = %(value)s, needs_left = %(parts)s,
+    needs_open = %(parts)s, wake_at = now() + %(recheck)s, started_at = now(), attempt = 1
+WHERE id = %(id)s AND state = 'pending' RETURNING id
+"""
+
+_CHUNKS = """
+INSERT INTO workflows_steprun (id, run_id, key, kind, parent_id, item, iteration, state, is_plain,
+    is_light, is_repeatable, queue, needs_left, needs_open, attempt, deliveries, cost_usd)
+SELECT c.id, %(run)s, %(key)s, 'chunk', %(fan)s, c.item, 1, 'waiting', false, false, true, '',
+    c.size, c.size, 0, 0, 0
+FROM unnest(%(ids)s::uuid[], %(numbers)s::int[], %(sizes)s::int[]) AS c(id, item, size)
+ON CONFLICT DO NOTHING
+"""
+
+_ITEMS = """
+INSERT INTO workflows_steprun (id, run_id, key, kind, parent_id, item, iteration, state, is_plain,
+    is_light, is_repeatable, queue, needs_left, needs_open, attempt, deliveries, cost_usd, value,
+    queued_at, wake_at)
+SELECT i.id, %(run)s, %(key)s, %(kind)s, i.parent, i.item, 1,
+    CASE WHEN i.item < %(window)s THEN 'queued' ELSE 'pending' END, true,
+    %(light)s, %(repeatable)s, %(queue)s, 0, 0, 0, 0, 0, i.value,
+    CASE WHEN i.item < %(window)s THEN now() END,
+    CASE WHEN i.item < %(window)s THEN now() + %(patience)s END
+FROM unnest(%(ids)s::uuid[], %(parents)s::uuid[], %(numbers)s::int[], %(values)s::jsonb[])
+    AS i(id, parent, item, value)
+ON CONFLICT DO NOTHING
+RETURNING id, state
+"""
+
+_PROGRESS = """
+SELECT f.value::text, f.key, f.state,
+    (SELECT count(*) FROM workflows_steprun i
+     WHERE i.run_id = f.run_id AND i.key = f.key AND i.item >= 0)
+FROM workflows_steprun f WHERE f.id = %(id)s FOR UPDATE
+"""
+
+
+def items_of(value: Any, step: Step) -> list[Any]:
+    """The items that ``for_each`` gave; a mapping gives ``{key, value}`` pairs.
+
+    Raises InvalidInput if it is neither list nor mapping, or too long.
+    """
+    if isinstance(value, dict):
+        value = [{"key": key, "value": part} for key, part in value.items()]
+    if not isinstance(value, list):
+        raise InvalidInput(f"{step.key}.for_each", type(value).__name__, "must give a list")
+    if len(value) > MAX_ITEMS:
+        raise InvalidInput(f"{step.key}.for_each", len(value), f"at most {MAX_ITEMS} items")
+    return value
+
+
+def open_fan(fan_id: UUID, step: Step, facts: RunFacts, items: list[Any]) -> bool:
+    """Begin a fan-out over ``items`` in the transaction at hand; the rest follows on commit.
+
+    False if the row has moved on meanwhile.
+    """
+    chunked = len(items) > CHUNK
+    parts = math.ceil(len(items) / CHUNK) if chunked else len(items)
+    opened = execute(
+        _OPEN,
+        {"id": fan_id, "value": as_json(items), "parts": parts, "recheck": RECHECK},
+    )
+    if not opened:
+        return False
+    if chunked:
+        sizes = [min(CHUNK, len(items) - start) for start in range(0, len(items), CHUNK)]
+        execute(
+            _CHUNKS,
+            {
+                "run": facts.run_id, "key": step.key, "fan": fan_id,
+                "ids": [uuid7() for _ in sizes],
+                "numbers": [-2 - number for number in range(len(sizes))],
+                "sizes": sizes,
+            },
+        )  # fmt: skip
+    sent = _write_batch(fan_id, step, facts, items, start=0)
+    dispatch.publish_on_commit(sent)
+    if len(items) > BATCH:
+        transaction.on_commit(lambda: write_rest(fan_id, step, facts))
+    return True
+
+
+def write_rest(fan_id: UUID, step: Step, facts: RunFacts) -> None:
+    """Write the items that are not there yet, a batch a transaction; safe to repeat."""
+    while True:
+        with transaction.atomic():
+            rows = execute(_PROGRESS, {"id": fan_id})
+            if not rows:
+                return
+            value, _, state, written = rows[0]
+            items = from_json(value) or []
+            if state != "waiting" or written >= len(items):
+                return
+            sent = _write_batch(fan_id, step, facts, items, start=written)
+            sent += top_up(step, facts)
+            dispatch.publish_on_commit(sent)
+
+
+_TOP_UP = """
+UPDATE workflows_steprun s SET state = 'queued', queued_at = now(), wake_at = now() + %(patience)s
+WHERE s.id IN (
+    SELECT w.id FROM workflows_steprun w
+    WHERE w.run_id = %(run)s AND w.key = %(key)s AND w.item >= 0 AND w.state = 'pending'
+    ORDER BY w.item LIMIT greatest(0, %(window)s - (
+        SELECT count(*) FROM workflows_steprun a
+        WHERE a.run_id = %(run)s AND a.key = %(key)s AND a.item >= 0
+          AND a.state IN ('queued', 'running')))
+    FOR UPDATE SKIP LOCKED)
+RETURNING s.id, s.queue, s.is_light
+"""
+
+
+def top_up(step: Step, facts: RunFacts) -> list[Ready]:
+    """Queue items until as many are under way as allowed; for when finishes found none left."""
+    rows = execute(
+        _TOP_UP,
+        {"run": facts.run_id, "key": step.key, "window": step.max_parallel, "patience": PATIENCE},
+    )
+    return [Ready(step_id, facts.run_id, queue, light) for step_id, queue, light in rows]
+
+
+def _write_batch(
+    fan_id: UUID, step: Step, facts: RunFacts, items: list[Any], *, start: int
+) -> list[Ready]:
+    numbers = list(range(start, min(len(items), start + BATCH)))
+    chunked = len(items) > CHUNK
+    parents = _chunk_ids(fan_id, facts.run_id, step.key) if chunked else {}
+    handling = handling_of(step, priority=facts.priority)
+    rows = execute(
+        _ITEMS,
+        {
+            "run": facts.run_id, "key": step.key, "kind": step.kind,
+            "window": step.max_parallel, "light": handling.is_light,
+            "repeatable": handling.is_repeatable, "queue": handling.queue, "patience": PATIENCE,
+            "ids": [uuid7() for _ in numbers],
+            "parents": [parents[n // CHUNK] if chunked else fan_id for n in numbers],
+            "numbers": numbers,
+            "values": [json.dumps(items[n], default=str) for n in numbers],
+        },
+    )  # fmt: skip
+    return [
+        Ready(step_id, facts.run_id, handling.queue, handling.is_light)
+        for step_id, state in rows
+        if state == "queued"
+    ]
+
+
+def _chunk_ids(fan_id: UUID, run_id: UUID, key: str) -> dict[int, UUID]:
+    rows = execute(
+        "SELECT item, id FROM workflows_steprun "
+        "WHERE run_id = %(run)s AND key = %(key)s AND item < -1 AND parent_id = %(fan)s",
+        {"run": run_id, "key": key, "fan": fan_id},
+    )
+    return {-2 - number: chunk for number, chunk in rows}
+
+
+_END_CHUNK = """
+WITH ended AS (
+    UPDATE workflows_steprun SET state = 'succeeded', ended_at = now()
+    WHERE id = %(id)s AND kind = 'chunk' AND state = 'waiting' AND needs_left <= 0
+    RETURNING parent_id
+)
+UPDATE workflows_steprun f SET needs_left = f.needs_left - 1, needs_open = f.needs_open - 1
+FROM ended WHERE f.id = ended.parent_id
+RETURNING f.id, f.needs_left
+"""
+
+
+def end_chunk(chunk_id: UUID) -> UUID | None:
+    """Count a finished chunk in its fan-out; the fan-out's id if that was the last one."""
+    rows = execute(_END_CHUNK, {"id": chunk_id})
+    return rows[0][0] if rows and rows[0][1] <= 0 else None
+
+
+def finished_chunks(fan_id: UUID) -> list[UUID]:
+    """Chunks whose items have all ended but which were not counted: a worker died in between."""
+    rows = execute(
+        "SELECT id FROM workflows_steprun WHERE parent_id = %(fan)s AND kind = 'chunk' "
+        "AND state = 'waiting' AND needs_left <= 0",
+        {"fan": fan_id},
+    )
+    return [row[0] for row in rows]
+
+
+def outputs_of(run_id: UUID, key: str) -> list[Any]:
+    """Outputs of all items in their order; null for those that failed."""
+    rows = execute(
+        "SELECT output::text FROM workflows_steprun "
+        "WHERE run_id = %(run)s AND key = %(key)s AND item >= 0 ORDER BY item",
+        {"run": run_id, "key": key},
+    )
+    return [from_json(row[0]) for row in rows]
+
+
+def is_complete(fan_id: UUID) -> bool:
+    """Whether every item (or chunk) of a fan-out has been counted."""
+    rows = execute(
+        "SELECT needs_left <= 0 AND state = 'waiting' FROM workflows_steprun WHERE id = %(id)s",
+        {"id": fan_id},
+    )
+    return bool(rows and rows[0][0])
+
+
+def cancel_items(run_id: UUID, key: str) -> None:
+    """Items that have not started will not: the fan-out has failed."""
+    execute(
+        "UPDATE workflows_steprun SET state = 'cancelled', ended_at = now(), wake_at = NULL "
+        "WHERE run_id = %(run)s AND key = %(key)s AND item <> -1 "
+        "AND state IN ('pending', 'queued', 'waiting')",
+        {"run": run_id, "key": key},
+    )

@@ -1,0 +1,155 @@
+"""Publishing definitions: a version is immutable, and publishing the same text changes nothing."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from agents import queries as agents
+from agents.tools import registry
+from config import logs
+from config.access.roles import ROLES
+from config.errors import NotFound
+from workflows.domain.definition import Plan
+from workflows.domain.documents import parse
+from workflows.domain.validation import Known, compile_definition, faults_of
+from workflows.models import Workflow, WorkflowVersion
+
+logger = logging.getLogger(__name__)
+LIBRARY = Path(__file__).parent / "library"
+
+
+def known() -> Known:
+    """What definitions may name at present."""
+    return Known(
+        tools={tool.name: tool.parameters for tool in registry.all_tools()},
+        agents=agents.known_agents(),
+        workflows=frozenset(Workflow.objects.values_list("name", flat=True)),
+        roles=frozenset(ROLES),
+    )
+
+
+def publish(
+    source: str, *, user_id: UUID | None = None, shipped: bool = False, names: Known | None = None
+) -> tuple[WorkflowVersion, bool]:
+    """Store ``source`` as the current version; the version, and whether it is new.
+
+    Raises InvalidDocument with every fault; nothing is stored then.
+    """
+    names = names or known()
+    plan = compile_definition(source, names)
+    digest = hashlib.sha256(
+        json.dumps(plan.source, sort_keys=False, default=str).encode()
+    ).hexdigest()
+    with transaction.atomic():
+        workflow, _ = Workflow.objects.select_for_update().get_or_create(
+            name=plan.name, defaults={"title": plan.title, "is_shipped": shipped}
+        )
+        existing = workflow.versions.filter(digest=digest).first()
+        if existing is not None:
+            if not existing.is_current and not shipped:
+                _make_current(workflow, existing)
+            return existing, False
+        version = _add(workflow, plan, source, digest, user_id)
+    logs.event(logger, "workflows.version.published", workflow=plan.name, number=version.number)
+    return version, True
+
+
+def _add(
+    workflow: Workflow, plan: Plan, source: str, digest: str, user_id: UUID | None
+) -> WorkflowVersion:
+    last = workflow.versions.order_by("-number").values_list("number", flat=True).first() or 0
+    version = WorkflowVersion.objects.create(
+        workflow=workflow,
+        number=last + 1,
+        digest=digest,
+        source=source,
+        definition=plan.source,
+        published_by_id=user_id,
+    )
+    _make_current(workflow, version)
+    Workflow.objects.filter(pk=workflow.pk).update(title=plan.title)
+    return version
+
+
+def _make_current(workflow: Workflow, version: WorkflowVersion) -> None:
+    workflow.versions.filter(is_current=True).exclude(pk=version.pk).update(is_current=False)
+    workflow.versions.filter(pk=version.pk).update(is_current=True, deprecated_at=None)
+    version.is_current = True
+
+
+def make_current(name: str, number: int) -> WorkflowVersion:
+    """Let new runs use version ``number``; runs under way keep theirs. Raises NotFound."""
+    with transaction.atomic():
+        workflow = Workflow.objects.select_for_update().filter(name=name).first()
+        version = workflow.versions.filter(number=number).first() if workflow else None
+        if workflow is None or version is None:
+            raise NotFound("workflow version", f"{name} v{number}")
+        _make_current(workflow, version)
+    return version
+
+
+def deprecate(name: str, number: int) -> WorkflowVersion:
+    """Mark a version as no longer to be used; runs on it finish. Raises NotFound."""
+    version = WorkflowVersion.objects.filter(workflow__name=name, number=number).first()
+    if version is None:
+        raise NotFound("workflow version", f"{name} v{number}")
+    WorkflowVersion.objects.filter(pk=version.pk, deprecated_at=None).update(
+        deprecated_at=timezone.now(), is_current=False
+    )
+    version.refresh_from_db()
+    return version
+
+
+def diff(older: WorkflowVersion, newer: WorkflowVersion) -> str:
+    """A unified diff of what was written."""
+    return "\n".join(
+        difflib.unified_diff(
+            older.source.splitlines(), newer.source.splitlines(),
+            f"v{older.number}", f"v{newer.number}", lineterm="",
+        )
+    )  # fmt: skip
+
+
+def faults(source: str) -> list[dict[str, Any]]:
+    """Every fault of a definition, for an editor; empty means it may be published."""
+    return faults_of(parse(source, what="the workflow definition"), known())
+
+
+def publish_library(directory: Path = LIBRARY) -> dict[str, bool]:
+    """Publish the shipped definitions, in an order in which those that are contained come first.
+
+    The name of each, and whether it was new. Doing it twice changes nothing.
+    """
+    waiting = {path: path.read_text("utf-8") for path in sorted(directory.glob("*.yaml"))}
+    done: dict[str, bool] = {}
+    base = known()
+    while waiting:
+        shipped = {str(parse(text).value.get("name")) for text in waiting.values()}
+        for path, text in list(waiting.items()):
+            contained = {
+                raw["workflow"]
+                for raw in parse(text).value.get("steps", {}).values()
+                if isinstance(raw, dict) and "workflow" in raw
+            }
+            if contained & shipped - {parse(text).value.get("name")}:
+                continue
+            names = Known(base.tools, base.agents, base.workflows | frozenset(done), base.roles)  # type: ignore[operator]
+            version, new = publish(text, shipped=True, names=names)
+            done[version.workflow.name] = new
+            del waiting[path]
+            break
+        else:
+            names = known()
+            path, text = next(iter(waiting.items()))
+            publish(text, shipped=True, names=names)  # raises, naming what is circular
+            del waiting[path]
+    return done

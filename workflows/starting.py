@@ -1,0 +1,341 @@
+"""Starting a run: the run, its steps and the counters of its joins, in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import jsonschema
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from config import logs
+from config.access.callers import Caller
+from config.access.ids import uuid7
+from config.access.models import Client
+from config.errors import Forbidden, IdempotencyMismatch, InvalidInput, NotFound
+from workflows import artifacts, dispatch, endings, fanout
+from workflows.advance import Advance, Moved
+from workflows.contexts import RunFacts
+from workflows.database import execute
+from workflows.dispatch import Ready
+from workflows.domain.definition import Plan, Step
+from workflows.domain.transitions import RunState, StepState, satisfies
+from workflows.models import Run, WorkflowVersion
+from workflows.plans import Handling, handling_of, plan_for
+
+logger = logging.getLogger(__name__)
+PRIORITIES = ("high", "default", "low")
+# Workflows in workflows in workflows: deeper than this is a mistake.
+MAX_NESTING = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """A step that a fork or retry takes over as it ended."""
+
+    state: StepState
+    output: Any = None
+    error: Any = None
+
+
+_INSERT = """
+INSERT INTO workflows_steprun (id, run_id, key, kind, item, iteration, state, is_plain, is_light,
+    is_repeatable, queue, needs_left, needs_open, attempt, deliveries, cost_usd, output, error,
+    queued_at, wake_at, ended_at)
+SELECT s.id, %(run)s, s.key, s.kind, -1, 1, s.state, s.plain, s.light, s.repeatable, s.queue,
+    s.needs_left, s.needs_open, 0, 0, 0, s.output, s.error,
+    CASE WHEN s.state = 'queued' THEN now() END,
+    CASE WHEN s.state = 'queued' THEN now() + %(patience)s END,
+    CASE WHEN s.state NOT IN ('pending', 'queued') THEN now() END
+FROM unnest(%(ids)s::uuid[], %(keys)s::text[], %(kinds)s::text[], %(states)s::text[],
+    %(plains)s::bool[], %(lights)s::bool[], %(repeatables)s::bool[], %(queues)s::text[],
+    %(lefts)s::int[], %(opens)s::int[], %(outputs)s::jsonb[], %(errors)s::jsonb[])
+    AS s(id, key, kind, state, plain, light, repeatable, queue, needs_left, needs_open, output,
+         error)
+"""
+
+
+def start_run(
+    *,
+    caller: Caller,
+    workflow: str,
+    inputs: dict[str, Any],
+    client_id: UUID | None = None,
+    idempotency_key: str | None = None,
+    priority: str | None = None,
+    is_demo: bool = False,
+) -> tuple[Run, bool]:
+    """Start the current version of ``workflow``; the run, and whether it is new.
+
+    The same key with the same inputs gives the same run. Raises NotFound, Forbidden, InvalidInput
+    (inputs against the workflow's JSON Schema), IdempotencyMismatch.
+    """
+    caller.require("runs:start", "start runs")
+    version = current_version(workflow)
+    plan = plan_for(version.pk)
+    _may_start(caller, plan)
+    client = client_id or caller.home_client_id
+    if not caller.sees(client):
+        raise NotFound("client", client)
+    if priority is not None and priority not in PRIORITIES:
+        raise InvalidInput("priority", priority, f"one of {', '.join(PRIORITIES)}")
+    digest = digest_of(workflow, inputs)
+    if idempotency_key:
+        existing = Run.objects.filter(client_id=client, idempotency_key=idempotency_key).first()
+        if existing is not None:
+            return _same(existing, digest, idempotency_key), False
+    check_inputs(plan, inputs, client_id=client)
+    run = Run(
+        id=uuid7(), client_id=client, version=version, workflow_name=plan.name, inputs=inputs,
+        inputs_digest=digest, idempotency_key=idempotency_key or None,
+        started_by_id=caller.user_id, priority=priority or plan.priority,
+        is_demo=is_demo or Client.objects.filter(pk=client, is_demo=True).exists(),
+    )  # fmt: skip
+    try:
+        with transaction.atomic():
+            create(run, plan)
+    except IntegrityError:
+        existing = Run.objects.filter(client_id=client, idempotency_key=idempotency_key).first()
+        if not idempotency_key or existing is None:
+            raise
+        return _same(existing, digest, idempotency_key), False
+    return run, True
+
+
+def start_child(*, step_id: UUID, workflow: str, inputs: dict[str, Any], facts: RunFacts) -> None:
+    """Start the run of a sub-workflow step, unless it was started before."""
+    if Run.objects.filter(parent_step_id=step_id).exists():
+        return
+    version = current_version(workflow)
+    plan = plan_for(version.pk)
+    if _nesting(facts.run_id) >= MAX_NESTING:
+        raise InvalidInput("workflow", workflow, f"workflows nest at most {MAX_NESTING} deep")
+    check_inputs(plan, inputs, client_id=facts.client_id)
+    run = Run(
+        id=uuid7(), client_id=facts.client_id, version=version, workflow_name=plan.name,
+        inputs=inputs, inputs_digest=digest_of(workflow, inputs), parent_step_id=step_id,
+        started_by_id=facts.started_by, priority=facts.priority, is_demo=facts.is_demo,
+    )  # fmt: skip
+    try:
+        with transaction.atomic():
+            create(run, plan)
+    except IntegrityError:  # an earlier attempt was quicker; its child is the one
+        if not Run.objects.filter(parent_step_id=step_id).exists():
+            raise
+
+
+def create(run: Run, plan: Plan, reused: Mapping[str, Reused] | None = None) -> None:
+    """Write a run and its steps and send off what is ready; in the transaction at hand."""
+    now = timezone.now()
+    run.deadline_at = now + timedelta(seconds=plan.timeout_seconds)
+    run.budget_usd = plan.budget_usd
+    facts = RunFacts(
+        run.pk, run.version_id, run.client_id, run.inputs, run.started_by_id, run.is_demo,
+        run.deadline_at, run.budget_usd, now, run.workflow_name, run.priority,
+    )  # fmt: skip
+    run.state = _initial_state(run, plan, facts)
+    run.started_at = now if run.state == RunState.RUNNING else None
+    run.save(force_insert=True)
+    endings.note(run.pk, "run.created", actor=str(run.started_by_id or "engine"))
+    rows = insert_steps(run, plan, reused or {})
+    logs.event(
+        logger, "workflows.run.started", run=str(run.pk), workflow=plan.name, steps=len(rows)
+    )
+    if run.state != RunState.RUNNING:
+        return
+    dispatch.publish_on_commit(
+        [Ready(r.step_id, run.pk, r.queue, r.is_light) for r in rows if r.state == "queued"]
+    )
+    Advance(facts, plan).run(
+        row
+        for row in rows
+        if row.state == StepState.PENDING
+        and (row.needs_left <= 0 or row.needs_left > row.needs_open)
+    )
+
+
+def insert_steps(
+    run: Run,
+    plan: Plan,
+    reused: Mapping[str, Reused],
+    *,
+    existing: frozenset[str] = frozenset(),
+) -> list[Moved]:
+    """One row for each step that is not ``existing``, and the hidden join; what was written."""
+    handlings = _handlings(plan, run.priority)
+    rows: list[Moved] = []
+    outputs, errors = [], []
+    for key, step in plan.steps.items():
+        if key in existing:
+            continue
+        taken = reused.get(key)
+        left, open_ = counters(plan, step, reused)
+        handling = handlings[key]
+        state = taken.state if taken else StepState.PENDING
+        if taken is None and step.is_plain and left <= 0:
+            state = StepState.QUEUED
+        rows.append(_row(run, key, step.kind, state, left, open_, handling))
+        outputs.append(_json(taken.output) if taken else None)
+        errors.append(_json(taken.error) if taken else None)
+    left = sum(1 for key in plan.sinks if key not in reused)
+    rows.append(
+        _row(run, endings.END, "end", StepState.PENDING, left, left, Handling("", False, True))
+    )
+    execute(
+        _INSERT,
+        {
+            "run": run.pk,
+            "patience": fanout.PATIENCE,
+            "ids": [row.step_id for row in rows],
+            "keys": [row.key for row in rows],
+            "kinds": [row.kind for row in rows],
+            "states": [str(row.state) for row in rows],
+            "plains": [row.key in plan.steps and plan.steps[row.key].is_plain for row in rows],
+            "lights": [row.is_light for row in rows],
+            "repeatables": [
+                row.key not in handlings or handlings[row.key].is_repeatable for row in rows
+            ],
+            "queues": [row.queue for row in rows],
+            "lefts": [row.needs_left for row in rows],
+            "opens": [row.needs_open for row in rows],
+            "outputs": [*outputs, None],
+            "errors": [*errors, None],
+        },
+    )
+    return rows
+
+
+def counters(plan: Plan, step: Step, ended: Mapping[str, Reused]) -> tuple[int, int]:
+    """What the join of a step still needs and what may still come, given what has ended."""
+    left, open_ = step.needed, 0
+    incoming = [(key, False) for key in step.needs] + [(key, True) for key in step.failures_of]
+    for key, on_failure in incoming:
+        outcome = ended.get(key)
+        if outcome is None:
+            open_ += 1
+        elif satisfies(
+            outcome.state,
+            continued=plan.steps[key].on_error == "continue",
+            mode=step.mode,
+            on_failure=on_failure,
+        ):
+            left -= 1
+    return max(left, 0), open_
+
+
+def current_version(workflow: str) -> WorkflowVersion:
+    """The version that new runs use; raises NotFound."""
+    found = WorkflowVersion.objects.filter(workflow__name=workflow, is_current=True).first()
+    if found is None:
+        raise NotFound("workflow", workflow)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(
+        json.loads(schema), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+
+
+def check_inputs(plan: Plan, inputs: Any, *, client_id: UUID) -> None:
+    """Raise InvalidInput for inputs that the workflow's JSON Schema refuses."""
+    schema = plan.inputs_schema
+    errors = _validator(json.dumps(schema, sort_keys=True)).iter_errors(inputs)
+    error = jsonschema.exceptions.best_match(errors)
+    if error is not None:
+        where = ".".join(["inputs", *(str(part) for part in error.absolute_path)])
+        raise InvalidInput(where, error.instance if error.absolute_path else "", error.message)
+    for name, part in (schema.get("properties") or {}).items():
+        if part.get("format") == "artifact" and inputs.get(name) is not None:
+            try:
+                artifacts.find(inputs[name], client_id=client_id)
+            except NotFound:
+                raise InvalidInput(
+                    f"inputs.{name}",
+                    inputs[name],
+                    "must be the id of an artifact; upload the file to /api/v1/artifacts first",
+                ) from None
+
+
+def _may_start(caller: Caller, plan: Plan) -> None:
+    roles = plan.access.get("start")
+    if roles and not any(caller.may_act_as(role) for role in roles):
+        raise Forbidden(f"start {plan.name}", f"one of the roles {', '.join(roles)}")
+
+
+def _initial_state(run: Run, plan: Plan, facts: RunFacts) -> RunState:
+    """Running, or waiting when its concurrency key has no place free."""
+    if plan.concurrency_max is None:
+        return RunState.RUNNING
+    key = plan.concurrency_key
+    run.concurrency_key = str(key.render(facts.context()) if key else "*")[:300]
+    execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 7))",
+        {"name": f"{plan.name}:{run.concurrency_key}"},
+    )
+    busy = execute(
+        "SELECT count(*) FROM workflows_run WHERE workflow_name = %(workflow)s "
+        "AND concurrency_key = %(key)s AND ended_at IS NULL",
+        {"workflow": plan.name, "key": run.concurrency_key},
+    )[0][0]
+    return RunState.RUNNING if busy < plan.concurrency_max else RunState.WAITING
+
+
+def _handlings(plan: Plan, priority: str) -> dict[str, Handling]:
+    seen: dict[tuple[str, str], Handling] = {}
+    found: dict[str, Handling] = {}
+    for key, step in plan.steps.items():
+        what = (step.kind, step.target)
+        if step.until is not None or step.timeout_seconds is not None or what not in seen:
+            handling = handling_of(step, priority=priority)
+            if step.until is None and step.timeout_seconds is None:
+                seen[what] = handling
+            found[key] = handling
+        else:
+            found[key] = seen[what]
+    return found
+
+
+def _row(
+    run: Run, key: str, kind: str, state: StepState, left: int, open_: int, handling: Handling
+) -> Moved:
+    return Moved(
+        "join", uuid7(), run.pk, key, -1, 1, kind, state, left, open_, handling.queue,
+        handling.is_light, 0, None,
+    )  # fmt: skip
+
+
+def _same(run: Run, digest: str, key: str) -> Run:
+    if run.inputs_digest != digest:
+        raise IdempotencyMismatch(key)
+    return run
+
+
+def _nesting(run_id: UUID) -> int:
+    rows = execute(
+        "WITH RECURSIVE up AS ("
+        "  SELECT id, parent_step_id, 1 AS depth FROM workflows_run WHERE id = %(run)s"
+        "  UNION ALL SELECT r.id, r.parent_step_id, up.depth + 1 FROM up"
+        "  JOIN workflows_steprun s ON s.id = up.parent_step_id JOIN workflows_run r"
+        "  ON r.id = s.run_id WHERE up.depth < 50) SELECT max(depth) FROM up",
+        {"run": run_id},
+    )
+    return int(rows[0][0] or 0)
+
+
+def digest_of(workflow: str, inputs: Any) -> str:
+    text = json.dumps([workflow, inputs], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, default=str)

@@ -1,0 +1,209 @@
+"""The sweep: lost messages, dead leases, due timers, runs past their deadline.
+
+It re-enters the same path that messages take; there is no second one for recovery. Every part is
+safe to run twice at once, and to be killed anywhere.
+"""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from config import logs
+from workflows import children, dispatch, endings, engine, fanout, statements
+from workflows.advance import Outcome
+from workflows.contexts import run_facts
+from workflows.database import execute
+from workflows.dispatch import Ready
+from workflows.domain.transitions import StepState
+from workflows.models import Approval
+from workflows.plans import plan_for
+
+logger = logging.getLogger(__name__)
+
+
+def sweep() -> dict[str, int]:
+    """One pass; how much of each was found."""
+    found = {
+        "leases_expired": expire_leases(),
+        "republished": republish(),
+        "woken": wake_due(),
+        "overdue": end_overdue(),
+        "settled": settle_ending(),
+        "started": start_waiting(),
+    }
+    if any(found.values()):
+        logs.event(logger, "workflows.sweep.acted", **found)
+    return found
+
+
+def expire_leases() -> int:
+    """Give out again what dead workers held."""
+    rows = execute(statements.EXPIRE, {"most": settings.MAX_DELIVERIES})
+    return len(rows)
+
+
+def republish() -> int:
+    """Send a message again for rows that have waited longer than their patience."""
+    rows = execute(statements.REPUBLISH, {"patience": fanout.PATIENCE})
+    dispatch.publish(Ready(step_id, run_id, queue) for step_id, queue, run_id in rows)
+    return len(rows)
+
+
+def wake_due() -> int:
+    """Look at waiting steps whose time has come."""
+    rows = execute(statements.WAKE_DUE, {})
+    for (step_id,) in rows:
+        wake(step_id)
+    return len(rows)
+
+
+def wake(step_id: UUID) -> None:
+    """Look at one waiting step: has its time come, its child ended, its fan-out stalled?"""
+    rows = execute(
+        "SELECT s.run_id, s.key, s.kind, s.item, s.state, s.wake_at <= now(), s.needs_left "
+        "FROM workflows_steprun s JOIN workflows_run r ON r.id = s.run_id "
+        "WHERE s.id = %(id)s AND s.state = 'waiting' AND r.state = 'running'",
+        {"id": step_id},
+    )
+    if not rows:
+        return
+    run_id, key, kind, item, _, due, _ = rows[0]
+    facts = run_facts(run_id)
+    plan = plan_for(facts.version_id)
+    step = plan.steps.get(key)
+    if step is None:
+        return
+    if kind == "chunk" or (step.for_each is not None and item < 0):
+        _wake_fan(step_id)
+    elif kind == "workflow":
+        _wake_parent(step_id)
+    elif kind == "approval" and due:
+        _wake_approval(step_id)
+    elif kind == "wait" and due:
+        _wake_wait(step_id)
+
+
+def _wake_fan(fan_id: UUID) -> None:
+    rows = execute(
+        "UPDATE workflows_steprun SET wake_at = now() + %(recheck)s WHERE id = %(id)s "
+        "RETURNING run_id, key",
+        {"id": fan_id, "recheck": fanout.RECHECK},
+    )
+    run_id, key = rows[0]
+    facts = run_facts(run_id)
+    plan = plan_for(facts.version_id)
+    step = plan.steps[key]
+    fanout.write_rest(fan_id, step, facts)
+    for chunk in fanout.finished_chunks(fan_id):
+        engine.end_part(facts, plan, step, chunk, is_chunk=True)
+    engine.end_part(facts, plan, step, fan_id, is_chunk=False)
+    dispatch.publish(fanout.top_up(step, facts))
+
+
+def _wake_parent(step_id: UUID) -> None:
+    rows = execute(
+        "UPDATE workflows_steprun SET wake_at = now() + %(recheck)s "
+        "WHERE id = %(id)s AND state = 'waiting' RETURNING run_id, key, item",
+        {"id": step_id, "recheck": children.RECHECK},
+    )
+    if not rows:
+        return
+    run_id, key, item = rows[0]
+    facts = run_facts(run_id)
+    plan = plan_for(facts.version_id)
+    outcome = children.outcome_of(step_id, plan.steps[key])
+    if outcome is None:
+        return
+    if item >= 0:
+        engine.answer_item(facts, plan, plan.steps[key], outcome)
+    else:
+        engine.answer(facts, plan, outcome)
+
+
+def _wake_approval(step_id: UUID) -> None:
+    now = timezone.now()
+    open_ = Approval.objects.filter(step_id=step_id, state=Approval.State.WAITING)
+    expired = open_.filter(expires_at__lte=now)
+    if expired.exists():
+        end_step(step_id, code="approval_expired", message="nobody answered in time")
+        return
+    for approval in open_.filter(escalates_at__lte=now, escalated_at=None):
+        Approval.objects.filter(pk=approval.pk, escalated_at=None).update(
+            escalated_at=now, role=approval.escalates_to or approval.role
+        )
+        endings.note(approval.run_id, "approval.escalated", detail={"to": approval.escalates_to})
+    later = open_.exclude(expires_at=None).values_list("expires_at", flat=True).first()
+    execute(
+        "UPDATE workflows_steprun SET wake_at = %(at)s WHERE id = %(id)s AND state = 'waiting'",
+        {"id": step_id, "at": later},
+    )
+
+
+def _wake_wait(step_id: UUID) -> None:
+    rows = execute("SELECT run_id, key FROM workflows_steprun WHERE id = %(id)s", {"id": step_id})
+    run_id, key = rows[0]
+    facts = run_facts(run_id)
+    plan = plan_for(facts.version_id)
+    if plan.steps[key].options.get("signal"):
+        end_step(step_id, code="signal_timeout", message="the signal did not come in time")
+        return
+    engine.answer(facts, plan, Outcome(step_id, key, StepState.SUCCEEDED))
+
+
+def end_step(step_id: UUID, *, code: str, message: str) -> None:
+    """Let a waiting step fail for a stated reason; its open approvals expire."""
+    rows = execute("SELECT run_id, key FROM workflows_steprun WHERE id = %(id)s", {"id": step_id})
+    run_id, key = rows[0]
+    facts = run_facts(run_id)
+    error = {"code": code, "message": message, "retryable": False}
+    with transaction.atomic():
+        Approval.objects.filter(step_id=step_id, state=Approval.State.WAITING).update(
+            state=Approval.State.EXPIRED
+        )
+        engine.answer(
+            facts, plan_for(facts.version_id), Outcome(step_id, key, StepState.FAILED, error=error)
+        )
+
+
+def end_overdue() -> int:
+    """Let runs fail that are past their deadline."""
+    rows = execute(
+        "SELECT id FROM workflows_run WHERE deadline_at < now() "
+        "AND state IN ('running', 'paused', 'waiting') ORDER BY deadline_at LIMIT 100",
+        {},
+    )
+    for (run_id,) in rows:
+        error = {"code": "run_timeout", "message": "the run passed its deadline"}
+        endings.fail(run_id, {**error, "retryable": False}, actor="sweep")
+    return len(rows)
+
+
+def settle_ending() -> int:
+    """Take failing and cancelling runs on that nobody else will."""
+    rows = execute(
+        "SELECT r.id FROM workflows_run r WHERE r.state IN ('failing', 'cancelling') "
+        "AND NOT EXISTS (SELECT 1 FROM workflows_steprun s WHERE s.run_id = r.id "
+        "AND (s.state = 'running' OR (s.kind = 'compensate' AND s.state = 'queued'))) LIMIT 100",
+        {},
+    )
+    for (run_id,) in rows:
+        endings.settle(run_id)
+    return len(rows)
+
+
+@transaction.atomic
+def start_waiting() -> int:
+    """Start runs that wait for a place which has become free without anybody noticing."""
+    rows = execute(
+        "SELECT DISTINCT workflow_name, concurrency_key FROM workflows_run "
+        "WHERE state = 'waiting' LIMIT 100",
+        {},
+    )
+    for workflow, key in rows:
+        endings.start_waiting(workflow, key)
+    return 0

@@ -1,0 +1,67 @@
+"""Steps that wait for a time or a signal. A signal may come before the step that waits for it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from config.errors import InvalidInput
+from workflows.contexts import RunFacts, with_steps
+from workflows.database import execute, from_json
+from workflows.domain.definition import Step
+from workflows.domain.expressions import compile_template
+from workflows.domain.transitions import duration_seconds
+
+_OPEN = """
+UPDATE workflows_steprun SET state = 'waiting', started_at = now(), wake_at = %(wake)s, attempt = 1
+WHERE id = %(id)s AND state = 'pending'
+"""
+
+_TAKE = """
+UPDATE workflows_signal SET taken_by_step = %(step)s
+WHERE id = (SELECT id FROM workflows_signal
+            WHERE run_id = %(run)s AND name = %(name)s AND taken_by_step IS NULL
+            ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING payload::text
+"""
+
+
+def open_for(step_id: UUID, step: Step, facts: RunFacts) -> tuple[bool, Any]:
+    """Begin to wait; (True, payload) if there is nothing left to wait for.
+
+    Raises InvalidInput when ``until`` is no time.
+    """
+    signal = step.options.get("signal")
+    if signal:
+        found, payload = take_signal(facts.run_id, signal, step_id)
+        if found:
+            return True, payload
+        limit = step.options.get("timeout")
+        wake = timezone.now() + timedelta(seconds=duration_seconds(limit)) if limit else None
+    else:
+        wake = _until(step, facts)
+        if wake <= timezone.now():
+            return True, None
+    execute(_OPEN, {"id": step_id, "wake": wake})
+    return False, None
+
+
+def take_signal(run_id: UUID, name: str, step_id: UUID) -> tuple[bool, Any]:
+    """Take the oldest signal ``name`` of a run that nobody has taken."""
+    rows = execute(_TAKE, {"run": run_id, "name": name, "step": step_id})
+    return (True, from_json(rows[0][0])) if rows else (False, None)
+
+
+def _until(step: Step, facts: RunFacts) -> datetime:
+    if "for" in step.options:
+        return timezone.now() + timedelta(seconds=duration_seconds(step.options["for"]))
+    template = compile_template(step.options["until"])
+    value = template.render(with_steps(facts, template.steps))
+    try:
+        at = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise InvalidInput(f"{step.key}.wait.until", value, "must be an RFC 3339 time") from None
+    return at if timezone.is_aware(at) else at.replace(tzinfo=timezone.get_default_timezone())
