@@ -65,6 +65,8 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        # Listening before the address is told: whoever reads it may connect at once.
+        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise

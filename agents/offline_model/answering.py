@@ -23,7 +23,7 @@ from agents.offline_model.planning import (
 )
 from agents.offline_model.quality import distort, draw
 from agents.offline_model.structured import SchemaFiller
-from agents.offline_model.writing import Verbosity, conclusion, label, memo, tool_title
+from agents.offline_model.writing import Verbosity, label, memo, tool_title, verdict
 
 WITHOUT_TOOLS = (
     "This is the offline model, which stands in where no model endpoint is configured. It has no "
@@ -206,7 +206,7 @@ def _structured(
     if not schema.get("properties") and "$ref" not in schema:
         value: Any = {**talk.said.lines, **found} or {**talk.said.objects} or {"answer": prose}
     else:
-        value = SchemaFiller(schema, levels, prose, conclusion(results)).fill()
+        value = SchemaFiller(schema, levels, prose, verdict(results)).fill()
     if behaviour.wrong_schema:
         value = {"unexpected": prose}
     return json.dumps(value, ensure_ascii=False)

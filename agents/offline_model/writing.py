@@ -40,15 +40,20 @@ def memo(results: Sequence[Result], *, verbosity: Verbosity, question: str = "")
 
 def conclusion(results: Sequence[Result]) -> str:
     """A sentence for each result that has a conclusion of its own; empty if none has."""
-    found: list[tuple[str, str]] = []
-    for result in results:
-        key = _stated_key(result.data)
-        if key is not None:
-            sentence = f"{label(key)}: {result.data[key].strip().rstrip('.')}."
-            found.append((tool_title(result.tool), sentence))
+    found = [
+        (tool_title(result.tool), f"{label(key)}: {_stated(result, key)}.")
+        for result in results
+        if (key := _stated_key(result.data)) is not None
+    ]
     if len(found) == 1:
         return found[0][1][0].upper() + found[0][1][1:]
     return " ".join(f"{title}, {sentence}" for title, sentence in found)
+
+
+def verdict(results: Sequence[Result]) -> str:
+    """The results' own conclusions and nothing else; empty if none has one."""
+    keys = ((result, _stated_key(result.data)) for result in results)
+    return "; ".join(_stated(result, key) for result, key in keys if key is not None)
 
 
 def fact_lines(result: Result) -> Iterator[str]:
@@ -93,6 +98,10 @@ def value_text(value: Any) -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return str(value)
+
+
+def _stated(result: Result, key: str) -> str:
+    return str(result.data[key]).strip().rstrip(".")
 
 
 def _stated_key(data: Mapping[str, Any]) -> str | None:
