@@ -6,11 +6,13 @@ be read after what it names has gone.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from config.access.ids import uuid7
 
-MONEY = {"max_digits": 20, "decimal_places": 9}
+MONEY: dict[str, Any] = {"max_digits": 20, "decimal_places": 9}
 
 
 class CallState(models.TextChoices):

@@ -47,6 +47,9 @@ class Agent(models.Model):
         blank=True, default="", help_text="The answer when no endpoint answers."
     )
     cases = models.JSONField(default=list, help_text="Graded cases of the catalogue.")
+    catalogue_digest = models.CharField(
+        max_length=64, blank=True, default="", help_text="Content last loaded from the catalogue."
+    )
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 

@@ -1,0 +1,69 @@
+"""What a caller gives to and gets from a call of an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from agents.tools.registry import ArtifactStore
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One question to an agent, by name.
+
+    ``inputs`` is what the agent works on; a chat gives ``messages`` instead. ``effect_id`` with
+    ``attempt`` makes a repeat return the first answer. ``deadline`` is ``time.monotonic()``
+    seconds. ``unit`` overrides what a traffic split would assign by. ``allow_fallback`` None
+    means: the declared fallback answers people, while a step gets the error and is retried.
+    """
+
+    agent: str
+    inputs: dict[str, Any]
+    client_id: UUID
+    user_id: UUID | None = None
+    key_id: UUID | None = None
+    run_id: UUID | None = None
+    step_id: UUID | None = None
+    conversation_id: UUID | None = None
+    unit: str | None = None
+    effect_id: str | None = None
+    deadline: float | None = None
+    artifacts: ArtifactStore | None = None
+    run_budget_id: UUID | None = None
+    messages: list[dict[str, Any]] | None = None
+    stream: Callable[[str], None] | None = None
+    attempt: int = 1
+    is_demo: bool = False
+    allow_fallback: bool | None = None
+    max_output_tokens: int | None = None
+
+    @property
+    def may_fall_back(self) -> bool:
+        """Whether the agent's declared fallback may answer."""
+        return self.step_id is None if self.allow_fallback is None else self.allow_fallback
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an agent answered, and what it took.
+
+    ``output``: ``text``; ``facts``, the top-level values of all tool results; ``tools``, each
+    tool's last result; ``json`` where the version has an output schema. ``simulated``: offline
+    models and their prices only. ``is_fallback``: the declared fallback answered.
+    """
+
+    invocation_id: UUID
+    output: dict[str, Any]
+    cost_usd: Decimal
+    input_tokens: int
+    output_tokens: int
+    version_id: UUID
+    model: str
+    simulated: bool
+    cached: bool
+    is_fallback: bool = False
+    findings: list[dict[str, Any]] = field(default_factory=list)

@@ -1,0 +1,16 @@
+"""Giving the database connection back before a wait."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import connection
+
+
+def release() -> None:
+    """Return this thread's connection to the pool; call it before waiting for anything.
+
+    Without a pool (forked workers keep one connection each) there is nobody to give it to, and
+    closing it would only cost a new one. Inside a transaction the caller has decided otherwise.
+    """
+    if settings.DATABASE_POOL and not connection.in_atomic_block:
+        connection.close()

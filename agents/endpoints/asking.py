@@ -1,0 +1,194 @@
+"""Asking until somebody answers: retries that respect ``Retry-After``, then the next model.
+
+The order is the caller's. An endpoint whose breaker is open, whose places are taken, or whose
+rate is used up is passed over; a failure that the request itself caused ends the search.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from django.conf import settings
+from django.utils import timezone
+
+from agents.domain.cost import cost_usd
+from agents.endpoints.directory import Served, seen
+from agents.endpoints.trying import try_once
+from agents.endpoints.values import Failure, Reply, Request, Try
+from agents.errors import RateLimited
+from config.errors import AppError, InvalidInput, StepTimeout, Unavailable
+from scaling import breaker, limits
+
+# Tries of one request at one endpoint, and the first wait between two (full jitter, doubling).
+TRIES_PER_ENDPOINT = 2
+FIRST_WAIT_SECONDS = 0.2
+# A provider that asks for a longer wait is left for the next one.
+LONGEST_WAIT_SECONDS = 10.0
+
+
+def ask(
+    served: Sequence[Served],
+    request: Request,
+    *,
+    until: float,
+    note: Callable[[Try], None],
+    input_tokens: int = 0,
+) -> tuple[Reply, Served]:
+    """The first good reply of ``served``, in order, by ``until`` (monotonic).
+
+    Every try is given to ``note``. Raises RateLimited, Unavailable, StepTimeout or InvalidInput
+    when nobody answered. A stream that has already said something is not begun again.
+    """
+    spoken = _Spoken(request)
+    request = replace(request, stream=spoken.emit if request.stream else None)
+    last: AppError = Unavailable("every model endpoint", "all were passed over", 5)
+    for one in served:
+        state = breaker.look(f"endpoint:{one.endpoint}")
+        if state.is_open and one is not served[-1]:
+            continue
+        if state.is_open:
+            return _refuse(last, one, state.wait_seconds)
+        if (wait := _over_limit(one, input_tokens)) is not None:
+            last = RateLimited(f"endpoint {one.endpoint}", "its requests or tokens a minute", wait)
+            continue
+        with seen.slot(one) as taken:
+            if not taken:
+                limit = f"{one.max_in_flight} calls at once in this process"
+                last = RateLimited(f"endpoint {one.endpoint}", limit, 1)
+                continue
+            answer = _tries(one, request, state, until, note, spoken)
+        if isinstance(answer, Reply):
+            return answer, one
+        last = answer
+        if isinstance(last, InvalidInput) or time.monotonic() >= until or spoken.any:
+            break
+    raise last
+
+
+def _refuse(last: AppError, one: Served, wait_seconds: float) -> tuple[Reply, Served]:
+    if isinstance(last, Unavailable):
+        why = "it keeps failing; its breaker is open"
+        raise Unavailable(f"endpoint {one.endpoint}", why, max(1, round(wait_seconds)))
+    raise last
+
+
+class _Spoken:
+    """Whether a stream has let text out, after which there is no way back."""
+
+    def __init__(self, request: Request) -> None:
+        self._emit = request.stream
+        self.any = False
+
+    def emit(self, text: str) -> None:
+        self.any = True
+        if self._emit is not None:
+            self._emit(text)
+
+
+def _tries(
+    one: Served,
+    request: Request,
+    state: breaker.Look,
+    until: float,
+    note: Callable[[Try], None],
+    spoken: _Spoken,
+) -> Reply | AppError:
+    """Ask one endpoint up to TRIES_PER_ENDPOINT times."""
+    failure = Failure("unavailable", "not tried")
+    for number in range(1, TRIES_PER_ENDPOINT + 1):
+        started, at = time.monotonic(), timezone.now()
+        try:
+            reply = try_once(one, request, until=until)
+        except Failure as error:
+            failure = error
+            seconds = time.monotonic() - started
+            seen.note(one.endpoint, seconds, failed=not failure.is_callers)
+            note(_failed_try(one, request, failure, at, seconds))
+            if not failure.is_callers and failure.code != "rate_limited":
+                if breaker.failed(f"endpoint:{one.endpoint}"):
+                    break
+            if not failure.try_again or spoken.any or number == TRIES_PER_ENDPOINT:
+                break
+            if not _waited(failure, number, until):
+                break
+            continue
+        seconds = time.monotonic() - started
+        seen.note(one.endpoint, seconds, failed=False)
+        breaker.succeeded(f"endpoint:{one.endpoint}", state)
+        note(_good_try(one, request, reply, at, seconds))
+        return reply
+    return _as_error(one, failure)
+
+
+def _waited(failure: Failure, number: int, until: float) -> bool:
+    """Wait before another try at the same endpoint; False if that would be too long."""
+    if failure.retry_after_seconds is not None:
+        wait = failure.retry_after_seconds
+    else:
+        wait = random.random() * FIRST_WAIT_SECONDS * 2**number
+    if wait > LONGEST_WAIT_SECONDS or time.monotonic() + wait >= until:
+        return False
+    time.sleep(wait)
+    return True
+
+
+def _as_error(one: Served, failure: Failure) -> AppError:
+    what = f"endpoint {one.endpoint}"
+    if failure.code == "timeout":
+        return StepTimeout(f"{what} ({failure.why})", settings.MODEL_TIMEOUT.total_seconds())
+    if failure.code == "rate_limited":
+        wait = max(1, round(failure.retry_after_seconds or 1))
+        return RateLimited(what, "the provider's", wait)
+    if failure.is_callers:
+        return InvalidInput("messages", failure.why, f"a request that {one.model} accepts")
+    return Unavailable(what, failure.why, max(1, round(failure.retry_after_seconds or 5)))
+
+
+def _over_limit(one: Served, input_tokens: int) -> int | None:
+    if per_minute := one.limits.get("requests_per_minute"):
+        wait = limits.take(f"endpoint:{one.endpoint}", per_minute=int(per_minute))
+        if wait is not None:
+            return wait
+    if per_minute := one.limits.get("tokens_per_minute"):
+        return limits.take(
+            f"endpoint:{one.endpoint}",
+            per_minute=int(per_minute),
+            kind="tokens",
+            cost=max(1, input_tokens),
+        )
+    return None
+
+
+def _good_try(one: Served, request: Request, reply: Reply, at: datetime, seconds: float) -> Try:
+    return Try(
+        endpoint=one.endpoint,
+        model=one.model,
+        started_at=at,
+        duration_seconds=seconds,
+        reply=reply,
+        cost_usd=cost_usd(reply.usage, one.price),
+        price_version=one.price.version,
+        is_simulated=one.price.simulated,
+        messages=list(request.messages),
+    )
+
+
+def _failed_try(
+    one: Served, request: Request, failure: Failure, at: datetime, seconds: float
+) -> Try:
+    return Try(
+        endpoint=one.endpoint,
+        model=one.model,
+        started_at=at,
+        duration_seconds=seconds,
+        error_code=failure.code,
+        error=failure.why,
+        http_status=failure.http_status,
+        price_version=one.price.version,
+        is_simulated=one.price.simulated,
+        messages=list(request.messages),
+    )

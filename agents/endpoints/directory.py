@@ -1,0 +1,188 @@
+"""The endpoints and prices as they are now, read at most every two seconds a process."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.utils import timezone
+
+from agents.domain import scoring
+from agents.domain.cost import Price, most_usd, price_from
+from agents.domain.scoring import Candidate, Needs, Policy
+from agents.endpoints.secrets import open_secret
+from agents.models import Endpoint, PriceList
+from config.errors import Unavailable
+from scaling import breaker
+
+KEPT_SECONDS = 2.0
+# A price list is never missing for long: until one is loaded, every token counts as dear.
+DEAR = {"*": {"input": "10", "output": "40"}}
+# How fast the latency of an endpoint is forgotten: the newest call counts a fifth.
+NEWEST_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One model of one endpoint, ready to be asked."""
+
+    endpoint_id: UUID
+    endpoint: str
+    base_url: str
+    api_key: str
+    model: str
+    tier: str
+    context_tokens: int
+    capabilities: frozenset[str]
+    priority: int
+    weight: int
+    max_in_flight: int
+    limits: dict[str, Any]
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    until: float
+    served: tuple[Served, ...]
+
+
+class _Seen:
+    """What this process learns of its endpoints: load, latency, errors."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.in_flight: dict[str, int] = defaultdict(int)
+        self.latency: dict[str, float] = {}
+        self.errors: dict[str, float] = {}
+
+    @contextmanager
+    def slot(self, served: Served) -> Iterator[bool]:
+        """Take one of the endpoint's places in this process; False if it is full."""
+        with self._lock:
+            taken = self.in_flight[served.endpoint] < served.max_in_flight
+            if taken:
+                self.in_flight[served.endpoint] += 1
+        try:
+            yield taken
+        finally:
+            if taken:
+                with self._lock:
+                    self.in_flight[served.endpoint] -= 1
+
+    def note(self, endpoint: str, seconds: float, *, failed: bool) -> None:
+        """Remember how a call went."""
+        with self._lock:
+            before = self.errors.get(endpoint, 0.0)
+            self.errors[endpoint] = before + NEWEST_SHARE * (float(failed) - before)
+            if not failed:
+                last = self.latency.get(endpoint, seconds)
+                self.latency[endpoint] = last + NEWEST_SHARE * (seconds - last)
+
+
+seen = _Seen()
+_kept = _Kept(0.0, ())
+_turns = count()
+
+
+def directory() -> tuple[Served, ...]:
+    """All models of all active endpoints, with today's prices."""
+    global _kept
+    now = time.monotonic()
+    if _kept.until <= now:
+        _kept = _Kept(now + KEPT_SECONDS, tuple(_read()))
+    return _kept.served
+
+
+def forget() -> None:
+    """Read anew at the next call (after an edit, and in tests)."""
+    global _kept
+    _kept = _Kept(0.0, ())
+
+
+def candidates(
+    needs: Needs, *, policy: Policy = "cheapest", session: str = "", only_model: str = ""
+) -> list[Served]:
+    """The models that fit, in the order to try them; raises Unavailable if there is none."""
+    served = [s for s in directory() if not only_model or s.model == only_model]
+    by_pair = {(s.endpoint, s.model): s for s in served}
+    ranked = scoring.order(
+        [_candidate(s) for s in served],
+        needs,
+        policy=policy,
+        turn=next(_turns),
+        draw=random.random(),
+        session=session,
+    )
+    if not ranked:
+        what = f"a {needs.tier} model for {needs.context_tokens} tokens"
+        raise Unavailable(what, "no active endpoint serves one; see GET /api/v1/endpoints", 30)
+    return [by_pair[(c.endpoint, c.model)] for c in ranked]
+
+
+def _candidate(served: Served) -> Candidate:
+    return Candidate(
+        endpoint=served.endpoint,
+        model=served.model,
+        tier=served.tier,
+        context_tokens=served.context_tokens,
+        capabilities=served.capabilities,
+        priority=served.priority,
+        weight=served.weight,
+        in_flight=seen.in_flight[served.endpoint],
+        latency_seconds=seen.latency.get(served.endpoint, 0.5),
+        error_ratio=seen.errors.get(served.endpoint, 0.0),
+        price_usd=most_usd(served.price, input_tokens=1000, output_tokens=500),
+        is_open=breaker.peek(f"endpoint:{served.endpoint}"),
+    )
+
+
+def _read() -> Iterator[Served]:
+    today = timezone.now().date()
+    prices = (
+        PriceList.objects.filter(valid_from__lte=today).order_by("-valid_from", "-version").first()
+    )
+    table, version = (prices.prices, prices.version) if prices else (DEAR, "none")
+    for endpoint in Endpoint.objects.filter(state=Endpoint.State.ACTIVE):
+        if endpoint.is_offline and not settings.OFFLINE_MODEL_IN_USE:
+            continue
+        for model in endpoint.served:
+            yield Served(
+                endpoint_id=endpoint.pk,
+                endpoint=endpoint.name,
+                base_url=settings.OFFLINE_MODEL_URL if endpoint.is_offline else endpoint.base_url,
+                api_key=_api_key(endpoint),
+                model=model["name"],
+                tier=model["tier"],
+                context_tokens=int(model.get("context_tokens", 8192)),
+                capabilities=frozenset(model.get("capabilities", ())),
+                priority=endpoint.priority,
+                weight=endpoint.weight,
+                max_in_flight=endpoint.max_in_flight,
+                limits=endpoint.limits,
+                price=price_from(table, model["name"], version),
+            )
+
+
+def _api_key(endpoint: Endpoint) -> str:
+    if endpoint.api_key_encrypted:
+        return open_secret(bytes(endpoint.api_key_encrypted))
+    return os.environ.get(endpoint.api_key_env, "") if endpoint.api_key_env else "none"
+
+
+def dearest(served: list[Served], *, input_tokens: int, output_tokens: int) -> Decimal:
+    """The most that one call can cost, whichever of ``served`` answers it."""
+    return max(
+        most_usd(s.price, input_tokens=input_tokens, output_tokens=output_tokens) for s in served
+    )

@@ -1,0 +1,218 @@
+"""One request to one model: sent, limited in time, read with suspicion."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx2
+import openai
+from django.conf import settings
+from django.utils import timezone
+from openai import Stream
+
+from agents.domain.cost import usage_from
+from agents.endpoints.clients import client_for
+from agents.endpoints.directory import Served
+from agents.endpoints.values import Failure, Reply, Request
+
+PATH = "/chat/completions"
+# An answer that a request asked for badly stays bad elsewhere.
+CALLERS_FAULTS = frozenset({400, 413, 422})
+
+
+def try_once(served: Served, request: Request, *, until: float) -> Reply:
+    """Ask ``served`` and return its reply by ``until`` (monotonic); raises Failure.
+
+    The whole reply and its first token have limits of their own from the settings.
+    """
+    left = min(until - time.monotonic(), settings.MODEL_TIMEOUT.total_seconds())
+    if left <= 0:
+        raise Failure("timeout", "no time left", try_again=False)
+    limits = httpx2.Timeout(left, connect=min(left, settings.MODEL_CONNECT_TIMEOUT.total_seconds()))
+    try:
+        if request.stream is not None:
+            return _streamed(served, request, limits, time.monotonic() + left)
+        response = client_for(served).post(
+            PATH,
+            cast_to=httpx2.Response,
+            body=body_of(served, request),
+            options={"timeout": limits},
+        )
+        return _read(_json(response.content), served)
+    except openai.APIStatusError as error:
+        raise _refused(error) from error
+    except (openai.APITimeoutError, httpx2.TimeoutException) as error:
+        raise Failure("timeout", f"no whole reply within {left:.1f} s", try_again=False) from error
+    except (openai.APIConnectionError, httpx2.TransportError) as error:
+        cause = error.__cause__ or error
+        raise Failure("unavailable", f"{type(cause).__name__}: {cause}") from error
+    except openai.APIError as error:  # an error body inside a stream
+        raise Failure("unavailable", error.message) from error
+
+
+def body_of(served: Served, request: Request) -> dict[str, Any]:
+    """The request as the protocol writes it."""
+    body: dict[str, Any] = {
+        "model": served.model,
+        "messages": request.messages,
+        "max_completion_tokens": request.max_output_tokens,
+        **request.extra,
+    }
+    if request.temperature is not None:
+        body["temperature"] = request.temperature
+    if request.tools:
+        body["tools"] = list(request.tools)
+        if request.tool_choice:
+            body["tool_choice"] = request.tool_choice
+    if request.response_schema is not None:
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {"name": "answer", "schema": request.response_schema, "strict": True},
+        }
+    if request.stream is not None:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    return body
+
+
+def _streamed(served: Served, request: Request, limits: httpx2.Timeout, until: float) -> Reply:
+    started = time.monotonic()
+    stream = client_for(served).post(
+        PATH,
+        cast_to=object,
+        body=body_of(served, request),
+        options={"timeout": limits},
+        stream=True,
+        stream_cls=Stream[object],
+    )
+    parts = _Parts(request)
+    with stream:
+        for chunk in stream:
+            if time.monotonic() > until:
+                raise Failure("timeout", "the stream took too long", try_again=False)
+            if not isinstance(chunk, Mapping):
+                raise Failure("bad_answer", "a stream event that is no object")
+            parts.add(chunk, time.monotonic() - started)
+    return parts.reply(served.model)
+
+
+class _Parts:
+    """What a stream has brought so far."""
+
+    def __init__(self, request: Request) -> None:
+        self._emit = request.stream
+        self.text: list[str] = []
+        self.calls: dict[int, dict[str, Any]] = {}
+        self.finish = ""
+        self.model = ""
+        self.usage: Mapping[str, Any] | None = None
+        self.first: float | None = None
+
+    def add(self, chunk: Mapping[str, Any], seconds: float) -> None:
+        if error := chunk.get("error"):
+            raise Failure("unavailable", f"an error inside the stream: {error}"[:300])
+        self.model = str(chunk.get("model") or self.model)
+        self.usage = chunk.get("usage") or self.usage
+        for choice in chunk.get("choices") or ():
+            delta = choice.get("delta") or {}
+            self.finish = choice.get("finish_reason") or self.finish
+            if self.first is None and (delta.get("content") or delta.get("tool_calls")):
+                self.first = seconds
+            if text := delta.get("content"):
+                self.text.append(text)
+                if self._emit is not None:
+                    self._emit(text)
+            for part in delta.get("tool_calls") or ():
+                self._add_call(part)
+
+    def _add_call(self, part: Mapping[str, Any]) -> None:
+        call = self.calls.setdefault(
+            int(part.get("index") or 0),
+            {"id": "", "type": "function", "function": {"name": "", "arguments": ""}},
+        )
+        call["id"] = part.get("id") or call["id"]
+        function = part.get("function") or {}
+        call["function"]["name"] += function.get("name") or ""
+        call["function"]["arguments"] += function.get("arguments") or ""
+
+    def reply(self, model: str) -> Reply:
+        if not self.finish:
+            raise Failure("unavailable", "the stream ended before the answer did")
+        return Reply(
+            text="".join(self.text),
+            tool_calls=tuple(self.calls[index] for index in sorted(self.calls)),
+            finish_reason=self.finish,
+            usage=usage_from(self.usage),
+            model=self.model or model,
+            first_token_seconds=self.first,
+        )
+
+
+def _json(content: bytes) -> Mapping[str, Any]:
+    try:
+        body = json.loads(content)
+    except ValueError:
+        raise Failure("bad_answer", f"the body is not JSON: {content[:80]!r}") from None
+    if not isinstance(body, Mapping):
+        raise Failure("bad_answer", "the body is not a JSON object")
+    return body
+
+
+def _read(body: Mapping[str, Any], served: Served) -> Reply:
+    if error := body.get("error"):
+        raise Failure("unavailable", f"200 with an error body: {error}"[:300])
+    try:
+        choice = body["choices"][0]
+        message = choice["message"]
+        calls = tuple(_call(call) for call in message.get("tool_calls") or ())
+    except (KeyError, IndexError, TypeError) as fault:
+        raise Failure("bad_answer", f"a reply without {fault}") from None
+    text = message.get("content") or ""
+    if message.get("refusal") and not text:
+        text = str(message["refusal"])
+    return Reply(
+        text=text,
+        tool_calls=calls,
+        finish_reason=str(choice.get("finish_reason") or ""),
+        usage=usage_from(body.get("usage")),
+        model=str(body.get("model") or served.model),
+    )
+
+
+def _call(raw: Mapping[str, Any]) -> dict[str, Any]:
+    function = raw["function"]
+    return {
+        "id": str(raw["id"]),
+        "type": "function",
+        "function": {"name": str(function["name"]), "arguments": str(function["arguments"])},
+    }
+
+
+def _refused(error: openai.APIStatusError) -> Failure:
+    status = error.status_code
+    why = f"HTTP {status}: {error.message}"[:300]
+    wait = _retry_after(error.response.headers)
+    if status == 429:
+        return Failure("rate_limited", why, http_status=status, retry_after_seconds=wait)
+    if status in CALLERS_FAULTS:
+        return Failure("bad_request", why, http_status=status, try_again=False, is_callers=True)
+    if status in (408, 409) or status >= 500:
+        return Failure("unavailable", why, http_status=status, retry_after_seconds=wait)
+    return Failure("unavailable", why, http_status=status, try_again=False)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from ``retry-after-ms`` or ``Retry-After`` (seconds or a date, RFC 9110 10.2.3)."""
+    try:
+        if exact := headers.get("retry-after-ms"):
+            return max(0.0, float(exact) / 1000)
+        if given := headers.get("retry-after"):
+            if given.replace(".", "", 1).isdigit():
+                return float(given)
+            return max(0.0, (parsedate_to_datetime(given) - timezone.now()).total_seconds())
+    except (ValueError, TypeError):
+        return None
+    return None

@@ -1,0 +1,82 @@
+"""What is asked of a model, what comes back, and how a try failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from agents.domain.cost import Usage
+from agents.domain.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One chat request, whichever model gets it. ``stream`` receives text as it comes."""
+
+    messages: list[Message]
+    tools: tuple[dict[str, Any], ...] = ()
+    tool_choice: str | None = None
+    response_schema: dict[str, Any] | None = None
+    temperature: float | None = None
+    max_output_tokens: int = 1024
+    extra: dict[str, Any] = field(default_factory=dict)
+    stream: Callable[[str], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A model's answer: text or requests for tools."""
+
+    text: str
+    tool_calls: tuple[dict[str, Any], ...]
+    finish_reason: str
+    usage: Usage
+    model: str
+    first_token_seconds: float | None = None
+
+    def as_message(self) -> Message:
+        """The reply as the next request repeats it."""
+        message: Message = {"role": "assistant", "content": self.text or None}
+        if self.tool_calls:
+            message["tool_calls"] = list(self.tool_calls)
+        return message
+
+
+class Failure(Exception):
+    """One try failed. ``code`` is stored; ``try_again`` says whether the same endpoint may help."""
+
+    def __init__(
+        self,
+        code: str,
+        why: str,
+        *,
+        http_status: int | None = None,
+        retry_after_seconds: float | None = None,
+        try_again: bool = True,
+        is_callers: bool = False,
+    ) -> None:
+        super().__init__(code, why)
+        self.code, self.why, self.http_status = code, why, http_status
+        self.retry_after_seconds = retry_after_seconds
+        self.try_again, self.is_callers = try_again, is_callers
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One request that was sent, as the record keeps it."""
+
+    endpoint: str
+    model: str
+    started_at: datetime
+    duration_seconds: float
+    reply: Reply | None = None
+    error_code: str = ""
+    error: str = ""
+    http_status: int | None = None
+    cost_usd: Decimal = Decimal(0)
+    price_version: str = ""
+    is_simulated: bool = False
+    messages: list[Message] = field(default_factory=list)

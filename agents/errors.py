@@ -1,0 +1,105 @@
+"""Errors of a call, beyond those of ``config.errors``. The code is stored with the invocation."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from config.errors import AppError
+
+
+class RateLimited(AppError):
+    """Too many requests or tokens for an agent, user, key or endpoint; nothing was spent."""
+
+    code, http_status, retryable = "rate_limited", 429, True
+
+    def __init__(self, what: str, limit: str, retry_after_seconds: int) -> None:
+        super().__init__(what, limit, retry_after_seconds)
+        self.what, self.limit, self.retry_after_seconds = what, limit, retry_after_seconds
+
+    def __str__(self) -> str:
+        return f"{self.what}: limit {self.limit}; try again in {self.retry_after_seconds} s"
+
+
+class BudgetExceeded(AppError):
+    """The call could spend more than its budget has left."""
+
+    code, http_status, retryable = "budget_exceeded", 402, False
+
+    def __init__(self, budget: str, remaining_usd: Decimal, needed_usd: Decimal) -> None:
+        super().__init__(budget, remaining_usd, needed_usd)
+        self.budget, self.remaining_usd, self.needed_usd = budget, remaining_usd, needed_usd
+
+    def __str__(self) -> str:
+        return (
+            f"budget {self.budget!r} has {self.remaining_usd} USD left; "
+            f"this call may need {self.needed_usd}"
+        )
+
+
+class GuardrailBlocked(AppError):
+    """A guardrail refused the text that went in or came out."""
+
+    code, http_status = "guardrail_blocked", 422
+
+    def __init__(self, guardrail: str, direction: str, reasons: list[str]) -> None:
+        super().__init__(guardrail, direction, reasons)
+        self.guardrail, self.direction, self.reasons = guardrail, direction, reasons
+
+    def __str__(self) -> str:
+        why = ", ".join(self.reasons[:5]) or "policy"
+        return f"the {self.guardrail} guardrail blocked the {self.direction}: {why}"
+
+
+class AgentPaused(AppError):
+    """The agent is paused or retired."""
+
+    code, http_status = "agent_paused", 409
+
+    def __init__(self, agent: str, state: str, reason: str) -> None:
+        super().__init__(agent, state, reason)
+        self.agent, self.state, self.reason = agent, state, reason
+
+    def __str__(self) -> str:
+        return f"agent {self.agent!r} is {self.state}" + (f": {self.reason}" if self.reason else "")
+
+
+class BadAnswer(AppError):
+    """A model answered with something that can't be used, after all tries."""
+
+    code, http_status, retryable = "bad_answer", 502, True
+
+    def __init__(self, agent: str, why: str) -> None:
+        super().__init__(agent, why)
+        self.agent, self.why = agent, why
+
+    def __str__(self) -> str:
+        return f"the model's answer for {self.agent!r} can't be used: {self.why}"
+
+
+class ToolFailed(AppError):
+    """A tool broke; its own message, without its inside."""
+
+    code, http_status = "tool_failed", 502
+
+    def __init__(self, tool: str, why: str) -> None:
+        super().__init__(tool, why)
+        self.tool, self.why = tool, why
+
+    def __str__(self) -> str:
+        return f"tool {self.tool!r} failed: {self.why}"
+
+
+class EffectUnknown(AppError):
+    """A side effect was started before and nobody knows whether it happened; look into it."""
+
+    code, http_status = "effect_unknown", 409
+
+    def __init__(self, tool: str, effect_id: str) -> None:
+        super().__init__(tool, effect_id)
+        self.tool, self.effect_id = tool, effect_id
+
+    def __str__(self) -> str:
+        return (
+            f"tool {self.tool!r} was started for effect {self.effect_id!r} and its outcome is "
+            "unknown; reconcile it, it is not tried again"
+        )

@@ -1,0 +1,273 @@
+"""What other apps and pages may read of agents: plain values, no models."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db.models import Avg, Count, F, Q, Sum
+from django.utils import timezone
+
+from agents import resolving
+from agents.domain import traffic
+from agents.models import (
+    Agent,
+    AgentVersion,
+    Budget,
+    Endpoint,
+    Invocation,
+    Label,
+    ModelCall,
+    ToolCall,
+    TrafficSplit,
+)
+from agents.tools import registry
+from config.access.callers import Caller
+from config.errors import NotFound
+from config.partitions import first_id
+
+Lane = Literal["io", "analysis"]
+DAY = timedelta(hours=24)
+# Which lane an agent needs changes with its production version, seldom; asked for at each step.
+LANE_KEPT_SECONDS = 10.0
+_lanes: dict[str, tuple[float, Lane]] = {}
+
+_BAD = Q(state__in=[Invocation.State.FAILED, Invocation.State.BLOCKED])
+
+
+def known_agents() -> frozenset[str]:
+    """Slugs of all agents that are not retired."""
+    rows = Agent.objects.exclude(state=Agent.State.RETIRED)
+    return frozenset(rows.values_list("slug", flat=True))
+
+
+def agent_lane(slug: str) -> Lane:
+    """``analysis`` if a tool of the production version may hold the GIL; raises NotFound."""
+    now = time.monotonic()
+    kept = _lanes.get(slug)
+    if kept is not None and kept[0] > now:
+        return kept[1]
+    label = Label.objects.filter(agent__slug=slug, name=Label.Name.PRODUCTION).first()
+    if label is None:
+        raise NotFound("agent", slug)
+    tools = resolving.version_by_id(label.version_id).tools
+    lane: Lane = "analysis" if any(tool.lane == "analysis" for tool in tools) else "io"
+    _lanes[slug] = (now + LANE_KEPT_SECONDS, lane)
+    return lane
+
+
+def agents_with_figures(caller: Caller, *, domain: str = "") -> list[dict[str, Any]]:
+    """Every agent with its last 24 hours, as far as ``caller`` sees them.
+
+    ``calls``, ``errors``, ``cost_usd``, ``mean_seconds`` and ``last_at`` beside the agent's own
+    fields; None where it was not called.
+    """
+    since = first_id(timezone.now() - DAY)
+    recent = caller.only_visible(Invocation.objects.filter(id__gte=since))
+    figures = {
+        row["agent_id"]: row
+        for row in recent.values("agent_id").annotate(
+            calls=Count("id"),
+            errors=Count("id", filter=_BAD),
+            cost_usd=Sum("cost_usd"),
+            tokens=Sum(F("input_tokens") + F("cached_tokens") + F("output_tokens")),
+            mean_seconds=Avg("duration_seconds"),
+        )
+    }
+    rows = Agent.objects.filter(domain=domain) if domain else Agent.objects.all()
+    production = dict(
+        Label.objects.filter(name=Label.Name.PRODUCTION).values_list("agent_id", "version__number")
+    )
+    return [
+        {
+            **agent_values(agent),
+            "production": production.get(agent.pk),
+            **_figures(figures.get(agent.pk)),
+        }
+        for agent in rows.order_by("domain", "slug")
+    ]
+
+
+def agent_values(agent: Agent) -> dict[str, Any]:
+    """The fields of an agent that pages and the API show."""
+    return {
+        name: getattr(agent, name)
+        for name in ("id", "slug", "name", "domain", "purpose", "audience", "risk", "state",
+                     "state_reason", "objectives", "scaling", "limits", "fallback", "updated_at")
+    }  # fmt: skip
+
+
+def agent_detail(slug: str) -> dict[str, Any]:
+    """One agent with versions, labels and its open split; raises NotFound."""
+    agent = Agent.objects.filter(slug=slug).first()
+    if agent is None:
+        raise NotFound("agent", slug)
+    labels = {label.name: label.version_id for label in Label.objects.filter(agent=agent)}
+    split = TrafficSplit.objects.filter(agent=agent, closed_at=None).first()
+    return {
+        **agent_values(agent),
+        "cases": agent.cases,
+        "labels": labels,
+        "versions": [_version_values(v, labels) for v in agent.versions.order_by("-number")],
+        "split": None if split is None else split_values(split),
+        "budgets": list(
+            Budget.objects.filter(scope=Budget.Scope.AGENT, key=slug).values(
+                "window", "cap_usd", "soft_cap_usd", "spent_usd", "held_usd"
+            )
+        ),
+    }
+
+
+def split_values(split: TrafficSplit) -> dict[str, Any]:
+    """An epoch with each version's share."""
+    return {
+        "id": split.pk,
+        "epoch": split.epoch,
+        "seed": split.seed,
+        "unit": split.unit,
+        "arms": split.arms,
+        "shares": traffic.shares(split.arms),
+        "reason": split.reason,
+        "opened_by": split.opened_by,
+        "opened_at": split.opened_at,
+        "closed_at": split.closed_at,
+    }
+
+
+def recent_invocations(
+    caller: Caller,
+    *,
+    agent: str = "",
+    run_id: UUID | None = None,
+    step_id: UUID | None = None,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """The newest invocations that ``caller`` may see, newest first, without their texts."""
+    rows = caller.only_visible(Invocation.objects.all())
+    if agent:
+        rows = rows.filter(agent_slug=agent)
+    if run_id:
+        rows = rows.filter(run_id=run_id)
+    if step_id:
+        rows = rows.filter(step_id=step_id)
+    return list(rows.order_by("-id").values(*BRIEF)[:limit])
+
+
+BRIEF = (
+    "id", "client_id", "agent_slug", "version_id", "version_number", "state", "error_code",
+    "model", "endpoint", "is_simulated", "is_demo", "cached", "cost_usd", "input_tokens",
+    "cached_tokens", "output_tokens", "reasoning_tokens", "model_calls", "tool_calls", "run_id",
+    "step_id", "conversation_id", "user_id", "attempt", "split_epoch", "bucket", "started_at",
+    "duration_seconds",
+)  # fmt: skip
+
+
+def invocation_detail(caller: Caller, invocation_id: UUID) -> dict[str, Any]:
+    """One invocation with its texts, model calls and tool calls; raises NotFound."""
+    row = caller.only_visible(Invocation.objects.filter(pk=invocation_id)).values().first()
+    if row is None:
+        raise NotFound("invocation", invocation_id)
+    calls = ModelCall.objects.filter(invocation_id=invocation_id).order_by("number")
+    tools = ToolCall.objects.filter(invocation_id=invocation_id).order_by("number")
+    return {**row, "calls": list(calls.values()), "tools": list(tools.values())}
+
+
+def invocations_of_step(caller: Caller, step_id: UUID, run_id: UUID) -> list[dict[str, Any]]:
+    """All attempts of a step with their texts and calls, oldest first."""
+    rows = caller.only_visible(Invocation.objects.filter(run_id=run_id, step_id=step_id))
+    ids = rows.order_by("id").values_list("id", flat=True)
+    return [invocation_detail(caller, invocation_id) for invocation_id in ids]
+
+
+def tool_calls_of_step(caller: Caller, step_id: UUID, run_id: UUID) -> list[dict[str, Any]]:
+    """Tools that a step ran itself, oldest first."""
+    rows = caller.only_visible(ToolCall.objects.filter(run_id=run_id, step_id=step_id))
+    return list(rows.filter(invocation_id=None).order_by("id").values())
+
+
+def run_costs(run_id: UUID) -> dict[str, Any]:
+    """What a run's calls cost and took: calls, cost_usd, tokens, simulated."""
+    found = Invocation.objects.filter(run_id=run_id).aggregate(
+        calls=Count("id"),
+        cost_usd=Sum("cost_usd"),
+        input_tokens=Sum(F("input_tokens") + F("cached_tokens")),
+        output_tokens=Sum(F("output_tokens") + F("reasoning_tokens")),
+        real=Count("id", filter=Q(is_simulated=False, cached="", model_calls__gt=0)),
+    )
+    return {
+        "calls": found["calls"],
+        "cost_usd": found["cost_usd"] or 0,
+        "input_tokens": found["input_tokens"] or 0,
+        "output_tokens": found["output_tokens"] or 0,
+        "simulated": found["real"] == 0,
+    }
+
+
+def tools() -> list[dict[str, Any]]:
+    """Every tool with its schema and what it declares."""
+    return [
+        {
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": tool.parameters,
+            "light": tool.light,
+            "idempotent": tool.idempotent,
+            "cache_seconds": tool.cache_seconds,
+            "timeout_seconds": tool.timeout_seconds,
+            "fallback": tool.fallback,
+            "lane": tool.lane,
+            "tags": sorted(tool.tags),
+        }
+        for tool in registry.all_tools()
+    ]
+
+
+def endpoints() -> list[dict[str, Any]]:
+    """Every endpoint without its key."""
+    return [endpoint_values(endpoint) for endpoint in Endpoint.objects.all()]
+
+
+def endpoint_values(endpoint: Endpoint) -> dict[str, Any]:
+    """One endpoint as the API shows it: whether it has a key, never the key."""
+    return {
+        "id": endpoint.pk,
+        "name": endpoint.name,
+        "base_url": endpoint.base_url,
+        "is_offline": endpoint.is_offline,
+        "state": endpoint.state,
+        "models": endpoint.served,
+        "priority": endpoint.priority,
+        "weight": endpoint.weight,
+        "max_in_flight": endpoint.max_in_flight,
+        "limits": endpoint.limits,
+        "api_key_env": endpoint.api_key_env,
+        "has_key": bool(endpoint.api_key_encrypted),
+    }
+
+
+def version_values(version: AgentVersion) -> dict[str, Any]:
+    """One version with all its content."""
+    return {
+        name: getattr(version, name)
+        for name in ("id", "number", "prompt", "variables", "model", "tools", "guardrails",
+                     "output_schema", "retrieval", "examples", "digest", "note", "created_by",
+                     "created_at", "retired_at")
+    }  # fmt: skip
+
+
+def _version_values(version: AgentVersion, labels: dict[str, UUID]) -> dict[str, Any]:
+    names = sorted(name for name, version_id in labels.items() if version_id == version.pk)
+    return {**version_values(version), "labels": names}
+
+
+def _figures(row: dict[str, Any] | None) -> dict[str, Any]:
+    row = row or {}
+    return {
+        "calls": row.get("calls", 0),
+        "errors": row.get("errors", 0),
+        "cost_usd": row.get("cost_usd") or 0,
+        "tokens": row.get("tokens") or 0,
+        "mean_seconds": row.get("mean_seconds"),
+    }

@@ -1,0 +1,203 @@
+"""The record of a call: one transaction at its end, with the money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from agents import budgets, tool_calls
+from agents.budgets import Held
+from agents.calls import Answer, Call
+from agents.endpoints import Try
+from agents.loop import Work
+from agents.models import EffectAnswer, Invocation, ModelCall, ToolCall
+from agents.models.records import CallState
+from agents.resolving import Choice
+from config.errors import AppError, NotFound
+
+
+@dataclass(slots=True)
+class Story:
+    """Everything the record of one call says that is not in the call, choice or work."""
+
+    invocation_id: UUID
+    started_at: datetime
+    prompt: str = ""
+    inputs: Any = None
+    state: CallState = CallState.SUCCEEDED
+    error: AppError | None = None
+    duration_seconds: float = 0.0
+    cached: str = ""
+    saved_usd: Decimal = Decimal(0)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    output: dict[str, Any] = field(default_factory=dict)
+    model: str = ""
+
+
+def store(call: Call, choice: Choice, work: Work, story: Story, held: Held | None) -> UUID:
+    """Settle the hold and write the invocation with its calls; returns its id.
+
+    When a twin of this attempt has stored its answer first, nothing but the money is written,
+    and the twin's id is returned.
+    """
+    with transaction.atomic():
+        if held is not None:
+            budgets.settle(held, cost_usd=work.cost_usd)
+        twin = _claim_effect(call, story)
+        if twin is not None:
+            return twin
+        _invocation(call, choice, work, story).save(force_insert=True)
+        if work.tries:
+            ModelCall.objects.bulk_create(_model_calls(call, work, story))
+        if work.ran:
+            ToolCall.objects.bulk_create(_tool_calls(call, work, story))
+    return story.invocation_id
+
+
+def stored_answer(invocation_id: UUID) -> Answer:
+    """The answer that was given before; raises NotFound once retention has dropped it."""
+    row = Invocation.objects.filter(pk=invocation_id).first()
+    if row is None:
+        raise NotFound("invocation", invocation_id)
+    return Answer(
+        invocation_id=row.pk,
+        output=row.output,
+        cost_usd=row.cost_usd,
+        input_tokens=row.input_tokens + row.cached_tokens,
+        output_tokens=row.output_tokens + row.reasoning_tokens,
+        version_id=row.version_id,
+        model=row.model,
+        simulated=row.is_simulated,
+        cached=bool(row.cached),
+        is_fallback=row.state == CallState.FALLBACK,
+        findings=row.findings,
+    )
+
+
+def _claim_effect(call: Call, story: Story) -> UUID | None:
+    """Mark this attempt of the effect as answered; the other's id if it was already."""
+    if not call.effect_id or story.state not in (CallState.SUCCEEDED, CallState.FALLBACK):
+        return None
+    identity = {"effect_id": call.effect_id[:200], "attempt": call.attempt}
+    try:
+        with transaction.atomic():
+            EffectAnswer.objects.create(
+                client_id=call.client_id, invocation_id=story.invocation_id, **identity
+            )
+    except IntegrityError:
+        return EffectAnswer.objects.get(**identity).invocation_id
+    return None
+
+
+def _invocation(call: Call, choice: Choice, work: Work, story: Story) -> Invocation:
+    usage, last = work.usage, _last_good(work.tries)
+    return Invocation(
+        id=story.invocation_id,
+        client_id=call.client_id,
+        agent_id=choice.agent_id,
+        agent_slug=choice.slug,
+        version_id=choice.version.id,
+        version_number=choice.version.number,
+        split_id=choice.split_id,
+        split_epoch=choice.split_epoch,
+        unit=choice.unit[:80],
+        bucket=choice.bucket,
+        user_id=call.user_id,
+        key_id=call.key_id,
+        run_id=call.run_id,
+        step_id=call.step_id,
+        conversation_id=call.conversation_id,
+        effect_id=(call.effect_id or "")[:200],
+        attempt=call.attempt,
+        state=story.state,
+        error_code=story.error.code if story.error else "",
+        error=story.error.as_dict() if story.error else None,
+        inputs=tool_calls.small(story.inputs),
+        prompt=story.prompt,
+        output=story.output,
+        findings=story.findings,
+        model=story.model or (last.model if last else ""),
+        endpoint=last.endpoint if last else "",
+        price_version=last.price_version if last else "",
+        is_simulated=all(t.is_simulated for t in work.tries) if work.tries else False,
+        is_demo=call.is_demo,
+        cached=story.cached,
+        cost_usd=work.cost_usd,
+        saved_usd=story.saved_usd,
+        input_tokens=usage.input,
+        cached_tokens=usage.cached,
+        output_tokens=usage.output,
+        reasoning_tokens=usage.reasoning,
+        model_calls=len(work.tries),
+        tool_calls=len(work.ran),
+        started_at=story.started_at,
+        duration_seconds=story.duration_seconds,
+        first_token_seconds=_first_token(work.tries),
+        waited_seconds=work.waited_seconds,
+    )
+
+
+def _model_calls(call: Call, work: Work, story: Story) -> list[ModelCall]:
+    """A row a try. A later request repeats the earlier messages, so only what is new is kept."""
+    rows, told = [], 0
+    for number, one in enumerate(work.tries, start=1):
+        reply = one.reply
+        rows.append(
+            ModelCall(
+                client_id=call.client_id,
+                invocation_id=story.invocation_id,
+                number=number,
+                endpoint=one.endpoint,
+                model=one.model,
+                state=CallState.SUCCEEDED if reply else CallState.FAILED,
+                error_code=one.error_code,
+                http_status=one.http_status,
+                messages=tool_calls.small(one.messages[told:]),
+                answer=(
+                    {"text": reply.text, "tool_calls": list(reply.tool_calls)}
+                    if reply
+                    else {"error": one.error}
+                ),
+                finish_reason=reply.finish_reason[:24] if reply else "",
+                input_tokens=reply.usage.input if reply else 0,
+                cached_tokens=reply.usage.cached if reply else 0,
+                output_tokens=reply.usage.output if reply else 0,
+                reasoning_tokens=reply.usage.reasoning if reply else 0,
+                cost_usd=one.cost_usd,
+                price_version=one.price_version,
+                started_at=one.started_at,
+                duration_seconds=one.duration_seconds,
+                first_token_seconds=reply.first_token_seconds if reply else None,
+            )
+        )
+        told = len(one.messages)
+    return rows
+
+
+def _tool_calls(call: Call, work: Work, story: Story) -> list[ToolCall]:
+    return [
+        tool_calls.as_row(
+            ran,
+            client_id=call.client_id,
+            invocation_id=story.invocation_id,
+            run_id=call.run_id,
+            step_id=call.step_id,
+            user_id=call.user_id,
+            number=number,
+        )
+        for number, ran in enumerate(work.ran, start=1)
+    ]
+
+
+def _last_good(tries: list[Try]) -> Try | None:
+    return next((t for t in reversed(tries) if t.reply), tries[-1] if tries else None)
+
+
+def _first_token(tries: list[Try]) -> float | None:
+    """Seconds from the start of the call's last reply to its first token."""
+    return next((t.reply.first_token_seconds for t in reversed(tries) if t.reply), None)

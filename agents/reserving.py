@@ -1,0 +1,103 @@
+"""What a call may cost at the most, held before it is spent."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from uuid import UUID
+
+from agents import budgets, endpoints
+from agents.budgets import Held
+from agents.calls import Call
+from agents.domain import cost, messages
+from agents.domain.scoring import Needs
+from agents.endpoints import Served
+from agents.errors import BudgetExceeded
+from agents.loop import Work
+from agents.resolving import Choice
+
+# Tokens that tool results may add between two replies, reserved for beforehand.
+TOOL_TOKENS = 4_000
+
+
+class Reserve:
+    """The money side of one call: what it may cost, and more if it goes on for longer."""
+
+    def __init__(self, call: Call, choice: Choice, invocation_id: UUID) -> None:
+        self._call, self._choice, self._id = call, choice, invocation_id
+        self.served: list[Served] = []
+        self.held: Held | None = None
+
+    def first(self, work: Work) -> Held:
+        """Choose the models to try and hold the most that the first replies may cost."""
+        tokens = self._tokens(work)
+        self.served = self._models(tokens, self._choice.version.tier)
+        rounds = 2 if self._choice.version.tools else 1
+        amount = self._price(tokens + (TOOL_TOKENS if rounds > 1 else 0)) * rounds
+        cap = self._call_cap()
+        if cap is not None and amount > cap:
+            self._check_call_cap(amount / rounds)
+            amount = cap
+        self.held = budgets.hold(
+            keys=self._keys(),
+            amount_usd=amount,
+            client_id=self._call.client_id,
+            invocation_id=self._id,
+        )
+        if self.held.is_soft_exceeded:
+            self.served = self._models(tokens, "light")
+        return self.held
+
+    def more(self, work: Work) -> None:
+        """Hold more before the next reply if what is held would not cover it."""
+        if self.held is None:
+            self.first(work)
+            return
+        total = work.cost_usd + self._price(self._tokens(work))
+        self._check_call_cap(total)
+        needed = total - self.held.amount_usd
+        if needed > 0:
+            self.held = budgets.extend(self.held, by_usd=needed)
+
+    def _call_cap(self) -> Decimal | None:
+        given = self._choice.limits.get("call_usd")
+        return None if given is None else Decimal(str(given))
+
+    def _check_call_cap(self, needed: Decimal) -> None:
+        cap = self._call_cap()
+        if cap is not None and needed > cap:
+            raise BudgetExceeded(f"one call of {self._choice.slug}", cap, needed)
+
+    def _tokens(self, work: Work) -> int:
+        tools = len(str(self._choice.version.tool_definitions)) if self._choice.version.tools else 0
+        size = messages.byte_size(work.messages) + tools
+        return cost.most_tokens(size, len(work.messages))
+
+    def _price(self, tokens: int) -> Decimal:
+        return endpoints.dearest(
+            self.served,
+            input_tokens=tokens,
+            output_tokens=self._choice.version.max_output_tokens,
+        )
+
+    def _models(self, tokens: int, tier: str) -> list[Served]:
+        version = self._choice.version
+        needs = Needs(
+            tier=tier,
+            context_tokens=tokens // 2,
+            capabilities=frozenset({"tools"} if version.tools else ()),
+        )
+        return endpoints.candidates(
+            needs,
+            policy=version.model.get("policy", "cheapest"),
+            session=str(self._call.conversation_id or self._call.run_id or self._id),
+            only_model=version.model.get("name", ""),
+        )
+
+    def _keys(self) -> list[budgets.Key]:
+        call = self._call
+        keys = [("all", "all"), ("client", str(call.client_id)), ("agent", self._choice.slug)]
+        if call.user_id:
+            keys.append(("user", str(call.user_id)))
+        if call.run_id:
+            keys.append(("run", str(call.run_id)))
+        return keys

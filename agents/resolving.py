@@ -1,0 +1,188 @@
+"""Which version answers a call: one query, because a rollback must reach the next call."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from agents.domain import messages, traffic
+from agents.domain.messages import Message
+from agents.errors import AgentPaused
+from agents.models import AgentVersion
+from agents.tools import registry
+from agents.tools.registry import Tool
+from config.errors import Conflict, NotFound
+
+MAX_VERSIONS_KEPT = 512
+
+_QUERY = """
+    SELECT a.id, a.slug, a.name, a.state, a.state_reason, a.fallback, a.limits, a.risk, a.audience,
+        l.version_id, s.id, s.epoch, s.seed, s.unit, s.arms, e.invocation_id, e.client_id
+    FROM agents_agent a
+    LEFT JOIN agents_label l ON l.agent_id = a.id AND l.name = 'production'
+    LEFT JOIN agents_trafficsplit s ON s.agent_id = a.id AND s.closed_at IS NULL
+    LEFT JOIN agents_effectanswer e ON e.effect_id = %s AND e.attempt = %s AND %s <> ''
+    WHERE a.slug = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version, made ready for calls; kept in memory because it never changes."""
+
+    id: UUID
+    number: int
+    prompt: str
+    variables: tuple[str, ...]
+    model: dict[str, Any]
+    tools: tuple[Tool, ...]
+    tool_definitions: tuple[dict[str, Any], ...]
+    guardrails: dict[str, str]
+    output_schema: dict[str, Any] | None
+    retrieval: dict[str, Any]
+    examples: tuple[Message, ...]
+    digest: str
+    canary: str
+
+    @property
+    def tier(self) -> str:
+        """Strength of model that the version asks for."""
+        return str(self.model.get("tier", "standard"))
+
+    @property
+    def max_output_tokens(self) -> int:
+        """Limit of one reply."""
+        return int(self.model.get("max_output_tokens", 1024))
+
+    @property
+    def is_cacheable(self) -> bool:
+        """Whether the same question may get the stored answer.
+
+        Not with a tool that has effects or works on files, and not where variety was asked for.
+        """
+        return float(self.model.get("temperature", 0.0)) == 0.0 and all(
+            tool.idempotent and not tool.wants_context for tool in self.tools
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The agent as it is now, and which version answers this unit."""
+
+    agent_id: UUID
+    slug: str
+    name: str
+    fallback: str
+    limits: dict[str, Any]
+    risk: str
+    version: Version
+    split_id: UUID | None = None
+    split_epoch: int | None = None
+    unit: str = ""
+    bucket: int | None = None
+    answered_by: UUID | None = None
+
+
+def resolve(
+    slug: str, units: dict[str, str], *, effect_id: str = "", attempt: int = 1, unit: str = ""
+) -> Choice:
+    """Pick the version for a call of ``slug``.
+
+    ``units`` gives the caller's run, user, client and conversation, where it has them; ``unit``
+    overrides them. ``answered_by`` is the invocation that already answered this attempt of the
+    effect. Raises NotFound, AgentPaused, or Conflict for an agent without a version.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_QUERY, [effect_id, attempt, effect_id, slug])
+        row = cursor.fetchone()
+    if row is None:
+        raise NotFound("agent", slug)
+    (agent_id, slug, name, state, reason, fallback, limits, risk, _audience, production,
+     split_id, epoch, seed, split_unit, arms, answered_by, answered_client) = row  # fmt: skip
+    if answered_by is not None and str(answered_client) != units.get("client"):
+        raise NotFound("effect", effect_id)
+    if state != "active" and answered_by is None:
+        raise AgentPaused(slug, state, reason)
+    chosen, bucket, who = production, None, ""
+    if split_id is not None:
+        who = unit or units.get(split_unit) or ""
+        if who:
+            bucket = traffic.bucket_of(seed, who)
+            chosen = traffic.arm_of(_json(arms), bucket) or production
+    if chosen is None:
+        raise Conflict(f"agent {slug}", "without a production version", "one with that label")
+    return Choice(
+        agent_id=agent_id,
+        slug=slug,
+        name=name,
+        fallback=fallback,
+        limits=_json(limits),
+        risk=risk,
+        version=version_by_id(UUID(str(chosen))),
+        split_id=split_id,
+        split_epoch=epoch,
+        unit=who,
+        bucket=bucket,
+        answered_by=answered_by,
+    )
+
+
+_versions: OrderedDict[UUID, Version] = OrderedDict()
+_lock = threading.Lock()
+
+
+def version_by_id(version_id: UUID) -> Version:
+    """The ready version; raises NotFound."""
+    with _lock:
+        if version_id in _versions:
+            _versions.move_to_end(version_id)
+            return _versions[version_id]
+    row = AgentVersion.objects.filter(pk=version_id).first()
+    if row is None:
+        raise NotFound("agent version", version_id)
+    ready = _ready(row)
+    with _lock:
+        _versions[version_id] = ready
+        while len(_versions) > MAX_VERSIONS_KEPT:
+            _versions.popitem(last=False)
+    return ready
+
+
+def _ready(row: AgentVersion) -> Version:
+    tools = tuple(registry.get(name) for name in row.tools)
+    return Version(
+        id=row.pk,
+        number=row.number,
+        prompt=row.prompt,
+        variables=tuple(row.variables),
+        model=row.model,
+        tools=tools,
+        tool_definitions=tuple(
+            messages.tool_definition(tool.name, tool.description, tool.parameters) for tool in tools
+        ),
+        guardrails=row.guardrails,
+        output_schema=row.output_schema,
+        retrieval=row.retrieval,
+        examples=tuple(messages.example_messages(row.examples)),
+        digest=row.digest,
+        canary=canary_of(row.pk),
+    )
+
+
+def canary_of(version_id: UUID) -> str:
+    """A mark in the prompt that nobody can guess; an answer that holds it leaks the prompt."""
+    mac = hmac.new(settings.SECRET_KEY.encode(), version_id.bytes, hashlib.sha256)
+    return f"rk-{mac.hexdigest()[:16]}"
+
+
+def _json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value

@@ -1,0 +1,64 @@
+"""What other apps may ask of agents, beside ``agents.invoke`` and ``agents.queries``."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from agents import connections, tool_calls
+from agents.budgets import open_run_budget
+from agents.tools import registry
+from agents.tools.registry import ArtifactStore, ToolContext
+from agents.versions import close_split, move_label, open_split, publish, set_state
+
+__all__ = [
+    "call_light_tool",
+    "call_tool",
+    "close_split",
+    "move_label",
+    "open_run_budget",
+    "open_split",
+    "publish",
+    "set_state",
+]
+
+
+def call_tool(
+    name: str,
+    arguments: dict[str, Any],
+    *,
+    client_id: UUID,
+    user_id: UUID | None = None,
+    run_id: UUID | None = None,
+    step_id: UUID | None = None,
+    effect_id: str | None = None,
+    attempt: int = 1,
+    deadline: float | None = None,
+    artifacts: ArtifactStore | None = None,
+) -> dict[str, Any]:
+    """The tool's result, with its time limit, cache and fallback, and a ToolCall row about it.
+
+    ``deadline`` is ``time.monotonic()`` seconds. Raises NotFound for an unknown tool and the
+    AppError that the tool ended with; ``retryable`` says whether another try may help.
+    """
+    tool = registry.get(name)
+    context = ToolContext(
+        artifacts=artifacts,
+        client_id=str(client_id),
+        run_id=str(run_id) if run_id else None,
+        effect_id=effect_id,
+        attempt=attempt,
+    )
+    ran = tool_calls.run(tool, arguments, context, until=deadline)
+    tool_calls.as_row(
+        ran, client_id=client_id, run_id=run_id, step_id=step_id, user_id=user_id
+    ).save(force_insert=True)
+    connections.release()
+    if ran.error is not None:
+        raise ran.error
+    return ran.result or {}
+
+
+def call_light_tool(name: str, arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
+    """The result of a light tool, on this thread, without record; raises AppError."""
+    return tool_calls.call_light(name, arguments, context)

@@ -1,0 +1,248 @@
+"""Running tools: time limits, cached results, fallbacks, effects done once, and the record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.cache import cache
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from agents import connections
+from agents.errors import EffectUnknown, ToolFailed
+from agents.models import IdempotentToolResult, ToolCall
+from agents.models.records import CallState
+from agents.tools import registry
+from agents.tools.registry import Tool, ToolContext
+from config import logs
+from config.errors import AppError, InvalidInput, StepTimeout
+
+logger = logging.getLogger(__name__)
+# Tools that wait run here, so that their time limit can be kept; the caller only waits.
+THREADS = 64
+_pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tool")
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How one tool call went, as the record keeps it."""
+
+    name: str
+    arguments: dict[str, Any]
+    started_at: datetime
+    duration_seconds: float
+    result: dict[str, Any] | None = None
+    error: AppError | None = None
+    is_cached: bool = False
+    fallback_of: str = ""
+    effect_id: str = ""
+    attempt: int = 1
+
+    @property
+    def is_good(self) -> bool:
+        return self.error is None
+
+
+def run(
+    tool: Tool, arguments: dict[str, Any], context: ToolContext, *, until: float | None = None
+) -> Ran:
+    """Run ``tool`` (or its declared fallback, if it fails) and say how it went; never raises.
+
+    ``until`` (monotonic) bounds it beside the tool's own time limit.
+    """
+    first = _once(tool, arguments, context, until)
+    if first.error is None or not tool.fallback or isinstance(first.error, InvalidInput):
+        return first
+    second = _once(registry.get(tool.fallback), arguments, context, until)
+    return replace(second, fallback_of=tool.name) if second.is_good else first
+
+
+def call_light(name: str, arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
+    """Run a light tool on this thread without record or time limit; raises AppError.
+
+    Raises InvalidInput for a tool that is not declared light.
+    """
+    tool = registry.get(name)
+    if not tool.light:
+        raise InvalidInput("tool", name, "a tool declared light; others go through call_tool")
+    try:
+        return _object(tool.call(arguments, context))
+    except AppError:
+        raise
+    except Exception as error:
+        raise _wrapped(tool, error) from error
+
+
+def _once(tool: Tool, arguments: dict[str, Any], context: ToolContext, until: float | None) -> Ran:
+    at, started = timezone.now(), time.monotonic()
+    result: dict[str, Any] | None = None
+    fault: AppError | None = None
+    cached = False
+    try:
+        key = _cache_key(tool, arguments, context) if tool.cache_seconds else ""
+        if key and (found := cache.get(key)) is not None:
+            result, cached = found, True
+        elif tool.idempotent:
+            result = _limited(tool, arguments, context, until)
+        else:
+            result = _effect(tool, arguments, context, until)
+        if key and not cached:
+            cache.set(key, result, tool.cache_seconds)
+    except AppError as error:
+        fault = error
+    except Exception as error:
+        logger.exception("agents.tool.failed", extra={"fields": {"tool": tool.name}})
+        fault = _wrapped(tool, error)
+    return Ran(
+        name=tool.name,
+        arguments=arguments,
+        started_at=at,
+        duration_seconds=time.monotonic() - started,
+        result=result,
+        error=fault,
+        is_cached=cached,
+        effect_id=context.effect_id or "",
+        attempt=context.attempt,
+    )
+
+
+def _limited(
+    tool: Tool, arguments: dict[str, Any], context: ToolContext, until: float | None
+) -> dict[str, Any]:
+    """Run within the time limit. A light tool runs here; others on a thread that we can leave."""
+    if tool.light:
+        return _object(tool.call(arguments, context))
+    limit = tool.timeout_seconds
+    if until is not None:
+        limit = min(limit, until - time.monotonic())
+    if limit <= 0:
+        raise StepTimeout(f"tool {tool.name}", 0)
+    connections.release()
+    waiting: Future[Any] = _pool.submit(_on_thread, tool, arguments, context)
+    try:
+        return _object(waiting.result(limit))
+    except FutureTimeout:
+        waiting.cancel()
+        raise StepTimeout(f"tool {tool.name}", round(limit, 3)) from None
+
+
+def _on_thread(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Any:
+    try:
+        return tool.call(arguments, context)
+    finally:
+        connections.release()
+
+
+def _effect(
+    tool: Tool, arguments: dict[str, Any], context: ToolContext, until: float | None
+) -> dict[str, Any]:
+    """Run a tool that must not run twice: its row is written before it, its result after.
+
+    Raises EffectUnknown when an earlier try was started and never reported.
+    """
+    if not context.effect_id or not context.client_id:
+        return _limited(tool, arguments, context, until)
+    identity = {"effect_id": context.effect_id, "tool": tool.name}
+    try:
+        with transaction.atomic():
+            IdempotentToolResult.objects.create(client_id=context.client_id, **identity)
+    except IntegrityError:
+        row = IdempotentToolResult.objects.get(**identity)
+        if row.state == IdempotentToolResult.State.DONE:
+            return dict(row.result or {})
+        again = IdempotentToolResult.objects.filter(
+            pk=row.pk, state=IdempotentToolResult.State.FAILED
+        ).update(state=IdempotentToolResult.State.STARTED, ended_at=None, started_at=Now())
+        if not again:
+            raise EffectUnknown(tool.name, context.effect_id) from None
+    rows = IdempotentToolResult.objects.filter(**identity)
+    try:
+        result = _limited(tool, arguments, context, until)
+    except InvalidInput:  # refused before anything happened
+        rows.update(state=IdempotentToolResult.State.FAILED, ended_at=Now())
+        raise
+    rows.update(state=IdempotentToolResult.State.DONE, result=result, ended_at=Now())
+    return result
+
+
+def effect_of(effect_id: str, tool: str, arguments: dict[str, Any]) -> str:
+    """The effect id of one tool call inside a call: the same request is the same effect."""
+    if not effect_id:
+        return ""
+    text = json.dumps([effect_id, tool, arguments], sort_keys=True, default=str)
+    return f"{effect_id[:120]}/{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def _cache_key(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> str:
+    text = json.dumps(
+        [settings.INSTALLATION, context.client_id, tool.name, arguments],
+        sort_keys=True,
+        default=str,
+    )
+    return f"tool:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _object(result: Any) -> dict[str, Any]:
+    return result if isinstance(result, dict) else {"result": result}
+
+
+def _wrapped(tool: Tool, error: Exception) -> ToolFailed:
+    logs.event(logger, "agents.tool.broke", level=logging.WARNING, tool=tool.name,
+               type=type(error).__name__)  # fmt: skip
+    return ToolFailed(tool.name, f"{type(error).__name__}: {error}"[:300])
+
+
+def as_row(
+    ran: Ran,
+    *,
+    client_id: UUID,
+    invocation_id: UUID | None = None,
+    run_id: UUID | None = None,
+    step_id: UUID | None = None,
+    user_id: UUID | None = None,
+    number: int = 1,
+) -> ToolCall:
+    """The record of one tool call; a result too large for a row keeps its size only."""
+    text = "" if ran.result is None else json.dumps(ran.result, cls=DjangoJSONEncoder)
+    fits = len(text) <= settings.MAX_INLINE_BYTES
+    return ToolCall(
+        client_id=client_id,
+        invocation_id=invocation_id,
+        run_id=run_id,
+        step_id=step_id,
+        user_id=user_id,
+        number=number,
+        name=ran.name,
+        state=CallState.SUCCEEDED if ran.is_good else CallState.FAILED,
+        error_code="" if ran.error is None else ran.error.code,
+        error=None if ran.error is None else ran.error.as_dict(),
+        arguments=small(ran.arguments),
+        result=(json.loads(text) if text else None) if fits else {"omitted_bytes": len(text)},
+        result_bytes=len(text),
+        fallback_of=ran.fallback_of,
+        is_cached=ran.is_cached,
+        effect_id=ran.effect_id[:200],
+        attempt=ran.attempt,
+        started_at=ran.started_at,
+        duration_seconds=ran.duration_seconds,
+    )
+
+
+def small(value: Any) -> Any:
+    """``value`` as it may stand in a row: plain JSON, and its size alone if it is too large."""
+    text = json.dumps(value, cls=DjangoJSONEncoder)
+    if len(text) > settings.MAX_INLINE_BYTES:
+        return {"omitted_bytes": len(text)}
+    return json.loads(text)

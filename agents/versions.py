@@ -1,0 +1,237 @@
+"""Publish, diff, label, retire and split versions of agents; and pick the one that answers."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Max
+from django.db.models.functions import Now
+
+from agents.domain import prompts, traffic
+from agents.models import Agent, AgentVersion, CachedAnswer, Label, TrafficSplit
+from agents.tools import registry
+from config import logs
+from config.errors import Conflict, InvalidInput, NotFound
+
+logger = logging.getLogger(__name__)
+TIERS = ("light", "standard", "strong")
+POLICIES = ("pass", "flag", "redact", "block", "ask")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that decides what a version answers."""
+
+    prompt: str
+    variables: list[str] = field(default_factory=list)
+    model: dict[str, Any] = field(default_factory=lambda: {"tier": "standard"})
+    tools: list[str] = field(default_factory=list)
+    guardrails: dict[str, str] = field(default_factory=dict)
+    output_schema: dict[str, Any] | None = None
+    retrieval: dict[str, Any] = field(default_factory=dict)
+    examples: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """The same content has the same digest, whatever the order of its keys."""
+        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def publish(
+    *,
+    agent: Agent,
+    content: Content,
+    label: str | None = None,
+    note: str = "",
+    created_by: str = "",
+) -> tuple[AgentVersion, bool]:
+    """The agent's version with this content, made if there is none; and whether it is new.
+
+    ``label`` is moved to it. Raises InvalidInput for content that could not answer.
+    """
+    check(content)
+    with transaction.atomic():
+        Agent.objects.select_for_update().get(pk=agent.pk)
+        version = AgentVersion.objects.filter(agent=agent, digest=content.digest).first()
+        created = version is None
+        if version is None:
+            last = agent.versions.aggregate(last=Max("number"))["last"] or 0
+            version = AgentVersion.objects.create(
+                agent=agent,
+                number=last + 1,
+                digest=content.digest,
+                note=note[:300],
+                created_by=created_by[:80],
+                **asdict(content),
+            )
+            logs.event(logger, "agents.version.published", agent=agent.slug,
+                       number=version.number, by=created_by)  # fmt: skip
+        if label:
+            move_label(agent=agent, name=label, version=version, by=created_by)
+    return version, created
+
+
+def check(content: Content) -> None:
+    """Raise InvalidInput naming the first thing that is wrong with ``content``."""
+    prompts.check_prompt(content.prompt, content.variables)
+    if content.model.get("tier") not in TIERS:
+        raise InvalidInput("model.tier", content.model.get("tier"), f"one of {', '.join(TIERS)}")
+    for key, low, high in (("temperature", 0.0, 2.0), ("max_output_tokens", 1, 200_000)):
+        value = content.model.get(key, low)
+        if not isinstance(value, int | float) or not low <= value <= high:
+            raise InvalidInput(f"model.{key}", value, f"from {low} to {high}")
+    if unknown := sorted(set(content.tools) - registry.names()):
+        raise InvalidInput("tools", ", ".join(unknown), "tools that exist (see GET /tools)")
+    for name, policy in content.guardrails.items():
+        if policy not in POLICIES:
+            raise InvalidInput(f"guardrails.{name}", policy, f"one of {', '.join(POLICIES)}")
+    for index, example in enumerate(content.examples):
+        if not {"input", "output"} <= set(example):
+            raise InvalidInput(f"examples[{index}]", sorted(example), "input and output")
+
+
+def content_of(version: AgentVersion) -> Content:
+    """The content of a stored version."""
+    return Content(**{name: getattr(version, name) for name in Content.__dataclass_fields__})
+
+
+def diff(before: AgentVersion, after: AgentVersion) -> dict[str, Any]:
+    """What changed: unified lines of the prompt; before and after of everything else."""
+    old, new = asdict(content_of(before)), asdict(content_of(after))
+    changed: dict[str, Any] = {
+        key: {"before": old[key], "after": new[key]}
+        for key in old
+        if key != "prompt" and old[key] != new[key]
+    }
+    if old["prompt"] != new["prompt"]:
+        changed["prompt"] = list(
+            difflib.unified_diff(
+                old["prompt"].splitlines(),
+                new["prompt"].splitlines(),
+                f"version {before.number}",
+                f"version {after.number}",
+                lineterm="",
+            )
+        )
+    return changed
+
+
+def move_label(*, agent: Agent, name: str, version: AgentVersion, by: str = "") -> Label:
+    """Point the label at ``version``; raises Conflict for one that is retired or another's."""
+    if name not in Label.Name.values:
+        raise InvalidInput("label", name, f"one of {', '.join(Label.Name.values)}")
+    if version.agent_id != agent.pk:
+        raise InvalidInput("version", str(version.pk), f"a version of {agent.slug}")
+    if version.retired_at is not None:
+        raise Conflict(f"version {version.number} of {agent.slug}", "retired", "a live version")
+    with transaction.atomic():
+        label, _ = Label.objects.update_or_create(
+            agent=agent,
+            name=name,
+            defaults={"version": version, "moved_by": by[:80], "moved_at": Now()},
+        )
+    logs.event(logger, "agents.label.moved", agent=agent.slug, label=name,
+               number=version.number, by=by)  # fmt: skip
+    return label
+
+
+def retire(*, version: AgentVersion, by: str = "") -> None:
+    """Bar a version from answering; raises Conflict while a label or an open split names it."""
+    if version.labels.exists():
+        raise Conflict(f"version {version.number}", "labelled", "no label on it")
+    open_split = TrafficSplit.objects.filter(agent_id=version.agent_id, closed_at=None).first()
+    if open_split is not None and str(version.pk) in open_split.arms:
+        raise Conflict(
+            f"version {version.number}", "in an open traffic split", "none that names it"
+        )
+    AgentVersion.objects.filter(pk=version.pk, retired_at=None).update(retired_at=Now())
+    CachedAnswer.objects.filter(version_id=version.pk).delete()
+    logs.event(logger, "agents.version.retired", version=str(version.pk), by=by)
+
+
+def open_split(
+    *,
+    agent: Agent,
+    arms: Mapping[str, list[list[int]]],
+    unit: str = TrafficSplit.Unit.RUN,
+    seed: str | None = None,
+    reason: str = "",
+    by: str = "",
+) -> TrafficSplit:
+    """Close the agent's open epoch and open the next; it counts from each caller's next call.
+
+    Keeps the open epoch's seed unless ``seed`` is given, so that ranges which only widen move
+    nobody. Raises InvalidInput for overlapping ranges or versions that can't answer.
+    """
+    traffic.check_arms(arms)
+    if unit not in TrafficSplit.Unit.values:
+        raise InvalidInput("unit", unit, f"one of {', '.join(TrafficSplit.Unit.values)}")
+    live = set(map(str, agent.versions.filter(retired_at=None).values_list("id", flat=True)))
+    if unknown := sorted(set(arms) - live):
+        raise InvalidInput("arms", ", ".join(unknown), f"live versions of {agent.slug}")
+    with transaction.atomic():
+        Agent.objects.select_for_update().get(pk=agent.pk)
+        last = TrafficSplit.objects.filter(agent=agent).order_by("-epoch").first()
+        TrafficSplit.objects.filter(agent=agent, closed_at=None).update(closed_at=Now())
+        split = TrafficSplit.objects.create(
+            agent=agent,
+            epoch=(last.epoch if last else 0) + 1,
+            seed=seed or (last.seed if last and last.closed_at is None else secrets.token_hex(16)),
+            unit=unit,
+            arms={version: [list(pair) for pair in ranges] for version, ranges in arms.items()},
+            reason=reason[:300],
+            opened_by=by[:80],
+        )
+    logs.event(logger, "agents.split.opened", agent=agent.slug, epoch=split.epoch, by=by)
+    return split
+
+
+def close_split(*, agent: Agent, by: str = "") -> bool:
+    """Close the open epoch, so that production answers everybody; False if none was open."""
+    closed = TrafficSplit.objects.filter(agent=agent, closed_at=None).update(closed_at=Now())
+    if closed:
+        logs.event(logger, "agents.split.closed", agent=agent.slug, by=by)
+    return bool(closed)
+
+
+def preview(split: TrafficSplit, unit: str) -> str | None:
+    """The version that ``unit`` would meet under ``split``; None for production."""
+    return traffic.arm_of(split.arms, traffic.bucket_of(split.seed, unit))
+
+
+def set_state(*, agent: Agent, state: str, reason: str = "", by: str = "") -> None:
+    """Pause, resume or retire an agent; it counts from the next call."""
+    if state not in Agent.State.values:
+        raise InvalidInput("state", state, f"one of {', '.join(Agent.State.values)}")
+    Agent.objects.filter(pk=agent.pk).update(
+        state=state, state_reason=reason[:300], updated_at=Now()
+    )
+    logs.event(logger, "agents.agent.state_set", agent=agent.slug, state=state, by=by)
+
+
+def version_of(agent: Agent, reference: str | int | UUID) -> AgentVersion:
+    """A version by id, number or label; raises NotFound."""
+    text = str(reference)
+    rows = AgentVersion.objects.filter(agent=agent)
+    if text in Label.Name.values:
+        found = rows.filter(labels__name=text, labels__agent_id=F("agent_id")).first()
+    elif text.isdigit():
+        found = rows.filter(number=int(text[:9])).first()
+    else:
+        try:
+            found = rows.filter(pk=UUID(text)).first()
+        except ValueError:
+            found = None
+    if found is None:
+        raise NotFound(f"version of {agent.slug}", reference)
+    return found

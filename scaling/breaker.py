@@ -1,0 +1,140 @@
+"""Circuit breakers whose state all processes share, with half-open probes.
+
+Closed: calls pass, failures are counted in a short window. Open: calls are refused for a while.
+Then one caller at a time may probe; its success closes the breaker, its failure opens it again
+for twice as long, up to a limit. Source: Nygard, "Release It!", 2nd ed., stability patterns.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from config import logs
+from scaling import shared
+
+logger = logging.getLogger(__name__)
+
+# So many failures in a row within the window open it.
+FAILURES_TO_OPEN = 5
+WINDOW_SECONDS = 30
+FIRST_OPEN_SECONDS = 2.0
+LONGEST_OPEN_SECONDS = 60.0
+# A probe that never reports back is forgotten after this.
+PROBE_SECONDS = 30
+# What this process read of a breaker holds so long; an open one is seen at most this much later.
+MEMORY_SECONDS = 0.25
+FORGET_SECONDS = 600
+
+# hash: failures, first_at, open_until, open_seconds. Times are the server's.
+_FAIL = """
+local now = tonumber(redis.call('TIME')[1]) + tonumber(redis.call('TIME')[2]) / 1e6
+local h = redis.call('HMGET', KEYS[1], 'failures', 'first_at', 'open_until', 'open_seconds')
+local failures, first = tonumber(h[1] or 0), tonumber(h[2] or now)
+local open_until, last = tonumber(h[3] or 0), tonumber(h[4] or 0)
+if now - first > tonumber(ARGV[2]) and open_until == 0 then failures, first = 0, now end
+failures = failures + 1
+local probed = open_until > 0 and now >= open_until
+if probed or (open_until == 0 and failures >= tonumber(ARGV[1])) then
+  if last > 0 then last = math.min(last * 2, tonumber(ARGV[4])) else last = tonumber(ARGV[3]) end
+  open_until = now + last
+end
+redis.call('HSET', KEYS[1], 'failures', failures, 'first_at', first,
+  'open_until', tostring(open_until), 'open_seconds', tostring(last))
+redis.call('DEL', KEYS[1] .. ':probe')
+redis.call('EXPIRE', KEYS[1], tonumber(ARGV[5]))
+return {failures, tostring(open_until > now and open_until - now or 0)}
+"""
+
+_LOOK = """
+local now = tonumber(redis.call('TIME')[1]) + tonumber(redis.call('TIME')[2]) / 1e6
+local h = redis.call('HMGET', KEYS[1], 'failures', 'open_until')
+local open_until = tonumber(h[2] or 0)
+if open_until == 0 then return {0, '0', tonumber(h[1] or 0)} end
+if now < open_until then return {1, tostring(open_until - now), 0} end
+if redis.call('SET', KEYS[1] .. ':probe', 1, 'NX', 'EX', tonumber(ARGV[1])) then
+  return {2, '0', 0}
+end
+return {1, '1', 0}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a breaker says now. A probe must report how it went."""
+
+    is_open: bool
+    is_probe: bool = False
+    wait_seconds: float = 0.0
+    failures: int = 0
+
+
+_memory: dict[str, tuple[float, Look]] = {}
+
+
+def look(name: str) -> Look:
+    """Whether ``name`` may be called; without Redis it may."""
+    now = time.monotonic()
+    known = _memory.get(name)
+    if known is not None and known[0] > now:
+        return known[1]
+    try:
+        state, wait, failures = _script("look")(keys=[_key(name)], args=[PROBE_SECONDS])
+    except RedisError as error:
+        logs.event(logger, "scaling.breaker.unreachable", level=logging.WARNING, error=str(error))
+        return Look(is_open=False)
+    seen = Look(state == 1, state == 2, float(wait), int(failures))
+    if not seen.is_probe:
+        _memory[name] = (now + min(MEMORY_SECONDS, seen.wait_seconds or MEMORY_SECONDS), seen)
+    return seen
+
+
+def peek(name: str) -> bool:
+    """Whether ``name`` was open when last looked at, for ordering; asks nobody, takes no probe."""
+    known = _memory.get(name)
+    return known is not None and known[1].is_open and known[0] > time.monotonic()
+
+
+def succeeded(name: str, seen: Look) -> None:
+    """Report a call that went well; costs nothing while the breaker is clean."""
+    if not seen.is_probe and not seen.failures:
+        return
+    _memory.pop(name, None)
+    try:
+        shared.client().delete(_key(name), _key(name) + ":probe")
+    except RedisError:
+        return
+    if seen.is_probe:
+        logs.event(logger, "scaling.breaker.closed", name=name)
+
+
+def failed(name: str) -> bool:
+    """Report a call that failed; True if the breaker is open now."""
+    _memory.pop(name, None)
+    try:
+        failures, wait = _script("fail")(
+            keys=[_key(name)],
+            args=[FAILURES_TO_OPEN, WINDOW_SECONDS, FIRST_OPEN_SECONDS, LONGEST_OPEN_SECONDS,
+                  FORGET_SECONDS],
+        )  # fmt: skip
+    except RedisError:
+        return False
+    is_open = float(wait) > 0
+    if is_open:
+        logs.event(logger, "scaling.breaker.opened", level=logging.WARNING, name=name,
+                   failures=int(failures), open_seconds=float(wait))  # fmt: skip
+    return is_open
+
+
+@cache
+def _script(name: str) -> Any:
+    return shared.client().register_script({"fail": _FAIL, "look": _LOOK}[name])
+
+
+def _key(name: str) -> str:
+    return shared.key("breaker", name)

@@ -1,0 +1,51 @@
+"""Rate limits in requests and tokens, counted in Redis for all processes together.
+
+Source of the algorithm: ``limits``, sliding window counter (two fixed windows, weighted).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from functools import cache, lru_cache
+
+from django.conf import settings
+from limits import RateLimitItemPerMinute
+from limits.storage import RedisStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from redis.exceptions import RedisError
+
+from config import logs
+from scaling import shared
+
+logger = logging.getLogger(__name__)
+
+
+@cache
+def _limiter() -> SlidingWindowCounterRateLimiter:
+    pool = shared.client().connection_pool
+    return SlidingWindowCounterRateLimiter(
+        RedisStorage(settings.REDIS_URL, connection_pool=pool, key_prefix=shared.key("limit"))
+    )
+
+
+@lru_cache(maxsize=1024)
+def _item(per_minute: int, kind: str) -> RateLimitItemPerMinute:
+    return RateLimitItemPerMinute(per_minute, namespace=kind)
+
+
+def take(name: str, *, per_minute: int, kind: str = "requests", cost: int = 1) -> int | None:
+    """Count ``cost`` against ``name``; None if it fits, else whole seconds to wait (at least 1).
+
+    Without Redis everything fits: a limit protects a provider, it must not be an outage itself.
+    """
+    item = _item(per_minute, kind)
+    try:
+        if _limiter().hit(item, name, cost=min(cost, per_minute)):
+            return None
+        reset_at = _limiter().get_window_stats(item, name).reset_time
+    except RedisError as error:
+        logs.event(logger, "scaling.limits.unreachable", level=logging.WARNING, error=str(error))
+        return None
+    return max(1, math.ceil(reset_at - time.time()))
