@@ -1,0 +1,1 @@
+"""Failures and comments grouped: message templates, text similarity, ids that stay."""

@@ -1,0 +1,89 @@
+"""What changes from one message to the next is replaced by what kind of thing it is.
+
+Masks carry a type (``<ip>``, ``<num>``, ``<path>`` …), so a group still says what stood there.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Order matters: a time holds numbers, a URL holds a path, a path may hold an address.
+_MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), mask)
+    for pattern, mask in (
+        (r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\")>\]]+", "<url>"),
+        (r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b", "<email>"),
+        (r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b", "<uuid>"),
+        (
+            r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? (?:\d{1,2} )?(?:Jan|Feb|Mar|Apr|May|Jun"
+            r"|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*(?: {1,2}\d{1,2})?,?(?: \d{4})? \d\d:\d\d:\d\d"
+            r"(?: [A-Z]{3,4})?(?: \d{4})?",
+            "<time>",
+        ),
+        (
+            r"\b\d{4}[-/]\d\d[-/]\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?",
+            "<time>",
+        ),
+        (r"(?<![\d:])\d{1,2}:\d\d:\d\d(?:[.,]\d+)?(?![\d:])", "<time>"),
+        (r"\b(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}\b", "<mac>"),
+        (r"/?(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)(?::\d+)?", "<ip>"),
+        (r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){3,7}[0-9a-fA-F]{1,4}(?![\w:])", "<ip>"),
+        (
+            r"(?<![\w./])(?=[\w.-]*[a-z])(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?\.)+"
+            r"(?:info|biz|local|internal|lan|[a-z]{2})(?![\w-]|\.\w)(?::\d+)?",
+            "<host>",
+        ),
+        (
+            r"(?<![\w./])(?:[A-Za-z0-9](?:[\w-]*[A-Za-z0-9])?\.)+"
+            r"(?:com|net|org|edu|gov|mil|int)(?![\w-]|\.\w)(?::\d+)?",
+            "<host>",
+        ),
+        (
+            r"(?<=\buser )(?!unknown\b|not\b|is\b|was\b|has\b|name\b|[(\[<])[\w.@$-]+(?=\s|$)",
+            "<name>",
+        ),
+        (r"(?<=[\s(\[=:,])\"[^\"\n]{0,300}\"(?!\w)|^\"[^\"\n]{0,300}\"(?!\w)", "<text>"),
+        (r"(?<=[\s(\[=:,])'[^'\n]{0,300}'(?!\w)|^'[^'\n]{0,300}'(?!\w)", "<text>"),
+        (r"\b[A-Za-z]:\\[^\s,;'\"]+", "<path>"),
+        (r"(?<![\w<>.])~?/(?:[^\s,;:'\"()<>\[\]]+)", "<path>"),
+        (r"\b0[xX][0-9a-fA-F]+\b", "<hex>"),
+        (r"\b(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{7,}\b", "<hex>"),
+        (r"\b(?=[0-9A-F]*[0-9])(?=[0-9A-F]*[A-F])[0-9A-F]{8,}\b", "<hex>"),
+        # attempt_1445_0005_m_000000_0, R02-M1-N0-C, order-2026-000123
+        (r"\b[A-Za-z]+(?:[_-]+[A-Za-z]*\d+[A-Za-z]?){2,}(?:[_:-][\w-]+)*\b", "<id>"),
+        (r"\b[A-Z]\d{2,}(?:-[A-Z]\w*)+(?::[\w-]+)*\b", "<id>"),
+        (
+            r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*(?: ?(?:ns|us|µs|ms|s|msecs?|secs?|seconds?|minutes?"
+            r"|hours?)|m|h)\b",
+            "<span>",
+        ),
+        (r"(?<![\w.])\d+(?:\.\d+)? ?(?:[kKMGT]i?B|[kMG]B?|bytes)\b", "<size>"),
+        (r"(?<=[-_])[A-Za-z]\d+\b", "<id>"),
+        (r"(?<![A-Za-z0-9])(?:(?<!>)[-+])?\d{3,}(?:[.,:]\d+)*%?", "<num>"),
+        (
+            r"(?<![A-Za-z0-9])(?:(?<!>)[-+])?\d+(?:[.,:]\d+)*(?:%|[CFKVW](?!\w)|(?![A-Za-z0-9]))",
+            "<num>",
+        ),
+        (r"(?<=@)[0-9a-f]{3,}\b", "<hex>"),
+    )
+)
+# An address whose name could not be resolved is written with empty brackets.
+_NO_NAME = re.compile(r"<ip> \(\s*\)")
+_RUN = re.compile(r"(<\w+>)(?:[,;]?\s+\1){2,}")
+MASK = re.compile(r"<(?:url|email|uuid|time|mac|ip|host|name|text|path|hex|id|span|size|num|\*)>")
+# Only the start of a stack trace or a pasted document says what happened.
+MOST_CHARACTERS = 2_000
+
+
+def mask(message: str) -> str:
+    """The message with its changing parts replaced; runs of one mask shrink to ``<num>+``."""
+    text = message[:MOST_CHARACTERS]
+    for pattern, name in _MASKS:
+        text = pattern.sub(name, text)
+    text = _NO_NAME.sub("<ip> (<host>)", text)
+    return _RUN.sub(r"\1+", text)
+
+
+def tokens(message: str) -> tuple[str, ...]:
+    """The masked message as words. An empty message is one empty word."""
+    return tuple(mask(message).split()) or ("",)

@@ -1,0 +1,143 @@
+import random
+from collections import defaultdict
+
+import pytest
+
+from learning.domain.clustering.identity import carried_ids, fingerprint, kinship
+from learning.domain.clustering.masking import mask
+from learning.domain.clustering.templates import group_messages
+
+NAMES = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"]
+FILL = {
+    "ip": lambda r: ".".join(str(r.randint(1, 254)) for _ in range(4)),
+    "num": lambda r: str(r.choice([r.randint(0, 9), r.randint(10, 99_999)])),
+    "id": lambda r: f"run_{r.getrandbits(32)}_{r.randint(0, 99)}",
+    "hex": lambda r: f"0x{r.getrandbits(40):x}",
+    "name": lambda r: r.choice(NAMES),
+    "path": lambda r: f"/var/data/{r.choice(NAMES)}/{r.randint(1, 999)}.pdf",
+    "ms": lambda r: f"{r.randint(1, 90_000)} ms",
+    "host": lambda r: f"db-{r.randint(1, 9)}.eu.example.com",
+}
+TEMPLATES = [
+    (300, "tool ledger.post timed out after {ms}"),
+    (200, "Connection to {ip}:{num} refused"),
+    (120, "Connection to {host} lost: reset by peer"),
+    (100, "invalid user {name} from {ip}"),
+    (90, "Failed password for {name} from {ip} port {num}"),
+    (80, "{id} moved from QUEUED to RUNNING"),
+    (70, "{id} moved from RUNNING to FAILED"),
+    (60, "{id} moved from RUNNING to SUCCEEDED"),
+    (50, "cannot read {path}: Permission denied"),
+    (40, "cannot read {path}: No such file or directory"),
+    (30, "parity error at {hex}, mask {hex}"),
+    (20, "login rhost={ip} user=root"),
+    (15, "login rhost={ip} user=guest"),
+    (10, "worker started"),
+    (10, "worker stopped"),
+    (5, "schema mismatch"),
+]
+
+
+def sample(seed):
+    rng = random.Random(seed)
+    rows = []
+    for label, (count, template) in enumerate(TEMPLATES):
+        for _ in range(count):
+            text = template
+            for name, make in FILL.items():
+                while "{" + name + "}" in text:
+                    text = text.replace("{" + name + "}", make(rng), 1)
+            rows.append((text, label))
+    rng.shuffle(rows)
+    return [m for m, _ in rows], [label for _, label in rows]
+
+
+def grouping_accuracy(groups, labels):
+    """Share of messages whose group holds exactly the messages of their template."""
+    truth = defaultdict(set)
+    for index, label in enumerate(labels):
+        truth[label].add(index)
+    whole = {frozenset(members) for members in truth.values()}
+    return sum(len(g) for g in groups if frozenset(g) in whole) / len(labels)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_messages_are_grouped_by_the_template_that_wrote_them(seed):
+    messages, labels = sample(seed)
+    groups = [t.members for t in group_messages(messages)]
+    assert grouping_accuracy(groups, labels) > 0.95
+
+
+def test_every_message_is_in_exactly_one_group():
+    messages, _ = sample(9)
+    members = sorted(i for t in group_messages(messages) for i in t.members)
+    assert members == list(range(len(messages)))
+
+
+def test_the_order_of_messages_does_not_matter_much():
+    messages, labels = sample(5)
+    pairs = list(zip(messages, labels, strict=True))
+    pairs.reverse()
+    groups = [t.members for t in group_messages([m for m, _ in pairs])]
+    assert grouping_accuracy(groups, [label for _, label in pairs]) > 0.95
+
+
+def test_two_thousand_messages_take_less_than_two_seconds():
+    import time
+
+    messages = (sample(1)[0] * 2)[:2000]
+    started = time.perf_counter()
+    group_messages(messages)
+    assert time.perf_counter() - started < 2
+
+
+def test_nothing_in_is_nothing_out():
+    assert group_messages([]) == []
+    assert [t.members for t in group_messages(["", "", " "])] == [(0, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("took 35 ms of 2.5 s", "took <span> of <span>"),
+        ("at 10.2.3.4:5432", "at <ip>"),
+        ("mail to ann@firm.co.uk", "mail to <email>"),
+        ("see https://x.example/a?b=1 now", "see <url> now"),
+        ("id 0b54f3a1-6a0e-4a57-9d1c-0d8f4a0b7c11 gone", "id <uuid> gone"),
+        ("file /var/log/x.log missing", "file <path> missing"),
+        ("2026-11-20T10:11:12Z start", "<time> start"),
+        ("java.io.IOException: broken", "java.io.IOException: broken"),
+        ("ssh2 and utf8 stay", "ssh2 and utf8 stay"),
+        ("blk_-1608999687 of 12 MB", "blk_<num> of <size>"),
+        ("rows 1, 2, 3, 4 failed", "rows <num>+ failed"),
+        ("tool 'ledger post' failed", "tool <text> failed"),
+        ("error 0xdeadBEEF", "error <hex>"),
+    ],
+)
+def test_what_changes_is_replaced_by_what_it_is(message, expected):
+    assert mask(message) == expected
+
+
+def test_ids_stay_from_week_to_week_though_a_word_becomes_a_variable():
+    first = [t.words for t in group_messages(["tool ledger failed with code 7"] * 5)]
+    ids = carried_ids(first, {})
+    later = [
+        t.words
+        for t in group_messages([f"tool {n} failed with code {i}" for i, n in enumerate(NAMES)])
+    ]
+    assert len(later) == 1
+    assert carried_ids(later, {ids[0]: first[0]}) == ids
+
+
+def test_an_id_is_given_once_and_strangers_get_new_ones():
+    old = {"a" * 16: ("disk", "<path>", "full")}
+    got = carried_ids([("disk", "<*>", "full"), ("disk", "<path>", "full")], old)
+    assert got[1] == "a" * 16
+    assert got[0] != got[1]
+    assert carried_ids([("net", "is", "down")], old) == [fingerprint(("net", "is", "down"))]
+
+
+def test_templates_of_different_length_are_no_kin():
+    assert kinship(("a", "b"), ("a", "b", "c")) == 0
+    assert kinship(("<*>", "<num>"), ("<*>", "<num>")) == 0
+    assert kinship(("a", "<*>"), ("a", "b")) == 1
