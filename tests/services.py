@@ -49,6 +49,7 @@ def reserve() -> None:
     me = myself()
     folder = Path(tempfile.gettempdir(), f"{_PREFIX}-{me.pid}-{me.start_ticks}-{me.boot}")
     place.settle(folder)
+    (folder / "static").mkdir()  # WhiteNoise warns if it is missing
     for name in _FOREIGN:
         os.environ.pop(name, None)
     redis = f"redis://:{state.password(folder, 'redis')}@127.0.0.1:{_hold(folder, 'redis')}"

@@ -93,6 +93,7 @@ class Up:
 
     def _start(self, cleanup: ExitStack) -> Fleet:
         place.settle(self.home)
+        (self.home / "static").mkdir(exist_ok=True)  # its absence is a warning in the web's log
         lock = instance.take_lock(self.home)
         cleanup.callback(os.close, lock)
         left = instance.end_leftovers(self.home)
