@@ -12,6 +12,7 @@ from agents.tools.operations import (
     reports,
     staffing,
     triage,
+    working_papers,
 )
 
 __all__ = [
@@ -26,4 +27,5 @@ __all__ = [
     "reports",
     "staffing",
     "triage",
+    "working_papers",
 ]

@@ -149,3 +149,52 @@ def fee_dependency(
         if above
         else "within the limit",
     }
+
+
+class PersonResult(BaseModel):
+    """What ``operations.check_holdings`` returns, as far as the conclusion reads it."""
+
+    model_config = ConfigDict(extra="ignore")
+    person: str
+    breach_count: Annotated[int, Field(ge=0)]
+
+
+@tool("operations.independence_conclusion", light=True)
+def independence_conclusion(
+    people: Annotated[
+        list[PersonResult | None] | None, Field(description="null where a check failed")
+    ] = None,
+    must_rotate: Annotated[int, Field(ge=0)] | None = None,
+    disclosures: Annotated[int, Field(ge=0)] | None = None,
+) -> dict[str, Any]:
+    """One conclusion over holdings, rotation and fee dependency; what was not checked is named.
+
+    A check that did not end is never taken as clean (ISQM 1.29, 34).
+    """
+    done = [one for one in people or [] if one is not None]
+    failed = len(people or []) - len(done)
+    breaching = [one.person for one in done if one.breach_count > 0]
+    open_checks = [
+        name
+        for name, value in (
+            ("holdings", people),
+            ("rotation", must_rotate),
+            ("fee dependency", disclosures),
+        )
+        if value is None
+    ]
+    if failed:
+        open_checks.append(f"holdings of {failed} people")
+    matters = len(breaching) + (must_rotate or 0) + (disclosures or 0)
+    return {
+        "people_in_breach": breaching,
+        "matters": matters,
+        "not_checked": open_checks,
+        "conclusion": _overall(matters, open_checks),
+    }
+
+
+def _overall(matters: int, open_checks: list[str]) -> str:
+    if matters:
+        return "matters to resolve before work goes on"
+    return "incomplete: " + ", ".join(open_checks) if open_checks else "independent"

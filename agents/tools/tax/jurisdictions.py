@@ -142,7 +142,8 @@ def _vat(figures: EntityFigures, on: date) -> tuple[Decimal, Decimal]:
 @tool("tax.consolidate_estimates", light=True)
 def consolidate_estimates(
     estimates: Annotated[
-        list[Estimate | None], Field(max_length=1000, description="null where an entity failed")
+        list[Estimate | list[Estimate | None] | None],
+        Field(max_length=1000, description="or lists by branch; null where an entity failed"),
     ],
     minimum_rate_percent: Annotated[Decimal, Field(ge=0, le=50)] = Decimal(15),
 ) -> dict[str, Any]:
@@ -150,7 +151,10 @@ def consolidate_estimates(
 
     Entities of a jurisdiction are pooled first, as GloBE Art. 5.1 pools them.
     """
-    done = [estimate for estimate in estimates if estimate is not None]
+    every: list[Estimate | None] = []
+    for part in estimates:
+        every.extend(part if isinstance(part, list) else [part])
+    done = [estimate for estimate in every if estimate is not None]
     by_country: dict[str, list[Estimate]] = {}
     for estimate in done:
         by_country.setdefault(estimate.jurisdiction, []).append(estimate)
@@ -175,10 +179,19 @@ def consolidate_estimates(
     return {
         "by_jurisdiction": rows,
         "entities_estimated": len(done),
-        "entities_failed": len(estimates) - len(done),
+        "entities_failed": len(every) - len(done),
         "group_profit": cents(profit),
         "group_corporate_tax": cents(tax),
         "group_net_vat": cents(sum((e.net_vat for e in done), Decimal(0))),
         "group_effective_rate_percent": percent(share(tax, profit)) if profit > 0 else 0.0,
         "low_taxed_jurisdictions": [row["jurisdiction"] for row in rows if row["low_taxed"]],
+        # As tax.pillar_two_topup takes them; accounting profit stands in for GloBE income.
+        "globe_jurisdictions": [
+            {
+                "jurisdiction": row["jurisdiction"],
+                "globe_income": row["profit"],
+                "covered_taxes": row["corporate_tax"],
+            }
+            for row in rows
+        ],
     }

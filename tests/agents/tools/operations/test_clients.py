@@ -9,7 +9,7 @@ import pytest
 
 from agents.tools import registry
 from agents.tools.registry import ToolContext
-from config.errors import Conflict, Unavailable
+from config.errors import Conflict, InvalidInput, Unavailable
 
 
 class Shelf:
@@ -166,3 +166,43 @@ def test_fee_dependency_needs_years_in_a_row(shares, public, needed):
         public_interest=public,
     )
     assert result["disclosure_needed"] is needed
+
+
+def conclude(**checks: Any) -> str:
+    return str(call("independence_conclusion", **checks)["conclusion"])
+
+
+def test_a_check_that_was_not_made_is_never_clean():
+    clean = {"person": "P", "breach_count": 0}
+    assert conclude(people=[clean], must_rotate=0, disclosures=0) == "independent"
+    assert conclude(people=[clean, None], must_rotate=0, disclosures=0) == (
+        "incomplete: holdings of 1 people"
+    )
+    assert "fee dependency" in conclude(people=[clean], must_rotate=0)
+    breach = {"person": "P", "breach_count": 2}
+    assert conclude(people=[breach]) == "matters to resolve before work goes on"
+
+
+def test_a_paper_shows_tables_lists_and_what_is_missing():
+    shelf = Shelf()
+    sections = {
+        "Rows": [{"account": "a|b", "change": 1.5}, {"account": "c", "tied": True}],
+        "Facts": {"fee_share": 2, "who": ["x", "y"]},
+        "Letter": None,
+    }
+    paper = call(
+        "working_paper", ToolContext(artifacts=shelf), title="Close of A/B", sections=sections
+    )
+    text = shelf.held[paper["paper"]].decode()
+    assert "| account | change | tied |" in text
+    assert "| a\\|b | 1.5 | not available |" in text
+    assert "- fee share: 2\n- who:\n  - x\n  - y" in text
+    assert paper["empty_sections"] == ["Letter"]
+
+
+def test_a_paper_too_deep_to_read_is_refused():
+    deep: Any = {"x": 1}
+    for _ in range(8):
+        deep = {"x": deep}
+    with pytest.raises(InvalidInput, match="levels deep"):
+        call("working_paper", ToolContext(artifacts=Shelf()), title="Deep", sections={"S": deep})

@@ -221,3 +221,9 @@ def test_consolidation_pools_countries_and_counts_failures():
     assert (result["entities_estimated"], result["entities_failed"]) == (3, 1)
     assert result["low_taxed_jurisdictions"] == ["IE"]
     assert Decimal(str(result["group_corporate_tax"])) == Decimal("187.50") + Decimal("298.25")
+
+
+def test_branches_of_a_group_are_consolidated_with_their_failures():
+    branches = [[estimate("IE", 1000), None], None, [estimate("DE", 1000)]]
+    result = call("consolidate_estimates", estimates=branches)
+    assert (result["entities_estimated"], result["entities_failed"]) == (2, 2)
