@@ -5,10 +5,13 @@ Money leaves a tool as a string with two decimals, a rate or a ratio as a number
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from config.errors import InvalidInput
 
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
@@ -22,6 +25,9 @@ Positive = Annotated[Decimal, Field(gt=0, le=LARGEST)]
 Ratio = Annotated[Decimal, Field(ge=0, le=1, description="A share from 0 to 1")]
 Rate = Annotated[Decimal, Field(gt=-1, le=10, description="A rate a year; 0.05 is 5 %")]
 
+# Dates of business; sums of months and days from here stay within what a date can hold.
+Day = Annotated[date, Field(ge=date(1800, 1, 1), le=date(2200, 12, 31))]
+
 
 class Row(BaseModel):
     """One line of a table that a caller hands over; unknown columns are refused."""
@@ -31,7 +37,7 @@ class Row(BaseModel):
 
 def cents(value: Decimal) -> Decimal:
     """``value`` rounded half up to 0.01; never minus zero."""
-    return value.quantize(CENT, rounding=ROUND_HALF_UP) + ZERO
+    return _rounded(value, CENT)
 
 
 def money(value: Decimal) -> str:
@@ -41,7 +47,17 @@ def money(value: Decimal) -> str:
 
 def number(value: Decimal, places: int = 4) -> float:
     """``value`` rounded half up to ``places`` decimals, for rates, factors and quantities."""
-    return float(value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP) + ZERO)
+    return float(_rounded(value, Decimal(1).scaleb(-places)))
+
+
+def _rounded(value: Decimal, step: Decimal) -> Decimal:
+    """Raises InvalidInput where the result outgrows the 28 digits of exact arithmetic."""
+    try:
+        return value.quantize(step, rounding=ROUND_HALF_UP) + ZERO
+    except InvalidOperation:
+        raise InvalidInput(
+            "result", f"{value:.3e}", "amounts that can be computed exactly"
+        ) from None
 
 
 def percent(part: Decimal, whole: Decimal) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -11,6 +10,7 @@ from pydantic import Field
 
 from agents.tools.accounting.amounts import (
     ZERO,
+    Day,
     Money,
     NonNegative,
     Positive,
@@ -29,14 +29,14 @@ Method = Literal["straight_line", "diminishing_balance", "units_of_production"]
 def depreciate(
     cost: Positive,
     depreciation_method: Method,
-    available_on: date,
-    reporting_date: date,
+    available_on: Day,
+    reporting_date: Day,
     residual_value: NonNegative = ZERO,
     useful_life_years: Annotated[Decimal, Field(gt=0, le=100)] | None = None,
     diminishing_rate: Annotated[Decimal, Field(gt=0, lt=1)] | None = None,
     units_total: Positive | None = None,
     units_used: NonNegative | None = None,
-    disposed_on: date | None = None,
+    disposed_on: Day | None = None,
     disposal_proceeds: NonNegative = ZERO,
 ) -> dict[str, Any]:
     """Depreciate an asset to the reporting date or its disposal; give the gain or loss.
@@ -66,7 +66,7 @@ def depreciate(
 
 
 def _result(
-    cost: Decimal, charges: list[Decimal], disposed_on: date | None, proceeds: Decimal
+    cost: Decimal, charges: list[Decimal], disposed_on: Day | None, proceeds: Decimal
 ) -> dict[str, Any]:
     accumulated = sum(charges, ZERO)
     carrying = cost - accumulated
@@ -110,7 +110,7 @@ def _units_charge(depreciable: Decimal, total: Decimal | None, used: Decimal | N
     return cents(depreciable * min(used / total, Decimal(1)))
 
 
-def _months_by_year(available_on: date, reporting_date: date, until: date | None) -> Iterator[int]:
+def _months_by_year(available_on: Day, reporting_date: Day, until: Day | None) -> Iterator[int]:
     """Months of use in each financial year; years end in the month of the reporting date."""
     month = available_on.year * 12 + available_on.month - 1
     last = reporting_date.year * 12 + reporting_date.month

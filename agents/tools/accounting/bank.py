@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from decimal import Decimal
 from itertools import combinations
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from agents.tools.accounting.amounts import ZERO, Money, Row, cents, money
+from agents.tools.accounting.amounts import ZERO, Day, Money, Row, cents, money
 from agents.tools.registry import tool
 
 # A deposit slip rarely holds more; with 12 candidates that is at most 781 sums to try.
@@ -23,7 +22,7 @@ STALE_DAYS = 182
 class Entry(Row):
     """One movement; money in is positive, money out negative, on both sides."""
 
-    posted_on: date
+    posted_on: Day
     reference: str = ""
     amount: Money
 
@@ -38,7 +37,7 @@ def reconcile_bank(
     statement_entries: Entries,
     book_balance: Money,
     statement_balance: Money,
-    as_at: date,
+    as_at: Day,
     date_window_days: Annotated[int, Field(ge=0, le=60)] = 7,
 ) -> dict[str, Any]:
     """Reconcile the cash book to the bank statement and adjust both balances.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agents.tools.accounting.amounts import ZERO, NonNegative, Row, money
+from agents.tools.accounting.amounts import ZERO, Day, NonNegative, Row, money
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -18,8 +17,8 @@ class ServiceCost(Row):
 
     supplier: str
     amount: NonNegative
-    service_start: date
-    service_end: date
+    service_start: Day
+    service_end: Day
     booked: bool
 
 
@@ -29,9 +28,9 @@ class Delivery(Row):
     document: str
     amount: NonNegative
     terms: Literal["ex_works", "delivered"]
-    shipped_on: date | None = None
-    delivered_on: date | None = None
-    booked_on: date | None = None
+    shipped_on: Day | None = None
+    delivered_on: Day | None = None
+    booked_on: Day | None = None
 
 
 ServiceCosts = Annotated[list[ServiceCost], Field(min_length=1, max_length=2000)]
@@ -39,7 +38,7 @@ Deliveries = Annotated[list[Delivery], Field(min_length=1, max_length=5000)]
 
 
 @tool("accounting.accruals_and_prepayments", light=True)
-def accruals_and_prepayments(service_costs: ServiceCosts, period_end: date) -> dict[str, Any]:
+def accruals_and_prepayments(service_costs: ServiceCosts, period_end: Day) -> dict[str, Any]:
     """Work out accruals and prepayments at a period end, apportioned by day.
 
     Accrual basis (IAS 1.27-28; Conceptual Framework 1.17): the part of an unbooked cost up to
@@ -79,7 +78,7 @@ def accruals_and_prepayments(service_costs: ServiceCosts, period_end: date) -> d
 
 
 @tool("accounting.sales_cutoff", light=True)
-def sales_cutoff(deliveries: Deliveries, period_end: date) -> dict[str, Any]:
+def sales_cutoff(deliveries: Deliveries, period_end: Day) -> dict[str, Any]:
     """Test the cut-off of sales: was revenue booked in the period in which control passed.
 
     IFRS 15.38: control passes on shipment for ex works, on arrival for delivered terms.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from pydantic import Field
 
 from agents.tools.accounting.amounts import (
     ZERO,
+    Day,
     Money,
     NonNegative,
     Ratio,
@@ -35,7 +35,7 @@ class Receivable(Row):
     invoice: str
     customer: str
     amount: Money
-    due_on: date
+    due_on: Day
 
 
 class AgedAmount(Row):
@@ -54,7 +54,7 @@ LossRates = Annotated[
 
 
 @tool("accounting.age_receivables", light=True)
-def age_receivables(receivables: Receivables, as_at: date) -> dict[str, Any]:
+def age_receivables(receivables: Receivables, as_at: Day) -> dict[str, Any]:
     """Age open items by days past due at a date, with concentration and average delay.
 
     Buckets: not due, 1-30, 31-60, 61-90, over 90 days, as in IFRS 9 illustrative example 12.

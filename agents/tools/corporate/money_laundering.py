@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agents.tools.accounting.amounts import ZERO, Positive, Row, money, number, percent
+from agents.tools.accounting.amounts import ZERO, Day, Positive, Row, money, number, percent
 from agents.tools.registry import tool
 
 Level = Annotated[int, Field(ge=1, le=5, description="1 lowest risk, 5 highest")]
@@ -29,7 +30,7 @@ PASS_THROUGH_FROM, PASS_THROUGH_TO = Decimal("0.9"), Decimal("1.1")
 class Movement(Row):
     """One movement on the client's account."""
 
-    made_on: date
+    made_on: Day
     amount: Positive
     direction: Literal["in", "out"]
     cash: bool = False
@@ -113,9 +114,10 @@ def transaction_patterns(
         and row.direction == "in"
         and reporting_limit * (1 - NEAR_LIMIT) <= row.amount < reporting_limit
     ]
-    structured = _structured(near, reporting_limit)
+    structured = _structured(near)
     large = (r for r in moves if r.direction == "in" and r.amount >= reporting_limit)
-    passed = [row for row in large if _passes(row, moves)]
+    paid_by_day = _paid_by_day(moves)
+    passed = [row for row in large if _passes(row, paid_by_day)]
     received = sum((row.amount for row in moves if row.direction == "in"), ZERO)
     cash = sum((row.amount for row in moves if row.direction == "in" and row.cash), ZERO)
     found = bool(structured) + bool(passed)
@@ -131,25 +133,29 @@ def transaction_patterns(
     }
 
 
-def _structured(near: list[Movement], limit: Decimal) -> list[Movement]:
+def _structured(near: list[Movement]) -> list[Movement]:
     """Receipts that stand in some seven-day window with enough others."""
-    chosen: list[Movement] = []
-    for start in near:
+    chosen: set[int] = set()
+    past = 0
+    for first, start in enumerate(near):
         end = start.made_on + timedelta(days=STRUCTURING_DAYS - 1)
-        window = [row for row in near if start.made_on <= row.made_on <= end]
-        if len(window) >= STRUCTURING_COUNT and sum((r.amount for r in window), ZERO) > limit:
-            chosen += [row for row in window if not any(row is other for other in chosen)]
-    return chosen
+        while past < len(near) and near[past].made_on <= end:
+            past += 1
+        # Each is at least 85 % of the limit, so three of them always exceed it together.
+        if past - first >= STRUCTURING_COUNT:
+            chosen.update(range(first, past))
+    return [near[place] for place in sorted(chosen)]
 
 
-def _passes(receipt: Movement, moves: list[Movement]) -> bool:
-    end = receipt.made_on + timedelta(days=PASS_THROUGH_DAYS)
-    out = sum(
-        (
-            row.amount
-            for row in moves
-            if row.direction == "out" and receipt.made_on <= row.made_on <= end
-        ),
-        ZERO,
-    )
+def _paid_by_day(moves: list[Movement]) -> dict[date, Decimal]:
+    paid: dict[date, Decimal] = defaultdict(Decimal)
+    for row in moves:
+        if row.direction == "out":
+            paid[row.made_on] += row.amount
+    return paid
+
+
+def _passes(receipt: Movement, paid_by_day: dict[date, Decimal]) -> bool:
+    days = (receipt.made_on + timedelta(days=after) for after in range(PASS_THROUGH_DAYS + 1))
+    out = sum((paid_by_day.get(day, ZERO) for day in days), ZERO)
     return PASS_THROUGH_FROM <= out / receipt.amount <= PASS_THROUGH_TO

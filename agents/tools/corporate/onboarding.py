@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from agents.tools.accounting.amounts import Ratio, Row, number
+from agents.tools.accounting.amounts import Day, Ratio, Row, number
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -27,14 +26,15 @@ LEGAL_FORMS = frozenset(
 )
 # UK Money Laundering Regulations 2017, reg. 5(1)(a): more than 25 %.
 OWNERSHIP_LIMIT = Decimal("0.25")
-DEEPEST_CHAIN = 20
+# Levels of holding companies that are followed; circles have shrunk to nothing by then.
+MOST_LEVELS = 60
 
 
 class Person(Row):
     """A name to screen or one on the list; date and country corroborate when both have them."""
 
     name: Annotated[str, Field(min_length=2, max_length=200)]
-    born_on: date | None = None
+    born_on: Day | None = None
     country: str | None = None
 
 
@@ -60,7 +60,8 @@ def screen_names(
     (Jaro 1989, Winkler 1990), corroborated by birth date and country. UK MLR 2017 reg. 28 and
     33: a possible match is cleared by a person, never by the score.
     """
-    rows = [_best(person, list(watch_list), float(match_threshold)) for person in screened_names]
+    listed = [(_folded(row.name), row) for row in watch_list]
+    rows = [_best(person, listed, float(match_threshold)) for person in screened_names]
     hits = [row for row in rows if row["screening"] != "no match"]
     likely = sum(row["screening"] == "likely true match" for row in hits)
     return {
@@ -75,9 +76,11 @@ def screen_names(
     }
 
 
-def _best(person: Person, listed: list[Person], threshold: float) -> dict[str, Any]:
+def _best(person: Person, listed: list[tuple[str, Person]], threshold: float) -> dict[str, Any]:
+    folded = _folded(person.name)
     score, match = max(
-        ((_score(person, other), other) for other in listed), key=lambda pair: pair[0]
+        ((_score(jaro_winkler(folded, name), person, row), row) for name, row in listed),
+        key=lambda pair: pair[0],
     )
     verdict = "no match"
     if score >= max(TRUE_MATCH, threshold):
@@ -92,8 +95,8 @@ def _best(person: Person, listed: list[Person], threshold: float) -> dict[str, A
     }
 
 
-def _score(one: Person, other: Person) -> float:
-    score = similarity(one.name, other.name)
+def _score(score: float, one: Person, other: Person) -> float:
+    """The similarity of two names, corroborated or weakened."""
     if one.born_on and other.born_on:
         score += DATE_AGREES if one.born_on == other.born_on else DATE_DIFFERS
     if one.country and other.country:
@@ -159,8 +162,7 @@ def beneficial_owners(
     for held, rows in owners.items():
         if sum(row.share for row in rows) > 1:
             raise InvalidInput("holdings", held, "shares in one company add to 1 at most")
-    shares: dict[str, Decimal] = defaultdict(Decimal)
-    _collect(client_company, Decimal(1), owners, set(natural_persons), shares, ())
+    shares = _effective_shares(client_company, owners, set(natural_persons))
     found = {name: share for name, share in shares.items() if share > OWNERSHIP_LIMIT}
     traced = sum(shares.values(), Decimal(0))
     return {
@@ -177,20 +179,21 @@ def beneficial_owners(
     }
 
 
-def _collect(
-    company: str,
-    share: Decimal,
-    owners: dict[str, list[Holding]],
-    people: set[str],
-    shares: dict[str, Decimal],
-    path: tuple[str, ...],
-) -> None:
-    """Follow holders upward; a circle is cut where it closes."""
-    if company in path or len(path) >= DEEPEST_CHAIN:
-        return
-    for row in owners.get(company, []):
-        part = share * row.share
-        if row.holder in people:
-            shares[row.holder] += part
-        else:
-            _collect(row.holder, part, owners, people, shares, (*path, company))
+def _effective_shares(
+    company: str, owners: dict[str, list[Holding]], people: set[str]
+) -> dict[str, Decimal]:
+    """What each person holds of ``company`` in the end, through all chains.
+
+    Shares climb one level a round, so the work grows with holdings and levels, not with paths.
+    A circle goes round and shrinks, as in Brioschi, Buzzacchi and Colombo (1989).
+    """
+    found: dict[str, Decimal] = defaultdict(Decimal)
+    level = {company: Decimal(1)}
+    for _ in range(MOST_LEVELS):
+        above: dict[str, Decimal] = defaultdict(Decimal)
+        for held, share in level.items():
+            for row in owners.get(held, []):
+                target = found if row.holder in people else above
+                target[row.holder] += share * row.share
+        level = above
+    return found

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agents.tools.accounting.amounts import Row
+from agents.tools.accounting.amounts import Day, Row
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -48,8 +48,8 @@ class Event(Row):
         "shares_bought_back",
         "capital_reduced",
     ]
-    happened_on: date
-    filed_on: date | None = None
+    happened_on: Day
+    filed_on: Day | None = None
 
 
 Events = Annotated[list[Event], Field(min_length=1, max_length=200)]
@@ -58,12 +58,12 @@ Events = Annotated[list[Event], Field(min_length=1, max_length=200)]
 @tool("corporate.uk_filing_deadlines", light=True)
 def uk_filing_deadlines(
     company_kind: CompanyKind,
-    period_start: date,
-    period_end: date,
-    incorporated_on: date,
-    as_at: date,
-    last_confirmation_date: date | None = None,
-    accounts_filed_on: date | None = None,
+    period_start: Day,
+    period_end: Day,
+    incorporated_on: Day,
+    as_at: Day,
+    last_confirmation_date: Day | None = None,
+    accounts_filed_on: Day | None = None,
     late_last_year: bool = False,
 ) -> dict[str, Any]:
     """Give the deadlines for accounts, confirmation statement and corporation tax, and penalties.

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.tools.accounting.amounts import by_sign, money, percent, present_value, split_exactly
+from config.errors import InvalidInput
 
 WEIGHTS = st.lists(st.integers(1, 10_000), min_size=1, max_size=12)
 
@@ -49,3 +50,8 @@ def test_a_share_of_nothing_is_undefined():
 @pytest.mark.parametrize(("value", "word"), [(1, "up"), (-1, "down"), (0, "same")])
 def test_a_phrase_follows_the_sign(value, word):
     assert by_sign(Decimal(value), "up", "down", "same") == word
+
+
+def test_a_result_beyond_exact_arithmetic_is_an_error_with_its_limit():
+    with pytest.raises(InvalidInput, match="computed exactly"):
+        money(Decimal(10) ** 30)

@@ -1,5 +1,7 @@
 """Onboarding: published Jaro-Winkler values, screening decisions, chains of ownership."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,9 +104,18 @@ def test_a_beneficial_owner_holds_more_than_a_quarter(share, found):
     assert owners([("ann", "C", share)], ["ann"])["beneficial_owners"] == found
 
 
-def test_a_circle_of_holdings_ends():
+def test_a_circle_of_holdings_goes_round_and_shrinks():
     result = owners([("A", "C", "0.5"), ("C", "A", "0.5"), ("ann", "C", "0.4")], ["ann"])
-    assert result["traced_percent"] == 40.0
+    assert result["traced_percent"] == 53.3333  # 0.4 / (1 - 0.5 x 0.5)
+
+
+def test_many_crossing_chains_are_followed_in_no_time():
+    layers = [[f"{level}-{place}" for place in range(8)] for level in range(14)]
+    rows = [(layer, "C", "0.125") for layer in layers[0]]
+    for below, above in pairwise(layers):
+        rows += [(holder, held, "0.125") for held in below for holder in above]
+    rows += [("ann", held, "1") for held in layers[-1]]
+    assert owners(rows, ["ann"])["traced_percent"] == 100.0  # 8 ** 14 paths
 
 
 def test_more_than_all_shares_is_refused():
