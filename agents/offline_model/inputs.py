@@ -83,6 +83,10 @@ def number_in(text: str) -> int | float | None:
     return int(value) if value.is_integer() and "." not in digits else value
 
 
+class Written(dict[str, str]):
+    """Values as people write them: their type is for the schema to say, unlike JSON's."""
+
+
 @dataclass(frozen=True)
 class Said:
     """One user message, read. Values of JSON objects win over those of "key: value" lines."""
@@ -108,9 +112,9 @@ class Said:
         return self._read[1]
 
     @cached_property
-    def lines(self) -> dict[str, str]:
-        """ "key: value" lines, keys in snake case."""
-        return {snake(key): value for key, value in _LINE.findall(self.prose)}
+    def lines(self) -> Written:
+        """Lines of the form "key: value", keys in snake case."""
+        return Written({snake(key): value for key, value in _LINE.findall(self.prose)})
 
     @cached_property
     def nested(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from agents.offline_model.inputs import (
     Said,
+    Written,
     coerce,
     json_objects,
     spoken,
@@ -190,7 +191,9 @@ def _recall(name: str, schema: Mapping[str, Any], talk: Conversation) -> Any:
 def _lookup(name: str, schema: Mapping[str, Any], levels: Sequence[Mapping[str, Any]]) -> Any:
     for level in levels:
         if name in level:
-            value = coerce(level[name], schema)
+            value = level[name]
+            if isinstance(level, Written) or "string" not in types_of(schema):
+                value = coerce(value, schema)
             if value is not None and _fits(value, schema):
                 return value
     return None

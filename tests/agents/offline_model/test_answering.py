@@ -102,6 +102,13 @@ def test_values_are_read_from_json_lines_and_sentences(said):
     assert first_call(said) == expected
 
 
+def test_a_string_of_json_stays_one_where_the_schema_allows_it():
+    account = {"anyOf": [{"type": "number"}, {"type": "string"}]}
+    schema = {"type": "object", "required": ["account"], "properties": {"account": account}}
+    tool = {"type": "function", "function": {"name": "look_up", "parameters": schema}}
+    assert first_call('{"account": "0400"}', [tool]) == {"account": "0400"}
+
+
 def test_an_ambiguous_number_is_asked_for_and_not_guessed():
     _called, text = converse("Was the revenue 5000 or was the revenue 6000 in 2025?")
     assert "revenue" in text

@@ -62,11 +62,10 @@ def test_a_fault_is_what_the_official_client_sees(clean_server: Server, fault, e
 def test_a_stream_is_cut_after_its_first_words(clean_server: Server):
     clean_server.behave({"faults": [{"kind": "cut_stream"}]})
     seen = []
-    with pytest.raises((openai.APIError, httpx.TransportError, Exception)) as broken:
+    with pytest.raises(openai.APIConnectionError):
         for chunk in ask(clean_server, stream=True):
             seen.append(chunk.choices[0].delta.content)
     assert "".join(filter(None, seen)).startswith("This is the offline model")
-    assert "peer closed" in str(broken.value) or "onnection" in str(broken.value)
 
 
 def test_a_slow_stream_waits_between_tokens(clean_server: Server):
