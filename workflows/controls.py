@@ -142,6 +142,11 @@ def retry_run(caller: Caller, run_id: UUID | str) -> Run:
 def _reopen(run: Run, plan: Plan) -> None:
     """Take away what did not succeed and write it anew, with its joins counted afresh."""
     kept = _reusable(run, frozenset(plan.steps))
+    tried = execute(
+        "SELECT key, max(attempt) FROM workflows_steprun WHERE run_id = %(run)s AND item = -1 "
+        "AND state = 'failed' GROUP BY key",
+        {"run": run.pk},
+    )
     execute(
         "DELETE FROM workflows_steprun WHERE run_id = %(run)s AND NOT key = ANY(%(kept)s)",
         {"run": run.pk, "kept": list(kept)},
@@ -152,6 +157,12 @@ def _reopen(run: Run, plan: Plan) -> None:
         {"run": run.pk, "more": timedelta(seconds=plan.timeout_seconds)},
     )
     rows = starting.insert_steps(run, plan, kept, existing=frozenset(kept))
+    execute(  # attempts of a step count on, so that its history names each one once
+        "UPDATE workflows_steprun s SET attempt = t.attempt "
+        "FROM unnest(%(keys)s::text[], %(attempts)s::int[]) AS t(key, attempt) "
+        "WHERE s.run_id = %(run)s AND s.key = t.key AND s.item = -1",
+        {"run": run.pk, "keys": [k for k, _ in tried], "attempts": [n for _, n in tried]},
+    )
     _send_ready(run, plan, rows)
 
 
@@ -170,6 +181,9 @@ def _reusable(run: Run, keys: frozenset[str]) -> dict[str, Reused]:
     rows = execute(
         "SELECT DISTINCT ON (key) key, state, output::text, error::text FROM workflows_steprun "
         "WHERE run_id = %(run)s AND item = -1 AND state IN ('succeeded', 'skipped') "
+        # What was compensated is undone, so it is done again.
+        "AND NOT EXISTS (SELECT 1 FROM workflows_steprun c WHERE c.run_id = %(run)s "
+        "AND c.kind = 'compensate' AND c.key = workflows_steprun.key || '.compensate') "
         "ORDER BY key, iteration DESC",
         {"run": run.pk},
     )

@@ -1,5 +1,26 @@
 """Addresses of workflows."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path, re_path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from workflows import api, stream
+
+V1 = "api/v1/"
+
+urlpatterns = [
+    path(V1 + "runs", api.Runs.as_view()),
+    path(V1 + "runs/<uuid:run_id>", api.OneRun.as_view()),
+    path(V1 + "runs/<uuid:run_id>/events", stream.run_events),
+    re_path(
+        r"^api/v1/runs/(?P<run_id>[0-9a-f-]{36})/(?P<action>cancel|pause|resume|retry|fork|signal)$",
+        api.RunControl.as_view(),
+    ),
+    path(V1 + "dead-letters", api.DeadLetters.as_view()),
+    path(V1 + "dead-letters/<uuid:step_id>/requeue", api.Requeue.as_view()),
+    path(V1 + "approvals", api.Approvals.as_view()),
+    path(V1 + "approvals/<uuid:approval_id>", api.OneApproval.as_view()),
+    path(V1 + "artifacts", api.Artifacts.as_view()),
+    path(V1 + "artifacts/<uuid:artifact_id>", api.OneArtifact.as_view()),
+    path(V1 + "workflows", api.Workflows.as_view()),
+    path(V1 + "workflows/validate", api.Validate.as_view()),
+    path(V1 + "workflows/<str:name>/versions", api.Versions.as_view()),
+]

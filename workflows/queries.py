@@ -1,0 +1,326 @@
+"""Reading runs: lists, one run with its steps and attempts, its events, figures of a workflow."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from config.access.callers import Caller
+from workflows.database import execute, from_json
+from workflows.domain.definition import Plan
+from workflows.models import Approval, Artifact, Run, StepRun, WorkflowVersion
+from workflows.plans import plan_for
+
+# Items of one fan-out that a run's document shows; the rest is behind /runs/{id}/steps.
+SHOWN_ITEMS = 100
+
+
+def visible_runs(caller: Caller) -> QuerySet[Run]:
+    """Runs of the clients that the caller may see, newest first."""
+    return caller.only_visible(Run.objects.select_related("client", "started_by")).order_by("-id")
+
+
+def visible_artifacts(caller: Caller) -> QuerySet[Artifact]:
+    return caller.only_visible(Artifact.objects.all()).order_by("-id")
+
+
+def visible_versions() -> QuerySet[WorkflowVersion]:
+    return WorkflowVersion.objects.select_related("workflow").order_by("workflow__name", "-number")
+
+
+def open_approvals(caller: Caller) -> QuerySet[Approval]:
+    """Approvals that wait, oldest first, with those of later levels behind theirs."""
+    rows = Approval.objects.select_related("run", "step").filter(state=Approval.State.WAITING)
+    return caller.only_visible(rows).order_by("-id")
+
+
+def dead_letters(caller: Caller) -> QuerySet[StepRun]:
+    rows = StepRun.objects.select_related("run").filter(state="dead")
+    return caller.only_visible(rows, "run__client_id").order_by("-id")
+
+
+_COSTS = """
+SELECT run_id, sum(cost_usd), count(*) FILTER (WHERE item = -1 AND kind NOT IN ('end', 'chunk')),
+    count(*) FILTER (WHERE item = -1 AND kind NOT IN ('end', 'chunk')
+        AND state IN ('succeeded', 'failed', 'skipped', 'unreachable', 'cancelled'))
+FROM workflows_steprun WHERE run_id = ANY(%(runs)s) GROUP BY run_id
+"""
+
+
+def figures_of(runs: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Cost in USD and progress of each run."""
+    rows = execute(_COSTS, {"runs": list(runs)})
+    return {
+        run: {"cost_usd": str(cost), "progress": {"done": done, "total": total}}
+        for run, cost, total, done in rows
+    }
+
+
+def run_summary(run: Run, figures: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A run as a row of a list."""
+    figures = figures or {"cost_usd": "0", "progress": {"done": 0, "total": 0}}
+    return {
+        "id": str(run.pk),
+        "workflow": run.workflow_name,
+        "version_id": str(run.version_id),
+        "state": run.state,
+        "priority": run.priority,
+        "client_id": str(run.client_id),
+        "started_by": str(run.started_by) if run.started_by_id else None,
+        "is_demo": run.is_demo,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "deadline_at": run.deadline_at,
+        "duration_seconds": _seconds(run.started_at, run.ended_at),
+        "cost_usd": figures["cost_usd"],
+        "currency": "USD",
+        "progress": figures["progress"],
+    }
+
+
+def run_document(run: Run, *, all_items: bool = False) -> dict[str, Any]:
+    """A run with its inputs, outputs, error and steps."""
+    plan = plan_for(run.version_id)
+    steps = steps_of(run, plan, limit=None if all_items else SHOWN_ITEMS)
+    version = WorkflowVersion.objects.only("number").get(pk=run.version_id)
+    return {
+        **run_summary(run, figures_of([run.pk]).get(run.pk)),
+        "title": plan.title,
+        "version": version.number,
+        "inputs": run.inputs,
+        "outputs": run.outputs,
+        "error": run.error,
+        "forked_from": str(run.forked_from_id) if run.forked_from_id else None,
+        "parent_step_id": str(run.parent_step_id) if run.parent_step_id else None,
+        "steps": steps,
+        "approvals": [approval_document(a) for a in _approvals(run)],
+    }
+
+
+def steps_of(run: Run, plan: Plan, *, limit: int | None) -> list[dict[str, Any]]:
+    """All steps in the plan's order, items behind their fan-out, at most ``limit`` of each."""
+    rows = StepRun.objects.filter(run=run).exclude(kind__in=["end", "chunk"])
+    if limit is not None:
+        rows = rows.filter(item__lt=limit)
+    counts = _item_counts(run.pk)
+    attempts = attempts_of(run.pk)
+    order = {key: place for place, key in enumerate(plan.steps)}
+    found = [_step(row, plan, counts, attempts) for row in rows]
+    return sorted(
+        found,
+        key=lambda s: (order.get(s["key"].split(".")[0], 0), s["key"], s["index"] or 0,
+                       s["index"] is not None, s["iteration"]),
+    )  # fmt: skip
+
+
+def _step(
+    row: StepRun, plan: Plan, counts: dict[str, dict[str, int]], attempts: dict[UUID, Any]
+) -> dict[str, Any]:
+    step = plan.steps.get(row.key)
+    return {
+        "id": str(row.pk),
+        "key": row.key,
+        "title": step.title if step else row.key,
+        "kind": row.kind,
+        "target": step.target if step else "",
+        "needs": list(step.needs) if step else [],
+        "index": row.item if row.item >= 0 else None,
+        "iteration": row.iteration,
+        "state": row.state,
+        "queue": row.queue,
+        "attempt": row.attempt,
+        "attempts": attempts.get(row.pk, _only_attempt(row)),
+        "items": counts.get(row.key) if row.item < 0 else None,
+        "input": row.input,
+        "output": row.output,
+        "error": row.error,
+        "cost_usd": str(row.cost_usd),
+        "invocation_id": str(row.invocation_id) if row.invocation_id else None,
+        "queued_at": row.queued_at,
+        "started_at": row.started_at,
+        "ended_at": row.ended_at,
+        "duration_seconds": _seconds(row.started_at, row.ended_at),
+    }
+
+
+def _only_attempt(row: StepRun) -> list[dict[str, Any]]:
+    if row.started_at is None:
+        return []
+    return [
+        {"attempt": row.attempt, "started_at": row.started_at, "ended_at": row.ended_at,
+         "state": row.state}
+    ]  # fmt: skip
+
+
+def _item_counts(run_id: UUID) -> dict[str, dict[str, int]]:
+    rows = execute(
+        "SELECT key, count(*), count(*) FILTER (WHERE state = 'succeeded'), "
+        "count(*) FILTER (WHERE state = 'failed'), count(*) FILTER (WHERE state = 'running') "
+        "FROM workflows_steprun WHERE run_id = %(run)s AND item >= 0 GROUP BY key",
+        {"run": run_id},
+    )
+    totals = dict(
+        execute(
+            "SELECT key, jsonb_array_length(value) FROM workflows_steprun WHERE run_id = %(run)s "
+            "AND item = -1 AND jsonb_typeof(value) = 'array'",
+            {"run": run_id},
+        )
+    )
+    return {
+        key: {"total": totals.get(key, written), "succeeded": good, "failed": bad, "running": busy}
+        for key, written, good, bad, busy in rows
+    }
+
+
+_ATTEMPTS = """
+SELECT step_id, attempt, name, at, detail->>'code', actor FROM workflows_runevent
+WHERE run_id = %(run)s AND step_id IS NOT NULL AND attempt > 0 ORDER BY id
+"""
+
+
+def attempts_of(run_id: UUID) -> dict[UUID, list[dict[str, Any]]]:
+    """Every attempt at every step, from the run's history."""
+    found: dict[UUID, dict[int, dict[str, Any]]] = defaultdict(dict)
+    for step_id, attempt, name, at, code, actor in execute(_ATTEMPTS, {"run": run_id}):
+        one = found[step_id].setdefault(
+            attempt, {"attempt": attempt, "started_at": None, "ended_at": None, "state": "running"}
+        )
+        what = name.removeprefix("step.")
+        if what == "started":
+            one["started_at"], one["worker"] = at, actor
+            continue
+        one["ended_at"], one["state"] = at, "failed" if what == "retried" else what
+        one["error_code"] = code
+        if one["started_at"] is None:  # a light step that its worker went on with
+            one["started_at"], one["worker"] = at, actor
+    return {step: [by[n] for n in sorted(by)] for step, by in found.items()}
+
+
+# Events become visible in the order of their transactions: one that is still open hides all
+# later ones, so a reader that remembers the last it saw misses none.
+_EVENTS = """
+SELECT transaction, id, step_id, key, item, attempt, name, detail::text, actor, at
+FROM workflows_runevent
+WHERE run_id = %(run)s AND (transaction, id) > (%(transaction)s, %(id)s)
+  AND transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+ORDER BY transaction, id LIMIT %(limit)s
+"""
+
+
+def events_after(run_id: UUID, cursor: str = "", *, limit: int = 500) -> list[dict[str, Any]]:
+    """Events of a run behind ``cursor`` (an event's ``id``), oldest first."""
+    transaction, _, number = cursor.partition("-")
+    rows = execute(
+        _EVENTS,
+        {
+            "run": run_id,
+            "transaction": int(transaction) if transaction.isdigit() else 0,
+            "id": int(number) if number.isdigit() else 0,
+            "limit": limit,
+        },
+    )
+    return [
+        {
+            "id": f"{transaction}-{number}", "name": name, "key": key,
+            "step_id": str(step_id) if step_id else None,
+            "index": item if item >= 0 else None, "attempt": attempt,
+            "detail": from_json(detail), "actor": actor, "at": at,
+        }
+        for transaction, number, step_id, key, item, attempt, name, detail, actor, at in rows
+    ]  # fmt: skip
+
+
+def _approvals(run: Run) -> Iterable[Approval]:
+    return run.approvals.select_related("decided_by").order_by("step_id", "level")
+
+
+def approval_document(approval: Approval) -> dict[str, Any]:
+    """An approval as clients see it."""
+    return {
+        "id": str(approval.pk),
+        "run_id": str(approval.run_id),
+        "step_id": str(approval.step_id),
+        "level": approval.level,
+        "levels": approval.levels,
+        "role": approval.role,
+        "state": approval.state,
+        "form": approval.form,
+        "shown": approval.shown,
+        "answer": approval.answer,
+        "reason": approval.reason,
+        "decided_by": str(approval.decided_by) if approval.decided_by_id else None,
+        "decided_at": approval.decided_at,
+        "expires_at": approval.expires_at,
+        "created_at": approval.created_at,
+    }
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return round((end - start).total_seconds(), 3) if start and end else None
+
+
+_FIGURES = """
+SELECT r.workflow_name, count(*) AS runs,
+    count(*) FILTER (WHERE r.state = 'succeeded') AS succeeded,
+    count(*) FILTER (WHERE r.state = 'failed') AS failed,
+    count(*) FILTER (WHERE r.ended_at IS NULL) AS open,
+    percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (
+        ORDER BY extract(epoch FROM r.ended_at - r.started_at))
+        FILTER (WHERE r.state = 'succeeded') AS seconds,
+    sum(c.cost) AS cost_usd
+FROM workflows_run r
+LEFT JOIN LATERAL (SELECT sum(cost_usd) AS cost FROM workflows_steprun s WHERE s.run_id = r.id) c
+    ON true
+WHERE r.created_at > now() - %(window)s AND r.parent_step_id IS NULL
+  AND (%(demo)s OR NOT r.is_demo) AND (%(all)s OR r.client_id = ANY(%(clients)s))
+GROUP BY r.workflow_name ORDER BY r.workflow_name
+"""
+
+_SLOWEST = """
+SELECT s.key, s.kind, count(*) AS times,
+    percentile_cont(0.95) WITHIN GROUP (ORDER BY extract(epoch FROM s.ended_at - s.started_at)),
+    sum(extract(epoch FROM s.ended_at - s.started_at)), sum(s.cost_usd)
+FROM workflows_steprun s JOIN workflows_run r ON r.id = s.run_id
+WHERE r.workflow_name = %(workflow)s AND r.created_at > now() - %(window)s
+  AND s.state = 'succeeded' AND s.kind IN ('tool', 'agent', 'workflow')
+  AND (%(demo)s OR NOT r.is_demo) AND (%(all)s OR r.client_id = ANY(%(clients)s))
+GROUP BY s.key, s.kind ORDER BY 4 DESC NULLS LAST LIMIT 10
+"""
+
+
+def workflow_figures(caller: Caller, *, window: Any, demo: bool = False) -> list[dict[str, Any]]:
+    """Runs, success, duration percentiles (seconds) and cost (USD) of each workflow."""
+    rows = execute(_FIGURES, {"window": window, "demo": demo, **_scope(caller)})
+    return [
+        {
+            "workflow": name, "runs": runs, "succeeded": good, "failed": bad, "open": open_,
+            "success_ratio": good / (good + bad) if good + bad else None,
+            "p50_seconds": seconds[0] if seconds else None,
+            "p95_seconds": seconds[1] if seconds else None, "cost_usd": str(cost or 0),
+        }
+        for name, runs, good, bad, open_, seconds, cost in rows
+    ]  # fmt: skip
+
+
+def slowest_steps(
+    caller: Caller, workflow: str, *, window: Any, demo: bool = False
+) -> list[dict[str, Any]]:
+    """Steps of a workflow by their 95th percentile of duration, slowest first."""
+    rows = execute(
+        _SLOWEST, {"workflow": workflow, "window": window, "demo": demo, **_scope(caller)}
+    )
+    return [
+        {"key": key, "kind": kind, "times": times, "p95_seconds": p95, "total_seconds": total,
+         "cost_usd": str(cost)}
+        for key, kind, times, p95, total, cost in rows
+    ]  # fmt: skip
+
+
+def _scope(caller: Caller) -> dict[str, Any]:
+    return {"all": caller.client_ids is None, "clients": list(caller.client_ids or ())}

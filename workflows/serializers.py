@@ -1,0 +1,143 @@
+"""Shapes of requests and answers, for checking what comes in and for the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class StartRun(serializers.Serializer[Any]):
+    workflow = serializers.CharField(max_length=64)
+    inputs = serializers.JSONField(default=dict)
+    client_id = serializers.UUIDField(required=False, allow_null=True)
+    priority = serializers.ChoiceField(choices=["high", "default", "low"], required=False)
+
+
+class Attempt(serializers.Serializer[Any]):
+    attempt = serializers.IntegerField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    state = serializers.CharField()
+    worker = serializers.CharField(required=False)
+    error_code = serializers.CharField(required=False, allow_null=True)
+
+
+class StepDocument(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    key = serializers.CharField()
+    title = serializers.CharField()
+    kind = serializers.CharField()
+    target = serializers.CharField()
+    needs = serializers.ListField(child=serializers.CharField())
+    index = serializers.IntegerField(allow_null=True)
+    iteration = serializers.IntegerField()
+    state = serializers.CharField()
+    attempts = Attempt(many=True)
+    items = serializers.JSONField(allow_null=True)
+    input = serializers.JSONField(allow_null=True)
+    output = serializers.JSONField(allow_null=True)
+    error = serializers.JSONField(allow_null=True)
+    cost_usd = serializers.CharField()
+    duration_seconds = serializers.FloatField(allow_null=True)
+
+
+class RunSummary(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    workflow = serializers.CharField()
+    state = serializers.CharField()
+    client_id = serializers.UUIDField()
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    duration_seconds = serializers.FloatField(allow_null=True)
+    cost_usd = serializers.CharField()
+    currency = serializers.CharField()
+    progress = serializers.JSONField()
+
+
+class RunDocument(RunSummary):
+    title = serializers.CharField()
+    version = serializers.IntegerField()
+    inputs = serializers.JSONField()
+    outputs = serializers.JSONField(allow_null=True)
+    error = serializers.JSONField(allow_null=True)
+    steps = StepDocument(many=True)
+
+
+class Reason(serializers.Serializer[Any]):
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=500, default="")
+
+
+class Fork(serializers.Serializer[Any]):
+    from_step = serializers.CharField(max_length=80)
+    inputs = serializers.JSONField(required=False)
+
+
+class SignalBody(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=64)
+    payload = serializers.JSONField(required=False, allow_null=True, default=None)
+
+
+class Answer(serializers.Serializer[Any]):
+    decision = serializers.ChoiceField(choices=["approve", "reject"])
+    answer = serializers.JSONField(required=False, default=dict)
+    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=2000)
+
+
+class ApprovalDocument(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    run_id = serializers.UUIDField()
+    level = serializers.IntegerField()
+    levels = serializers.IntegerField()
+    role = serializers.CharField()
+    state = serializers.CharField()
+    form = serializers.JSONField(allow_null=True)
+    shown = serializers.JSONField(allow_null=True)
+    answer = serializers.JSONField(allow_null=True)
+    reason = serializers.CharField()
+    decided_by = serializers.CharField(allow_null=True)
+
+
+class ArtifactDocument(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    content_type = serializers.CharField()
+    size = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class Upload(serializers.Serializer[Any]):
+    file = serializers.FileField()
+    name = serializers.CharField(required=False, max_length=200)
+    client_id = serializers.UUIDField(required=False, allow_null=True)
+
+
+class Source(serializers.Serializer[Any]):
+    definition = serializers.CharField(help_text="YAML or JSON text of the definition.")
+
+
+class VersionDocument(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    title = serializers.CharField()
+    number = serializers.IntegerField()
+    digest = serializers.CharField()
+    is_current = serializers.BooleanField()
+    deprecated_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    source = serializers.CharField(required=False)
+
+
+class Faults(serializers.Serializer[Any]):
+    valid = serializers.BooleanField()
+    faults = serializers.ListField(child=serializers.JSONField())
+
+
+class DeadLetter(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    run_id = serializers.UUIDField()
+    key = serializers.CharField()
+    index = serializers.IntegerField(allow_null=True)
+    deliveries = serializers.IntegerField()
+    error = serializers.JSONField(allow_null=True)
