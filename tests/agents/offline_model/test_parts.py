@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.offline_model.embeddings import embed
@@ -13,6 +13,7 @@ from agents.offline_model.quality import distort, draw
 from agents.offline_model.tokens import PrefixCache, count, split
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.text(max_size=300))
 def test_tokens_joined_are_the_text_again(text):
     assert "".join(split(text)) == text
@@ -47,6 +48,7 @@ def test_likeness_of_vectors_follows_shared_words():
     assert near > 0.4 > 0.15 > far
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.text(max_size=80), st.sampled_from([1, 8, 256]))
 def test_every_vector_has_length_one(text, dimensions):
     vector = embed(text, dimensions)
@@ -63,6 +65,7 @@ def test_draws_are_even_and_depend_on_all_parts():
 NUMBERS = st.one_of(st.integers(-10_000, 10_000), st.floats(-1e6, 1e6).map(lambda x: round(x, 2)))
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.dictionaries(st.sampled_from("abcdef"), NUMBERS, min_size=1), st.text(max_size=5))
 def test_a_distorted_figure_is_never_the_right_one(figures, key):
     wrong = distort(figures, key)

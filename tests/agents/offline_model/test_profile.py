@@ -22,7 +22,8 @@ MODEL = ModelProfile()
 
 def ask(server: Server, said: str = "hello", **options: Any) -> Any:
     wanted = {"model": "offline-standard", "messages": [{"role": "user", "content": said}]}
-    return server.client(timeout=0.6).chat.completions.create(**{**wanted, **options})
+    # Only a hang may run into it: long enough for a busy machine, short enough to wait for.
+    return server.client(timeout=2).chat.completions.create(**{**wanted, **options})
 
 
 def drain(server: Server, said: str = "hello") -> str:
@@ -69,10 +70,10 @@ def test_a_stream_is_cut_after_its_first_words(clean_server: Server):
 
 
 def test_a_slow_stream_waits_between_tokens(clean_server: Server):
-    clean_server.behave({"faults": [{"kind": "slow_stream", "seconds": 0.02}]})
+    clean_server.behave({"faults": [{"kind": "slow_stream", "seconds": 0.01}]})
     started = time.monotonic()
     text = drain(clean_server)
-    assert time.monotonic() - started > 0.02 * 40
+    assert time.monotonic() - started > 0.01 * 40
     assert text.startswith("This is the offline model")
 
 
@@ -140,17 +141,17 @@ def test_faults_come_at_their_rate_and_the_same_ones_every_time():
 
 
 def test_latency_is_fixed_or_lognormal_per_model(clean_server: Server):
-    slow = {"latency": {"first_token": {"fixed_seconds": 0.2}}}
+    slow = {"latency": {"first_token": {"fixed_seconds": 0.5}}}
     clean_server.behave({"models": {"offline-standard": slow, "quick": {}}})
-    for model, low, high in (("offline-standard", 0.2, 0.5), ("quick", 0, 0.15)):
+    for model, waits in (("offline-standard", True), ("quick", False)):
         started = time.monotonic()
         ask(clean_server, model=model)
-        assert low <= time.monotonic() - started < high
+        assert (time.monotonic() - started >= 0.5) is waits
     spread = parse_profile({"latency": {"first_token": {"median_seconds": 1.1, "sigma": 0.3}}})
-    waits = [spread.latency.first_token.at(n / 100) for n in range(1, 100)]
-    assert waits[49] == pytest.approx(1.1)
-    assert waits == sorted(waits)
-    assert waits[94] == pytest.approx(1.1 * 2.718281828 ** (0.3 * 1.6449), rel=1e-3)
+    seconds = [spread.latency.first_token.at(n / 100) for n in range(1, 100)]
+    assert seconds[49] == pytest.approx(1.1)
+    assert seconds == sorted(seconds)
+    assert seconds[94] == pytest.approx(1.1 * 2.718281828 ** (0.3 * 1.6449), rel=1e-3)
 
 
 def test_rules_change_accuracy_by_prompt_and_add_up():
