@@ -89,7 +89,7 @@ def sample(
     context: ToolContext,
     materiality: Materiality = None,
     seed: Annotated[int, Field(ge=0, description="makes the selection repeatable")] = 1,
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95,
+    confidence_percent: Annotated[float, Field(gt=50, lt=100)] = 95.0,
     expected_misstatement: Annotated[float, Field(ge=0, description="pounds")] = 0.0,
     year: Year = None,
 ) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def sample(
     from agents.tools.ledger import sampling
 
     return sampling.sample(
-        ledger, context, materiality, seed, confidence, expected_misstatement, year
+        ledger, context, materiality, seed, confidence_percent / 100, expected_misstatement, year
     )
 
 
@@ -109,12 +109,14 @@ def evaluate_sample(
     ],
     interval: Annotated[float, Field(gt=0, description="sampling interval in pounds")],
     tolerable_misstatement: Annotated[float, Field(gt=0, description="pounds")],
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95,
+    confidence_percent: Annotated[float, Field(gt=50, lt=100)] = 95.0,
 ) -> dict[str, Any]:
     """Project the errors of a monetary-unit sample and bound the total (Stringer bound)."""
     from agents.tools.ledger import sampling
 
-    return sampling.evaluate_sample(results, interval, tolerable_misstatement, confidence)
+    return sampling.evaluate_sample(
+        results, interval, tolerable_misstatement, confidence_percent / 100
+    )
 
 
 @tool("ledger.roll_forward", lane="analysis", timeout_seconds=60)

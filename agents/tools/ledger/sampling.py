@@ -64,7 +64,7 @@ def sample(
         "period": book.period.as_dict(),
         "method": "monetary-unit sampling, systematic with seeded start",
         "seed": seed,
-        "confidence": confidence,
+        "confidence_percent": round(confidence * 100, 4),
         "tolerable_misstatement": round(tolerable, 2),
         "sampling_interval": pounds(interval),
         "random_start": pounds(start),
