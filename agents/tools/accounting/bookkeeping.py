@@ -17,7 +17,7 @@ class Account(Row):
     """One account of the chart. ``blocked`` ones take no postings."""
 
     account: str
-    name: str
+    title: str
     kind: Literal["asset", "liability", "equity", "income", "expense"]
     blocked: bool = False
 

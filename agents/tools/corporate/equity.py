@@ -140,7 +140,7 @@ def exit_waterfall(
 
     Preferences in order of seniority, pro rata within one; the rest to ordinary, participating
     and converted classes by shares. A non-participating class converts where that pays more,
-    decided class by class from the lowest preference a share (NVCA model charter, art. IV.2).
+    decided class by class from the lowest preference a share (NVCA model charter).
     """
     net = max(exit_proceeds - exit_costs, ZERO)
     if not any(_is_common(row, frozenset()) for row in share_classes):

@@ -125,7 +125,7 @@ def multiples_valuation(
 
     ``metric_amount`` is the company's EBITDA, sales or earnings; ``peer_net_debt`` its own net
     debt, taken off an enterprise multiple. A discount for lack of marketability is taken from
-    the equity (IVS 105; quartiles by linear interpolation).
+    the equity (IVS, market approach; quartiles by linear interpolation).
     """
     ordered = sorted(peer_multiples)
     debt = peer_net_debt if multiple_kind == "enterprise" else ZERO

@@ -6,11 +6,11 @@ from agents.tools.registry import get
 from config.errors import InvalidInput
 
 CHART = [
-    {"account": "10", "name": "Bank", "kind": "asset"},
-    {"account": "20", "name": "Payables", "kind": "liability"},
-    {"account": "40", "name": "Sales", "kind": "income"},
-    {"account": "60", "name": "Rent", "kind": "expense"},
-    {"account": "99", "name": "Old", "kind": "expense", "blocked": True},
+    {"account": "10", "title": "Bank", "kind": "asset"},
+    {"account": "20", "title": "Payables", "kind": "liability"},
+    {"account": "40", "title": "Sales", "kind": "income"},
+    {"account": "60", "title": "Rent", "kind": "expense"},
+    {"account": "99", "title": "Old", "kind": "expense", "blocked": True},
 ]
 
 
