@@ -256,3 +256,12 @@ def test_a_poor_draft_goes_back_to_its_author():
     _, poor = play("report_review", report_text="We guarantee that all is well.")
     assert good.steps["author"]["state"] == "skipped"
     assert poor.steps["author"]["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLE)
+def test_a_template_needs_only_its_required_inputs(name):
+    required = source(name)["inputs"]["required"]
+    inputs = {key: value for key, value in example(name).items() if key in required}
+    one = Play(name, inputs, {}, Shelf())
+    one.go()
+    assert one.steps[list(one.plan.steps)[-1]]["state"] == "succeeded"

@@ -24,7 +24,8 @@ def margins(*values: float) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("values", "quartiles"),
     [
-        # Treas. Reg. 1.482-1(e)(5), example 2: prices 42 to 60, eight uncontrolled comparables.
+        # Treas. Reg. 1.482-1(e)(5), example 3: range from 43 to 46.25, adjusted to 44.50.
+        ((42, 44, 45, 47.5), (43.0, 44.5, 46.25)),
         ((42, 44, 45, 45, 48, 50, 52, 60), (44.5, 46.5, 51.0)),
         ((1, 2, 3, 4, 5, 6, 7), (2.0, 4.0, 6.0)),
         ((4, 1, 3, 2), (1.5, 2.5, 3.5)),
