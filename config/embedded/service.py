@@ -120,7 +120,10 @@ class Service(ABC):
         self.process = None
 
     def failure(self) -> ServiceFailed:
-        """Why the server ended, as its log tells."""
+        """Why the server ended: the signal that killed it, else as its log tells."""
+        code = self.process.poll() if self.process else None
+        if code is not None and code < 0:
+            return ServiceFailed(self.title, f"killed by {_signal_name(-code)}", self.log)
         lines = self._new_log_lines()
         taken = any("Address already in use" in line for line in lines)
         kind = PortTaken if taken else ServiceFailed
@@ -161,3 +164,10 @@ class Service(ABC):
                 return stream.read().decode(errors="replace").splitlines()
         except OSError:
             return []
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

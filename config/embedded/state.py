@@ -109,10 +109,10 @@ def port_is_free(number: int, host: str = LOOPBACK) -> bool:
 def _read(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except PermissionError as error:
-        raise ServiceFailed("storage", f"cannot read {file}: permission denied") from error
+    except OSError as error:
+        raise ServiceFailed("storage", f"cannot read {file}: {error.strerror}") from error
     except ValueError as error:
         raise ServiceFailed("storage", f"{file} is not JSON: {error}") from error
     return content if isinstance(content, dict) else {}
