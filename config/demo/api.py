@@ -64,18 +64,13 @@ class Api:
     def run(self, run_id: str) -> dict[str, Any]:
         return self._call("GET", f"/runs/{run_id}")
 
-    def open_approvals(self, run_id: str) -> list[dict[str, Any]]:
-        """The run's approvals that wait for an answer, the first level first."""
-        page = self._call("GET", "/approvals", params={"run": run_id, "state": "waiting"})
-        return sorted(page["results"], key=lambda approval: approval["level"])
-
     def approve(self, approval: dict[str, Any], reason: str) -> None:
         """Give an approval as this key's person, in the state in which it was seen."""
         self._call(
             "POST",
             f"/approvals/{approval['id']}",
             json={"decision": "approve", "reason": reason},
-            headers={"If-Match": str(approval.get("etag", "*"))},
+            headers={"If-Match": f'"{approval["state"]}"'},
         )
 
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:

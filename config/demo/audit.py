@@ -88,25 +88,19 @@ def _follow(
             display.show(run)
             if run["state"] in _ENDED:
                 return run
-            if any(row["state"] == "waiting" for row in run.get("steps", [])):
-                _answer_next(approvers, run_id, answered, console)
+            _answer_next(approvers, run, answered, console)
     return None
 
 
 def _answer_next(
-    approvers: dict[str, Api], run_id: str, answered: set[str], console: Console
+    approvers: dict[str, Api], run: dict[str, Any], answered: set[str], console: Console
 ) -> None:
     """Give the lowest open level as the demo person of its role."""
-    for approval in next(iter(approvers.values())).open_approvals(run_id):
+    waiting = [approval for approval in run["approvals"] if approval["state"] == "waiting"]
+    for approval in sorted(waiting, key=lambda one: one["level"])[:1]:
         role = approval["role"]
         if approval["id"] in answered or role not in approvers:
             continue
         approvers[role].approve(approval, _REASONS[role])
         answered.add(approval["id"])
-        console.print(
-            f"  approved as {role} ({APPROVERS[role]})",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-        return
+        console.print(f"  approved as {role} by {APPROVERS[role]}", markup=False, highlight=False)

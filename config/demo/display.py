@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-_ENDED = frozenset({"succeeded", "failed", "skipped", "cancelled", "unreachable", "continued"})
+_ENDED = frozenset({"succeeded", "failed", "skipped", "unreachable", "cancelled", "dead"})
+_UNSEEN = frozenset({"pending", "queued"})
 
 
 class Display(Protocol):
@@ -45,22 +45,24 @@ class _Quiet:
 
 
 class Lines(_Quiet):
-    """A line when a step ends, or when a part of a fan-out brings it further."""
+    """A line when a step ends or begins to wait for a person."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._told: dict[str, str] = {}
 
     def show(self, run: dict[str, Any]) -> None:
-        for key, rows in by_key(run).items():
-            done, state = sum(row["state"] in _ENDED for row in rows), state_of(rows)
-            if state == "pending" or state == self._told.get(key):
+        for step in steps_of(run):
+            key, state = step["key"], step["state"]
+            if state == self._told.get(key) or not (state in _ENDED or state == "waiting"):
                 continue
-            if state in _ENDED or state == "waiting":
-                self._told[key] = state
-                count = f" ({done} of {len(rows)})" if len(rows) > 1 else ""
-                line = f"  {key:<24} {state:<10}{count} {_seconds(rows)}"
-                self._console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
+            self._told[key] = state
+            done, total = counts_of(step)
+            count = f" {done} of {total}" if total > 1 else ""
+            seconds = step.get("duration_seconds")
+            took = f" {seconds:.1f} s" if seconds is not None and state in _ENDED else ""
+            line = f"  {key:<24} {state}{count}{took}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class Bars:
@@ -91,53 +93,36 @@ class Bars:
         self._progress.stop()
 
     def show(self, run: dict[str, Any]) -> None:
-        steps = by_key(run)
-        ended = sum(state_of(rows) in _ENDED for rows in steps.values())
-        name = str(run.get("workflow", "run"))
+        steps = steps_of(run)
+        ended = sum(step["state"] in _ENDED for step in steps)
         if self._whole is None:
-            self._whole = self._progress.add_task(f"[bold]{name}", total=len(steps) or 1)
-        self._progress.update(self._whole, completed=ended, total=len(steps) or 1)
-        for key, rows in steps.items():
-            state = state_of(rows)
-            if state == "pending":
+            self._whole = self._progress.add_task(f"[bold]{run['workflow']}", total=1)
+        self._progress.update(self._whole, completed=ended, total=len(steps))
+        for step in steps:
+            key, state = step["key"], step["state"]
+            if state in _UNSEEN:
                 continue
+            done, total = counts_of(step)
             if key not in self._bars:
-                self._bars[key] = self._progress.add_task(key, total=len(rows))
-            done = sum(row["state"] in _ENDED for row in rows)
+                self._bars[key] = self._progress.add_task(key, total=total)
             shown = key if state in {"running", "succeeded"} else f"{key} [dim]{state}[/]"
             self._progress.update(
-                self._bars[key], description=f"  {shown}", completed=done, total=len(rows)
+                self._bars[key], description=f"  {shown}", completed=done, total=total
             )
 
 
-def by_key(run: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """A run's step rows by step, in the document's order; a fan-out has many."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in run.get("steps", []):
-        found.setdefault(row["key"], []).append(row)
-    return found
+def steps_of(run: dict[str, Any]) -> list[dict[str, Any]]:
+    """A run's steps in its order: of a loop the last turn, of a fan-out not the items."""
+    latest: dict[str, dict[str, Any]] = {}
+    for row in run["steps"]:
+        if row["index"] is None:
+            latest[row["key"]] = row
+    return list(latest.values())
 
 
-def state_of(rows: list[dict[str, Any]]) -> str:
-    """One word for all rows of a step: what still holds it up, else how it ended."""
-    states = {row["state"] for row in rows}
-    for holding in ("running", "waiting", "queued"):
-        if holding in states:
-            return holding if holding != "queued" else "running"
-    if "pending" in states:
-        return "running" if states & _ENDED else "pending"
-    return "failed" if "failed" in states else next(iter(sorted(states, reverse=True)), "pending")
-
-
-def _seconds(rows: list[dict[str, Any]]) -> str:
-    starts = [_time(row.get("started_at")) for row in rows]
-    ends = [_time(row.get("ended_at")) for row in rows]
-    known_starts = [at for at in starts if at]
-    known_ends = [at for at in ends if at]
-    if not known_starts or not known_ends:
-        return ""
-    return f"{(max(known_ends) - min(known_starts)).total_seconds():.1f} s"
-
-
-def _time(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+def counts_of(step: dict[str, Any]) -> tuple[int, int]:
+    """How many parts of a step have ended, and of how many: its items, or itself."""
+    items = step.get("items")
+    if items and items.get("total"):
+        return int(items["succeeded"]) + int(items["failed"]), int(items["total"])
+    return int(step["state"] in _ENDED), 1
