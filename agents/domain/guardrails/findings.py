@@ -1,0 +1,60 @@
+"""The values that the checks return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Source(StrEnum):
+    """Where a text comes from; untrusted sources weigh instruction-like signals more."""
+
+    USER = "user"
+    TOOL = "tool_result"
+    DOCUMENT = "document"
+    EARLIER = "earlier_turn"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A typed stretch of the original text, ``start`` and ``end`` in ``str`` indices.
+
+    ``confidence`` is an ordering aid in [0, 1], not a probability.
+    """
+
+    type: str
+    start: int
+    end: int
+    confidence: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"need 0 <= start < end, got {self}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The span as the contract prints it."""
+        return {"type": self.type, "start": self.start, "end": self.end}
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """How much a text looks like prompt injection: ``score`` in [0, 1] and why."""
+
+    score: float
+    flagged: bool
+    reasons: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The finding as the contract prints it."""
+        return {"score": self.score, "flagged": self.flagged, "reasons": list(self.reasons)}
+
+
+def longest_first(spans: list[Span]) -> tuple[Span, ...]:
+    """Spans without overlap, in order: the longest of two wins, then the more confident."""
+    kept: list[Span] = []
+    ranked = sorted(spans, key=lambda s: (s.start - s.end, -s.confidence, s.start))
+    for span in ranked:
+        if all(span.end <= other.start or span.start >= other.end for other in kept):
+            kept.append(span)
+    return tuple(sorted(kept, key=lambda s: s.start))

@@ -1,0 +1,73 @@
+# ruff: noqa: E501 (patterns and word lists read better whole)
+"""Length-preserving folding, so that patterns read ASCII and offsets stay the original's."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+# Characters that show nothing: zero-width, bidi marks and isolates, soft hyphen, tag block,
+# variation selectors.
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e007f\U000e0100-\U000e01ef]+"
+)
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
+_SINGLE = {ord(c): "-" for c in _DASHES} | {
+    0x00B7: ".",
+    0x2024: ".",
+    0x2044: "/",
+    0x2215: "/",
+    0xFE6B: "@",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """``text`` to match on; ``origin[i]`` is where its character ``i`` stands in the original.
+
+    ``origin`` is None while both have the same indices.
+    """
+
+    text: str
+    origin: tuple[int, ...] | None = None
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The original's indices of the folded text's ``start`` to ``end`` (``end`` > ``start``)."""
+        if self.origin is None:
+            return start, end
+        return self.origin[start], self.origin[end - 1] + 1
+
+
+def fold(text: str) -> Folded:
+    """Plain spaces, hyphens, ASCII digits and letters for their wide and foreign forms."""
+    if text.isascii():
+        return Folded(text)
+    folded = "".join(c if c < "\x80" else _fold_char(c) for c in text)
+    if INVISIBLE.search(folded) is None:
+        return Folded(folded)
+    kept = [i for i, c in enumerate(folded) if INVISIBLE.match(c) is None]
+    return Folded("".join(folded[i] for i in kept), tuple(kept))
+
+
+def _fold_char(char: str) -> str:
+    code = ord(char)
+    if code in _SINGLE:
+        return _SINGLE[code]
+    digit = unicodedata.decimal(char, None)
+    if digit is not None:
+        return str(digit)
+    if unicodedata.category(char) == "Zs":
+        return " "
+    if 0xFF01 <= code <= 0xFF5E:  # full-width ASCII
+        return chr(code - 0xFEE0)
+    return char
+
+
+def lowered(text: str) -> str:
+    """Lower case of the same length (a few capitals, such as "İ", have a longer lower case)."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)

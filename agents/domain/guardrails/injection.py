@@ -1,0 +1,141 @@
+# ruff: noqa: E501 (patterns and word lists read better whole)
+"""How much a text looks like prompt injection: rules with reasons, plus a small linear model."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+from agents.domain.guardrails import languages, normalise, signals
+from agents.domain.guardrails.classifier import attack_logit
+from agents.domain.guardrails.findings import Injection, Source
+from agents.domain.guardrails.signals import Signal
+
+THRESHOLD = 0.5
+# A hidden reading that is itself an attack is worse than the same words said openly.
+_HIDDEN_BONUS = 0.2
+RULE_SCALE, OFFSET = 10.0, 2.5
+# Beyond this the text is read by head, tail and a middle, so that cost stays bounded.
+MAX_CHARACTERS = 24_000
+
+_QUOTED_REPORT = re.compile(
+    r"\b(?:phishing|suspicious|malicious|attackers?|attack|injection|jailbreak|security awareness|soc\b|threat|"
+    r"example of|for example|e\.g\.|such as|like [\"“'`]|detect(?:ed|s|ion|ing)?|blocked|flagged|reported|"
+    r"users? (?:try|type|write|send|ask)|classif\w+|regex|filter(?:s|ed|ing)? (?:for|out)|guardrails?|"
+    r"red[- ]team(?:ing)?|owasp|paper|researchers?|training (?:slide|material)|incident)\b"
+)
+_QUESTION = re.compile(
+    r"^\W*(?:what|why|when|where|who|which|how|can i|could i|should (?:i|we)|is (?:it|there|this)|are there|do (?:i|we|you)|"
+    r"does|did|would it|may i|explain|describe|summari[sz]e|compare|define|discuss|wie|was|warum|kann ich|"
+    r"comment|pourquoi|qu'est|cómo|qué|por qué|come|perché|como|hoe|wat|jak|как|что)\b"
+)
+_QUOTED = re.compile(
+    r"\"[^\"\n]{6,300}\"|“[^”\n]{6,300}”|«[^»\n]{6,300}»|„[^“”\n]{6,300}[“”]|`[^`\n]{6,300}`"
+)
+_NARRATED = re.compile(
+    r"\b(?:he|she|they|we|i|who|which|that|client|company|employee|user|users|management|vendor|supplier|"
+    r"staff|auditors?|team|people|drivers?|child|children|kids|students?|attackers?|someone|anyone|may|might|"
+    r"could|would|can|cannot|can't|did|does|didn't|doesn't|not|never|don't|to not|should i|should we|"
+    r"tend|tended|chose|decided|tried|trying|attempt\w*|allowed|able|ability|easy|tempting|wrong|"
+    r"dangerous|illegal|why|how|if you|when you|before you|after you|or|risk\w*) (?:to )?(?:\w+ly )?$"
+)
+
+
+def score_injection(
+    text: str, *, source: Source = Source.USER, threshold: float = THRESHOLD
+) -> Injection:
+    """Score in [0, 1], whether it reaches ``threshold``, and the reasons, strongest first.
+
+    Text that is not the user's own (a tool's result, a document) has no business giving orders:
+    its instruction-like signals weigh more.
+    """
+    text = _bounded(text)
+    plain = normalise.plain(text)
+    evidence = dict(_evidence(plain, source))
+    for technique, reading in normalise.hidden_readings(text):
+        decoded = normalise.plain(reading)
+        hidden = _combined(dict(_evidence(decoded, source)), decoded)
+        if hidden >= 0.4 and decoded != plain:
+            _raise(evidence, f"hidden by {technique}", min(0.97, hidden + _HIDDEN_BONUS))
+        elif technique == "unicode_tags":
+            _raise(evidence, "hidden by unicode_tags", 0.8)
+    if normalise.mixes_scripts(text):
+        _raise(evidence, "look-alike letters", 0.35)
+    score = round(_combined(evidence, plain), 4)
+    reasons = tuple(sorted(evidence, key=lambda name: -evidence[name]))
+    flagged = score >= threshold
+    if flagged and not reasons:
+        reasons = ("wording like known attacks",)
+    return Injection(score=score, flagged=flagged, reasons=reasons)
+
+
+def _evidence(plain: str, source: Source) -> Iterable[tuple[str, float]]:
+    """The strongest weight of each group of signals that the plain reading shows."""
+    found: dict[str, float] = {}
+    question = _QUESTION.match(plain) is not None
+    report = _QUOTED_REPORT.search(plain) is not None
+    quotes = [m.span() for m in _QUOTED.finditer(plain)] if report else []
+    for signal in _applicable(plain):
+        for match in signal.pattern.finditer(plain):
+            weight = signal.weight * _doubt(plain, match, question, report, quotes)
+            if source is not Source.USER and signal.group in _ORDERS:
+                weight = 1 - (1 - weight) * 0.75
+            _raise(found, signal.group, weight)
+            break
+    return found.items()
+
+
+_ORDERS = frozenset(
+    {"instruction override", "indirect instruction", "exfiltration", "tool misuse", "goal hijack"}
+)
+
+
+def _applicable(plain: str) -> Iterable[Signal]:
+    closed = {group for group, words in signals.GATES.items() if not any(w in plain for w in words)}
+    yield from (s for s in signals.ENGLISH if s.group not in closed)
+    yield from languages.applicable(plain)
+
+
+def _doubt(
+    plain: str, match: re.Match[str], question: bool, report: bool, quotes: list[tuple[int, int]]
+) -> float:
+    """Factor below 1 where the words are asked about, told or quoted rather than said."""
+    factor = 1.0
+    if _NARRATED.search(plain, max(0, match.start() - 28), match.start()):
+        factor *= 0.45
+    if report and any(a <= match.start() and match.end() <= b + 1 for a, b in quotes):
+        factor *= 0.4
+    elif report and question:
+        factor *= 0.5
+    return factor
+
+
+def _combined(evidence: dict[str, float], plain: str) -> float:
+    """Noisy or of the groups, joined with what the linear model says of the wording."""
+    miss = 1.0
+    for weight in evidence.values():
+        miss *= 1 - weight
+    return blend(1 - miss, attack_logit(plain))
+
+
+def blend(rules: float, logit: float) -> float:
+    """One score in (0, 1) from the rules' weight and the model's logit.
+
+    The two constants were set on the development set: rules above about two thirds flag
+    whatever the model says, a model below 2.5 flags only together with a rule.
+    """
+    z = RULE_SCALE * rules + min(4.0, max(-4.0, logit)) - OFFSET
+    return 1 / (1 + math.exp(-z / 1.5))
+
+
+def _raise(found: dict[str, float], name: str, weight: float) -> None:
+    found[name] = max(found.get(name, 0.0), weight)
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= MAX_CHARACTERS:
+        return text
+    third = MAX_CHARACTERS // 3
+    middle = len(text) // 2
+    return "\n".join((text[:third], text[middle - third // 2 : middle + third // 2], text[-third:]))

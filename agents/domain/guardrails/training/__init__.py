@@ -1,0 +1,1 @@
+"""How the linear model of ``classifier`` is made; nothing here runs in production."""

@@ -1,0 +1,104 @@
+"""Builds ``classifier.npz``: ``python -m agents.domain.guardrails.training.build``.
+
+Reproducible: fixed seed, own templates only, no downloads. scikit-learn is used here only.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+
+from agents.domain.guardrails import classifier, normalise
+from agents.domain.guardrails.training.corpus import expand, read_families
+
+SEED = 20_240_611
+# Texts per template: with slots many, without only its spellings.
+WITH_SLOTS, PLAIN = 60, 12
+REGULARISATION = 8.0
+_HERE = Path(__file__).parent
+
+
+def texts_of(path: Path, rng: random.Random, skip: str = "") -> list[tuple[str, str]]:
+    """(family, text) pairs drawn from all families of a corpus file but ``skip``."""
+    families, slots = read_families(path)
+    drawn = []
+    for family, templates in families.items():
+        if family == skip:
+            continue
+        for template in templates:
+            count = WITH_SLOTS if "{" in template else PLAIN
+            texts = {expand(template, slots, rng) for _ in range(count)}
+            drawn += [(family, text) for text in sorted(texts)]
+    return drawn
+
+
+def build_set(rng: random.Random, skip: str = "") -> tuple[list[str], list[int]]:
+    """Training texts and labels (1 for an attack), respelled and embedded at random."""
+    attacks = texts_of(_HERE / "attacks.txt", rng, skip)
+    benign = [text for _, text in texts_of(_HERE / "benign.txt", rng)]
+    texts, labels = [], []
+    for _, text in attacks:
+        texts.append(_respelled(_embedded(text, benign, rng), rng))
+        labels.append(1)
+    for text in benign:
+        texts.append(_respelled(text, rng))
+        labels.append(0)
+    for _ in range(len(benign) // 2):
+        texts.append(_respelled(" ".join(rng.sample(benign, rng.randint(2, 5))), rng))
+        labels.append(0)
+    return texts, labels
+
+
+def _embedded(text: str, benign: list[str], rng: random.Random) -> str:
+    if rng.random() < 0.75:
+        return text
+    return " ".join(
+        (*rng.sample(benign, rng.randint(0, 2)), text, *rng.sample(benign, rng.randint(0, 1)))
+    )
+
+
+def _respelled(text: str, rng: random.Random) -> str:
+    changes: list[Callable[[str], str]] = [
+        lambda t: t,
+        lambda t: t,
+        lambda t: t.rstrip(".!?"),
+        lambda t: t + rng.choice([".", "!", " please", "?", " thanks"]),
+        lambda t: t.replace(",", ""),
+        lambda t: rng.choice(["Hi, ", "Hello! ", "please ", "ok ", "so ", "\n"]) + t,
+    ]
+    return rng.choice(changes)(text)
+
+
+def fit(texts: list[str], labels: list[int]) -> tuple[np.ndarray, float]:
+    """Weights per bucket and the bias of a logistic regression on length-scaled features."""
+    rows = [classifier.buckets(normalise.plain(text)) for text in texts]
+    data = np.concatenate([np.full(len(r), 1 / np.sqrt(len(r))) for r in rows])
+    starts = np.concatenate([[0], np.cumsum([len(r) for r in rows])])
+    matrix = csr_matrix((data, np.concatenate(rows), starts), shape=(len(rows), classifier.BUCKETS))
+    model = LogisticRegression(C=REGULARISATION, max_iter=300, class_weight="balanced")
+    model.fit(matrix, labels)
+    return model.coef_[0], float(model.intercept_[0])
+
+
+def main() -> None:
+    """Fit on everything and write the weights beside the classifier."""
+    texts, labels = build_set(random.Random(SEED))
+    weights, bias = fit(texts, labels)
+    scale = float(np.abs(weights).max()) / 127
+    np.savez_compressed(
+        Path(classifier.__file__).with_name("classifier.npz"),
+        weights=np.round(weights / scale).astype(np.int8),
+        scale=np.float32(scale),
+        bias=np.float32(bias),
+    )
+    sys.stdout.write(f"{len(texts)} texts, {sum(labels)} attacks, bias {bias:.3f}\n")
+
+
+if __name__ == "__main__":
+    main()
