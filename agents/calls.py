@@ -40,6 +40,7 @@ class Call:
     is_demo: bool = False
     allow_fallback: bool | None = None
     max_output_tokens: int | None = None
+    use_cache: bool = True
 
     @property
     def may_fall_back(self) -> bool:

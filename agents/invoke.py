@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import Any
 
 from django.utils import timezone
 
-from agents import connections, limiting, recording, resolving
+from agents import budgets, cache, connections, limiting, recording, resolving
 from agents.budgets import Held
+from agents.cache import Flight, Hit
 from agents.calls import Answer, Call
 from agents.domain import messages, prompts
+from agents.domain.guardrails.findings import Source
 from agents.domain.messages import Message
+from agents.errors import GuardrailBlocked
+from agents.guarding import Guard
 from agents.loop import Work, converse
 from agents.models.records import CallState
 from agents.recording import Story
@@ -48,30 +53,42 @@ def invoke(call: Call) -> Answer:
     story = Story(invocation_id=uuid7(), started_at=timezone.now())
     work = Work(messages=[])
     held: Held | None = None
+    guard = Guard(call.client_id, choice.version.guardrails, choice.version.canary)
+    until = _until(call, started)
+    found: Hit | Flight | None = None
     try:
         limiting.check(call, choice)
-        # 2. Render: the prompt with its declared variables, then the input or the chat.
-        story.inputs = call.messages if call.messages is not None else call.inputs
-        work.messages = _render(call, choice, story)
-        # 3. Reserve the most that the call may cost, in every budget that applies, or refuse.
-        reserve = Reserve(call, choice, story.invocation_id)
-        held = reserve.first(work)
-        # 4. Let the model and its tools work until there is an answer.
-        until = _until(call, started)
-        converse(call, choice, work, reserve.served, until=until, afford=reserve.more,
-                 screen=lambda name, text: text)  # fmt: skip
-        held = reserve.held
-        _check_tools(call, work)
-        story.output = work.output
+        # 2. Input guardrails: attacks and secrets are stopped, personal data becomes tokens.
+        safe = _screened(call, guard, story)
+        # 3. Render: the prompt with its declared variables, then the input or the chat.
+        work.messages = _render(safe, choice, story)
+        # 4. Cache: the same question of the same tenant to the same version.
+        found = cache.seek(safe, choice, work.messages, until=until)
+        if isinstance(found, Hit):
+            _take_hit(call, story, found, guard)
+        else:
+            # 5. Reserve the most that it may cost in every budget that applies, or refuse.
+            reserve = Reserve(call, choice, story.invocation_id)
+            held = reserve.first(work)
+            # 6. Let a model and the tools work until there is an answer.
+            converse(call, choice, work, reserve.served, until=until, afford=reserve.more,
+                     guard=guard)  # fmt: skip
+            _check_tools(call, work)
+            # 7. Output guardrails: what must not leave does not.
+            work.text = guard.check_answer(work.text, work.finish_reason)
+            story.output, story.kept = work.output, work.remembered
     except AppError as error:
-        story.error = error
-        story.state = CallState.FAILED
-        if error.retryable and call.may_fall_back and choice.fallback:
-            story.state = CallState.FALLBACK
-            story.output = {**work.output, "text": choice.fallback}
-    # 5. Settle and store: the money and the record in one transaction.
+        _take_error(call, choice, work, story, error)
+    except BaseException as error:
+        if held is not None:
+            budgets.settle(held, cost_usd=work.cost_usd)
+        if isinstance(found, Flight):
+            cache.land(found, None)
+        raise error
+    # 8. Settle and store: the money and the record in one transaction.
+    story.findings, story.sealed = guard.findings, guard.sealed
     story.duration_seconds = time.monotonic() - started
-    return _finish(call, choice, work, story, held)
+    return _finish(call, choice, work, story, held, found, guard)
 
 
 def _pick(call: Call) -> Choice:
@@ -90,12 +107,49 @@ def _pick(call: Call) -> Choice:
     )
 
 
+def _screened(call: Call, guard: Guard, story: Story) -> Call:
+    """The call as a model may read it. What a person said earlier counts as data, not orders."""
+    if call.messages is None:
+        safe = guard.screen(call.inputs, Source.USER, "input")
+        story.inputs = safe
+        return replace(call, inputs=safe)
+    checked = messages.check_messages(call.messages)
+    earlier = [
+        guard.screen(message, Source.EARLIER, f"message {index}")
+        for index, message in enumerate(checked[:-1])
+    ]
+    last = guard.screen(checked[-1], Source.USER, "message")
+    story.inputs = {"messages": [*earlier, last]}
+    return replace(
+        call, messages=[*earlier, last], inputs=guard.screen(call.inputs, Source.USER, "input")
+    )
+
+
+def _take_hit(call: Call, story: Story, hit: Hit, guard: Guard) -> None:
+    guard.learn(hit.sealed)
+    story.output = story.kept = hit.output
+    story.cached, story.model = hit.tier, hit.model
+    story.saved_usd, story.is_simulated = hit.cost_usd, hit.simulated
+    if call.stream is not None:
+        call.stream(guard.restored(str(hit.output["text"])))
+
+
+def _take_error(call: Call, choice: Choice, work: Work, story: Story, error: AppError) -> None:
+    story.error, story.output = error, work.output
+    story.state = CallState.FAILED
+    if isinstance(error, GuardrailBlocked):
+        story.state, story.output = CallState.BLOCKED, {}
+    elif error.retryable and call.may_fall_back and choice.fallback:
+        story.state, story.output = CallState.FALLBACK, {**work.output, "text": choice.fallback}
+        story.kept = {**(work.remembered or {}), "text": choice.fallback}
+
+
 def _render(call: Call, choice: Choice, story: Story) -> list[Message]:
     version = choice.version
     story.prompt = prompts.render(version.prompt, version.variables, call.inputs)
     rendered = [messages.system_message(story.prompt, version.canary), *version.examples]
     if call.messages is not None:
-        rendered += messages.check_messages(call.messages)
+        rendered += call.messages
     else:
         rendered.append(messages.user_message(call.inputs))
     size = sum(len(messages.text_of(m)) for m in rendered)
@@ -117,8 +171,20 @@ def _check_tools(call: Call, work: Work) -> None:
         raise failed[0]
 
 
-def _finish(call: Call, choice: Choice, work: Work, story: Story, held: Held | None) -> Answer:
-    stored = recording.store(call, choice, work, story, held)
+def _finish(
+    call: Call,
+    choice: Choice,
+    work: Work,
+    story: Story,
+    held: Held | None,
+    found: Hit | Flight | None,
+    guard: Guard,
+) -> Answer:
+    kept = _to_keep(work, story) if isinstance(found, Flight) else None
+    row = cache.row_of(found, call, choice, kept) if kept and isinstance(found, Flight) else None
+    stored = recording.store(call, choice, work, story, held, row)
+    if isinstance(found, Flight):
+        cache.land(found, kept)
     connections.release()
     logs.event(logger, f"agents.invocation.{story.state}", invocation=str(story.invocation_id),
                agent=choice.slug, version=choice.version.number,
@@ -127,21 +193,39 @@ def _finish(call: Call, choice: Choice, work: Work, story: Story, held: Held | N
         return recording.stored_answer(stored)
     if story.error is not None and story.state != CallState.FALLBACK:
         raise story.error
-    return _answer(choice, work, story)
+    return _answer(choice, work, story, guard)
 
 
-def _answer(choice: Choice, work: Work, story: Story) -> Answer:
+def _to_keep(work: Work, story: Story) -> dict[str, Any] | None:
+    """What the cache remembers: good answers only, as they may be remembered."""
+    if story.state != CallState.SUCCEEDED or story.kept is None:
+        return None
+    return {
+        "output": story.kept,
+        "sealed": story.sealed,
+        "model": last_model(work),
+        "cost_usd": str(work.cost_usd),
+        "simulated": all(t.is_simulated for t in work.tries),
+    }
+
+
+def last_model(work: Work) -> str:
+    """The model that gave the answer."""
+    return next((t.model for t in reversed(work.tries) if t.reply), "")
+
+
+def _answer(choice: Choice, work: Work, story: Story, guard: Guard) -> Answer:
     usage = work.usage
-    output: dict[str, Any] = story.output
     return Answer(
         invocation_id=story.invocation_id,
-        output=output,
+        output=guard.restored(story.output),
         cost_usd=work.cost_usd,
         input_tokens=usage.input + usage.cached,
         output_tokens=usage.output + usage.reasoning,
         version_id=choice.version.id,
-        model=story.model or next((t.model for t in reversed(work.tries) if t.reply), ""),
-        simulated=bool(work.tries) and all(t.is_simulated for t in work.tries),
+        model=story.model or last_model(work),
+        simulated=story.is_simulated
+        or (bool(work.tries) and all(t.is_simulated for t in work.tries)),
         cached=bool(story.cached),
         is_fallback=story.state == CallState.FALLBACK,
         findings=story.findings,

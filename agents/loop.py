@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,9 +17,11 @@ from agents import connections, endpoints, tool_calls
 from agents.calls import Call
 from agents.domain import context, messages
 from agents.domain.cost import Usage
+from agents.domain.guardrails.findings import Source
 from agents.domain.messages import Message
 from agents.endpoints import Reply, Request, Served, Try
 from agents.errors import BadAnswer
+from agents.guarding import Guard
 from agents.resolving import Choice
 from agents.tool_calls import Ran
 from agents.tools.registry import Tool, ToolContext
@@ -28,8 +30,10 @@ from config.errors import AppError, InvalidInput, NotFound
 # Replies of a model in one call; the last one may not ask for tools.
 MAX_ROUNDS = 6
 # Characters of one tool result that the model reads; the caller gets all of it.
-MAX_RESULT_CHARACTERS = 60_000
+MAX_RESULT_CHARACTERS = 32_000
 MAX_PARALLEL_TOOLS = 16
+# An answer with its tools' results stays in the record up to this size; above it, the text only.
+MAX_KEPT_CHARACTERS = 512 * 1024
 _fan = ThreadPoolExecutor(64, thread_name_prefix="tools")
 
 
@@ -58,6 +62,22 @@ class Work:
         return sum((t.cost_usd for t in self.tries), Decimal(0))
 
     @property
+    def remembered(self) -> dict[str, Any] | None:
+        """The answer as it may be kept: masked as the model read it; None if it is too large.
+
+        A result that was cut for the model is kept whole, as the ledger extract that it is.
+        """
+        results: dict[str, Any] = {}
+        facts: dict[str, Any] = {}
+        for ran in self.ran:
+            if ran.result is not None:
+                kept = ran.result if context.is_cut(ran.told) else ran.told
+                results[ran.fallback_of or ran.name] = kept
+                facts.update(kept)
+        out = {**self.output, "facts": facts, "tools": results}
+        return out if len(context.as_json(out)) <= MAX_KEPT_CHARACTERS else None
+
+    @property
     def output(self) -> dict[str, Any]:
         """The answer as the caller reads it."""
         out: dict[str, Any] = {"text": self.text, "facts": self.facts, "tools": self.results}
@@ -74,12 +94,12 @@ def converse(
     *,
     until: float,
     afford: Callable[[Work], None],
-    screen: Callable[[str, str], str],
+    guard: Guard,
 ) -> None:
     """Ask, run what is asked for, and ask again, until ``work`` holds the answer.
 
-    ``afford`` reserves money for the next reply or raises. ``screen`` is given each tool result
-    (name, text) before a model reads it. Raises the typed error of whatever gave up.
+    ``afford`` reserves money for the next reply or raises. ``guard`` screens each tool result
+    before a model reads it. Raises the typed error of whatever gave up.
     """
     version = choice.version
     repaired = False
@@ -103,7 +123,7 @@ def converse(
         reply = _asked(work, served, request, until)
         work.messages.append(reply.as_message())
         if reply.tool_calls and not last:
-            _use_tools(call, choice, work, reply, until, screen)
+            _use_tools(call, choice, work, reply, until, guard)
             continue
         fault = _take(work, reply, version.output_schema)
         if not fault:
@@ -162,63 +182,72 @@ def _use_tools(
     work: Work,
     reply: Reply,
     until: float,
-    screen: Callable[[str, str], str],
+    guard: Guard,
 ) -> None:
     """Run what the reply asks for, side by side, and tell the model the results in its order."""
     allowed = {messages.wire_name(tool.name): tool for tool in choice.version.tools}
+    runner = _Runner(call, work.facts, guard, until)
     asked = reply.tool_calls[:MAX_PARALLEL_TOOLS]
     jobs = [(wanted, allowed.get(wanted["function"]["name"])) for wanted in asked]
     started = time.monotonic()
     slow = [tool for _, tool in jobs if tool is not None and not tool.light]
     if len(slow) > 1:
         connections.release()
-        ran = list(_fan.map(lambda job: _run_on_thread(call, work, job[0], job[1], until), jobs))
+        ran = list(_fan.map(lambda job: runner.run_on_thread(job[0], job[1]), jobs))
     else:
-        ran = [_run(call, work, wanted, tool, until) for wanted, tool in jobs]
+        ran = [runner.run(wanted, tool) for wanted, tool in jobs]
     work.waited_seconds += time.monotonic() - started
     for wanted, one in zip(asked, ran, strict=True):
-        work.ran.append(one)
         if one.result is not None:
             work.results[one.fallback_of or one.name] = one.result
             work.facts.update(one.result)
-        text = context.fit_json(_told(one), MAX_RESULT_CHARACTERS)
-        work.messages.append(messages.tool_message(wanted["id"], screen(one.name, text)))
+        told = guard.screen(
+            context.fit(_told(one), MAX_RESULT_CHARACTERS), Source.TOOL, f"tool {one.name}"
+        )
+        work.ran.append(replace(one, told=told))
+        work.messages.append(messages.tool_message(wanted["id"], context.as_json(told)))
     for left_out in reply.tool_calls[MAX_PARALLEL_TOOLS:]:
         note = json.dumps({"error": f"only {MAX_PARALLEL_TOOLS} calls at once; ask again"})
         work.messages.append(messages.tool_message(left_out["id"], note))
 
 
-def _run_on_thread(
-    call: Call, work: Work, wanted: dict[str, Any], tool: Tool | None, until: float
-) -> Ran:
-    try:
-        return _run(call, work, wanted, tool, until)
-    finally:
-        connections.release()
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    """Runs what a reply asks for. Only the version's own tools exist, whatever the model says."""
 
+    call: Call
+    facts: dict[str, Any]
+    guard: Guard
+    until: float
 
-def _run(call: Call, work: Work, wanted: dict[str, Any], tool: Tool | None, until: float) -> Ran:
-    """Run one requested tool. Only the version's own tools exist, whatever the model asks for."""
-    name = wanted["function"]["name"]
-    if tool is None:
-        return _refused(name, NotFound("tool of this agent", name))
-    try:
-        arguments = json.loads(wanted["function"]["arguments"] or "{}")
-        if not isinstance(arguments, dict):
-            raise ValueError("not an object")
-    except ValueError as error:
-        fault = InvalidInput(tool.name, wanted["function"]["arguments"], f"a JSON object: {error}")
-        return _refused(tool.name, fault)
-    arguments = _whole(arguments, work.facts)
-    effect = tool_calls.effect_of(call.effect_id or "", tool.name, arguments)
-    where = ToolContext(
-        artifacts=call.artifacts,
-        client_id=str(call.client_id),
-        run_id=str(call.run_id) if call.run_id else None,
-        effect_id=effect or None,
-        attempt=call.attempt,
-    )
-    return tool_calls.run(tool, arguments, where, until=until)
+    def run_on_thread(self, wanted: dict[str, Any], tool: Tool | None) -> Ran:
+        try:
+            return self.run(wanted, tool)
+        finally:
+            connections.release()
+
+    def run(self, wanted: dict[str, Any], tool: Tool | None) -> Ran:
+        name, raw = wanted["function"]["name"], wanted["function"]["arguments"] or "{}"
+        if tool is None:
+            return _refused(name, {}, NotFound("tool of this agent", name))
+        try:
+            asked = json.loads(raw)
+            if not isinstance(asked, dict):
+                raise ValueError("not an object")
+        except ValueError as error:
+            return _refused(tool.name, {}, InvalidInput(tool.name, raw, f"a JSON object: {error}"))
+        arguments = self.guard.restored(_whole(asked, self.facts))
+        call = self.call
+        effect = tool_calls.effect_of(call.effect_id or "", tool.name, arguments)
+        where = ToolContext(
+            artifacts=call.artifacts,
+            client_id=str(call.client_id),
+            run_id=str(call.run_id) if call.run_id else None,
+            effect_id=effect or None,
+            attempt=call.attempt,
+        )
+        ran = tool_calls.run(tool, arguments, where, until=self.until)
+        return replace(ran, arguments=asked)
 
 
 def _whole(arguments: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
@@ -235,5 +264,5 @@ def _told(ran: Ran) -> dict[str, Any]:
     return {"error": {"code": ran.error.code, "message": str(ran.error)}}
 
 
-def _refused(name: str, error: AppError) -> Ran:
-    return Ran(name, {}, timezone.now(), 0.0, error=error)
+def _refused(name: str, arguments: dict[str, Any], error: AppError) -> Ran:
+    return Ran(name, arguments, timezone.now(), 0.0, error=error)

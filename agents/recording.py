@@ -10,12 +10,12 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from agents import budgets, tool_calls
+from agents import budgets, guarding, tool_calls
 from agents.budgets import Held
 from agents.calls import Answer, Call
 from agents.endpoints import Try
 from agents.loop import Work
-from agents.models import EffectAnswer, Invocation, ModelCall, ToolCall
+from agents.models import CachedAnswer, EffectAnswer, Invocation, ModelCall, ToolCall
 from agents.models.records import CallState
 from agents.resolving import Choice
 from config.errors import AppError, NotFound
@@ -36,10 +36,20 @@ class Story:
     saved_usd: Decimal = Decimal(0)
     findings: list[dict[str, Any]] = field(default_factory=list)
     output: dict[str, Any] = field(default_factory=dict)
+    kept: dict[str, Any] | None = None
+    sealed: str = ""
     model: str = ""
+    is_simulated: bool = False
 
 
-def store(call: Call, choice: Choice, work: Work, story: Story, held: Held | None) -> UUID:
+def store(
+    call: Call,
+    choice: Choice,
+    work: Work,
+    story: Story,
+    held: Held | None,
+    kept: CachedAnswer | None = None,
+) -> UUID:
     """Settle the hold and write the invocation with its calls; returns its id.
 
     When a twin of this attempt has stored its answer first, nothing but the money is written,
@@ -56,6 +66,8 @@ def store(call: Call, choice: Choice, work: Work, story: Story, held: Held | Non
             ModelCall.objects.bulk_create(_model_calls(call, work, story))
         if work.ran:
             ToolCall.objects.bulk_create(_tool_calls(call, work, story))
+        if kept is not None:
+            CachedAnswer.objects.bulk_create([kept], ignore_conflicts=True)
     return story.invocation_id
 
 
@@ -66,7 +78,7 @@ def stored_answer(invocation_id: UUID) -> Answer:
         raise NotFound("invocation", invocation_id)
     return Answer(
         invocation_id=row.pk,
-        output=row.output,
+        output=guarding.restored(row.output, row.sealed),
         cost_usd=row.cost_usd,
         input_tokens=row.input_tokens + row.cached_tokens,
         output_tokens=row.output_tokens + row.reasoning_tokens,
@@ -81,7 +93,8 @@ def stored_answer(invocation_id: UUID) -> Answer:
 
 def _claim_effect(call: Call, story: Story) -> UUID | None:
     """Mark this attempt of the effect as answered; the other's id if it was already."""
-    if not call.effect_id or story.state not in (CallState.SUCCEEDED, CallState.FALLBACK):
+    good = story.state in (CallState.SUCCEEDED, CallState.FALLBACK)
+    if not call.effect_id or not good or story.kept is None:
         return None
     identity = {"effect_id": call.effect_id[:200], "attempt": call.attempt}
     try:
@@ -119,12 +132,14 @@ def _invocation(call: Call, choice: Choice, work: Work, story: Story) -> Invocat
         error=story.error.as_dict() if story.error else None,
         inputs=tool_calls.small(story.inputs),
         prompt=story.prompt,
-        output=story.output,
+        output=story.kept if story.kept is not None else {"text": work.text},
+        sealed=story.sealed,
         findings=story.findings,
         model=story.model or (last.model if last else ""),
         endpoint=last.endpoint if last else "",
         price_version=last.price_version if last else "",
-        is_simulated=all(t.is_simulated for t in work.tries) if work.tries else False,
+        is_simulated=story.is_simulated
+        or (bool(work.tries) and all(t.is_simulated for t in work.tries)),
         is_demo=call.is_demo,
         cached=story.cached,
         cost_usd=work.cost_usd,

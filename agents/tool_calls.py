@@ -37,13 +37,14 @@ _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tool")
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """How one tool call went, as the record keeps it."""
+    """How one tool call went. ``told`` is the result as a model read it: cut and masked."""
 
     name: str
     arguments: dict[str, Any]
     started_at: datetime
     duration_seconds: float
     result: dict[str, Any] | None = None
+    told: Any = None
     error: AppError | None = None
     is_cached: bool = False
     fallback_of: str = ""
@@ -214,9 +215,7 @@ def as_row(
     user_id: UUID | None = None,
     number: int = 1,
 ) -> ToolCall:
-    """The record of one tool call; a result too large for a row keeps its size only."""
-    text = "" if ran.result is None else json.dumps(ran.result, cls=DjangoJSONEncoder)
-    fits = len(text) <= settings.MAX_INLINE_BYTES
+    """The record of one tool call: the result as the model read it; a step keeps its own."""
     return ToolCall(
         client_id=client_id,
         invocation_id=invocation_id,
@@ -228,9 +227,9 @@ def as_row(
         state=CallState.SUCCEEDED if ran.is_good else CallState.FAILED,
         error_code="" if ran.error is None else ran.error.code,
         error=None if ran.error is None else ran.error.as_dict(),
-        arguments=small(ran.arguments),
-        result=(json.loads(text) if text else None) if fits else {"omitted_bytes": len(text)},
-        result_bytes=len(text),
+        arguments=small(ran.arguments) if invocation_id else {},
+        result=None if ran.told is None else small(ran.told),
+        result_bytes=0 if ran.result is None else len(json.dumps(ran.result, default=str)),
         fallback_of=ran.fallback_of,
         is_cached=ran.is_cached,
         effect_id=ran.effect_id[:200],

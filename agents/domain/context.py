@@ -22,20 +22,24 @@ def estimate_tokens(text: str) -> int:
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
-def fit_json(value: Any, max_characters: int) -> str:
-    """``value`` as JSON of at most ``max_characters``, long lists and strings cut with a note.
+def fit(value: Any, max_characters: int) -> Any:
+    """``value`` cut until its JSON has at most ``max_characters``: long lists and strings first.
 
     What is cut says how much is missing, so a reader never takes a part for the whole.
     """
-    text = json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))
-    keep = FIRST_KEEP
-    while len(text) > max_characters and keep >= 1:
+    keep, shorter = FIRST_KEEP, value
+    while keep >= 1 and len(as_json(shorter)) > max_characters:
         shorter = _cut(value, keep, max(80, max_characters // (4 * keep)))
-        text = json.dumps(shorter, ensure_ascii=False, default=str, separators=(",", ":"))
         keep //= 2
+    text = as_json(shorter)
     if len(text) <= max_characters:
-        return text
-    return json.dumps({"cut": text[: max(0, max_characters - 40)]}, ensure_ascii=False)
+        return shorter
+    return {"cut": text[: max(0, max_characters - 40)]}
+
+
+def as_json(value: Any) -> str:
+    """Compact JSON of ``value``."""
+    return json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":"))
 
 
 def _cut(value: Any, keep: int, characters: int) -> Any:
@@ -52,7 +56,7 @@ def _cut(value: Any, keep: int, characters: int) -> Any:
 
 
 def is_cut(value: Any) -> bool:
-    """Whether ``fit_json`` left something of ``value`` out."""
+    """Whether ``fit`` left something of ``value`` out."""
     if isinstance(value, dict):
         return any(is_cut(item) for item in value.values())
     if isinstance(value, list):

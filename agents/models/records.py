@@ -51,6 +51,9 @@ class Invocation(models.Model):
     prompt = models.TextField(blank=True, default="")
     output = models.JSONField(default=dict)
     findings = models.JSONField(default=list, help_text="What guardrails saw and did.")
+    sealed = models.TextField(
+        blank=True, default="", help_text="What the tokens in it stand for, encrypted."
+    )
     model = models.CharField(max_length=120, blank=True, default="")
     endpoint = models.CharField(max_length=64, blank=True, default="")
     price_version = models.CharField(max_length=40, blank=True, default="")

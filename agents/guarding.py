@@ -1,0 +1,240 @@
+"""The guardrails of one call: what goes in, what tools bring, what comes out.
+
+Personal data that the policy redacts reaches a model, a record or a cache only as a token. The
+token is the tenant's own, so tools get the true value back and so does whoever asked, and the
+same value has the same token in the next call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from agents.domain.guardrails.findings import Source, longest_first
+from agents.domain.guardrails.output import Expected, check_output
+from agents.domain.guardrails.pii import TYPES, find_pii
+from agents.domain.guardrails.pipeline import ScanResult, scan
+from agents.domain.guardrails.policy import Action, Policy
+from agents.domain.guardrails.pseudonyms import Pseudonyms, pseudonymise, restore
+from agents.domain.guardrails.secrets import find_secrets
+from agents.endpoints.secrets import open_secret, seal_secret
+from agents.errors import GuardrailBlocked
+from config import logs
+
+logger = logging.getLogger(__name__)
+
+# Without a model of names, a heuristic takes every capitalised word of a ledger for a person;
+# an agent that wants it lists PERSON in its policy's ``pii_types``.
+DEFAULT_TYPES = frozenset(TYPES) - {"PERSON"}
+# Shorter texts hold neither an attack nor an identifier.
+SHORTEST = 6
+# A text scanned before (a prompt, a repeated tool result) is not scanned again.
+SCANS_KEPT = 2048
+
+
+@dataclass(slots=True)
+class Guard:
+    """One call's guardrails, with everything they saw."""
+
+    client_id: UUID
+    rails: dict[str, Any]
+    canary: str
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    sources: list[str] | None = None
+    _tokens: Pseudonyms = field(init=False)
+    _policy: Policy = field(init=False)
+    _known: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._tokens = Pseudonyms(key=tenant_key(self.client_id))
+        self._policy = policy_of(
+            tuple(sorted((k, str(v)) for k, v in self.rails.items() if isinstance(v, str))),
+            frozenset(self.rails.get("pii_types", DEFAULT_TYPES)),
+        )
+
+    def screen(self, value: Any, source: Source, where: str) -> Any:
+        """``value`` as a model may read it; raises GuardrailBlocked if the policy says so."""
+        lines = list(dict.fromkeys(_lines(value)))
+        text = "\n".join(lines)
+        if len(text) < SHORTEST:
+            return value
+        self._known.append(text)
+        result = _scanned(text, self._policy, source)
+        if result.decision.action is Action.PASS:
+            return value
+        self._note(where, result)
+        if not result.decision.allowed:
+            raise GuardrailBlocked(_culprit(result), where, list(result.decision.reasons))
+        return self._masked(value, result) if result.pii or result.secrets else value
+
+    def check_answer(self, text: str, finish_reason: str) -> str:
+        """The answer as it may be remembered; raises GuardrailBlocked for a leak."""
+        found = check_output(
+            text,
+            Expected(canary=self.canary, sources=self.sources, known_text="\n".join(self._known),
+                     pii_types=self._policy.pii_types),
+            finish_reason=finish_reason,
+        )  # fmt: skip
+        if found.canary_leaked:
+            raise GuardrailBlocked("canary", "answer", ["the answer repeats the agent's prompt"])
+        if found.secrets and self._policy.secrets in (Action.BLOCK, Action.ASK):
+            raise GuardrailBlocked("secrets", "answer", sorted({s.type for s in found.secrets}))
+        stop = [s.type for s in found.pii if self._policy.action_for(s.type) is Action.BLOCK]
+        if stop:
+            raise GuardrailBlocked("pii", "answer", sorted(set(stop)))
+        if found.unsupported and self.rails.get("unsupported") == "block":
+            raise GuardrailBlocked("unsupported", "answer", list(found.unsupported[:3]))
+        self._note_answer(found)
+        spans = [
+            s for s in (*found.pii, *found.secrets)
+            if s in found.secrets or self._policy.action_for(s.type) is Action.REDACT
+        ]  # fmt: skip
+        return pseudonymise(text, longest_first(spans), self._tokens) if spans else text
+
+    def restored(self, value: Any) -> Any:
+        """``value`` with its tokens replaced by what they stand for."""
+        if not self._tokens.values:
+            return value
+        return _mapped(value, lambda text: restore(text, self._tokens.values))
+
+    @property
+    def sealed(self) -> str:
+        """What the tokens stand for, encrypted; empty where there are none."""
+        values = self._tokens.values
+        return seal_secret(json.dumps(values)).decode() if values else ""
+
+    def learn(self, sealed: str) -> None:
+        """Know the tokens of an answer that was kept."""
+        self._tokens.values.update(opened(sealed))
+
+    def _masked(self, value: Any, result: ScanResult) -> Any:
+        def mask(text: str, label: str) -> str:
+            if len(text) < SHORTEST:
+                return text
+            line, shift = f"{label}{text}", len(label)
+            spans = longest_first(
+                [
+                    s
+                    for s in (*find_pii(line, self._policy.pii_types), *find_secrets(line))
+                    if s.start >= shift and self._redacts(s.type, result)
+                ]
+            )
+            if not spans:
+                return text
+            return pseudonymise(line, spans, self._tokens)[shift:]
+
+        return _mapped_with_labels(value, mask, "")
+
+    def _redacts(self, kind: str, result: ScanResult) -> bool:
+        if any(s.type == kind for s in result.secrets):
+            return self._policy.secrets is Action.REDACT
+        return self._policy.action_for(kind) is Action.REDACT
+
+    def _note(self, where: str, result: ScanResult) -> None:
+        self.findings.append(
+            {
+                "where": where,
+                "action": str(result.decision.action),
+                "reasons": list(result.decision.reasons),
+                "injection_score": round(result.injection.score, 3),
+                "pii": sorted({s.type for s in result.pii}),
+                "secrets": sorted({s.type for s in result.secrets}),
+            }
+        )
+        if result.injection.flagged or result.secrets:
+            logs.event(logger, "agents.guardrail.triggered", level=logging.WARNING, where=where,
+                       client=str(self.client_id), action=str(result.decision.action))  # fmt: skip
+
+    def _note_answer(self, found: Any) -> None:
+        seen = {
+            "pii": sorted({s.type for s in found.pii}),
+            "secrets": sorted({s.type for s in found.secrets}),
+            "unsupported": list(found.unsupported[:5]),
+            "refused": found.refused,
+            "truncated": found.truncated,
+        }
+        if any(seen.values()):
+            self.findings.append({"where": "answer", "action": "flag", **seen})
+
+
+def opened(sealed: str) -> dict[str, str]:
+    """The tokens and values that were sealed with an answer."""
+    return dict(json.loads(open_secret(sealed.encode()))) if sealed else {}
+
+
+def restored(value: Any, sealed: str) -> Any:
+    """``value`` with the sealed tokens replaced by what they stand for."""
+    values = opened(sealed)
+    return _mapped(value, lambda text: restore(text, values)) if values else value
+
+
+@lru_cache(maxsize=256)
+def policy_of(rails: tuple[tuple[str, str], ...], pii_types: frozenset[str]) -> Policy:
+    """The policy that a version's guardrails describe."""
+    known = {key: value for key, value in rails if key in ("injection", "pii", "secrets")}
+    return Policy.from_dict({**known, "pii_types": pii_types})
+
+
+@lru_cache(maxsize=1024)
+def tenant_key(client_id: UUID) -> bytes:
+    """The key of a tenant's pseudonyms, derived from the installation's secret."""
+    secret = settings.SECRET_KEY.encode()
+    return hmac.new(secret, b"pseudonyms" + client_id.bytes, hashlib.sha256).digest()
+
+
+_scans: dict[tuple[bytes, int, Source], ScanResult] = {}
+
+
+def _scanned(text: str, policy: Policy, source: Source) -> ScanResult:
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    key = (digest, id(policy), source)
+    found = _scans.get(key)
+    if found is None:
+        found = scan(text, policy, source=source)
+        if len(_scans) >= SCANS_KEPT:
+            _scans.clear()
+        if not found.pii and not found.secrets:  # nothing personal stays in memory
+            _scans[key] = found
+    return found
+
+
+def _culprit(result: ScanResult) -> str:
+    if result.injection.flagged:
+        return "injection"
+    return "secrets" if result.secrets else "pii"
+
+
+def _lines(value: Any, label: str = "") -> Iterator[str]:
+    """Every text inside ``value`` with the key it stands under, which may say what it is."""
+    if isinstance(value, str):
+        if len(value) >= SHORTEST:
+            yield f"{label}{value}"
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _lines(item, f"{key}: ")
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _lines(item, label)
+
+
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    return _mapped_with_labels(value, lambda text, _: change(text), "")
+
+
+def _mapped_with_labels(value: Any, change: Callable[[str, str], str], label: str) -> Any:
+    if isinstance(value, str):
+        return change(value, label)
+    if isinstance(value, dict):
+        return {k: _mapped_with_labels(v, change, f"{k}: ") for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mapped_with_labels(item, change, label) for item in value]
+    return value
