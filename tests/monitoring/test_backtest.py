@@ -1,16 +1,13 @@
 import csv
 import io
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 
 from monitoring.backtest import InvalidSeries, backtest, read_series
-
-ROOT = Path(__file__).parents[2]
 
 
 def series(n, seed=1):
@@ -64,19 +61,18 @@ def test_gaps_epochs_zones_and_further_columns_are_read():
     assert [r.at_seconds - 1767225600 for r in rows] == [0, 60.5, 120]
 
 
-def test_the_command_needs_no_server_and_writes_the_contract_columns(tmp_path):
-    source = tmp_path / "series.csv"
+def test_the_command_writes_the_columns_of_the_contract(tmp_path):
+    source, out = tmp_path / "series.csv", io.StringIO()
     source.write_text(series(600))
-    command = [sys.executable, "manage.py", "backtest_anomalies"]
-    done = subprocess.run(
-        [*command, str(source)], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    call_command("backtest_anomalies", str(source), stdout=out)
+    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
     assert list(rows[0]) == ["timestamp", "value", "score", "flagged"]
     assert len(rows) == 600
     assert {r["flagged"] for r in rows} <= {"0", "1"}
+
+
+def test_the_command_names_the_line_it_cannot_read(tmp_path):
+    source = tmp_path / "series.csv"
     source.write_text("timestamp,value\n2026-01-01,x\n")
-    failed = subprocess.run([*command, str(source)], cwd=ROOT, capture_output=True, text=True)
-    assert failed.returncode == 1
-    assert "line 2" in failed.stderr
-    assert "Traceback" not in failed.stderr
+    with pytest.raises(CommandError, match="line 2"):
+        call_command("backtest_anomalies", str(source))
