@@ -22,6 +22,8 @@ def main() -> None:
         if sys.argv[1:2] == ["up"]:
             # Before Django: the supervisor needs none, and loading it takes two seconds.
             sys.exit(supervise(sys.argv[2:]))
+        # A command's own words go to a person; what services log would drown them.
+        os.environ.setdefault("LOG_LEVEL", "WARNING")
         with launch.services_for(sys.argv):
             from django.core.management import execute_from_command_line
 

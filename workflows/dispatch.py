@@ -62,11 +62,11 @@ def wake_on_commit(step_id: UUID, run_id: UUID) -> None:
 
 
 def _send(messages: list[tuple[UUID, str, list[str], float]]) -> None:
-    task = current_app.tasks["workflows.run_steps"]
     try:
         with current_app.producer_or_acquire() as producer:
             for run_id, queue, ids, delay in messages:
-                task.apply_async(
+                current_app.send_task(
+                    "workflows.run_steps",
                     (ids, str(run_id)),
                     queue=queue,
                     root_id=str(run_id),
@@ -83,8 +83,13 @@ def _send(messages: list[tuple[UUID, str, list[str], float]]) -> None:
 
 def _send_wake(step_id: UUID, run_id: UUID) -> None:
     try:
-        current_app.tasks["workflows.wake_step"].apply_async(
-            (str(step_id),), queue="control", root_id=str(run_id), retry=False
+        current_app.send_task(
+            "workflows.wake_step",
+            (str(step_id),),
+            queue="control",
+            root_id=str(run_id),
+            retry=False,
+            ignore_result=True,
         )
     except (OperationalError, ConnectionError, OSError) as error:
         logs.event(

@@ -92,6 +92,7 @@ def start_run(
         existing = Run.objects.filter(client_id=client, idempotency_key=idempotency_key).first()
         if existing is not None:
             return _same(existing, digest, idempotency_key), False
+    inputs = with_defaults(plan, inputs)
     check_inputs(plan, inputs, client_id=client)
     run = Run(
         id=uuid7(), client_id=client, version=version, workflow_name=plan.name, inputs=inputs,
@@ -118,6 +119,7 @@ def start_child(*, step_id: UUID, workflow: str, inputs: dict[str, Any], facts: 
     plan = plan_for(version.pk)
     if _nesting(facts.run_id) >= MAX_NESTING:
         raise InvalidInput("workflow", workflow, f"workflows nest at most {MAX_NESTING} deep")
+    inputs = with_defaults(plan, inputs)
     check_inputs(plan, inputs, client_id=facts.client_id)
     run = Run(
         id=uuid7(), client_id=facts.client_id, version=version, workflow_name=plan.name,
@@ -244,6 +246,15 @@ def _validator(schema: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(
         json.loads(schema), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     )
+
+
+def with_defaults(plan: Plan, inputs: Any) -> Any:
+    """``inputs`` with the schema's defaults for what was not given at the top level."""
+    if not isinstance(inputs, dict):
+        return inputs
+    properties = plan.inputs_schema.get("properties") or {}
+    defaults = {k: v["default"] for k, v in properties.items() if "default" in v}
+    return {**defaults, **inputs}
 
 
 def check_inputs(plan: Plan, inputs: Any, *, client_id: UUID) -> None:

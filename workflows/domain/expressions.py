@@ -24,7 +24,6 @@ MAX_DEPTH = 20
 MAX_MACROS = 2
 MAX_RESULT_ITEMS = 100_000
 
-_TEMPLATE = re.compile(r"\$\{\s*(.*?)\s*\}(?!\})", re.DOTALL)
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[\d+\])*")
 _PART = re.compile(r"[A-Za-z_]\w*|\[\d+\]")
 _STEP = re.compile(r"\bsteps\.([A-Za-z_]\w*)|\bsteps\[\s*['\"]([^'\"]+)['\"]\s*\]")
@@ -159,9 +158,47 @@ def compile_template(value: Any) -> Template:
     return Template(value, tuple(_collect(value)))
 
 
+@lru_cache(maxsize=4096)
+def split_template(text: str) -> tuple[tuple[str, bool], ...]:
+    """``text`` cut into plain parts and expressions; braces inside an expression are its own.
+
+    Raises ExpressionFailed for a ``${`` that is never closed.
+    """
+    parts: list[tuple[str, bool]] = []
+    rest = text
+    while "${" in rest:
+        plain, _, rest = rest.partition("${")
+        if plain:
+            parts.append((plain, False))
+        end = _closing_brace(rest)
+        if end is None:
+            raise ExpressionFailed("${" + rest[:60], "its closing brace is missing")
+        parts.append((rest[:end].strip(), True))
+        rest = rest[end + 1 :]
+    if rest:
+        parts.append((rest, False))
+    return tuple(parts)
+
+
+def _closing_brace(text: str) -> int | None:
+    depth, place = 0, 0
+    while place < len(text):
+        if literal := _STRING.match(text, place):
+            place = literal.end()
+            continue
+        if text[place] == "{":
+            depth += 1
+        elif text[place] == "}":
+            if depth == 0:
+                return place
+            depth -= 1
+        place += 1
+    return None
+
+
 def _collect(value: Any) -> list[Expression]:
     if isinstance(value, str):
-        return [compile_expression(source) for source in _TEMPLATE.findall(value)]
+        return [compile_expression(part) for part, is_code in split_template(value) if is_code]
     if isinstance(value, dict):
         return [e for child in value.values() for e in _collect(child)]
     if isinstance(value, list):
@@ -173,11 +210,12 @@ def _render(value: Any, context: Mapping[str, Any]) -> Any:
     if isinstance(value, str):
         if "${" not in value:
             return value
-        whole = _TEMPLATE.fullmatch(value.strip())
-        if whole and value.count("${") == 1:
-            return compile_expression(whole.group(1)).evaluate(context)
-        return _TEMPLATE.sub(
-            lambda match: _as_text(compile_expression(match.group(1)).evaluate(context)), value
+        parts = split_template(value.strip())
+        if len(parts) == 1:
+            return compile_expression(parts[0][0]).evaluate(context)
+        return "".join(
+            _as_text(compile_expression(part).evaluate(context)) if is_code else part
+            for part, is_code in split_template(value)
         )
     if isinstance(value, dict):
         return {key: _render(child, context) for key, child in value.items()}
