@@ -6,7 +6,9 @@ same-same-different tests). A payee that often repeats an amount does not surpri
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,30 +56,31 @@ def near(context: Context) -> pd.Series:
     lines = context.lines
     strength = none_of(lines)
     repeats = _repeat_rate(lines)
-    for _, group in lines[lines["pence"] != 0].groupby(["party", "pence"], sort=False):
-        if len(group) < 2:
+    several = lines.duplicated(["party", "pence"], keep=False) & (lines["pence"] != 0)
+    frame = lines[several].sort_values(["party", "pence", "date", "order"])
+    counts = frame.groupby(["party", "pence"])["order"].transform("size")
+    for (a, _), (b, count) in pairwise(zip(frame.itertuples(), counts, strict=True)):
+        if (a.party, a.pence) != (b.party, b.pence) or a.doc_no == b.doc_no:
             continue
-        group = group.sort_values(["date", "order"])
-        for (i, a), (j, b) in pairwise(group.iterrows()):
-            days = (b["date"] - a["date"]).days
-            if days > NEAR_DAYS or a["doc_no"] == b["doc_no"]:
-                continue
-            value = _near_strength(a, b, days, len(group), repeats)
-            raise_to(strength, j, value)
-            raise_to(strength, i, value * FIRST_SHARE)
+        days = (b.date - a.date).days
+        if days <= NEAR_DAYS:
+            value = _near_strength(a, b, days, count, repeats)
+            raise_to(strength, b.Index, value)
+            raise_to(strength, a.Index, value * FIRST_SHARE)
     return strength
 
 
 def _near_strength(
-    a: pd.Series, b: pd.Series, days: int, count: int, repeats: dict[tuple[str, int], float]
+    a: Any, b: Any, days: int, count: int, repeats: dict[tuple[str, int], float]
 ) -> float:
-    value = float(surprise(repeats[(a["party"], _coarseness(a["size"]))]))
-    value += float(np.log1p(b["size"] / 100) / 4)  # large copies are rarer than small ones
-    value += 1.5 if edit_distance(a["doc_no"], b["doc_no"], 2) <= 1 else 0.0
-    value += 2.0 if a["vendor"] != b["vendor"] and a["entity"] != b["entity"] else 0.0
-    value += 1.0 if a["vendor"] != b["vendor"] else 0.0
-    value -= 0.0 if a["account_code"] == b["account_code"] else 1.5
-    value -= 1.5 * np.log(count - 1)  # a series is a standing payment
+    """Strength of ``b`` as a copy of ``a``, two rows of one payee and amount."""
+    value = float(surprise(repeats[(a.party, _coarseness(a.size))]))
+    value += math.log1p(b.size / 100) / 4  # large copies are rarer than small ones
+    value += 1.5 if edit_distance(a.doc_no, b.doc_no, 2) <= 1 else 0.0
+    value += 2.0 if a.vendor != b.vendor and a.entity != b.entity else 0.0
+    value += 1.0 if a.vendor != b.vendor else 0.0
+    value -= 0.0 if a.account_code == b.account_code else 1.5
+    value -= 1.5 * math.log(count - 1)  # a series is a standing payment
     value -= 1.0 if days == 0 else 0.0
     return max(value, 0.0)
 

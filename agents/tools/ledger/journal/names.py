@@ -89,7 +89,7 @@ def _near(left: str, right: str) -> int | None:
         return None
     # BARNET and BRENT after the same long prefix are two towns: judge what is left of both.
     core = size - _shared_ends(left, right)
-    return None if distance > 1 and core > 2 * distance else distance
+    return None if distance > 1 and core > distance + 1 else distance
 
 
 def _shared_ends(left: str, right: str) -> int:
