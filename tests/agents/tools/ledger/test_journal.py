@@ -40,8 +40,9 @@ def test_exceptions_are_ranked_by_score_then_line(call):
     assert found["exceptions"][0]["tests"][0] == "duplicate_exact"
 
 
-BASE = payments(["4875.61", "5120.35", "4990.18", "5233.47", "4931.02", "5078.92", "5011.73",
-                 "4902.44", "5188.09", "5043.57", "4967.86", "5150.21"], account="7200")  # fmt: skip
+AMOUNTS = ["4875.61", "5120.35", "4990.18", "5233.47", "4931.02", "5078.92", "5011.73", "4902.44",
+           "5188.09", "5043.57", "4967.86", "5150.21"]  # fmt: skip
+BASE = payments(AMOUNTS, account="7200")
 OTHER = payments(
     ["1250.75", "1318.20", "1275.45", "1290.60"],
     vendor="V2",
