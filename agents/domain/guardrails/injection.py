@@ -15,7 +15,11 @@ from agents.domain.guardrails.signals import Signal
 THRESHOLD = 0.5
 # A hidden reading that is itself an attack is worse than the same words said openly.
 _HIDDEN_BONUS = 0.2
-RULE_SCALE, OFFSET = 10.0, 2.5
+# Readings that any text has a little of: the model, which never saw such text, is not asked.
+_RESPELLED = frozenset(
+    {"split_words", "leetspeak", "spaced_letters", "url_encoding", "html_entities"}
+)
+RULE_SCALE, OFFSET = 10.0, 1.0
 # Beyond this the text is read by head, tail and a middle, so that cost stays bounded.
 MAX_CHARACTERS = 24_000
 
@@ -53,10 +57,15 @@ def score_injection(
     text = _bounded(text)
     plain = normalise.plain(text)
     evidence = dict(_evidence(plain, source))
+    visible = _rules_alone(evidence)
     for technique, reading in normalise.hidden_readings(text):
         decoded = normalise.plain(reading)
-        hidden = _combined(dict(_evidence(decoded, source)), decoded)
-        if hidden >= 0.4 and decoded != plain:
+        if decoded == plain:
+            continue
+        hidden = _rules_alone(dict(_evidence(decoded, source)))
+        if technique not in _RESPELLED:
+            hidden = max(hidden, 0.6 if attack_logit(decoded) > OFFSET else 0.0)
+        if hidden >= 0.4 and hidden > visible:
             _raise(evidence, f"hidden by {technique}", min(0.97, hidden + _HIDDEN_BONUS))
         elif technique == "unicode_tags":
             _raise(evidence, "hidden by unicode_tags", 0.8)
@@ -113,17 +122,24 @@ def _doubt(
 
 def _combined(evidence: dict[str, float], plain: str) -> float:
     """Noisy or of the groups, joined with what the linear model says of the wording."""
+    logit = attack_logit(plain)
+    if _QUOTED_REPORT.search(plain) and _QUOTED.search(plain):
+        logit = min(logit, 0.0)  # an attack that is quoted and talked about
+    return blend(_rules_alone(evidence), logit)
+
+
+def _rules_alone(evidence: dict[str, float]) -> float:
     miss = 1.0
     for weight in evidence.values():
         miss *= 1 - weight
-    return blend(1 - miss, attack_logit(plain))
+    return 1 - miss
 
 
 def blend(rules: float, logit: float) -> float:
     """One score in (0, 1) from the rules' weight and the model's logit.
 
-    The two constants were set on the development set: rules above about two thirds flag
-    whatever the model says, a model below 2.5 flags only together with a rule.
+    The two constants were set on the development set: rules above about 0.6 flag
+    whatever the model says, a model below 1.0 flags only together with a rule.
     """
     z = RULE_SCALE * rules + min(4.0, max(-4.0, logit)) - OFFSET
     return 1 / (1 + math.exp(-z / 1.5))

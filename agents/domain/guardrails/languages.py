@@ -21,6 +21,10 @@ _NO_OWNER = (
     r"(?! (?:van (?:het|de)|de (?:seguridad|sécurité|montagem|montage|tri|la|los|las|limpieza)|del? |du |des |"
     r"für (?:das|den|die|alle)|für'?s|zur|zum|do |da |dos |della |dell|dla |для |voor |per |para |manager))"
 )
+_RESETTING = (
+    r".{0,60}?(?:zurücksetz|ändern|wechsel|reset|restablec|cambiar|changer|réinitialis|reimpost|"
+    r"redefin|alterar|wijzig|instellen|zmien|zresetow|смен|сброс|sıfırla|değiştir)"
+)
 # "Without rules", "no limits" said of the one addressed.
 _UNBOUND = {
     "de": r"\b(?:du|dir|dich|ki|bist|hast|kennst|antwort\w*)\b[^.!?\n]{0,50}\b(?:ohne|keine[rn]?|keinerlei|frei von) (?:\w+ )?(?:regeln|grenzen|einschränkungen|beschränkungen|filter|moral|ethik|zensur)",
@@ -146,7 +150,7 @@ def _european(code: str) -> list[Signal]:
     order = rf"{_NO_NOT}{drop}{_NOT_AFTER}{_GAP}{rules}{_NO_OWNER}"
     if code in ("tr", "de", "nl"):
         order += rf"|{rules}{_GAP}{drop}{_NOT_AFTER}"
-    shown = rf"{show}{_GAP}{secret}{_NO_OWNER}"
+    shown = rf"{show}(?!{_RESETTING}){_GAP}{secret}{_NO_OWNER}"
     if code == "tr":
         shown += rf"|{secret}{_GAP}{show}"
     return [
@@ -175,20 +179,20 @@ def _either_order(code: str) -> list[Signal]:
 # A language's signals run only on texts that hold one of its everyday words.
 _MARKERS: dict[str, str] = {
     "de": "und alle alles die das den dem der mir mich dein deine deinen du dir ich ist bitte jetzt nun nicht vorherigen "
-    "bisherigen was wie sag sage gib zeig nenne vergiss ignoriere ignorieren schreibe auf ein eine keine anweisungen regeln",
-    "fr": "les toutes tout des ton ta tes votre vos mot moi et le la est une un en ce que qui quel quelles précédentes "
-    "instructions consignes règles dis oublie ignore ignorez oubliez affiche ne pas tu",
-    "es": "las los todas todo anteriores tus tu el la y que lo dime eres una un instrucciones reglas olvida ignora muestra "
+    "bisherigen nur noch stopp stop bin kannst meiner lieber was wie sag sage gib zeig nenne vergiss ignoriere ignorieren schreibe auf ein eine keine anweisungen regeln",
+    "fr": "les toutes tout des ton ta tes votre vos mot moi et suis laisse seulement dis je le la est une un en ce que qui quel quelles précédentes "
+    "consignes règles dis oublie ignorez oubliez affiche ne pas tu",
+    "es": "las los todas todo anteriores tus tu el la y que soy dame solo escribe deja lo dime eres una un instrucciones reglas olvida ignora muestra "
     "contraseña cuáles cuál sin ahora por previas",
     "it": "le tutte tutto precedenti le tue tuo il la e che dimmi sei una un istruzioni regole dimentica ignora mostra "
-    "parola quali qual senza ora gli non di",
-    "pt": "as os todas tudo anteriores suas seu a e que o me você uma um instruções regras esqueça ignore mostre senha "
+    "parola sono dammi quali qual senza ora gli non di",
+    "pt": "as os todas tudo anteriores suas seu a e que o me você uma um instruções regras esqueça mostre senha "
     "quais qual sem agora diga",
     "nl": "alle alles de het een en je jouw jij vorige eerdere mij geef toon wachtwoord negeer vergeet instructies regels "
     "wat zijn nu niet",
     "pl": "wszystkie wszystko poprzednie i mi swoje twoje hasło podaj pokaż zignoruj ignoruj zapomnij instrukcje zasady o się "
-    "jesteś teraz jakie że polecenia",
-    "tr": "ve tüm bütün önceki bana şimdi sen bir yukarıdaki talimatları kuralları göster söyle unut şifreyi parolayı nedir "
+    "jesteś jestem teraz jakie że polecenia",
+    "tr": "ve tüm bütün önceki bana şimdi sen bir yukarıdaki ben ver yaz talimatları kuralları göster söyle unut şifreyi parolayı nedir "
     "sistem artık gizli her",
 }
 _MARKER_SETS = {code: frozenset(words.split()) for code, words in _MARKERS.items()}

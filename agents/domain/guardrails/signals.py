@@ -97,7 +97,7 @@ ENGLISH: tuple[Signal, ...] = (
        r"the (?:task|text|question|translation|summary|email|rest|story|article))\b[^.?]{0,30}[,.;:!-] ?(?:and |now |instead |just |please |rather )*"
        r"(?:say|print|output|respond|reply|write|tell|answer|return|repeat|generate|give|translate|list|show|"
        r"let'?s|make|do|explain|create|provide|reveal|what|who|send|i)\b"),
-    _s("goal hijack", 0.6, r"\b(?:your|the) (?:new|real|true|actual|only|next|current|final|last) (?:task|job|goal|objective|mission|purpose|assignment|"
+    _s("goal hijack", 0.6, r"\b(?:your|the) (?:new|real|true|actual|only) (?:task|job|goal|objective|mission|purpose|assignment|"
        r"role|instruction|order|duty) (?:is|are|will be|now)\b"),
     _s("goal hijack", 0.55, r"\b(?:only|just|simply|always) (?:say|print|output|respond with|reply with|answer with|write|repeat|return)(?: \S+){0,3}? "
        r"[\"'`“‘«*][^\"'`”]{2,80}[\"'`”’»*]|\b(?:say|print|output|respond(?: with)?|reply(?: with)?|answer(?: with)?|write)(?: exactly| only| just| the (?:words?|phrase|sentence))?:? "
@@ -138,8 +138,8 @@ ENGLISH: tuple[Signal, ...] = (
     # Personas and modes
     _s("jailbreak persona", 0.92, r"\bdo anything now\b|\bdan (?:mode|prompt|\d)|\bas dan\b|\bjailbr(?:eak|oken)(?:en|ed)? (?:mode|enabled|yourself)|\b(?:evil|devil|dark|unfiltered|uncensored|unrestricted|unhinged|rogue|amoral)[ -](?:bot|confidant|"
        r"mode|gpt|ai|chatgpt|version|assistant|language model|llm|chatbot)\b|\bstan mode|\bdude mode|\bmongo tom|\baim\b[^.]{0,30}\b(?:always intelligent|machiavell)|\bmachiavelli\b[^.]{0,200}\b(?:chatbot|unfiltered|amoral)"),
-    _s("jailbreak persona", 0.85, r"\b(?:developer|god|debug|admin(?:istrator)?|maintenance|root|sudo|super ?user|unrestricted|opposite|jailbreak|diagnostic|test|training|override|no[- ]filter|nsfw|unlocked|raw)[ -]mode "
-       r"(?:is )?(?:enabled|on|activated?|engaged?|active|output|unlocked|now)\b|\b(?:enter|enable|activate|switch (?:in)?to|go into|turn on|initiate|engage|simulate|unlock|act as .{0,40} with) (?:the )?(?:developer|god|debug|admin(?:istrator)?|maintenance|root|"
+    _s("jailbreak persona", 0.85, r"\b(?:developer|god|debug|admin(?:istrator)?|maintenance|root|sudo|super ?user|unrestricted|opposite|jailbreak|diagnostic|test|override|no[- ]filter|nsfw|unlocked|raw)[ -]mode "
+       r"(?:is )?(?:enabled|on|activated?|engaged?|active|output|unlocked|now)\b|\b(?:enter|enable|activate|switch (?:in)?to|go into|turn on|initiate|engage|simulate|unlock|act as .{0,40} with) (?:the )?(?:god|"
        r"unrestricted|opposite|jailbreak|diagnostic|unfiltered|no[- ]filter|raw|dan|sudo|evil)[ -]?mode\b"),
     _s("jailbreak persona", 0.75, r"\b(?:you(?:'re| are| will be| shall be| must be)?|act|behave|respond|answer|function|operate|pretend|acting|speak|reply)\b[^.\n]{0,80}\b(?:without (?:any |all |the |having )*(?:restrictions?|limits?|limitations?|"
        r"filters?|censorship|rules|guidelines|moral|ethic\w*|constraints?|safeguards|boundaries|moderation|warnings?|disclaimers?)|(?:no|zero|not? bound by(?: any)?|free (?:from|of)(?: all| any)?|unbound by|not restricted by|not limited by|has no|have no|with no|lacks?) "
@@ -165,10 +165,10 @@ ENGLISH: tuple[Signal, ...] = (
        r"cook meth|synthesi[sz]e|untraceable|break into|kill (?:someone|a person)|bioweapon|credit card fraud|ddos)\b"),
     # Authority and urgency
     _s("false authority", 0.7, r"\b(?:i am|i'm|this is|we are|speaking as|message from|on behalf of|signed|by order of) (?:\S+ ){0,2}?(?:your |the |an? )?(?:\S+ )?(?:developers?|creators?|administrators?|admins?|openai|anthropic|programmers?|owners?|makers?|"
-       r"system operator|sysadmin|root user|super ?user|engineers? (?:at|from|of) (?:openai|google|anthropic|microsoft)|red[- ]team\w*)\b[^\n]{0,120}\b(?:reveal|show|tell|give|need|ignore|disable|override|unlock|authori[sz]|grant|instructions?|prompt|password|secret|test|debug|bypass|access|must)"),
+       r"system operator|sysadmin|root user|super ?user|engineers? (?:at|from|of) (?:openai|google|anthropic|microsoft)|red[- ]team\w*)\b[^\n]{0,120}\b(?:reveal|show me|tell me|give me|ignore|disable|override|unlock|authori[sz]|grant|prompt|password|secret|bypass)"),
     _s("false authority", 0.7, r"\b(?:system|admin(?:istrator)?|developer|root|emergency|security|maintenance) (?:override|command|notice|alert|directive|protocol)\b ?[:!\]-]|\boverride (?:code|protocol|sequence|authori[sz]ation|key)\b|\bauthori[sz]ation (?:code|level|key)\b|\bsudo (?!apt|yum|dnf|systemctl|docker|pip|nano|vim|chmod|chown|mkdir|rm|cp|mv|su|make|service|ufw|reboot|snap|npm|tee|cat /|journalctl|pacman|brew|-)\w+"),
     # Fake turns and template tokens
-    _s("fake turn", 0.85, r"<\|(?:im_start|im_end|system|user|assistant|endoftext|end|begin_of_text|start_header_id|eot_id|endofprompt|fim_\w+)\|>|\[/?inst\]|<</?sys>>|<(?:start|end)_of_turn>|\[/?(?:system|sys)_?(?:prompt|message)?\]|<\/?(?:system|sys)(?:_prompt|_message|-prompt|_instructions?)?>(?!\s*(?:</|\d))"),
+    _s("fake turn", 0.85, r"<\|(?:im_start|im_end|system|user|assistant|endoftext|end|begin_of_text|start_header_id|eot_id|endofprompt|fim_\w+)\|>|\[/?inst\]|<</?sys>>|<(?:start|end)_of_turn>|\[/?(?:system|sys)_?(?:prompt|message)?\]|<\/?(?:system|sys)(?:_prompt|_message|-prompt|_instructions?)>|</?(?:user|context|document|data|input|text)>\s*<system>|<system>\s?(?:you|ignore|new|override|disregard|from|the user|important)\b"),
     _s("fake turn", 0.75, r"(?:^|[\n\"'`}\])>.!?-] ?)#{0,4} ?(?:system|assistant|developer|ai|chatgpt|bot|gpt|admin)(?: (?:message|prompt|instruction|note|update))? ?[:>\]] ?(?:\S+ ){0,8}?(?:you|ignore|override|sure|new (?:instruction|task|rule|order|polic)\w*|disregard|instructions?|access granted|forget|reveal|password|from now|i (?:will|have|am|can))\b"),
     _s("fake turn", 0.65, r"\b(?:user|human) ?: .{0,300}\b(?:assistant|ai|bot|chatgpt) ?: .{0,300}\b(?:user|human) ?:"),
     _s("fake turn", 0.6, r"\{ ?[\"']role[\"'] ?: ?[\"']system[\"'].{0,40}[\"']content[\"'] ?: ?[\"'](?:[^\"']{0,60})(?:ignore|disregard|override|forget|no restrictions|unfiltered|reveal)"),
@@ -195,7 +195,7 @@ ENGLISH: tuple[Signal, ...] = (
     _s("tool misuse", 0.6, r"\b(?:please )?(?:transfer|wire|send|pay|remit)\b (?:[$€£]? ?\d[\d,.]*|(?:a |the )?(?:total |sum )?(?:amount|money|funds|transaction)\b)[^.\n]{0,80}\b(?:to (?:account|iban|the following|us\d|[a-z]{2}\d{2}|bitcoin|wallet|attacker))[^\n]{0,80}\b(?:immediately|without|first|before|do not|important|urgent|and then|ignore)"),
     _s("tool misuse", 0.6, r"\b(?:drop table|rm -rf|__import__|os\.environ|/etc/passwd|os\.system|id_rsa)\b[^\n]{0,120}\b(?:output|result|tell|run|execute|now|please|then)\b|\b(?:run|execute|output of)\b[^\n]{0,40}(?:rm -rf|__import__|/etc/passwd|os\.environ|id_rsa)"),
     # Forms
-    _s("payload splitting", 0.7, r"\b(?:let|set|define|assume|given)?\s?\b([a-z]\w{0,6}) ?= ?[\"'“][^\"'”]{1,60}[\"'”].{0,120}\b([a-z]\w{0,6}) ?= ?[\"'“][^\"'”]{1,60}[\"'”].{0,200}(?:\b\1 ?\+ ?\2\b|concatenat|combine|join|\bz ?=|print\(|say |execute|follow|answer|do what)"),
+    _s("payload splitting", 0.7, r"\b(?:let|set|define|assume|given)?\s?\b([a-z]\w{0,6}) ?= ?[\"'“][^\"'”]{1,60}[\"'”].{0,120}\b([a-z]\w{0,6}) ?= ?[\"'“][^\"'”]{1,60}[\"'”].{0,200}(?:\b\1 ?\+ ?\2\b|concatenat|combine\b|then (?:follow|execute|obey|do what))"),
     _s("payload splitting", 0.5, r"\b(?:concatenate|combine|join|merge|decode|decrypt|unscramble|put together)\b[^.\n]{0,80}\b(?:and|then|to)\b[^.\n]{0,30}\b(?:follow|execute|obey|run|do what|answer|respond to|act on|carry out|comply|perform)\b"),
     _s("encoded payload", 0.5, r"\b(?:decode|decrypt|decipher|base64|rot13|hex|binary|morse|caesar)\b[^.\n]{0,80}\b(?:and|then)\b[^.\n]{0,20}\b(?:follow|execute|obey|run|do|answer|respond|act|carry out|comply|perform)\b"),
     _s("many-shot", 0.6, r"(?:\b(?:q|user|human|question) ?: .{3,200}? \b(?:a|assistant|ai|answer|response) ?: (?:sure|of course|absolutely|here|yes|certainly).{3,300}?){2,}"),

@@ -6,7 +6,9 @@ Reproducible: fixed seed, own templates only, no downloads. scikit-learn is used
 from __future__ import annotations
 
 import random
+import re
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from agents.domain.guardrails.training.corpus import expand, read_families
 SEED = 20_240_611
 # Texts per template: with slots many, without only its spellings.
 WITH_SLOTS, PLAIN = 60, 12
+TECHNICAL = 6000
 REGULARISATION = 8.0
 _HERE = Path(__file__).parent
 
@@ -38,6 +41,24 @@ def texts_of(path: Path, rng: random.Random, skip: str = "") -> list[tuple[str, 
     return drawn
 
 
+def technical_prose(rng: random.Random) -> list[str]:
+    """Docstring paragraphs of the standard library: long, imperative, full of trigger words.
+
+    They are read from the running Python and never stored, so the weights depend a little on its
+    version.
+    """
+    found: set[str] = set()
+    library = Path(sysconfig.get_paths()["stdlib"])
+    for path in sorted((*library.glob("*.py"), *library.glob("[a-z]*/*.py"))):
+        if "test" in path.parts or "site-packages" in path.parts:
+            continue
+        source = path.read_text(encoding="utf-8", errors="replace")
+        for block in re.findall(r'"""(.{60,3000}?)"""', source, re.DOTALL):
+            found.update(p.strip() for p in block.split("\n\n") if 50 <= len(p.strip()) <= 900)
+        found.update(m for m in re.findall(r"(?:^ *# .{30,}\n){2,8}", source, re.MULTILINE))
+    return rng.sample(sorted(found), min(TECHNICAL, len(found)))
+
+
 def build_set(rng: random.Random, skip: str = "") -> tuple[list[str], list[int]]:
     """Training texts and labels (1 for an attack), respelled and embedded at random."""
     attacks = texts_of(_HERE / "attacks.txt", rng, skip)
@@ -49,9 +70,11 @@ def build_set(rng: random.Random, skip: str = "") -> tuple[list[str], list[int]]
     for text in benign:
         texts.append(_respelled(text, rng))
         labels.append(0)
-    for _ in range(len(benign) // 2):
-        texts.append(_respelled(" ".join(rng.sample(benign, rng.randint(2, 5))), rng))
-        labels.append(0)
+    technical = technical_prose(rng)
+    longer = [" ".join(rng.sample(benign, rng.randint(2, 9))) for _ in range(len(benign) // 2)]
+    longer += [" ".join(rng.sample(technical, rng.randint(2, 3))) for _ in range(TECHNICAL // 4)]
+    texts += [_respelled(text, rng) for text in longer] + technical
+    labels += [0] * (len(longer) + len(technical))
     return texts, labels
 
 
