@@ -143,8 +143,8 @@ def _reopen(run: Run, plan: Plan) -> None:
     """Take away what did not succeed and write it anew, with its joins counted afresh."""
     kept = _reusable(run, frozenset(plan.steps))
     tried = execute(
-        "SELECT key, max(attempt) FROM workflows_steprun WHERE run_id = %(run)s AND item = -1 "
-        "AND state = 'failed' GROUP BY key",
+        "SELECT key, id, attempt FROM workflows_steprun WHERE run_id = %(run)s AND item = -1 "
+        "AND state = 'failed' AND iteration = 1 AND kind <> 'compensate'",
         {"run": run.pk},
     )
     execute(
@@ -156,12 +156,15 @@ def _reopen(run: Run, plan: Plan) -> None:
         "WHERE id = %(run)s",
         {"run": run.pk, "more": timedelta(seconds=plan.timeout_seconds)},
     )
-    rows = starting.insert_steps(run, plan, kept, existing=frozenset(kept))
-    execute(  # attempts of a step count on, so that its history names each one once
+    # A step that is tried again keeps its id, and with it its history and the id of its effect.
+    rows = starting.insert_steps(
+        run, plan, kept, existing=frozenset(kept), ids={key: step for key, step, _ in tried}
+    )
+    execute(  # its attempts count on
         "UPDATE workflows_steprun s SET attempt = t.attempt "
         "FROM unnest(%(keys)s::text[], %(attempts)s::int[]) AS t(key, attempt) "
         "WHERE s.run_id = %(run)s AND s.key = t.key AND s.item = -1",
-        {"run": run.pk, "keys": [k for k, _ in tried], "attempts": [n for _, n in tried]},
+        {"run": run.pk, "keys": [row[0] for row in tried], "attempts": [row[2] for row in tried]},
     )
     _send_ready(run, plan, rows)
 

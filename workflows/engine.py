@@ -59,6 +59,8 @@ def finish(
                 statements.FINISH, {**columns(outcomes, facts), **edges(plan, outcomes), **shared}
             )
         )
+        if rows and not any(row.what == "join" for row in rows):
+            _settle_if_ending(facts.run_id)  # its joins are gone: the run is being stopped
     else:
         rows = _finish_and_decide(facts, plan, outcomes, shared)
     dispatch.publish(

@@ -170,8 +170,12 @@ def insert_steps(
     reused: Mapping[str, Reused],
     *,
     existing: frozenset[str] = frozenset(),
+    ids: Mapping[str, UUID] | None = None,
 ) -> list[Moved]:
-    """One row for each step that is not ``existing``, and the hidden join; what was written."""
+    """One row for each step that is not ``existing``, and the hidden join; what was written.
+
+    ``ids`` are given to the steps that they name; others get new ones.
+    """
     handlings = _handlings(plan, run.priority)
     rows: list[Moved] = []
     outputs, errors = [], []
@@ -184,13 +188,13 @@ def insert_steps(
         state = taken.state if taken else StepState.PENDING
         if taken is None and step.is_plain and left <= 0:
             state = StepState.QUEUED
-        rows.append(_row(run, key, step.kind, state, left, open_, handling))
+        row_id = (ids or {}).get(key) or uuid7()
+        rows.append(_row(row_id, run, key, step.kind, state, left, open_, handling))
         outputs.append(_json(taken.output) if taken else None)
         errors.append(_json(taken.error) if taken else None)
     left = sum(1 for key in plan.sinks if key not in reused)
-    rows.append(
-        _row(run, endings.END, "end", StepState.PENDING, left, left, Handling("", False, True))
-    )
+    ending = Handling("", False, True)
+    rows.append(_row(uuid7(), run, endings.END, "end", StepState.PENDING, left, left, ending))
     execute(
         _INSERT,
         {
@@ -317,10 +321,17 @@ def _handlings(plan: Plan, priority: str) -> dict[str, Handling]:
 
 
 def _row(
-    run: Run, key: str, kind: str, state: StepState, left: int, open_: int, handling: Handling
+    row_id: UUID,
+    run: Run,
+    key: str,
+    kind: str,
+    state: StepState,
+    left: int,
+    open_: int,
+    handling: Handling,
 ) -> Moved:
     return Moved(
-        "join", uuid7(), run.pk, key, -1, 1, kind, state, left, open_, handling.queue,
+        "join", row_id, run.pk, key, -1, 1, kind, state, left, open_, handling.queue,
         handling.is_light, 0, None,
     )  # fmt: skip
 

@@ -1,0 +1,120 @@
+"""A caller, a broker that can be looked into, and a shorthand for running a definition."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from config.access import callers
+from config.access.callers import Caller
+from config.access.models import Client, Membership, User
+from workflows import dispatch, publishing, starting, steps, sweeps
+from workflows.models import Run
+
+
+@pytest.fixture
+def firm(transactional_db: None) -> Client:
+    return Client.objects.get_or_create(
+        is_firm=True, defaults={"slug": "firm", "name": "The firm"}
+    )[0]
+
+
+@pytest.fixture
+def caller(firm: Client) -> Caller:
+    """Somebody who may do everything a partner and an engineer may."""
+    user = User.objects.create_user("ada", password="x")
+    for role in ("partner", "manager", "platform_engineer"):
+        Membership.objects.create(user=user, client=firm, role=role)
+    return callers.of_user(user)
+
+
+@pytest.fixture
+def colleague(firm: Client) -> Caller:
+    """Another partner, for what one person may not do alone."""
+    user = User.objects.create_user("bea", password="x")
+    for role in ("partner", "manager"):
+        Membership.objects.create(user=user, client=firm, role=role)
+    return callers.of_user(user)
+
+
+class Broker:
+    """Messages that were sent and not yet delivered; ``drain`` delivers them in this process."""
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[UUID, str, list[str], float]] = []
+        self.wakes: list[str] = []
+        self.delivered = 0
+
+    def send(self, messages: list[tuple[UUID, str, list[str], float]]) -> None:
+        self.messages += messages
+
+    def wake(self, step_id: UUID, run_id: UUID) -> None:
+        self.wakes.append(str(step_id))
+
+    def drain(self, limit: int = 100_000) -> int:
+        done = 0
+        while (self.messages or self.wakes) and done < limit:
+            if self.wakes:
+                sweeps.wake(UUID(self.wakes.pop(0)))
+            else:
+                run_id, _, ids, _ = self.messages.pop(0)
+                steps.run_steps([UUID(step_id) for step_id in ids], run_id)
+            done += 1
+        self.delivered += done
+        return done
+
+    def lose_everything(self) -> None:
+        self.messages.clear()
+        self.wakes.clear()
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
+    made = Broker()
+    monkeypatch.setattr(dispatch, "_send", made.send)
+    monkeypatch.setattr(dispatch, "_send_wake", made.wake)
+    yield made
+
+
+Begin = Callable[..., Run]
+
+
+@pytest.fixture
+def begin(caller: Caller) -> Begin:
+    """Publish a definition and start it."""
+
+    def start(source: str, inputs: dict[str, Any] | None = None, **more: Any) -> Run:
+        version, _ = publishing.publish(source, user_id=caller.user_id)
+        run, _ = starting.start_run(
+            caller=caller, workflow=version.workflow.name, inputs=inputs or {}, **more
+        )
+        return run
+
+    return start
+
+
+@pytest.fixture
+def finished(begin: Begin, broker: Broker) -> Begin:
+    """Publish, start and deliver until nothing is left to deliver."""
+
+    def run_it(source: str, inputs: dict[str, Any] | None = None, **more: Any) -> Run:
+        run = begin(source, inputs, **more)
+        broker.drain()
+        run.refresh_from_db()
+        return run
+
+    return run_it
+
+
+def with_roles(caller: Caller, *roles: str) -> Caller:
+    return dataclasses.replace(caller, roles=frozenset(roles))
+
+
+def states(run: Run) -> dict[str, str]:
+    """State by key of the static steps (the last iteration of each)."""
+    rows = run.steps.filter(item=-1).exclude(kind__in=["end", "chunk"]).order_by("iteration")
+    return dict(rows.values_list("key", "state"))
