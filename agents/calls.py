@@ -19,6 +19,8 @@ class Call:
     ``attempt`` makes a repeat return the first answer. ``deadline`` is ``time.monotonic()``
     seconds. ``unit`` overrides what a traffic split would assign by. ``allow_fallback`` None
     means: the declared fallback answers people, while a step gets the error and is retried.
+    ``caller_tools`` are tools that the caller runs itself: asked for, they end the call with
+    ``tool_calls`` in its output.
     """
 
     agent: str
@@ -41,6 +43,8 @@ class Call:
     allow_fallback: bool | None = None
     max_output_tokens: int | None = None
     use_cache: bool = True
+    invocation_id: UUID | None = None
+    caller_tools: tuple[dict[str, Any], ...] = ()
 
     @property
     def may_fall_back(self) -> bool:

@@ -5,6 +5,7 @@ Nothing is held while waiting: no transaction spans a model, a tool or a stream.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from dataclasses import replace
@@ -18,6 +19,7 @@ from agents.cache import Flight, Hit
 from agents.calls import Answer, Call
 from agents.domain import messages, prompts
 from agents.domain.guardrails.findings import Source
+from agents.domain.guardrails.redact import redact
 from agents.domain.messages import Message
 from agents.errors import GuardrailBlocked
 from agents.guarding import Guard
@@ -37,6 +39,8 @@ logger = logging.getLogger(__name__)
 CALL_SECONDS = 120.0
 # Characters of all that a caller sends; larger material belongs into an artifact.
 MAX_INPUT_CHARACTERS = 400_000
+# Characters kept of an input that was stopped.
+MAX_STOPPED_CHARACTERS = 4_000
 
 
 def invoke(call: Call) -> Answer:
@@ -50,14 +54,14 @@ def invoke(call: Call) -> Answer:
     choice = _pick(call)
     if choice.answered_by is not None:
         return recording.stored_answer(choice.answered_by)
-    story = Story(invocation_id=uuid7(), started_at=timezone.now())
+    limiting.check(call, choice)
+    story = Story(invocation_id=call.invocation_id or uuid7(), started_at=timezone.now())
     work = Work(messages=[])
     held: Held | None = None
     guard = Guard(call.client_id, choice.version.guardrails, choice.version.canary)
     until = _until(call, started)
     found: Hit | Flight | None = None
     try:
-        limiting.check(call, choice)
         # 2. Input guardrails: attacks and secrets are stopped, personal data becomes tokens.
         safe = _screened(call, guard, story)
         # 3. Render: the prompt with its declared variables, then the input or the chat.
@@ -137,6 +141,9 @@ def _take_hit(call: Call, story: Story, hit: Hit, guard: Guard) -> None:
 def _take_error(call: Call, choice: Choice, work: Work, story: Story, error: AppError) -> None:
     story.error, story.output = error, work.output
     story.state = CallState.FAILED
+    if story.inputs is None:  # stopped before it was read: for the reviewer, without its secrets
+        given = call.inputs if call.messages is None else call.messages
+        story.inputs = {"stopped": redact(json.dumps(given, default=str)[:MAX_STOPPED_CHARACTERS])}
     if isinstance(error, GuardrailBlocked):
         story.state, story.output = CallState.BLOCKED, {}
     elif error.retryable and call.may_fall_back and choice.fallback:

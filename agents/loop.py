@@ -49,6 +49,7 @@ class Work:
     text: str = ""
     parsed: Any = None
     finish_reason: str = ""
+    asked: list[dict[str, Any]] = field(default_factory=list)
     waited_seconds: float = 0.0
 
     @property
@@ -83,6 +84,8 @@ class Work:
         out: dict[str, Any] = {"text": self.text, "facts": self.facts, "tools": self.results}
         if self.parsed is not None:
             out["json"] = self.parsed
+        if self.asked:
+            out["tool_calls"] = self.asked
         return out
 
 
@@ -102,6 +105,8 @@ def converse(
     before a model reads it. Raises the typed error of whatever gave up.
     """
     version = choice.version
+    offered = (*version.tool_definitions, *call.caller_tools)
+    callers = {tool["function"]["name"] for tool in call.caller_tools}
     repaired = False
     for number in range(1, MAX_ROUNDS + 1):
         if number > 1:
@@ -110,8 +115,8 @@ def converse(
         last = number == MAX_ROUNDS
         request = Request(
             messages=list(work.messages),
-            tools=version.tool_definitions,
-            tool_choice="none" if last and version.tool_definitions else None,
+            tools=offered,
+            tool_choice="none" if last and offered else None,
             response_schema=version.output_schema,
             temperature=version.model.get("temperature"),
             max_output_tokens=min(
@@ -122,6 +127,10 @@ def converse(
         )
         reply = _asked(work, served, request, until)
         work.messages.append(reply.as_message())
+        if any(wanted["function"]["name"] in callers for wanted in reply.tool_calls):
+            work.text, work.finish_reason = reply.text, "tool_calls"
+            work.asked = [c for c in reply.tool_calls if c["function"]["name"] in callers]
+            return
         if reply.tool_calls and not last:
             _use_tools(call, choice, work, reply, until, guard)
             continue

@@ -1,5 +1,32 @@
 """Addresses of agents."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from agents import chat_api
+from agents.api import calls, money, registry
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/agents", registry.Agents.as_view(), name="agents"),
+    path("api/v1/agents/<slug:slug>", registry.OneAgent.as_view(), name="agent"),
+    path("api/v1/agents/<slug:slug>/versions", registry.Versions.as_view(), name="versions"),
+    path(
+        "api/v1/agents/<slug:slug>/versions/<str:before>/diff/<str:after>",
+        registry.VersionDiff.as_view(),
+        name="version-diff",
+    ),
+    path("api/v1/agents/<slug:slug>/labels", registry.Labels.as_view(), name="labels"),
+    path("api/v1/agents/<slug:slug>/traffic", registry.Traffic.as_view(), name="traffic"),
+    path("api/v1/agents/<slug:slug>/invocations", calls.Invoke.as_view(), name="invoke"),
+    path("api/v1/invocations", calls.Invocations.as_view(), name="invocations"),
+    path(
+        "api/v1/invocations/<uuid:invocation_id>",
+        calls.OneInvocation.as_view(),
+        name="invocation",
+    ),
+    path("api/v1/tools", calls.Tools.as_view(), name="tools"),
+    path("api/v1/budgets", money.Budgets.as_view(), name="budgets"),
+    path("api/v1/endpoints", money.Endpoints.as_view(), name="endpoints"),
+    path("api/v1/guardrails/scan", calls.GuardrailScan.as_view(), name="guardrails-scan"),
+    path("v1/chat/completions", chat_api.chat_completions, name="chat-completions"),
+    path("v1/models", chat_api.models, name="chat-models"),
+]

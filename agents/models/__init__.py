@@ -1,5 +1,6 @@
 """Tables of agents: the registry, endpoints, budgets, the record of calls, conversations."""
 
+from agents.models.asynchronous import AsyncCall
 from agents.models.budgets import Budget, Hold
 from agents.models.conversations import Conversation, Turn
 from agents.models.effects import CachedAnswer, EffectAnswer, IdempotentToolResult
@@ -10,6 +11,7 @@ from agents.models.registry import Agent, AgentVersion, Label, TrafficSplit
 __all__ = [
     "Agent",
     "AgentVersion",
+    "AsyncCall",
     "Budget",
     "CachedAnswer",
     "Conversation",

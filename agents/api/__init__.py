@@ -1,0 +1,1 @@
+"""The HTTP API of agents: doors that only call services."""

@@ -1,0 +1,169 @@
+"""Invocations, tools and the guardrails' scan."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from agents import background, doors, interactive, queries
+from agents import serializers as shapes
+from agents.api.shared import KEY, PAGES, PROBLEM, checked, find_agent, page, whole
+from agents.domain.guardrails.findings import Source
+from agents.domain.guardrails.pipeline import scan
+from agents.invoke import Answer, Call, invoke
+from agents.models import AsyncCall, Invocation
+from config import rest
+from config.errors import InvalidInput, NotFound
+
+
+class Invoke(APIView):
+    scopes = {"POST": "agents:invoke"}
+
+    @extend_schema(
+        parameters=[
+            KEY,
+            OpenApiParameter("Prefer", str, OpenApiParameter.HEADER,
+                             description="`respond-async`: 202, and the answer later."),
+        ],
+        request=shapes.NewInvocation,
+        responses={200: shapes.AnswerDocument, 202: shapes.AnswerDocument, 402: PROBLEM,
+                   409: PROBLEM, 422: PROBLEM, 429: PROBLEM, 503: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request, slug: str) -> Response:
+        """Ask an agent, and wait for the answer or come back for it."""
+        caller = rest.caller_of(request)
+        data = checked(shapes.NewInvocation, request)
+        client_id = doors.client_for(caller, data.get("client_id"))
+        doors.check_agent(caller, slug)
+        conversation = doors.conversation_for(caller, data.get("conversation_id"))
+        if "respond-async" in request.headers.get("Prefer", ""):
+            find_agent(slug)
+            row = background.enqueue(
+                caller=caller, agent=slug, inputs=data["inputs"], client_id=client_id,
+                conversation_id=conversation,
+            )  # fmt: skip
+            response = Response({"id": str(row.pk), "state": row.state}, status=202)
+            response["Location"] = f"/api/v1/invocations/{row.pk}"
+            response["Preference-Applied"] = "respond-async"
+            return response
+        with interactive.place():
+            answer = invoke(
+                Call(
+                    agent=slug,
+                    inputs=data["inputs"],
+                    client_id=client_id,
+                    user_id=caller.user_id,
+                    key_id=caller.key_id,
+                    conversation_id=conversation,
+                    unit=data.get("unit") or None,
+                    max_output_tokens=data.get("max_output_tokens"),
+                )
+            )
+        return Response(answer_document(answer))
+
+
+class Invocations(APIView):
+    scopes = {"GET": "agents:read"}
+
+    @extend_schema(
+        operation_id="invocations_list",
+        parameters=[
+            OpenApiParameter("agent", str), OpenApiParameter("state", str),
+            OpenApiParameter("run_id", UUID), OpenApiParameter("conversation_id", UUID), *PAGES,
+        ],
+        responses=shapes.InvocationSummary(many=True),
+    )  # fmt: skip
+    def get(self, request: Request) -> Response:
+        """Calls that you may see, newest first."""
+        rows = rest.caller_of(request).only_visible(Invocation.objects.all())
+        given = request.query_params
+        if agent := given.get("agent"):
+            rows = rows.filter(agent_slug=agent)
+        if state := given.get("state"):
+            rows = rows.filter(state__in=state.split(","))
+        for name in ("run_id", "conversation_id"):
+            if value := given.get(name):
+                rows = rows.filter(**{name: _uuid(name, value)})
+        return page(
+            request,
+            rows.only(*queries.BRIEF),
+            lambda found: shapes.InvocationSummary(found, many=True).data,
+        )
+
+
+class OneInvocation(APIView):
+    scopes = {"GET": "agents:read"}
+
+    @extend_schema(
+        responses={200: shapes.InvocationDocument, 202: shapes.AnswerDocument, 404: PROBLEM}
+    )
+    def get(self, request: Request, invocation_id: UUID) -> Response:
+        """One call with its texts and its model and tool calls; 202 while it is queued."""
+        caller = rest.caller_of(request)
+        try:
+            found = queries.invocation_detail(caller, invocation_id)
+        except NotFound:
+            return _waiting(background.find(caller, invocation_id))
+        body = dict(shapes.InvocationDocument(found).data)
+        return Response(json.loads(json.dumps(body, default=str)))
+
+
+class Tools(APIView):
+    scopes = {"GET": "agents:read"}
+
+    @extend_schema(operation_id="tools_list", responses=shapes.ToolDocument(many=True))
+    def get(self, request: Request) -> Response:
+        """Every tool with its schema and what it declares."""
+        return whole(queries.tools())
+
+
+class GuardrailScan(APIView):
+    scopes = {"POST": "guardrails:scan"}
+
+    @extend_schema(request=shapes.ScanRequest, responses={200: shapes.ScanDocument, 422: PROBLEM})
+    def post(self, request: Request) -> Response:
+        """Look for injection, personal data and secrets in a text; nothing is kept."""
+        data = checked(shapes.ScanRequest, request)
+        return Response(scan(data["text"], source=Source(data["source"])).as_dict())
+
+
+def answer_document(answer: Answer) -> dict[str, Any]:
+    """An answer as the API gives it: money as a string with its currency."""
+    return {
+        "id": str(answer.invocation_id),
+        "state": "fallback" if answer.is_fallback else "succeeded",
+        "output": json.loads(json.dumps(answer.output, default=str)),
+        "version_id": str(answer.version_id),
+        "model": answer.model,
+        "cost_usd": f"{answer.cost_usd:f}",
+        "currency": "USD",
+        "input_tokens": answer.input_tokens,
+        "output_tokens": answer.output_tokens,
+        "simulated": answer.simulated,
+        "cached": answer.cached,
+        "is_fallback": answer.is_fallback,
+        "findings": answer.findings,
+    }
+
+
+def _waiting(row: AsyncCall) -> Response:
+    open_states = (AsyncCall.State.QUEUED, AsyncCall.State.RUNNING)
+    body = {"id": str(row.pk), "state": row.state, "error": row.error}
+    response = Response(body, status=202 if row.state in open_states else 200)
+    if row.state in open_states:
+        response["Retry-After"] = "1"
+    return response
+
+
+def _uuid(name: str, value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError:
+        raise InvalidInput(name, value, "a UUID") from None

@@ -1,0 +1,305 @@
+"""``/v1/chat/completions`` and ``/v1/models``: any agent, for the official ``openai`` client."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from functools import wraps
+from typing import Any
+
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from agents import doors, interactive
+from agents.calls import Answer, Call
+from agents.domain.messages import check_messages
+from agents.interactive import Channel
+from agents.invoke import invoke
+from agents.models import Agent
+from config.access import callers
+from config.access.callers import Caller
+from config.errors import AppError, InvalidInput
+
+logger = logging.getLogger(__name__)
+PREFIX = "agent:"
+MAX_BODY_BYTES = 4 * 2**20
+View = Callable[[HttpRequest], HttpResponse | StreamingHttpResponse]
+
+# The protocol's families of errors by HTTP status.
+_TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error",
+          404: "invalid_request_error", 409: "invalid_request_error",
+          402: "insufficient_quota", 429: "rate_limit_error"}  # fmt: skip
+
+
+class BadKey(AppError):
+    """No key, or one that is unknown, revoked or expired."""
+
+    code, http_status = "invalid_api_key", 401
+
+    def __str__(self) -> str:
+        return "send Authorization: Bearer rk_… with a key that is alive"
+
+
+class MissingScope(AppError):
+    """The key may not talk to agents."""
+
+    code, http_status = "insufficient_permissions", 403
+
+    def __str__(self) -> str:
+        return "this key lacks the scope agents:invoke"
+
+
+def openai_errors(view: View) -> View:
+    """Render errors as the protocol has them."""
+
+    @wraps(view)
+    def answer(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+        try:
+            return view(request)
+        except AppError as error:
+            return error_response(error)
+        except Exception:
+            logger.exception("agents.chat.failed")
+            return JsonResponse(
+                {"error": {"message": "something broke on our side", "type": "server_error",
+                           "param": None, "code": "internal_error"}}, status=500,
+            )  # fmt: skip
+
+    return answer
+
+
+@csrf_exempt
+@openai_errors
+def chat_completions(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """Answer a chat by an agent, at once or as a stream. A session is not enough: send a key."""
+    if request.method != "POST":
+        raise InvalidInput("method", request.method, "POST")
+    caller = _caller(request)
+    asked = _body(request)
+    call, model = _call(caller, asked)
+    if not asked.get("stream"):
+        with interactive.place():
+            answer = invoke(call)
+        return JsonResponse(_completion(answer, model))
+    channel = interactive.start(lambda emit: invoke(_streaming(call, emit)))
+    kind, value = channel.first()
+    if kind == "failed":
+        if isinstance(value, AppError):
+            return error_response(value)
+        raise value
+    usage = bool((asked.get("stream_options") or {}).get("include_usage"))
+    chunks = _Chunks(channel, model, usage)
+    response = StreamingHttpResponse(
+        chunks.async_lines() if isinstance(request, ASGIRequest) else chunks.lines(),
+        content_type="text/event-stream",
+    )
+    response["Cache-Control"] = "no-cache"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+@openai_errors
+def models(request: HttpRequest) -> HttpResponse:
+    """The agents that the key may talk to, as models."""
+    caller = _caller(request)
+    rows = Agent.objects.exclude(state=Agent.State.RETIRED)
+    if caller.roles and caller.roles <= {doors.EXTERNAL}:
+        rows = rows.filter(audience=Agent.Audience.EXTERNAL)
+    data = [
+        {"id": f"{PREFIX}{slug}", "object": "model", "created": int(at.timestamp()),
+         "owned_by": "ratchet"}
+        for slug, at in rows.order_by("slug").values_list("slug", "created_at")
+    ]  # fmt: skip
+    return JsonResponse({"object": "list", "data": data})
+
+
+def error_response(error: AppError) -> JsonResponse:
+    """An AppError in the protocol's shape; 422 is 400 there."""
+    status = 400 if error.http_status == 422 else error.http_status
+    fields = error.fields()
+    body = {
+        "error": {
+            "message": str(error),
+            "type": _TYPES.get(status, "server_error"),
+            "param": fields.get("field"),
+            "code": error.code,
+        }
+    }
+    response = JsonResponse(body, status=status)
+    if wait := fields.get("retry_after_seconds"):
+        response["Retry-After"] = str(wait)
+    return response
+
+
+def _caller(request: HttpRequest) -> Caller:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    caller = callers.of_key(token.strip()) if kind.lower() == "bearer" else None
+    if caller is None:
+        raise BadKey
+    if not caller.has("agents:invoke"):
+        raise MissingScope
+    return caller
+
+
+def _body(request: HttpRequest) -> dict[str, Any]:
+    if len(request.body) > MAX_BODY_BYTES:
+        raise InvalidInput("body", f"{len(request.body)} bytes", f"at most {MAX_BODY_BYTES}")
+    try:
+        body = json.loads(request.body)
+    except ValueError as error:
+        raise InvalidInput("body", request.body[:80].decode(errors="replace"), str(error)) from None
+    if not isinstance(body, dict):
+        raise InvalidInput("body", type(body).__name__, "a JSON object")
+    return body
+
+
+def _call(caller: Caller, asked: dict[str, Any]) -> tuple[Call, str]:
+    model = asked.get("model")
+    if not isinstance(model, str) or not model.startswith(PREFIX):
+        raise InvalidInput("model", model, f"{PREFIX}<slug>; see GET /v1/models")
+    if not isinstance(asked.get("messages"), list):
+        raise InvalidInput("messages", asked.get("messages"), "a list of messages")
+    if asked.get("n") not in (None, 1):
+        raise InvalidInput("n", asked["n"], "1")
+    slug = model.removeprefix(PREFIX)
+    doors.check_agent(caller, slug)
+    metadata = asked.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise InvalidInput("metadata", metadata, "an object")
+    limit = asked.get("max_completion_tokens") or asked.get("max_tokens")
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise InvalidInput("max_completion_tokens", limit, "a whole number from 1")
+    call = Call(
+        agent=slug,
+        inputs={},
+        client_id=doors.client_for(caller, metadata.get("client_id")),
+        user_id=caller.user_id,
+        key_id=caller.key_id,
+        conversation_id=doors.conversation_for(caller, metadata.get("conversation_id")),
+        messages=check_messages(asked["messages"]),
+        unit=str(asked["user"])[:80] if asked.get("user") else None,
+        max_output_tokens=limit,
+        caller_tools=_tools(asked),
+    )
+    return call, model
+
+
+def _tools(asked: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Tools that the caller runs itself."""
+    tools = asked.get("tools") or []
+    if not isinstance(tools, list) or len(tools) > 64:
+        raise InvalidInput("tools", "not a list of at most 64", "a list of function tools")
+    for index, tool in enumerate(tools):
+        function = tool.get("function") if isinstance(tool, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise InvalidInput(f"tools[{index}]", tool, "a function tool with a name")
+    return tuple(tools)
+
+
+def _streaming(call: Call, emit: Callable[[str], None]) -> Call:
+    return replace(call, stream=emit)
+
+
+def _completion(answer: Answer, model: str) -> dict[str, Any]:
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": answer.output.get("text") or None,
+        "refusal": None,
+    }
+    if calls := answer.output.get("tool_calls"):
+        message["tool_calls"] = calls
+    return {
+        "id": f"chatcmpl-{answer.invocation_id}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": model,
+        "system_fingerprint": str(answer.version_id),
+        "choices": [
+            {"index": 0, "message": message, "finish_reason": _finish(answer), "logprobs": None}
+        ],
+        "usage": _usage(answer),
+    }
+
+
+def _finish(answer: Answer) -> str:
+    return "tool_calls" if answer.output.get("tool_calls") else "stop"
+
+
+def _usage(answer: Answer) -> dict[str, int]:
+    total = answer.input_tokens + answer.output_tokens
+    return {
+        "prompt_tokens": answer.input_tokens,
+        "completion_tokens": answer.output_tokens,
+        "total_tokens": total,
+    }
+
+
+class _Chunks:
+    """The events of a channel as the protocol's stream."""
+
+    def __init__(self, channel: Channel, model: str, include_usage: bool) -> None:
+        self._channel, self._model, self._usage = channel, model, include_usage
+        self._id, self._created = f"chatcmpl-{time.time_ns():x}", int(time.time())
+        self._said = False
+
+    def lines(self) -> Iterator[bytes]:
+        for event in self._channel:
+            yield from self._render(*event)
+
+    async def async_lines(self) -> AsyncIterator[bytes]:
+        async for event in self._channel:
+            for line in self._render(*event):
+                yield line
+
+    def _render(self, kind: str, value: Any) -> Iterator[bytes]:
+        if kind == "text":
+            yield self._text(value)
+            return
+        if kind == "failed":
+            body = (
+                json.loads(error_response(value).content)
+                if isinstance(value, AppError)
+                else {"error": {"message": "something broke on our side",
+                                "type": "server_error", "param": None, "code": "internal_error"}}
+            )  # fmt: skip
+            yield _event(body)
+            return
+        yield from self._end(value)
+
+    def _text(self, text: str) -> bytes:
+        delta: dict[str, Any] = {"content": text}
+        if not self._said:
+            delta = {"role": "assistant", "content": text}
+        self._said = True
+        return self._chunk(delta)
+
+    def _end(self, answer: Answer) -> Iterator[bytes]:
+        if not self._said and answer.output.get("text"):  # a fallback says nothing on the way
+            yield self._text(str(answer.output["text"]))
+        if calls := answer.output.get("tool_calls"):
+            yield self._chunk(
+                {"tool_calls": [{"index": i, **call} for i, call in enumerate(calls)]}
+            )
+        yield self._chunk({}, _finish(answer))
+        if self._usage:
+            yield self._chunk(None, usage=_usage(answer))
+        yield b"data: [DONE]\n\n"
+
+    def _chunk(
+        self, delta: dict[str, Any] | None, finish: str | None = None, usage: Any = None
+    ) -> bytes:
+        choices = (
+            [] if delta is None
+            else [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}]
+        )  # fmt: skip
+        body = {"id": self._id, "object": "chat.completion.chunk", "created": self._created,
+                "model": self._model, "choices": choices}  # fmt: skip
+        return _event(body if usage is None else {**body, "usage": usage})
+
+
+def _event(body: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n\n"

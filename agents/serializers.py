@@ -1,0 +1,314 @@
+"""Shapes of what the agents' API takes and gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from agents.models import Agent, Budget, TrafficSplit
+
+Fields = serializers.Serializer[Any]
+
+
+class AgentSummary(Fields):
+    """An agent with its last 24 hours."""
+
+    id = serializers.UUIDField()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    domain = serializers.CharField()
+    purpose = serializers.CharField()
+    audience = serializers.ChoiceField(Agent.Audience.choices)
+    risk = serializers.ChoiceField(Agent.Risk.choices)
+    state = serializers.CharField()
+    state_reason = serializers.CharField()
+    objectives = serializers.JSONField()
+    scaling = serializers.JSONField()
+    limits = serializers.JSONField()
+    fallback = serializers.CharField()
+    updated_at = serializers.DateTimeField()
+    production = serializers.IntegerField(allow_null=True, required=False)
+    calls = serializers.IntegerField(required=False)
+    errors_24h = serializers.IntegerField(source="errors", required=False)
+    cost_usd = serializers.DecimalField(20, 9, required=False)
+    tokens = serializers.IntegerField(required=False)
+    mean_seconds = serializers.FloatField(allow_null=True, required=False)
+
+
+class AgentVersionDocument(Fields):
+    """What answers: immutable."""
+
+    id = serializers.UUIDField()
+    number = serializers.IntegerField()
+    labels = serializers.ListField(child=serializers.CharField(), required=False)
+    prompt = serializers.CharField()
+    variables = serializers.ListField(child=serializers.CharField())
+    model = serializers.JSONField()
+    tools = serializers.ListField(child=serializers.CharField())
+    guardrails = serializers.JSONField()
+    output_schema = serializers.JSONField(allow_null=True)
+    retrieval = serializers.JSONField()
+    examples = serializers.JSONField()
+    digest = serializers.CharField()
+    note = serializers.CharField()
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    retired_at = serializers.DateTimeField(allow_null=True)
+
+
+class SplitDocument(Fields):
+    """One epoch of shares."""
+
+    id = serializers.UUIDField()
+    epoch = serializers.IntegerField()
+    seed = serializers.CharField()
+    unit = serializers.CharField()
+    arms = serializers.JSONField()
+    shares = serializers.JSONField()
+    reason = serializers.CharField()
+    opened_by = serializers.CharField()
+    opened_at = serializers.DateTimeField()
+    closed_at = serializers.DateTimeField(allow_null=True)
+
+
+class AgentDocument(AgentSummary):
+    """An agent with its versions, labels, open split and budgets."""
+
+    cases = serializers.JSONField()
+    labels = serializers.JSONField()
+    versions = AgentVersionDocument(many=True)
+    split = SplitDocument(allow_null=True)
+    budgets = serializers.JSONField()
+
+
+class AgentChange(Fields):
+    """What may be changed of an agent."""
+
+    state = serializers.CharField(max_length=8, required=False)
+    reason = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
+    limits = serializers.DictField(required=False)
+    fallback = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+
+
+class NewVersion(Fields):
+    """The content of a version; what is left out is taken from production."""
+
+    prompt = serializers.CharField(required=False, max_length=50_000)
+    variables = serializers.ListField(child=serializers.CharField(max_length=64), required=False)
+    model = serializers.DictField(required=False)
+    tools = serializers.ListField(child=serializers.CharField(max_length=120), required=False)
+    guardrails = serializers.DictField(child=serializers.CharField(), required=False)
+    output_schema = serializers.DictField(required=False, allow_null=True)
+    retrieval = serializers.DictField(required=False)
+    examples = serializers.ListField(child=serializers.DictField(), required=False, max_length=50)
+    label = serializers.CharField(max_length=40, required=False)  # type: ignore[assignment]
+    note = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
+
+
+class LabelDocument(Fields):
+    """Where a label points: a version by id or number."""
+
+    name = serializers.CharField(max_length=40)
+    version = serializers.CharField(max_length=40)
+
+
+class NewSplit(Fields):
+    """The next epoch. Without ``arms`` the open one is closed."""
+
+    arms = serializers.DictField(
+        child=serializers.ListField(
+            child=serializers.ListField(
+                child=serializers.IntegerField(), min_length=2, max_length=2
+            ),
+            max_length=100,
+        ),
+        required=False,
+    )
+    unit = serializers.ChoiceField(TrafficSplit.Unit.choices, default=TrafficSplit.Unit.RUN)
+    reason = serializers.CharField(max_length=300, default="", allow_blank=True)
+
+
+class TrafficDocument(Fields):
+    """The open epoch, earlier ones, and the version that ``?unit=`` would meet."""
+
+    open = SplitDocument(allow_null=True)
+    earlier = SplitDocument(many=True)
+    preview = serializers.CharField(allow_null=True)
+
+
+class NewInvocation(Fields):
+    """A question to an agent."""
+
+    inputs = serializers.DictField()
+    client_id = serializers.UUIDField(required=False)
+    conversation_id = serializers.UUIDField(required=False)
+    unit = serializers.CharField(max_length=80, required=False, allow_blank=True)
+    max_output_tokens = serializers.IntegerField(required=False, min_value=1, max_value=200_000)
+
+
+class AnswerDocument(Fields):
+    """What was answered, or where the answer will be."""
+
+    id = serializers.UUIDField()
+    state = serializers.CharField()
+    output = serializers.JSONField(required=False)
+    version_id = serializers.UUIDField(required=False)
+    model = serializers.CharField(required=False)
+    cost_usd = serializers.DecimalField(20, 9, required=False)
+    currency = serializers.CharField(required=False)
+    input_tokens = serializers.IntegerField(required=False)
+    output_tokens = serializers.IntegerField(required=False)
+    simulated = serializers.BooleanField(required=False)
+    cached = serializers.BooleanField(required=False)
+    is_fallback = serializers.BooleanField(required=False)
+    findings = serializers.JSONField(required=False)
+    error = serializers.JSONField(required=False, allow_null=True)
+
+
+class InvocationSummary(Fields):
+    """One call as it ended, without its texts."""
+
+    id = serializers.UUIDField()
+    client_id = serializers.UUIDField()
+    agent = serializers.CharField(source="agent_slug")
+    version_id = serializers.UUIDField()
+    version_number = serializers.IntegerField()
+    state = serializers.CharField()
+    error_code = serializers.CharField()
+    model = serializers.CharField()
+    endpoint = serializers.CharField()
+    is_simulated = serializers.BooleanField()
+    is_demo = serializers.BooleanField()
+    cached = serializers.CharField()
+    cost_usd = serializers.DecimalField(20, 9)
+    input_tokens = serializers.IntegerField()
+    cached_tokens = serializers.IntegerField()
+    output_tokens = serializers.IntegerField()
+    reasoning_tokens = serializers.IntegerField()
+    model_calls = serializers.IntegerField()
+    tool_calls = serializers.IntegerField()
+    run_id = serializers.UUIDField(allow_null=True)
+    step_id = serializers.UUIDField(allow_null=True)
+    conversation_id = serializers.UUIDField(allow_null=True)
+    user_id = serializers.UUIDField(allow_null=True)
+    attempt = serializers.IntegerField()
+    split_epoch = serializers.IntegerField(allow_null=True)
+    bucket = serializers.IntegerField(allow_null=True)
+    started_at = serializers.DateTimeField()
+    duration_seconds = serializers.FloatField()
+
+
+class InvocationDocument(InvocationSummary):
+    """One call with its texts, model calls and tool calls."""
+
+    error = serializers.JSONField(allow_null=True)
+    inputs = serializers.JSONField()
+    prompt = serializers.CharField()
+    output = serializers.JSONField()
+    findings = serializers.JSONField()
+    first_token_seconds = serializers.FloatField(allow_null=True)
+    waited_seconds = serializers.FloatField()
+    price_version = serializers.CharField()
+    calls = serializers.JSONField()
+    tools = serializers.JSONField()
+
+
+class ToolDocument(Fields):
+    """A tool: its schema and what it declares."""
+
+    name = serializers.CharField()
+    description = serializers.CharField()
+    parameters = serializers.JSONField()
+    light = serializers.BooleanField()
+    idempotent = serializers.BooleanField()
+    cache_seconds = serializers.IntegerField()
+    timeout_seconds = serializers.FloatField()
+    fallback = serializers.CharField(allow_null=True)
+    lane = serializers.CharField()
+    tags = serializers.ListField(child=serializers.CharField())
+
+
+class BudgetDocument(serializers.ModelSerializer[Budget]):
+    """A cap, what is spent and what is held of it."""
+
+    currency = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Budget
+        fields = ["id", "scope", "key", "window", "cap_usd", "soft_cap_usd", "spent_usd",
+                  "held_usd", "currency", "window_started_at", "is_active"]  # fmt: skip
+
+    def get_currency(self, budget: Budget) -> str:
+        return "USD"
+
+
+class NewBudget(Fields):
+    """A cap for one scope and window; ``key`` "*" is copied for each new one."""
+
+    scope = serializers.ChoiceField(Budget.Scope.choices)
+    key = serializers.CharField(max_length=64)
+    window = serializers.ChoiceField(Budget.Window.choices)
+    cap_usd = serializers.DecimalField(20, 9, min_value=0)
+    soft_cap_usd = serializers.DecimalField(20, 9, min_value=0, required=False, allow_null=True)
+    is_active = serializers.BooleanField(default=True)
+
+
+class ServedModel(Fields):
+    """A model that an endpoint serves."""
+
+    name = serializers.CharField(max_length=120)
+    tier = serializers.ChoiceField(["light", "standard", "strong"])
+    context_tokens = serializers.IntegerField(min_value=256, max_value=10_000_000, default=8192)
+    capabilities = serializers.ListField(child=serializers.CharField(max_length=40), default=list)
+
+
+class EndpointDocument(Fields):
+    """An endpoint, without its key."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    base_url = serializers.CharField()
+    is_offline = serializers.BooleanField()
+    state = serializers.CharField()
+    models = ServedModel(many=True)
+    priority = serializers.IntegerField()
+    weight = serializers.IntegerField()
+    max_in_flight = serializers.IntegerField()
+    limits = serializers.JSONField()
+    api_key_env = serializers.CharField()
+    has_key = serializers.BooleanField()
+
+
+class NewEndpoint(Fields):
+    """An OpenAI-compatible address. The key is given by value (kept encrypted) or by name."""
+
+    name = serializers.SlugField(max_length=64)
+    base_url = serializers.URLField(max_length=300)
+    models = ServedModel(many=True)
+    api_key = serializers.CharField(max_length=500, required=False, write_only=True)
+    api_key_env = serializers.RegexField(r"^[A-Z][A-Z0-9_]{0,79}$", required=False)
+    priority = serializers.IntegerField(min_value=0, max_value=1000, default=100)
+    weight = serializers.IntegerField(min_value=1, max_value=100, default=1)
+    max_in_flight = serializers.IntegerField(min_value=1, max_value=10_000, default=64)
+    limits = serializers.DictField(child=serializers.IntegerField(min_value=1), default=dict)
+    is_paused = serializers.BooleanField(default=False)
+
+
+class ScanRequest(Fields):
+    """A text to look at."""
+
+    text = serializers.CharField(max_length=200_000, allow_blank=True, trim_whitespace=False)
+    source = serializers.ChoiceField(  # type: ignore[assignment]
+        ["user", "tool_result", "document", "earlier_turn"], default="user"
+    )
+
+
+class ScanDocument(Fields):
+    """What the guardrails found; spans are in characters."""
+
+    injection = serializers.JSONField()
+    pii = serializers.JSONField()
+    secrets = serializers.JSONField()
+    redacted = serializers.CharField()
+    decision = serializers.JSONField()

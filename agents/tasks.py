@@ -1,0 +1,32 @@
+"""Celery's doors to agents. Names and payloads are wire format; a task decides nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from celery import shared_task
+from django.utils import timezone
+
+from agents import background, budgets, cache, retention
+
+
+@shared_task(name="agents.invoke_async", acks_late=True, ignore_result=True)
+def invoke_async(call_id: str) -> None:
+    """Do one call that was queued."""
+    background.run(UUID(call_id))
+
+
+@shared_task(name="agents.sweep", ignore_result=True)
+def sweep() -> None:
+    """Give back the holds of dead calls, and send lost calls again."""
+    budgets.expire_holds()
+    background.sweep()
+
+
+@shared_task(name="agents.prepare_partitions", ignore_result=True)
+def prepare_partitions() -> None:
+    """Make the coming months' partitions, forget what has expired."""
+    retention.prepare(timezone.now())
+    retention.forget(timezone.now() - timedelta(days=retention.KEEP_DAYS))
+    cache.forget_expired()
