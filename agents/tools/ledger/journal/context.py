@@ -16,7 +16,7 @@ class Context:
     """The lines with the columns that tests share, and the look-alike pairs.
 
     Added columns: entity (payee), party (payee with look-alikes merged), size (|pence|),
-    log_size (ln of pounds + 1), month (months since year 0), order (row position in the file).
+    log_size (ln of pounds + 1), month (months since year 0), order (of numbering).
     """
 
     book: Book
@@ -32,8 +32,26 @@ def prepare(book: Book) -> Context:
     lines["size"] = lines["pence"].abs()
     lines["log_size"] = np.log(lines["size"] / 100 + 1)
     lines["month"] = lines["date"].dt.year * 12 + lines["date"].dt.month
-    lines["order"] = np.arange(len(lines))
+    lines["order"] = _order(lines)
     return Context(book, lines, pairs)
+
+
+def _order(lines: pd.DataFrame) -> np.ndarray:
+    """The order in which lines were numbered: which of two equal lines came later.
+
+    Numbers of an unusual form count as later; without numbers the place in the file decides.
+    """
+    number = pd.to_numeric(lines["line_id"].str.extract(r"(\d{1,15})$")[0], errors="coerce")
+    if number.isna().any():
+        return np.arange(len(lines))
+    form = lines["line_id"].str.replace(r"\d", "9", regex=True)
+    unusual = form.map(form.value_counts()) < 0.05 * len(lines)
+    keys = pd.DataFrame({"unusual": unusual, "number": number}).sort_values(
+        ["unusual", "number"], kind="stable"
+    )
+    order = np.empty(len(lines), dtype=int)
+    order[keys.index.to_numpy()] = np.arange(len(lines))
+    return order
 
 
 def none_of(lines: pd.DataFrame) -> pd.Series:

@@ -26,11 +26,11 @@ def exact(context: Context) -> pd.Series:
     """Same payee, account, document, amount and day as an earlier line."""
     lines = context.lines
     keys = ["party", "account_code", "doc_no", "pence", "date"]
-    again = lines.duplicated(keys, keep="first")
+    again = lines.sort_values("order").duplicated(keys, keep="first")
     either = lines.duplicated(keys, keep=False)
     strength = none_of(lines)
     strength[either] = 8.0 * FIRST_SHARE
-    strength[again] = 8.0
+    strength[again.index[again]] = 8.0
     return strength
 
 

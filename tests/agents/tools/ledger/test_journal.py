@@ -144,3 +144,9 @@ def test_benford_says_when_it_does_not_apply():
     assert not found["applicable"]
     assert len(found["reasons"]) == 3
     assert found["verdict"] == "nonconformity"
+
+
+def test_of_two_equal_lines_the_later_numbered_is_the_copy(call):
+    copy = BASE[0].replace("1,V1", "91,V1", 1)
+    found = call("ledger.journal_entry_tests", ledger=ledger(copy, *BASE), year=2024)
+    assert found["exceptions"][0]["line_id"] == "91"
