@@ -17,8 +17,8 @@ from config.access.callers import Caller
 from config.access.models import User
 from config.access.roles import ROLES
 from config.errors import AppError
-from config.supervisor.temporary import workers
-from workflows import artifacts, decisions, publishing, queries, starting, sweeps
+from config.supervisor.standby import standby
+from workflows import artifacts, decisions, publishing, queries, starting
 from workflows.domain.transitions import RunState
 from workflows.models import Approval, Run
 from workflows.plans import plan_for
@@ -49,37 +49,34 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _run(self, options: dict[str, Any]) -> dict[str, Any]:
-        caller = _caller(options["user"])
-        name = _published(options["workflow"], caller)
-        inputs = _with_files(_inputs(options["inputs"]), name, caller)
         if not options["wait"]:
-            run, _ = starting.start_run(
-                caller=caller, workflow=name, inputs=inputs, priority=options["priority"]
-            )
-            return queries.run_document(run)
-        given = settings.OPENAI_BASE_URL != "-"
-        with workers(settings.RATCHET_HOME, model_url_given=given) as own:
-            run, _ = starting.start_run(
-                caller=caller, workflow=name, inputs=inputs, priority=options["priority"]
-            )
-            _follow(run, approve=options["approve"], sweep=own, limit=options["timeout"])
+            return queries.run_document(_start(options))
+        with standby(settings.RATCHET_HOME):
+            run = _start(options)
+            _follow(run, approve=options["approve"], limit=options["timeout"])
         run.refresh_from_db()
         return queries.run_document(run, all_items=True)
 
 
-def _follow(run: Run, *, approve: bool, sweep: bool, limit: float) -> None:
-    """Wait until the run has ended, answering approvals; sweep too if no beat does."""
+def _start(options: dict[str, Any]) -> Run:
+    caller = _caller(options["user"])
+    name = _published(options["workflow"], caller)
+    inputs = _with_files(_inputs(options["inputs"]), name, caller)
+    run, _ = starting.start_run(
+        caller=caller, workflow=name, inputs=inputs, priority=options["priority"]
+    )
+    return run
+
+
+def _follow(run: Run, *, approve: bool, limit: float) -> None:
+    """Wait until the run has ended, answering approvals if asked to."""
     until = time.monotonic() + limit
-    swept = time.monotonic()
     while time.monotonic() < until:
         run.refresh_from_db()
         if RunState(run.state).is_final:
             return
         if approve:
             _approve(run)
-        if sweep and time.monotonic() - swept > settings.SWEEP_INTERVAL.total_seconds():
-            swept = time.monotonic()
-            sweeps.sweep()
         time.sleep(POLL_SECONDS)
     raise CommandError(f"run {run.pk} is still {run.state} after {limit:g} s")
 
