@@ -262,6 +262,13 @@ CELERY_DB_REUSE_MAX = 10_000
 
 # ---------------------------------------------------------------- watching
 SENTRY_DSN = env.text("SENTRY_DSN", "-")
+# Which queues must be consumed before the instance counts as ready, and how long one may rest.
+READY_QUEUES = env.words("READY_QUEUES", "high,default,low,analysis,control")
+READY_STALE = env.seconds("READY_STALE_SECONDS", "60")
+# Under this PostgreSQL is about to stop; better to be taken out of service before.
+READY_MIN_FREE_BYTES = env.whole("READY_MIN_FREE_MB", 200, low=0) * 2**20
+# Prometheus on another machine shows this as a bearer token; without it only loopback may ask.
+METRICS_TOKEN = env.text("METRICS_TOKEN", "-")
 LOG_LEVEL = env.text("LOG_LEVEL", "INFO")
 LOGGING = {
     "version": 1,

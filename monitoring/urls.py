@@ -1,5 +1,11 @@
 """Addresses of monitoring."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from monitoring import doors
+
+urlpatterns = [
+    path("healthz", doors.healthz),
+    path("readyz", doors.readyz),
+    path("metrics", doors.metrics),
+]

@@ -1,0 +1,137 @@
+"""/healthz, /readyz and /metrics, with a real worker on the real broker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from celery import signals
+from django.db import DatabaseError, connection
+from django.test import Client
+
+from monitoring import health, signs, tasks
+from tests.services import home
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    health.forget()
+    signs._written.clear()
+    yield
+    health.forget()
+
+
+@pytest.fixture
+def worker(process_environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    argv = [sys.executable, "-m", "celery", "-A", "config", "worker", "-P", "threads", "-c", "2",
+            "-Q", "high,default,low,analysis,control", "--without-gossip", "--without-mingle",
+            "-n", "health@%h"]  # fmt: skip
+    with open(home() / "worker.log", "wb") as log:
+        process = subprocess.Popen(argv, env=process_environment, stdout=log, stderr=log)
+        yield process
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait(10)
+
+
+def ask(client: Client) -> tuple[int, dict[str, Any]]:
+    health._last = None
+    answer = client.get("/readyz")
+    return answer.status_code, answer.json()
+
+
+def test_alive_needs_no_database(client: Client) -> None:
+    # Without the db mark any query would fail this test.
+    assert client.get("/healthz").json() == {"alive": True}
+
+
+@pytest.mark.worker
+def test_ready_means_that_every_queue_is_consumed_and_stops_when_the_worker_hangs(
+    client: Client, worker: subprocess.Popen[bytes], settings: Any
+) -> None:
+    status, body = ask(client)
+    assert status == 503
+    assert "queue default: no worker has taken a task" in body["detail"]
+    until = time.monotonic() + 60
+    while status != 200 and time.monotonic() < until:
+        time.sleep(0.2)
+        status, body = ask(client)
+    assert status == 200, body
+    assert body["checks"]["queue analysis"]["ok"]
+    os.kill(worker.pid, signal.SIGSTOP)  # alive, connected, and taking nothing
+    settings.READY_STALE = timedelta(seconds=0.5)
+    time.sleep(1)
+    status, body = ask(client)
+    assert (status, body["checks"]["queue low"]["ok"]) == (503, False)
+
+
+@pytest.mark.django_db
+def test_only_one_canary_waits_in_a_queue_that_nobody_consumes(client: Client) -> None:
+    assert health.send_canaries() == sorted(f"queue:{q}" for q in health.QUEUES)
+    assert health.send_canaries() == []
+
+
+@pytest.mark.django_db
+def test_a_full_disk_is_told(client: Client, settings: Any) -> None:
+    settings.READY_MIN_FREE_BYTES = 2**60
+    status, body = ask(client)
+    assert status == 503
+    assert "MB free at the data folder" in body["checks"]["disk"]["detail"]
+
+
+def test_without_its_database_it_is_not_ready_and_says_why(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise DatabaseError("connection refused\nsecond line")
+
+    monkeypatch.setattr(health, "_database_now", away)
+    status, body = ask(client)
+    assert status == 503
+    assert body["checks"]["database"]["detail"] == "connection refused"
+
+
+@pytest.mark.django_db
+def test_a_sweep_that_stopped_succeeding_is_told(client: Client) -> None:
+    ask(client)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        now = cursor.fetchone()[0]
+    assert health.stuck_tasks({}, now) == []
+    later = now + timedelta(seconds=120)
+    assert any(name.startswith("workflows.sweep ") for name in health.stuck_tasks({}, later))
+    seen = {"task:workflows.sweep": later}
+    assert not any(name.startswith("workflows.sweep ") for name in health.stuck_tasks(seen, later))
+
+
+@pytest.mark.django_db
+def test_a_periodic_task_that_succeeds_gives_a_sign_of_life(client: Client) -> None:
+    signals.task_success.send(sender=tasks.send_canaries)
+    assert "task:monitoring.send_canaries" in health.heartbeats()
+    assert 'task="monitoring.send_canaries"' in client.get("/metrics").content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("headers", "address", "status"),
+    [
+        ({}, "127.0.0.1", 200),
+        ({}, "10.1.2.3", 403),
+        ({"X-Forwarded-For": "10.1.2.3"}, "127.0.0.1", 403),  # a proxy asks for somebody
+        ({"Authorization": "Bearer right"}, "10.1.2.3", 200),
+        ({"Authorization": "Bearer wrong"}, "127.0.0.1", 403),
+    ],
+)
+def test_metrics_are_for_this_machine_or_for_who_has_the_token(
+    client: Client, settings: Any, headers: dict[str, str], address: str, status: int
+) -> None:
+    settings.METRICS_TOKEN = "right"
+    answer = client.get("/metrics", headers=headers, REMOTE_ADDR=address)
+    assert answer.status_code == status
