@@ -42,8 +42,7 @@ _APPLIED = """
 def is_current(home: Path, database_url: str) -> bool:
     """Whether the last preparation still stands for these files and this database."""
     with suppress(OSError, ValueError):
-        stamp = json.loads((home / _STAMP).read_text())
-        return bool(stamp == _stamp(database_url))
+        return bool(json.loads((home / _STAMP).read_text()) == _stamp(database_url))
     return False
 
 
@@ -67,6 +66,11 @@ def prepare(home: Path, env: Mapping[str, str], database_url: str) -> None:
     if done.returncode != 0:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
         raise StartFailed("database", lines[-1].strip() if lines else "no reason given", log)
+    stamp(home, database_url)
+
+
+def stamp(home: Path, database_url: str) -> None:
+    """Write down that this database is prepared from these files."""
     (home / _STAMP).write_text(json.dumps(_stamp(database_url)))
 
 
