@@ -147,10 +147,7 @@ def simulate(arrivals: Sequence[Arrival], policy: Policy) -> Outcome:
         _serve(pool, waiting, arrivals, delays, now)
         if now == tick:
             seen = Observation(now, since, len(waiting), len(pool.busy), pool.workers, service)
-            decision = scaler.decide(seen)
-            if decision.workers != pool.workers:
-                pool.resize(now, decision.workers)
-                decisions.append(decision)
+            decisions += _resized(pool, scaler.decide(seen))
             since, tick = 0, tick + policy.interval_seconds
     end = max([*pool.busy, arrivals[-1].at_seconds])
     pool.advance(end)
@@ -206,6 +203,14 @@ def summary(outcome: Outcome, price_per_worker_hour_usd: Decimal | None) -> dict
             for d in outcome.decisions
         ],
     }
+
+
+def _resized(pool: _Pool, decision: Decision) -> list[Decision]:
+    """Carry the decision out; it is worth recording only if it changes anything."""
+    if decision.workers == pool.workers:
+        return []
+    pool.resize(decision.at_seconds, decision.workers)
+    return [decision]
 
 
 def _serve(
