@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import cel
-
 from config.errors import AppError
+from workflows.domain.cel_engine import Program, compile_source
 
 # An expression is one line of a person's intent. CEL has no loops but its macros, so length,
 # depth and the number of nested macros bound its time.
@@ -52,7 +51,7 @@ class Expression:
     names: frozenset[str]
     steps: frozenset[str]
     path: tuple[str | int, ...] | None
-    program: cel.Program | None
+    program: Program | None
 
     def evaluate(self, context: Mapping[str, Any]) -> Any:
         """The value over ``context``; raises ExpressionFailed."""
@@ -80,7 +79,7 @@ def compile_expression(source: str) -> Expression:
             parts.append(int(part[1:-1]) if part.startswith("[") else part)
         return Expression(text, frozenset({str(parts[0])}), steps, tuple(parts), None)
     try:
-        program = cel.compile(text)
+        program = compile_source(text)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ExpressionFailed(text, _first_line(error)) from None
     bound = set(re.findall(_MACRO.pattern + r"\s*([A-Za-z_]\w*)\s*,", bare))
