@@ -132,8 +132,7 @@ def simulate(arrivals: Sequence[Arrival], policy: Policy) -> Outcome:
     delays = np.zeros(len(arrivals))
     waiting: deque[int] = deque()
     decisions: list[Decision] = []
-    service = arrivals[0].service_seconds
-    index = since = 0
+    service, index, since = arrivals[0].service_seconds, 0, 0
     tick = start + policy.interval_seconds
     while index < len(arrivals) or waiting:
         coming = arrivals[index].at_seconds if index < len(arrivals) else math.inf
@@ -149,8 +148,7 @@ def simulate(arrivals: Sequence[Arrival], policy: Policy) -> Outcome:
             seen = Observation(now, since, len(waiting), len(pool.busy), pool.workers, service)
             decisions += _resized(pool, scaler.decide(seen))
             since, tick = 0, tick + policy.interval_seconds
-    end = max([*pool.busy, arrivals[-1].at_seconds])
-    pool.advance(end)
+    pool.advance(end := max([*pool.busy, arrivals[-1].at_seconds]))
     return Outcome(
         policy=policy,
         delays=delays,

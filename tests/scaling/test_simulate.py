@@ -66,7 +66,7 @@ def test_stopped_workers_finish_what_they_run_and_are_paid_till_then():
 def daily(days=2):
     rng = np.random.default_rng(4)
     minutes = np.arange(days * 1440)
-    rate = 60 * (0.3 + 3 * np.clip(np.sin((minutes / 1440 - 0.3) * 2 * np.pi), 0, 1))
+    rate = 20 * (0.3 + 3 * np.clip(np.sin((minutes / 1440 - 0.3) * 2 * np.pi), 0, 1))
     at = np.repeat(minutes * 60.0, rng.poisson(rate))
     at = np.sort(at + rng.random(len(at)) * 60)
     return [
