@@ -18,7 +18,9 @@ QUEUES = ("high", "default", "low", "analysis", "control")
 app = Celery("ratchet")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_queues = [Queue(name) for name in QUEUES]
-app.autodiscover_tasks()
+# Beat and Flower know tasks by name only; their code would cost each of them seconds and memory.
+if os.environ.get("RATCHET_PROCESS") not in ("ratchet-beat", "ratchet-flower"):
+    app.autodiscover_tasks()
 
 
 @app.on_after_finalize.connect
