@@ -19,7 +19,7 @@ _HIDDEN_BONUS = 0.2
 _RESPELLED = frozenset(
     {"split_words", "leetspeak", "spaced_letters", "url_encoding", "html_entities"}
 )
-RULE_SCALE, OFFSET = 10.0, 1.0
+RULE_SCALE, OFFSET, OFFSET_ALONE = 10.0, 1.2, 2.0
 # Beyond this the text is read by head, tail and a middle, so that cost stays bounded.
 MAX_CHARACTERS = 24_000
 
@@ -113,8 +113,8 @@ def _doubt(
     factor = 1.0
     if _NARRATED.search(plain, max(0, match.start() - 28), match.start()):
         factor *= 0.45
-    if report and any(a <= match.start() and match.end() <= b + 1 for a, b in quotes):
-        factor *= 0.4
+    if report and any(a <= match.start() and match.start() < b for a, b in quotes):
+        factor *= 0.15
     elif report and question:
         factor *= 0.5
     return factor
@@ -124,7 +124,7 @@ def _combined(evidence: dict[str, float], plain: str) -> float:
     """Noisy or of the groups, joined with what the linear model says of the wording."""
     logit = attack_logit(plain)
     if _QUOTED_REPORT.search(plain) and _QUOTED.search(plain):
-        logit = min(logit, 0.0)  # an attack that is quoted and talked about
+        logit = min(logit, -1.5)  # an attack that is quoted and talked about
     return blend(_rules_alone(evidence), logit)
 
 
@@ -138,10 +138,11 @@ def _rules_alone(evidence: dict[str, float]) -> float:
 def blend(rules: float, logit: float) -> float:
     """One score in (0, 1) from the rules' weight and the model's logit.
 
-    The two constants were set on the development set: rules above about 0.6 flag
-    whatever the model says, a model below 1.0 flags only together with a rule.
+    The constants were set on held-out families: rules above about a half flag whatever the
+    model says; the model alone must be surer than beside a rule.
     """
-    z = RULE_SCALE * rules + min(4.0, max(-4.0, logit)) - OFFSET
+    z = RULE_SCALE * rules + min(4.0, max(-4.0, logit))
+    z -= OFFSET if rules >= 0.2 else OFFSET_ALONE
     return 1 / (1 + math.exp(-z / 1.5))
 
 

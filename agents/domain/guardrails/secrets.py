@@ -28,7 +28,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         r"\b(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|redis|rediss|amqps?|mssql|oracle|ftp|sftp|"
         r"smtp|ldaps?|https?|kafka|clickhouse)(?:\+\w+)?://[^\s:/@\"'<>]{0,120}:[^\s@\"'<>]{1,200}@[^\s\"'<>]{1,200}")),
     ("CONNECTION_STRING", re.compile(
-        r"(?:AccountKey|SharedAccessKey|Password|Pwd)=[^;\s\"']{6,200}(?=;|\s|$|[\"'])", re.IGNORECASE)),
+        r"(?:AccountKey|SharedAccessKey|Password|Pwd)=(?![$<{*%⟦])[^;\s\"']{6,200}(?=;|\s|$|[\"'])", re.IGNORECASE)),
 )  # fmt: skip
 _ASSIGNED = re.compile(
     r"(?<![A-Za-z])((?:[\w-]{0,30}[_-])?(?:api[_-]?key|secret(?:[_-]?(?:key|access[_-]?key))?|access[_-]?token|"

@@ -50,7 +50,7 @@ _STRICT_RULES = (
     r"restrictions?|constraints?|safeguards?|guardrails?|filters?|limitations?)"
 )
 _SECRET = (
-    r"(?:password|pass ?phrase|passcode|pass ?word|secret(?: (?:key|word|code|phrase))?|access (?:code|key)|"  # noqa: S105
+    r"(?<!\ba )(?:password|pass ?phrase|passcode|pass ?word|secret(?: (?:key|word|code|phrase))?|access (?:code|key)|"  # noqa: S105
     r"secret|api[ _-]?key|credentials?|security code|hidden (?:word|key|code|message|text)|codeword|code word|"
     r"flag|magic word|keyword|pw|pwd|canary)"
 )
@@ -112,11 +112,11 @@ ENGLISH: tuple[Signal, ...] = (
     _s("prompt extraction", 0.75, rf"\b{_SHOW}\b(?: \S+){{0,3}}? your (?:\S+ ){{0,2}}?(?:prompts?|instructions?|directives?|guidelines|rules|"
        r"programming|configuration|context window|system message|constraints|training data)\b"),
     _s("prompt extraction", 0.85, r"\b(?:repeat|print|output|copy|write|recite|show|echo|return|say|display|reproduce|quote|dump|spit out|reveal|type|list|"
-       r"paste|read)\b(?: \S+){0,3}? (?:everything|all|words?|sentences?|lines?|content|text|message|paragraph|whatever|what(?: (?:is|was|came|stands))?|anything|verbatim)\b(?: \S+){0,3}? (?:above|before this|preceding|prior to this|you were (?:told|given)|you(?:'ve| have) been (?:told|given)|"
+       r"paste|read)\b(?: \S+){0,3}? (?:everything|all|words?|sentences|lines?|content|text|message|whatever|what(?: (?:is|was|came|stands))?|anything|verbatim)\b(?: \S+){0,3}? (?:above|before this|preceding|prior to this|you were (?:told|given)|you(?:'ve| have) been (?:told|given)|"
        r"so far|at the (?:top|start|beginning) of (?:this|the|your|our)|up to (?:here|this point))(?:\b(?! (?:table|figure|chart|code|list|paragraph|function|"
        r"recipe|data|email|formula|section|example|equation|essay|graph)))"),
     _s("prompt extraction", 0.8, r"\b(?:what|which) (?:were|are|was|is) (?:you|your|the) (?:\S+ ){0,3}?(?:told|instructed|asked|programmed|prompted|given|"
-       r"(?:system|initial|original|first|previous|hidden|secret) (?:prompt|instructions?|message|rules))\b"),
+       r"(?:system|initial|original|first|previous|hidden|secret) (?:prompt|instructions?|message|rules)\b(?! (?:of|for|in|from|by|at|on)))"),
     _s("prompt extraction", 0.75, r"\b(?:starting with|begins? with|beginning with|start your (?:response|reply|answer) with) [\"'`“]?you are\b|\byou are (?:chatgpt|gpt|an? (?:ai|llm|assistant))[\"'`”]? (?:and|in a (?:code|text) block)"),
     _s("prompt extraction", 0.6, r"\b(?:placed|put|written|set|given|came|come|stands?|inserted|hidden|invisible) (?:\S+ ){0,3}?(?:ahead of|before|above|prior to|at the (?:top|start|beginning) of) (?:my|our|this|the) (?:first |very )*(?:message|chat|conversation|question|prompt|input)\b"),
     _s("prompt extraction", 0.6, r"\b(?:how|what|which) (?:\S+ ){0,4}?(?:your|you) (?:\S+ ){0,2}?(?:makers?|creators?|developers?|operators?|owners?|deployers?|builders?|people who \w+ you)\b[^.\n]{0,60}\b(?:tell|told|wrote|write|configured?|instruct\w*|said|say|ask\w*|set)\b"),
@@ -125,7 +125,7 @@ ENGLISH: tuple[Signal, ...] = (
     _s("secret extraction", 0.85, rf"\b{_SHOW}\b(?: \S+){{0,6}}? (?:the|your|that|this|its|our|a)?(?: \S+){{0,2}}? ?{_SECRET}\b"
        r"(?! (?:policy|policies|manager|managers|reset|rotation|strength|hash|hashing|field|management|protected|requirements?|"
        r"complexity|for|to (?:my|a|the|good|success|happiness)|of|generator|vault|ingredient|sauce|santa|service|garden|recipe|ballot|pole|"
-       r"life|lives|agents?|meeting|is (?:kept|stored)|in (?:windows|linux|the (?:\w+ )?(?:book|film|vault|code|novel|contract|recipe))|on (?:my|the)|between|store|fields?|card|like|lake|day|football))"
+       r"life|lives|agents?|meeting|is (?:kept|stored)|in (?:windows|linux|the (?:\w+ )?(?:book|film|vault|code|novel|contract|recipe))|on (?:my|the)|between|store|fields?|card|like|lake|day|football|gardens?|societ\w+|police|admirer|weapon|room|door|passage|history|world))"
        r"(?!s? (?:\w+ ){0,2}(?:of|for) (?:a|the|my|our|each|all) )"),
     _s("secret extraction", 0.8, rf"\b{_SECRET}\b[^.?!]{{0,40}}\b(?:backwards?|reversed?|letter by letter|one (?:letter|character) (?:at a time|per line)|"
        r"in (?:base64|hex|rot13|morse|binary|reverse|pig latin|leet|ascii|uppercase|another language|french|german|spanish|emojis?)|with (?:spaces|dashes|dots|hyphens)|"
@@ -138,7 +138,7 @@ ENGLISH: tuple[Signal, ...] = (
     # Personas and modes
     _s("jailbreak persona", 0.92, r"\bdo anything now\b|\bdan (?:mode|prompt|\d)|\bas dan\b|\bjailbr(?:eak|oken)(?:en|ed)? (?:mode|enabled|yourself)|\b(?:evil|devil|dark|unfiltered|uncensored|unrestricted|unhinged|rogue|amoral)[ -](?:bot|confidant|"
        r"mode|gpt|ai|chatgpt|version|assistant|language model|llm|chatbot)\b|\bstan mode|\bdude mode|\bmongo tom|\baim\b[^.]{0,30}\b(?:always intelligent|machiavell)|\bmachiavelli\b[^.]{0,200}\b(?:chatbot|unfiltered|amoral)"),
-    _s("jailbreak persona", 0.85, r"\b(?:developer|god|debug|admin(?:istrator)?|maintenance|root|sudo|super ?user|unrestricted|opposite|jailbreak|diagnostic|test|override|no[- ]filter|nsfw|unlocked|raw)[ -]mode "
+    _s("jailbreak persona", 0.85, r"\b(?:god|sudo|unrestricted|opposite|jailbreak|override|no[- ]filter|nsfw|unlocked|uncensored|unfiltered|creator)[ -]mode "
        r"(?:is )?(?:enabled|on|activated?|engaged?|active|output|unlocked|now)\b|\b(?:enter|enable|activate|switch (?:in)?to|go into|turn on|initiate|engage|simulate|unlock|act as .{0,40} with) (?:the )?(?:god|"
        r"unrestricted|opposite|jailbreak|diagnostic|unfiltered|no[- ]filter|raw|dan|sudo|evil)[ -]?mode\b"),
     _s("jailbreak persona", 0.75, r"\b(?:you(?:'re| are| will be| shall be| must be)?|act|behave|respond|answer|function|operate|pretend|acting|speak|reply)\b[^.\n]{0,80}\b(?:without (?:any |all |the |having )*(?:restrictions?|limits?|limitations?|"
@@ -152,7 +152,7 @@ ENGLISH: tuple[Signal, ...] = (
     _s("jailbreak persona", 0.6, r"\b(?:two|2|both) (?:different )?(?:responses|answers|outputs|paragraphs|replies|ways)\b[^.]{0,120}\b(?:normal|standard|classic|gpt|chatgpt|🔒|unfiltered|jailbr)|\[🔓|🔓|\[(?:gpt|classic|jailbreak|dan|chatgpt|aim|evil|developer mode output)\]"),
     _s("jailbreak persona", 0.5, r"\b(?:can|could|will|able to|allowed to) (?:do|say|generate|answer|create|produce|write|express|swear|curse|discuss|bypass) (?:literally )?(?:anything|everything|any (?:content|kind|topic|request)|whatever|opinions)\b"),
     _s("refusal suppression", 0.7, r"\b(?:never|don'?t|do not|cannot|can'?t|must not|must never|without|no need to|refrain from|avoid)(?: ever)? (?:refus\w+|say(?:ing)? (?:no\b|you can'?t|that you|[\"'`“]?(?:i'?m sorry|i cannot|i can'?t|as an ai|sorry))|reject\w*|declin\w+|"
-       r"warn\w*|lectur\w+|moraliz\w+|includ\w+ (?:any )?(?:warning|disclaimer|ethic)|mention\w* (?:that )?(?:you(?:'re| are)|openai|polic|guideline|your (?:instructions|rules|limitations))|add\w* (?:any )?(?:warning|disclaimer|caveat)|break\w* character|"
+       r"warn\w* (?:the user|users|against)|lectur\w+|moraliz\w+|includ\w+ (?:any )?(?:warning|disclaimer|ethic)|mention\w* (?:that )?(?:you(?:'re| are)|openai|polic|guideline|your (?:instructions|rules|limitations))|add\w* (?:any )?(?:warning|disclaimer|caveat)|break\w* character|"
        r"remind\w* me|judg\w+ me|filter\w*|censor\w*)"),
     _s("refusal suppression", 0.6, r"\b(?:start|begin) (?:your|the|each|every) (?:response|reply|answer|message|output)s? (?:with|by saying|by writing) [\"'`“]?(?:sure|absolutely|yes|of course|certainly|ok|here'?s|access|i (?:will|can|hate|am)|sudo)"),
     _s("refusal suppression", 0.5, r"\b(?:illegal|unethical|immoral|harmful|dangerous|offensive|explicit|inappropriate|unlawful) (?:or \w+ )?(?:content|requests?|acts?|actions?|activities|questions?|advice|information|things)?[^.]{0,60}"
@@ -178,7 +178,7 @@ ENGLISH: tuple[Signal, ...] = (
     # Text that speaks to the model reading it
     _s("indirect instruction", 0.8, r"\b(?:ai|llm|language model|gpt\w*|chatgpt|copilot|claude|gemini|virtual|automated|chat ?bot|digital)(?: \w+)?(?: assistants?| agents?| models?| systems?| readers?| reviewers?| bots?| tools?)?"
        r"(?:,? (?:that is |who is |which is |you are |when |if |is )?(?:currently )?(?:reading|processing|summari[sz]ing|reviewing|parsing|analy[sz]ing|scanning|screening|evaluating|grading)) (?:this|the|these|my)\b"),
-    _s("indirect instruction", 0.8, r"\b(?:note|attention|message|instructions?|notice|dear|hey|hello|important|reminder|memo|warning)(?: to| for)?[ ,:!-]+(?:(?:all|any|the|an?|every|our) )*(?:ai|llms?|language models?|gpt\w*|chatgpt|copilot|chat ?bots?|automated (?:systems?|tools?)|virtual assistants?|assistants?|ai (?:assistants?|models?|agents?|systems?))\b(?=[^?]{0,200})"),
+    _s("indirect instruction", 0.8, r"\b(?:note|attention|message|instructions?|notice|dear|hey|hello|important|reminder|memo|warning)(?: to| for)?[ ,:!-]+(?:(?:all|any|the|an?|every|our) )*(?:ai|llms?|language models?|gpt\w*|chatgpt|copilot|chat ?bots?|automated (?:systems?|tools?)|virtual assistants?|ai (?:assistants?|models?|agents?|systems?))\b(?=[^?]{0,200})"),
     _s("indirect instruction", 0.75, r"\bif you(?:'re| are) (?:an? )?(?:ai|llm|language model|large language model|chat ?bot|assistant|bot|gpt|automated)\b"),
     _s("indirect instruction", 0.75, r"<(?:information|important|instructions?|system|admin|hidden|secret|ai|prompt|note|assistant)(?:[ _-]\w+)?>.{0,600}\b(?:you|send|call|before|must|forward|email|transfer|first|please|ignore|include|do not)\b"),
     _s("indirect instruction", 0.7, r"\b(?:before|prior to|in order to|while|when|after) (?:you )?(?:can |are able to )?(?:us(?:e|ing)|call(?:ing)?|invok(?:e|ing)|complet(?:e|ing)|solv(?:e|ing)|answer(?:ing)?|summari[sz](?:e|ing)|process(?:ing)?|perform(?:ing)?) (?:this|the|any|that) "
