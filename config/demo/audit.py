@@ -53,7 +53,10 @@ def run_audit(
             for role, name in APPROVERS.items()
         }
         run_id = starter.start("annual_audit", {**INPUTS, "ledger": starter.upload(LEDGER)})
-        console.print(f"Auditing {LEDGER.name}, {INPUTS['year']}: {url}/dashboard/runs/{run_id}")
+        console.print(
+            f"Auditing {LEDGER.name}, {INPUTS['year']}: {url}/dashboard/runs/{run_id}",
+            soft_wrap=True,
+        )
         run = _follow(starter, approvers, run_id, stopped, console)
     if run is None:
         return False

@@ -54,7 +54,9 @@ class Lines(_Quiet):
     def show(self, run: dict[str, Any]) -> None:
         for step in steps_of(run):
             key, state = step["key"], step["state"]
-            if state == self._told.get(key) or not (state in _ENDED or state == "waiting"):
+            # A fan-out waits for its items, which is no news; an approval waits for a person.
+            asks = state == "waiting" and not step.get("items")
+            if state == self._told.get(key) or not (state in _ENDED or asks):
                 continue
             self._told[key] = state
             done, total = counts_of(step)

@@ -47,7 +47,7 @@ def print_links(
         links["Flower"] = flower_url
     console.print()
     for name, link in links.items():
-        console.print(f"[bold]{name:<12}[/] {link}", highlight=False)
+        console.print(f"[bold]{name:<12}[/] {link}", highlight=False, soft_wrap=True)
     table = Table("sign in as", "password", "role", box=None, pad_edge=False)
     for person in people:
         table.add_row(person.username, person.password or "(set by you)", person.role)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management import call_command, get_commands
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 # Each is idempotent; the order is the arrow's: agents before the workflows that name them.
@@ -16,8 +16,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=1, interactive=False, stdout=self.stdout)
-        known = get_commands()
         for name in _LOADERS:
-            if name in known:
-                call_command(name, stdout=self.stdout)
+            call_command(name, stdout=self.stdout)
         call_command("demo", setup=True, stdout=self.stdout)
