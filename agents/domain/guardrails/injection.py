@@ -19,7 +19,7 @@ _HIDDEN_BONUS = 0.2
 _RESPELLED = frozenset(
     {"split_words", "leetspeak", "spaced_letters", "url_encoding", "html_entities"}
 )
-RULE_SCALE, OFFSET, OFFSET_ALONE = 10.0, 1.2, 2.0
+RULE_SCALE, OFFSET, OFFSET_ALONE = 10.0, 1.0, 1.5
 # Beyond this the text is read by head, tail and a middle, so that cost stays bounded.
 MAX_CHARACTERS = 24_000
 

@@ -46,14 +46,22 @@ _PLACEHOLDER = re.compile(
 )
 
 
+# Plain strings without which a pattern cannot match: most texts have none of them.
+_NEEDS = {"PRIVATE_KEY": ("-----BEGIN",), "JWT": ("eyJ",), "CONNECTION_STRING": ("://", "=")}
+_NAMES = ("key", "secret", "token", "pass", "pwd", "kennwort", "contrase", "credential", "bearer")
+
+
 def find_secrets(text: str) -> tuple[Span, ...]:
     """Credentials in ``text``, without overlaps. A placeholder such as ``$TOKEN`` is none."""
     spans = [
         Span(kind, m.start(), m.end(), 0.95)
         for kind, pattern in _PATTERNS
+        if kind not in _NEEDS or any(word in text for word in _NEEDS[kind])
         for m in pattern.finditer(text)
     ]
-    for m in _ASSIGNED.finditer(text):
+    lower = text.lower()
+    named = any(word in lower for word in _NAMES)
+    for m in _ASSIGNED.finditer(text) if named else ():
         value = m[2].rstrip(".!?:")
         if _looks_secret(value, named_password="pass" in m[1].lower()):
             spans.append(Span("PASSWORD", m.start(2), m.start(2) + len(value), 0.7))
