@@ -1,5 +1,6 @@
 """The tables of monitoring. Other apps never touch them: they call ``monitoring.services``."""
 
+from monitoring.models.audit import AuditEntry, AuditPayload, AuditPending, AuditSeal
 from monitoring.models.health import Heartbeat
 
-__all__ = ["Heartbeat"]
+__all__ = ["AuditEntry", "AuditPayload", "AuditPending", "AuditSeal", "Heartbeat"]

@@ -1,0 +1,46 @@
+"""``manage.py verify_audit``: prove that the audit log is whole."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError
+
+from monitoring import audit, health, verifying
+
+
+class Command(BaseCommand):
+    help = "Verifies the audit log: finds changed, deleted, reordered and truncated entries."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--from", type=int, default=1, metavar="SEAL", dest="first",
+                            help="begin at this seal (default: the whole chain)")  # fmt: skip
+        parser.add_argument("--no-payloads", action="store_true",
+                            help="leave out what is kept beside the entries")  # fmt: skip
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            audit.seal()
+            report = verifying.verify(
+                from_number=max(1, options["first"]), payloads=not options["no_payloads"]
+            )
+            enforced = health.append_only_is_enforced()
+        except DatabaseError as error:
+            reason = str(error).strip().splitlines()[0]
+            self.stderr.write(f"verify_audit: the database does not answer: {reason}")
+            sys.exit(2)
+        for fault in report.faults[: verifying.MOST_FAULTS]:
+            where = f"entry {fault.sequence}" if fault.sequence else "log"
+            self.stdout.write(f"{fault.kind}: {where} {fault.entry_id} {fault.detail}".strip())
+        word = "the chain holds" if report.ok else f"{len(report.faults)} fault(s)"
+        rate = report.entries / report.seconds if report.seconds else 0.0
+        note = "" if enforced else "; append-only is not enforced for this database role"
+        self.stdout.write(
+            f"audit log: {word}; {report.entries} entries in {report.seals} seals, "
+            f"{report.pending} waiting, {report.seconds:.1f} s, {rate:.0f} entries/s{note}"
+        )
+        if not report.ok:
+            sys.exit(1)

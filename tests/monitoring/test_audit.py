@@ -1,0 +1,247 @@
+"""The audit log: cheap to write, impossible to change unseen."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from django.conf import settings as live_settings
+from django.core.management import call_command
+from django.db import InternalError, ProgrammingError, connection, transaction
+
+from monitoring import audit, checkpoints, health, services, verifying
+from monitoring.models import AuditEntry, AuditPayload, AuditPending, AuditSeal
+
+pytestmark = pytest.mark.django_db
+
+
+def write(count: int = 6, batch: int = 3) -> list[UUID]:
+    """Sealed entries, ``batch`` to a seal."""
+    ids = []
+    for number in range(count):
+        ids.append(
+            services.audit(
+                actor="user:1", action="agents.version.published", target=f"agent:{number}",
+                before={"share": number}, after={"share": number + 1},
+            )
+        )  # fmt: skip
+        if (number + 1) % batch == 0:
+            audit.seal()
+    return ids
+
+
+def break_it(statement: str, *parameters: object) -> None:
+    """What somebody with the owner's password could do."""
+    with connection.cursor() as cursor:
+        for table in ("auditentry", "auditseal"):
+            cursor.execute(f"ALTER TABLE monitoring_{table} DISABLE TRIGGER USER")
+        cursor.execute(statement, parameters)
+        for table in ("auditentry", "auditseal"):
+            cursor.execute(f"ALTER TABLE monitoring_{table} ENABLE TRIGGER USER")
+
+
+def verify() -> tuple[int, str]:
+    """Exit code and output of the command."""
+    out = io.StringIO()
+    try:
+        call_command("verify_audit", stdout=out)
+    except SystemExit as stop:
+        return int(stop.code or 0), out.getvalue()
+    return 0, out.getvalue()
+
+
+def test_a_whole_log_verifies_in_one_line() -> None:
+    write()
+    code, said = verify()
+    assert code == 0
+    assert said.startswith("audit log: the chain holds; 6 entries in 2 seals, 0 waiting")
+    assert len(said.splitlines()) == 1
+
+
+def test_an_entry_waits_for_its_seal_and_the_command_seals_it() -> None:
+    services.audit(actor="system:test", action="tests.thing.done")
+    assert AuditPending.objects.count() == 1
+    assert verify()[0] == 0
+    assert (AuditPending.objects.count(), AuditSeal.objects.count()) == (0, 1)
+
+
+def test_a_changed_entry_is_found() -> None:
+    ids = write()
+    break_it("UPDATE monitoring_auditentry SET actor = 'user:2' WHERE id = %s", ids[4])
+    code, said = verify()
+    assert code == 1
+    assert f"tampered: entry 5 {ids[4]}" in said
+    assert said.count("entry 6") == 0  # one change is one fault
+
+
+def test_a_deleted_entry_is_found() -> None:
+    ids = write()
+    break_it("DELETE FROM monitoring_auditentry WHERE id = %s", ids[1])
+    code, said = verify()
+    assert (code, f"deleted: entry 2 {ids[1]}" in said) == (1, True)
+
+
+def test_entries_that_changed_places_are_found() -> None:
+    ids = write()
+    swapped = [ids[1], ids[0], ids[2]]
+    break_it("UPDATE monitoring_auditseal SET entry_ids = %s WHERE number = 1", swapped)
+    code, said = verify()
+    assert (code, "reordered: entry 1" in said) == (1, True)
+
+
+def test_entries_whose_contents_were_exchanged_are_found() -> None:
+    ids = write()
+    break_it(
+        "UPDATE monitoring_auditentry e SET target = o.target FROM monitoring_auditentry o "
+        "WHERE (e.id, o.id) IN ((%s, %s), (%s, %s))", ids[0], ids[2], ids[2], ids[0],
+    )  # fmt: skip
+    assert verify()[0] == 1
+
+
+def test_a_tail_that_was_cut_off_is_found_and_never_sealed_over() -> None:
+    ids = write()
+    break_it("DELETE FROM monitoring_auditentry WHERE id = ANY(%s)", ids[3:])
+    break_it("DELETE FROM monitoring_auditseal WHERE number = 2")
+    services.audit(actor="user:1", action="tests.thing.done")
+    assert audit.seal() == 0
+    code, said = verify()
+    assert (code, "truncated: entry 6" in said) == (1, True)
+
+
+def test_an_emptied_log_is_found() -> None:
+    write()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "TRUNCATE monitoring_auditentry, monitoring_auditseal, monitoring_auditpending"
+        )
+    code, said = verify()
+    assert (code, "its tail is gone" in said) == (1, True)
+
+
+def test_a_seal_made_anew_from_changed_entries_contradicts_its_checkpoint() -> None:
+    write(3, 3)
+    break_it("UPDATE monitoring_auditentry SET actor = 'user:9'")
+    break_it("DELETE FROM monitoring_auditseal")
+    kept = (checkpoints.folder() / "head.json").read_text()
+    (checkpoints.folder() / "head.json").unlink()
+    AuditPending.objects.bulk_create(
+        AuditPending(entry_id=i) for i in AuditEntry.objects.values_list("id", flat=True)
+    )
+    days = list(checkpoints.folder().glob("2*.json"))
+    for day in days:
+        day.unlink()
+    audit.seal()
+    days[0].write_text(kept)  # the copy that was kept elsewhere
+    code, said = verify()
+    assert (code, "the chain differs from what was signed" in said) == (1, True)
+
+
+def test_a_changed_checkpoint_is_found() -> None:
+    write()
+    head = checkpoints.folder() / "head.json"
+    head.write_text(head.read_text().replace('"number": 2', '"number": 1'))
+    code, said = verify()
+    assert (code, "forged" in said) == (1, True)
+
+
+def test_an_entry_beside_the_chain_is_found() -> None:
+    write()
+    AuditEntry.objects.create(actor="user:1", action="tests.thing.invented")
+    code, said = verify()
+    assert (code, "1 entries are outside the chain" in said) == (1, True)
+
+
+def test_an_entry_deleted_before_its_seal_is_found() -> None:
+    lost = services.audit(actor="user:1", action="tests.thing.done")
+    break_it("DELETE FROM monitoring_auditentry WHERE id = %s", lost)
+    code, said = verify()
+    assert (code, f"deleted: log {lost}" in said) == (1, True)
+
+
+def test_a_payload_can_be_erased_but_not_changed() -> None:
+    ids = write()
+    AuditPayload.objects.filter(entry_id=ids[0]).delete()
+    assert verify()[0] == 0
+    AuditPayload.objects.filter(entry_id=ids[1]).update(after='{"share": 99}')
+    code, said = verify()
+    assert (code, f"tampered: log {ids[1]}" in said) == (1, True)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE {} SET {} = {}", "DELETE FROM {}"])
+@pytest.mark.parametrize(
+    ("table", "column"), [("monitoring_auditentry", "actor"), ("monitoring_auditseal", "number")]
+)
+def test_even_the_owner_is_refused_by_a_trigger(statement: str, table: str, column: str) -> None:
+    write()
+    with (
+        pytest.raises((InternalError, ProgrammingError), match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement.format(table, column, column))
+
+
+@pytest.fixture
+def application_role() -> psycopg.Connection:
+    """A connection as the role that the application has in production."""
+    name = live_settings.DATABASES["default"]["NAME"]
+    url = os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+    with psycopg.connect(url, autocommit=True) as made:
+        yield made
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE {} SET {} = {}",
+        "DELETE FROM {}",
+        "TRUNCATE {}",
+        "ALTER TABLE {} DISABLE TRIGGER USER",
+    ],
+)
+def test_the_application_may_only_add(application_role: psycopg.Connection, statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits "
+            "WHERE inhparent = 'monitoring_auditentry'::regclass"
+        )
+        parts = [part for (part,) in cursor.fetchall()]
+    assert len(parts) >= 4
+    for table in ("monitoring_auditentry", *parts):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            application_role.execute(statement.format(table, "actor", "actor"))
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        application_role.execute(statement.format("monitoring_auditseal", "number", "number"))
+    application_role.execute(
+        "INSERT INTO monitoring_auditentry (id, actor, action, target, session, before_digest, "
+        "after_digest) VALUES (%s, 'a', 'b', '', '', '', '')", [uuid4()],
+    )  # fmt: skip
+
+
+def test_one_role_for_everything_is_told() -> None:
+    assert not health.append_only_is_enforced()  # tests connect as the owner
+    assert "append-only is not enforced" in verify()[1]
+
+
+def test_later_checks_may_begin_at_a_seal() -> None:
+    ids = write()
+    break_it("UPDATE monitoring_auditentry SET actor = 'user:2' WHERE id = %s", ids[0])
+    assert verifying.verify(from_number=2).ok
+    assert not verifying.verify().ok
+
+
+def test_control_characters_cannot_shift_the_bounds_of_fields() -> None:
+    services.audit(actor="user:1\x1fagents.x", action="a\nb")
+    entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.action) == ("user:1 agents.x", "a b")
+
+
+def test_checkpoints_are_written_for_the_day(tmp_path: Path) -> None:
+    write()
+    said = checkpoints.dated()
+    assert [(c.number, c.sequence) for c in said] == [(2, 6)]
