@@ -25,7 +25,7 @@ from agents.guarding import Guard
 from agents.resolving import Choice
 from agents.tool_calls import Ran
 from agents.tools.registry import Tool, ToolContext
-from config.errors import AppError, InvalidInput, NotFound
+from config.errors import AppError, NotFound
 
 # Replies of a model in one call; the last one may not ask for tools.
 MAX_ROUNDS = 6
@@ -131,6 +131,10 @@ def converse(
             work.text, work.finish_reason = reply.text, "tool_calls"
             work.asked = [c for c in reply.tool_calls if c["function"]["name"] in callers]
             return
+        if reply.tool_calls and not repaired and _is_garbled(reply):
+            repaired = True
+            work.messages.pop()  # asked again as if it had not been said
+            continue
         if reply.tool_calls and not last:
             _use_tools(call, choice, work, reply, until, guard)
             continue
@@ -144,6 +148,17 @@ def converse(
             {"role": "user", "content": f"{fault} Answer again, with that put right."}
         )
     raise BadAnswer(choice.slug, f"no answer after {MAX_ROUNDS} replies")
+
+
+def _is_garbled(reply: Reply) -> bool:
+    """Whether some tool's arguments are no JSON object."""
+    for wanted in reply.tool_calls:
+        try:
+            if not isinstance(json.loads(wanted["function"]["arguments"] or "{}"), dict):
+                return True
+        except ValueError:
+            return True
+    return False
 
 
 def _asked(work: Work, served: Sequence[Served], request: Request, until: float) -> Reply:
@@ -244,7 +259,7 @@ class _Runner:
             if not isinstance(asked, dict):
                 raise ValueError("not an object")
         except ValueError as error:
-            return _refused(tool.name, {}, InvalidInput(tool.name, raw, f"a JSON object: {error}"))
+            return _refused(tool.name, {}, BadAnswer(tool.name, f"arguments: {error}"))
         arguments = self.guard.restored(_whole(asked, self.facts))
         call = self.call
         effect = tool_calls.effect_of(call.effect_id or "", tool.name, arguments)

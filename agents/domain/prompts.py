@@ -47,7 +47,7 @@ def render(source: str, variables: Collection[str], values: Mapping[str, Any]) -
     given = {name: _line(values[name]) for name in variables if _is_scalar(values.get(name))}
     try:
         return _compiled(source).render(given)
-    except TemplateError as error:
+    except (TemplateError, OverflowError, TypeError) as error:
         raise InvalidInput("prompt", source, f"a template that renders: {error}") from error
 
 

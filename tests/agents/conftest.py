@@ -1,0 +1,131 @@
+"""A real offline model, an agent of the catalogue in the database, and somebody who may call it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache as once
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from agents import budgets, cache, loading, queries
+from agents.calls import Call
+from agents.domain.catalogue import Catalogue, load_catalogue
+from agents.endpoints.directory import forget
+from agents.models import Agent
+from agents.tools import registry
+from config.access import callers
+from config.access.models import Client, Membership, User
+from config.access.roles import SCOPES
+from scaling import breaker
+from tests.agents.offline_model.process import Server, serve
+
+SLUG = "acct-bankrec-005"
+
+
+@once
+def catalogue() -> Catalogue:
+    return load_catalogue(loading.CATALOGUE, registry.names())
+
+
+@pytest.fixture(scope="session")
+def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("offline"), seed=3) as running:
+        yield running
+
+
+@pytest.fixture
+def model(offline: Server, settings: Any) -> Iterator[Server]:
+    """The offline model behind the default endpoint, with a profile that a test may change."""
+    settings.OFFLINE_MODEL_URL = offline.url
+    settings.OFFLINE_MODEL_IN_USE = True
+    _forget_all()
+    offline.behave({})
+    yield offline
+    offline.behave({})
+    _forget_all()
+
+
+def _forget_all() -> None:
+    forget()
+    cache.forget_memory()
+    budgets._seen.clear()
+    breaker._memory.clear()
+    queries._lanes.clear()
+
+
+@pytest.fixture
+def ground(model: Server) -> None:
+    """Prices, the offline endpoint and the default budgets."""
+    loading.load_prices()
+    loading.load_endpoints()
+    loading.load_default_budgets()
+
+
+@pytest.fixture
+def firm() -> Client:
+    return Client.objects.get_or_create(
+        is_firm=True, defaults={"slug": "firm", "name": "The firm"}
+    )[0]
+
+
+@pytest.fixture
+def agent(ground: None, firm: Client) -> Agent:
+    """One agent of the catalogue, published."""
+    return publish(SLUG)
+
+
+def publish(slug: str) -> Agent:
+    loading._load_entry(catalogue().entries[slug])
+    return Agent.objects.get(slug=slug)
+
+
+@pytest.fixture
+def call_of(agent: Agent, firm: Client) -> Callable[..., Call]:
+    """A call of the agent with its first graded case, changed by keywords."""
+
+    def make(**changes: Any) -> Call:
+        given = {"agent": agent.slug, "inputs": agent.cases[0]["input"], "client_id": firm.pk}
+        return Call(**{**given, **changes})
+
+    return make
+
+
+@pytest.fixture
+def key(firm: Client) -> str:
+    """The key of an administrator of the firm."""
+    return make_key(firm, "administrator")
+
+
+def make_key(client: Client, role: str, scopes: list[str] | None = None) -> str:
+    user = User.objects.create_user(f"{role}-{client.slug}", password="x")
+    Membership.objects.create(user=user, client=client, role=role)
+    _, secret = callers.create_key(
+        user=user, client=client, name="test", scopes=scopes or list(SCOPES)
+    )
+    return secret
+
+
+@pytest.fixture
+def api(key: str) -> Callable[..., Any]:
+    """``api("get", path, body)`` with the administrator's key."""
+    from django.test import Client as Browser
+
+    browser = Browser(headers={"Authorization": f"Bearer {key}"})
+
+    def ask(method: str, path: str, body: Any = None, **headers: str) -> Any:
+        return browser.generic(
+            method.upper(),
+            path,
+            "" if body is None else json.dumps(body),
+            content_type="application/json",
+            headers=headers,
+        )
+
+    return ask
+
+
+def some_id(number: int) -> UUID:
+    return UUID(int=number)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from agents.domain.caching import Memory, jittered, key_of
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+
+
+def key(**changes):
+    given = {"installation": "i", "client_id": "c", "version_id": "v", "messages": [SYSTEM],
+             "inputs": {"a": 1, "b": 2}}  # fmt: skip
+    return key_of(**{**given, **changes})
+
+
+def test_the_key_does_not_mind_the_order_of_inputs_or_white_space():
+    assert key() == key(inputs={"b": 2, "a": 1})
+    said = [SYSTEM, {"role": "user", "content": "How  are\nyou?"}]
+    same = [SYSTEM, {"role": "user", "content": "How are you?"}]
+    assert key(messages=said, inputs=None) == key(messages=same, inputs=None)
+
+
+def test_the_key_holds_tenant_version_prompt_and_question():
+    other_prompt = [{"role": "system", "content": "Be long."}]
+    changed = [
+        key(client_id="d"), key(version_id="w"), key(inputs={"a": 1}), key(messages=other_prompt),
+        key(limits=[5]), key(installation="j"),
+    ]  # fmt: skip
+    assert len({key(), *changed}) == 7
+
+
+def test_the_longest_unused_goes_first():
+    memory = Memory(2)
+    memory.put("a", 1, until=10)
+    memory.put("b", 2, until=10)
+    memory.get("a", now=0)
+    memory.put("c", 3, until=10)
+    assert (memory.get("a", now=0), memory.get("b", now=0), memory.get("c", now=0)) == (1, None, 3)
+
+
+def test_the_least_used_goes_first_under_lfu():
+    memory = Memory(2, "lfu")
+    memory.put("a", 1, until=10)
+    memory.get("a", now=0)
+    memory.get("a", now=0)
+    memory.put("b", 2, until=10)
+    memory.put("c", 3, until=10)
+    assert (memory.get("a", now=0), memory.get("b", now=0)) == (1, None)
+
+
+def test_nothing_is_given_after_its_time():
+    memory = Memory(2)
+    memory.put("a", 1, until=10)
+    assert memory.get("a", now=10) is None
+    assert len(memory) == 0
+
+
+def test_expiry_is_spread_by_a_tenth_either_way():
+    assert jittered(100, 0.0) == 90
+    assert jittered(100, 0.5) == 100

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from agents import budgets
+from agents.errors import BudgetExceeded
+from agents.models import Budget, Hold
+from config.access.ids import uuid7
+from config.errors import InvalidInput
+
+pytestmark = pytest.mark.django_db
+CLIENT = uuid4()
+KEYS = [("all", "all"), ("agent", "a")]
+
+
+@pytest.fixture(autouse=True)
+def _no_memory():
+    budgets._seen.clear()
+
+
+def cap(amount, scope="agent", key="a", window="total", **more):
+    return Budget.objects.create(
+        scope=scope, key=key, window=window, cap_usd=Decimal(amount), **more
+    )
+
+
+def take(amount, keys=KEYS):
+    return budgets.hold(
+        keys=keys, amount_usd=Decimal(amount), client_id=CLIENT, invocation_id=uuid7()
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_hundred_callers_at_once_never_overspend_by_a_cent():
+    cap("1.00")
+    cap("5.00", scope="all", key="all")
+
+    def call(number):
+        try:
+            held = take("0.03")
+        except BudgetExceeded:
+            return Decimal(0)
+        finally:
+            connection.close()
+        # half of them cost less than they held
+        spent = Decimal("0.03") if number % 2 else Decimal("0.01")
+        budgets.settle(held, cost_usd=spent)
+        connection.close()
+        return spent
+
+    with ThreadPoolExecutor(24) as pool:
+        spent = sum(pool.map(call, range(200)))
+    for row in Budget.objects.all():
+        assert row.spent_usd == spent <= row.cap_usd
+        assert row.held_usd == 0
+    assert not Hold.objects.exists()
+    assert spent > Decimal("0.90")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_callers_that_hold_and_do_not_settle_fill_the_cap_exactly():
+    cap("1.00")
+
+    def call(_):
+        try:
+            take("0.10", [("agent", "a")])
+        except BudgetExceeded:
+            return 0
+        finally:
+            connection.close()
+        return 1
+
+    with ThreadPoolExecutor(24) as pool:
+        assert sum(pool.map(call, range(100))) == 10
+    assert Budget.objects.get().held_usd == Decimal("1.00")
+
+
+def test_a_hold_takes_all_budgets_or_none():
+    cap("1.00")
+    firm = cap("0.05", scope="all", key="all")
+    with pytest.raises(BudgetExceeded) as refused:
+        take("0.10")
+    assert refused.value.budget == "all:all"
+    assert refused.value.remaining_usd == firm.cap_usd
+    assert {row.held_usd for row in Budget.objects.all()} == {Decimal(0)}
+
+
+def test_settling_gives_back_what_was_not_spent():
+    cap("1.00")
+    held = take("0.50")
+    budgets.settle(held, cost_usd=Decimal("0.20"))
+    row = Budget.objects.get()
+    assert (row.spent_usd, row.held_usd) == (Decimal("0.20"), 0)
+
+
+def test_a_hold_can_grow_within_the_cap_only():
+    cap("1.00")
+    held = budgets.extend(take("0.50"), by_usd=Decimal("0.40"))
+    assert Budget.objects.get().held_usd == Decimal("0.90")
+    with pytest.raises(BudgetExceeded):
+        budgets.extend(held, by_usd=Decimal("0.20"))
+    budgets.settle(held, cost_usd=Decimal("0.90"))
+    row = Budget.objects.get()
+    assert (row.spent_usd, row.held_usd) == (Decimal("0.90"), 0)
+
+
+def test_the_hold_of_a_dead_call_is_given_back_and_a_late_settlement_still_counts():
+    cap("1.00")
+    held = take("0.50")
+    assert budgets.expire_holds()[0] == 0
+    Hold.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert budgets.expire_holds() == (1, Decimal("0.50"))
+    assert Budget.objects.get().held_usd == 0
+    budgets.settle(held, cost_usd=Decimal("0.30"))
+    row = Budget.objects.get()
+    assert (row.spent_usd, row.held_usd) == (Decimal("0.30"), 0)
+
+
+def test_a_new_window_begins_with_nothing_spent_and_what_is_still_held():
+    cap("1.00", window="day")
+    budgets.settle(take("0.90"), cost_usd=Decimal("0.90"))
+    with pytest.raises(BudgetExceeded):
+        take("0.20")
+    Budget.objects.update(window_started_at=timezone.now() - timedelta(days=1, hours=1))
+    held = take("0.20")
+    row = Budget.objects.get()
+    assert (row.spent_usd, row.held_usd) == (0, Decimal("0.20"))
+    budgets.settle(held, cost_usd=Decimal("0.10"))
+    assert Budget.objects.get().spent_usd == Decimal("0.10")
+
+
+def test_a_template_is_copied_for_each_new_user():
+    cap("0.10", scope="user", key="*", window="day")
+    user = str(uuid4())
+    take("0.06", [("user", user)])
+    with pytest.raises(BudgetExceeded, match=user):
+        take("0.06", [("user", user)])
+    take("0.06", [("user", str(uuid4()))])
+    assert Budget.objects.get(key="*").held_usd == 0
+
+
+def test_the_soft_cap_is_told_and_does_not_stop():
+    cap("1.00", soft_cap_usd=Decimal("0.10"))
+    assert not take("0.05").is_soft_exceeded
+    assert take("0.10").is_soft_exceeded
+
+
+def test_a_budget_that_is_switched_off_does_not_count():
+    cap("0.01", is_active=False)
+    assert take("5.00").budget_ids == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [("0", "4.9", []), ("4.9", "5", [50]), ("0", "10", [50, 80, 100]), ("8", "9", [])],
+)
+def test_people_are_told_once_when_spending_passes_a_threshold(before, after, expected):
+    assert budgets.crossed(Decimal(10), Decimal(before), Decimal(after)) == expected
+
+
+def test_caps_that_make_no_sense_are_refused():
+    with pytest.raises(InvalidInput):
+        budgets.set_budget(scope="all", key="all", window="day", cap_usd=Decimal(-1))
+    with pytest.raises(InvalidInput, match="to the cap"):
+        budgets.set_budget(
+            scope="all", key="all", window="day", cap_usd=Decimal(1), soft_cap_usd=Decimal(2)
+        )
+
+
+def test_setting_a_cap_again_keeps_what_is_spent():
+    cap("1.00")
+    budgets.settle(take("0.50"), cost_usd=Decimal("0.50"))
+    budgets.set_budget(scope="agent", key="a", window="total", cap_usd=Decimal(9))
+    row = Budget.objects.get()
+    assert (row.cap_usd, row.spent_usd) == (Decimal(9), Decimal("0.50"))
