@@ -16,14 +16,17 @@ def secret_key(home: Path) -> str:
     except FileNotFoundError:
         pass
     home.mkdir(parents=True, exist_ok=True)
-    made = secrets.token_urlsafe(48)
+    # Written whole under another name, then linked: whoever looks meanwhile never sees a part.
+    partial = home / f".secret_key-{os.getpid()}"
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(48))
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another process of the same start was quicker
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as file:
-        file.write(made)
-    return made
+        os.link(partial, path)
+    except FileExistsError:
+        pass  # another process of the same start was quicker; its secret is the one
+    finally:
+        partial.unlink()
+    return path.read_text().strip()
 
 
 def package_folder(name: str) -> Path:

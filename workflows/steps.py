@@ -245,7 +245,7 @@ def _perform(
     store = artifacts.store_for(facts.client_id)
     if row.kind in ("tool", COMPENSATE):
         tool = get(target)
-        if tool.light and step.timeout_seconds is None:
+        if tool.light:  # a message of its own, perhaps, but never a thread
             context = ToolContext(store, str(facts.client_id), str(row.run_id), effect, row.attempt)
             return agents.call_light_tool(target, arguments, context), Decimal(0), None
         limit = step.timeout_seconds or settings.STEP_TIMEOUT.total_seconds()

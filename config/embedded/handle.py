@@ -58,6 +58,10 @@ class Handle:
     ) -> None:
         self.stop()
 
+    def pids(self) -> list[int]:
+        """Process ids of the owned servers that run."""
+        return [server.process.pid for server in self._servers if server.process is not None]
+
     def dead(self) -> list[Service]:
         """The owned servers that have ended by themselves; ``revive`` starts one again."""
         return [server for server in self._servers if not server.alive]

@@ -1,0 +1,76 @@
+"""``make bench``: every benchmark, or one; figures into ``docs/reference/benchmarks.{md,json}``.
+
+Speeds are ratios: peers run in the same run, on the same machine. Nothing here is a timed test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+PARTS = {
+    "engine": "tests.benchmarks.engine",
+    "savings": "tests.benchmarks.savings",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--only", choices=sorted(PARTS), help="one part")
+    chosen = parser.parse_args().only
+    file = REFERENCE / "benchmarks.json"
+    figures: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    for name in [chosen] if chosen else sorted(PARTS):
+        print(f"{name}: measuring", flush=True)
+        for key, row in importlib.import_module(PARTS[name]).run().items():
+            figures[key] = {**row, "at": at}
+            print(f"  {key}: {_told(row)}", flush=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+    (REFERENCE / "benchmarks.md").write_text(_page(figures))
+
+
+def _told(row: dict[str, Any]) -> str:
+    peers = "; ".join(
+        f"{row['value'] / value:.2f} x {name} ({value:g})"
+        for name, value in row["peers"].items()
+        if value
+    )
+    low, high = row["spread"]
+    return f"{row['value']:g} {row['unit']} ({low:g} to {high:g})" + (f"; {peers}" if peers else "")
+
+
+def _page(figures: dict[str, Any]) -> str:
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`. Each peer ran in the same run on the same machine, so read the",
+        f"ratios, not the figures. {platform.machine()}, Python {platform.python_version()}.",
+        "",
+        "| figure | value | spread | beside | at |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in sorted(figures.items()):
+        peers = ", ".join(
+            f"{row['value'] / value:.2f} x {peer} ({value:g})"
+            for peer, value in row["peers"].items()
+            if value
+        )
+        better = "lower" if row["lower_is_better"] else "higher"
+        low, high = row["spread"]
+        lines.append(
+            f"| {name} ({better} is better) | {row['value']:g} {row['unit']} | {low:g} to {high:g} "
+            f"| {peers} | {row['at'][:10]} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

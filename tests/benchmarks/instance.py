@@ -1,0 +1,103 @@
+"""A whole instance with the shipped settings, started as anyone starts it, for benchmarks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+
+from config import embedded
+from config.supervisor import instance
+
+ROOT = Path(__file__).parents[2]
+READY_SECONDS = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A ready instance: its API, its database (read only, please) and its processes."""
+
+    url: str
+    key: str
+    home: Path
+    services: embedded.Services
+    supervisor: int
+
+    def client(self) -> httpx.Client:
+        """An HTTP client as a user's program has one: kept connections, a bearer key."""
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=120.0)
+
+    def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """What a look into the database shows."""
+        with psycopg.connect(self.services.database_owner_url, autocommit=True) as connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    def cpu_seconds(self) -> float:
+        """CPU that the instance has used so far: every process, PostgreSQL and Redis included."""
+        total = 0.0
+        for process in self.processes():
+            try:
+                times = process.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total += times.user + times.system + times.children_user + times.children_system
+        return total
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of the instance."""
+        parent = psutil.Process(self.supervisor)
+        return [parent, *parent.children(recursive=True)]
+
+
+@contextmanager
+def running(*, env: dict[str, str] | None = None) -> Iterator[Bench]:
+    """An instance in a home of its own, without the demo; gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="ratchet-bench-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)  # an unprivileged PostgreSQL has to pass through
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DATABASE_", "REDIS_"))}
+        settings = {**kept, "RATCHET_HOME": str(home), "LOG_LEVEL": "WARNING", **(env or {})}
+        argv = [sys.executable, "manage.py", "up", "--no-demo", "--no-flower", "--port", "0"]
+        with (home / "up.log").open("wb") as log:
+            process = subprocess.Popen(argv, cwd=ROOT, env=settings, stdout=log, stderr=log)
+        try:
+            found = _await_ready(home, process)
+            services = embedded.running(home)
+            assert services is not None, "the instance runs on services of its own"
+            yield Bench(found.url, _key(settings), home, services, process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(120)
+
+
+def _await_ready(home: Path, process: subprocess.Popen[bytes]) -> instance.Instance:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        found = instance.running(home)
+        if found is not None and found.ready:
+            return found
+        if process.poll() is not None:
+            break
+        time.sleep(0.2)
+    raise RuntimeError(f"the instance did not start: {(home / 'up.log').read_text()[-2000:]}")
+
+
+def _key(env: dict[str, str]) -> str:
+    made = subprocess.run(
+        [sys.executable, "manage.py", "create_key", "admin", "--name", "bench"],
+        cwd=ROOT, env=env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return made.stdout.strip().splitlines()[-1]

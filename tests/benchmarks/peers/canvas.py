@@ -1,0 +1,118 @@
+"""Raw Celery canvas: nothing durable, chains, groups and chords on Redis.
+
+As a program (``python -m tests.benchmarks.peers.canvas``) it is the Celery application of the
+workers; as a module it measures them.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from celery import Celery, chain, group
+
+from config import embedded
+from tests.benchmarks.workloads import CHAIN, DIAMONDS, FAN, STAGES
+
+ROOT = Path(__file__).parents[3]
+REPEATS = 3
+_URL = os.environ.get("CANVAS_REDIS", "redis://127.0.0.1:1/0")
+
+app = Celery("canvas", broker=_URL, backend=_URL)
+app.conf.update(
+    result_expires=900,
+    broker_connection_retry_on_startup=True,
+    worker_hijack_root_logger=False,
+    task_default_queue="canvas",
+)
+
+
+@app.task(name="canvas.step")
+def step(previous: Any = None, number: int = 0) -> dict[str, int]:
+    """Does nothing, and says which one it was."""
+    return {"number": number}
+
+
+def measure(*, events: bool) -> dict[str, dict[str, float]]:
+    """Steps a second and CPU a step of each shape, with two prefork workers of one process."""
+    with tempfile.TemporaryDirectory(prefix="ratchet-canvas-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        with embedded.start(home, with_postgres=False) as handle:
+            url = handle.services.redis_url
+            app.conf.update(broker_url=url, result_backend=url)
+            app._pool = None  # the module's default address is nobody's
+            worker = _worker(url, events=events)
+            try:
+                return _measure(worker, handle.pids())
+            finally:
+                worker.terminate()
+                worker.wait(60)
+
+
+def _worker(url: str, *, events: bool) -> subprocess.Popen[bytes]:
+    argv = [sys.executable, "-m", "celery", "-A", "tests.benchmarks.peers.canvas", "worker",
+            "-P", "prefork", "-c", "2", "-Q", "canvas", "-l", "error",
+            "--without-gossip", "--without-mingle", *(["-E"] if events else [])]  # fmt: skip
+    env = {**os.environ, "CANVAS_REDIS": url}
+    return subprocess.Popen(
+        argv, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def _measure(worker: subprocess.Popen[bytes], servers: list[int]) -> dict[str, dict[str, float]]:
+    step.delay().get(timeout=60)
+    shapes = {
+        "chain": (CHAIN, lambda: [_chain()]),
+        "fan": (FAN + 2, lambda: [_fan()]),
+        "diamonds": (14 * DIAMONDS, lambda: [_diamond() for _ in range(DIAMONDS)]),
+    }
+    found = {}
+    for name, (steps, start) in shapes.items():
+        for result in start():
+            result.get(timeout=120)  # warm
+        speeds, costs = [], []
+        for _ in range(REPEATS):
+            cpu, began = _cpu(worker.pid, servers), time.monotonic()
+            for result in start():
+                result.get(timeout=120)
+            wall = time.monotonic() - began
+            speeds.append(steps / wall)
+            costs.append(1000 * (_cpu(worker.pid, servers) - cpu) / steps)
+        found[name] = {"per_second": statistics.median(speeds), "cpu_ms": statistics.median(costs)}
+    return found
+
+
+def _chain() -> Any:
+    return chain(*[step.s(number=i) if i else step.s(None, number=0) for i in range(CHAIN)])()
+
+
+def _fan() -> Any:
+    middle = group(step.s(number=i) for i in range(FAN))
+    return chain(step.s(None, number=0), middle, step.s(number=FAN))()
+
+
+def _diamond() -> Any:
+    parts: list[Any] = [step.s(None, number=0)]
+    for stage in STAGES[1:]:
+        parts.append(group(step.s(number=i) for i in range(len(stage))) if len(stage) > 1
+                     else step.s(number=0))  # fmt: skip
+    return chain(*parts)()
+
+
+def _cpu(worker: int, servers: list[int]) -> float:
+    """CPU of the workers, the broker and this client."""
+    processes = [psutil.Process(worker), *psutil.Process(worker).children(recursive=True)]
+    processes += [psutil.Process(pid) for pid in servers] + [psutil.Process()]
+    total = 0.0
+    for process in processes:
+        times = process.cpu_times()
+        total += times.user + times.system
+    return total

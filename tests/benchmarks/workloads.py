@@ -1,0 +1,72 @@
+"""The shapes that every engine runs: a chain, a fan, diamonds, a random DAG, a wide fan-out."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+CHAIN = 100
+FAN = 200
+DIAMONDS = 200
+# A -> BCD -> E -> FG -> H -> IJK -> L -> M -> N
+STAGES = ("A", "BCD", "E", "FG", "H", "IJK", "L", "M", "N")
+
+
+def _step(needs: list[str], *, light: bool) -> dict[str, Any]:
+    step: dict[str, Any] = {"tool": "core.echo", "with": {"value": 1}}
+    if needs:
+        step["needs"] = needs
+    if not light:  # a step with a time limit of its own is a task of its own
+        step["timeout"] = "60s"
+    return step
+
+
+def _definition(name: str, needs: dict[str, list[str]], *, light: bool) -> str:
+    steps = {key: _step(before, light=light) for key, before in needs.items()}
+    return json.dumps({"name": name, "steps": steps})
+
+
+def chain(*, light: bool, length: int = CHAIN) -> str:
+    needs = {f"s{i}": [f"s{i - 1}"] if i else [] for i in range(length)}
+    return _definition(f"bench_chain_{length}_{'light' if light else 'task'}", needs, light=light)
+
+
+def fan(*, light: bool, width: int = FAN) -> str:
+    middle = [f"m{i}" for i in range(width)]
+    needs: dict[str, list[str]] = {"a": [], **{key: ["a"] for key in middle}, "z": middle}
+    return _definition(f"bench_fan_{'light' if light else 'task'}", needs, light=light)
+
+
+def diamond(*, light: bool) -> str:
+    needs: dict[str, list[str]] = {}
+    before: list[str] = []
+    for stage in STAGES:
+        needs.update(dict.fromkeys(stage, before))
+        before = list(stage)
+    return _definition(f"bench_diamond_{'light' if light else 'task'}", needs, light=light)
+
+
+def random_dag(*, size: int = 2000, seed: int = 7) -> str:
+    draw = random.Random(seed)
+    needs = {
+        f"s{i}": sorted({f"s{draw.randrange(i)}" for _ in range(draw.randint(1, 3))}) if i else []
+        for i in range(size)
+    }
+    return _definition(f"bench_random_{size}", needs, light=False)
+
+
+def wide() -> str:
+    """A fan-out over a list that is known only at run time."""
+    return json.dumps(
+        {
+            "name": "bench_wide",
+            "inputs": {"type": "object", "properties": {"xs": {"type": "array"}}},
+            "steps": {
+                "each": {"for_each": "${ inputs.xs }", "tool": "core.echo",
+                         "with": {"value": "${ item }"}},
+                "end": {"needs": ["each"], "tool": "core.echo"},
+            },
+            "outputs": {"n": "${ size(steps.each.output) }"},
+        }
+    )  # fmt: skip
