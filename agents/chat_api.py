@@ -20,7 +20,6 @@ from agents.domain.messages import check_messages
 from agents.interactive import Channel
 from agents.invoke import invoke
 from agents.models import Agent
-from config.access import callers
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput
 
@@ -137,7 +136,7 @@ def error_response(error: AppError) -> JsonResponse:
 
 def _caller(request: HttpRequest) -> Caller:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    caller = callers.of_key(token.strip()) if kind.lower() == "bearer" else None
+    caller = doors.caller_of_key(token.strip()) if kind.lower() == "bearer" else None
     if caller is None:
         raise BadKey
     if not caller.has("agents:invoke"):

@@ -14,3 +14,12 @@ def release() -> None:
     """
     if settings.DATABASE_POOL and not connection.in_atomic_block:
         connection.close()
+
+
+def end_of_work() -> None:
+    """Close this thread's connection (to the pool, if there is one); for threads of our own.
+
+    Without a pool such a thread would keep a connection that nobody else can use.
+    """
+    if not connection.in_atomic_block:
+        connection.close()

@@ -25,7 +25,9 @@ from agents.domain.guardrails.pii import TYPES, find_pii
 from agents.domain.guardrails.pipeline import ScanResult, scan
 from agents.domain.guardrails.policy import Action, Policy
 from agents.domain.guardrails.pseudonyms import Pseudonyms, pseudonymise, restore
+from agents.domain.guardrails.redact import mask
 from agents.domain.guardrails.secrets import find_secrets
+from agents.domain.guardrails.untrusted import leaks_canary
 from agents.endpoints.secrets import open_secret, seal_secret
 from agents.errors import GuardrailBlocked
 from config import logs
@@ -96,9 +98,31 @@ class Guard:
         self._note_answer(found)
         spans = [
             s for s in (*found.pii, *found.secrets)
-            if s in found.secrets or self._policy.action_for(s.type) is Action.REDACT
+            if (s in found.secrets and self._policy.secrets is Action.REDACT)
+            or self._policy.action_for(s.type) is Action.REDACT
         ]  # fmt: skip
-        return pseudonymise(text, longest_first(spans), self._tokens) if spans else text
+        # What the model brought up itself is nobody's to get back: a mask, not a token.
+        return mask(text, longest_first(spans)) if spans else text
+
+    def released(self, piece: str, *, before: str) -> str:
+        """A piece of a streamed answer as its reader may see it, ``before`` it what was said.
+
+        Raises GuardrailBlocked when the prompt's canary or a secret that must stay comes up.
+        """
+        if leaks_canary(before + piece, self.canary):
+            raise GuardrailBlocked("canary", "answer", ["the answer repeats the agent's prompt"])
+        known = "\n".join(self._known)
+        secrets = [s for s in find_secrets(piece) if piece[s.start : s.end] not in known]
+        if secrets and self._policy.secrets in (Action.BLOCK, Action.ASK):
+            raise GuardrailBlocked("secrets", "answer", sorted({s.type for s in secrets}))
+        found = [s for s in find_pii(piece, self._policy.pii_types)
+                 if piece[s.start : s.end] not in known]  # fmt: skip
+        stop = sorted({s.type for s in found if self._policy.action_for(s.type) is Action.BLOCK})
+        if stop:
+            raise GuardrailBlocked("pii", "answer", stop)
+        spans = [s for s in found if self._policy.action_for(s.type) is Action.REDACT]
+        spans += secrets if self._policy.secrets is Action.REDACT else []
+        return str(self.restored(mask(piece, longest_first(spans)) if spans else piece))
 
     def restored(self, value: Any) -> Any:
         """``value`` with its tokens replaced by what they stand for."""

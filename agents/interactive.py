@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
+from agents import connections
 from config.errors import AppError, TooManyRequests
 
 _places = threading.BoundedSemaphore(settings.INTERACTIVE_CALLS)
@@ -49,12 +50,15 @@ def start(work: Callable[[Callable[[str], None]], Any]) -> Channel:
     channel = Channel()
 
     def run() -> None:
+        last: tuple[str, Any]
         try:
-            channel.put(("done", work(channel.emit)))
+            last = ("done", work(channel.emit))
         except Exception as error:
-            channel.put(("failed", error))
+            last = ("failed", error)
         finally:
+            connections.end_of_work()
             occupied.__exit__(None, None, None)
+        channel.put(last)
 
     _pool.submit(run)
     return channel

@@ -23,6 +23,7 @@ from agents.endpoints import Reply, Request, Served, Try
 from agents.errors import BadAnswer
 from agents.guarding import Guard
 from agents.resolving import Choice
+from agents.streaming import Gate
 from agents.tool_calls import Ran
 from agents.tools.registry import Tool, ToolContext
 from config.errors import AppError, NotFound
@@ -108,6 +109,7 @@ def converse(
     offered = (*version.tool_definitions, *call.caller_tools)
     callers = {tool["function"]["name"] for tool in call.caller_tools}
     repaired = False
+    gate = Gate(call.stream, guard) if call.stream else None
     for number in range(1, MAX_ROUNDS + 1):
         if number > 1:
             afford(work)
@@ -123,12 +125,14 @@ def converse(
                 call.max_output_tokens or version.max_output_tokens, version.max_output_tokens
             ),
             extra=version.model.get("extra", {}),
-            stream=call.stream,
+            stream=gate.feed if gate else None,
         )
         reply = _asked(work, served, request, until)
         work.messages.append(reply.as_message())
         if any(wanted["function"]["name"] in callers for wanted in reply.tool_calls):
             work.text, work.finish_reason = reply.text, "tool_calls"
+            if gate:
+                gate.finish()
             work.asked = [c for c in reply.tool_calls if c["function"]["name"] in callers]
             return
         if reply.tool_calls and not repaired and _is_garbled(reply):
@@ -140,6 +144,8 @@ def converse(
             continue
         fault = _take(work, reply, version.output_schema)
         if not fault:
+            if gate:
+                gate.finish()
             return
         if repaired:
             raise BadAnswer(choice.slug, fault)
@@ -248,7 +254,7 @@ class _Runner:
         try:
             return self.run(wanted, tool)
         finally:
-            connections.release()
+            connections.end_of_work()
 
     def run(self, wanted: dict[str, Any], tool: Tool | None) -> Ran:
         name, raw = wanted["function"]["name"], wanted["function"]["arguments"] or "{}"

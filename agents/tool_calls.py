@@ -143,7 +143,7 @@ def _on_thread(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> A
     try:
         return tool.call(arguments, context)
     finally:
-        connections.release()
+        connections.end_of_work()
 
 
 def _effect(

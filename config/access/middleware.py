@@ -24,6 +24,10 @@ SELF_CHECKED = (
 class LoginRequiredMiddleware(DjangoLoginRequired):
     """Every page needs a session, except the doors that check keys themselves."""
 
+    # Innermost, so that all middleware around it runs in one thread: under ASGI each of Django's
+    # would otherwise hop into one and out again, twice (4 ms a request, measured).
+    async_capable = False
+
     def process_view(
         self, request: HttpRequest, view_func: Callable[..., HttpResponse], args: object, kw: object
     ) -> HttpResponse | None:

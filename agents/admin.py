@@ -1,0 +1,151 @@
+"""Agents in the admin: read, paused and capped here; published and rolled out by their services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+
+from agents.models import (
+    Agent,
+    AgentVersion,
+    Budget,
+    Conversation,
+    Endpoint,
+    IdempotentToolResult,
+    Invocation,
+    Label,
+    PriceList,
+    TrafficSplit,
+    Turn,
+)
+
+
+class ReadOnly(ModelAdmin):
+    """Rows that services write and people read."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class _Inline(TabularInline):
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class LabelInline(_Inline):
+    model = Label
+    fields = ["name", "version", "moved_by", "moved_at"]
+
+
+class VersionInline(_Inline):
+    model = AgentVersion
+    fields = ["number", "note", "created_by", "created_at", "retired_at"]
+    show_change_link = True
+
+
+class TurnInline(_Inline):
+    model = Turn
+    fields = ["number", "role", "text", "created_at"]
+
+
+@admin.register(Agent)
+class AgentAdmin(ModelAdmin):
+    """State, limits and the fallback may be changed; the rest comes from the catalogue."""
+
+    list_display = ["slug", "name", "domain", "risk", "audience", "state"]
+    list_filter = ["domain", "risk", "audience", "state"]
+    search_fields = ["slug", "name", "purpose"]
+    fields = ["slug", "name", "domain", "purpose", "audience", "risk", "state", "state_reason",
+              "limits", "fallback", "objectives", "scaling"]  # fmt: skip
+    readonly_fields = ["slug", "name", "domain", "purpose", "audience", "risk", "objectives",
+                       "scaling"]  # fmt: skip
+    inlines = [LabelInline, VersionInline]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(AgentVersion)
+class AgentVersionAdmin(ReadOnly):
+    list_display = ["agent", "number", "note", "created_by", "created_at", "retired_at"]
+    list_filter = ["agent__domain"]
+    search_fields = ["agent__slug", "note"]
+    list_select_related = ["agent"]
+
+
+@admin.register(TrafficSplit)
+class TrafficSplitAdmin(ReadOnly):
+    list_display = ["agent", "epoch", "unit", "reason", "opened_by", "opened_at", "closed_at"]
+    list_filter = ["unit"]
+    search_fields = ["agent__slug"]
+    list_select_related = ["agent"]
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(ModelAdmin):
+    """The key is set through the API and never shown."""
+
+    list_display = ["name", "base_url", "is_offline", "state", "priority", "weight"]
+    list_filter = ["state"]
+    readonly_fields = ["is_offline", "created_at", "updated_at"]
+
+
+@admin.register(PriceList)
+class PriceListAdmin(ReadOnly):
+    list_display = ["version", "valid_from", "source"]
+
+
+@admin.register(Budget)
+class BudgetAdmin(ModelAdmin):
+    """Caps may be changed; what is spent and held is counted by calls alone."""
+
+    list_display = ["scope", "key", "window", "cap_usd", "spent_usd", "held_usd", "is_active"]
+    list_filter = ["scope", "window", "is_active"]
+    search_fields = ["key"]
+    readonly_fields = ["spent_usd", "held_usd", "window_started_at", "created_at", "client_id"]
+
+
+@admin.register(Invocation)
+class InvocationAdmin(ReadOnly):
+    list_display = ["id", "agent_slug", "version_number", "state", "model", "cost_usd",
+                    "duration_seconds", "started_at"]  # fmt: skip
+    list_filter = ["state", "is_simulated"]
+    search_fields = ["=id", "=run_id", "=agent_slug"]
+    exclude = ["sealed"]
+    ordering = ["-id"]
+    # A count of tens of millions of rows takes longer than anybody looks at it.
+    show_full_result_count = False
+    list_per_page = 50
+
+
+@admin.register(Conversation)
+class ConversationAdmin(ReadOnly):
+    list_display = ["id", "agent_slug", "channel", "state", "last_turn_at"]
+    list_filter = ["state", "channel"]
+    inlines = [TurnInline]
+
+
+@admin.register(IdempotentToolResult)
+class IdempotentToolResultAdmin(ReadOnly):
+    """Those that stay ``started`` are the effects to look into."""
+
+    list_display = ["tool", "effect_id", "state", "started_at", "ended_at"]
+    list_filter = ["state", "tool"]

@@ -1,0 +1,42 @@
+"""What a stream lets out: text that was looked at, a little behind what the model says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agents.guarding import Guard
+
+# The longest identifier with its separators; less than this is never let out unseen.
+HOLD_BACK_CHARACTERS = 64
+# Looking at a few words at a time is dear; a reader does not see the difference.
+PIECE_CHARACTERS = 96
+
+
+class Gate:
+    """Takes a model's text as it comes and emits it once nothing in it must stay."""
+
+    def __init__(self, emit: Callable[[str], None], guard: Guard) -> None:
+        self._emit, self._guard = emit, guard
+        self._waiting = ""
+        self._said = ""
+
+    def feed(self, text: str) -> None:
+        """Take more text; raises GuardrailBlocked if it may not go on."""
+        self._waiting += text
+        end = len(self._waiting) - HOLD_BACK_CHARACTERS
+        if end < PIECE_CHARACTERS:
+            return
+        cut = max(self._waiting.rfind(" ", 0, end), self._waiting.rfind("\n", 0, end)) + 1
+        if cut > 0:
+            self._release(self._waiting[:cut])
+            self._waiting = self._waiting[cut:]
+
+    def finish(self) -> None:
+        """Let out the rest."""
+        rest, self._waiting = self._waiting, ""
+        if rest:
+            self._release(rest)
+
+    def _release(self, piece: str) -> None:
+        self._emit(self._guard.released(piece, before=self._said[-HOLD_BACK_CHARACTERS:]))
+        self._said += piece
