@@ -1,0 +1,1 @@
+"""Comparing arms from sufficient statistics. Pure: rows, time and randomness are arguments."""

@@ -1,0 +1,103 @@
+"""The difference between two arms, absolute or relative, and stages combined without pooling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from learning.domain.statistics.samples import Moments
+
+Scale = Literal["relative", "absolute"]
+Alternative = Literal["two_sided", "greater", "less"]
+Pair = tuple[Moments, Moments]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``estimate`` of treatment minus control (relative: a ratio of control's raw mean).
+
+    ``variance`` is the estimate's own; ``dof`` are Welch's degrees of freedom.
+    """
+
+    estimate: float
+    variance: float
+    n: int
+    dof: float
+    control: Moments
+    treatment: Moments
+
+    @property
+    def standard_error(self) -> float:
+        return math.sqrt(self.variance)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a test says: the interval at ``1 - alpha`` (infinite ends if one-sided), the p-value.
+
+    A Bayesian result has no p-value, but the chance to win and the risk of each choice.
+    """
+
+    estimate: float
+    standard_error: float
+    lower: float
+    upper: float
+    p_value: float | None
+    chance_to_win: float | None = None
+    risk: tuple[float, float] | None = None
+    critical_z: float | None = None
+
+
+def difference(control: Moments, treatment: Moments, scale: Scale) -> Difference:
+    """Treatment against control; raises ValueError where it can't be told.
+
+    Relative: the delta method for a ratio of independent means.
+    """
+    for name, arm in (("control", control), ("treatment", treatment)):
+        if not arm.readable:
+            raise ValueError(f"{name}: {arm.note or 'too few units'}")
+    a, b = control.variance / control.n, treatment.variance / treatment.n
+    dof = (a + b) ** 2 / (a * a / (control.n - 1) + b * b / (treatment.n - 1))
+    estimate, variance = treatment.mean - control.mean, a + b
+    if scale == "relative":
+        base = control.raw_mean
+        if base == 0 or control.mean == 0:
+            raise ValueError("control's mean is zero, so there is no relative difference")
+        estimate /= base
+        variance = b / base**2 + a * treatment.raw_mean**2 / base**4
+    return Difference(estimate, variance, control.n + treatment.n, dof, control, treatment)
+
+
+def combine(stages: Sequence[Pair]) -> Pair:
+    """Both arms over all stages, each stage compared within itself.
+
+    A stage weighs ``n_a n_b / (n_a + n_b)`` (Cochran, Mantel and Haenszel), which no outcome
+    decides. Stages in which an arm has no units carry no comparison and are left out; raises
+    ValueError if none is left.
+    """
+    whole = [(a, b) for a, b in stages if a.n > 0 and b.n > 0]
+    if not whole:
+        raise ValueError("no stage has units in both arms")
+    if len(whole) == 1:
+        return whole[0]
+    raw = [a.n * b.n / (a.n + b.n) for a, b in whole]
+    weights = [weight / sum(raw) for weight in raw]
+    return (
+        _weighted([a for a, _ in whole], weights),
+        _weighted([b for _, b in whole], weights),
+    )
+
+
+def _weighted(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
+    n = sum(part.n for part in parts)
+    own = sum(w * w * p.variance / p.n for w, p in zip(weights, parts, strict=True))
+    notes = {part.note for part in parts if part.note and part.note != "nothing varies"}
+    return Moments(
+        n,
+        sum(w * p.mean for w, p in zip(weights, parts, strict=True)),
+        sum(w * p.raw_mean for w, p in zip(weights, parts, strict=True)),
+        own * n,
+        "; ".join(sorted(notes)),
+    )

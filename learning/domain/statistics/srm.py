@@ -1,0 +1,92 @@
+"""Sample ratio mismatch: were units assigned in the shares that were meant?
+
+Two readings: a Bayes factor that may be looked at daily (Lindon and Malek, "Anytime-valid
+inference for multinomial count data", NeurIPS 2022), and chi-square for one look. Arms of zero
+weight take no part in either; GrowthBook's chi-square counts them in its degrees of freedom.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from scipy import stats
+from scipy.special import gammaln
+
+# Concentrations of the Dirichlet alternatives: gross, middling and slight mismatches. Their
+# average is a Bayes factor too.
+CONCENTRATIONS = (100.0, 1_000.0, 10_000.0)
+# A mismatch is called at these; together they call one falsely in under 2 % of 30 daily looks.
+LEVEL = 0.01
+SINGLE_LOOK_LEVEL = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRatio:
+    """``sequential_p`` is 1 over the largest Bayes factor seen; ``units`` as counted last."""
+
+    units: tuple[int, ...]
+    expected: tuple[float, ...]
+    chi_square_p: float
+    bayes_factor: float
+    sequential_p: float
+
+    @property
+    def mismatch(self) -> bool:
+        """Whether nothing else of the experiment may be read."""
+        return self.sequential_p < LEVEL or self.chi_square_p < SINGLE_LOOK_LEVEL
+
+
+def check(looks: Sequence[Sequence[int]], weights: Sequence[float]) -> SampleRatio:
+    """``looks`` are cumulative counts per arm in order of time; ``weights`` what was meant.
+
+    Raises ValueError for weights that are negative or all zero, and for counts that shrink.
+    """
+    if any(weight < 0 for weight in weights) or sum(weights) <= 0:
+        raise ValueError(f"need weights of 0 or more and one above, got {list(weights)}")
+    live = [index for index, weight in enumerate(weights) if weight > 0]
+    total = sum(weights[index] for index in live)
+    shares = [weights[index] / total for index in live]
+    counts = [tuple(int(look[index]) for index in live) for look in looks]
+    for before, after in pairwise(counts):
+        if any(b > a for b, a in zip(before, after, strict=True)):
+            raise ValueError(f"cumulative counts shrink from {before} to {after}")
+    last = counts[-1] if counts else tuple(0 for _ in live)
+    log_factors = [log_bayes_factor(look, shares) for look in counts] or [0.0]
+    expected = tuple(sum(last) * share for share in shares)
+    return SampleRatio(
+        last,
+        expected,
+        chi_square_p(last, shares),
+        math.exp(min(log_factors[-1], 700.0)),
+        math.exp(-max(0.0, *log_factors)),
+    )
+
+
+def log_bayes_factor(counts: Sequence[int], shares: Sequence[float]) -> float:
+    """Log evidence for other shares against ``shares``, averaged over the concentrations."""
+    if len(counts) < 2:
+        return 0.0
+    fitted = sum(n * math.log(share) for n, share in zip(counts, shares, strict=True))
+    terms = [_log_dirichlet(counts, shares, c) - fitted for c in CONCENTRATIONS]
+    top = max(terms)
+    return top + math.log(sum(math.exp(term - top) for term in terms) / len(terms))
+
+
+def _log_dirichlet(counts: Sequence[int], shares: Sequence[float], concentration: float) -> float:
+    parts = sum(
+        float(gammaln(concentration * share + n) - gammaln(concentration * share))
+        for n, share in zip(counts, shares, strict=True)
+    )
+    return parts + float(gammaln(concentration) - gammaln(concentration + sum(counts)))
+
+
+def chi_square_p(counts: Sequence[int], shares: Sequence[float]) -> float:
+    """Pearson's goodness-of-fit p-value; 1 without units."""
+    total = sum(counts)
+    if not total or len(counts) < 2:
+        return 1.0
+    statistic = sum((n - total * s) ** 2 / (total * s) for n, s in zip(counts, shares, strict=True))
+    return float(stats.chi2.sf(statistic, len(counts) - 1))
