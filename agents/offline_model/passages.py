@@ -7,9 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
+from agents.domain.lexical import stems
 from agents.offline_model.planning import Result
 
 MAX_SENTENCES = 3
@@ -24,12 +24,6 @@ _NUMBERED = re.compile(
     r"^[ \t]*\[(\d{1,3})\][ \t]*(.*?)(?=^[ \t]*\[\d{1,3}\]|\n[ \t]*\n|\Z)", re.S | re.M
 )
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"“(])|\n+")
-_STOP = frozenset(
-    "a about all an and any are as at be been but by can do does for from had has have he her "
-    "his how i if in into is it its me must my no not of on or our please she should so such tell "
-    "than that the their them there these they this those to under us was we were what when "
-    "where which who why will with would you your".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +95,3 @@ def quote(question: str, passages: Sequence[Passage], *, wrong: bool = False) ->
         best = scored[0][0]
         chosen = sorted(p for s, p in scored[:MAX_SENTENCES] if s <= best * NEAR_BEST)
     return " ".join(f"{sentences[place][1].rstrip()} [{sentences[place][0]}]" for place in chosen)
-
-
-def stems(text: str) -> list[str]:
-    """Content words of ``text``, case folded, endings cut."""
-    return [_stem(w) for w in re.findall(r"[^\W_]+", text.casefold()) if w not in _STOP]
-
-
-@lru_cache(maxsize=20_000)
-def _stem(word: str) -> str:
-    for ending in ("ations", "ation", "ments", "ment", "ings", "ing", "ies", "ed", "es", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: -len(ending)]
-    return word

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agents.domain.lexical import stems
 from agents.offline_model import tokens
 from agents.offline_model.inputs import text_of
-from agents.offline_model.passages import stems
 from agents.offline_model.protocol import ApiError, bad
 from agents.offline_model.store import Store, lines_of, new_id
 
