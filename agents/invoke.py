@@ -17,12 +17,14 @@ from agents import budgets, cache, connections, limiting, recording, resolving
 from agents.budgets import Held
 from agents.cache import Flight, Hit
 from agents.calls import Answer, Call
-from agents.domain import messages, prompts
+from agents.domain import messages, prompts, retrieval
 from agents.domain.guardrails.findings import Source
 from agents.domain.guardrails.redact import redact
 from agents.domain.messages import Message
 from agents.errors import GuardrailBlocked
 from agents.guarding import Guard
+from agents.knowledge import quoting
+from agents.knowledge.quoting import Quotable
 from agents.loop import Work, converse
 from agents.models.records import CallState
 from agents.recording import Story
@@ -64,8 +66,9 @@ def invoke(call: Call) -> Answer:
     try:
         # 2. Input guardrails: attacks and secrets are stopped, personal data becomes tokens.
         safe = _screened(call, guard, story)
-        # 3. Render: the prompt with its declared variables, then the input or the chat.
-        work.messages = _render(safe, choice, story)
+        # 3. Render: the prompt with its variables and what it may quote, then the input or chat.
+        quotes = quoting.quotable(safe, choice, guard)
+        work.messages = _render(safe, choice, story, quotes.text)
         # 4. Cache: the same question of the same tenant to the same version.
         found = cache.seek(safe, choice, work.messages, until=until)
         if isinstance(found, Hit):
@@ -81,6 +84,7 @@ def invoke(call: Call) -> Answer:
             # 7. Output guardrails: what must not leave does not.
             work.text = guard.check_answer(work.text, work.finish_reason)
             story.output, story.kept = work.output, work.remembered
+            _cite(work, story, quotes)
     except AppError as error:
         _take_error(call, choice, work, story, error)
     except BaseException as error:
@@ -102,13 +106,18 @@ def _pick(call: Call) -> Choice:
         "client": str(call.client_id),
         "conversation": str(call.conversation_id or ""),
     }
-    return resolving.resolve(
+    choice = resolving.resolve(
         call.agent,
         units,
         effect_id=call.effect_id or "",
         attempt=call.attempt,
         unit=call.unit or "",
+        pinned=call.version_id,
     )
+    if call.stand_in is None:
+        return choice
+    tools = tuple(call.stand_in(tool) for tool in choice.version.tools)
+    return replace(choice, version=replace(choice.version, tools=tools))
 
 
 def _screened(call: Call, guard: Guard, story: Story) -> Call:
@@ -151,10 +160,10 @@ def _take_error(call: Call, choice: Choice, work: Work, story: Story, error: App
         story.kept = {**(work.remembered or {}), "text": choice.fallback}
 
 
-def _render(call: Call, choice: Choice, story: Story) -> list[Message]:
+def _render(call: Call, choice: Choice, story: Story, quotes: str) -> list[Message]:
     version = choice.version
     story.prompt = prompts.render(version.prompt, version.variables, call.inputs)
-    rendered = [messages.system_message(story.prompt, version.canary), *version.examples]
+    rendered = [messages.system_message(story.prompt + quotes, version.canary), *version.examples]
     if call.messages is not None:
         rendered += call.messages
     else:
@@ -164,6 +173,16 @@ def _render(call: Call, choice: Choice, story: Story) -> list[Message]:
         limit = f"at most {MAX_INPUT_CHARACTERS} characters in all; put more into an artifact"
         raise InvalidInput("inputs", f"{size} characters", limit)
     return rendered
+
+
+def _cite(work: Work, story: Story, quotes: Quotable) -> None:
+    """Say with the answer which passages it had, and which of them it names."""
+    if not quotes.passages:
+        return
+    citations = retrieval.cited(work.text, quotes.passages)
+    story.output = {**story.output, "citations": citations}
+    if story.kept is not None:
+        story.kept = {**story.kept, "citations": citations}
 
 
 def _until(call: Call, started: float) -> float:

@@ -9,6 +9,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from agents import background, budgets, cache, retention
+from agents.knowledge import index
 
 
 @shared_task(name="agents.invoke_async", acks_late=True, ignore_result=True)
@@ -19,9 +20,10 @@ def invoke_async(call_id: str) -> None:
 
 @shared_task(name="agents.sweep", ignore_result=True)
 def sweep() -> None:
-    """Give back the holds of dead calls, and send lost calls again."""
+    """Give back the holds of dead calls, send lost calls again, embed what waits for it."""
     budgets.expire_holds()
     background.sweep()
+    index.embed_pending()
 
 
 @shared_task(name="agents.prepare_partitions", ignore_result=True)

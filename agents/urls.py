@@ -2,8 +2,8 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from agents import chat_api
-from agents.api import calls, money, registry
+from agents import chat_api, pages
+from agents.api import calls, knowledge, money, registry
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/agents", registry.Agents.as_view(), name="agents"),
@@ -24,9 +24,26 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="invocation",
     ),
     path("api/v1/tools", calls.Tools.as_view(), name="tools"),
+    path("api/v1/knowledge", knowledge.Knowledge.as_view(), name="knowledge"),
+    path("api/v1/knowledge/search", knowledge.Search.as_view(), name="knowledge-search"),
+    path(
+        "api/v1/knowledge/<uuid:document_id>",
+        knowledge.OneDocument.as_view(),
+        name="knowledge-document",
+    ),
+    path(
+        "api/v1/knowledge/passages/<uuid:passage_id>/marks",
+        knowledge.Marks.as_view(),
+        name="knowledge-marks",
+    ),
     path("api/v1/budgets", money.Budgets.as_view(), name="budgets"),
     path("api/v1/endpoints", money.Endpoints.as_view(), name="endpoints"),
     path("api/v1/guardrails/scan", calls.GuardrailScan.as_view(), name="guardrails-scan"),
+    path("dashboard/_fleet", pages.fleet_piece),
+    path("dashboard/_calls", pages.calls),
+    path("dashboard/agents", pages.all_agents),
+    path("dashboard/agents/<slug:slug>", pages.one_agent),
+    path("dashboard/invocations/<uuid:invocation_id>", pages.invocation),
     path("v1/chat/completions", chat_api.chat_completions, name="chat-completions"),
     path("v1/models", chat_api.models, name="chat-models"),
 ]

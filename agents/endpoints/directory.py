@@ -31,6 +31,8 @@ KEPT_SECONDS = 2.0
 DEAR = {"*": {"input": "10", "output": "40"}}
 # How fast the latency of an endpoint is forgotten: the newest call counts a fifth.
 NEWEST_SHARE = 0.2
+# A model that offers nothing else does not chat.
+EMBEDDINGS_ONLY = frozenset({"embeddings"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,11 @@ def candidates(
     needs: Needs, *, policy: Policy = "cheapest", session: str = "", only_model: str = ""
 ) -> list[Served]:
     """The models that fit, in the order to try them; raises Unavailable if there is none."""
-    served = [s for s in directory() if not only_model or s.model == only_model]
+    served = [
+        s
+        for s in directory()
+        if s.capabilities != EMBEDDINGS_ONLY and (not only_model or s.model == only_model)
+    ]
     by_pair = {(s.endpoint, s.model): s for s in served}
     ranked = scoring.order(
         [_candidate(s) for s in served],

@@ -5,6 +5,7 @@ from agents.models.budgets import Budget, Hold
 from agents.models.conversations import Conversation, Turn
 from agents.models.effects import CachedAnswer, EffectAnswer, IdempotentToolResult
 from agents.models.endpoints import Endpoint, PriceList
+from agents.models.knowledge import Document, Passage, PassageMark
 from agents.models.records import Invocation, ModelCall, ToolCall
 from agents.models.registry import Agent, AgentVersion, Label, TrafficSplit
 
@@ -15,6 +16,7 @@ __all__ = [
     "Budget",
     "CachedAnswer",
     "Conversation",
+    "Document",
     "EffectAnswer",
     "Endpoint",
     "Hold",
@@ -22,6 +24,8 @@ __all__ = [
     "Invocation",
     "Label",
     "ModelCall",
+    "Passage",
+    "PassageMark",
     "PriceList",
     "ToolCall",
     "TrafficSplit",

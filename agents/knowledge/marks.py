@@ -1,0 +1,52 @@
+"""Helpful or unhelpful: what callers think of passages, which moves them in later searches."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from agents.knowledge.search import visible_documents
+from agents.models import Passage, PassageMark
+from config.access.callers import Caller
+from config.errors import NotFound
+
+
+@transaction.atomic
+def mark(
+    *, caller: Caller, passage_id: UUID, is_helpful: bool, invocation_id: UUID | None = None
+) -> Passage:
+    """Count one caller's mark; a second one of the same caller replaces the first.
+
+    Raises NotFound for a passage that the caller may not see.
+    """
+    passage = (
+        Passage.objects.select_for_update()
+        .filter(pk=passage_id, document__in=visible_documents(caller))
+        .first()
+    )
+    if passage is None:
+        raise NotFound("passage", passage_id)
+    principal = str(caller.user_id or caller.key_id)
+    before = PassageMark.objects.filter(passage=passage, principal=principal).first()
+    if before is None:
+        PassageMark.objects.create(
+            client_id=caller.home_client_id,
+            passage=passage,
+            principal=principal,
+            is_helpful=is_helpful,
+            invocation_id=invocation_id,
+        )
+        _count(passage_id, is_helpful, 1)
+    elif before.is_helpful != is_helpful:
+        PassageMark.objects.filter(pk=before.pk).update(is_helpful=is_helpful)
+        _count(passage_id, is_helpful, 1)
+        _count(passage_id, not is_helpful, -1)
+    passage.refresh_from_db(fields=["helpful", "unhelpful"])
+    return passage
+
+
+def _count(passage_id: UUID, is_helpful: bool, by: int) -> None:
+    name = "helpful" if is_helpful else "unhelpful"
+    Passage.objects.filter(pk=passage_id).update(**{name: F(name) + by})

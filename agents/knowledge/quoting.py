@@ -1,0 +1,106 @@
+"""The passages that one call may quote: looked up, screened, marked as data, numbered."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.calls import Call
+from agents.domain import messages
+from agents.domain.guardrails.findings import Source
+from agents.domain.guardrails.untrusted import delimit
+from agents.errors import GuardrailBlocked
+from agents.guarding import Guard
+from agents.knowledge.search import Found, search
+from agents.resolving import Choice
+
+# What a version's retrieval settings say if they do not say otherwise.
+PASSAGES = 4
+MAX_TOKENS = 600
+# Stands for every document that the client may see, in place of titles.
+ANY_SOURCE = "*"
+_TAGS = re.compile(r"</?\s*(?:passage|document|doc|source|context|excerpt)\b[^>]*>", re.IGNORECASE)
+_RULE = "Where a passage supports a statement, cite its number like [1]; cite nothing else."
+
+
+@dataclass(frozen=True, slots=True)
+class Quotable:
+    """``text`` belongs behind the prompt; ``passages`` are what its numbers stand for."""
+
+    text: str = ""
+    passages: list[dict[str, Any]] = field(default_factory=list)
+
+
+NOTHING = Quotable()
+
+
+def quotable(call: Call, choice: Choice, guard: Guard) -> Quotable:
+    """Passages for ``call`` from the documents that its version names, for its client only.
+
+    A passage that the agent's policy would block is left out, and the finding is kept.
+    """
+    settings = choice.version.retrieval
+    sources = list(settings.get("sources") or ())
+    if not sources:
+        return NOTHING
+    found = search(
+        _question(call),
+        client_ids={call.client_id},
+        titles=() if ANY_SOURCE in sources else sources,
+        limit=int(settings.get("passages", PASSAGES)),
+        max_tokens=int(settings.get("max_tokens", MAX_TOKENS)),
+    )
+    safe = [(one, text) for one in found if (text := _screened(one, guard)) is not None]
+    if not safe:
+        return NOTHING
+    guard.sources = [text for _, text in safe]
+    body = "\n".join(
+        f'<passage id="{number}" title="{_plain(one.title)}">{text}</passage>'
+        for number, (one, text) in enumerate(safe, start=1)
+    )
+    # The same passages give the same mark, so that prompts stay cacheable; nobody can guess it.
+    nonce = hmac.new(choice.version.canary.encode(), body.encode(), hashlib.sha256)
+    spotlit = delimit(body, nonce.hexdigest()[:16], source="passages")
+    return Quotable(
+        f"\n\n{spotlit.rule} {_RULE}\n{spotlit.text}",
+        [_citation(number, one) for number, (one, _) in enumerate(safe, start=1)],
+    )
+
+
+def _question(call: Call) -> str:
+    """What the call asks, as words: a chat's last message, or names and words of an input."""
+    if call.messages:
+        return messages.text_of(call.messages[-1])
+    words: list[str] = []
+    for name, value in call.inputs.items():
+        words.append(name.replace("_", " "))
+        if isinstance(value, str):
+            words.append(value)
+    return " ".join(words)
+
+
+def _screened(one: Found, guard: Guard) -> str | None:
+    try:
+        text: str = guard.screen(one.text, Source.DOCUMENT, f"document {one.title}")
+    except GuardrailBlocked:
+        return None
+    return _TAGS.sub(" ", text)
+
+
+def _citation(number: int, one: Found) -> dict[str, Any]:
+    return {
+        "number": number,
+        "title": one.title,
+        "heading": one.heading,
+        "page": one.page,
+        "document_id": str(one.document_id),
+        "passage_id": str(one.passage_id),
+        "as_of": one.as_of.isoformat() if one.as_of else None,
+    }
+
+
+def _plain(title: str) -> str:
+    return re.sub(r"[<>\"\n]", " ", title)

@@ -1,0 +1,146 @@
+"""Finding passages: PostgreSQL ranks by words and by vectors, the ranks are fused here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from agents.domain import retrieval
+from agents.domain.retrieval import Standing
+from agents.knowledge import embedding
+from agents.models import Document, Passage
+from config.access.callers import Caller
+
+# Passages that each ranking brings into the fusion.
+DEPTH = 50
+MAX_QUERY_CHARACTERS = 2_000
+
+# Any of the words counts: a question is not a list of conditions.
+_WORDS = """
+    SELECT p.id FROM agents_passage p JOIN agents_document d ON d.id = p.document_id,
+        CAST(replace(plainto_tsquery('english', %(query)s)::text, '&', '|') AS tsquery) AS asked
+    WHERE p.words @@ asked AND {visible}
+    ORDER BY ts_rank_cd(p.words, asked, 1) DESC, p.id LIMIT %(depth)s
+"""
+_NEAREST = """
+    SELECT p.id FROM agents_passage p JOIN agents_document d ON d.id = p.document_id
+    WHERE p.embedding_model = %(model)s AND {visible}
+    ORDER BY p.embedding <=> %(vector)s::vector LIMIT %(depth)s
+"""
+_VISIBLE = """d.state = 'current' AND (d.expires_at IS NULL OR d.expires_at > now())
+    AND (%(everyone)s OR d.is_shared OR d.client_id = ANY(%(clients)s))
+    AND (%(any_title)s OR d.title = ANY(%(titles)s))"""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A passage with where it stands and how well it fits; higher ``score`` is better."""
+
+    passage_id: UUID
+    document_id: UUID
+    client_id: UUID
+    title: str
+    source: str
+    as_of: date | None
+    number: int
+    heading: str
+    page: int | None
+    text: str
+    tokens: int
+    score: float
+    helpful: int
+    unhelpful: int
+
+
+def search(
+    query: str,
+    *,
+    client_ids: Collection[UUID] | None,
+    titles: Collection[str] = (),
+    limit: int = 8,
+    max_tokens: int = 4_000,
+    now: datetime | None = None,
+) -> list[Found]:
+    """The passages that fit ``query`` best, best first, within ``max_tokens`` in all.
+
+    ``client_ids`` None sees every client's documents; shared ones are always seen. ``titles``
+    narrows to documents of these titles. Expired and replaced documents are never found.
+    """
+    query = query.strip()[:MAX_QUERY_CHARACTERS]
+    if not query:
+        return []
+    model = embedding.current_model()
+    vector = embedding.embed_query(query, model)
+    asked = {
+        "query": query,
+        "depth": DEPTH,
+        "everyone": client_ids is None,
+        "clients": list(client_ids or ()),
+        "any_title": not titles,
+        "titles": list(titles),
+        "model": model,
+        "vector": None if vector is None else str(vector),
+    }
+    words, nearest = _ranked(asked)
+    rows = {
+        row.pk: row
+        for row in Passage.objects.filter(pk__in={*words, *nearest})
+        .select_related("document")
+        .defer("embedding", "words")
+    }
+    texts = {key: f"{row.heading}\n{row.text}" for key, row in rows.items()}
+    scores = retrieval.fuse([words, nearest, retrieval.by_coverage(query, texts)])
+    today = (now or timezone.now()).date()
+    found = sorted(
+        (_found(row, scores[key], today) for key, row in rows.items()),
+        key=lambda one: (-one.score, one.passage_id),
+    )
+    return found[: retrieval.pack([one.text for one in found], max_tokens, limit)]
+
+
+def visible_documents(caller: Caller) -> QuerySet[Document]:
+    """Current documents that ``caller`` may see: those of its clients, and shared ones."""
+    rows = Document.objects.filter(state=Document.State.CURRENT)
+    if caller.client_ids is None:
+        return rows
+    return rows.filter(Q(client_id__in=caller.client_ids) | Q(is_shared=True))
+
+
+def _ranked(asked: dict[str, Any]) -> tuple[list[UUID], list[UUID]]:
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Filters are applied while the index is walked, so a small tenant finds its own.
+        cursor.execute("SET LOCAL hnsw.iterative_scan = 'strict_order'")
+        cursor.execute(_WORDS.format(visible=_VISIBLE), asked)
+        words = [row[0] for row in cursor.fetchall()]
+        if asked["vector"] is None:
+            return words, []
+        cursor.execute(_NEAREST.format(visible=_VISIBLE), asked)
+        return words, [row[0] for row in cursor.fetchall()]
+
+
+def _found(row: Passage, score: float, today: date) -> Found:
+    document = row.document
+    standing = Standing(document.as_of, row.helpful, row.unhelpful)
+    return Found(
+        passage_id=row.pk,
+        document_id=document.pk,
+        client_id=document.client_id,
+        title=document.title,
+        source=document.source,
+        as_of=document.as_of,
+        number=row.number,
+        heading=row.heading,
+        page=row.page,
+        text=row.text,
+        tokens=row.tokens,
+        score=score * retrieval.weight(standing, today),
+        helpful=row.helpful,
+        unhelpful=row.unhelpful,
+    )
