@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from monitoring.audit import Audited, audit, audit_all, digest_of
+from monitoring.recording import Measurement, record
 
-__all__ = ["Audited", "audit", "audit_all", "digest_of"]
+__all__ = ["Audited", "Measurement", "audit", "audit_all", "digest_of", "record"]

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from monitoring import doors
+from monitoring import doors, pages
 
 urlpatterns = [
+    path("dashboard", pages.overview),
     path("healthz", doors.healthz),
     path("readyz", doors.readyz),
     path("metrics", doors.metrics),

@@ -2,5 +2,23 @@
 
 from monitoring.models.audit import AuditEntry, AuditPayload, AuditPending, AuditSeal
 from monitoring.models.health import Heartbeat
+from monitoring.models.measurements import (
+    Measurement,
+    MetricTotal,
+    Rollup,
+    RollupMark,
+    RollupWindow,
+)
 
-__all__ = ["AuditEntry", "AuditPayload", "AuditPending", "AuditSeal", "Heartbeat"]
+__all__ = [
+    "AuditEntry",
+    "AuditPayload",
+    "AuditPending",
+    "AuditSeal",
+    "Heartbeat",
+    "Measurement",
+    "MetricTotal",
+    "Rollup",
+    "RollupMark",
+    "RollupWindow",
+]

@@ -1,0 +1,116 @@
+"""Every metric that is recorded and every label it may carry: the one list of names.
+
+Units stand in names. A counter adds up; a distribution is kept as a sketch and has percentiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How values of a metric are put together."""
+
+    COUNTER = "counter"
+    DISTRIBUTION = "distribution"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """``higher_is_better`` None: neither, it is just so much."""
+
+    name: str
+    title: str
+    kind: Kind
+    unit: str
+    higher_is_better: bool | None
+
+
+def _counter(name: str, title: str, better: bool | None = None, unit: str = "") -> Metric:
+    return Metric(name, title, Kind.COUNTER, unit, better)
+
+
+def _spread(name: str, title: str, unit: str, better: bool | None = False) -> Metric:
+    return Metric(name, title, Kind.DISTRIBUTION, unit, better)
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        # agents
+        _counter("invocations", "Agent calls"),
+        _counter("invocation_errors", "Failed agent calls", False),
+        _counter("invocations_blocked", "Calls blocked by a guardrail"),
+        _counter("invocation_fallbacks", "Calls answered by the fallback", False),
+        _counter("cache_hits", "Calls answered from the cache", True),
+        _spread("invocation_duration_seconds", "Latency", "s"),
+        _spread("model_duration_seconds", "Time in models", "s"),
+        _spread("first_token_seconds", "Time to the first token", "s"),
+        _counter("input_tokens", "Tokens read", unit="tokens"),
+        _counter("cached_tokens", "Tokens read from the provider's cache", True, "tokens"),
+        _counter("output_tokens", "Tokens written", unit="tokens"),
+        _spread("cost_usd", "Cost", "USD"),
+        _counter("saved_usd", "Cost saved by the cache", True, "USD"),
+        _counter("tool_calls", "Tool calls"),
+        _counter("model_calls", "Model calls"),
+        # workflows
+        _counter("runs", "Runs ended"),
+        _counter("run_errors", "Runs failed", False),
+        _spread("run_duration_seconds", "Duration of a run", "s"),
+        _spread("run_cost_usd", "Cost of a run", "USD"),
+        _counter("steps", "Steps ended"),
+        _counter("step_retries", "Steps tried again", False),
+        _spread("step_duration_seconds", "Duration of a step", "s"),
+        _spread("queue_wait_seconds", "Wait for a worker", "s"),
+        _counter("approvals", "Approvals answered"),
+        _counter("approvals_given", "Approvals given", True),
+        _counter("escalations", "Hand-overs to a person", False),
+        _counter("rework", "Results that were done again", False),
+        # quality
+        _spread("accuracy_ratio", "Accuracy", "ratio", True),
+        _spread("satisfaction_score", "Satisfaction (1 to 5)", "score", True),
+        _counter("feedback", "Feedback given", True),
+        _counter("improvements_deployed", "Improvements deployed", True),
+        _spread("edge_case_coverage_ratio", "Edge cases covered", "ratio", True),
+        _spread("automated_ratio", "Processes automated", "ratio", True),
+        _counter("learning_cost_usd", "Cost of learning", unit="USD"),
+        # load
+        _spread("queue_depth", "Messages waiting", "messages"),
+        _spread("budget_used_ratio", "Budget used", "ratio"),
+        _spread("drift_score", "Drift", "score"),
+        _counter("security_events", "Security events", False),
+    )
+}
+
+LABELS = frozenset(
+    {
+        "agent", "version", "domain", "workflow", "step", "endpoint", "model", "client",
+        "audience", "user", "experiment", "code", "queue", "budget",
+    }
+)  # fmt: skip
+
+# What windows are summed by. A scope takes part where all its labels are given. Everything a
+# client may see of itself begins with its label.
+SCOPES: dict[str, tuple[str, ...]] = {
+    "all": (),
+    "agent": ("agent",),
+    "version": ("agent", "version"),
+    "domain": ("domain",),
+    "workflow": ("workflow",),
+    "step": ("workflow", "step"),
+    "endpoint": ("endpoint",),
+    "model": ("model",),
+    "audience": ("audience",),
+    "client": ("client",),
+    "client_agent": ("client", "agent"),
+    "client_domain": ("client", "domain"),
+    "client_workflow": ("client", "workflow"),
+    "user": ("user",),
+    "experiment": ("experiment",),
+    "code": ("code",),
+    "agent_code": ("agent", "code"),
+    "queue": ("queue",),
+    "budget": ("budget",),
+}
+SEPARATOR = "|"

@@ -1,0 +1,184 @@
+"""From a recorded measurement to a number on a dashboard."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from django.db import connection
+
+from config.errors import InvalidInput
+from config.partitions import first_id
+from monitoring import queries, rollups
+from monitoring.models import Measurement as Row
+from monitoring.models import Rollup, RollupMark, RollupWindow
+from monitoring.services import Measurement, record
+
+pytestmark = pytest.mark.django_db
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+def now() -> datetime:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        return cursor.fetchone()[0]
+
+
+def measured(at: datetime, seconds: float = 1.0, agent: str = "a", client: str = "c") -> None:
+    numbers = {"invocations": 1, "invocation_duration_seconds": seconds}
+    record([Measurement(numbers, {"agent": agent, "client": client}, at)])
+
+
+def calls(since: datetime, until: datetime, **choice: str) -> float:
+    return queries.total("invocations", since=since, until=until, **choice).total
+
+
+def test_what_is_recorded_is_on_the_dashboard_after_one_pass() -> None:
+    at = now()
+    measured(at - MINUTE)
+    assert rollups.roll_up() == 1
+    assert calls(at - HOUR, at + MINUTE, scope="agent", key="a") == 1
+    assert calls(at - HOUR, at + MINUTE, scope="agent", key="b") == 0
+
+
+def test_a_second_pass_changes_nothing() -> None:
+    at = now()
+    for number in range(5):
+        measured(at - number * MINUTE)
+    rollups.roll_up()
+    before = list(Rollup.objects.order_by("grain", "start", "scope", "key").values_list("stats"))
+    assert rollups.roll_up() == 0
+    assert before == list(
+        Rollup.objects.order_by("grain", "start", "scope", "key").values_list("stats")
+    )
+
+
+def test_late_data_lands_in_the_minute_hour_and_day_in_which_it_happened() -> None:
+    at = now().replace(minute=30, second=0, microsecond=0) - 3 * DAY
+    measured(at)
+    rollups.roll_up()
+    day = at.replace(hour=0, minute=0)
+    assert calls(day, day + DAY) == 1
+    assert RollupWindow.objects.filter(grain="d", start=day, is_dirty=False).exists()
+    measured(at + MINUTE)  # three days late
+    rollups.roll_up()
+    assert calls(day, day + DAY) == 2
+    assert Rollup.objects.get(grain="d", start=day, scope="all").stats["invocations"] == [2, 2.0]
+
+
+def test_late_data_keeps_what_its_hour_had_even_when_the_minutes_are_gone() -> None:
+    at = now().replace(minute=10, second=0, microsecond=0) - 5 * DAY
+    for number in range(4):
+        measured(at + number * MINUTE)
+    rollups.roll_up()
+    rollups.keep_tidy(now=now())
+    assert not Rollup.objects.filter(grain="m").exists()
+    measured(at + 30 * MINUTE)
+    rollups.roll_up()
+    day = at.replace(hour=0, minute=0)
+    assert calls(day, day + DAY) == 5
+
+
+def test_after_a_pause_everything_that_arrived_meanwhile_is_folded() -> None:
+    at = now()
+    RollupMark.objects.create(pk=rollups.MARK, through=at - 5 * HOUR)
+    for back in (1, 60, 150, 290):
+        came = at - back * MINUTE
+        Row.objects.create(
+            id=first_id(came), at=came, labels={}, names=["invocations"], numbers=[1.0]
+        )
+    rollups.roll_up()
+    assert calls(at - 6 * HOUR, at + MINUTE) == 4
+    assert RollupMark.objects.get(pk=rollups.MARK).through >= at
+
+
+def test_a_percentile_over_days_hours_and_minutes_is_the_real_one() -> None:
+    at = now()
+    draws = np.random.default_rng(3).lognormal(0, 1, 400)
+    spread = np.linspace(0.01, 49.9, 400)
+    for seconds, hours in zip(draws, spread, strict=True):
+        measured(at - timedelta(hours=float(hours)), float(seconds))
+    rollups.roll_up()
+    assert set(Rollup.objects.values_list("grain", flat=True)) == {"m", "h", "d"}
+    stat = queries.total(
+        "invocation_duration_seconds", since=at - 50 * HOUR - HOUR, until=at + MINUTE
+    )
+    assert stat.count == 400
+    assert stat.percentile(0.95) == pytest.approx(float(np.quantile(draws, 0.95)), rel=0.01)
+
+
+def test_a_series_has_a_point_for_every_step_also_where_nothing_was_measured() -> None:
+    at = now()
+    measured(at - 3 * HOUR)
+    measured(at)
+    rollups.roll_up()
+    points = queries.series("invocations", since=at - 4 * HOUR, until=at + MINUTE, step=HOUR)
+    assert [point.stat.total for point in points] == [0, 1, 0, 0, 1]
+
+
+def test_only_dashboards_rows_are_read_never_measurements() -> None:
+    at = now()
+    measured(at - 2 * MINUTE)
+    rollups.roll_up()
+    Row.objects.all().delete()
+    assert calls(at - HOUR, at + MINUTE) == 1
+
+
+def test_one_clients_figures_are_chosen_by_the_beginning_of_their_keys() -> None:
+    at = now()
+    for client in ("c1", "c2", "c10"):
+        measured(at - MINUTE, client=client)
+    rollups.roll_up()
+    found = queries.totals(
+        ["invocations"], scope="client_agent", since=at - HOUR, until=at, prefix="c1|"
+    )
+    assert list(found) == ["c1|a"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "scope", "back"),
+    [("nothing", "all", HOUR), ("invocations", "planet", HOUR), ("invocations", "all", -HOUR)],
+)
+def test_questions_that_cannot_be_answered_say_why(
+    metric: str, scope: str, back: timedelta
+) -> None:
+    with pytest.raises(InvalidInput):
+        queries.total(metric, scope=scope, since=now() - back, until=now())
+
+
+@pytest.mark.parametrize("numbers", [{"latency": 1.0}])
+def test_a_name_that_is_not_on_the_list_is_refused(numbers: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="latency"):
+        Measurement(numbers)
+    with pytest.raises(ValueError, match="planet"):
+        Measurement({"invocations": 1}, {"planet": "x"})
+
+
+def test_totals_for_prometheus_only_grow_and_count_each_day_once() -> None:
+    at = now()
+    for days in (5, 6):
+        measured(at - days * DAY)
+    rollups.roll_up()
+    assert rollups.keep_tidy(now=at)["days_totalled"] == 2
+    assert rollups.keep_tidy(now=at)["days_totalled"] == 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT total FROM monitoring_metrictotal WHERE scope = 'agent' AND key = 'a' "
+            "AND metric = 'invocations'"
+        )
+        assert cursor.fetchall() == [(2.0,)]
+
+
+def test_months_are_prepared_ahead_and_dropped_when_their_time_is_over() -> None:
+    at = now()
+    rollups.keep_tidy(now=at + 70 * DAY)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits "
+            "WHERE inhparent = 'monitoring_measurement'::regclass"
+        )
+        names = {name for (name,) in cursor.fetchall()}
+    first = datetime(at.year, at.month, 1, tzinfo=UTC)
+    assert f"monitoring_measurement_y{first.year}m{first.month:02d}" not in names
+    assert len(names) >= 4
