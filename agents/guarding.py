@@ -12,7 +12,7 @@ import hmac
 import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -63,14 +63,19 @@ class Guard:
             frozenset(self.rails.get("pii_types", DEFAULT_TYPES)),
         )
 
-    def screen(self, value: Any, source: Source, where: str) -> Any:
-        """``value`` as a model may read it; raises GuardrailBlocked if the policy says so."""
+    def screen(self, value: Any, source: Source, where: str, *, computed: bool = False) -> Any:
+        """``value`` as a model may read it; raises GuardrailBlocked if the policy says so.
+
+        What our own arithmetic ``computed`` from an input that was screened holds no orders; it
+        is searched for personal data and secrets only.
+        """
         lines = list(dict.fromkeys(_lines(value)))
         text = "\n".join(lines)
         if len(text) < SHORTEST:
             return value
         self._known.append(text)
-        result = _scanned(text, self._policy, source)
+        policy = replace(self._policy, injection=Action.PASS) if computed else self._policy
+        result = _scanned(text, policy, source)
         if result.decision.action is Action.PASS:
             return value
         self._note(where, result)
@@ -215,12 +220,16 @@ def tenant_key(client_id: UUID) -> bytes:
     return hmac.new(secret, b"pseudonyms" + client_id.bytes, hashlib.sha256).digest()
 
 
-_scans: dict[tuple[bytes, int, Source], ScanResult] = {}
+_scans: dict[tuple[bytes, Any, Source], ScanResult] = {}
+
+
+def _identity(policy: Policy) -> tuple[Any, ...]:
+    return (policy.injection, policy.pii, policy.secrets, policy.pii_types)
 
 
 def _scanned(text: str, policy: Policy, source: Source) -> ScanResult:
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    key = (digest, id(policy), source)
+    key = (digest, _identity(policy), source)
     found = _scans.get(key)
     if found is None:
         found = scan(text, policy, source=source)

@@ -33,6 +33,8 @@ MAX_ROUNDS = 6
 # Characters of one tool result that the model reads; the caller gets all of it.
 MAX_RESULT_CHARACTERS = 32_000
 MAX_PARALLEL_TOOLS = 16
+# The tag of tools that fetch what strangers wrote.
+UNTRUSTED = "untrusted"
 # An answer with its tools' results stays in the record up to this size; above it, the text only.
 MAX_KEPT_CHARACTERS = 512 * 1024
 _fan = ThreadPoolExecutor(64, thread_name_prefix="tools")
@@ -227,18 +229,29 @@ def _use_tools(
     else:
         ran = [runner.run(wanted, tool) for wanted, tool in jobs]
     work.waited_seconds += time.monotonic() - started
-    for wanted, one in zip(asked, ran, strict=True):
+    for (wanted, tool), one in zip(jobs, ran, strict=True):
         if one.result is not None:
             work.results[one.fallback_of or one.name] = one.result
             work.facts.update(one.result)
         told = guard.screen(
-            context.fit(_told(one), MAX_RESULT_CHARACTERS), Source.TOOL, f"tool {one.name}"
+            context.fit(_told(one), MAX_RESULT_CHARACTERS),
+            Source.TOOL,
+            f"tool {one.name}",
+            computed=tool is not None and not _brings_text(tool),
         )
         work.ran.append(replace(one, told=told))
         work.messages.append(messages.tool_message(wanted["id"], context.as_json(told)))
     for left_out in reply.tool_calls[MAX_PARALLEL_TOOLS:]:
         note = json.dumps({"error": f"only {MAX_PARALLEL_TOOLS} calls at once; ask again"})
         work.messages.append(messages.tool_message(left_out["id"], note))
+
+
+def _brings_text(tool: Tool) -> bool:
+    """Whether a tool's result holds text from outside: files, pages, other systems.
+
+    A computation only repeats the input, which was looked at, in words of our own.
+    """
+    return tool.wants_context or UNTRUSTED in tool.tags
 
 
 @dataclass(frozen=True, slots=True)
