@@ -40,7 +40,12 @@ DATABASE_POOL_SIZE = env.whole("DATABASE_POOL_SIZE", 20, low=1, high=500)
 
 def _database(url: str) -> dict[str, object]:
     parts = urlsplit(url)
-    options: dict[str, object] = {"application_name": env.text("RATCHET_PROCESS", "ratchet")}
+    options: dict[str, object] = {
+        "application_name": env.text("RATCHET_PROCESS", "ratchet"),
+        # Only the engine prepares statements, and its plans do not depend on their parameters:
+        # planning each call anew cost more than running it (0.8 ms of 1.4).
+        "options": "-c plan_cache_mode=force_generic_plan",
+    }
     if DATABASE_POOL:
         options["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10}
     return {
@@ -143,6 +148,8 @@ TEMPLATES = [
     }
 ]
 AUTH_USER_MODEL = "access.User"
+# How long a process goes on with a key that it has looked up: a revoked one ends within this.
+KEY_KEPT = timedelta(seconds=env.whole("KEY_KEPT_SECONDS", 3, high=60))
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator",
@@ -151,13 +158,13 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/dashboard"
 LOGOUT_REDIRECT_URL = "/login"
+CSRF_FAILURE_VIEW = "config.pages.csrf_failed"
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 STATIC_URL = "static/"
 STATICFILES_DIRS = [("plotly", package_folder("plotly") / "package_data")]
-STATIC_ROOT = RATCHET_HOME / "static"
 # Serve straight from the installed packages: nothing to collect, nothing to go stale.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
@@ -297,6 +304,7 @@ UNFOLD = {
 # Tests hash passwords quickly; nothing else may.
 if env.flag("RATCHET_TESTING", default=False):
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    KEY_KEPT = timedelta(0)
 
 INSTALLATION = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]
 CONVERSATION_MEMORY = timedelta(days=30)

@@ -84,7 +84,8 @@ class Runs(APIView):
             priority=data.get("priority"),
         )
         code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
-        response = Response(queries.run_document(run), status=code)
+        document = queries.new_run_document(run) if created else queries.run_document(run)
+        response = Response(document, status=code)
         response["Location"] = f"/api/v1/runs/{run.pk}"
         if not created:
             response["Idempotent-Replayed"] = "true"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +36,26 @@ class RunFacts:
         """The names that every expression may read, and ``more``."""
         run = {"id": str(self.run_id), "started_at": self.created_at.isoformat()}
         return {"inputs": self.inputs, "run": run, "steps": {}, **more}
+
+
+# A run's facts never change, but for the deadline when somebody retries it; so a worker that does
+# many steps of a run asks once in a while.
+FACTS_KEPT_SECONDS = 20.0
+_kept: OrderedDict[UUID, tuple[float, RunFacts]] = OrderedDict()
+_KEPT_RUNS = 512
+
+
+def kept_facts(run_id: UUID) -> RunFacts:
+    """Facts of a run that are at most FACTS_KEPT_SECONDS old; raises NotFound."""
+    now = time.monotonic()
+    found = _kept.get(run_id)
+    if found is not None and found[0] > now:
+        return found[1]
+    facts = run_facts(run_id)
+    _kept[run_id] = (now + FACTS_KEPT_SECONDS, facts)
+    while len(_kept) > _KEPT_RUNS:
+        _kept.popitem(last=False)
+    return facts
 
 
 def run_facts(run_id: UUID) -> RunFacts:

@@ -29,7 +29,7 @@ def find_run(caller: Caller, run_id: UUID | str) -> Run:
         key = run_id if isinstance(run_id, UUID) else UUID(str(run_id))
     except ValueError:
         raise NotFound("run", run_id) from None
-    run = caller.only_visible(Run.objects.all()).filter(pk=key).first()
+    run = caller.only_visible(Run.objects.select_related("started_by")).filter(pk=key).first()
     if run is None or not _may(caller, plan_for(run.version_id), "see"):
         raise NotFound("run", run_id)
     return run
@@ -58,7 +58,7 @@ def _controlled(caller: Caller, run_id: UUID | str, action: str) -> Run:
 def cancel_run(caller: Caller, run_id: UUID | str, *, reason: str = "") -> Run:
     """Stop a run: nothing new starts, running steps end, compensations run."""
     run = _controlled(caller, run_id, "cancel")
-    if not endings.cancel(run.pk, actor=caller.name, reason=reason[:500]):
+    if not repeat_if_deadlocked(endings.cancel)(run.pk, actor=caller.name, reason=reason[:500]):
         run.refresh_from_db()
         raise Conflict(f"run {run.pk}", run.state, "a run that has not ended")
     run.refresh_from_db()
@@ -107,6 +107,8 @@ def send_signal(caller: Caller, run_id: UUID | str, *, name: str, payload: Any =
 @repeat_if_deadlocked
 @transaction.atomic
 def _deliver(run: Run, name: str) -> None:
+    # After a step that is about to wait has either seen the signal or is seen waiting.
+    execute("SELECT 1 FROM workflows_run WHERE id = %(run)s FOR NO KEY UPDATE", {"run": run.pk})
     facts = run_facts(run.pk)
     plan = plan_for(facts.version_id)
     keys = [
@@ -143,8 +145,9 @@ def _reopen(run: Run, plan: Plan) -> None:
     """Take away what did not succeed and write it anew, with its joins counted afresh."""
     kept = _reusable(run, frozenset(plan.steps))
     tried = execute(
-        "SELECT key, id, attempt FROM workflows_steprun WHERE run_id = %(run)s AND item = -1 "
-        "AND state = 'failed' AND iteration = 1 AND kind <> 'compensate'",
+        "SELECT s.key, s.id, s.attempt FROM workflows_steprun s JOIN workflows_steprun f "
+        "ON f.run_id = s.run_id AND f.key = s.key AND f.item = -1 AND f.state = 'failed' "
+        "WHERE s.run_id = %(run)s AND s.item = -1 AND s.iteration = 1 AND s.kind <> 'compensate'",
         {"run": run.pk},
     )
     execute(
@@ -183,7 +186,7 @@ def _send_ready(run: Run, plan: Plan, rows: list[Moved]) -> None:
 def _reusable(run: Run, keys: frozenset[str]) -> dict[str, Reused]:
     rows = execute(
         "SELECT DISTINCT ON (key) key, state, output::text, error::text FROM workflows_steprun "
-        "WHERE run_id = %(run)s AND item = -1 AND state IN ('succeeded', 'skipped') "
+        "WHERE run_id = %(run)s AND item = -1 "
         # What was compensated is undone, so it is done again.
         "AND NOT EXISTS (SELECT 1 FROM workflows_steprun c WHERE c.run_id = %(run)s "
         "AND c.kind = 'compensate' AND c.key = workflows_steprun.key || '.compensate') "
@@ -193,7 +196,7 @@ def _reusable(run: Run, keys: frozenset[str]) -> dict[str, Reused]:
     return {
         key: Reused(StepState(state), from_json(output), from_json(error))
         for key, state, output, error in rows
-        if key in keys
+        if key in keys and state in (StepState.SUCCEEDED, StepState.SKIPPED)
     }
 
 

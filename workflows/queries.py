@@ -71,7 +71,7 @@ def run_summary(run: Run, figures: dict[str, Any] | None = None) -> dict[str, An
         "state": run.state,
         "priority": run.priority,
         "client_id": str(run.client_id),
-        "started_by": str(run.started_by) if run.started_by_id else None,
+        "started_by": _name_of_starter(run),
         "is_demo": run.is_demo,
         "created_at": run.created_at,
         "started_at": run.started_at,
@@ -82,6 +82,11 @@ def run_summary(run: Run, figures: dict[str, Any] | None = None) -> dict[str, An
         "currency": "USD",
         "progress": figures["progress"],
     }
+
+
+def new_run_document(run: Run) -> dict[str, Any]:
+    """A run that has just been made: what is known without reading it back."""
+    return {**run_summary(run), "inputs": run.inputs, "outputs": None, "error": None, "steps": []}
 
 
 def run_document(run: Run, *, all_items: bool = False) -> dict[str, Any]:
@@ -259,6 +264,15 @@ def approval_document(approval: Approval) -> dict[str, Any]:
         "expires_at": approval.expires_at,
         "created_at": approval.created_at,
     }
+
+
+def _name_of_starter(run: Run) -> str | None:
+    if run.started_by_id is None:
+        return None
+    # A list reads the people along; a new run's starter is not worth a query of its own.
+    return (
+        str(run.started_by) if "started_by" in run._state.fields_cache else str(run.started_by_id)
+    )
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

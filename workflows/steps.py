@@ -25,7 +25,7 @@ from config import logs
 from config.errors import AppError
 from workflows import artifacts, children, engine, statements
 from workflows.advance import Moved, Outcome
-from workflows.contexts import RunFacts, run_facts, with_steps
+from workflows.contexts import RunFacts, kept_facts, with_steps
 from workflows.database import execute, from_json
 from workflows.domain.definition import Plan, Step
 from workflows.domain.expressions import compile_template
@@ -82,7 +82,7 @@ def run_steps(step_ids: list[UUID], run_id: UUID) -> int:
     claimed = claim(step_ids, token=token, worker=worker)
     if not claimed:
         return 0
-    facts = run_facts(run_id)
+    facts = kept_facts(run_id)
     plan = plan_for(facts.version_id)
     done = 0
     while claimed:
