@@ -6,10 +6,9 @@ process is queued.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +18,7 @@ from config.access.ids import uuid7
 from config.errors import AppError
 from workflows import approvals, artifacts, dispatch, endings, fanout, statements, waits
 from workflows.contexts import RunFacts, with_steps
-from workflows.database import execute, from_json
+from workflows.database import execute, from_json, plain_text
 from workflows.dispatch import Ready
 from workflows.domain.definition import TASK_KINDS, Plan, Step
 from workflows.domain.expressions import Expression, ExpressionFailed
@@ -69,24 +68,35 @@ def moved(rows: Iterable[tuple[Any, ...]]) -> list[Moved]:
     return [Moved(*row[:14], value=from_json(row[14]) if len(row) > 14 else None) for row in rows]
 
 
-def columns(outcomes: list[Outcome], facts: RunFacts) -> dict[str, Any]:
-    """The outcomes as arrays, a column each; what is too large for a row goes to an artifact."""
-    outputs = [
-        artifacts.shorten(o.output, client_id=facts.client_id, name=f"{o.key}.output.json")
-        for o in outcomes
-    ]
-    inputs = [
-        artifacts.shorten(o.input, client_id=facts.client_id, name=f"{o.key}.input.json")
-        for o in outcomes
-    ]
-    return {
-        "ids": [o.step_id for o in outcomes],
-        "states": [o.state.value for o in outcomes],
-        "outputs": [_text(value) for value in outputs],
-        "errors": [_text(o.error) for o in outcomes],
-        "inputs": [_text(value) for value in inputs],
-        "costs": [o.cost_usd for o in outcomes],
-        "calls": [o.invocation_id for o in outcomes],
+def storable(outcomes: list[Outcome], facts: RunFacts) -> tuple[list[Outcome], dict[str, Any]]:
+    """The outcomes and their columns as arrays; what is too large for a row goes to an artifact.
+
+    An outcome that cannot be stored is a failure that says why.
+    """
+    kept: list[Outcome] = []
+    outputs: list[str | None] = []
+    inputs: list[str | None] = []
+    for outcome in outcomes:
+        key, client = outcome.key, facts.client_id
+        try:
+            given = artifacts.shorten(outcome.input, client_id=client, name=f"{key}.input")
+            made = artifacts.shorten(outcome.output, client_id=client, name=f"{key}.output")
+        except AppError as error:
+            given = made = None
+            outcome = replace(
+                outcome, state=StepState.FAILED, output=None, input=None, error=error.as_dict()
+            )
+        kept.append(outcome)
+        outputs.append(made)
+        inputs.append(given)
+    return kept, {
+        "ids": [o.step_id for o in kept],
+        "states": [o.state.value for o in kept],
+        "outputs": outputs,
+        "errors": [None if o.error is None else plain_text(o.error) for o in kept],
+        "inputs": inputs,
+        "costs": [o.cost_usd for o in kept],
+        "calls": [o.invocation_id for o in kept],
     }
 
 
@@ -206,11 +216,12 @@ class Advance:
         self.ready += [Ready(step_id, row.run_id, queue, light) for step_id, queue, light in rows]
 
     def _resolve(self, outcomes: list[Outcome]) -> None:
+        outcomes, columns = storable(outcomes, self.facts)
         rows = moved(
             execute(
                 statements.RESOLVE,
                 {
-                    **columns(outcomes, self.facts),
+                    **columns,
                     **edges(self.plan, outcomes),
                     "worker": WORKER,
                     "patience": PATIENCE,
@@ -236,7 +247,3 @@ def _holds(condition: Expression, context: dict[str, Any]) -> bool:
         kind = type(value).__name__
         raise ExpressionFailed(condition.source, f"a condition gives true or false, not {kind}")
     return value
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, default=str, ensure_ascii=False)

@@ -16,6 +16,7 @@ from django.db import IntegrityError, transaction
 from config import logs
 from config.access.ids import uuid7
 from config.errors import InvalidInput, NotFound, Unavailable
+from workflows.domain.documents import json_text
 from workflows.models import Artifact
 
 logger = logging.getLogger(__name__)
@@ -92,20 +93,27 @@ def _open(artifact: Artifact) -> bytes:
         raise Unavailable("artifact storage", error.strerror or "it cannot be read") from error
 
 
-def shorten(output: Any, *, client_id: UUID, name: str) -> Any:
-    """``output`` itself, or a reference to an artifact that holds it, if it is large."""
-    if output is None or isinstance(output, bool | int | float):
-        return output
-    text = json.dumps(output, default=str, ensure_ascii=False)
+def shorten(output: Any, *, client_id: UUID, name: str) -> str | None:
+    """``output`` as JSON text, or as that of a reference to an artifact, if it is large.
+
+    Raises InvalidInput for what is no JSON or larger than an artifact may be.
+    """
+    if output is None:
+        return None
+    text = json_text(output, field=name)
     if len(text) <= settings.MAX_INLINE_BYTES:
-        return output
+        return text
+    content = text.encode()
+    if len(content) > settings.MAX_ARTIFACT_BYTES:
+        limit = f"at most {settings.MAX_ARTIFACT_BYTES} bytes"
+        raise InvalidInput(name, f"{len(content)} bytes", limit)
     kept = save(
         client_id=client_id,
-        name=name,
-        content=text.encode(),
+        name=f"{name}.json",
+        content=content,
         content_type="application/json",
     )
-    return {REFERENCE: str(kept.pk), "size": kept.size}
+    return json.dumps({REFERENCE: str(kept.pk), "size": kept.size})
 
 
 def expand(output: Any, *, client_id: UUID) -> Any:

@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
+
 from workflows import starting
 from workflows.advance import Outcome
 from workflows.contexts import RunFacts
-from workflows.database import execute
+from workflows.database import execute, repeat_if_deadlocked
 from workflows.domain.definition import Step
 from workflows.domain.transitions import RunState, StepState
 from workflows.models import Run
@@ -25,13 +27,23 @@ RETURNING id
 """
 
 
+_HOLD = "SELECT state FROM workflows_run WHERE id = %(run)s FOR SHARE"
+
+
+@repeat_if_deadlocked
+@transaction.atomic
 def start(
     step_id: UUID, step: Step, facts: RunFacts, inputs: dict[str, Any], *, token: UUID
 ) -> Outcome | None:
     """Start the child run of a claimed step and let the step wait.
 
-    The outcome at once if the child of an earlier attempt has ended already.
+    The outcome at once if the child of an earlier attempt has ended already, or if the run of
+    the step is being stopped.
     """
+    # Held against a cancel that would not see the child that is about to be written.
+    held = execute(_HOLD, {"run": facts.run_id})
+    if held[0][0] not in (RunState.RUNNING, RunState.PAUSED):
+        return Outcome(step_id, step.key, StepState.CANCELLED)
     starting.start_child(step_id=step_id, workflow=step.target, inputs=inputs, facts=facts)
     outcome = outcome_of(step_id, step)
     if outcome is not None:

@@ -39,7 +39,29 @@ def execute(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]
 
 def as_json(value: Any) -> Jsonb | None:
     """``value`` as a jsonb parameter; None stays NULL."""
-    return None if value is None else Jsonb(value)
+    return None if value is None else Jsonb(value, dumps=plain_text)
+
+
+def plain_text(value: Any) -> str:
+    """``value`` as JSON text that is always storable: for errors, which may quote anything.
+
+    NUL characters and lone surrogates become U+FFFD, NaN and infinity null.
+    """
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    if "\\u0000" in text or not text.isascii() or "NaN" in text or "Infinity" in text:
+        clean = _clean(json.loads(text, parse_constant=lambda _: None))
+        text = json.dumps(clean, ensure_ascii=False)
+    return text
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_clean(key): _clean(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_clean(part) for part in value]
+    return value
 
 
 def from_json(value: Any) -> Any:
@@ -68,4 +90,11 @@ def repeat_if_deadlocked(service: Callable[P, T]) -> Callable[P, T]:
     return run
 
 
-__all__ = ["as_json", "execute", "from_json", "repeat_if_deadlocked", "transaction"]
+__all__ = [
+    "as_json",
+    "execute",
+    "from_json",
+    "plain_text",
+    "repeat_if_deadlocked",
+    "transaction",
+]

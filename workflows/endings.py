@@ -143,10 +143,16 @@ def _withdraw_and_pass_on(run_id: UUID) -> None:
         "WHERE run_id = %(run)s AND state = 'waiting'",
         {"run": run_id},
     )
+    cancel_children(run_id)
+
+
+def cancel_children(run_id: UUID, key: str | None = None) -> None:
+    """Cancel the runs inside a run, or inside one step of it."""
     children = execute(
         "SELECT c.id FROM workflows_run c JOIN workflows_steprun s ON s.id = c.parent_step_id "
-        "WHERE s.run_id = %(run)s AND c.ended_at IS NULL ORDER BY c.id",
-        {"run": run_id},
+        "WHERE s.run_id = %(run)s AND (%(key)s::text IS NULL OR s.key = %(key)s) "
+        "AND c.ended_at IS NULL ORDER BY c.id",
+        {"run": run_id, "key": key},
     )
     for (child,) in children:
         cancel(child, actor="its parent run")

@@ -17,7 +17,7 @@ from django.db import transaction
 from config.access.ids import uuid7
 from config.errors import AppError
 from workflows import advance, dispatch, endings, fanout, statements
-from workflows.advance import Advance, Moved, Outcome, columns, edges, fails_the_run, moved
+from workflows.advance import Advance, Moved, Outcome, edges, fails_the_run, moved, storable
 from workflows.contexts import RunFacts, with_steps
 from workflows.database import as_json, execute, repeat_if_deadlocked
 from workflows.dispatch import Ready
@@ -44,6 +44,7 @@ def finish(
     """
     if not outcomes:
         return []
+    outcomes, columns = storable(outcomes, facts)
     shared: dict[str, Any] = {
         "token": token,
         "next_token": next_token,
@@ -54,15 +55,11 @@ def finish(
         "lease": settings.STEP_LEASE,
     }
     if _needs_no_thought(plan, outcomes):
-        rows = moved(
-            execute(
-                statements.FINISH, {**columns(outcomes, facts), **edges(plan, outcomes), **shared}
-            )
-        )
+        rows = moved(execute(statements.FINISH, {**columns, **edges(plan, outcomes), **shared}))
         if rows and not any(row.what == "join" for row in rows):
             _settle_if_ending(facts.run_id)  # its joins are gone: the run is being stopped
     else:
-        rows = _finish_and_decide(facts, plan, outcomes, shared)
+        rows = _finish_and_decide(facts, plan, outcomes, {**columns, **shared})
     dispatch.publish(
         Ready(row.step_id, row.run_id, row.queue, row.is_light)
         for row in rows
@@ -90,13 +87,12 @@ def _needs_no_thought(plan: Plan, outcomes: list[Outcome]) -> bool:
 def _finish_and_decide(
     facts: RunFacts, plan: Plan, outcomes: list[Outcome], shared: dict[str, Any]
 ) -> list[Moved]:
-    last, again = [], []
+    last: list[Outcome] = []
+    again: list[Outcome] = []
     for outcome in outcomes:
         (again if _goes_round_again(facts, plan, outcome) else last).append(outcome)
     joined = edges(plan, last)
-    rows = moved(
-        execute(statements.FINISH, {**columns([*last, *again], facts), **joined, **shared})
-    )
+    rows = moved(execute(statements.FINISH, {**joined, **shared}))
     ended = {row.step_id: row for row in rows if row.what == "ended"}
     for outcome in again:
         if outcome.step_id in ended:
@@ -159,12 +155,13 @@ def finish_items(
     room: int = ROOM,
 ) -> list[Moved]:
     """Record outcomes of items of one fan-out; the items that are this worker's to go on with."""
+    outcomes, columns = storable(outcomes, facts)
     failed = [o for o in outcomes if o.state is StepState.FAILED and step.on_error != "continue"]
     rows = moved(
         execute(
             statements.FINISH_ITEMS,
             {
-                **columns(outcomes, facts),
+                **columns,
                 "token": token,
                 "next_token": next_token,
                 "worker": worker,
@@ -203,8 +200,21 @@ def end_part(facts: RunFacts, plan: Plan, step: Step, part_id: UUID, *, is_chunk
     fan_id = fanout.end_chunk(part_id) if is_chunk else part_id
     if fan_id is None or not fanout.is_complete(fan_id):
         return
+    if fail_if_an_item_did(facts, plan, step):
+        return
     output = fanout.outputs_of(facts.run_id, step.key)
     advance.resolve(facts, plan, [Outcome(fan_id, step.key, StepState.SUCCEEDED, output=output)])
+
+
+def fail_if_an_item_did(facts: RunFacts, plan: Plan, step: Step) -> bool:
+    """Fail a fan-out of which an item failed whose worker died before it could say so."""
+    if step.on_error == "continue":
+        return False
+    error = fanout.failure_in(facts.run_id, step.key)
+    if error is None:
+        return False
+    _fail_fan(facts, plan, step, Outcome(facts.run_id, step.key, StepState.FAILED, error=error))
+    return True
 
 
 @repeat_if_deadlocked
@@ -216,6 +226,7 @@ def _fail_fan(facts: RunFacts, plan: Plan, step: Step, outcome: Outcome) -> None
         {"run": facts.run_id, "key": step.key},
     )
     fanout.cancel_items(facts.run_id, step.key)
+    endings.cancel_children(facts.run_id, step.key)
     for (fan_id,) in rows:
         advance.resolve(
             facts, plan, [Outcome(fan_id, step.key, StepState.FAILED, error=outcome.error)]

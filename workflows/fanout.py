@@ -224,6 +224,16 @@ def outputs_of(run_id: UUID, key: str) -> list[Any]:
     return [from_json(row[0]) for row in rows]
 
 
+def failure_in(run_id: UUID, key: str) -> dict[str, Any] | None:
+    """The error of the first item that failed."""
+    rows = execute(
+        "SELECT error::text FROM workflows_steprun WHERE run_id = %(run)s AND key = %(key)s "
+        "AND item >= 0 AND state = 'failed' ORDER BY item LIMIT 1",
+        {"run": run_id, "key": key},
+    )
+    return (from_json(rows[0][0]) or {}) if rows else None
+
+
 def is_complete(fan_id: UUID) -> bool:
     """Whether every item (or chunk) of a fan-out has been counted."""
     rows = execute(

@@ -27,6 +27,7 @@ from workflows.contexts import RunFacts
 from workflows.database import execute
 from workflows.dispatch import Ready
 from workflows.domain.definition import Plan, Step
+from workflows.domain.documents import json_text
 from workflows.domain.transitions import RunState, StepState, satisfies
 from workflows.models import Run, WorkflowVersion
 from workflows.plans import Handling, handling_of, plan_for
@@ -262,7 +263,8 @@ def with_defaults(plan: Plan, inputs: Any) -> Any:
 
 
 def check_inputs(plan: Plan, inputs: Any, *, client_id: UUID) -> None:
-    """Raise InvalidInput for inputs that the workflow's JSON Schema refuses."""
+    """Raise InvalidInput for inputs that the workflow's JSON Schema refuses, or no row can hold."""
+    json_text(inputs, field="inputs")
     schema = plan.inputs_schema
     errors = _validator(json.dumps(schema, sort_keys=True)).iter_errors(inputs)
     error = jsonschema.exceptions.best_match(errors)

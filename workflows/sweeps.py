@@ -7,10 +7,13 @@ safe to run twice at once, and to be killed anywhere.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from config import logs
@@ -23,22 +26,34 @@ from workflows.domain.transitions import StepState
 from workflows.models import Approval
 from workflows.plans import plan_for
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
 def sweep() -> dict[str, int]:
-    """One pass; how much of each was found."""
-    found = {
-        "leases_expired": expire_leases(),
-        "republished": republish(),
-        "woken": wake_due(),
-        "overdue": end_overdue(),
-        "settled": settle_ending(),
-        "started": start_waiting(),
+    """One pass; how much of each was found. What breaks in one part or row stops no other."""
+    parts: dict[str, Callable[[], int]] = {
+        "leases_expired": expire_leases,
+        "republished": republish,
+        "woken": wake_due,
+        "overdue": end_overdue,
+        "settled": settle_ending,
+        "started": start_waiting,
     }
+    found = {name: _guarded(part, name) or 0 for name, part in parts.items()}
     if any(found.values()):
         logs.event(logger, "workflows.sweep.acted", **found)
     return found
+
+
+def _guarded(work: Callable[[], T], what: str) -> T | None:
+    try:
+        return work()
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: so it is for all the rest
+    except Exception:
+        logger.exception("workflows.sweep.failed", extra={"fields": {"what": what}})
+        return None
 
 
 def expire_leases() -> int:
@@ -58,8 +73,18 @@ def wake_due() -> int:
     """Look at waiting steps whose time has come."""
     rows = execute(statements.WAKE_DUE, {})
     for (step_id,) in rows:
-        wake(step_id)
+        if not _guarded(partial(_woken, step_id), str(step_id)):
+            execute(
+                "UPDATE workflows_steprun SET wake_at = now() + interval '1 minute' "
+                "WHERE id = %(id)s AND state = 'waiting'",
+                {"id": step_id},
+            )
     return len(rows)
+
+
+def _woken(step_id: UUID) -> bool:
+    wake(step_id)
+    return True
 
 
 def wake(step_id: UUID) -> None:
@@ -98,6 +123,8 @@ def _wake_fan(fan_id: UUID) -> None:
     facts = run_facts(run_id)
     plan = plan_for(facts.version_id)
     step = plan.steps[key]
+    if engine.fail_if_an_item_did(facts, plan, step):
+        return
     fanout.write_rest(fan_id, step, facts)
     for chunk in fanout.finished_chunks(fan_id):
         engine.end_part(facts, plan, step, chunk, is_chunk=True)
@@ -177,9 +204,9 @@ def end_overdue() -> int:
         "AND state IN ('running', 'paused', 'waiting') ORDER BY deadline_at LIMIT 100",
         {},
     )
+    error = {"code": "run_timeout", "message": "the run passed its deadline", "retryable": False}
     for (run_id,) in rows:
-        error = {"code": "run_timeout", "message": "the run passed its deadline"}
-        endings.fail(run_id, {**error, "retryable": False}, actor="sweep")
+        _guarded(partial(endings.fail, run_id, error, actor="sweep"), str(run_id))
     return len(rows)
 
 
@@ -192,7 +219,7 @@ def settle_ending() -> int:
         {},
     )
     for (run_id,) in rows:
-        endings.settle(run_id)
+        _guarded(partial(endings.settle, run_id), str(run_id))
     return len(rows)
 
 

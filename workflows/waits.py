@@ -36,6 +36,8 @@ def open_for(step_id: UUID, step: Step, facts: RunFacts) -> tuple[bool, Any]:
     """
     signal = step.options.get("signal")
     if signal:
+        # Held against a sender that would neither be seen here nor see this step waiting.
+        execute("SELECT 1 FROM workflows_run WHERE id = %(run)s FOR SHARE", {"run": facts.run_id})
         found, payload = take_signal(facts.run_id, signal, step_id)
         if found:
             return True, payload

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 from yaml.constructor import ConstructorError
 
-from config.errors import InvalidDocument
+from config.errors import InvalidDocument, InvalidInput
 
 # A definition is written by people; more than this is a mistake or an attack.
 MAX_CHARACTERS = 512 * 1024
 MAX_NODES = 200_000
 
 Path = tuple[str | int, ...]
+
+# An escaped NUL: what is JSON and still no value of PostgreSQL's jsonb.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @dataclass(slots=True)
@@ -80,6 +85,24 @@ class _Builder:
             value[key] = self.build(child, (*path, key))
             self.lines[(*path, key)] = line
         return value
+
+
+def json_text(value: Any, *, field: str) -> str:
+    """``value`` as JSON text that a row can hold.
+
+    Raises InvalidInput, naming ``field``, for NaN and infinity, NUL characters, halves of
+    surrogate pairs and what is nested without end.
+    """
+    try:
+        text = json.dumps(value, default=str, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(field, "text", "must be Unicode without lone surrogates") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidInput(field, type(value).__name__, f"must be JSON: {error}") from None
+    if "\\u0000" in text and _NUL.search(text):
+        raise InvalidInput(field, "text", "must not hold the NUL character")
+    return text
 
 
 def _refused(what: str, message: str, line: int | None) -> InvalidDocument:

@@ -62,7 +62,7 @@ class Expression:
             return self.program.execute({n: _only(n, self, context) for n in self.names})
         except KeyError as error:
             raise ExpressionFailed(self.source, f"there is no {error.args[0]!r}") from None
-        except (TypeError, ValueError, IndexError, ZeroDivisionError, RuntimeError) as error:
+        except (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError) as error:
             raise ExpressionFailed(self.source, str(error).splitlines()[0][:300]) from None
 
 
