@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from agents import budgets, guarding, tool_calls
+from agents import budgets, guarding, measuring, tool_calls
 from agents.budgets import Held
 from agents.calls import Answer, Call
 from agents.endpoints import Try
@@ -61,13 +61,15 @@ def store(
         twin = _claim_effect(call, story)
         if twin is not None:
             return twin
-        _invocation(call, choice, work, story).save(force_insert=True)
+        row = _invocation(call, choice, work, story)
+        row.save(force_insert=True)
         if work.tries:
             ModelCall.objects.bulk_create(_model_calls(call, work, story))
         if work.ran:
             ToolCall.objects.bulk_create(_tool_calls(call, work, story))
         if kept is not None:
             CachedAnswer.objects.bulk_create([kept], ignore_conflicts=True)
+        measuring.measure(call, row, work)
     return story.invocation_id
 
 

@@ -1,0 +1,97 @@
+"""What a stored call tells monitoring: its numbers, and an entry for the audit log."""
+
+from __future__ import annotations
+
+import time
+from uuid import UUID
+
+from agents.calls import Call
+from agents.loop import Work
+from agents.models import Agent, Invocation
+from agents.models.records import CallState
+from monitoring import services
+from monitoring.services import Audited, Measurement
+
+# An agent's domain and audience hardly ever change; calls of it come by the thousand.
+KEPT_SECONDS = 300.0
+_kept: dict[UUID, tuple[float, str, str]] = {}
+
+
+def measure(call: Call, row: Invocation, work: Work) -> None:
+    """Record the numbers of a call and audit it, in the transaction that stores it."""
+    domain, audience = _place_of(row.agent_id)
+    labels = {
+        "agent": row.agent_slug,
+        "version": str(row.version_number),
+        "domain": domain,
+        "audience": audience,
+        "client": str(row.client_id),
+        "user": str(row.user_id or ""),
+        "endpoint": row.endpoint,
+        "model": row.model,
+        "experiment": str(row.split_id or ""),
+        "code": row.error_code,
+    }
+    services.record([Measurement(_numbers(row, work), labels)])
+    session = row.conversation_id or row.run_id or ""
+    services.audit_all(
+        [
+            Audited(
+                actor=f"agent:{row.agent_slug}",
+                action=f"agents.invocation.{row.state}",
+                target=f"invocation:{row.pk}",
+                client_id=row.client_id,
+                user_id=row.user_id,
+                session=str(session),
+                before_digest=services.digest_of(row.inputs),
+                after_digest=services.digest_of(row.output),
+            ),
+            *_tools(call, row, work),
+        ]
+    )
+
+
+def _numbers(row: Invocation, work: Work) -> dict[str, float]:
+    numbers = {
+        "invocations": 1.0,
+        "invocation_errors": float(row.state == CallState.FAILED),
+        "invocations_blocked": float(row.state == CallState.BLOCKED),
+        "invocation_fallbacks": float(row.state == CallState.FALLBACK),
+        "cache_hits": float(bool(row.cached)),
+        "invocation_duration_seconds": row.duration_seconds,
+        "input_tokens": float(row.input_tokens),
+        "cached_tokens": float(row.cached_tokens),
+        "output_tokens": float(row.output_tokens + row.reasoning_tokens),
+        "cost_usd": float(row.cost_usd),
+        "saved_usd": float(row.saved_usd),
+        "model_calls": float(row.model_calls),
+        "tool_calls": float(row.tool_calls),
+    }
+    if work.tries:
+        numbers["model_duration_seconds"] = sum(one.duration_seconds for one in work.tries)
+    if row.first_token_seconds is not None:
+        numbers["first_token_seconds"] = row.first_token_seconds
+    return numbers
+
+
+def _tools(call: Call, row: Invocation, work: Work) -> list[Audited]:
+    return [
+        Audited(
+            actor=f"agent:{row.agent_slug}",
+            action="agents.tool.failed" if ran.error else "agents.tool.called",
+            target=f"tool:{ran.name}",
+            client_id=call.client_id,
+            user_id=call.user_id,
+            session=str(row.pk),
+            before_digest=services.digest_of(ran.arguments),
+        )
+        for ran in work.ran
+    ]
+
+
+def _place_of(agent_id: UUID) -> tuple[str, str]:
+    found = _kept.get(agent_id)
+    if found is None or found[0] < time.monotonic():
+        domain, audience = Agent.objects.values_list("domain", "audience").get(pk=agent_id)
+        found = _kept[agent_id] = (time.monotonic() + KEPT_SECONDS, domain, audience)
+    return found[1], found[2]
