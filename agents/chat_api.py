@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from functools import wraps
 from typing import Any
+from uuid import UUID
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from agents import doors, interactive
+from agents import conversations, doors, interactive
 from agents.calls import Answer, Call
-from agents.domain.messages import check_messages
+from agents.domain.messages import check_messages, text_of
 from agents.interactive import Channel
 from agents.invoke import invoke
 from agents.models import Agent
@@ -82,9 +83,9 @@ def chat_completions(request: HttpRequest) -> HttpResponse | StreamingHttpRespon
     call, model = _call(caller, asked)
     if not asked.get("stream"):
         with interactive.place():
-            answer = invoke(call)
+            answer = _answer(call)
         return JsonResponse(_completion(answer, model))
-    channel = interactive.start(lambda emit: invoke(_streaming(call, emit)))
+    channel = interactive.start(lambda emit: _answer(replace(call, stream=emit)))
     kind, value = channel.first()
     if kind == "failed":
         if isinstance(value, AppError):
@@ -172,13 +173,14 @@ def _call(caller: Caller, asked: dict[str, Any]) -> tuple[Call, str]:
     limit = asked.get("max_completion_tokens") or asked.get("max_tokens")
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise InvalidInput("max_completion_tokens", limit, "a whole number from 1")
+    client_id = doors.client_for(caller, metadata.get("client_id"))
     call = Call(
         agent=slug,
         inputs={},
-        client_id=doors.client_for(caller, metadata.get("client_id")),
+        client_id=client_id,
         user_id=caller.user_id,
         key_id=caller.key_id,
-        conversation_id=doors.conversation_for(caller, metadata.get("conversation_id")),
+        conversation_id=_conversation(caller, slug, client_id, metadata),
         messages=check_messages(asked["messages"]),
         unit=str(asked["user"])[:80] if asked.get("user") else None,
         max_output_tokens=limit,
@@ -199,8 +201,32 @@ def _tools(asked: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     return tuple(tools)
 
 
-def _streaming(call: Call, emit: Callable[[str], None]) -> Call:
-    return replace(call, stream=emit)
+def _answer(call: Call) -> Answer:
+    """Invoke, and add the turn to the conversation that it belongs to."""
+    answer = invoke(call)
+    if call.conversation_id is not None and call.messages:
+        conversations.note(
+            talk_id=call.conversation_id,
+            asked=text_of(call.messages[-1]),
+            answered=str(answer.output.get("text") or ""),
+            invocation_id=answer.invocation_id,
+        )
+    return answer
+
+
+def _conversation(
+    caller: Caller, agent: str, client_id: UUID, metadata: dict[str, Any]
+) -> UUID | None:
+    """``conversation_id`` names one that there is; ``conversation`` one by the caller's name."""
+    if name := metadata.get("conversation"):
+        talk = conversations.join(
+            caller=caller, agent=agent, client_id=client_id, external_id=str(name)
+        )
+        return talk.pk
+    found = doors.conversation_for(caller, metadata.get("conversation_id"))
+    if found is not None:
+        conversations.check_open(conversations.find(caller, found))
+    return found
 
 
 def _completion(answer: Answer, model: str) -> dict[str, Any]:

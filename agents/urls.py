@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from agents import chat_api, pages
-from agents.api import calls, knowledge, money, registry
+from agents.api import calls, conversations, knowledge, money, registry
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/agents", registry.Agents.as_view(), name="agents"),
@@ -44,6 +44,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/agents", pages.all_agents),
     path("dashboard/agents/<slug:slug>", pages.one_agent),
     path("dashboard/invocations/<uuid:invocation_id>", pages.invocation),
+    path("api/v1/conversations", conversations.Conversations.as_view(), name="conversations"),
+    path(
+        "api/v1/conversations/<uuid:talk_id>",
+        conversations.OneConversation.as_view(),
+        name="conversation",
+    ),
+    path(
+        "api/v1/conversations/<uuid:talk_id>/hand-over",
+        conversations.HandOvers.as_view(),
+        name="hand-over",
+    ),
     path("v1/chat/completions", chat_api.chat_completions, name="chat-completions"),
     path("v1/models", chat_api.models, name="chat-models"),
 ]

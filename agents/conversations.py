@@ -1,0 +1,106 @@
+"""Conversations: their turns, redacted, and handing one over to a person."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Max
+from django.db.models.functions import Now
+
+from agents.domain.context import estimate_tokens
+from agents.domain.guardrails.redact import redact
+from agents.models import Agent, Conversation, Turn
+from config import logs
+from config.access.callers import Caller
+from config.errors import Conflict, InvalidInput, NotFound
+
+logger = logging.getLogger(__name__)
+CHANNEL = "chat"
+TITLE_CHARACTERS = 80
+
+
+def join(
+    *, caller: Caller, agent: str, client_id: UUID, external_id: str, channel: str = CHANNEL
+) -> Conversation:
+    """The client's conversation with this name of the caller's own, made at its first turn.
+
+    Raises NotFound for an unknown agent, Conflict for a conversation with another agent or one
+    that a person has taken over.
+    """
+    if not 1 <= len(external_id) <= 200:
+        raise InvalidInput("conversation", external_id, "from 1 to 200 characters")
+    row = Agent.objects.filter(slug=agent).first()
+    if row is None:
+        raise NotFound("agent", agent)
+    talk, _ = Conversation.objects.get_or_create(
+        client_id=client_id,
+        channel=channel,
+        external_id=external_id,
+        defaults={"agent_id": row.pk, "agent_slug": agent, "user_id": caller.user_id},
+    )
+    if talk.agent_slug != agent:
+        what = f"conversation {external_id}"
+        raise Conflict(what, f"with {talk.agent_slug}", "the same agent all along")
+    check_open(talk)
+    return talk
+
+
+def check_open(talk: Conversation) -> None:
+    """Raise Conflict unless the agent may still answer."""
+    if talk.state != Conversation.State.OPEN:
+        raise Conflict(f"conversation {talk.pk}", talk.state, "an open conversation")
+
+
+def note(*, talk_id: UUID, asked: str, answered: str, invocation_id: UUID) -> None:
+    """Add a question and its answer, without personal data and secrets."""
+    asked, answered = redact(asked), redact(answered)
+    with transaction.atomic():
+        talk = Conversation.objects.select_for_update().get(pk=talk_id)
+        last = talk.turns.aggregate(last=Max("number"))["last"] or 0
+        pairs = ((Turn.Role.USER, asked), (Turn.Role.ASSISTANT, answered))
+        Turn.objects.bulk_create(
+            Turn(
+                client_id=talk.client_id,
+                conversation=talk,
+                number=last + number,
+                role=role,
+                text=text,
+                tokens=estimate_tokens(text),
+                invocation_id=invocation_id if role == Turn.Role.ASSISTANT else None,
+            )
+            for number, (role, text) in enumerate(pairs, start=1)
+        )
+        title = talk.title or " ".join(asked.split())[:TITLE_CHARACTERS]
+        Conversation.objects.filter(pk=talk.pk).update(last_turn_at=Now(), title=title)
+
+
+def hand_over(*, caller: Caller, talk_id: UUID, reason: str) -> Conversation:
+    """Give a conversation to a person: the agent answers no more. Harmless to repeat.
+
+    Raises NotFound, or Conflict for a conversation that is closed.
+    """
+    talk = find(caller, talk_id)
+    done = Conversation.objects.filter(pk=talk.pk, state=Conversation.State.OPEN).update(
+        state=Conversation.State.HANDED_OVER,
+        hand_over_reason=reason[:300],
+        handed_over_at=Now(),
+    )
+    talk.refresh_from_db()
+    if not done and talk.state != Conversation.State.HANDED_OVER:
+        raise Conflict(f"conversation {talk.pk}", talk.state, "an open conversation")
+    if done:
+        logs.event(logger, "agents.conversation.handed_over", conversation=str(talk.pk),
+                   agent=talk.agent_slug)  # fmt: skip
+    return talk
+
+
+def find(caller: Caller, talk_id: UUID) -> Conversation:
+    """A conversation that ``caller`` may see; raises NotFound."""
+    talk: Any = caller.only_visible(Conversation.objects.filter(pk=talk_id)).first()
+    if talk is None:
+        raise NotFound("conversation", talk_id)
+    found: Conversation = talk
+    return found
