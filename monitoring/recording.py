@@ -18,11 +18,13 @@ from monitoring.writing import execute
 class Measurement:
     """``numbers`` by metric name, taken at once; ``labels`` from ``domain.metrics.LABELS``.
 
+    A sequence of numbers is so many observations of its metric.
+
     ``at`` is when it happened (aware); None is now. Raises ValueError for an unknown name, so
     that a slip of the pen does not become a metric that nobody looks at.
     """
 
-    numbers: Mapping[str, float]
+    numbers: Mapping[str, float | Sequence[float]]
     labels: Mapping[str, str] = field(default_factory=dict)
     at: datetime | None = None
 
@@ -46,10 +48,19 @@ def record(measurements: Sequence[Measurement]) -> None:
         values[f"at{number}"] = one.at
         labels = {name: str(value)[:80] for name, value in one.labels.items() if value}
         values[f"labels{number}"] = Jsonb(labels)
-        values[f"names{number}"] = list(one.numbers)
-        values[f"numbers{number}"] = [float(value) for value in one.numbers.values()]
+        names, numbers = _flat(one.numbers)
+        values[f"names{number}"], values[f"numbers{number}"] = names, numbers
     rows = ", ".join(_ROW.format(number) for number in range(len(measurements)))
     execute(
         "INSERT INTO monitoring_measurement (id, at, labels, names, numbers) VALUES " + rows,  # noqa: S608
         values,
     )
+
+
+def _flat(given: Mapping[str, float | Sequence[float]]) -> tuple[list[str], list[float]]:
+    names, numbers = [], []
+    for name, value in given.items():
+        for single in value if isinstance(value, Sequence) else (value,):
+            names.append(name)
+            numbers.append(float(single))
+    return names, numbers

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from django.db import transaction
 
 from config import logs
 from config.access.ids import uuid7
-from workflows import dispatch
+from workflows import dispatch, measuring
 from workflows.contexts import RunFacts, run_facts, with_steps
 from workflows.database import as_json, execute
 from workflows.dispatch import Ready
@@ -220,6 +221,7 @@ def _finish(run_id: UUID, state: RunState, *, outputs: Any = None, error: Any = 
     parent, workflow, key = rows[0]
     note(run_id, f"run.{state.value}", detail=error)
     logs.event(logger, "workflows.run.ended", run=str(run_id), state=state.value)
+    transaction.on_commit(partial(measuring.run_ended, run_id))
     if parent is not None:
         execute(
             "UPDATE workflows_steprun SET wake_at = now() WHERE id = %(id)s AND state = 'waiting'",

@@ -1,0 +1,80 @@
+"""What an ended run tells monitoring: its own numbers, and those of its steps by key."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from uuid import UUID
+
+from django.db import DatabaseError
+
+from config import logs
+from monitoring import services
+from monitoring.services import Audited, Measurement
+from workflows.database import execute
+
+logger = logging.getLogger(__name__)
+
+_RUN = """
+SELECT r.workflow_name, r.client_id, r.started_by_id, r.state, r.ended_at,
+    extract(epoch FROM r.ended_at - coalesce(r.started_at, r.created_at))::float8,
+    coalesce(r.error->>'code', ''),
+    (SELECT coalesce(sum(s.cost_usd), 0)::float8 FROM workflows_steprun s WHERE s.run_id = r.id)
+FROM workflows_run r WHERE r.id = %(run)s
+"""
+# Joins and other bookkeeping were never started by anybody.
+_STEPS = """
+SELECT key, queue,
+    array_agg(extract(epoch FROM ended_at - started_at)::float8),
+    array_agg(greatest(0, extract(epoch FROM started_at - queued_at))::float8)
+        FILTER (WHERE queued_at IS NOT NULL),
+    sum(greatest(attempt - 1, 0))
+FROM workflows_steprun
+WHERE run_id = %(run)s AND started_at IS NOT NULL AND ended_at IS NOT NULL
+GROUP BY key, queue
+"""
+
+
+def run_ended(run_id: UUID) -> None:
+    """Record an ended run. Called after its commit: a lost number must not undo a run."""
+    try:
+        _record(run_id)
+    except DatabaseError as error:
+        logs.event(logger, "workflows.run.unmeasured", level=logging.WARNING, run=str(run_id),
+                   error=type(error).__name__)  # fmt: skip
+
+
+def _record(run_id: UUID) -> None:
+    rows = execute(_RUN, {"run": run_id})
+    if not rows:
+        return
+    workflow, client, user, state, ended_at, seconds, code, cost = rows[0]
+    labels = {"workflow": workflow, "client": str(client)}
+    numbers = {
+        "runs": 1.0,
+        "run_errors": float(state == "failed"),
+        "run_duration_seconds": seconds,
+        "run_cost_usd": cost,
+    }
+    taken = [Measurement(numbers, {**labels, "code": code if state == "failed" else ""}, ended_at)]
+    for key, queue, durations, waits, retries in execute(_STEPS, {"run": run_id}):
+        step: dict[str, Any] = {
+            "steps": float(len(durations)),
+            "step_duration_seconds": durations,
+            "step_retries": float(retries),
+            "queue_wait_seconds": waits or [],
+        }
+        taken.append(Measurement(step, {**labels, "step": key, "queue": queue}, ended_at))
+    services.record(taken)
+    services.audit_all(
+        [
+            Audited(
+                actor="system:engine",
+                action=f"workflows.run.{state}",
+                target=f"run:{run_id}",
+                client_id=client,
+                user_id=user,
+                session=str(run_id),
+            )
+        ]
+    )
