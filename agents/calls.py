@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from agents.tools.registry import ArtifactStore
+from agents.tools.registry import ArtifactStore, Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,8 @@ class Call:
     seconds. ``unit`` overrides what a traffic split would assign by. ``allow_fallback`` None
     means: the declared fallback answers people, while a step gets the error and is retried.
     ``caller_tools`` are tools that the caller runs itself: asked for, they end the call with
-    ``tool_calls`` in its output.
+    ``tool_calls`` in its output. A replay pins ``version_id`` (a version of this agent) past
+    every split, and lets ``stand_in`` put another tool in the place of each of its tools.
     """
 
     agent: str
@@ -45,6 +46,8 @@ class Call:
     use_cache: bool = True
     invocation_id: UUID | None = None
     caller_tools: tuple[dict[str, Any], ...] = ()
+    version_id: UUID | None = None
+    stand_in: Callable[[Tool], Tool] | None = None
 
     @property
     def may_fall_back(self) -> bool:

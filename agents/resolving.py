@@ -93,13 +93,20 @@ class Choice:
 
 
 def resolve(
-    slug: str, units: dict[str, str], *, effect_id: str = "", attempt: int = 1, unit: str = ""
+    slug: str,
+    units: dict[str, str],
+    *,
+    effect_id: str = "",
+    attempt: int = 1,
+    unit: str = "",
+    pinned: UUID | None = None,
 ) -> Choice:
     """Pick the version for a call of ``slug``.
 
     ``units`` gives the caller's run, user, client and conversation, where it has them; ``unit``
-    overrides them. ``answered_by`` is the invocation that already answered this attempt of the
-    effect. Raises NotFound, AgentPaused, or Conflict for an agent without a version.
+    overrides them; ``pinned`` is the version whatever splits and labels say. ``answered_by`` is
+    the invocation that already answered this attempt of the effect. Raises NotFound, AgentPaused,
+    or Conflict for an agent without a version.
     """
     with connection.cursor() as cursor:
         cursor.execute(_QUERY, [effect_id, attempt, effect_id, slug])
@@ -112,8 +119,10 @@ def resolve(
         raise NotFound("effect", effect_id)
     if state != "active" and answered_by is None:
         raise AgentPaused(slug, state, reason)
-    chosen, bucket, who = production, None, ""
-    if split_id is not None:
+    chosen, bucket, who = pinned or production, None, ""
+    if pinned is not None:
+        split_id = epoch = None
+    elif split_id is not None:
         who = unit or units.get(split_unit) or ""
         if who:
             bucket = traffic.bucket_of(seed, who)
