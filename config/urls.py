@@ -8,6 +8,10 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config.access.pages import SignIn
 
+handler400 = "config.pages.bad_request"
+handler403 = "config.pages.forbidden"
+handler404 = "config.pages.not_found"
+handler500 = "config.pages.broken"
 urlpatterns = [
     path("", RedirectView.as_view(url="/dashboard", permanent=False)),
     path("login", SignIn.as_view(), name="login"),

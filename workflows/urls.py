@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from workflows import api, stream
+from workflows.pages import approvals, library, run, runs
 
 V1 = "api/v1/"
 
@@ -23,4 +24,23 @@ urlpatterns = [
     path(V1 + "workflows", api.Workflows.as_view()),
     path(V1 + "workflows/validate", api.Validate.as_view()),
     path(V1 + "workflows/<str:name>/versions", api.Versions.as_view()),
+    path("dashboard/runs", runs.all_runs),
+    path("dashboard/runs.csv", runs.as_csv),
+    path("dashboard/_runs", runs.latest),
+    path("dashboard/runs/<uuid:run_id>", run.one_run),
+    path("dashboard/runs/<uuid:run_id>/_live", run.live),
+    path("dashboard/runs/<uuid:run_id>/_findings", run.found),
+    path("dashboard/runs/<uuid:run_id>/steps/<uuid:step_id>", run.step),
+    path("dashboard/runs/<uuid:run_id>/steps/<uuid:step_id>/requeue", run.requeue),
+    path("dashboard/runs/<uuid:run_id>/steps/<slug:step_id>", run.step),
+    path("dashboard/runs/<uuid:run_id>/lines/<str:line_id>", run.line),
+    re_path(
+        r"^dashboard/runs/(?P<run_id>[0-9a-f-]{36})/(?P<action>cancel|pause|resume|retry|fork)$",
+        run.control,
+    ),
+    path("dashboard/_waiting", approvals.waiting),
+    path("dashboard/approvals", approvals.all_open),
+    path("dashboard/approvals/<uuid:approval_id>", approvals.one),
+    path("dashboard/workflows", library.all_workflows),
+    path("dashboard/workflows/<str:name>", library.one),
 ]

@@ -1,0 +1,169 @@
+"""Tags of every page: readable numbers and times, states with icon and word, icons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django import template
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from config import readable
+
+register = template.Library()
+
+
+def _or_dash(say: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Templates hand over an empty text where there is nothing to look at."""
+    return lambda value: say(None if value == "" else value)
+
+
+register.filter("seconds", _or_dash(readable.duration))
+register.filter("usd", _or_dash(readable.money))
+register.filter("number", _or_dash(readable.count))
+register.filter("percent", _or_dash(readable.percent))
+register.filter("bytes", _or_dash(readable.size))
+
+# state → (tone, icon, word). Tones are good, attention, bad, info and quiet.
+STATES: dict[str, tuple[str, str, str]] = {
+    "pending": ("quiet", "circle", "Not started"),
+    "queued": ("info", "clock", "Queued"),
+    "running": ("info", "play", "Running"),
+    "waiting": ("attention", "hand", "Waiting"),
+    "paused": ("attention", "pause", "Paused"),
+    "cancelling": ("attention", "stop", "Cancelling"),
+    "failing": ("bad", "cross", "Failing"),
+    "succeeded": ("good", "check", "Succeeded"),
+    "approved": ("good", "check", "Approved"),
+    "rejected": ("bad", "cross", "Rejected"),
+    "expired": ("attention", "clock", "Expired"),
+    "withdrawn": ("quiet", "stop", "Withdrawn"),
+    "failed": ("bad", "cross", "Failed"),
+    "retried": ("attention", "retry", "Tried again"),
+    "skipped": ("quiet", "skip", "Skipped"),
+    "unreachable": ("quiet", "skip", "Not reached"),
+    "cancelled": ("quiet", "stop", "Cancelled"),
+    "dead": ("bad", "alert", "Needs a person"),
+    "lost": ("attention", "alert", "Worker lost"),
+    "fallback": ("attention", "retry", "Fallback"),
+    "blocked": ("bad", "shield", "Blocked"),
+    "active": ("good", "check", "Active"),
+    "retired": ("quiet", "stop", "Retired"),
+}
+
+
+def tone_of(state: str) -> str:
+    return STATES.get(state, ("quiet", "circle", state))[0]
+
+
+@register.simple_tag
+def icon(name: str, css: str = "") -> SafeString:
+    """A symbol of the page's own sprite; decoration, so hidden from readers."""
+    return format_html('<svg class="i {}" aria-hidden="true"><use href="#i-{}"/></svg>', css, name)
+
+
+@register.simple_tag
+def state(value: str, word: str = "") -> SafeString:
+    """A state as icon and word in its tone."""
+    tone, symbol, plain = STATES.get(value, ("quiet", "circle", value.replace("_", " ")))
+    return format_html('<span class="state is-{}">{}{}</span>', tone, icon(symbol), word or plain)
+
+
+@register.filter
+def tone(value: str) -> str:
+    return tone_of(value)
+
+
+@register.filter
+def state_icon(value: str) -> str:
+    return STATES.get(value, ("quiet", "circle", value))[1]
+
+
+@register.filter
+def state_word(value: str) -> str:
+    return STATES.get(value, ("quiet", "circle", value.replace("_", " ")))[2]
+
+
+@register.simple_tag
+def when(moment: datetime | None) -> SafeString:
+    """A time as it is said; the script of the page puts the reader's zone into its title."""
+    if moment is None:
+        return format_html("<span>{}</span>", "–")
+    iso = moment.isoformat(timespec="seconds")
+    said = readable.ago(moment, timezone.now())
+    return format_html('<time datetime="{}" title="{}">{}</time>', iso, iso, said)
+
+
+@register.simple_tag
+def ident(value: object) -> SafeString:
+    """A short id with a button that copies the whole."""
+    text = str(value or "")
+    return format_html(
+        '<span class="ident"><code title="{0}">{1}</code><button type="button" class="copy" '
+        'data-copy="{0}" aria-label="Copy id {1}">{2}</button></span>',
+        text, text[-8:], icon("copy"),
+    )  # fmt: skip
+
+
+@register.simple_tag
+def exact(value: object, said: str, unit: str = "") -> SafeString:
+    """A rounded number with the exact one on hover."""
+    return format_html('<span class="num" title="{} {}">{}</span>', value, unit, said)
+
+
+@register.simple_tag(takes_context=True)
+def query(context: Mapping[str, Any], **changes: object) -> str:
+    """The page's query string with ``changes``; an empty value takes a key out."""
+    request: HttpRequest = context["request"]
+    kept = {k: v for k, v in request.GET.items() if v and k not in changes}
+    kept |= {k: str(v) for k, v in changes.items() if v not in (None, "")}
+    return "?" + urlencode(kept)
+
+
+@register.filter
+def pretty(value: object) -> str:
+    """JSON for reading; a plain text stays as it is."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, indent=2, default=str, ensure_ascii=False)
+
+
+@register.filter
+def label(value: str) -> str:
+    """``exception_count`` as ``Exception count``."""
+    return str(value).replace("_", " ").replace(".", " · ").strip().capitalize()
+
+
+@register.filter
+def item(mapping: Mapping[str, Any] | None, key: str) -> Any:
+    return (mapping or {}).get(key)
+
+
+@register.filter
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@register.filter
+def amount(value: float) -> str:
+    """A figure from a ledger: whole numbers whole, others with two decimals, never rounded more."""
+    number = float(value)
+    if number.is_integer():
+        return f"{number:,.0f}"
+    return f"{number:,.2f}" if abs(number) >= 100 else f"{number:,.4g}"
+
+
+@register.filter
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+@register.filter
+def last8(value: object) -> str:
+    return str(value)[-8:]

@@ -1,0 +1,1 @@
+"""Pages of workflows: runs, one run, its steps, approvals, and the library of definitions."""

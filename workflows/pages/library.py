@@ -1,0 +1,167 @@
+"""Workflows: how each does, its versions and their differences, and the form that starts a run."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from config import readable
+from config.access.callers import Caller
+from config.access.models import Client
+from config.errors import AppError, InvalidInput, NotFound
+from config.pages import page
+from workflows import artifacts, forms, publishing, queries, starting
+from workflows.domain import drawing
+from workflows.domain.definition import Plan
+from workflows.domain.documents import parse
+from workflows.models import WorkflowVersion
+from workflows.pages.runs import run_rows
+from workflows.plans import plan_for
+
+WINDOW = timedelta(days=30)
+
+
+@require_GET
+@page("workflows:read")
+def all_workflows(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """``/dashboard/workflows``: every workflow with its last 30 days; ``?demo=1`` counts demos."""
+    demo = request.GET.get("demo") == "1"
+    figures = {f["workflow"]: f for f in queries.workflow_figures(caller, window=WINDOW, demo=demo)}
+    rows = [
+        {"version": version, "plan": plan_for(version.pk),
+         "figures": figures.get(version.workflow.name)}
+        for version in queries.visible_versions().filter(is_current=True)
+    ]  # fmt: skip
+    return render(
+        request, "workflows/workflows.html",
+        {"rows": rows, "demo": demo, "words": _words(rows)},
+    )  # fmt: skip
+
+
+def _words(rows: list[dict[str, Any]]) -> str:
+    busy = [row["figures"] for row in rows if row["figures"]]
+    if not rows:
+        return "No workflow is published yet."
+    if not busy:
+        return f"{readable.plural(len(rows), 'workflow')} can be started; none ran in 30 days."
+    runs = sum(f["runs"] for f in busy)
+    ended = sum(f["succeeded"] + f["failed"] for f in busy)
+    good = sum(f["succeeded"] for f in busy)
+    said = f"{readable.plural(runs, 'run')} of {readable.plural(len(busy), 'workflow')} in 30 days"
+    if ended:
+        said += f"; {good:,} of {ended:,} that ended succeeded"
+    return said + "."
+
+
+@require_http_methods(["GET", "POST"])
+@page("workflows:read")
+def one(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
+    """``/dashboard/workflows/{name}``; a POST starts a run, ``?diff=1..2`` compares versions."""
+    versions = list(queries.visible_versions().filter(workflow__name=name).order_by("-number"))
+    current = next((v for v in versions if v.is_current), None)
+    if current is None:
+        raise NotFound("workflow", name)
+    plan = plan_for(current.pk)
+    fault: AppError | None = None
+    if request.method == "POST":
+        try:
+            return _start(request, caller, plan)
+        except AppError as error:
+            fault = error
+    demo = request.GET.get("demo") == "1" or not _has_live(caller, name)
+    figures = {f["workflow"]: f for f in queries.workflow_figures(caller, window=WINDOW, demo=demo)}
+    recent = queries.visible_runs(caller).filter(workflow_name=name).select_related("version")
+    context = {
+        "name": name, "plan": plan, "version": current, "versions": versions, "demo": demo,
+        "figures": figures.get(name),
+        "slowest": queries.slowest_steps(caller, name, window=WINDOW, demo=demo),
+        "diff": _diff(versions, request.GET.get("diff", "")),
+        "fields": forms.fields_of(_schema(current), request.POST if fault else None),
+        "fault": fault, "key": request.POST.get("key") or str(uuid4()),
+        "may_start": caller.has("runs:start"),
+        "clients": caller.only_visible(Client.objects.all(), "id").order_by("name")[:200],
+        "home_client": caller.home_client_id,
+        "rows": run_rows(list(recent[:6])),
+        "graph": _graph(plan),
+    }  # fmt: skip
+    status = fault.http_status if fault else 200
+    return render(request, "workflows/workflow.html", context, status=status)
+
+
+def _schema(version: WorkflowVersion) -> dict[str, Any]:
+    """The inputs in the order in which they were written: rows keep no order of keys."""
+    written: dict[str, Any] = parse(version.source).value.get("inputs") or {}
+    return written
+
+
+def _has_live(caller: Caller, name: str) -> bool:
+    return queries.visible_runs(caller).filter(workflow_name=name, is_demo=False).exists()
+
+
+def _graph(plan: Plan) -> dict[str, Any] | None:
+    if len(plan.steps) > 240:
+        return None
+    edges = [(n, key) for key, s in plan.steps.items() for n in (*s.needs, *s.failures_of)]
+    drawn = drawing.draw(plan.layers, edges)
+    nodes = [
+        {"x": node.x, "y": node.y, "lines": drawing.wrapped(plan.steps[node.key].title, 19),
+         "kind": _kind_words(plan.steps[node.key].kind, plan.steps[node.key].for_each is not None),
+         "title": plan.steps[node.key].title, "when": plan.steps[node.key].when is not None}
+        for node in drawn.nodes
+    ]  # fmt: skip
+    return {"width": drawn.width, "height": drawn.height, "nodes": nodes,
+            "edges": [edge.path for edge in drawn.edges]}  # fmt: skip
+
+
+def _kind_words(kind: str, many: bool) -> str:
+    word = {"approval": "person", "wait": "waits", "workflow": "workflow"}.get(kind, kind)
+    return f"{word}, per item" if many else word
+
+
+def _diff(versions: list[WorkflowVersion], span: str) -> list[tuple[str, str]]:
+    """The lines of the difference between two versions, each with its class."""
+    left, _, right = span.partition("..")
+    known = {str(version.number): version for version in versions}
+    if left not in known or right not in known:
+        return []
+    classes = {"+": "add", "-": "del", "@": "at"}
+    lines = publishing.diff(known[left], known[right]).splitlines()
+    return [(classes.get(line[:1], ""), line) for line in lines]
+
+
+def _start(request: HttpRequest, caller: Caller, plan: Plan) -> HttpResponse:
+    """Store what was uploaded, start the run, go to its page."""
+    caller.require("runs:start", "start runs")
+    client = _client(caller, request.POST.get("client_id", ""))
+    inputs = forms.value_of(plan.inputs_schema, request.POST)
+    for field in forms.fields_of(plan.inputs_schema):
+        upload = request.FILES.get(field.name) if field.kind == "file" else None
+        if upload is not None:
+            kept = artifacts.save(
+                client_id=client, name=str(upload.name)[-200:], content=upload.read(),
+                content_type=upload.content_type or "application/octet-stream",
+                user_id=caller.user_id,
+            )  # fmt: skip
+            inputs[field.name] = str(kept.pk)
+    run, _ = starting.start_run(
+        caller=caller, workflow=plan.name, inputs=inputs, client_id=client,
+        idempotency_key=request.POST.get("key", "")[:200] or None,
+    )  # fmt: skip
+    return redirect(f"/dashboard/runs/{run.pk}")
+
+
+def _client(caller: Caller, text: str) -> UUID:
+    if not text:
+        return caller.home_client_id
+    try:
+        client = UUID(text)
+    except ValueError:
+        raise InvalidInput("client_id", text, "must be the id of a client") from None
+    if not caller.sees(client):
+        raise NotFound("client", text)
+    return client

@@ -1,0 +1,176 @@
+"""The page of one run: its moving part, the panel of a step, what it found, and its controls."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from config.access.callers import Caller
+from config.access.models import Client
+from config.errors import AppError, InvalidInput, NotFound
+from config.pages import page
+from workflows import controls, decisions, findings, queries, wording
+from workflows.domain.transitions import CONTROLS, RunState
+from workflows.models import Approval, Run, StepRun, WorkflowVersion
+from workflows.picture import run_picture
+from workflows.plans import plan_for
+
+SHOWN_EVENTS = 400
+
+
+@require_GET
+@page("runs:read")
+def one_run(request: HttpRequest, caller: Caller, run_id: UUID) -> HttpResponse:
+    """``/dashboard/runs/{id}``; ``?step=`` opens the panel of a step."""
+    run = controls.find_run(caller, run_id)
+    plan = plan_for(run.version_id)
+    context = {
+        **_moving(run, caller),
+        "client": Client.objects.filter(pk=run.client_id).first(),
+        "version": WorkflowVersion.objects.only("number").get(pk=run.version_id),
+        "plan_steps": [(key, step.title) for key, step in plan.steps.items()],
+        "inputs_text": json.dumps(run.inputs, indent=2, ensure_ascii=False, default=str),
+        "may_fork": caller.has("runs:control") and caller.has("runs:start"),
+    }
+    if wanted := request.GET.get("step"):
+        context["panel"] = _panel(run, caller, wanted)
+    return render(request, "runs/run.html", context)
+
+
+@require_GET
+@page("runs:read")
+def live(request: HttpRequest, caller: Caller, run_id: UUID) -> HttpResponse:
+    """The moving part alone, asked for whenever the run has moved."""
+    run = controls.find_run(caller, run_id)
+    return render(request, "runs/_live.html", _moving(run, caller))
+
+
+def _moving(run: Run, caller: Caller) -> dict[str, Any]:
+    now = timezone.now()
+    picture = run_picture(run, now=now)
+    titles = {step["key"]: step["title"] for step in picture["steps"]}
+    events = queries.events_after(run.pk, limit=SHOWN_EVENTS)
+    history = [{**e, "words": wording.event_words(e, titles)} for e in events]
+    waiting = picture["waiting"]
+    if waiting:
+        approval = run.approvals.get(pk=waiting[0]["id"])
+        waiting[0]["refusal"] = decisions.may_answer(caller, approval)
+    state = RunState(run.state)
+    allowed = {
+        action for action, states in CONTROLS.items()
+        if state in states and (caller.has("runs:control") or (
+            action == "cancel" and run.started_by_id == caller.user_id))
+    }  # fmt: skip
+    return {
+        "run": run, "picture": picture, "history": list(reversed(history)),
+        "cursor": events[-1]["id"] if events else "", "allowed": allowed,
+        "is_final": state.is_final, "now": now, "has_outputs": bool(run.outputs),
+    }  # fmt: skip
+
+
+@require_GET
+@page("runs:read")
+def step(request: HttpRequest, caller: Caller, run_id: UUID, step_id: UUID | str) -> HttpResponse:
+    """The panel of one step, for the page of its run."""
+    run = controls.find_run(caller, run_id)
+    panel = _panel(run, caller, str(step_id))
+    return render(request, "runs/_panel.html", {"run": run, "panel": panel})
+
+
+def _panel(run: Run, caller: Caller, wanted: str) -> dict[str, Any]:
+    try:
+        row = StepRun.objects.filter(run=run, pk=UUID(wanted)).first()
+    except ValueError:
+        row = StepRun.objects.filter(run=run, key=wanted, item=-1).order_by("-iteration").first()
+    if row is None:
+        raise NotFound("step", wanted)
+    plan = plan_for(run.version_id)
+    known = plan.steps.get(row.key)
+    items = StepRun.objects.filter(run=run, key=row.key, item__gte=0).order_by("item")
+    approvals = Approval.objects.filter(step=row).select_related("decided_by").order_by("level")
+    return {
+        "step": row,
+        "title": known.title if known else row.key,
+        "target": known.target if known else "",
+        "needs": [plan.steps[n] for n in known.needs] if known else [],
+        "attempts": queries.attempts_of(run.pk).get(row.pk, []),
+        "seconds": round((row.ended_at - row.started_at).total_seconds(), 3)
+        if row.started_at and row.ended_at else None,
+        "items": list(items[: queries.SHOWN_ITEMS]) if row.item < 0 else [],
+        "item_count": items.count() if row.item < 0 else 0,
+        "number": row.item + 1 if row.item >= 0 else None,
+        "approvals": list(approvals),
+        "child": Run.objects.filter(parent_step_id=row.pk).first(),
+        "may_fork": known is not None and row.item < 0 and caller.has("runs:control")
+        and RunState(run.state) in CONTROLS["fork"],
+        "may_requeue": row.state == "dead" and caller.has("runs:control"),
+    }  # fmt: skip
+
+
+@require_GET
+@page("runs:read")
+def found(request: HttpRequest, caller: Caller, run_id: UUID) -> HttpResponse:
+    """What a finished run found, as a piece of its page."""
+    run = controls.find_run(caller, run_id)
+    return render(request, "runs/_findings.html", {"run": run, "found": findings.of_run(run)})
+
+
+@require_GET
+@page("runs:read")
+def line(request: HttpRequest, caller: Caller, run_id: UUID, line_id: str) -> HttpResponse:
+    """One line of the ledger that a run read, with what the run says about it."""
+    run = controls.find_run(caller, run_id)
+    shown = findings.line_of_run(run, line_id)
+    return render(request, "runs/line.html", {"run": run, "line_id": line_id, **shown})
+
+
+@require_POST
+@page("runs:read")
+def control(request: HttpRequest, caller: Caller, run_id: UUID, action: str) -> HttpResponse:
+    """Cancel, pause, resume, retry or fork, and back to the page that shows it."""
+    here = f"/dashboard/runs/{run_id}"
+    try:
+        if action == "fork":
+            run = controls.fork_run(
+                caller, run_id, from_step=request.POST.get("from_step", ""),
+                inputs=_object(request.POST.get("inputs", "")),
+            )  # fmt: skip
+            messages.success(request, "Forked: this is the new run.")
+            return redirect(f"/dashboard/runs/{run.pk}")
+        if action == "cancel":
+            controls.cancel_run(caller, run_id, reason=request.POST.get("reason", ""))
+        else:
+            act = {"pause": controls.pause_run, "resume": controls.resume_run,
+                   "retry": controls.retry_run}[action]  # fmt: skip
+            act(caller, run_id)
+    except AppError as error:
+        messages.add_message(request, messages.WARNING, str(error), extra_tags="bad")
+    return redirect(here)
+
+
+@require_POST
+@page("runs:control")
+def requeue(request: HttpRequest, caller: Caller, run_id: UUID, step_id: UUID) -> HttpResponse:
+    """Give a dead letter out again."""
+    run = controls.find_run(caller, run_id)
+    controls.requeue(caller, step_id)
+    return redirect(f"/dashboard/runs/{run.pk}?step={step_id}")
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    if not text.strip():
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InvalidInput("inputs", text, f"must be JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InvalidInput("inputs", text, "must be a JSON object")
+    return value

@@ -1,0 +1,244 @@
+"""A run as its page shows it: the graph, the time line, the critical path, the words."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from config import readable
+from workflows import queries, wording
+from workflows.domain import clock, drawing
+from workflows.domain.bottlenecks import Share, Span, bottleneck, critical_path
+from workflows.domain.definition import Plan
+from workflows.models import Approval, Run
+from workflows.plans import plan_for
+
+# Larger graphs are told as a list: nobody reads a drawing of more boxes.
+MAX_DRAWN = 240
+MAX_ROWS = 400
+TITLE_WIDTH = 18
+
+Step = dict[str, Any]
+
+
+def run_picture(run: Run, *, now: datetime) -> dict[str, Any]:
+    """Everything that the moving part of a run's page shows."""
+    plan = plan_for(run.version_id)
+    rows = queries.steps_of(run, plan, limit=queries.SHOWN_ITEMS)
+    steps, items = _apart(rows)
+    start = run.started_at or run.created_at
+    spans = [_span(step, plan, start, now) for step in steps.values()]
+    path = critical_path(spans)
+    longest = bottleneck(path)
+    summary = queries.run_summary(run, queries.figures_of([run.pk]).get(run.pk))
+    approvals = list(run.approvals.filter(state=Approval.State.WAITING).order_by("level"))
+    waiting = [queries.approval_document(approval) for approval in approvals]
+    head, rest = wording.verdict(summary, list(steps.values()), waiting, longest, now)
+    critical = {share.key: share for share in path}
+    return {
+        "summary": summary,
+        "title": plan.title,
+        "head": head,
+        "rest": rest,
+        "waiting": waiting[:1],
+        "graph": _graph(run.version_id, plan, steps, critical, longest, now),
+        "timeline": _timeline(steps, items, critical, longest, start, run.ended_at or now, now),
+        "steps": list(steps.values()),
+        "path": path,
+        "longest": longest,
+        "longest_title": steps[longest.key]["title"] if longest else "",
+    }
+
+
+def _apart(rows: Sequence[Step]) -> tuple[dict[str, Step], dict[str, list[Step]]]:
+    """Steps by key (the last turn of a repeat), and the items of each fan-out."""
+    steps: dict[str, Step] = {}
+    items: dict[str, list[Step]] = defaultdict(list)
+    for row in rows:
+        if row["index"] is None:
+            steps[row["key"]] = row
+        else:
+            items[row["key"]].append(row)
+    return steps, items
+
+
+def _span(step: Step, plan: Plan, start: datetime, now: datetime) -> Span:
+    known = plan.steps.get(step["key"])
+    needs = (*known.needs, *known.failures_of) if known else ()
+    begun = step["started_at"]
+    ended = step["ended_at"] or (now if begun else None)
+    if step["state"] in ("skipped", "unreachable", "cancelled") and not begun:
+        begun = ended = None
+    return Span(step["key"], _offset(begun, start), _offset(ended, start), needs)
+
+
+def _offset(moment: datetime | None, start: datetime) -> float | None:
+    return None if moment is None else max((moment - start).total_seconds(), 0.0)
+
+
+@lru_cache(maxsize=256)
+def _drawn(version_id: UUID) -> drawing.Drawing | None:
+    plan = plan_for(version_id)
+    if len(plan.steps) > MAX_DRAWN:
+        return None
+    edges = [(need, key) for key, step in plan.steps.items()
+             for need in (*step.needs, *step.failures_of)]  # fmt: skip
+    return drawing.draw(plan.layers, edges)
+
+
+def _graph(
+    version_id: UUID, plan: Plan, steps: Mapping[str, Step], critical: Mapping[str, Share],
+    longest: Share | None, now: datetime,
+) -> dict[str, Any] | None:  # fmt: skip
+    drawn = _drawn(version_id)
+    if drawn is None:
+        return None
+    follows = list(critical)
+    on_path = set(itertools.pairwise(follows))
+    edges: list[dict[str, Any]] = [
+        {"path": edge.path, "critical": (edge.source, edge.target) in on_path,
+         "faint": _faint(steps.get(edge.target)) or _faint(steps.get(edge.source))}
+        for edge in drawn.edges
+    ]  # fmt: skip
+    edges.sort(key=lambda edge: edge["critical"])
+    nodes = []
+    for node in drawn.nodes:
+        step = steps.get(node.key)
+        if step is None:
+            continue
+        nodes.append(
+            {
+                **_node(step, now), "x": node.x, "y": node.y,
+                "lines": drawing.wrapped(step["title"], TITLE_WIDTH),
+                "critical": node.key in critical,
+                "longest": longest is not None and longest.key == node.key,
+                "ratio": longest.ratio if longest else None,
+            }
+        )  # fmt: skip
+    return {
+        "width": drawn.width, "height": drawn.height, "nodes": nodes, "edges": edges,
+        "node_width": drawing.NODE_WIDTH, "node_height": drawing.NODE_HEIGHT,
+    }  # fmt: skip
+
+
+def _faint(step: Step | None) -> bool:
+    return step is not None and step["state"] in ("skipped", "unreachable", "cancelled")
+
+
+def _node(step: Step, now: datetime) -> dict[str, Any]:
+    """A step with what a box or a bar says about it."""
+    seconds = step["duration_seconds"]
+    is_open = step["started_at"] is not None and step["ended_at"] is None
+    if is_open:
+        seconds = max((now - step["started_at"]).total_seconds(), 0.0)
+    items = step["items"]
+    return {
+        "id": step["id"], "key": step["key"], "title": step["title"], "state": step["state"],
+        "kind": step["kind"], "seconds": seconds, "is_open": is_open,
+        "is_busy": step["state"] == "running" or bool(items and items["running"]),
+        "since": step["started_at"] if is_open else None,
+        "faint": _faint(step), "attempt": step["attempt"],
+        "items": items,
+        "done_ratio": items["succeeded"] / items["total"] if items and items["total"] else None,
+        "word": _word(step),
+    }  # fmt: skip
+
+
+_WORDS = {
+    "pending": "Not started", "queued": "Queued", "running": "Running", "succeeded": "Done",
+    "failed": "Failed", "skipped": "Skipped", "unreachable": "Not reached",
+    "cancelled": "Cancelled", "dead": "Needs a person",
+}  # fmt: skip
+_WAITS = {"approval": "For a person", "wait": "Waiting", "workflow": "Its own run"}
+
+
+def _word(step: Step) -> str:
+    """The state of a step in the space of a box."""
+    if step["state"] == "waiting":
+        return "Item by item" if step["items"] else _WAITS.get(step["kind"], "Waiting")
+    return _WORDS.get(step["state"], str(step["state"]))
+
+
+def _timeline(
+    steps: Mapping[str, Step], items: Mapping[str, list[Step]], critical: Mapping[str, Share],
+    longest: Share | None, start: datetime, end: datetime, now: datetime,
+) -> dict[str, Any]:  # fmt: skip
+    total = max((end - start).total_seconds(), 0.001)
+    busy = [
+        (_offset(row["started_at"], start) or 0.0, _offset(row["ended_at"] or now, start) or 0.0)
+        for row in (*steps.values(), *(i for many in items.values() for i in many))
+        if row["started_at"] and row["kind"] not in ("approval", "wait")
+    ]
+    measure = clock.clock_for(total, busy)
+    shown = sorted(
+        (s for s in steps.values() if s["started_at"]),
+        key=lambda s: (s["started_at"], s["ended_at"] or now),
+    )[:MAX_ROWS]
+    rows = []
+    for step in shown:
+        rows.append(
+            {
+                **_node(step, now), "bars": _bars(step, measure, start, now),
+                "critical": step["key"] in critical,
+                "longest": longest is not None and longest.key == step["key"],
+                "inner": [
+                    {**_node(i, now), "number": i["index"] + 1,
+                     "bars": _bars(i, measure, start, now)}
+                    for i in items.get(step["key"], ()) if i["started_at"]
+                ],
+            }
+        )  # fmt: skip
+    return {
+        "rows": rows,
+        "ticks": [
+            {"at": _hundredth(measure.at(t)), "text": readable.duration(t) if t else "0"}
+            for t in clock.ticks(measure)
+        ],
+        "cuts": [
+            {"at": _hundredth(measure.at(c.start)),
+             "width": _hundredth(measure.at(c.end) - measure.at(c.start)),
+             "text": readable.duration(c.end - c.start)}
+            for c in measure.cuts
+        ],
+        "not_started": sum(1 for s in steps.values() if not s["started_at"]),
+    }  # fmt: skip
+
+
+def _bars(step: Step, measure: clock.Clock, start: datetime, now: datetime) -> list[dict[str, Any]]:
+    """One bar per attempt, and a thin one for the time in the queue before the first."""
+    attempts = [a for a in step["attempts"] if a["started_at"]] or [
+        {"started_at": step["started_at"], "ended_at": step["ended_at"], "state": step["state"]}
+    ]
+    if step["items"] or step["kind"] in ("approval", "wait", "workflow"):
+        attempts = [
+            {"started_at": step["started_at"], "ended_at": step["ended_at"], "state": step["state"]}
+        ]
+    bars = []
+    if step["queued_at"] and step["queued_at"] < attempts[0]["started_at"]:
+        bars.append(_bar("queue", step["queued_at"], attempts[0]["started_at"], measure, start))
+    for attempt in attempts:
+        state = attempt["state"]
+        if attempt is attempts[-1] and step["ended_at"] is None:
+            state = step["state"]
+        bars.append(_bar(state, attempt["started_at"], attempt["ended_at"] or now, measure, start))
+    return bars
+
+
+def _bar(
+    state: str, begun: datetime, ended: datetime, measure: clock.Clock, start: datetime
+) -> dict[str, Any]:
+    left = measure.at((begun - start).total_seconds())
+    right = measure.at((ended - start).total_seconds())
+    return {
+        "state": state, "at": _hundredth(left), "width": _hundredth(max(right - left, 0.0)),
+        "text": readable.duration(max((ended - begun).total_seconds(), 0.0)),
+    }  # fmt: skip
+
+
+def _hundredth(ratio: float) -> str:
+    return f"{ratio * 100:.2f}"

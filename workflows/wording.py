@@ -1,0 +1,131 @@
+"""What is so, in words: the first line of a run's page, and its history as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from config import readable
+from workflows.domain.bottlenecks import Share
+
+_EVENTS = {
+    "run.created": "The run was created",
+    "run.started": "The run started",
+    "run.forked": "The run was forked from an earlier one",
+    "run.paused": "The run was paused",
+    "run.resumed": "The run went on",
+    "run.retried": "The run was tried again from where it stopped",
+    "run.cancelled": "The run was cancelled",
+    "run.cancelling": "The run is being cancelled",
+    "run.succeeded": "The run succeeded",
+    "run.failed": "The run failed",
+    "run.failing": "The run is failing",
+    "run.signalled": "A signal arrived",
+    "approval.approved": "Approved",
+    "approval.rejected": "Rejected",
+    "approval.requested": "Approval asked for",
+    "approval.expired": "The approval expired",
+    "approval.escalated": "The approval was handed up",
+    "step.requeued": "A step was given out again by a person",
+}
+_STEP_EVENTS = {
+    "started": "started",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "retried": "failed and is tried again",
+    "skipped": "was skipped by its condition",
+    "unreachable": "cannot be reached any more",
+    "cancelled": "was cancelled",
+    "waiting": "waits",
+    "lost": "lost its worker and is given out again",
+    "dead": "needs a person: it was given out too often",
+    "expanded": "spread over its items",
+}
+
+
+def event_words(event: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    """One event of a run's history as a sentence without its time."""
+    name = str(event["name"])
+    if name in _EVENTS and not (event["key"] and name.startswith("step.")):
+        detail = event["detail"] if isinstance(event["detail"], dict) else {}
+        extra = [f"level {detail['level']}" if "level" in detail else "",
+                 f"“{detail['name']}”" if "name" in detail else "",
+                 str(detail.get("reason") or "")]  # fmt: skip
+        return ": ".join([_EVENTS[name], *filter(None, extra)])
+    what = name.partition(".")[2]
+    title = titles.get(event["key"], event["key"])
+    number = "" if event["index"] is None else f" {event['index'] + 1}"
+    again = f", attempt {event['attempt']}" if event["attempt"] > 1 else ""
+    code = (event["detail"] or {}).get("code") if isinstance(event["detail"], dict) else None
+    return f"{title}{number} {_STEP_EVENTS.get(what, what)}{again}" + (f": {code}" if code else "")
+
+
+def verdict(
+    summary: Mapping[str, Any],
+    steps: Sequence[Mapping[str, Any]],
+    waiting: Sequence[Mapping[str, Any]],
+    longest: Share | None,
+    now: datetime,
+) -> tuple[str, str]:
+    """The first line of a run's page: its head in a few words, and the rest of the sentence.
+
+    ``steps`` are the rows without items; ``waiting`` the approvals that are open, lowest first.
+    """
+    state = str(summary["state"])
+    titles = {str(step["key"]): str(step["title"]) for step in steps}
+    took = summary["duration_seconds"]
+    if state == "succeeded":
+        return (
+            f"Succeeded in {readable.duration(took)}",
+            f"for {readable.money(summary['cost_usd'])}.{_longest(longest, titles)}",
+        )
+    if state in ("failed", "failing"):
+        return _failed(state, steps)
+    if state in ("cancelled", "cancelling"):
+        word = "Cancelled" if state == "cancelled" else "Cancelling"
+        return word, f"after {summary['progress']['done']} of {summary['progress']['total']} steps."
+    if state == "waiting":
+        return "Waiting for a place", "under the workflow’s limit of runs at the same time."
+    done = f"{summary['progress']['done']} of {summary['progress']['total']} steps are done"
+    if state == "paused":
+        return "Paused", f"with {done}; nothing new starts until it is resumed."
+    if waiting:
+        since = readable.largest_unit(max((now - waiting[0]["created_at"]).total_seconds(), 0))
+        return (
+            f"Waiting for the {waiting[0]['role']}’s approval",
+            f"since {since}; {done}.",
+        )
+    return _running(steps, done)
+
+
+def _longest(longest: Share | None, titles: Mapping[str, str]) -> str:
+    if longest is None:
+        return ""
+    said = (
+        f" {titles.get(longest.key, longest.key)} held it up most: "
+        f"{readable.duration(longest.seconds)}, {readable.percent(longest.ratio)} of the way"
+    )
+    if longest.queued > 0.2 * longest.seconds:
+        said += f", {readable.duration(longest.queued)} of it before a worker took it"
+    return said + "."
+
+
+def _failed(state: str, steps: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    word = "Failed" if state == "failed" else "Failing"
+    for step in steps:
+        error = step["error"] if isinstance(step["error"], dict) else None
+        if step["state"] in ("failed", "dead") and error:
+            return f"{word} at {step['title']}", f"— {error.get('message') or error.get('code')}."
+    return word, "before any step could say why."
+
+
+def _running(steps: Sequence[Mapping[str, Any]], done: str) -> tuple[str, str]:
+    dead = [str(step["title"]) for step in steps if step["state"] == "dead"]
+    if dead:
+        return "Needs a person", f"at {readable.listed(dead)}; {done}."
+    busy = [str(s["title"]) for s in steps if s["state"] == "running" or (
+        s["state"] == "waiting" and s["items"])]  # fmt: skip
+    if busy:
+        return "Running", f"{readable.listed(busy)}; {done}."
+    return "Running", f"with {done}; the next is on its way to a worker."
