@@ -211,7 +211,8 @@ def _about_the_best(
             left,
         )
     rest = ", nothing else got worse" if best.guards else ""
-    return Verdict("ship", f"Ship {what}{rest}.", (), best.arm, stop, 0)
+    words = f"Ship {best.arm}: {best.summary}{rest}." if best.summary else f"Ship {best.arm}{rest}."
+    return Verdict("ship", words, (), best.arm, stop, 0)
 
 
 def _wait(days: int | None) -> str:

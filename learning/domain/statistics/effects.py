@@ -94,6 +94,8 @@ def _weighted(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
     n = sum(part.n for part in parts)
     own = sum(w * w * p.variance / p.n for w, p in zip(weights, parts, strict=True))
     notes = {part.note for part in parts if part.note and part.note != "nothing varies"}
+    if own <= 0:
+        notes.add("nothing varies")
     return Moments(
         n,
         sum(w * p.mean for w, p in zip(weights, parts, strict=True)),

@@ -1,0 +1,283 @@
+"""Compare each treatment with control on each metric, by the test that the study declares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from config.errors import InvalidInput
+from learning.domain.analysis.study import Metric, Study
+from learning.domain.decisions import Guard, Horizon, Primary
+from learning.domain.statistics import (
+    bandit,
+    bayesian,
+    fixed,
+    group_sequential,
+    multiplicity,
+    sequential,
+)
+from learning.domain.statistics.effects import (
+    Alternative,
+    Difference,
+    Pair,
+    Result,
+    Scale,
+    combine,
+    difference,
+)
+from learning.domain.statistics.samples import Moments, Sample, moments_of_pair, pooled
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One metric of one treatment against control.
+
+    ``result`` is None where it can't be told; ``note`` says why, or what was done instead.
+    ``harm_p`` and ``holds_p`` belong to guardrail metrics: worse than the margin, within it.
+    """
+
+    metric: Metric
+    arm: str
+    scale: Scale
+    result: Result | None = None
+    absolute: Result | None = None
+    relative: Result | None = None
+    moments: Pair | None = None
+    note: str = ""
+    p_adjusted: float | None = None
+    reading: Primary = "unreadable"
+    guard: Guard | None = None
+    holds_p: float | None = None
+    harm_p: float | None = None
+
+
+def horizon(study: Study) -> Horizon:
+    """Whether the declared test may be concluded now."""
+    plan = study.plan
+    if study.test.kind in ("sequential", "group_sequential"):
+        return "any_time"
+    if plan.complete:
+        return "reached"
+    if plan.planned_units is None and plan.planned_days is None:
+        return "undeclared"
+    least = min(study.units(arm) for arm in study.arms)
+    units = plan.planned_units is None or least >= plan.planned_units
+    days = plan.planned_days is None or (plan.days or 0) >= plan.planned_days
+    return "reached" if units and days else "ahead"
+
+
+def findings(study: Study) -> list[Finding]:
+    """All comparisons, p-values adjusted within the primary, the secondary and the guardrails."""
+    found = [one(study, metric, arm) for metric in study.metrics for arm in study.treatments]
+    for role in ("primary", "secondary", "guardrail"):
+        places = [
+            i for i, f in enumerate(found)
+            if f.metric.role == role and f.result and f.result.p_value is not None
+        ]  # fmt: skip
+        # The primary decides: its arms keep the family-wise error, unless nobody wants one.
+        kind = "holm" if role == "primary" and study.correction != "none" else study.correction
+        adjusted = multiplicity.adjusted([_p(found[i]) for i in places], kind)
+        for place, p_value in zip(places, adjusted, strict=True):
+            found[place] = replace(found[place], p_adjusted=p_value)
+    found = [replace(f, reading=reading(study, f)) for f in found]
+    return _guarded(study, found)
+
+
+def one(study: Study, metric: Metric, arm: str, *, periods: int | None = None) -> Finding:
+    """One comparison, of the first ``periods`` periods or of all."""
+    finding = Finding(metric, arm, study.test.scale)
+    try:
+        pair = combine(pairs(study, metric, arm, periods))
+        absolute = difference(*pair, "absolute")
+    except ValueError as error:
+        return replace(finding, note=str(error))
+    result = _test(study, metric, arm, absolute, "absolute", periods)
+    finding = replace(finding, moments=pair, absolute=result)
+    try:
+        relative = _test(study, metric, arm, difference(*pair, "relative"), "relative", periods)
+    except ValueError as error:
+        return replace(finding, scale="absolute", result=finding.absolute, note=str(error))
+    chosen = relative if study.test.scale == "relative" else finding.absolute
+    return replace(finding, relative=relative, result=chosen)
+
+
+def pairs(study: Study, metric: Metric, arm: str, periods: int | None = None) -> list[Pair]:
+    """Moments of both arms in each stage, its days pooled: shares are the same within a stage."""
+    left = sum(len(s.periods) for s in study.stages) if periods is None else periods
+    found = []
+    for stage in study.stages:
+        taken = stage.periods[:left]
+        left -= len(taken)
+        both: list[list[Sample]] = [
+            [p.arms[name].samples[metric.key] for p in taken if name in p.arms]
+            for name in (study.control, arm)
+        ]
+        if both[0] and both[1]:
+            try:
+                found.append(moments_of_pair(pooled(both[0]), pooled(both[1])))
+            except ValueError as error:
+                raise InvalidInput(f"metrics.{metric.key}", "days", str(error)) from error
+    return found
+
+
+def _test(
+    study: Study, metric: Metric, arm: str, found: Difference, scale: Scale, periods: int | None
+) -> Result:
+    test = study.test
+    if test.kind == "sequential":
+        return sequential.compare(
+            found, alpha=test.alpha, tuning=test.tuning, alternative=test.alternative
+        )
+    if test.kind == "group_sequential":
+        fractions = look_fractions(study, periods)
+        return group_sequential.compare(found, fractions, alpha=test.alpha, spending=test.spending)
+    if test.kind == "bayesian":
+        return bayesian.compare(
+            found, scale=scale, alpha=test.alpha, prior=test.prior,
+            lower_is_better=metric.lower_is_better,
+        )  # fmt: skip
+    if test.kind == "bandit" and scale == "absolute":
+        return bandit.compare(batches(study, metric, arm, periods), alpha=test.alpha)
+    return fixed.compare(found, alpha=test.alpha, alternative=test.alternative, normal=test.normal)
+
+
+def batches(study: Study, metric: Metric, arm: str, periods: int | None = None) -> list[Pair]:
+    """Each period by itself: in a bandit every batch has its own shares."""
+    every = [period for stage in study.stages for period in stage.periods][:periods]
+    return [
+        moments_of_pair(p.arms[study.control].samples[metric.key], p.arms[arm].samples[metric.key])
+        for p in every
+        if study.control in p.arms and arm in p.arms
+    ]
+
+
+def look_fractions(study: Study, periods: int | None = None) -> list[float]:
+    """Information at each look so far: as stated, or units against the plan after each period."""
+    if study.test.look_fractions and periods is None:
+        return list(study.test.look_fractions)
+    every = [period for stage in study.stages for period in stage.periods][:periods]
+    total = (study.plan.planned_units or 1) * len(study.arms)
+    units = accumulate(sum(data.units for data in period.arms.values()) for period in every)
+    found: list[float] = []
+    for count in units:
+        fraction = min(count / total, 1.0)
+        if fraction > (found[-1] if found else 0.0):
+            found.append(fraction)
+    return found or [1.0]
+
+
+def reading(study: Study, finding: Finding) -> Primary:
+    """Better, worse, unclear or unreadable, in the metric's own direction."""
+    result = finding.result
+    if result is None:
+        return "unreadable"
+    if horizon(study) == "ahead":
+        # Before the declared end only harm counts, by the test that may be looked at daily.
+        early = _early(study, finding, "two_sided", 0.0)
+        worse = early.estimate > 0 if finding.metric.lower_is_better else early.estimate < 0
+        if worse and _p_of(early) < study.test.alpha:
+            return "worse"
+        return "better" if _declared(study, finding, result) == "better" else "unclear"
+    return _declared(study, finding, result)
+
+
+def _declared(study: Study, finding: Finding, result: Result) -> Primary:
+    if result.chance_to_win is not None:
+        if result.chance_to_win >= study.test.chance_to_win:
+            return "better"
+        return "worse" if result.chance_to_win <= 1 - study.test.chance_to_win else "unclear"
+    rises = result.estimate > 0
+    p_value = finding.p_adjusted if finding.p_adjusted is not None else _p_of(result)
+    good = rises != finding.metric.lower_is_better
+    asked = study.test.alternative
+    if asked != "two_sided" and rises != (asked == "greater"):
+        # A one-sided test can't show the other direction; harm is looked for by its mirror.
+        mirror: Alternative = "less" if asked == "greater" else "greater"
+        p_value = _p_of(_early(study, finding, mirror, 0.0))
+    level = study.test.alpha
+    # A machine may stop on the arm's own evidence, but ships only within the family's error.
+    if good:
+        return "better" if p_value < level else "unclear"
+    return "worse" if min(p_value, _p_of(result)) < level else "unclear"
+
+
+def _guarded(study: Study, found: Sequence[Finding]) -> list[Finding]:
+    """Guardrail states: harm is corrected over all guards, holding needs none (all must hold)."""
+    done: list[Finding] = []
+    for finding in found:
+        if finding.metric.role == "guardrail" and finding.result is not None:
+            harm, holds = _guard_p_values(study, finding)
+            finding = replace(finding, harm_p=harm, holds_p=holds)
+        done.append(finding)
+    places = [i for i, f in enumerate(done) if f.harm_p is not None]
+    adjusted = multiplicity.holm([f.harm_p for f in done if f.harm_p is not None])
+    for place, harm in zip(places, adjusted, strict=True):
+        done[place] = replace(done[place], guard=_guard_state(done[place], harm, study.test.alpha))
+    return [
+        replace(f, guard="unreadable")
+        if f.metric.role == "guardrail" and f.guard is None and f.metric.margin is not None
+        else f
+        for f in done
+    ]
+
+
+def _guard_p_values(study: Study, finding: Finding) -> tuple[float, float]:
+    """One-sided p-values: worse than the margin, and better than it."""
+    metric = finding.metric
+    margin = metric.margin or 0.0
+    line = margin if metric.lower_is_better else -margin
+    worse: Alternative = "greater" if metric.lower_is_better else "less"
+    within: Alternative = "less" if metric.lower_is_better else "greater"
+    scale = metric.margin_scale if metric.margin is not None else finding.scale
+    return (
+        _p_of(_early(study, finding, worse, line, scale)),
+        _p_of(_early(study, finding, within, line, scale)),
+    )
+
+
+def _guard_state(finding: Finding, harm_p: float, alpha: float) -> Guard:
+    if harm_p < alpha / 2:
+        return "breached"
+    if finding.metric.margin is None:
+        return "holds"
+    return "holds" if finding.holds_p is not None and finding.holds_p < alpha / 2 else "open"
+
+
+def _early(
+    study: Study,
+    finding: Finding,
+    alternative: Alternative,
+    null: float,
+    scale: Scale | None = None,
+) -> Result:
+    """The comparison by a test for this moment: sequential, or fixed at a declared end."""
+    if finding.moments is None:
+        raise ValueError("nothing was compared")
+    scale = scale or finding.scale
+    control, treatment = finding.moments
+    if scale == "relative" and 0 in (control.mean, control.raw_mean):
+        scale = "absolute"
+    found = difference(control, treatment, scale)
+    test = study.test
+    if horizon(study) in ("any_time", "ahead"):
+        return sequential.compare(
+            found, alpha=test.alpha, tuning=test.tuning, alternative=alternative, null=null
+        )
+    return fixed.compare(found, alpha=test.alpha, alternative=alternative, null=null)
+
+
+def arm_moments(study: Study, metric: Metric, arm: str) -> Moments | None:
+    """An arm's own mean over all stages; None if it has no units."""
+    try:
+        return combine([(pair[1], pair[1]) for pair in pairs(study, metric, arm)])[0]
+    except ValueError:
+        return None
+
+
+def _p(finding: Finding) -> float:
+    return _p_of(finding.result) if finding.result else 1.0
+
+
+def _p_of(result: Result) -> float:
+    return 1.0 if result.p_value is None else result.p_value

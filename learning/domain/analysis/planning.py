@@ -1,0 +1,137 @@
+"""How large an experiment must be, from a plan document."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, cast
+
+from config.errors import InvalidInput
+from learning.domain.analysis import values
+from learning.domain.analysis.settings import KINDS, SCALES, SPENDINGS, TYPES
+from learning.domain.statistics import power
+
+FIELDS = (
+    "metric", "effect", "effect_type", "test", "power", "alpha", "treatments", "treated_share",
+    "units_per_day", "minimum_units", "minimum_days",
+)  # fmt: skip
+METRIC_FIELDS = ("type", "baseline", "mean", "stddev", "variance", "correlation", "key")
+TEST_FIELDS = ("kind", "type", "alpha", "looks", "tuning", "spending")
+
+
+def plan(document: Any) -> dict[str, Any]:
+    """Units and days that the question needs, with the test that will be used.
+
+    Raises InvalidInput naming the field and its limit.
+    """
+    given = values.mapping(document, "document")
+    values.known(given, FIELDS, "document")
+    treatments = values.count(given, ("treatments",), "document", default=1, least=1)
+    design = _design(given, treatments)
+    question = _question(given)
+    wanted = values.number(given, ("power",), "document", default=0.8, above=0, below=1)
+    share = values.number(given, ("treated_share",), "document", default=0.5, above=0, below=1)
+    try:
+        total = power.units_needed(design, question, wanted=wanted, share=share)
+    except ValueError as error:
+        raise InvalidInput("effect", given.get("effect"), str(error)) from error
+    return _answer(given, design, question, total, wanted, share, treatments)
+
+
+def _answer(
+    given: Mapping[str, Any],
+    design: power.Design,
+    question: power.Question,
+    pair_total: int,
+    wanted: float,
+    share: float,
+    treatments: int,
+) -> dict[str, Any]:
+    least = values.count(given, ("minimum_units",), "document", default=100, least=2)
+    control = max(math.ceil(pair_total * (1 - share)), least)
+    treatment = max(math.ceil(pair_total * share), least)
+    total = control + treatments * treatment
+    fixed = power.Design("fixed", design.alpha)
+    fixed_pair = power.units_needed(fixed, question, wanted=wanted, share=share)
+    days = _days(given, total)
+    pace = "" if days is None else f", about {days} days"
+    return {
+        "headline": f"{total} units in all{pace}: {control} in control, {treatment} an arm.",
+        "control_units": control,
+        "treatment_units": treatment,
+        "total_units": total,
+        "days": days,
+        "power": power.power(design, question, pair_total, share),
+        "expected_units_if_true": math.ceil(
+            power.expected_units(design, question, pair_total, share)
+        ),
+        "fixed_horizon_units": fixed_pair,
+        "against_fixed_horizon_ratio": pair_total / fixed_pair,
+        "effect": question.effect,
+        "test": {**asdict(design), "tuning": design.tuning or float(pair_total)},
+    }
+
+
+def _days(given: Mapping[str, Any], total: int) -> int | None:
+    least = values.number(given, ("minimum_days",), "document", default=14, least=0)
+    if values.find(given, ("units_per_day",)) is values.MISSING:
+        return None
+    pace = values.number(given, ("units_per_day",), "document", above=0)
+    return max(math.ceil(total / pace), math.ceil(least))
+
+
+def _design(given: Mapping[str, Any], treatments: int) -> power.Design:
+    raw = given.get("test", "sequential")
+    path = "test"
+    test: dict[str, Any] = (
+        {"kind": raw} if isinstance(raw, str) else dict(values.mapping(raw, path))
+    )
+    values.known(test, TEST_FIELDS, path)
+    kind = values.choice(test, ("kind", "type"), path, KINDS, "sequential")
+    if kind == "bandit":
+        raise InvalidInput("test.kind", kind, "a bandit has no planned size; plan it as fixed")
+    fallback = values.number(given, ("alpha",), "document", default=0.05, above=0, below=1)
+    alpha = values.number(test, ("alpha",), path, default=fallback, above=0, below=1)
+    tuning = None
+    if values.find(test, ("tuning",)) is not values.MISSING:
+        tuning = values.number(test, ("tuning",), path, above=0)
+    looks = values.count(test, ("looks",), path, default=14, least=1)
+    if looks > 366:
+        raise InvalidInput("test.looks", looks, "at most 366")
+    return power.Design(
+        cast("power.Kind", kind),
+        alpha / treatments,
+        looks,
+        tuning,
+        cast("Any", values.choice(test, ("spending",), path, SPENDINGS, "obrien_fleming")),
+    )
+
+
+def _question(given: Mapping[str, Any]) -> power.Question:
+    metric = values.mapping(given.get("metric", {}), "metric")
+    values.known(metric, METRIC_FIELDS, "metric")
+    kind = values.choice(metric, ("type",), "metric", TYPES)
+    baseline = values.number(metric, ("baseline", "mean"), "metric")
+    effect = values.number(given, ("effect",), "document")
+    if effect == 0:
+        raise InvalidInput("effect", effect, "another change than none")
+    if values.choice(given, ("effect_type",), "document", SCALES, "relative") == "relative":
+        effect *= baseline
+    if effect == 0:
+        raise InvalidInput("metric.baseline", baseline, "other than 0 for a relative effect")
+    try:
+        if kind == "proportion":
+            return power.proportion(baseline, effect)
+        if values.find(metric, ("variance",)) is not values.MISSING:
+            variance = values.number(metric, ("variance",), "metric", above=0)
+        elif kind == "count" and values.find(metric, ("stddev",)) is values.MISSING:
+            variance = baseline  # Poisson
+        else:
+            variance = values.number(metric, ("stddev",), "metric", above=0) ** 2
+        # A covariate that correlates by r leaves 1 - r**2 of the variance (CUPED).
+        related = values.number(metric, ("correlation",), "metric", default=0.0, below=1, above=-1)
+        left = variance * (1 - related**2)
+        return power.Question(effect, left, left)
+    except ValueError as error:
+        raise InvalidInput("metric", kind, str(error)) from error

@@ -1,0 +1,291 @@
+"""The verdict document: words, then the sample ratio, then every number, then the path by day."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from learning.domain.analysis.comparing import (
+    Finding,
+    batches,
+    findings,
+    horizon,
+    look_fractions,
+    one,
+)
+from learning.domain.analysis.study import Metric, Study
+from learning.domain.decisions import ArmReading, GuardReading, Progress, Verdict, decide
+from learning.domain.statistics import bandit, srm
+from learning.domain.statistics.effects import Result, combine
+from learning.domain.statistics.samples import Adjusted, Sample, pooled
+
+# Points of the path; of a longer history every n-th day is kept, and always the last.
+MOST_POINTS = 120
+
+
+def report(study: Study) -> dict[str, Any]:
+    """The whole analysis as JSON-ready values; infinite ends of intervals are null."""
+    found = findings(study)
+    ratio = sample_ratio(study)
+    progress = progress_of(study)
+    verdict = decide(
+        [_arm_reading(study, arm, found) for arm in study.treatments],
+        progress,
+        mismatch=ratio is not None and ratio.mismatch,
+        horizon=horizon(study),
+    )
+    return {
+        "name": study.name,
+        **verdict_values(verdict),
+        "sample_ratio": _ratio_values(study, ratio),
+        "test": _test_values(study),
+        "progress": _progress_values(study, progress),
+        "metrics": [_metric_values(study, metric, found) for metric in study.metrics],
+        "path": path(study),
+        "bandit": _bandit_values(study),
+        "notes": list(study.notes) + _notes(study),
+    }
+
+
+def verdict_values(verdict: Verdict) -> dict[str, Any]:
+    """The verdict's own part."""
+    return {
+        "verdict": verdict.kind,
+        "headline": verdict.headline,
+        "reasons": list(verdict.reasons),
+        "arm": verdict.arm,
+        "stop_arms": list(verdict.stop_arms),
+        "days_left": verdict.days_left,
+    }
+
+
+def progress_of(study: Study) -> Progress:
+    """Units of the smallest live arm, and days, against the plan."""
+    live = [arm for arm in study.arms if any(s.weights.get(arm, 0) > 0 for s in study.stages)]
+    plan = study.plan
+    return Progress(
+        min(study.units(arm) for arm in live or study.arms),
+        plan.minimum_units,
+        plan.days,
+        max(plan.minimum_days, plan.planned_days or 0),
+        plan.planned_units,
+    )
+
+
+def sample_ratio(study: Study) -> srm.SampleRatio | None:
+    """The worst stage's reading; None for a bandit, whose shares move by themselves."""
+    if study.test.kind == "bandit":
+        return None
+    readings = []
+    for stage in study.stages:
+        names = list(stage.weights)
+        looks, total = [], dict.fromkeys(names, 0)
+        for period in stage.periods:
+            for name, data in period.arms.items():
+                total[name] += data.units
+            looks.append([total[name] for name in names])
+        readings.append(srm.check(looks, [stage.weights[name] for name in names]))
+    return min(readings, key=lambda r: min(r.sequential_p, r.chi_square_p))
+
+
+def path(study: Study) -> list[dict[str, Any]]:
+    """The primary metric's effect after each period, with the interval of that moment."""
+    every = [(s.name, p.name) for s in study.stages for p in s.periods]
+    if len(every) < 2 or study.primary.type == "quantile":
+        return []
+    step = math.ceil(len(every) / MOST_POINTS)
+    kept = sorted({*range(0, len(every), step), len(every) - 1})
+    points = []
+    for index in kept:
+        for arm in study.treatments:
+            finding = one(study, study.primary, arm, periods=index + 1)
+            values = _result_values(finding.result) if finding.result else None
+            points.append(
+                {"stage": every[index][0], "period": every[index][1], "arm": arm, "effect": values}
+            )
+    return points
+
+
+def _arm_reading(study: Study, arm: str, found: Sequence[Finding]) -> ArmReading:
+    own = [f for f in found if f.arm == arm]
+    primary = next(f for f in own if f.metric.role == "primary")
+    guards = [GuardReading(f.metric.key, f.guard) for f in own if f.guard is not None]
+    estimate = primary.result.estimate if primary.result else 0.0
+    effect = -estimate if primary.metric.lower_is_better else estimate
+    return ArmReading(arm, primary.reading, effect, guards, _words(primary))
+
+
+def _words(finding: Finding) -> str:
+    result = finding.result
+    if result is None:
+        return finding.note
+    unit, factor = (" %", 100) if finding.scale == "relative" else ("", 1)
+    if finding.scale == "absolute" and finding.metric.type == "proportion":
+        unit, factor = " points", 100
+    low, mid, high = (_short(v * factor) for v in (result.lower, result.estimate, result.upper))
+    return f"{finding.metric.key} {mid}{unit} ({low} to {high})"
+
+
+def _short(value: float) -> str:
+    if math.isinf(value):
+        return "−∞" if value < 0 else "∞"
+    return f"{value:+.3g}".replace("-", "−")
+
+
+def _metric_values(study: Study, metric: Metric, found: Sequence[Finding]) -> dict[str, Any]:
+    return {
+        "key": metric.key,
+        "type": metric.type,
+        "role": metric.role,
+        "direction": "decrease" if metric.lower_is_better else "increase",
+        "margin": metric.margin,
+        "margin_type": metric.margin_scale if metric.margin is not None else None,
+        "arms": [_arm_values(study, metric, arm) for arm in study.arms],
+        "comparisons": [_comparison_values(study, f) for f in found if f.metric is metric],
+    }
+
+
+def _arm_values(study: Study, metric: Metric, arm: str) -> dict[str, Any]:
+    """An arm's own statistics, added over everything where they add up."""
+    samples = [
+        period.arms[arm].samples[metric.key]
+        for stage in study.stages
+        for period in stage.periods
+        if arm in period.arms
+    ]
+    whole: Sample | None = None
+    try:
+        whole = pooled(samples)
+    except ValueError:
+        whole = samples[-1] if samples else None
+    if isinstance(whole, Adjusted):
+        whole = whole.outcome
+    variance = max(whole.variance, 0.0) if whole else 0.0
+    return {
+        "key": arm,
+        "n": whole.n if whole else 0,
+        "mean": whole.mean if whole and whole.n else None,
+        "stddev": math.sqrt(variance) if whole and whole.n else None,
+    }
+
+
+def _comparison_values(study: Study, finding: Finding) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "arm": finding.arm,
+        "control": study.control,
+        "difference_type": finding.scale,
+        "reading": finding.reading,
+        "note": finding.note,
+        "p_value_adjusted": finding.p_adjusted,
+        "guardrail": finding.guard,
+        "guardrail_harm_p": finding.harm_p,
+        "guardrail_holds_p": finding.holds_p,
+    }
+    values |= _result_values(finding.result) if finding.result else _NOTHING
+    for scale, result in (("relative", finding.relative), ("absolute", finding.absolute)):
+        values[scale] = _result_values(result) if result else None
+    return values
+
+
+_NOTHING = dict.fromkeys(
+    ("estimate", "standard_error", "lower", "upper", "p_value", "chance_to_win", "risk",
+     "critical_z")
+)  # fmt: skip
+
+
+def _result_values(result: Result) -> dict[str, Any]:
+    return {
+        "estimate": result.estimate,
+        "standard_error": result.standard_error,
+        "lower": None if math.isinf(result.lower) else result.lower,
+        "upper": None if math.isinf(result.upper) else result.upper,
+        "p_value": result.p_value,
+        "chance_to_win": result.chance_to_win,
+        "risk": None
+        if result.risk is None
+        else {"control": result.risk[0], "treatment": result.risk[1]},
+        "critical_z": result.critical_z,
+    }
+
+
+def _ratio_values(study: Study, ratio: srm.SampleRatio | None) -> dict[str, Any] | None:
+    if ratio is None:
+        return None
+    live = [a for s in study.stages for a, w in s.weights.items() if w > 0]
+    return {
+        "mismatch": ratio.mismatch,
+        "arms": list(dict.fromkeys(live)),
+        "units": list(ratio.units),
+        "expected": list(ratio.expected),
+        "p_value": ratio.chi_square_p,
+        "bayes_factor": ratio.bayes_factor,
+        "sequential_p_value": ratio.sequential_p,
+    }
+
+
+def _test_values(study: Study) -> dict[str, Any]:
+    test = study.test
+    values: dict[str, Any] = {
+        "kind": test.kind,
+        "alpha": test.alpha,
+        "difference_type": test.scale,
+        "alternative": test.alternative,
+        "correction": study.correction,
+        "conclude": horizon(study),
+    }
+    if test.kind == "sequential":
+        values["tuning"] = test.tuning
+    if test.kind == "group_sequential":
+        values |= {"spending": test.spending, "look_fractions": look_fractions(study)}
+    if test.kind == "bayesian":
+        values["chance_to_win"] = test.chance_to_win
+    return values
+
+
+def _progress_values(study: Study, progress: Progress) -> dict[str, Any]:
+    return {
+        "units": {arm: study.units(arm) for arm in study.arms},
+        "minimum_units": progress.minimum_units,
+        "planned_units": progress.planned_units,
+        "days": progress.days,
+        "minimum_days": progress.minimum_days,
+        "days_left": progress.days_left,
+    }
+
+
+def _bandit_values(study: Study) -> dict[str, Any] | None:
+    """The chance to be best and the shares it gives to the next batch."""
+    if study.test.kind != "bandit":
+        return None
+    arms = {}
+    for arm in study.treatments:
+        control, treatment = combine(batches(study, study.primary, arm))
+        arms[study.control], arms[arm] = control, treatment
+    ordered = [arms[name] for name in study.arms]
+    try:
+        chances = bandit.chance_to_be_best(ordered, lower_is_better=study.primary.lower_is_better)
+    except ValueError as error:
+        return {"note": str(error), "chance_to_be_best": None, "next_shares": None}
+    shares = bandit.next_shares(chances, floor=min(0.05, 0.5 / len(chances)))
+    return {
+        "note": "",
+        "chance_to_be_best": dict(zip(study.arms, chances, strict=True)),
+        "next_shares": dict(zip(study.arms, shares, strict=True)),
+    }
+
+
+def _notes(study: Study) -> list[str]:
+    notes = []
+    idle = [
+        f"{arm} had weight 0 in stage {stage.name} and takes no part in its sample ratio"
+        for stage in study.stages
+        for arm, weight in stage.weights.items()
+        if weight == 0
+    ]
+    notes += idle
+    if len(study.stages) > 1:
+        notes.append("stages are compared within themselves and combined, never pooled")
+    if study.test.kind == "bayesian":
+        notes.append("chances to win are not protected against repeated looks")
+    return notes

@@ -1,0 +1,275 @@
+"""Statistics documents in, verdict documents out; and refusals that name what is missing."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+
+import jsonschema
+import pytest
+
+from config.errors import InvalidInput
+from learning.analysis import analyse, input_schema, plan
+
+CONTROL = {"n": 2000, "successes": 1500}
+BETTER = {"n": 2010, "successes": 1700}
+
+
+def document(*, control=CONTROL, treatment=BETTER, metric=None, **experiment):
+    return {
+        "experiment": {
+            "metrics": [{"key": "accuracy", "type": "proportion", **(metric or {})}],
+            **experiment,
+        },
+        "arms": [
+            {"key": "control", "metrics": {"accuracy": dict(control)}},
+            {"key": "b", "metrics": {"accuracy": dict(treatment)}},
+        ],
+    }
+
+
+def with_guard(successes, **guard):
+    given = document()
+    given["experiment"]["metrics"].append(
+        {"key": "grounded", "type": "proportion", "role": "guardrail", **guard}
+    )
+    for arm, count in zip(given["arms"], (1800, successes), strict=True):
+        arm["metrics"]["grounded"] = {"n": arm["metrics"]["accuracy"]["n"], "successes": count}
+    return given
+
+
+def test_a_clear_improvement_ships_in_words_first():
+    found = analyse(document())
+    assert found["verdict"] == "ship" and found["arm"] == "b"
+    assert found["headline"].startswith("Ship b: accuracy +12.8 % (")
+    assert not found["sample_ratio"]["mismatch"]
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_clear_loss_rolls_back():
+    found = analyse(document(control=BETTER, treatment=CONTROL))
+    assert found["verdict"] == "rollback" and found["stop_arms"] == ["b"]
+
+
+def test_lower_is_better_where_the_metric_says_so():
+    assert analyse(document(metric={"direction": "decrease"}))["verdict"] == "rollback"
+
+
+def test_no_data_is_never_success():
+    empty = {"n": 0, "successes": 0}
+    found = analyse(document(control=empty, treatment=empty))
+    assert found["verdict"] == "inconclusive" and "No data" in found["headline"]
+
+
+def test_a_sample_ratio_mismatch_withholds_the_verdict():
+    found = analyse(document(treatment={"n": 2400, "successes": 2100}))
+    assert found["verdict"] == "review" and "don't read this" in found["headline"]
+
+
+@pytest.mark.parametrize(
+    ("successes", "margin", "verdict"),
+    [(1810, 0.05, "ship"), (1740, 0.02, "inconclusive"), (1500, 0.05, "rollback"),
+     (1500, None, "rollback"), (1790, None, "ship")],
+)  # fmt: skip
+def test_a_guardrail_metric_must_hold_within_its_margin(successes, margin, verdict):
+    guard = {} if margin is None else {"margin": margin}
+    assert analyse(with_guard(successes, **guard))["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict"),
+    [
+        ({}, "review"),  # nobody said when it ends
+        ({"planned_units": 5000}, "inconclusive"),
+        ({"planned_units": 2000}, "ship"),
+        ({"complete": True}, "ship"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["fixed", "bayesian"])
+def test_a_test_for_one_look_ships_only_at_its_declared_end(kind, settings, verdict):
+    assert analyse(document(test=kind, **settings))["verdict"] == verdict
+
+
+def test_harm_is_stopped_before_the_declared_end():
+    found = analyse(document(control=BETTER, treatment=CONTROL, test="fixed", planned_units=50_000))
+    assert found["verdict"] == "rollback"
+
+
+def test_three_more_days_are_said_in_words():
+    found = analyse(document(days=11))
+    assert found["verdict"] == "inconclusive" and found["headline"].startswith("3 more days")
+
+
+def days(*rows):
+    return [
+        {"date": f"2026-11-{i + 1:02}", "arms": [
+            {"key": key, "metrics": {"accuracy": {"n": n, "successes": k}}}
+            for key, n, k in day]}
+        for i, day in enumerate(rows)
+    ]  # fmt: skip
+
+
+def test_stages_of_unequal_shares_are_never_pooled():
+    given = {
+        "experiment": document()["experiment"],
+        "stages": [
+            {"name": "5", "weights": {"control": 95, "b": 5},
+             "days": days([("control", 9500, 8550), ("b", 500, 450)],
+                          [("control", 9500, 8550), ("b", 500, 450)])},
+            {"name": "50", "days": days([("control", 9000, 7200), ("b", 9000, 7200)])},
+        ],
+    }  # fmt: skip
+    jsonschema.validate(given, input_schema())
+    found = analyse(given)
+    (comparison,) = found["metrics"][0]["comparisons"]
+    assert comparison["estimate"] == pytest.approx(0, abs=1e-12)
+    assert found["verdict"] == "inconclusive"
+    assert [point["period"] for point in found["path"]] == [
+        "2026-11-01", "2026-11-02", "2026-11-01",
+    ]  # fmt: skip
+
+
+def test_group_sequential_bounds_follow_the_units_of_each_day():
+    given = {
+        "experiment": {
+            **document()["experiment"], "test": "group_sequential", "planned_units": 4000,
+            "minimum_days": 0,
+        },
+        "stages": [{"days": days(*[[("control", 800, 600), ("b", 800, 610)]] * 3)}],
+    }  # fmt: skip
+    found = analyse(given)
+    assert found["test"]["look_fractions"] == pytest.approx([0.2, 0.4, 0.6])
+    comparison = found["metrics"][0]["comparisons"][0]
+    assert comparison["critical_z"] == pytest.approx(2.6803, abs=1e-3)
+    del given["experiment"]["planned_units"]
+    with pytest.raises(InvalidInput, match="planned_units"):
+        analyse(given)
+
+
+def test_a_bandit_gives_shares_and_no_sample_ratio():
+    given = {
+        "experiment": {
+            **document()["experiment"],
+            "test": "bandit",
+            "complete": True,
+            "minimum_days": 0,
+        },
+        "stages": [{"days": days(*[[("control", 300, 150), ("b", 700, 420)]] * 5)}],
+    }
+    found = analyse(given)
+    assert found["sample_ratio"] is None and found["verdict"] == "ship"
+    assert found["bandit"]["chance_to_be_best"]["b"] > 0.99
+    assert sum(found["bandit"]["next_shares"].values()) == pytest.approx(1)
+
+
+def test_growthbooks_names_mean_the_same():
+    ours = document(
+        metric={"type": "ratio"},
+        control={"n": 100, "numerator_sum": 300, "numerator_sum_squares": 1300,
+                 "denominator_sum": 200, "denominator_sum_squares": 500,
+                 "numerator_denominator_sum_product": 700},
+        treatment={"n": 120, "numerator_sum": 400, "numerator_sum_squares": 1700,
+                   "denominator_sum": 230, "denominator_sum_squares": 520,
+                   "numerator_denominator_sum_product": 850},
+    )  # fmt: skip
+    theirs = copy.deepcopy(ours)
+    names = {"n": "users", "numerator_sum": "main_sum", "numerator_sum_squares": "main_sum_squares",
+             "numerator_denominator_sum_product": "main_denominator_sum_product"}  # fmt: skip
+    for arm in theirs["arms"]:
+        row = arm["metrics"]["accuracy"]
+        arm["metrics"]["accuracy"] = {names.get(key, key): value for key, value in row.items()}
+    assert analyse(theirs) == analyse(ours)
+
+
+def test_one_metric_may_stand_in_the_arm_itself():
+    given = document()
+    for arm in given["arms"]:
+        arm |= arm.pop("metrics")["accuracy"]
+    assert analyse(given)["metrics"] == analyse(document())["metrics"]
+
+
+def broken(change):
+    given = with_guard(1800)
+    change(given)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "words"),
+    [
+        (lambda d: d["arms"][1]["metrics"]["accuracy"].pop("successes"),
+         "arms[1].metrics.accuracy.successes", "missing"),
+        (lambda d: d["arms"][1]["metrics"].pop("grounded"),
+         "arms[1].metrics.grounded", "every metric"),
+        (lambda d: d["arms"][0]["metrics"]["accuracy"].update(successes=9999),
+         "arms[0].metrics.accuracy", "successes <= n"),
+        (lambda d: d["arms"][0]["metrics"]["accuracy"].update(n=2.5),
+         "arms[0].metrics.accuracy.n", "whole"),
+        (lambda d: d["arms"][0]["metrics"]["accuracy"].update(n="many"),
+         "arms[0].metrics.accuracy.n", "finite number"),
+        (lambda d: d["experiment"].update(test={"kind": "sequential", "alhpa": 0.1}),
+         "experiment.test.alhpa", "alpha"),
+        (lambda d: d["experiment"].update(test={"alpha": 1.5}), "experiment.test.alpha", "below 1"),
+        (lambda d: d["experiment"].update(test="tea_leaves"), "experiment.test.kind", "one of"),
+        (lambda d: d["experiment"].update(control="z"), "experiment.control", "one of"),
+        (lambda d: d["experiment"].update(weights=[0.5]), "experiment.weights", "2 weights"),
+        (lambda d: d["experiment"].update(metrics=[]), "experiment.metrics", "at least 1"),
+        (lambda d: d["experiment"]["metrics"][0].update(type="vibes"),
+         "experiment.metrics[0].type", "one of"),
+        (lambda d: d["experiment"]["metrics"][0].update(type="quantile"),
+         "experiment.metrics[0].quantile", "missing"),
+        (lambda d: d.pop("arms"), "arms", "stages"),
+        (lambda d: d["arms"].pop(), "arms", "two arms"),
+        (lambda d: d["arms"][1].update(key="control"), "arms[1].key", "different"),
+    ],
+)  # fmt: skip
+def test_a_faulty_document_is_refused_by_field_and_limit(change, field, words):
+    with pytest.raises(InvalidInput) as refused:
+        analyse(broken(change))
+    assert refused.value.field == field and words in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [None, [], "x", 3, {"arms": 5}, {"experiment": []}])
+def test_anything_but_a_document_is_refused(value):
+    with pytest.raises(InvalidInput):
+        analyse(value)
+
+
+def test_a_year_of_days_and_ten_metrics_takes_under_two_seconds():
+    metrics = [{"key": f"m{i}", "type": "mean"} for i in range(10)]
+    row = {"n": 13_700, "sum": 27_000.0, "sum_squares": 80_000.0}
+    arms = [{"key": k, "metrics": {m["key"]: row for m in metrics}} for k in ("control", "b")]
+    given = {"experiment": {"metrics": metrics}, "stages": [{"days": [{"arms": arms}] * 365}]}
+    started = time.perf_counter()
+    found = analyse(given)
+    assert sum(found["progress"]["units"].values()) > 10_000_000 - 1000
+    assert time.perf_counter() - started < 2
+
+
+def test_a_plan_uses_the_test_that_will_be_used():
+    question = {
+        "metric": {"type": "proportion", "baseline": 0.8}, "effect": 0.05,
+        "effect_type": "absolute", "units_per_day": 200,
+    }  # fmt: skip
+    fixed = plan({**question, "test": "fixed"})
+    sequential = plan(question)
+    assert fixed["total_units"] == pytest.approx(1806, abs=2)
+    assert 1.5 < sequential["against_fixed_horizon_ratio"] < 2
+    assert sequential["days"] == -(-sequential["total_units"] // 200)
+    halved = plan({**question, "metric": {"type": "mean", "baseline": 1, "stddev": 1,
+                                          "correlation": 0.5**0.5}})  # fmt: skip
+    whole = plan({**question, "metric": {"type": "mean", "baseline": 1, "stddev": 1}})
+    assert whole["total_units"] == pytest.approx(2 * halved["total_units"], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"effect": 0}, "effect"), ({"effect": 3}, "metric"), ({"metric": {}}, "metric.type"),
+     ({"power": 1}, "power"), ({"test": "bandit"}, "test.kind")],
+)  # fmt: skip
+def test_a_faulty_plan_is_refused_by_field(change, field):
+    question = {"metric": {"type": "proportion", "baseline": 0.8}, "effect": 0.05}
+    with pytest.raises(InvalidInput) as refused:
+        plan({**question, **change})
+    assert refused.value.field == field

@@ -1,0 +1,38 @@
+"""The command, in process: no database is opened."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from learning.analysis import analyse
+from tests.learning.domain.analysis.test_documents import document
+
+
+def test_the_command_prints_the_document_of_the_analysis(tmp_path):
+    path, out = tmp_path / "stats.json", StringIO()
+    path.write_text(json.dumps(document()))
+    call_command("analyse_experiment", str(path), stdout=out)
+    assert json.loads(out.getvalue()) == analyse(document())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("{", "not JSON: line 1"), ("{}", "experiment.metrics"), ('{"arms": NaN}', "metrics")],
+)
+def test_the_command_says_what_is_wrong(tmp_path, text, words):
+    path = tmp_path / "stats.json"
+    path.write_text(text)
+    with pytest.raises(CommandError, match=words):
+        call_command("analyse_experiment", str(path))
+    with pytest.raises(CommandError, match="No such file"):
+        call_command("analyse_experiment", str(tmp_path / "none.json"))
+
+
+def test_the_command_prints_its_input_schema():
+    out = StringIO()
+    call_command("analyse_experiment", "--schema", stdout=out)
+    assert "experiment" in json.loads(out.getvalue())["required"]
