@@ -10,9 +10,11 @@ from django.db import transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
+from agents.domain import talks
 from agents.domain.context import estimate_tokens
 from agents.domain.guardrails.redact import redact
-from agents.models import Agent, Conversation, Turn
+from agents.domain.talks import Said
+from agents.models import Agent, Conversation, Invocation, Turn
 from config import logs
 from config.access.callers import Caller
 from config.errors import Conflict, InvalidInput, NotFound
@@ -20,15 +22,29 @@ from config.errors import Conflict, InvalidInput, NotFound
 logger = logging.getLogger(__name__)
 CHANNEL = "chat"
 TITLE_CHARACTERS = 80
+# Turns that a history or a score looks at.
+LATEST_TURNS = 200
 
 
 def join(
     *, caller: Caller, agent: str, client_id: UUID, external_id: str, channel: str = CHANNEL
 ) -> Conversation:
+    """The conversation of this name, if the agent may still answer in it.
+
+    Raises what ``named`` does, and Conflict for one that a person has taken over.
+    """
+    talk = named(caller=caller, agent=agent, client_id=client_id, external_id=external_id,
+                 channel=channel)  # fmt: skip
+    check_open(talk)
+    return talk
+
+
+def named(
+    *, caller: Caller, agent: str, client_id: UUID, external_id: str, channel: str = CHANNEL
+) -> Conversation:
     """The client's conversation with this name of the caller's own, made at its first turn.
 
-    Raises NotFound for an unknown agent, Conflict for a conversation with another agent or one
-    that a person has taken over.
+    Raises NotFound for an unknown agent, Conflict for a conversation with another agent.
     """
     if not 1 <= len(external_id) <= 200:
         raise InvalidInput("conversation", external_id, "from 1 to 200 characters")
@@ -44,7 +60,6 @@ def join(
     if talk.agent_slug != agent:
         what = f"conversation {external_id}"
         raise Conflict(what, f"with {talk.agent_slug}", "the same agent all along")
-    check_open(talk)
     return talk
 
 
@@ -75,6 +90,7 @@ def note(*, talk_id: UUID, asked: str, answered: str, invocation_id: UUID) -> No
         )
         title = talk.title or " ".join(asked.split())[:TITLE_CHARACTERS]
         Conversation.objects.filter(pk=talk.pk).update(last_turn_at=Now(), title=title)
+    score(talk)
 
 
 def hand_over(*, caller: Caller, talk_id: UUID, reason: str) -> Conversation:
@@ -92,15 +108,42 @@ def hand_over(*, caller: Caller, talk_id: UUID, reason: str) -> Conversation:
     if not done and talk.state != Conversation.State.HANDED_OVER:
         raise Conflict(f"conversation {talk.pk}", talk.state, "an open conversation")
     if done:
+        score(talk)
         logs.event(logger, "agents.conversation.handed_over", conversation=str(talk.pk),
                    agent=talk.agent_slug)  # fmt: skip
     return talk
 
 
+def said(talk: Conversation) -> list[Said]:
+    """The latest turns in order, with how the calls behind the answers ended."""
+    rows = list(talk.turns.order_by("-number")[:LATEST_TURNS])[::-1]
+    ids = [row.invocation_id for row in rows if row.invocation_id]
+    ended = dict(Invocation.objects.filter(pk__in=ids).values_list("id", "state"))
+    return [
+        Said(row.role, row.text, ended.get(row.invocation_id or row.pk, "succeeded"))
+        for row in rows
+    ]
+
+
+def score(talk: Conversation) -> None:
+    """Work out how well the conversation went so far, and keep it."""
+    over = talk.handed_over_at is not None
+    value = talks.quality(said(talk), handed_over=over)
+    Conversation.objects.filter(pk=talk.pk).update(quality_ratio=value)
+    talk.quality_ratio = value
+
+
 def find(caller: Caller, talk_id: UUID) -> Conversation:
     """A conversation that ``caller`` may see; raises NotFound."""
-    talk: Any = caller.only_visible(Conversation.objects.filter(pk=talk_id)).first()
+    talk: Any = visible(caller).filter(pk=talk_id).first()
     if talk is None:
         raise NotFound("conversation", talk_id)
     found: Conversation = talk
     return found
+
+
+def visible(caller: Caller) -> Any:
+    """Conversations that ``caller`` may see: of its clients; for outsiders, only their own."""
+    rows = caller.only_visible(Conversation.objects.all())
+    outside = caller.roles and caller.roles <= {"external"}
+    return rows.filter(user_id=caller.user_id) if outside else rows

@@ -2,8 +2,8 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from agents import chat_api, pages
-from agents.api import calls, conversations, knowledge, money, registry
+from agents import chat_api, pages, webhooks
+from agents.api import calls, conversations, knowledge, money, registry, talks
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/agents", registry.Agents.as_view(), name="agents"),
@@ -55,6 +55,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
         conversations.HandOvers.as_view(),
         name="hand-over",
     ),
+    path(
+        "api/v1/conversations/<uuid:talk_id>/turns",
+        talks.Turns.as_view(),
+        name="conversation-turns",
+    ),
+    path(
+        "api/v1/conversations/<uuid:talk_id>/state",
+        talks.State.as_view(),
+        name="conversation-state",
+    ),
+    path("webhooks/dialogflow", webhooks.dialogflow, name="dialogflow"),
     path("v1/chat/completions", chat_api.chat_completions, name="chat-completions"),
     path("v1/models", chat_api.models, name="chat-models"),
 ]

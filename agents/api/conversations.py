@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from agents import conversations
 from agents.api.shared import KEY, PAGES, PROBLEM, checked, page
-from agents.models import Conversation, Turn
+from agents.models import Turn
 from config import rest
 
 
@@ -39,6 +39,7 @@ class ConversationDocument(serializers.Serializer[Any]):
     state = serializers.CharField()
     hand_over_reason = serializers.CharField()
     handed_over_at = serializers.DateTimeField(allow_null=True)
+    quality_ratio = serializers.FloatField(allow_null=True)
     created_at = serializers.DateTimeField()
     last_turn_at = serializers.DateTimeField()
 
@@ -65,7 +66,7 @@ class Conversations(APIView):
     )
     def get(self, request: Request) -> Response:
         """Conversations that you may see, newest first."""
-        rows = rest.caller_of(request).only_visible(Conversation.objects.all())
+        rows = conversations.visible(rest.caller_of(request))
         return page(request, rows, lambda found: ConversationDocument(found, many=True).data)
 
 

@@ -1,0 +1,244 @@
+"""Dialogflow CX fulfilment: an agent's answer inside five seconds, or its beginning and then more.
+
+Dialogflow gives a webhook five seconds. An answer that takes longer goes on in this process; the
+caller hears what there is so far and gets the rest with the next turn. What is pending travels in
+the session's parameters, so any web process may tell the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+from agents import connections, conversations, doors, guarding, interactive, talking
+from agents.calls import Answer
+from agents.models import Conversation, Invocation, Turn
+from agents.models.records import CallState
+from config import logs
+from config.access.callers import Caller
+from config.access.ids import uuid7
+from config.errors import AppError, InvalidInput, TooManyRequests
+
+logger = logging.getLogger(__name__)
+CHANNEL = "dialogflow"
+# Dialogflow gives up after five seconds; the network and its own work need the rest.
+ANSWER_SECONDS = 4.0
+POLL_SECONDS = 0.1
+# An answer that nobody gave by then was lost with its process.
+LOST_SECONDS = 150.0
+MAX_BODY_BYTES = 256 * 1024
+PENDING, SAID = "ratchet_pending", "ratchet_said"
+TAG = "agent:"
+
+STILL = "I am still working on that. Say “go on” in a moment and you get the rest."
+LOST = "I lost track of that answer. Please ask me again."
+BUSY = "Many people are asking right now. Please try again in a moment."
+FAILED = "I can't answer that right now. Please try again, or ask for a person."
+PERSON = "A colleague has taken over and will answer here."
+_GO_ON = re.compile(
+    r"^\W*(?:go on|continue|and|yes|ok(?:ay)?|more|the rest|please|weiter|ja|continuez|oui|sigue)"
+    r"(?:\W+(?:please|go on|then))?\W*$",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
+_pool = ThreadPoolExecutor(settings.INTERACTIVE_CALLS, thread_name_prefix="dialogflow")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the caller hears, and what of it is still to come."""
+
+    texts: list[str]
+    pending: str = ""
+    said: str = ""
+
+
+def _refusals(view: Callable[[HttpRequest], JsonResponse]) -> Callable[[HttpRequest], JsonResponse]:
+    @wraps(view)
+    def answer(request: HttpRequest) -> JsonResponse:
+        try:
+            return view(request)
+        except AppError as error:
+            response = JsonResponse(error.as_problem(), status=error.http_status)
+            response["Content-Type"] = "application/problem+json"
+            return response
+
+    return answer
+
+
+class BadToken(AppError):
+    """No token, or one that is unknown, revoked, expired or without the right."""
+
+    code, http_status = "not_authenticated", 401
+
+    def __str__(self) -> str:
+        return "send Authorization: Bearer rk_… with a live key that has the scope agents:invoke"
+
+
+@csrf_exempt
+@_refusals
+def dialogflow(request: HttpRequest) -> JsonResponse:
+    """Answer one fulfilment request within ANSWER_SECONDS, whatever happens behind it.
+
+    The fulfilment's tag names the agent (``agent:<slug>``). Requests without a valid key or
+    shape get a problem document; everything later is said in Dialogflow's own shape.
+    """
+    until = time.monotonic() + ANSWER_SECONDS
+    caller = _caller(request)
+    asked = _body(request)
+    slug = str((asked.get("fulfillmentInfo") or {}).get("tag") or "").removeprefix(TAG)
+    session = asked.get("sessionInfo") or {}
+    if not slug or not isinstance(session, dict) or not session.get("session"):
+        raise InvalidInput("fulfillmentInfo.tag", slug, "agent:<slug>, and sessionInfo.session")
+    doors.check_agent(caller, slug)
+    talk = conversations.named(
+        caller=caller,
+        agent=slug,
+        client_id=caller.home_client_id,
+        external_id=str(session["session"])[-200:],
+        channel=CHANNEL,
+    )
+    given = session.get("parameters") or {}
+    told = _tell(talk, caller, _text(asked), given if isinstance(given, dict) else {}, until)
+    return JsonResponse(_document(told))
+
+
+def _tell(
+    talk: Conversation, caller: Caller, text: str, given: dict[str, Any], until: float
+) -> Told:
+    before: list[str] = []
+    if pending := str(given.get(PENDING) or ""):
+        rest = _rest(talk, pending, str(given.get(SAID) or ""), until)
+        if rest.pending or not text or _GO_ON.match(text):
+            return rest
+        before = rest.texts
+    if not text:
+        return Told(before or [FAILED])
+    if talk.state != Conversation.State.OPEN:
+        talking.say(talk, Turn.Role.USER, text)
+        return Told([*before, PERSON])
+    told = _ask(talk, caller, text, until)
+    return Told([*before, *told.texts], told.pending, told.said)
+
+
+def _ask(talk: Conversation, caller: Caller, text: str, until: float) -> Told:
+    """Begin the answer; all of it if it comes in time, or else what was said so far."""
+    invocation_id = uuid7()
+    parts: list[str] = []
+    occupied = interactive.place()
+    try:
+        occupied.__enter__()
+    except TooManyRequests:
+        return Told([BUSY])
+
+    def work() -> Answer:
+        try:
+            return talking.ask(
+                talk,
+                text,
+                user_id=caller.user_id,
+                key_id=caller.key_id,
+                stream=parts.append,
+                invocation_id=invocation_id,
+            )
+        finally:
+            connections.end_of_work()
+            occupied.__exit__(None, None, None)
+
+    running: Future[Answer] = _pool.submit(work)
+    connections.release()
+    try:
+        answer = running.result(max(0.0, until - time.monotonic()))
+    except FutureTimeout:
+        so_far = _sentences("".join(parts))
+        return Told([*([so_far] if so_far else []), STILL], str(invocation_id), so_far)
+    except AppError as error:
+        logs.event(logger, "agents.dialogflow.failed", level=logging.WARNING, code=error.code,
+                   conversation=str(talk.pk))  # fmt: skip
+        return Told([FAILED])
+    return Told([str(answer.output.get("text") or FAILED)])
+
+
+def _rest(talk: Conversation, pending: str, said: str, until: float) -> Told:
+    """What was left of an answer, once it is there."""
+    try:
+        invocation_id = UUID(pending)
+    except ValueError:
+        return Told([LOST])
+    while True:
+        row = Invocation.objects.filter(pk=invocation_id, conversation_id=talk.pk).first()
+        if row is not None or time.monotonic() + POLL_SECONDS >= until:
+            break
+        connections.release()
+        time.sleep(POLL_SECONDS)
+    if row is None:
+        age = timezone.now().timestamp() - (invocation_id.int >> 80) / 1000
+        return Told([LOST]) if age > LOST_SECONDS else Told([STILL], pending, said)
+    if row.state not in (CallState.SUCCEEDED, CallState.FALLBACK):
+        return Told([FAILED])
+    whole = str(guarding.restored(row.output, row.sealed).get("text", ""))
+    rest = whole.removeprefix(said).strip()
+    return Told([rest or whole])
+
+
+def _sentences(text: str) -> str:
+    """The whole sentences at the start of ``text``: half a sentence is worse than none."""
+    ends = [match.end() for match in _SENTENCE_END.finditer(text[:-1])]
+    return text[: ends[-1]] if ends else ""
+
+
+def _document(told: Told) -> dict[str, Any]:
+    return {
+        "fulfillmentResponse": {
+            "messages": [{"text": {"text": [text]}} for text in told.texts],
+            "mergeBehavior": "REPLACE",
+        },
+        # null takes a session parameter away
+        "sessionInfo": {
+            "parameters": {PENDING: told.pending or None, SAID: told.said or None},
+        },
+    }
+
+
+def _caller(request: HttpRequest) -> Caller:
+    if request.method != "POST":
+        raise InvalidInput("method", request.method, "POST")
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    caller = doors.caller_of_key(token.strip()) if kind.lower() == "bearer" else None
+    if caller is None or not caller.has("agents:invoke"):
+        raise BadToken
+    return caller
+
+
+def _body(request: HttpRequest) -> dict[str, Any]:
+    if len(request.body) > MAX_BODY_BYTES:
+        raise InvalidInput("body", f"{len(request.body)} bytes", f"at most {MAX_BODY_BYTES}")
+    try:
+        body = json.loads(request.body)
+    except ValueError as error:
+        raise InvalidInput("body", "unreadable", f"JSON ({error})") from None
+    if not isinstance(body, dict):
+        raise InvalidInput("body", type(body).__name__, "a WebhookRequest object")
+    return body
+
+
+def _text(asked: dict[str, Any]) -> str:
+    """What the person said or typed; empty for an event."""
+    said = asked.get("text") or asked.get("transcript") or asked.get("dtmfDigits") or ""
+    if not isinstance(said, str):
+        raise InvalidInput("text", said, "a string")
+    return said.strip()[: talking.MAX_TEXT]

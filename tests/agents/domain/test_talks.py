@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from agents.domain.condensing import compress, summarise, tight_json, without_empty
+from agents.domain.context import estimate_tokens
+from agents.domain.messages import text_of
+from agents.domain.talks import Said, quality, remember
+
+LONG = [
+    Said(("user", "assistant")[n % 2], f"Turn {n}: the invoice {n} is {n * 100} euros. " * 4)
+    for n in range(40)
+]
+
+
+def test_a_short_history_is_read_as_it_is() -> None:
+    memory = remember(LONG[:4], 10_000)
+    assert [text_of(m) for m in memory.messages] == [turn.text for turn in LONG[:4]]
+    assert memory.summary == ""
+
+
+@pytest.mark.parametrize("budget", [160, 400, 900])
+def test_a_long_history_fits_its_budget_and_keeps_the_latest_whole(budget: int) -> None:
+    memory = remember(LONG, budget, about="invoice 3")
+    assert sum(estimate_tokens(text_of(m)) + 4 for m in memory.messages) <= budget
+    assert text_of(memory.messages[-1]) == LONG[-1].text
+    assert memory.messages[0]["content"].startswith("Earlier in this conversation: ")
+    kept = [text_of(m) for m in memory.messages[1:]]
+    assert kept == [turn.text for turn in LONG[-len(kept) :]]
+    assert memory.messages[1]["role"] == "user"
+
+
+def test_a_summary_is_made_of_the_texts_own_sentences_in_order() -> None:
+    texts = ["We met on Monday. The fee is 4,200 euros.", "Lunch was good. The fee is due in May."]
+    said = summarise(texts, 16, about="When is the fee due?")
+    assert said == "The fee is 4,200 euros. The fee is due in May."
+    assert summarise(texts, 1000) == " ".join(texts)
+
+
+def test_compressing_takes_out_only_what_says_nothing() -> None:
+    footer = "This message is confidential and meant for its addressee alone."
+    text = f"Total   12.50\n{footer}\n--------\n\n\n\nNet  10.00\n{footer}\n"
+    assert compress(text) == f"Total 12.50\n{footer}\n\nNet 10.00"
+    assert compress("  code\n    indented") == "code\n    indented"
+
+
+def test_tight_json_keeps_every_number_as_it_was_written() -> None:
+    assert tight_json('{ "a": 1.10, "b": [1, 2e3], "c": "é" }') == '{"a":1.10,"b":[1,2e3],"c":"é"}'
+    assert tight_json("{not json") == "{not json"
+    assert without_empty({"a": None, "b": [], "c": 0, "d": {"e": ""}, "f": False}) == {
+        "c": 0, "f": False,
+    }  # fmt: skip
+
+
+def test_quality_falls_with_repeats_complaints_failures_and_hand_overs() -> None:
+    good = [Said("user", "What is the VAT rate?"), Said("assistant", "19 percent.")]
+    assert quality([]) is None
+    assert quality(good) == 0.9375
+    assert quality([*good, Said("user", "Thanks!"), Said("assistant", "Welcome.")]) == 1.0
+    again = [*good, Said("user", "What VAT rate is it?"), Said("assistant", "19 percent.")]
+    wrong = [*good, Said("user", "That is wrong."), Said("assistant", "Sorry.")]
+    failed = [good[0], Said("assistant", "Later.", "fallback")]
+    for worse in (again, wrong, failed):
+        assert (quality(worse) or 0) < 0.9
+    assert quality(good, handed_over=True) == 0.75
