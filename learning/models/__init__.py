@@ -3,17 +3,30 @@
 from learning.models.cycles import Cycle, CycleStep
 from learning.models.drifts import DriftWindow
 from learning.models.examples import Example
+from learning.models.experiments import ArmDay, Experiment, Rollout, Unit, Variant
+from learning.models.feedback import Feedback, Score, Subject
+from learning.models.improvements import Improvement, Tombstone
 from learning.models.patterns import Pattern, PatternCount
 from learning.models.replays import Replay, ReplayCase, Study
 
 __all__ = [
+    "ArmDay",
     "Cycle",
     "CycleStep",
     "DriftWindow",
     "Example",
+    "Experiment",
+    "Feedback",
+    "Improvement",
     "Pattern",
     "PatternCount",
     "Replay",
     "ReplayCase",
+    "Rollout",
+    "Score",
     "Study",
+    "Subject",
+    "Tombstone",
+    "Unit",
+    "Variant",
 ]

@@ -1,0 +1,198 @@
+"""Comparisons on live traffic: experiments with their variants, rollouts with their stages.
+
+An agent has one open comparison at a time, because it has one open traffic split.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from config.access.ids import uuid7
+from learning.models.improvements import Improvement
+
+
+class Unit(models.TextChoices):
+    """What is assigned, and what is analysed."""
+
+    RUN = "run"
+    USER = "user"
+    CLIENT = "client"
+    CONVERSATION = "conversation"
+
+
+class Experiment(models.Model):
+    """Two or more versions of one agent, side by side. Test and plan are fixed at the start."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft"
+        RUNNING = "running"
+        PAUSED = "paused"
+        STOPPED = "stopped", "stopped by a person"
+        CONCLUDED = "concluded"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    client_id = models.UUIDField()
+    agent_slug = models.CharField(max_length=64)
+    name = models.CharField(max_length=120)
+    hypothesis = models.TextField(blank=True, default="")
+    unit = models.CharField(max_length=12, choices=Unit.choices, default=Unit.RUN)
+    seed = models.CharField(max_length=64)
+    coverage_ratio = models.FloatField(default=1.0, help_text="Share of all units in any arm.")
+    metrics = models.JSONField(default=list)
+    test = models.JSONField(default=dict)
+    plan = models.JSONField(default=dict)
+    maturity_hours = models.FloatField(default=0.0, help_text="Age at which a unit counts.")
+    autoconclude = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
+    state_by = models.CharField(max_length=80, blank=True, default="")
+    state_reason = models.CharField(max_length=500, blank=True, default="")
+    improvement = models.ForeignKey(
+        Improvement, null=True, blank=True, on_delete=models.SET_NULL, related_name="experiments"
+    )
+    verdict = models.CharField(max_length=12, blank=True, default="")
+    headline = models.CharField(max_length=500, blank=True, default="")
+    analysis = models.JSONField(default=dict, help_text="The latest verdict document.")
+    analysed_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.CharField(max_length=80, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agent_slug"],
+                condition=Q(state__in=["running", "paused"]),
+                name="experiment_one_open_per_agent",
+            ),
+            models.CheckConstraint(
+                condition=Q(coverage_ratio__gt=0, coverage_ratio__lte=1),
+                name="experiment_coverage_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="draft", started_at=None)
+                | (~Q(state="draft") & Q(started_at__isnull=False)),
+                name="experiment_started_iff_not_draft",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Variant(models.Model):
+    """One arm: a version and its bucket ranges, which never change."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="variants")
+    key = models.CharField(max_length=40)
+    version_id = models.UUIDField()
+    version_number = models.PositiveIntegerField()
+    weight = models.FloatField(default=1.0)
+    is_control = models.BooleanField(default=False)
+    ranges = models.JSONField(default=list, help_text="[[start, end)] in 10,000 buckets.")
+
+    class Meta:
+        ordering = ["experiment", "-is_control", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["experiment", "key"], name="variant_key_once"),
+            models.UniqueConstraint(
+                fields=["experiment"], condition=Q(is_control=True), name="variant_one_control"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Rollout(models.Model):
+    """Staged adoption of one version, each stage beside a control of the same time."""
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        PAUSED = "paused"
+        DONE = "done"
+        ROLLED_BACK = "rolled_back"
+
+    class Strategy(models.TextChoices):
+        IMMEDIATE = "immediate"
+        GRADUAL = "gradual"
+        CANARY = "canary"
+        CUSTOM = "custom"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    client_id = models.UUIDField()
+    agent_slug = models.CharField(max_length=64)
+    from_version_id = models.UUIDField()
+    to_version_id = models.UUIDField()
+    strategy = models.CharField(max_length=10, choices=Strategy.choices, default=Strategy.GRADUAL)
+    stages = models.JSONField(default=list, help_text="share, minimum_hours, minimum_units, gate.")
+    stage = models.PositiveSmallIntegerField(default=0, help_text="Index into stages.")
+    unit = models.CharField(max_length=12, choices=Unit.choices, default=Unit.RUN)
+    seed = models.CharField(max_length=64)
+    metrics = models.JSONField(default=list)
+    test = models.JSONField(default=dict)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.RUNNING)
+    state_by = models.CharField(max_length=80, blank=True, default="")
+    state_reason = models.CharField(max_length=500, blank=True, default="")
+    improvement = models.ForeignKey(
+        Improvement, null=True, blank=True, on_delete=models.SET_NULL, related_name="rollouts"
+    )
+    experiment = models.ForeignKey(
+        Experiment, null=True, blank=True, on_delete=models.SET_NULL, related_name="rollouts"
+    )
+    verdict = models.CharField(max_length=12, blank=True, default="")
+    headline = models.CharField(max_length=500, blank=True, default="")
+    analysis = models.JSONField(default=dict)
+    analysed_at = models.DateTimeField(null=True, blank=True)
+    epochs = models.JSONField(default=dict, help_text="Stage index → epochs of its splits.")
+    stage_started_at = models.DateTimeField(db_default=Now())
+    breached_at = models.DateTimeField(null=True, blank=True)
+    last_exposure_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.CharField(max_length=80, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agent_slug"],
+                condition=Q(state__in=["running", "paused"]),
+                name="rollout_one_open_per_agent",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["running", "paused"], ended_at=None)
+                | (Q(state__in=["done", "rolled_back"]) & Q(ended_at__isnull=False)),
+                name="rollout_ended_iff_final",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent_slug} at stage {self.stage}"
+
+
+class ArmDay(models.Model):
+    """Sufficient statistics of one arm on one day: units by the day that they first met it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    owner_id = models.UUIDField(help_text="The experiment or rollout.")
+    client_id = models.UUIDField()
+    stage = models.CharField(max_length=20, default="all")
+    arm = models.CharField(max_length=40)
+    day = models.DateField()
+    units = models.PositiveIntegerField()
+    statistics = models.JSONField(default=dict, help_text="Metric → sums.")
+    folded_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["owner_id", "stage", "day", "arm"]
+        constraints = [
+            models.UniqueConstraint(fields=["owner_id", "stage", "arm", "day"], name="armday_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.arm} {self.day}: {self.units}"
