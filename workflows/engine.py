@@ -55,9 +55,9 @@ def finish(
         "lease": settings.STEP_LEASE,
     }
     if _needs_no_thought(plan, outcomes):
-        rows = moved(execute(statements.FINISH, {**columns, **edges(plan, outcomes), **shared}))
-        if rows and not any(row.what == "join" for row in rows):
-            _settle_if_ending(facts.run_id)  # its joins are gone: the run is being stopped
+        rows = _finish_plainly(plan, outcomes, columns, shared)
+        if not any(row.what == "join" for row in rows):
+            _settle_if_ending(facts.run_id)  # its joins are gone: the run may be being stopped
     else:
         rows = _finish_and_decide(facts, plan, outcomes, {**columns, **shared})
     dispatch.publish(
@@ -66,6 +66,28 @@ def finish(
         if row.state == StepState.QUEUED and row.what == "join"
     )
     return [row for row in rows if row.state == StepState.RUNNING]
+
+
+def _finish_plainly(
+    plan: Plan, outcomes: list[Outcome], columns: dict[str, Any], shared: dict[str, Any]
+) -> list[Moved]:
+    """Outcomes that need no thought, in one statement and so in one transaction."""
+    outcome = outcomes[0]
+    if len(outcomes) > 1 or len(plan.successors[outcome.key]) > ROOM:
+        arrays = {**columns, **edges(plan, outcomes), **shared}
+        return moved(execute(statements.FINISH, arrays))
+    parameters = {
+        **shared,
+        "id": outcome.step_id,
+        "key": outcome.key,
+        "output": columns["outputs"][0],
+        "input": columns["inputs"][0],
+        "cost": outcome.cost_usd,
+        "call": outcome.invocation_id,
+        "targets": [key for key, _ in plan.successors[outcome.key]],
+        "goes_on": shared["room"] > 0,
+    }
+    return moved(execute(statements.FINISH_ONE, parameters))
 
 
 def _needs_no_thought(plan: Plan, outcomes: list[Outcome]) -> bool:

@@ -118,6 +118,43 @@ FINISH = (_OUTCOME + _STEPS + _ENDED_ROWS).format(
     guard="s.state = 'running' AND s.token = %(token)s", moved=_MOVED
 )
 
+# The same for one step whose joins all wait for all of their needs and are plain: by far the most
+# common case, at a third of the cost, because it needs no arrays, counts or windows.
+FINISH_ONE = f"""
+WITH ended AS (
+    UPDATE workflows_steprun s
+    SET state = 'succeeded', output = %(output)s::jsonb, error = NULL,
+        input = coalesce(%(input)s::jsonb, s.input), cost_usd = s.cost_usd + %(cost)s,
+        invocation_id = coalesce(%(call)s, s.invocation_id),
+        lease_until = NULL, wake_at = NULL, ended_at = now()
+    WHERE s.id = %(id)s AND s.state = 'running' AND s.token = %(token)s
+    RETURNING s.run_id, s.attempt
+), noted AS (
+    INSERT INTO workflows_runevent (run_id, step_id, key, item, attempt, name, actor)
+    SELECT run_id, %(id)s, %(key)s, -1, attempt, 'step.succeeded', %(worker)s FROM ended
+), locked AS (
+    SELECT s.id, s.is_light AND %(goes_on)s AND r.state = 'running' AS goes_on
+    FROM ended e JOIN workflows_run r ON r.id = e.run_id
+    JOIN workflows_steprun s ON s.run_id = e.run_id AND s.key = ANY(%(targets)s) AND s.item = -1
+    WHERE s.state = 'pending'
+    ORDER BY s.id
+    FOR UPDATE OF s
+)
+UPDATE workflows_steprun s
+SET needs_left = s.needs_left - 1, needs_open = s.needs_open - 1,
+    state = CASE WHEN s.needs_left > 1 THEN 'pending'
+                 WHEN j.goes_on THEN 'running' ELSE 'queued' END,
+    queued_at = CASE WHEN s.needs_left <= 1 THEN now() END,
+    wake_at = CASE WHEN s.needs_left <= 1 AND NOT j.goes_on THEN now() + %(patience)s END,
+    attempt = s.attempt + (s.needs_left <= 1 AND j.goes_on)::int,
+    token = CASE WHEN s.needs_left <= 1 AND j.goes_on THEN %(next_token)s::uuid END,
+    lease_until = CASE WHEN s.needs_left <= 1 AND j.goes_on THEN now() + %(lease)s END,
+    started_at = CASE WHEN s.needs_left <= 1 AND j.goes_on THEN now() END
+FROM locked j
+WHERE s.id = j.id AND s.state = 'pending'
+RETURNING 'join', {_MOVED}, NULL::uuid
+"""
+
 # For steps that no worker holds: skipped, unreachable, answered, woken.
 RESOLVE = (_OUTCOME + _STEPS + _ENDED_ROWS).format(
     guard="s.state IN ('pending', 'waiting', 'queued', 'dead')", moved=_MOVED
