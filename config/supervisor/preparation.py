@@ -30,8 +30,11 @@ _SOURCES = (
     "config/access/**/*.py",
     "config/management/commands/*.py",
     "agents/catalogue/**/*",
+    "agents/prices.yaml",
     "workflows/library/**/*",
 )
+# And what it reads from the environment: where models answer (agents.loading).
+_VARIABLES = ("OPENAI_BASE_URL", "OPENAI_MODELS")
 _APPLIED = """
     SELECT (SELECT oid::text FROM pg_database WHERE datname = current_database()),
            md5(string_agg(app || name || applied::text, ',' ORDER BY id))
@@ -75,7 +78,15 @@ def stamp(home: Path, database_url: str) -> None:
 
 
 def _stamp(database_url: str) -> dict[str, str]:
-    return {"files": _digest(_files()), "database": _applied(database_url)}
+    return {
+        "files": _digest(_files()),
+        "models": hashlib.sha256(_models().encode()).hexdigest(),
+        "database": _applied(database_url),
+    }
+
+
+def _models() -> str:
+    return "\n".join(os.environ.get(name, "") for name in _VARIABLES)
 
 
 def _files() -> Iterable[Path]:

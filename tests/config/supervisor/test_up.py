@@ -158,7 +158,7 @@ def test_a_port_that_is_no_port_is_refused_with_its_value() -> None:
     assert (options.port, options.once, demo) == (0, True, False)
 
 
-def test_a_preparation_stands_until_a_file_or_the_database_changes(
+def test_a_preparation_stands_until_a_file_the_database_or_the_models_change(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.mkdir()
@@ -173,4 +173,7 @@ def test_a_preparation_stands_until_a_file_or_the_database_changes(
     assert not preparation.is_current(home, "url")
     preparation.stamp(home, "url")
     (tmp_path / "requirements.lock").write_text("b")
+    assert not preparation.is_current(home, "url")
+    preparation.stamp(home, "url")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://models.example/v1")
     assert not preparation.is_current(home, "url")
