@@ -125,7 +125,7 @@ def test_a_signal_stops_everything_in_order_and_the_exit_is_clean(
     home: Path, number: signal.Signals
 ) -> None:
     with foreground(home) as (up, found):
-        with urllib.request.urlopen(found.url) as answer:  # noqa: S310
+        with urllib.request.urlopen(found.url) as answer:
             assert answer.status == 200
         up.send_signal(number)
         assert up.wait(60) == 0
