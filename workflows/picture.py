@@ -44,6 +44,7 @@ def run_picture(run: Run, *, now: datetime) -> dict[str, Any]:
         "summary": summary,
         "title": plan.title,
         "head": head,
+        "mood": "waiting" if waiting and run.state == "running" else run.state,
         "rest": rest,
         "waiting": waiting[:1],
         "graph": _graph(run.version_id, plan, steps, critical, longest, now),

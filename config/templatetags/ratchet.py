@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 from django import template
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from config import readable
 
@@ -143,6 +143,33 @@ def label(value: str) -> str:
 @register.filter
 def item(mapping: Mapping[str, Any] | None, key: str) -> Any:
     return (mapping or {}).get(key)
+
+
+@register.filter
+def prose(value: object) -> SafeString:
+    """Paragraphs and lists of a plain text, as agents write them; nothing else is markup."""
+    blocks: list[tuple[str, list[str]]] = []
+    for line in str("" if value is None else value).splitlines():
+        text = line.strip()
+        is_item = text.startswith(("- ", "* ", "• "))
+        kind = "ul" if is_item else "p"
+        if not text:
+            blocks.append(("", []))
+        elif blocks and blocks[-1][0] == kind:
+            blocks[-1][1].append(text[2:] if is_item else text)
+        else:
+            blocks.append((kind, [text[2:] if is_item else text]))
+    return format_html_join("", "{}", ((_block(kind, lines),) for kind, lines in blocks if kind))
+
+
+def _block(kind: str, lines: list[str]) -> SafeString:
+    if kind == "ul":
+        return format_html(
+            "<ul>{}</ul>", format_html_join("", "<li>{}</li>", ((x,) for x in lines))
+        )
+    return format_html(
+        "<p>{}</p>", format_html_join(mark_safe("<br>"), "{}", ((x,) for x in lines))
+    )
 
 
 @register.filter

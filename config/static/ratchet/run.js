@@ -141,5 +141,15 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !panel.hidden && !document.querySelector("dialog[open]")) closePanel();
 });
 
+// On a narrow screen the graph opens where something happens.
+function showWhereItIs() {
+  const graph = document.querySelector(".graph");
+  const node = document.querySelector(".node.busy, .node.is-attention, .node.is-bad, .node.is-info");
+  if (!graph || !node) return;
+  const [outer, inner] = [graph.getBoundingClientRect(), node.getBoundingClientRect()];
+  graph.scrollLeft += inner.left + inner.width / 2 - outer.left - outer.width / 2;
+}
+
 settle();
+showWhereItIs();
 listen();

@@ -1,0 +1,55 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from config import readable
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(None, "–"), (0, "0 ms"), (0.0042, "4.2 ms"), (0.034, "34 ms"), (1.2, "1.2 s"),
+     (0.99996, "1 s"), (59.4, "59.4 s"), (125, "2 min 5 s"), (120, "2 min"), (4320, "1 h 12 min"),
+     (3600, "1 h"), (273_600, "3 d 4 h")],
+)  # fmt: skip
+def test_a_duration_has_a_unit_that_people_read(seconds, said):
+    assert readable.duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("usd", "said"),
+    [(Decimal("0.044123"), "$0.0441"), ("0", "$0"), (12.345, "$12.3"), (1234.4, "$1,234"),
+     (Decimal("-2.5"), "-$2.5"), (None, "–")],
+)  # fmt: skip
+def test_money_has_three_significant_digits(usd, said):
+    assert readable.money(usd) == said
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(950, "950"), (9_999, "9,999"), (12_400, "12.4 k"), (3_100_000, "3.1 M")]
+)
+def test_large_counts_are_shortened(number, said):
+    assert readable.count(number) == said
+
+
+def test_almost_all_is_never_called_all():
+    assert readable.percent(0.99996) == "> 99.9 %"
+    assert readable.percent(1.0) == "100 %"
+    assert readable.percent(0.0123) == "1.23 %"
+
+
+def test_a_time_is_told_from_now():
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert readable.ago(now - timedelta(minutes=3, seconds=20), now) == "3 min ago"
+    assert readable.ago(now + timedelta(hours=2), now) == "in 2 h"
+    assert readable.ago(now - timedelta(seconds=2), now) == "just now"
+
+
+def test_many_names_are_summed_up():
+    assert readable.listed(["a", "b"]) == "a and b"
+    assert readable.listed(["a", "b", "c", "d"]) == "a, b and 2 others"
+    assert readable.listed([]) == ""
