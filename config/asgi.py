@@ -1,8 +1,49 @@
-"""The web process: Django under ASGI, so that a stream costs no thread."""
+"""The web process: Django under ASGI, so that a stream costs no thread, and ``/mcp`` beside it."""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cache
+from typing import Any
 
 from django.core.asgi import get_asgi_application
+from django.utils.module_loading import import_string
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-application = get_asgi_application()
+django = get_asgi_application()
+# An application of its own, named as a string: the ground imports no app.
+MCP = "agents.tools.mcp_server"
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Pass the request on to whom its path belongs."""
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+    elif scope["type"] == "http" and scope["path"].rstrip("/") == "/mcp":
+        await _mcp("application")(scope, receive, send)
+    else:
+        await django(scope, receive, send)  # type: ignore[arg-type]
+
+
+@cache
+def _mcp(name: str) -> Any:
+    """Imported at the first request: the protocol's library costs half a second."""
+    return import_string(f"{MCP}.{name}")
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """Answer the server's start and stop; at the stop, end what runs beside requests."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            if _mcp.cache_info().currsize:
+                await _mcp("stop")()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
