@@ -65,7 +65,7 @@ class Moved:
 
 def moved(rows: Iterable[tuple[Any, ...]]) -> list[Moved]:
     """Rows of FINISH, RESOLVE or FINISH_ITEMS as values."""
-    return [Moved(*row[:14], value=from_json(row[14]) if len(row) > 14 else None) for row in rows]
+    return [Moved(*row[:14], from_json(row[14]) if len(row) > 14 else None) for row in rows]
 
 
 def storable(outcomes: list[Outcome], facts: RunFacts) -> tuple[list[Outcome], dict[str, Any]]:
@@ -117,7 +117,7 @@ def edges(plan: Plan, outcomes: list[Outcome]) -> dict[str, Any]:
             sources.append(outcome.step_id)
             targets.append(key)
             mets.append(int(met))
-        if not plan.successors[outcome.key]:
+        if outcome.key in plan.ends:
             sources.append(outcome.step_id)
             targets.append(endings.END)
             mets.append(1)

@@ -1,4 +1,4 @@
-"""How a run ends: by the join over its sinks, by a failure, or by being cancelled.
+"""How a run ends: by the join over its ends, by a failure, or by being cancelled.
 
 Failing and cancelling lock the run, so no step is added meanwhile; steps that run are let finish,
 then compensations run in reverse order of completion, then the run takes its final state.
@@ -94,7 +94,7 @@ def note(run_id: UUID, name: str, *, actor: str = "", detail: Any = None) -> Non
 
 
 def complete(facts: RunFacts, plan: Plan) -> None:
-    """End a run whose sinks have all ended; call in the transaction that ended the last one."""
+    """End a run whose ends have all ended; call in the transaction that ended the last one."""
     rows = execute(_LOCK, {"run": facts.run_id})
     if not rows or rows[0][0] not in (RunState.RUNNING, RunState.PAUSED):
         return

@@ -95,7 +95,7 @@ def _needs_no_thought(plan: Plan, outcomes: list[Outcome]) -> bool:
     return all(
         outcome.state is StepState.SUCCEEDED
         and plan.steps[outcome.key].until is None
-        and bool(plan.successors[outcome.key])
+        and outcome.key not in plan.ends
         and all(
             plan.steps[key].is_plain and plan.steps[key].mode == "all" and not on_failure
             for key, on_failure in plan.successors[outcome.key]

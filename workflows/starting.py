@@ -193,7 +193,7 @@ def insert_steps(
         rows.append(_row(row_id, run, key, step.kind, state, left, open_, handling))
         outputs.append(_json(taken.output) if taken else None)
         errors.append(_json(taken.error) if taken else None)
-    left = sum(1 for key in plan.sinks if key not in reused)
+    left = sum(1 for key in plan.ends if key not in reused)
     ending = Handling("", False, True)
     rows.append(_row(uuid7(), run, endings.END, "end", StepState.PENDING, left, left, ending))
     execute(

@@ -363,3 +363,27 @@ def test_a_document_shows_every_attempt_that_was_lost(begin: Begin, broker: Brok
     settle(run, broker)
     attempts = queries.run_document(run)["steps"][0]["attempts"]
     assert [(a["attempt"], a["state"]) for a in attempts] == [(1, "lost"), (2, "succeeded")]
+
+
+# ---------------------------------------------------------------- the end
+@pytest.mark.parametrize("needs", ["{any: [quick, slow]}", "{all: [sent, slow]}"])
+def test_a_run_ends_only_when_every_step_has(begin: Begin, broker: Broker, needs: str) -> None:
+    """A join may be decided while some of its needs still work; the run waits for those."""
+    run = begin(
+        "name: stragglers\nsteps:\n  quick: {tool: core.echo}\n"
+        "  slow: {tool: core.sleep, with: {seconds: 0}}\n"
+        "  sent: {tool: core.fail, with: {times: 9}, retry: {max_attempts: 1}, "
+        "on_error: {go_to: handler}}\n"
+        f"  handler: {{tool: core.echo}}\n  join: {{needs: {needs}, tool: core.echo}}\n"
+    )
+    slow = str(run.steps.get(key="slow").pk)
+    late = [message for message in broker.messages if slow in message[2]]
+    broker.messages = [message for message in broker.messages if slow not in message[2]]
+    broker.drain()
+    run.refresh_from_db()
+    assert states(run)["join"] in ("succeeded", "unreachable")
+    assert run.state == "running"
+    broker.messages = late
+    broker.drain()
+    run.refresh_from_db()
+    assert (run.state, open_steps(run)) == ("succeeded", [])

@@ -104,9 +104,31 @@ class Plan:
         return {key: tuple(value) for key, value in found.items()}
 
     @cached_property
-    def sinks(self) -> tuple[str, ...]:
-        """Steps that nothing waits for: the run ends by a join over them."""
-        return tuple(key for key, following in self.successors.items() if not following)
+    def ends(self) -> frozenset[str]:
+        """Steps that the end of the run waits for, so that no other is open when they have ended.
+
+        Those are the sinks, and what nobody surely waits for: a join of ``any`` fires before the
+        rest of its needs, one of ``all`` gives up when one need can no longer be met.
+        """
+        waited_for: set[str] = set()
+        for step in self.steps.values():
+            for need in (*step.needs, *step.failures_of):
+                others = {*step.needs, *step.failures_of} - {need}
+                if not others or (step.mode is Mode.ALL and not others & self._missable):
+                    waited_for.add(need)
+        return frozenset(self.steps) - waited_for
+
+    @cached_property
+    def _missable(self) -> frozenset[str]:
+        """Steps that may end without being met, while the run goes on."""
+        found: set[str] = set()
+        for key, step in self.steps.items():  # needs come first
+            unreachable = bool(step.failures_of) or (
+                bool(step.needs) and (step.mode is not Mode.ALL or bool(found & {*step.needs}))
+            )
+            if unreachable or step.on_error == "go_to":
+                found.add(key)
+        return frozenset(found)
 
     @cached_property
     def layers(self) -> Mapping[str, int]:
