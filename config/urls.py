@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config.access.pages import SignIn
+from config.docs_page import docs
 
 handler400 = "config.pages.bad_request"
 handler403 = "config.pages.forbidden"
@@ -19,6 +20,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("docs", docs, name="docs"),
+    path("docs/<path:name>", docs, name="docs-page"),
     path("", include("monitoring.urls")),
     path("", include("scaling.urls")),
     path("", include("agents.urls")),
