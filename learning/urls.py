@@ -2,4 +2,6 @@
 
 from django.urls import URLPattern, URLResolver
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from learning import urls_loop
+
+urlpatterns: list[URLPattern | URLResolver] = [*urls_loop.urlpatterns]

@@ -1,0 +1,210 @@
+"""What learning reads of recorded calls: plain values, live traffic only.
+
+Left out everywhere: the shipped demonstration and replays (both marked as demo). Times bound a
+call's start; rows are found by their id, which begins with a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Avg, Count, Q, QuerySet, Sum
+
+from agents import guarding
+from agents.domain import context
+from agents.models import Agent, AgentVersion, Invocation, Label, ToolCall
+from config.errors import NotFound
+from config.partitions import first_id
+
+BAD = (Invocation.State.FAILED, Invocation.State.BLOCKED, Invocation.State.FALLBACK)
+# An answer this long is compared by its beginning.
+MOST_TEXT = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed call or step: whose, of which agent, with which message and cost (USD)."""
+
+    id: UUID
+    client_id: UUID
+    agent_slug: str
+    user_id: UUID | None
+    run_id: UUID | None
+    message: str
+    cost_usd: Decimal
+    at: datetime
+    invocation_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One call's figures; ``is_bad`` if it failed, was blocked or fell back."""
+
+    id: UUID
+    at: datetime
+    duration_seconds: float
+    cost_usd: float
+    output_tokens: int
+    tool_calls: int
+    state: str
+    model: str
+    text: str
+    is_bad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One recorded question with what its tools answered, personal data restored."""
+
+    id: UUID
+    client_id: UUID
+    inputs: dict[str, Any]
+    messages: list[dict[str, Any]] | None
+    text: str
+    tools: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...]
+
+
+def live_calls(since: datetime, until: datetime) -> QuerySet[Invocation]:
+    """Live invocations that began in [since, until)."""
+    return Invocation.objects.filter(id__gte=first_id(since), id__lt=first_id(until), is_demo=False)
+
+
+def failures(since: datetime, until: datetime, *, limit: int) -> list[Failure]:
+    """The newest failed and blocked calls, oldest first."""
+    rows = live_calls(since, until).filter(state__in=BAD).order_by("-id")
+    found = rows.values_list("id", "client_id", "agent_slug", "user_id", "run_id", "error_code",
+                             "error", "cost_usd", "started_at")[:limit]  # fmt: skip
+    return [
+        Failure(pk, client, slug, user, run, _message(code, error), cost, at, pk)
+        for pk, client, slug, user, run, code, error, cost, at in reversed(found)
+    ]
+
+
+def measured(
+    version_id: UUID, since: datetime, until: datetime, *, limit: int, experiments: bool = False
+) -> list[Measured]:
+    """The newest calls of a version that asked a model, oldest first.
+
+    Without ``experiments``, calls under an open traffic split are left out.
+    """
+    rows = live_calls(since, until).filter(version_id=version_id, cached="")
+    if not experiments:
+        rows = rows.filter(split_id=None)
+    values = rows.order_by("-id").values_list(
+        "id", "started_at", "duration_seconds", "cost_usd", "output_tokens", "tool_calls",
+        "state", "model", "output__text",
+    )[:limit]  # fmt: skip
+    return [
+        Measured(pk, at, seconds, float(cost), tokens, tools, state, model,
+                 str(text or "")[:MOST_TEXT], state in BAD)
+        for pk, at, seconds, cost, tokens, tools, state, model, text in reversed(values)
+    ]  # fmt: skip
+
+
+def versions_in_use(since: datetime, until: datetime) -> list[tuple[str, UUID, int, int]]:
+    """(agent, version, its number, calls) of every version that answered, by agent."""
+    rows = live_calls(since, until).values_list("agent_slug", "version_id", "version_number")
+    return list(rows.annotate(calls=Count("id")).order_by("agent_slug", "version_number"))
+
+
+def call_counts(since: datetime, until: datetime) -> dict[str, int]:
+    """Live calls of each agent."""
+    rows = live_calls(since, until).values_list("agent_slug")
+    return dict(rows.annotate(calls=Count("id")).order_by("agent_slug"))
+
+
+def call_figures(slug: str, since: datetime, until: datetime) -> dict[str, Any]:
+    """One agent's calls, bad, cost_usd, input_tokens, output_tokens and mean_seconds."""
+    found = live_calls(since, until).filter(agent_slug=slug).aggregate(
+        calls=Count("id"), bad=Count("id", filter=Q(state__in=BAD)), cost_usd=Sum("cost_usd"),
+        input_tokens=Sum("input_tokens"), cached_tokens=Sum("cached_tokens"),
+        output_tokens=Sum("output_tokens"), mean_seconds=Avg("duration_seconds"),
+        hits=Count("id", filter=~Q(cached="")),
+    )  # fmt: skip
+    return {name: value if value is not None else 0 for name, value in found.items()}
+
+
+def slow_tools(slug: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
+    """Tools of an agent's live calls by their total time: calls, failed, mean and total seconds."""
+    calls = live_calls(since, until).filter(agent_slug=slug).values("id")
+    rows = (
+        ToolCall.objects.filter(
+            id__gte=first_id(since), id__lt=first_id(until), invocation_id__in=calls
+        )
+        .values("name")
+        .annotate(
+            calls=Count("id"), failed=Count("id", filter=Q(state=Invocation.State.FAILED)),
+            mean_seconds=Avg("duration_seconds"), total_seconds=Sum("duration_seconds"),
+        )
+        .order_by("-total_seconds", "name")
+    )  # fmt: skip
+    return [dict(row) for row in rows]
+
+
+def recorded_calls(
+    slug: str, *, since: datetime, until: datetime, limit: int, ids: Sequence[UUID] = ()
+) -> list[Recorded]:
+    """The newest live calls whose question is on record whole; or those of ``ids``, any age."""
+    rows = Invocation.objects.filter(pk__in=ids) if ids else live_calls(since, until)
+    rows = rows.filter(agent_slug=slug).exclude(state=Invocation.State.BLOCKED).order_by("-id")
+    found = [row for row in rows[: limit * 2] if _is_whole(row.inputs)][:limit]
+    calls: dict[UUID | None, list[ToolCall]] = {}
+    for call in ToolCall.objects.filter(invocation_id__in=[row.pk for row in found]):
+        calls.setdefault(call.invocation_id, []).append(call)
+    return [_recorded(row, calls.get(row.pk, [])) for row in found]
+
+
+def production(slug: str) -> AgentVersion:
+    """The version that answers outside of splits; raises NotFound."""
+    label = Label.objects.select_related("version").filter(
+        agent__slug=slug, name=Label.Name.PRODUCTION
+    )
+    found = label.first()
+    if found is None:
+        raise NotFound("production version of agent", slug)
+    return found.version
+
+
+def version(slug: str, version_id: UUID) -> AgentVersion:
+    """A version of this agent; raises NotFound."""
+    found = AgentVersion.objects.filter(agent__slug=slug, pk=version_id).first()
+    if found is None:
+        raise NotFound(f"version of {slug}", version_id)
+    return found
+
+
+def agent(slug: str) -> Agent:
+    """The agent with its graded cases; raises NotFound."""
+    found = Agent.objects.filter(slug=slug).first()
+    if found is None:
+        raise NotFound("agent", slug)
+    return found
+
+
+def _message(code: str, error: Any) -> str:
+    text = error.get("message", "") if isinstance(error, dict) else ""
+    return f"{code}: {text}" if text else code or "no error recorded"
+
+
+def _is_whole(inputs: Any) -> bool:
+    return isinstance(inputs, dict) and not {"omitted_bytes", "stopped"} & set(inputs)
+
+
+def _recorded(row: Invocation, calls: Sequence[ToolCall]) -> Recorded:
+    given = guarding.restored(row.inputs, row.sealed)
+    tools = tuple(
+        (call.name, guarding.restored(call.arguments, row.sealed),
+         guarding.restored(call.result, row.sealed))
+        for call in sorted(calls, key=lambda c: c.number)
+        if isinstance(call.result, dict) and not context.is_cut(call.result)
+        and "omitted_bytes" not in call.result and not call.error_code
+    )  # fmt: skip
+    messages = given.get("messages")
+    chat = isinstance(messages, list)
+    return Recorded(row.pk, row.client_id, {} if chat else given, messages if chat else None,
+                    str(row.output.get("text", "")), tools)  # fmt: skip

@@ -1,0 +1,249 @@
+"""Failures and complaints of the last week, clustered; their trend and what they cost.
+
+Each pass counts the whole week again, so a pass that was lost or ran twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Sum
+from django.db.models.functions import Now
+
+from agents import evidence
+from agents.domain.guardrails.redact import redact
+from config import logs
+from config.access.callers import Caller
+from learning import said
+from learning.domain.clustering.comments import MOST_COMMENTS
+from learning.domain.clustering.identity import carried_ids
+from learning.domain.clustering.templates import group_messages
+from learning.domain.topics import named_topics
+from learning.domain.trends import trend
+from learning.models import Pattern, PatternCount
+from workflows import evidence as step_evidence
+
+logger = logging.getLogger(__name__)
+WINDOW = timedelta(days=7)
+# What the week is compared with.
+BEFORE = timedelta(days=21)
+# A pattern that nobody has met for so long gives its key back.
+REMEMBERED = timedelta(days=90)
+MOST_FAILURES = 20_000
+# Known topics grouped along with new complaints; the rest of the room is for the new ones.
+MOST_KNOWN = 400
+MOST_IDS = 1000
+MOST_EXAMPLES = 5
+# Rows of one listing.
+MOST_LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """One failure or complaint: whose, about which agent, when, and what it says (redacted)."""
+
+    client_id: UUID
+    agent_slug: str
+    user_id: UUID | None
+    run_id: UUID | None
+    invocation_id: UUID | None
+    text: str
+    cost_usd: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One cluster: its key, how people read it, and its mentions by place."""
+
+    key: str
+    title: str
+    words: tuple[str, ...]
+    example: str
+    members: tuple[int, ...]
+
+
+def find_patterns(until: datetime) -> dict[str, int]:
+    """Cluster the week before ``until``; how many failures, complaints and patterns there were."""
+    since = until - WINDOW
+    failed, said = _failures(since, until), _complaints(since, until)
+    counts = {
+        Pattern.Kind.FAILURE: _store(Pattern.Kind.FAILURE, failed, _templates(failed), until),
+        Pattern.Kind.COMPLAINT: _store(Pattern.Kind.COMPLAINT, said, _topics(said), until),
+    }
+    _mark_trends(until)
+    found = {
+        "failures": len(failed),
+        "complaints": len(said),
+        "failure_patterns": counts[Pattern.Kind.FAILURE],
+        "complaint_patterns": counts[Pattern.Kind.COMPLAINT],
+    }
+    logs.event(logger, "learning.patterns.found", **found)
+    return found
+
+
+def _failures(since: datetime, until: datetime) -> list[Mention]:
+    calls = evidence.failures(since, until, limit=MOST_FAILURES)
+    steps = step_evidence.failed_steps(since, until, limit=MOST_FAILURES)
+    found = [
+        Mention(f.client_id, f.agent_slug, f.user_id, f.run_id, f.invocation_id,
+                redact(f.message), f.cost_usd, f.at)
+        for f in calls
+    ]  # fmt: skip
+    found += [
+        Mention(s.client_id, "", s.user_id, s.run_id, None, redact(s.message), s.cost_usd, s.at)
+        for s in steps
+    ]
+    return sorted(found, key=lambda m: m.at)[-MOST_FAILURES:]
+
+
+def _complaints(since: datetime, until: datetime) -> list[Mention]:
+    rows = said.complaints(since, until, limit=MOST_COMMENTS - MOST_KNOWN)
+    return [
+        Mention(c.client_id, c.agent_slug, c.user_id, c.run_id, c.invocation_id, redact(c.text),
+                Decimal(0), c.at)
+        for c in rows
+    ]  # fmt: skip
+
+
+def _templates(mentions: Sequence[Mention]) -> list[Found]:
+    found = group_messages([m.text for m in mentions])
+    rows = Pattern.objects.filter(kind=Pattern.Kind.FAILURE).order_by("-last_seen_at")
+    known = {key: tuple(words) for key, words in rows.values_list("key", "words")[:5000]}
+    keys = carried_ids([t.words for t in found], known)
+    return [
+        Found(key, t.text, t.words, mentions[t.members[-1]].text, t.members)
+        for key, t in zip(keys, found, strict=True)
+    ]
+
+
+def _topics(mentions: Sequence[Mention]) -> list[Found]:
+    rows = Pattern.objects.filter(kind=Pattern.Kind.COMPLAINT).order_by("-last_seen_at")
+    known = dict(rows.values_list("key", "example")[:MOST_KNOWN])
+    return [
+        Found(t.key, ", ".join(t.words) or mentions[t.example].text[:80], t.words,
+              known.get(t.key) or mentions[t.example].text, t.members)
+        for t in named_topics([m.text for m in mentions], known)
+    ]  # fmt: skip
+
+
+@transaction.atomic
+def _store(kind: str, mentions: Sequence[Mention], found: Sequence[Found], until: datetime) -> int:
+    """Replace the week's counts of this kind; the number of patterns seen in it."""
+    first = (until - WINDOW).date()
+    PatternCount.objects.filter(pattern__kind=kind, day__gte=first).delete()
+    for one in found:
+        seen = [mentions[place].at for place in one.members]
+        pattern, created = Pattern.objects.get_or_create(
+            kind=kind,
+            key=one.key,
+            defaults={"title": one.title, "words": list(one.words), "example": one.example,
+                      "first_seen_at": min(seen), "last_seen_at": max(seen)},
+        )  # fmt: skip
+        if not created:
+            pattern.title, pattern.words, pattern.example = one.title, list(one.words), one.example
+            pattern.first_seen_at = min(pattern.first_seen_at, *seen)
+            pattern.last_seen_at = max(pattern.last_seen_at, *seen)
+            pattern.updated_at = Now()
+            pattern.save()
+        PatternCount.objects.bulk_create(_counts(pattern, [mentions[p] for p in one.members]))
+    return len(found)
+
+
+def _counts(pattern: Pattern, mentions: Sequence[Mention]) -> list[PatternCount]:
+    groups: dict[tuple[UUID, str, date], list[Mention]] = defaultdict(list)
+    for mention in mentions:
+        groups[mention.client_id, mention.agent_slug, mention.at.date()].append(mention)
+    return [
+        PatternCount(
+            pattern=pattern, client_id=client, agent_slug=agent, day=day, count=len(rows),
+            user_ids=sorted({m.user_id for m in rows if m.user_id})[:MOST_IDS],
+            run_ids=sorted({m.run_id for m in rows if m.run_id})[:MOST_IDS],
+            invocation_ids=[m.invocation_id for m in rows if m.invocation_id][-MOST_EXAMPLES:],
+            cost_usd=sum((m.cost_usd for m in rows), Decimal(0)),
+        )
+        for (client, agent, day), rows in groups.items()
+    ]  # fmt: skip
+
+
+def _mark_trends(until: datetime) -> None:
+    """Compare each pattern's week with the three before it, by the calls there were."""
+    week, before = (until - WINDOW).date(), (until - WINDOW - BEFORE).date()
+    calls = sum(evidence.call_counts(until - WINDOW, until).values())
+    earlier = sum(evidence.call_counts(until - WINDOW - BEFORE, until - WINDOW).values())
+    now = _sums(week, until.date())
+    past = _sums(before, week - timedelta(days=1))
+    Pattern.objects.filter(last_seen_at__lt=until - REMEMBERED).delete()
+    for pattern in Pattern.objects.filter(last_seen_at__gte=until - WINDOW - BEFORE):
+        found = trend(
+            before=past[pattern.pk], before_calls=max(earlier, past[pattern.pk]),
+            now=now[pattern.pk], now_calls=max(calls, now[pattern.pk]),
+        )  # fmt: skip
+        Pattern.objects.filter(pk=pattern.pk).update(trend=found.direction, trend_ratio=found.ratio)
+
+
+def _sums(first: date, last: date) -> Counter[UUID]:
+    rows = PatternCount.objects.filter(day__range=(first, last)).values_list("pattern_id")
+    return Counter(dict(rows.annotate(total=Sum("count"))))
+
+
+def listed(
+    caller: Caller | None, *, until: date, days: int = 28, kind: str = "", agent: str = ""
+) -> list[dict[str, Any]]:
+    """Patterns that ``caller`` may see (None: all), most frequent first.
+
+    ``impact``: how often, how many users and runs, and what the calls cost in USD.
+    """
+    rows = PatternCount.objects.filter(day__gt=until - timedelta(days=days), day__lte=until)
+    if caller is not None:
+        rows = caller.only_visible(rows)
+    if kind:
+        rows = rows.filter(pattern__kind=kind)
+    if agent:
+        rows = rows.filter(agent_slug=agent)
+    by_pattern: dict[UUID, list[PatternCount]] = defaultdict(list)
+    for row in rows.select_related("pattern").order_by("day"):
+        by_pattern[row.pattern_id].append(row)
+    # An example quotes somebody: not to those who may not see every client.
+    quoted = caller is None or caller.client_ids is None
+    found = [_document(counts, quoted=quoted) for counts in by_pattern.values()]
+    return sorted(found, key=lambda p: (-p["impact"]["count"], p["key"]))[:MOST_LISTED]
+
+
+def _document(counts: Sequence[PatternCount], *, quoted: bool) -> dict[str, Any]:
+    pattern = counts[0].pattern
+    agents: Counter[str] = Counter()
+    days: Counter[str] = Counter()
+    for row in counts:
+        agents[row.agent_slug] += row.count
+        days[row.day.isoformat()] += row.count
+    return {
+        "id": str(pattern.pk),
+        "key": pattern.key,
+        "kind": pattern.kind,
+        "title": pattern.title,
+        "example": pattern.example if quoted else "",
+        "trend": pattern.trend,
+        "trend_ratio": pattern.trend_ratio,
+        "first_seen_at": pattern.first_seen_at,
+        "last_seen_at": pattern.last_seen_at,
+        "impact": {
+            "count": sum(row.count for row in counts),
+            "users": len({user for row in counts for user in row.user_ids}),
+            "runs": len({run for row in counts for run in row.run_ids}),
+            "clients": len({row.client_id for row in counts}),
+            "cost_usd": f"{sum((row.cost_usd for row in counts), Decimal(0)):f}",
+            "currency": "USD",
+        },
+        "agents": [{"slug": slug, "count": n} for slug, n in agents.most_common() if slug],
+        "days": [{"day": day, "count": n} for day, n in sorted(days.items())],
+        "invocations": [str(i) for row in counts[-3:] for i in row.invocation_ids][-MOST_EXAMPLES:],
+    }

@@ -1,0 +1,107 @@
+"""What people and checks said of recorded work, as plain rows for those who look for patterns."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from config.partitions import first_id
+from learning.models import Feedback, Score, Subject
+
+# Ratings that count as a complaint.
+BAD_RATING = 2
+MOST_SCORES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One complaint, suggestion or bad rating with words."""
+
+    client_id: UUID
+    agent_slug: str
+    user_id: UUID | None
+    run_id: UUID | None
+    invocation_id: UUID | None
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One corrected answer of an agent: what it should have said, and why."""
+
+    id: UUID
+    client_id: UUID
+    agent_slug: str
+    invocation_id: UUID
+    corrected: str
+    reason: str
+
+
+def complaints(since: datetime, until: datetime, *, limit: int) -> list[Complaint]:
+    """The newest complaints, and bad ratings and corrections that say why, oldest first."""
+    rows = Feedback.objects.filter(
+        id__gte=first_id(since), id__lt=first_id(until), superseded_at=None
+    ).order_by("-id")
+    found = []
+    for row in rows.iterator(chunk_size=500):
+        text = _words(row)
+        if text:
+            found.append(_complaint(row, text))
+        if len(found) == limit:
+            break
+    return found[::-1]
+
+
+def corrections(since: datetime, until: datetime, *, limit: int) -> list[Correction]:
+    """The newest standing corrections of invocations, oldest first."""
+    rows = Feedback.objects.filter(
+        id__gte=first_id(since), id__lt=first_id(until), superseded_at=None,
+        kind=Feedback.Kind.CORRECTION, subject_kind=Subject.INVOCATION,
+    ).exclude(agent_slug="")  # fmt: skip
+    return [
+        Correction(row.pk, row.client_id, row.agent_slug, row.subject_id, row.corrected_output,
+                   row.reason or row.text)
+        for row in reversed(rows.order_by("-id")[:limit])
+    ]  # fmt: skip
+
+
+def scores_of(version_id: UUID, since: datetime, until: datetime) -> dict[str, list[float]]:
+    """The newest scores of a version's work by name, ratings among them, oldest first."""
+    window = {
+        "version_id": version_id, "id__gte": first_id(since), "id__lt": first_id(until),
+        "superseded_at": None, "split_epoch": None,
+    }  # fmt: skip
+    found: dict[str, list[float]] = defaultdict(list)
+    scores = Score.objects.filter(**window).order_by("-id").values_list("name", "value")
+    ratings = Feedback.objects.filter(**window, rating__isnull=False).order_by("-id")
+    for name, value in reversed(scores[: 10 * MOST_SCORES]):
+        found[name].append(value)
+    for rating in reversed(ratings.values_list("rating", flat=True)[:MOST_SCORES]):
+        found["rating"].append(float(rating or 0))
+    return {name: values[-MOST_SCORES:] for name, values in found.items()}
+
+
+def _words(row: Feedback) -> str:
+    """What the row complains of; empty for praise, good ratings and those without words."""
+    text = row.text.strip() or row.reason.strip()
+    if row.kind in (Feedback.Kind.COMPLAINT, Feedback.Kind.CORRECTION):
+        return text
+    if row.kind == Feedback.Kind.RATING and row.rating is not None and row.rating <= BAD_RATING:
+        return text
+    return ""
+
+
+def _complaint(row: Feedback, text: str) -> Complaint:
+    about = row.subject_kind, row.subject_id
+    return Complaint(
+        client_id=row.client_id,
+        agent_slug=row.agent_slug,
+        user_id=row.author_id,
+        run_id=about[1] if about[0] == Subject.RUN else None,
+        invocation_id=about[1] if about[0] == Subject.INVOCATION else None,
+        text=text,
+        at=row.created_at,
+    )

@@ -1,0 +1,20 @@
+"""Addresses of patterns, drift, examples, replays and cycles."""
+
+from django.urls import URLPattern, URLResolver, path, re_path
+
+from learning import api_loop as api
+
+V1 = "api/v1/"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path(V1 + "patterns", api.Patterns.as_view()),
+    path(V1 + "drift", api.DriftWindows.as_view()),
+    path(V1 + "examples", api.Examples.as_view()),
+    path(V1 + "examples/export", api.ExportExamples.as_view()),
+    re_path(
+        r"^api/v1/examples/(?P<example_id>[0-9a-f-]{36})/(?P<action>approve|reject|retire)$",
+        api.DecideExample.as_view(),
+    ),
+    path(V1 + "replays", api.Replays.as_view()),
+    path(V1 + "replays/<uuid:replay_id>", api.OneReplay.as_view()),
+]
