@@ -7,19 +7,41 @@ from uuid import UUID
 
 from agents import connections, tool_calls
 from agents.budgets import open_run_budget
+from agents.steering import (
+    Outcome,
+    end_split,
+    epochs_named,
+    last_call_of,
+    open_epoch,
+    outcomes,
+    production_of,
+    promote,
+    split_traffic,
+    version_values,
+)
 from agents.tools import registry
 from agents.tools.registry import ArtifactStore, ToolContext
 from agents.versions import close_split, move_label, open_split, publish, set_state
 
 __all__ = [
+    "Outcome",
     "call_light_tool",
     "call_tool",
     "close_split",
+    "end_split",
+    "epochs_named",
+    "last_call_of",
     "move_label",
+    "open_epoch",
     "open_run_budget",
     "open_split",
+    "outcomes",
+    "production_of",
+    "promote",
     "publish",
     "set_state",
+    "split_traffic",
+    "version_values",
 ]
 
 

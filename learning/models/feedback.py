@@ -20,7 +20,7 @@ class Subject(models.TextChoices):
 
 
 class Feedback(models.Model):
-    """One thing that one source said. The latest per source and kind counts; the rest is history."""
+    """What one source said. The latest per source and kind counts; the rest is history."""
 
     class Kind(models.TextChoices):
         RATING = "rating"

@@ -1,0 +1,143 @@
+"""Steer an agent's traffic by its name: for apps that know agents by slug and versions by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from agents import versions
+from agents.models import Agent, AgentVersion, Invocation, Label, TrafficSplit
+from config.errors import NotFound
+from config.partitions import first_id
+
+# Ids are made a little before a call starts and its row is written.
+SLACK = timedelta(hours=1)
+FETCHED = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one unit met, over all its calls in the given epochs."""
+
+    unit: str
+    bucket: int
+    first_at: datetime
+    calls: int
+    failures: int
+    cost_usd: float
+    seconds: float
+    tokens: int
+
+
+def split_traffic(
+    slug: str,
+    arms: Mapping[str, list[list[int]]],
+    *,
+    unit: str,
+    seed: str,
+    reason: str = "",
+    by: str = "",
+) -> int:
+    """Open the agent's next epoch and return its number; raises NotFound, InvalidInput."""
+    split = versions.open_split(
+        agent=_agent(slug), arms=arms, unit=unit, seed=seed, reason=reason, by=by
+    )
+    return split.epoch
+
+
+def end_split(slug: str, *, by: str = "") -> bool:
+    """Let production answer everybody again; False if no split was open."""
+    return versions.close_split(agent=_agent(slug), by=by)
+
+
+def open_epoch(slug: str) -> int | None:
+    """The number of the agent's open split; None if production answers everybody."""
+    rows = TrafficSplit.objects.filter(agent__slug=slug, closed_at=None)
+    return rows.values_list("epoch", flat=True).first()
+
+
+def epochs_named(slug: str, reason: str) -> list[int]:
+    """All epochs of the agent that were opened for exactly this reason, in order."""
+    rows = TrafficSplit.objects.filter(agent__slug=slug, reason=reason)
+    return list(rows.order_by("epoch").values_list("epoch", flat=True))
+
+
+def promote(slug: str, version_id: UUID, *, by: str = "") -> None:
+    """Point ``production`` at the version; raises NotFound, Conflict."""
+    agent = _agent(slug)
+    versions.move_label(
+        agent=agent, name=Label.Name.PRODUCTION, version=versions.version_of(agent, version_id),
+        by=by,
+    )  # fmt: skip
+
+
+def production_of(slug: str) -> dict[str, Any]:
+    """The version that answers where no split says otherwise; raises NotFound."""
+    return version_values(slug, Label.Name.PRODUCTION)
+
+
+def version_values(slug: str, reference: str | int | UUID) -> dict[str, Any]:
+    """A version's id, number, digest and risk of its agent, by id, number or label."""
+    agent = _agent(slug)
+    version: AgentVersion = versions.version_of(agent, reference)
+    return {
+        "id": version.pk,
+        "number": version.number,
+        "digest": version.digest,
+        "retired_at": version.retired_at,
+        "agent_risk": agent.risk,
+    }
+
+
+def last_call_of(version_id: UUID, since: datetime) -> datetime | None:
+    """When the version last answered since ``since``; None if it did not."""
+    rows = Invocation.objects.filter(id__gte=first_id(since - SLACK), version_id=version_id)
+    return (
+        rows.filter(started_at__gte=since)
+        .order_by("-started_at")
+        .values_list("started_at", flat=True)
+        .first()
+    )
+
+
+def outcomes(
+    slug: str, epochs: Sequence[int], *, since: datetime, until: datetime
+) -> Iterator[Outcome]:
+    """Every unit that met the agent in ``epochs``, its first call before ``until``.
+
+    Calls of a unit are added up, whichever version answered: it keeps what it was assigned.
+    """
+    agent = _agent(slug)
+    with connection.cursor() as cursor:
+        cursor.execute(_OUTCOMES, [agent.pk, first_id(since - SLACK), since, list(epochs), until])
+        while rows := cursor.fetchmany(FETCHED):
+            for row in rows:
+                unit, bucket, first_at, calls, failures, cost, seconds, tokens = row
+                yield Outcome(
+                    unit, bucket, first_at, calls, failures, float(cost), float(seconds),
+                    int(tokens),
+                )  # fmt: skip
+
+
+_OUTCOMES = """
+    SELECT unit, min(bucket), min(started_at), count(*),
+           count(*) FILTER (WHERE state IN ('failed', 'blocked', 'fallback')),
+           sum(cost_usd), sum(duration_seconds),
+           sum(input_tokens + cached_tokens + output_tokens)
+    FROM agents_invocation
+    WHERE agent_id = %s AND id >= %s AND started_at >= %s AND split_epoch = ANY(%s)
+      AND unit <> '' AND bucket IS NOT NULL
+    GROUP BY unit HAVING min(started_at) < %s
+"""
+
+
+def _agent(slug: str) -> Agent:
+    agent = Agent.objects.filter(slug=slug).first()
+    if agent is None:
+        raise NotFound("agent", slug)
+    return agent

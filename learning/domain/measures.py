@@ -1,0 +1,176 @@
+"""From what each unit met to sufficient statistics per arm and day. Pure.
+
+A measure is what an experiment on live traffic may use as a metric. A unit counts on the day
+that it first met its arm, whole: requests of one unit never count as several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from config.errors import InvalidInput
+
+Ranges = Sequence[Sequence[int]]
+SCORE = "score:"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What was said of a unit: ratings, complaints, and scores as name → (sum, count)."""
+
+    rating_sum: float = 0.0
+    ratings: int = 0
+    complaints: int = 0
+    scores: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSeen:
+    """One unit's outcome, all calls together. Money in USD, time in seconds."""
+
+    bucket: int
+    day: date
+    calls: int
+    failures: int
+    cost_usd: float
+    seconds: float
+    tokens: float
+    said: Said = Said()
+
+
+# Each gives (value,) for one number a unit, or (numerator, denominator).
+_MEASURES: dict[str, tuple[str, str, Callable[[UnitSeen], tuple[float, ...]]]] = {
+    "success": ("proportion", "increase", lambda u: (float(u.failures == 0),)),
+    "failure_ratio": ("ratio", "decrease", lambda u: (u.failures, u.calls)),
+    "cost_usd": ("mean", "decrease", lambda u: (u.cost_usd,)),
+    "cost_usd_per_call": ("ratio", "decrease", lambda u: (u.cost_usd, u.calls)),
+    "seconds": ("mean", "decrease", lambda u: (u.seconds,)),
+    "seconds_per_call": ("ratio", "decrease", lambda u: (u.seconds, u.calls)),
+    "tokens": ("mean", "decrease", lambda u: (u.tokens,)),
+    "calls": ("count", "decrease", lambda u: (u.calls,)),
+    "rating": ("ratio", "increase", lambda u: (u.said.rating_sum, u.said.ratings)),
+    "complaint": ("proportion", "decrease", lambda u: (float(u.said.complaints > 0),)),
+    "feedback": ("proportion", "increase", lambda u: (float(u.said.ratings > 0),)),
+}
+
+
+def measures() -> dict[str, dict[str, str]]:
+    """Every measure with its type and direction; scores come as ``score:<name>``."""
+    return {key: {"type": kind, "direction": way} for key, (kind, way, _) in _MEASURES.items()}
+
+
+def metric(raw: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """A metric of a live experiment, completed from its measure; raises InvalidInput."""
+    key = str(raw.get("key", ""))
+    if key.startswith(SCORE) and len(key) > len(SCORE):
+        kind, way = "ratio", "increase"
+    elif key in _MEASURES:
+        kind, way, _ = _MEASURES[key]
+    else:
+        known = ", ".join([*sorted(_MEASURES), f"{SCORE}<name>"])
+        raise InvalidInput(f"metrics[{index}].key", key, f"one of {known}")
+    return {**raw, "key": key, "type": kind, "direction": raw.get("direction", way)}
+
+
+def read(key: str, unit: UnitSeen) -> tuple[float, ...]:
+    """The unit's value, or its numerator and denominator."""
+    if key.startswith(SCORE):
+        total, count = unit.said.scores.get(key.removeprefix(SCORE), (0.0, 0))
+        return total, float(count)
+    return _MEASURES[key][2](unit)
+
+
+def arm_of(arms: Mapping[str, Ranges], bucket: int) -> str | None:
+    """The arm whose ranges hold ``bucket``; two arms may have one version (A/A)."""
+    for arm, ranges in arms.items():
+        if any(start <= bucket < end for start, end in ranges):
+            return arm
+    return None
+
+
+def fold(
+    units: Iterable[UnitSeen],
+    *,
+    arms: Mapping[str, Ranges],
+    metrics: Sequence[Mapping[str, Any]],
+    caps: Mapping[str, float] | None = None,
+) -> dict[tuple[str, date], dict[str, Any]]:
+    """(arm, day) → ``{"units", "statistics": {metric: sums}}``; others' units are left out.
+
+    ``caps`` winsorise a mean from above; set before the start, they favour no arm.
+    """
+    limits = caps or {}
+    found: dict[tuple[str, date], dict[str, Any]] = {}
+    for unit in units:
+        arm = arm_of(arms, unit.bucket)
+        if arm is None:
+            continue
+        cell = found.setdefault((arm, unit.day), {"units": 0, "statistics": {}})
+        cell["units"] += 1
+        for spec in metrics:
+            key = str(spec["key"])
+            sums = cell["statistics"].setdefault(key, {"n": 0})
+            values = read(key, unit)
+            if key in limits and len(values) == 1:
+                values = (min(values[0], limits[key]),)
+            _add(sums, str(spec["type"]), values)
+    return found
+
+
+def _add(sums: dict[str, float], kind: str, values: tuple[float, ...]) -> None:
+    sums["n"] += 1
+    if kind == "proportion":
+        sums["successes"] = sums.get("successes", 0.0) + values[0]
+        return
+    if kind == "ratio":
+        above, below = values
+        parts = {
+            "numerator_sum": above,
+            "numerator_sum_squares": above * above,
+            "denominator_sum": below,
+            "denominator_sum_squares": below * below,
+            "numerator_denominator_sum_product": above * below,
+        }
+    else:
+        parts = {"sum": values[0], "sum_squares": values[0] ** 2}
+    for name, value in parts.items():
+        sums[name] = sums.get(name, 0.0) + value
+
+
+def layout(
+    weights: Mapping[str, float], control: str, coverage: float
+) -> dict[str, list[list[int]]]:
+    """Disjoint bucket ranges: treatments from the bottom, control from the top.
+
+    Each arm gets its weight's share of ``coverage``. Raises InvalidInput for an arm of none.
+    """
+    total = sum(weights.values())
+    sizes = {arm: int(10_000 * coverage * weight / total) for arm, weight in weights.items()}
+    for arm, size in sizes.items():
+        if size < 1:
+            raise InvalidInput(f"variants.{arm}.weight", weights[arm], "a share of 0.0001 or more")
+    found, start = {}, 0
+    for arm, size in sizes.items():
+        if arm == control:
+            found[arm] = [[10_000 - size, 10_000]]
+        else:
+            found[arm] = [[start, start + size]]
+            start += size
+    return found
+
+
+# The control of a stage above half: a holdback that stays until the post-check.
+HOLDBACK = 0.05
+
+
+def stage_layout(share: float) -> dict[str, list[list[int]]]:
+    """Treatment and control of one rollout stage; treatment only widens from stage to stage.
+
+    Up to half, control is as large as treatment; above, a holdback remains, also at 1.0.
+    """
+    treated = round(10_000 * min(share, 1 - HOLDBACK))
+    control = treated if share <= 0.5 else int(10_000 * HOLDBACK)
+    return {"control": [[10_000 - control, 10_000]], "treatment": [[0, treated]]}

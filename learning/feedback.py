@@ -1,0 +1,168 @@
+"""Take what people and checks say about recorded work; early, late or again."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from agents import conversations
+from agents import queries as agents
+from config import logs
+from config.access.callers import Caller
+from config.errors import Conflict, InvalidInput, NotFound
+from learning.models import Feedback, Score, Subject
+from monitoring import services as monitoring
+from workflows import queries as workflows
+
+logger = logging.getLogger(__name__)
+# People who speak for quality, and whose word is told apart from a user's.
+_SOURCES = (("reviewer", Feedback.Source.QUALITY), ("manager", Feedback.Source.MANAGER))
+
+
+def give(
+    *,
+    caller: Caller,
+    subject_kind: str,
+    subject_id: UUID,
+    kind: str,
+    rating: int | None = None,
+    text: str = "",
+    corrected_output: str = "",
+    reason: str = "",
+    category: str = "",
+) -> Feedback:
+    """Store one piece of feedback; the same person's earlier one of its kind becomes history.
+
+    Raises NotFound for a subject that the caller may not see, InvalidInput for what is missing.
+    """
+    _check(kind, rating, text, corrected_output)
+    about = subject(caller, subject_kind, subject_id)
+    values: dict[str, Any] = {
+        **about, "kind": kind, "rating": rating, "text": text, "category": category,
+        "corrected_output": corrected_output, "reason": reason, "author_id": caller.user_id,
+        "author_key": caller.principal, "source": _source_of(caller),
+    }  # fmt: skip
+    identity = {name: values[name] for name in ("subject_kind", "subject_id", "kind", "author_key")}
+    row: Feedback = _latest(Feedback, identity, values)
+    logs.event(logger, "learning.feedback.given", feedback=str(row.pk), kind=kind,
+               subject=subject_kind)  # fmt: skip
+    _measure(row)
+    return row
+
+
+def score(
+    *,
+    caller: Caller,
+    subject_kind: str,
+    subject_id: UUID,
+    name: str,
+    value: float,
+    source: str,
+    source_version: str = "",
+    reason: str = "",
+) -> Score:
+    """Store a named number; the latest of its source and version counts."""
+    if source not in Score.Source.values:
+        raise InvalidInput("source", source, f"one of {', '.join(Score.Source.values)}")
+    if source == Score.Source.JUDGE and not source_version:
+        raise InvalidInput("source_version", source_version, "a judge names its version")
+    values = {
+        **subject(caller, subject_kind, subject_id), "name": name, "value": value,
+        "source": source, "source_version": source_version, "reason": reason,
+    }  # fmt: skip
+    keys = ("subject_kind", "subject_id", "name", "source", "source_version")
+    row: Score = _latest(Score, {key: values[key] for key in keys}, values)
+    return row
+
+
+def recategorise(*, feedback_id: UUID, category: str) -> None:
+    """Correct the category that was assigned."""
+    Feedback.objects.filter(pk=feedback_id).update(category=category[:40])
+
+
+def visible(caller: Caller) -> QuerySet[Feedback]:
+    """Feedback of the clients that the caller sees; external people see only their own."""
+    rows = caller.only_visible(Feedback.objects.all())
+    if caller.roles <= {"external"}:
+        rows = rows.filter(author_id=caller.user_id)
+    return rows
+
+
+def subject(caller: Caller, kind: str, subject_id: UUID) -> dict[str, Any]:
+    """The subject's client, agent, version and unit; raises NotFound, InvalidInput."""
+    found: dict[str, Any] = {"subject_kind": kind, "subject_id": subject_id}
+    if kind == Subject.INVOCATION:
+        one = agents.invocation_detail(caller, subject_id)
+        return found | {
+            "client_id": one["client_id"], "agent_slug": one["agent_slug"],
+            "version_id": one["version_id"], "unit": one["unit"],
+            "split_epoch": one["split_epoch"],
+        }  # fmt: skip
+    if kind == Subject.CONVERSATION:
+        return found | {"client_id": conversations.find(caller, subject_id).client_id}
+    if kind not in Subject.values:
+        raise InvalidInput("subject_kind", kind, f"one of {', '.join(Subject.values)}")
+    runs = workflows.visible_runs(caller)
+    rows = runs.filter(pk=subject_id) if kind == Subject.RUN else runs.filter(steps=subject_id)
+    run = rows.first()
+    if run is None:
+        raise NotFound(kind, subject_id)
+    return found | {"client_id": run.client_id} | _of_step(caller, kind, run.pk, subject_id)
+
+
+def _of_step(caller: Caller, kind: str, run_id: UUID, step_id: UUID) -> dict[str, Any]:
+    """The agent that did a step, if one did: its last attempt."""
+    if kind != Subject.STEP:
+        return {}
+    for call in agents.recent_invocations(caller, run_id=run_id, step_id=step_id, limit=1):
+        one = agents.invocation_detail(caller, call["id"])
+        return {key: one[key] for key in ("agent_slug", "version_id", "unit", "split_epoch")}
+    return {}
+
+
+def _check(kind: str, rating: int | None, text: str, corrected: str) -> None:
+    if kind not in Feedback.Kind.values:
+        raise InvalidInput("kind", kind, f"one of {', '.join(Feedback.Kind.values)}")
+    if rating is not None and not 1 <= rating <= 5:
+        raise InvalidInput("rating", rating, "from 1 to 5")
+    if kind == Feedback.Kind.RATING and rating is None:
+        raise InvalidInput("rating", rating, "a rating from 1 to 5")
+    if kind == Feedback.Kind.CORRECTION and not corrected.strip():
+        raise InvalidInput("corrected_output", corrected, "what the output should have been")
+    if kind in ("suggestion", "complaint") and not text.strip():
+        raise InvalidInput("text", text, f"the {kind} in words")
+
+
+def _source_of(caller: Caller) -> str:
+    for role, source in _SOURCES:
+        if role in caller.roles:
+            return source
+    return Feedback.Source.USER
+
+
+def _latest(model: Any, identity: dict[str, Any], values: dict[str, Any]) -> Any:
+    """Insert the row and supersede the standing one; two at once leave one standing."""
+    for _ in range(5):
+        try:
+            with transaction.atomic():
+                model.objects.filter(**identity, superseded_at=None).update(
+                    superseded_at=timezone.now()
+                )
+                return model.objects.create(**values)
+        except IntegrityError:
+            continue  # another request was quicker: it is history now
+    raise Conflict(f"feedback on {identity['subject_id']}", "being written", "a moment's patience")
+
+
+def _measure(row: Feedback) -> None:
+    """Feedback's rate and ratings are metrics beside all others."""
+    numbers = {"feedback": 1.0}
+    if row.rating is not None:
+        numbers["satisfaction_score"] = float(row.rating)
+    labels = {"agent": row.agent_slug, "client": str(row.client_id)}
+    monitoring.record([monitoring.Measurement(numbers, labels)])

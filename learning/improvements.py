@@ -1,0 +1,207 @@
+"""Propose, approve and refuse changes; and bar what was rolled back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from agents import services as agents
+from config import logs
+from config.access.callers import Caller
+from config.errors import AppError, Conflict, InvalidInput, NotFound
+from learning.models import Improvement, Tombstone
+from monitoring import services as monitoring
+
+logger = logging.getLogger(__name__)
+State = Improvement.State
+# Before → after, for moves that a conditional write makes.
+MOVES: dict[str, frozenset[str]] = {
+    State.APPROVED: frozenset({State.PROPOSED}),
+    State.REJECTED: frozenset({State.PROPOSED, State.APPROVED}),
+    State.TESTING: frozenset({State.APPROVED, State.TESTING}),
+    State.ROLLING_OUT: frozenset({State.APPROVED, State.TESTING, State.ROLLING_OUT}),
+    State.SHIPPED: frozenset({State.ROLLING_OUT}),
+    State.REFUSED: frozenset({State.TESTING}),
+    State.ROLLED_BACK: frozenset({State.TESTING, State.ROLLING_OUT, State.SHIPPED}),
+}
+
+
+class Barred(AppError):
+    """The version was rolled back before; only a person may lift that."""
+
+    code, http_status = "barred", 409
+
+    def __init__(self, agent: str, reason: str, tombstone_id: UUID) -> None:
+        super().__init__(agent, reason, tombstone_id)
+        self.agent, self.reason, self.tombstone_id = agent, reason, tombstone_id
+
+    def __str__(self) -> str:
+        return f"this change of {self.agent} was rolled back: {self.reason}; lift it to try again"
+
+
+def propose(
+    *,
+    client_id: UUID,
+    agent_slug: str,
+    kind: str,
+    title: str,
+    proposal: dict[str, Any],
+    evidence: dict[str, Any],
+    expected: dict[str, Any] | None = None,
+    impact: float = 0.0,
+    confidence: float = 0.0,
+    effort: float = 1.0,
+    risk: str = "medium",
+    base_version_id: UUID | None = None,
+    candidate_version_id: UUID | None = None,
+    proposed_by: str = "",
+) -> tuple[Improvement, bool]:
+    """The open proposal of this content, made if there is none; and whether it is new.
+
+    Raises Barred for what has a standing tombstone, InvalidInput for an effort of 0 or less.
+    """
+    if effort <= 0:
+        raise InvalidInput("effort", effort, "above 0")
+    digest = digest_of(agent_slug, kind, proposal, candidate_version_id)
+    barred = standing_tombstone(agent_slug, digest)
+    if barred is not None:
+        raise Barred(agent_slug, barred.reason, barred.pk)
+    row, created = Improvement.objects.get_or_create(
+        agent_slug=agent_slug,
+        digest=digest,
+        state__in=[State.PROPOSED, State.APPROVED, State.TESTING, State.ROLLING_OUT],
+        defaults={
+            "state": State.PROPOSED, "client_id": client_id, "kind": kind, "title": title[:200],
+            "proposal": proposal, "evidence": evidence, "expected": expected or {},
+            "impact": impact, "confidence": confidence, "effort": effort,
+            "priority": impact * confidence / effort, "risk": risk,
+            "base_version_id": base_version_id, "candidate_version_id": candidate_version_id,
+            "proposed_by": proposed_by[:80],
+        },
+    )  # fmt: skip
+    return row, created
+
+
+def digest_of(
+    agent_slug: str, kind: str, proposal: dict[str, Any], candidate_version_id: UUID | None
+) -> str:
+    """The candidate version's own digest, or else that of what is proposed."""
+    if candidate_version_id is not None:
+        return str(agents.version_values(agent_slug, candidate_version_id)["digest"])
+    text = json.dumps([agent_slug, kind, proposal], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def approve(*, caller: Caller, improvement_id: UUID, reason: str = "") -> Improvement:
+    """A person accepts a proposal; raises Conflict unless it is proposed."""
+    return _decide(caller, improvement_id, State.APPROVED, reason)
+
+
+def reject(*, caller: Caller, improvement_id: UUID, reason: str) -> Improvement:
+    """A person refuses it, with a reason; it is not proposed again."""
+    if not reason.strip():
+        raise InvalidInput("reason", reason, "why it is refused")
+    with transaction.atomic():
+        row = _decide(caller, improvement_id, State.REJECTED, reason)
+        _bury(
+            client_id=row.client_id, agent_slug=row.agent_slug, digest=row.digest,
+            version_id=row.candidate_version_id or row.pk, reason=f"rejected: {reason}",
+            evidence=row.evidence, by=caller.name,
+        )  # fmt: skip
+    return row
+
+
+def move(improvement_id: UUID | None, state: str) -> bool:
+    """Move an improvement if its present state allows; False if it does not, or there is none."""
+    if improvement_id is None:
+        return False
+    return bool(
+        Improvement.objects.filter(pk=improvement_id, state__in=MOVES[state]).update(
+            state=state, updated_at=Now()
+        )
+    )
+
+
+def bury(
+    *,
+    client_id: UUID,
+    agent_slug: str,
+    version_id: UUID,
+    reason: str,
+    evidence: dict[str, Any],
+    by: str,
+) -> Tombstone:
+    """Bar a version's content, with the evidence."""
+    digest = str(agents.version_values(agent_slug, version_id)["digest"])
+    return _bury(
+        client_id=client_id, agent_slug=agent_slug, digest=digest, version_id=version_id,
+        reason=reason, evidence=evidence, by=by,
+    )  # fmt: skip
+
+
+def check_not_barred(agent_slug: str, version_id: UUID) -> None:
+    """Raise Barred if this content was rolled back and nobody lifted it."""
+    digest = str(agents.version_values(agent_slug, version_id)["digest"])
+    found = standing_tombstone(agent_slug, digest)
+    if found is not None:
+        raise Barred(agent_slug, found.reason, found.pk)
+
+
+def standing_tombstone(agent_slug: str, digest: str) -> Tombstone | None:
+    """The tombstone that bars this content; None if none stands."""
+    return Tombstone.objects.filter(agent_slug=agent_slug, digest=digest, lifted_at=None).first()
+
+
+def lift(*, caller: Caller, tombstone_id: UUID) -> bool:
+    """A person allows another try; False if it was lifted before."""
+    if caller.user_id is None:
+        raise Conflict("tombstone", "standing", "a person to lift it")
+    lifted = Tombstone.objects.filter(pk=tombstone_id, lifted_at=None).update(
+        lifted_at=Now(), lifted_by_id=caller.user_id
+    )
+    if lifted:
+        monitoring.audit(actor=caller.principal, action="learning.tombstone.lifted",
+                         target=f"tombstone:{tombstone_id}", user_id=caller.user_id)  # fmt: skip
+    return bool(lifted)
+
+
+def _bury(
+    *, client_id: UUID, agent_slug: str, digest: str, version_id: UUID, reason: str,
+    evidence: dict[str, Any], by: str,
+) -> Tombstone:  # fmt: skip
+    row, _ = Tombstone.objects.get_or_create(
+        agent_slug=agent_slug,
+        digest=digest,
+        lifted_at=None,
+        defaults={
+            "client_id": client_id, "version_id": version_id, "reason": reason[:500],
+            "evidence": evidence, "raised_by": by[:80],
+        },
+    )  # fmt: skip
+    return row
+
+
+@transaction.atomic
+def _decide(caller: Caller, improvement_id: UUID, state: str, reason: str) -> Improvement:
+    moved = Improvement.objects.filter(pk=improvement_id, state__in=MOVES[state]).update(
+        state=state, decided_by_id=caller.user_id, decided_at=Now(),
+        decision_reason=reason[:500], updated_at=Now(),
+    )  # fmt: skip
+    row = Improvement.objects.filter(pk=improvement_id).first()
+    if row is None:
+        raise NotFound("improvement", improvement_id)
+    if not moved:
+        raise Conflict(f"improvement {row.title!r}", row.state, " or ".join(sorted(MOVES[state])))
+    monitoring.audit(
+        actor=caller.principal, action=f"learning.improvement.{state}",
+        target=f"improvement:{row.pk}", client_id=row.client_id, user_id=caller.user_id,
+        after={"reason": reason},
+    )  # fmt: skip
+    logs.event(logger, "learning.improvement.decided", improvement=str(row.pk), state=state)
+    return row
