@@ -85,6 +85,8 @@ def seek(
 ) -> Hit | Flight | None:
     """The stored answer; or a flight if this caller is to ask; None where nothing is cached."""
     keep = int(choice.version.model.get("cache_seconds", KEEP_SECONDS))
+    if not settings.ANSWER_CACHE:
+        return None
     if not (call.use_cache and call.attempt == 1 and keep and choice.version.is_cacheable) or (
         call.caller_tools
     ):

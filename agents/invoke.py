@@ -11,13 +11,14 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from agents import budgets, cache, connections, limiting, recording, resolving
 from agents.budgets import Held
 from agents.cache import Flight, Hit
 from agents.calls import Answer, Call
-from agents.domain import messages, prompts, retrieval
+from agents.domain import condensing, messages, prompts, retrieval
 from agents.domain.guardrails.findings import Source
 from agents.domain.guardrails.redact import redact
 from agents.domain.messages import Message
@@ -165,7 +166,7 @@ def _render(call: Call, choice: Choice, story: Story, quotes: str) -> list[Messa
     story.prompt = prompts.render(version.prompt, version.variables, call.inputs)
     rendered = [messages.system_message(story.prompt + quotes, version.canary), *version.examples]
     if call.messages is not None:
-        rendered += call.messages
+        rendered += [_tightened(message) for message in call.messages]
     else:
         rendered.append(messages.user_message(call.inputs))
     size = sum(len(messages.text_of(m)) for m in rendered)
@@ -173,6 +174,14 @@ def _render(call: Call, choice: Choice, story: Story, quotes: str) -> list[Messa
         limit = f"at most {MAX_INPUT_CHARACTERS} characters in all; put more into an artifact"
         raise InvalidInput("inputs", f"{size} characters", limit)
     return rendered
+
+
+def _tightened(message: Message) -> Message:
+    """A message of a person with fewer tokens and the same words and figures."""
+    text = message.get("content")
+    if message["role"] != "user" or not isinstance(text, str) or not settings.TOKEN_OPTIMISATION:
+        return message
+    return {**message, "content": condensing.tight(text)}
 
 
 def _cite(work: Work, story: Story, quotes: Quotable) -> None:

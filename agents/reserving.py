@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 from uuid import UUID
 
+from django.conf import settings
+
 from agents import budgets, endpoints
 from agents.budgets import Held
 from agents.calls import Call
 from agents.domain import cost, messages
-from agents.domain.scoring import Needs
+from agents.domain.scoring import TIERS, Needs
 from agents.endpoints import Served
 from agents.errors import BudgetExceeded
 from agents.loop import Work
@@ -82,7 +84,7 @@ class Reserve:
     def _models(self, tokens: int, tier: str) -> list[Served]:
         version = self._choice.version
         needs = Needs(
-            tier=tier,
+            tier=tier if settings.MODEL_ROUTING else TIERS[-1],
             context_tokens=tokens // 2,
             capabilities=frozenset({"tools"} if version.tools else ()),
         )

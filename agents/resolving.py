@@ -14,7 +14,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
-from agents.domain import messages, traffic
+from agents.domain import condensing, messages, traffic
 from agents.domain.messages import Message
 from agents.errors import AgentPaused
 from agents.models import AgentVersion
@@ -175,9 +175,7 @@ def _ready(row: AgentVersion) -> Version:
         variables=tuple(row.variables),
         model=row.model,
         tools=tools,
-        tool_definitions=tuple(
-            messages.tool_definition(tool.name, tool.description, tool.parameters) for tool in tools
-        ),
+        tool_definitions=tuple(_definition(tool) for tool in tools),
         guardrails=row.guardrails,
         output_schema=row.output_schema,
         retrieval=row.retrieval,
@@ -185,6 +183,13 @@ def _ready(row: AgentVersion) -> Version:
         digest=row.digest,
         canary=canary_of(row.pk),
     )
+
+
+def _definition(tool: Tool) -> dict[str, Any]:
+    if not settings.TOKEN_OPTIMISATION:
+        return messages.tool_definition(tool.name, tool.description, tool.parameters)
+    described = condensing.lean_description(tool.description)
+    return messages.tool_definition(tool.name, described, condensing.lean_schema(tool.parameters))
 
 
 def canary_of(version_id: UUID) -> str:

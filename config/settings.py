@@ -220,6 +220,9 @@ MODEL_TIMEOUT = env.seconds("MODEL_TIMEOUT_SECONDS", "30")
 MODEL_CONNECT_TIMEOUT = env.seconds("MODEL_CONNECT_TIMEOUT_SECONDS", "5")
 # Redis gives an unacknowledged message out again after this. E004: longer than a step's limit.
 VISIBILITY_TIMEOUT = env.seconds("VISIBILITY_TIMEOUT_SECONDS", "3600")
+# How long whoever supervises a worker lets it finish; shortly before, it hands its leases back.
+# As config.supervisor.programs does it; a cluster states its own.
+WORKER_GRACE = env.seconds("WORKER_GRACE_SECONDS", "20")
 # A step given out this often without ever finishing is put aside as a dead letter.
 MAX_DELIVERIES = env.whole("MAX_DELIVERIES", 5, low=1, high=100)
 # Larger outputs go to an artifact and leave a reference in the row.
@@ -232,6 +235,12 @@ ARTIFACT_STORE = "workflows.artifacts.store_for"
 OFFLINE_MODEL_URL = env.text("OFFLINE_MODEL_URL", "http://127.0.0.1:1/v1")
 OPENAI_BASE_URL = env.text("OPENAI_BASE_URL", "-")
 OFFLINE_MODEL_IN_USE = OPENAI_BASE_URL == "-"
+# Each may be switched off to see what it is worth: `make bench ONLY=savings` does.
+ANSWER_CACHE = env.flag("ANSWER_CACHE", default=True)
+# Off: every call goes to the strongest model. On: to the tier that its version asks for.
+MODEL_ROUTING = env.flag("MODEL_ROUTING", default=True)
+# Lean tool schemas, tight JSON, no empty members, no repeated lines.
+TOKEN_OPTIMISATION = env.flag("TOKEN_OPTIMISATION", default=True)
 # Interactive calls at once in one web process; the next one gets an honest 429.
 INTERACTIVE_CALLS = env.whole("INTERACTIVE_CALLS", 64, low=1, high=1000)
 # A person asks a few times a minute; a key may serve a busy system (500 calls a second).
@@ -287,6 +296,7 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
+        "mcp": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
     },

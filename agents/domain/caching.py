@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from agents.domain.messages import Message, text_of
+from agents.domain.questions import normal
 
 # How far expiry is spread, as a share: entries made together must not expire together.
 JITTER_RATIO = 0.1
@@ -76,12 +77,13 @@ def key_of(
     """One key for one question of one tenant to one version.
 
     The version fixes prompt, model, tools and schema; the client is a part, so nothing crosses
-    tenants. Order of input keys and runs of white space make no difference.
+    tenants. Order of input keys makes no difference, nor does how a message is put
+    (``questions.normal``).
     """
     asked = (
         json.dumps(inputs, sort_keys=True, default=str)
         if inputs is not None
-        else [[m["role"], " ".join(text_of(m).split())] for m in messages[1:]]
+        else [[m["role"], normal(text_of(m))] for m in messages[1:]]
     )
     system = " ".join(text_of(messages[0]).split())
     text = json.dumps([installation, client_id, version_id, system, asked, list(limits)])

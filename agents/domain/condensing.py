@@ -14,7 +14,8 @@ from agents.domain.retrieval import by_coverage
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\w\"“(])|\n+")
 _RULE = re.compile(r"^[ \t]*([-=_*#~.])\1{3,}[ \t]*$", re.MULTILINE)
 _NUMBER = re.compile(r"\d")
-_EMPTY: tuple[Any, ...] = (None, "", [], {})
+# Objects looked for in one text.
+MAX_OBJECTS = 64
 
 
 def compress(text: str) -> str:
@@ -35,26 +36,68 @@ def compress(text: str) -> str:
     return "\n".join(lines).strip()
 
 
-def without_empty(value: Any) -> Any:
-    """``value`` without members that are null or empty, which a model would only skip."""
-    if isinstance(value, Mapping):
-        kept = {key: without_empty(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item not in _EMPTY}
-    if isinstance(value, list):
-        return [without_empty(item) for item in value]
-    return value
+def tight(text: str) -> str:
+    """``text`` with every JSON object in it on one line, and otherwise compressed.
+
+    Numbers stay as they were written, and so does the order of members.
+    """
+    return "".join(
+        _written(part) if isinstance(part, dict) else _loose(part) for part in json_parts(text)
+    )
 
 
-def tight_json(text: str) -> str:
-    """JSON ``text`` on one line without spaces; other text as it is."""
-    stripped = text.strip()
-    if not stripped.startswith(("{", "[")):
-        return text
-    try:
-        value = json.loads(stripped, parse_float=_Literal, parse_int=_Literal)
-    except ValueError:
-        return text
-    return _written(value)
+def json_parts(text: str) -> list[str | dict[str, Any]]:
+    """``text`` cut into JSON objects and what stands between them; numbers as written."""
+    parts: list[str | dict[str, Any]] = []
+    position = start = 0
+    for _ in range(MAX_OBJECTS):
+        start = text.find("{", start)
+        if start < 0:
+            break
+        try:
+            value, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            start += 1
+            continue
+        parts += [text[position:start], value]
+        position = start = end
+    return [part for part in (*parts, text[position:]) if part]
+
+
+def _loose(text: str) -> str:
+    """Text between objects, compressed, with the space that parts it from them."""
+    tight_text = compress(text)
+    if not tight_text:
+        return "\n" if "\n" in text else " "
+    before = " " if text[0].isspace() else ""
+    after = " " if text[-1].isspace() else ""
+    return f"{before}{tight_text}{after}"
+
+
+def lean_schema(schema: Any) -> Any:
+    """A JSON Schema without ``title`` and null ``default``: a model reads names and types.
+
+    Properties that are themselves called title or default stay.
+    """
+    if isinstance(schema, list):
+        return [lean_schema(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    lean: dict[str, Any] = {}
+    for key, value in schema.items():
+        if (key == "title" and isinstance(value, str)) or (key == "default" and value is None):
+            continue
+        if key in ("properties", "$defs"):
+            lean[key] = {name: lean_schema(item) for name, item in value.items()}
+        else:
+            lean[key] = lean_schema(value)
+    return lean
+
+
+def lean_description(text: str) -> str:
+    """What a tool does, without the paragraphs that say which source its author followed."""
+    paragraphs = [part for part in text.split("\n\n") if not part.lstrip().startswith("Source")]
+    return " ".join("\n\n".join(paragraphs).split()) or text
 
 
 def summarise(texts: Sequence[str], max_tokens: int, *, about: str = "") -> str:
@@ -92,6 +135,9 @@ class _Literal(str):
     """A number as it was written: 1.10 stays 1.10."""
 
     __slots__ = ()
+
+
+_DECODER = json.JSONDecoder(parse_float=_Literal, parse_int=_Literal)
 
 
 def _written(value: Any) -> str:

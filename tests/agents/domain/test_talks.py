@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from agents.domain.condensing import compress, summarise, tight_json, without_empty
+from agents.domain.condensing import compress, lean_description, lean_schema, summarise, tight
 from agents.domain.context import estimate_tokens
 from agents.domain.messages import text_of
+from agents.domain.questions import normal
 from agents.domain.talks import Said, quality, remember
 
 LONG = [
@@ -44,12 +45,42 @@ def test_compressing_takes_out_only_what_says_nothing() -> None:
     assert compress("  code\n    indented") == "code\n    indented"
 
 
-def test_tight_json_keeps_every_number_as_it_was_written() -> None:
-    assert tight_json('{ "a": 1.10, "b": [1, 2e3], "c": "é" }') == '{"a":1.10,"b":[1,2e3],"c":"é"}'
-    assert tight_json("{not json") == "{not json"
-    assert without_empty({"a": None, "b": [], "c": 0, "d": {"e": ""}, "f": False}) == {
-        "c": 0, "f": False,
+def test_tight_json_keeps_every_number_and_member_as_it_was_written() -> None:
+    given = 'See\n\n{ "a": 1.10,\n  "b": [1, 2e3], "c": "é" }\n\nand {not json}  please'
+    assert tight(given) == 'See {"a":1.10,"b":[1,2e3],"c":"é"} and {not json} please'
+
+
+def test_a_lean_schema_keeps_names_types_and_limits() -> None:
+    schema = {
+        "title": "args", "type": "object", "required": ["title"],
+        "properties": {"title": {"type": "string", "title": "Title"},
+                       "n": {"anyOf": [{"minimum": 0}], "default": None, "title": "N"}},
     }  # fmt: skip
+    assert lean_schema(schema) == {
+        "type": "object", "required": ["title"],
+        "properties": {"title": {"type": "string"}, "n": {"anyOf": [{"minimum": 0}]}},
+    }  # fmt: skip
+    assert lean_description("Adds.\n\nTwice.\n\nSource: IAS 2.9.") == "Adds. Twice."
+    assert lean_description("Source: only.") == "Source: only."
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ('Please check this: {"a": 1.50, "b": 2}', 'check this {"b":2,"a":1.5}', True),
+        ("Could you check this?", "CHECK THIS, thanks!", True),
+        ("The rate is 19.5 %", "The rate is 195 %", False),
+        ("Add 5 to 7", "Add 7 to 5", False),
+        ("Is -5 a loss?", "Is 5 a loss?", False),
+        ('{"a": "1.50"}', '{"a": 1.5}', False),
+        ('{"a": 10}', '{"a": 1}', False),
+        ("not due", "due", False),
+    ],
+)
+def test_questions_are_the_same_when_only_their_manner_differs(
+    first: str, second: str, same: bool
+) -> None:
+    assert (normal(first) == normal(second)) is same
 
 
 def test_quality_falls_with_repeats_complaints_failures_and_hand_overs() -> None:
