@@ -178,9 +178,9 @@ def _claim_key(request: Request, key: str) -> tuple[IdempotencyRecord, Response 
 def body_digest(request: Request) -> str:
     """A digest of what was sent; uploaded files count by name and size."""
     files = [(name, file.name, file.size) for name, file in sorted(request.FILES.items())]
-    data = (
-        {k: v for k, v in request.data.items() if k not in request.FILES} if files else request.data
-    )
+    data: Any = request.data
+    if files and isinstance(data, dict):
+        data = {name: value for name, value in data.items() if name not in request.FILES}
     content = json.dumps([data, files], sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()
 

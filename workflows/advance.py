@@ -65,7 +65,8 @@ class Moved:
 
 def moved(rows: Iterable[tuple[Any, ...]]) -> list[Moved]:
     """Rows of FINISH, RESOLVE or FINISH_ITEMS as values."""
-    return [Moved(*row[:14], from_json(row[14]) if len(row) > 14 else None) for row in rows]
+    wide = ([*row[:14], from_json(row[14])] if len(row) > 14 else row for row in rows)
+    return [Moved(*row) for row in wide]
 
 
 def storable(outcomes: list[Outcome], facts: RunFacts) -> tuple[list[Outcome], dict[str, Any]]:

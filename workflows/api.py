@@ -34,7 +34,7 @@ def _checked(shape: Any, request: Request) -> dict[str, Any]:
 
 def _page(request: Request, rows: Any, render: Any) -> Response:
     paginator = rest.CursorPagination()
-    page = paginator.paginate_queryset(rows, request)
+    page: list[Any] | None = paginator.paginate_queryset(rows, request)
     return paginator.get_paginated_response(render(page or []))
 
 
@@ -288,16 +288,15 @@ class Versions(APIView):
         return _page(request, rows, lambda page: [_version(v, source=True) for v in page])
 
     @extend_schema(
-        request=None, responses={200: shapes.VersionDocument}, operation_id="workflow_versions_set"
+        request=shapes.LabelVersion,
+        responses={200: shapes.VersionDocument},
+        operation_id="workflow_versions_set",
     )
     def post(self, request: Request, name: str) -> Response:
         """``{"number": 2, "action": "current" | "deprecate"}``: label a version."""
-        number, action = request.data.get("number"), request.data.get("action", "current")
-        if not isinstance(number, int) or isinstance(number, bool):
-            raise InvalidInput("number", number, "the number of a version")
-        if action not in ("current", "deprecate"):
-            raise InvalidInput("action", action, "current or deprecate")
-        act = publishing.make_current if action == "current" else publishing.deprecate
+        data = _checked(shapes.LabelVersion, request)
+        number = data["number"]
+        act = publishing.make_current if data["action"] == "current" else publishing.deprecate
         return Response(_version(act(name, number)))
 
 

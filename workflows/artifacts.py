@@ -61,7 +61,7 @@ def save(
         with transaction.atomic():
             made.save(force_insert=True)
     except IntegrityError:  # another worker stored the same content first
-        made.file.storage.delete(made.file.name)
+        made.file.delete(save=False)
         return Artifact.objects.get(**same)
     logs.event(logger, "workflows.artifact.saved", artifact=str(made.pk), size=made.size)
     return made

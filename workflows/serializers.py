@@ -126,7 +126,12 @@ class VersionDocument(serializers.Serializer[Any]):
     is_current = serializers.BooleanField()
     deprecated_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
-    source = serializers.CharField(required=False)
+    source = serializers.CharField(required=False)  # type: ignore[assignment]
+
+
+class LabelVersion(serializers.Serializer[Any]):
+    number = serializers.IntegerField(min_value=1)
+    action = serializers.ChoiceField(choices=["current", "deprecate"], default="current")
 
 
 class Faults(serializers.Serializer[Any]):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware as DjangoLoginRequired
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 # Doors that check for themselves: keys and scopes (API), a token (webhooks), or nothing (health).
 SELF_CHECKED = (
@@ -29,12 +31,16 @@ class LoginRequiredMiddleware(DjangoLoginRequired):
     async_capable = False
 
     def process_view(
-        self, request: HttpRequest, view_func: Callable[..., HttpResponse], args: object, kw: object
-    ) -> HttpResponse | None:
+        self,
+        request: HttpRequest,
+        view_func: Callable[..., HttpResponseBase],
+        view_args: tuple[Any, ...],
+        view_kwargs: dict[str, Any],
+    ) -> HttpResponseBase | None:
         if request.path.startswith(SELF_CHECKED) and not request.path.startswith(
             ("/api/docs", "/api/schema")
         ):
             return None
         if request.path == settings.LOGIN_URL:
             return None
-        return super().process_view(request, view_func, args, kw)
+        return super().process_view(request, view_func, view_args, view_kwargs)
