@@ -36,4 +36,35 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 15.0,
         "options": {"queue": "control", "expire_seconds": 15},
     },
+    # Fold, judge and group in one pass: an alert fires within 70 s of its cause, of which
+    # 15 are this, the rest a rule's own patience.
+    "monitoring-watch": {
+        "task": "monitoring.watch",
+        "schedule": 15.0,
+        "options": {"queue": "control", "expire_seconds": 15},
+    },
+    # Away from control: a receiver that hangs may cost seconds.
+    "monitoring-deliver": {
+        "task": "monitoring.deliver",
+        "schedule": 10.0,
+        "options": {"queue": "low", "expire_seconds": 10},
+    },
+    # Entries wait unsealed for at most this long.
+    "monitoring-seal-audit": {
+        "task": "monitoring.seal_audit",
+        "schedule": 20.0,
+        "options": {"queue": "control", "expire_seconds": 20},
+    },
+    # Daily at 02:40 UTC: it reads the whole log, on the lane that may take its time.
+    "monitoring-verify-audit": {
+        "task": "monitoring.verify_audit",
+        "schedule": crontab(minute=40, hour=2),
+        "options": {"queue": "analysis", "expire_seconds": 3600},
+    },
+    # Daily at 01:40 UTC, after the last late rows of yesterday have been folded.
+    "monitoring-tidy": {
+        "task": "monitoring.tidy",
+        "schedule": crontab(minute=40, hour=1),
+        "options": {"queue": "control", "expire_seconds": 3600},
+    },
 }

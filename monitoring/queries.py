@@ -186,3 +186,16 @@ def _cover(since: datetime, until: datetime, largest: str) -> list[tuple[str, li
 def _floor(at: datetime, step: timedelta) -> datetime:
     epoch = datetime(2000, 1, 1, tzinfo=UTC)
     return epoch + (at - epoch) // step * step
+
+
+def statistic(stat: Stat, name: str) -> float | None:
+    """``total``, ``mean``, ``maximum`` or a percentile such as ``p95``; None without a value."""
+    if not stat.count:
+        return None
+    if name == "total":
+        return stat.total
+    if name == "mean":
+        return stat.mean
+    if name == "maximum":
+        return stat.sketch.maximum if stat.sketch is not None else None
+    return stat.percentile(int(name.removeprefix("p")) / 100)

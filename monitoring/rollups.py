@@ -27,7 +27,7 @@ MARK = "measurements"
 TOTALS = "totals"
 LOCK = 0x524F4C4C  # "ROLL"
 APP = "monitoring"
-PARTITIONED = ("monitoring_measurement", "monitoring_auditentry")
+PARTITIONED = ("monitoring_measurement", "monitoring_auditentry", "monitoring_securityevent")
 # What Prometheus sees, by scope. No client and no user: its reader is not theirs.
 EXPORTED = ("agent", "workflow", "endpoint", "agent_code", "queue")
 # Days this old are taken as final by the totals.

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from monitoring.actions import Asked, report_action, take_actions
 from monitoring.audit import Audited, audit, audit_all, digest_of
 from monitoring.recording import Measurement, record
+from monitoring.security_events import security_event
 
-__all__ = ["Audited", "Measurement", "audit", "audit_all", "digest_of", "record"]
+__all__ = [
+    "Asked",
+    "Audited",
+    "Measurement",
+    "audit",
+    "audit_all",
+    "digest_of",
+    "record",
+    "report_action",
+    "security_event",
+    "take_actions",
+]

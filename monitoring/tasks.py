@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.utils import timezone
 
-from monitoring import health
+from monitoring import audit, health, notify, rollups, watching
 
 
 @shared_task(name="monitoring.canary", ignore_result=True)
@@ -16,3 +17,33 @@ def canary() -> None:
 def send_canaries() -> None:
     """Ask the queues that nobody heard of lately."""
     health.send_canaries()
+
+
+@shared_task(name="monitoring.watch", ignore_result=True)
+def watch() -> None:
+    """Fold what was measured, judge it by the rules, and group what is wrong."""
+    watching.watch()
+
+
+@shared_task(name="monitoring.deliver", ignore_result=True)
+def deliver() -> None:
+    """Send the notifications that are due."""
+    notify.deliver()
+
+
+@shared_task(name="monitoring.seal_audit", ignore_result=True)
+def seal_audit() -> None:
+    """Chain what was added to the audit log."""
+    audit.seal()
+
+
+@shared_task(name="monitoring.verify_audit", ignore_result=True)
+def verify_audit() -> None:
+    """Prove the audit log, and raise an alarm if it does not hold."""
+    watching.verify_audit()
+
+
+@shared_task(name="monitoring.tidy", ignore_result=True)
+def tidy() -> None:
+    """Prepare the coming months and drop what is past its time."""
+    rollups.keep_tidy(now=timezone.now())

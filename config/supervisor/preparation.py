@@ -32,6 +32,7 @@ _SOURCES = (
     "agents/catalogue/**/*",
     "agents/prices.yaml",
     "workflows/library/**/*",
+    "monitoring/shipped.py",
 )
 # And what it reads from the environment: where models answer (agents.loading).
 _VARIABLES = ("OPENAI_BASE_URL", "OPENAI_MODELS")

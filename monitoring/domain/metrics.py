@@ -110,6 +110,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "experiment": ("experiment",),
     "code": ("code",),
     "agent_code": ("agent", "code"),
+    "agent_endpoint": ("agent", "endpoint"),
     "queue": ("queue",),
     "budget": ("budget",),
 }

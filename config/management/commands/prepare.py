@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 # Each is idempotent; the order is the arrow's: agents before the workflows that name them.
-_LOADERS = ("load_catalogue", "load_workflows")
+_LOADERS = ("load_monitoring", "load_catalogue", "load_workflows")
 
 
 class Command(BaseCommand):

@@ -1,0 +1,264 @@
+"""Judging the rules against what was measured, and keeping the alerts that follow."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+
+from config import logs
+from monitoring import explaining, health, queries
+from monitoring.domain import rules
+from monitoring.domain.anomaly.detector import Settings
+from monitoring.domain.anomaly.severity import Severity
+from monitoring.domain.rollups import Stat
+from monitoring.domain.rules import AlertState, Judgement, Standing, Verdict
+from monitoring.models import Alert, AlertRule, Silence
+
+logger = logging.getLogger(__name__)
+Kind = AlertRule.Kind
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+# A baseline moves slowly and costs the most to read.
+BASELINE_KEPT_SECONDS = 600.0
+Past = dict[str, dict[str, Stat]]
+_baselines: dict[str, tuple[float, Past]] = {}
+ANOMALY_STEP = timedelta(minutes=5)
+ANOMALY_HISTORY = timedelta(days=4)
+FORECAST_HISTORY = timedelta(days=14)
+FORECAST_HOURS = 24
+LIVE = (AlertState.PENDING, AlertState.FIRING, AlertState.NO_DATA)
+
+
+def evaluate(*, now: datetime) -> list[Alert]:
+    """Judge every rule that is due; returns the alerts that changed their state.
+
+    A rule that cannot be judged is logged and leaves its alerts as they are: one bad rule must
+    not blind the others.
+    """
+    changed: list[Alert] = []
+    due = Q(evaluated_at=None) | Q(
+        evaluated_at__lte=now - F("every_seconds") * timedelta(seconds=1)
+    )
+    for rule in AlertRule.objects.filter(due, is_active=True):
+        try:
+            with transaction.atomic():
+                changed += _apply(rule, _verdicts(rule, now), now)
+                AlertRule.objects.filter(pk=rule.pk).update(evaluated_at=now)
+        except Exception as error:
+            logs.event(logger, "monitoring.rule.failed", level=logging.ERROR, rule=rule.slug,
+                       error=f"{type(error).__name__}: {error}"[:300])  # fmt: skip
+    return changed
+
+
+def _verdicts(rule: AlertRule, now: datetime) -> Mapping[str, Verdict]:
+    """Key → verdict, for every key that has data or had it."""
+    if rule.kind == Kind.HEARTBEAT:
+        return _heartbeats(now)
+    if rule.kind in (Kind.ANOMALY, Kind.FORECAST):
+        return {key: _of_series(rule, key, now) for key in _keys(rule, now)}
+    window = timedelta(seconds=rule.window_seconds)
+    current = _read(rule, now - window, now + MINUTE)
+    if rule.kind == Kind.THRESHOLD:
+        return {key: _threshold(rule, stats) for key, stats in current.items()}
+    if rule.kind == Kind.BURN_RATE:
+        short = _read(rule, now - timedelta(seconds=rule.short_window_seconds), now + MINUTE)
+        return {
+            key: rules.burn_rate(
+                value_of(rule, short.get(key, {})), value_of(rule, stats),
+                target=rule.target or 0.999, factor=rule.limit,
+            )
+            for key, stats in current.items()
+        }  # fmt: skip
+    past = _baseline(rule, now - window)
+    if rule.kind == Kind.NO_DATA:
+        return {
+            key: rules.silent(_count(rule, current.get(key, {})), _count(rule, stats))
+            for key, stats in past.items()
+        }
+    return {key: _ratio(rule, stats, past.get(key, {})) for key, stats in current.items()}
+
+
+def _read(rule: AlertRule, since: datetime, until: datetime) -> dict[str, dict[str, Stat]]:
+    metrics = [name for name in (rule.metric, rule.denominator) if name]
+    keys = [rule.key] if rule.key else None
+    return queries.totals(metrics, scope=rule.scope, since=since, until=until, keys=keys)
+
+
+def _baseline(rule: AlertRule, until: datetime) -> Past:
+    kept_until, past = _baselines.get(str(rule.pk), (0.0, {}))
+    if kept_until < time.monotonic():
+        hour = until.replace(minute=0, second=0, microsecond=0)
+        past = _read(rule, hour - timedelta(seconds=rule.baseline_seconds), hour)
+        _baselines[str(rule.pk)] = (time.monotonic() + BASELINE_KEPT_SECONDS, past)
+    return past
+
+
+def forget_baselines() -> None:
+    """Read them anew at the next evaluation."""
+    _baselines.clear()
+
+
+def value_of(rule: AlertRule, stats: Mapping[str, Stat]) -> float | None:
+    """The rule's statistic; None where too little was measured to say anything."""
+    if _count(rule, stats) < max(rule.min_count, 1):
+        return None
+    stat = stats.get(rule.metric, queries.EMPTY)
+    if rule.statistic == AlertRule.Statistic.RATIO:
+        whole = stats[rule.denominator].total
+        return stat.total / whole if whole else None
+    return queries.statistic(stat, rule.statistic)
+
+
+def _count(rule: AlertRule, stats: Mapping[str, Stat]) -> int:
+    """Observations: of the denominator, where there is one."""
+    name = rule.denominator or rule.metric
+    stat = stats.get(name, queries.EMPTY)
+    return int(stat.total) if rule.denominator else stat.count
+
+
+def _threshold(rule: AlertRule, stats: Mapping[str, Stat]) -> Verdict:
+    return rules.over_limit(
+        value_of(rule, stats), rule.limit, above=rule.above, clear=rule.clear,
+        critical=rule.critical,
+    )  # fmt: skip
+
+
+def _ratio(rule: AlertRule, stats: Mapping[str, Stat], past: Mapping[str, Stat]) -> Verdict:
+    baseline = value_of(rule, past)
+    if baseline is not None and rule.statistic == AlertRule.Statistic.TOTAL:
+        baseline *= (
+            rule.window_seconds / rule.baseline_seconds
+        )  # what one window usually adds up to
+    return rules.against_baseline(
+        value_of(rule, stats), baseline, rule.limit, above=rule.above, clear_ratio=rule.clear,
+        critical_ratio=rule.critical,
+    )  # fmt: skip
+
+
+def _keys(rule: AlertRule, now: datetime) -> Iterable[str]:
+    if rule.key or rule.scope == "all":
+        return [rule.key]
+    return _read(rule, now - 6 * HOUR, now + MINUTE).keys()
+
+
+def _of_series(rule: AlertRule, key: str, now: datetime) -> Verdict:
+    step, back = (
+        (ANOMALY_STEP, ANOMALY_HISTORY) if rule.kind == Kind.ANOMALY else (HOUR, FORECAST_HISTORY)
+    )
+    until = now - (now - datetime(2000, 1, 1, tzinfo=now.tzinfo)) % step  # whole steps only
+    points = queries.series(
+        rule.metric, scope=rule.scope, key=key, since=until - back, until=until, step=step
+    )
+    values = [queries.statistic(point.stat, rule.statistic) for point in points]
+    first = next((i for i, v in enumerate(values) if v is not None), len(values))
+    if rule.kind == Kind.ANOMALY:
+        times = [point.start.timestamp() for point in points[first:]]
+        return rules.anomalous(times, values[first:], recent=2, settings=Settings())
+    known = [value for value in values[first:] if value is not None]
+    return rules.will_breach(
+        known, rule.limit, above=rule.above, horizon=FORECAST_HOURS, row_seconds=3600.0
+    )
+
+
+def _heartbeats(now: datetime) -> dict[str, Verdict]:
+    """The dead-man's rule: what should have given a sign of life and did not."""
+    seen = health.heartbeats()
+    late = {entry.partition(" ")[0]: entry for entry in health.stuck_tasks(seen, now)}
+    found = {
+        task: Verdict(Judgement.BREACH, why=f"no success: {entry}"[:200])
+        for task, entry in late.items()
+    }
+    for queue in settings.READY_QUEUES:
+        at = seen.get(health.QUEUE + queue)
+        stale = health.ANALYSIS_STALE if queue == "analysis" else settings.READY_STALE
+        if at is not None and now - at > stale:
+            why = f"no task taken for {(now - at).total_seconds():.0f} s"
+            found[f"queue {queue}"] = Verdict(Judgement.BREACH, why=why)
+    return found
+
+
+_WRITTEN = ("state", "severity", "value", "baseline", "why", "detail", "pending_since",
+            "clear_since", "fired_at", "resolved_at", "resolved_by", "is_silenced")  # fmt: skip
+
+
+def _apply(rule: AlertRule, verdicts: Mapping[str, Verdict], now: datetime) -> list[Alert]:
+    """Move every alert of the rule; a thousand of them cost a handful of statements."""
+    live = {alert.key: alert for alert in rule.alerts.exclude(state=AlertState.RESOLVED)}
+    # A heartbeat that is back is absent from the verdicts; data that vanished is not well again.
+    gone = Verdict(Judgement.CLEAR) if rule.kind == Kind.HEARTBEAT else rules.NO_DATA
+    new, kept, dropped, moved = [], [], [], []
+    for key in sorted(verdicts.keys() | live.keys()):
+        alert, verdict = live.get(key), verdicts.get(key, gone)
+        before = alert and alert.state
+        after = _standing(rule, alert, verdict, now)
+        if after is None:
+            if alert is not None:
+                dropped.append(alert.pk)  # it was pending and never fired: nothing happened
+            continue
+        if alert is None:
+            alert = Alert(rule=rule, scope=rule.scope, key=key, severity=rule.severity)
+            new.append(alert)
+        else:
+            kept.append(alert)
+        _write(alert, after, verdict, now)
+        if before != alert.state:
+            moved.append(alert)
+    _explain(rule, [alert for alert in moved if alert.fired_at == now], now)
+    Alert.objects.filter(pk__in=dropped).delete()
+    Alert.objects.bulk_create(new)
+    Alert.objects.bulk_update(kept, _WRITTEN, batch_size=500)
+    states = Counter(alert.state for alert in moved)
+    for state, count in states.items():
+        logs.event(logger, f"monitoring.alert.{state}", rule=rule.slug, count=count)
+    return moved
+
+
+def _standing(
+    rule: AlertRule, alert: Alert | None, verdict: Verdict, now: datetime
+) -> Standing | None:
+    before = None
+    if alert is not None:
+        before = Standing(AlertState(alert.state), alert.pending_since, alert.clear_since)
+    return rules.step(
+        before, verdict.judgement, now=now,
+        pending_for=timedelta(seconds=rule.pending_seconds),
+        resolve_after=timedelta(seconds=rule.resolve_seconds),
+    )  # fmt: skip
+
+
+def _write(alert: Alert, after: Standing, verdict: Verdict, now: datetime) -> None:
+    alert.state, alert.pending_since = after.state, after.pending_since
+    alert.clear_since = after.clear_since
+    if verdict.judgement is Judgement.BREACH:
+        alert.value, alert.baseline, alert.why = verdict.value, verdict.baseline, verdict.why[:200]
+        if verdict.is_critical:
+            alert.severity = Severity.CRITICAL.value
+    if after.state is AlertState.FIRING and alert.fired_at is None:
+        alert.fired_at = now
+    if after.state is AlertState.RESOLVED:
+        alert.resolved_at, alert.resolved_by = now, "system:rules"
+
+
+def _explain(rule: AlertRule, fired: Sequence[Alert], now: datetime) -> None:
+    """What stands beside alerts that have just begun to fire, read once for all of them."""
+    if not fired:
+        return
+    silences = list(Silence.objects.filter(starts_at__lte=now, ends_at__gt=now))
+    details = explaining.details_of(rule, [alert.key for alert in fired], now=now)
+    for alert in fired:
+        alert.is_silenced = any(_mutes(silence, alert) for silence in silences)
+        alert.detail = details[alert.key]
+
+
+def _mutes(silence: Silence, alert: Alert) -> bool:
+    return (
+        silence.rule_id in (None, alert.rule_id)
+        and silence.scope in ("", alert.scope)
+        and silence.key in ("", alert.key)
+    )

@@ -1,0 +1,194 @@
+"""When an alert begins, fires, pauses and ends: decisions over numbers that were given.
+
+A rule is judged to a Verdict; the verdict moves the alert's state. Between the limit and the
+point where it is clear again (hysteresis) nothing changes, and data that vanished resolves
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from monitoring.domain.anomaly.detector import Detector, Settings
+from monitoring.domain.forecast import breach, breach_in_words, forecast
+
+
+class Judgement(StrEnum):
+    """What a rule says of one moment."""
+
+    BREACH = "breach"
+    HOLD = "hold"  # neither over the limit nor clear of it
+    CLEAR = "clear"
+    NO_DATA = "no_data"
+
+
+class AlertState(StrEnum):
+    """Where an alert stands. RESOLVED is final; a new breach makes a new alert."""
+
+    PENDING = "pending"
+    FIRING = "firing"
+    NO_DATA = "no_data"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A judgement with what it was reached from. ``is_critical``: over the second limit too."""
+
+    judgement: Judgement
+    value: float | None = None
+    baseline: float | None = None
+    is_critical: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An open alert as it is: its state, since when it is pending, since when it is clear."""
+
+    state: AlertState
+    pending_since: datetime
+    clear_since: datetime | None = None
+
+
+NO_DATA = Verdict(Judgement.NO_DATA)
+
+
+def over_limit(
+    value: float | None,
+    limit: float,
+    *,
+    above: bool = True,
+    clear: float | None = None,
+    critical: float | None = None,
+) -> Verdict:
+    """A value against a limit. ``clear`` is where it counts as well again (default: the limit)."""
+    if value is None:
+        return NO_DATA
+    sign = 1 if above else -1
+    is_critical = critical is not None and sign * (value - critical) > 0
+    if sign * (value - limit) > 0:
+        return Verdict(Judgement.BREACH, value, limit, is_critical)
+    fine = clear if clear is not None else limit
+    judgement = Judgement.CLEAR if sign * (value - fine) <= 0 else Judgement.HOLD
+    return Verdict(judgement, value, limit)
+
+
+def against_baseline(
+    value: float | None,
+    baseline: float | None,
+    ratio: float,
+    *,
+    above: bool = True,
+    clear_ratio: float | None = None,
+    critical_ratio: float | None = None,
+) -> Verdict:
+    """A value against ``ratio`` times its own past. Without a past there is nothing to say."""
+    if value is None or baseline is None or baseline == 0:
+        return NO_DATA
+    verdict = over_limit(
+        value / baseline, ratio, above=above, clear=clear_ratio, critical=critical_ratio
+    )
+    why = f"{value / baseline:.2f} × baseline; limit {ratio:g} ×"
+    return Verdict(verdict.judgement, value, baseline, verdict.is_critical, why)
+
+
+def burn_rate(
+    short_bad_ratio: float | None, long_bad_ratio: float | None, *, target: float, factor: float
+) -> Verdict:
+    """Both windows use up the error budget at least ``factor`` times too fast.
+
+    ``target`` is the share of good events promised (0.999). The long window proves that it
+    matters, the short one that it still goes on.
+    Source: Beyer et al., "The Site Reliability Workbook", 2018, chapter 5.
+    """
+    if not 0 < target < 1:
+        raise ValueError(f"need a target between 0 and 1, got {target}")
+    if short_bad_ratio is None or long_bad_ratio is None:
+        return NO_DATA
+    budget = 1 - target
+    short, long = short_bad_ratio / budget, long_bad_ratio / budget
+    judgement = Judgement.BREACH if min(short, long) >= factor else Judgement.CLEAR
+    why = f"uses its error budget {long:.1f} times too fast (now {short:.1f}); limit {factor:g}"
+    return Verdict(judgement, long, factor, why=why)
+
+
+def anomalous(
+    times: Sequence[float], values: Sequence[float | None], *, recent: int, settings: Settings
+) -> Verdict:
+    """Whether the detector flags one of the last ``recent`` values (oldest first, seconds)."""
+    detector = Detector(settings)
+    readings = [detector.update(at, value) for at, value in zip(times, values, strict=True)]
+    last = readings[-recent:]
+    if not any(reading.expected is not None for reading in last):
+        return NO_DATA  # it is still warming up
+    worst = max(last, key=lambda reading: reading.surprise)
+    value = values[-recent:][last.index(worst)]
+    judgement = Judgement.BREACH if any(r.flagged for r in last) else Judgement.CLEAR
+    why = f"surprise {worst.surprise:.1f} (1 more is ten times rarer)"
+    return Verdict(judgement, value, worst.expected, worst.surprise >= settings.surprise + 4, why)
+
+
+def will_breach(
+    values: Sequence[float], limit: float, *, above: bool, horizon: int, row_seconds: float
+) -> Verdict:
+    """Whether the forecast's middle crosses the limit within ``horizon`` rows."""
+    try:
+        outlook = forecast(values, horizon=horizon)
+    except ValueError:
+        return NO_DATA
+    found = breach(outlook, limit, above=above)
+    words = breach_in_words(found, row_seconds=row_seconds)
+    judgement = Judgement.BREACH if found.expected is not None else Judgement.CLEAR
+    return Verdict(judgement, values[-1], limit, why=words or "")
+
+
+def silent(count: int, usual_count: int) -> Verdict:
+    """Nothing came in where something usually does."""
+    if usual_count == 0:
+        return NO_DATA
+    judgement = Judgement.CLEAR if count else Judgement.BREACH
+    return Verdict(judgement, float(count), float(usual_count), why="nothing was measured")
+
+
+def step(
+    standing: Standing | None,
+    judgement: Judgement,
+    *,
+    now: datetime,
+    pending_for: timedelta,
+    resolve_after: timedelta,
+) -> Standing | None:
+    """Where the alert stands after this judgement; None: there is none (or it never fired).
+
+    A breach must last ``pending_for`` to fire, and being clear ``resolve_after`` to resolve.
+    """
+    if standing is None or standing.state is AlertState.RESOLVED:
+        if judgement is not Judgement.BREACH:
+            return None
+        at_once = pending_for <= timedelta()
+        return Standing(AlertState.FIRING if at_once else AlertState.PENDING, now)
+    if standing.state is AlertState.PENDING:
+        return _from_pending(standing, judgement, now, pending_for)
+    if judgement is Judgement.NO_DATA:
+        return Standing(AlertState.NO_DATA, standing.pending_since)
+    if judgement is Judgement.CLEAR:
+        since = standing.clear_since or now
+        done = now - since >= resolve_after
+        return Standing(
+            AlertState.RESOLVED if done else standing.state, standing.pending_since, since
+        )
+    return Standing(AlertState.FIRING, standing.pending_since)
+
+
+def _from_pending(
+    standing: Standing, judgement: Judgement, now: datetime, pending_for: timedelta
+) -> Standing | None:
+    if judgement is Judgement.CLEAR:
+        return None
+    if judgement is Judgement.BREACH and now - standing.pending_since >= pending_for:
+        return Standing(AlertState.FIRING, standing.pending_since)
+    return standing

@@ -1,0 +1,160 @@
+"""Telling people: what is sent through which channel, once, with every try in a row.
+
+Messages are rows, written with the incident's change and sent after it. A message says what an
+incident is, how bad, and where to look; it holds no text of any prompt or answer.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import connection
+from django.utils import timezone
+
+from config import logs
+from monitoring import posting
+from monitoring.domain.anomaly.severity import Severity
+from monitoring.models import Channel, Delivery, Incident
+
+logger = logging.getLogger(__name__)
+State = Delivery.State
+RANK = {severity.value: place for place, severity in enumerate(Severity)}
+# Seconds until the next try: about an hour in all, then it has failed for good.
+PAUSES = (15, 60, 300, 900, 1800)
+# A try that never reported back may be made again after this.
+CLAIMED_FOR = timedelta(minutes=2)
+
+
+def enqueue(
+    incident: Incident, name: str, *, alerts: int, level: int = 0, now: datetime | None = None
+) -> int:
+    """Write one message for every channel that should be told; returns how many."""
+    now = now or timezone.now()
+    body = _body(incident, name, alerts)
+    rows = [
+        Delivery(channel=channel, incident=incident, name=name, body=body)
+        for channel in Channel.objects.filter(is_active=True)
+        if _is_wanted(channel, incident, name, level, now)
+    ]
+    Delivery.objects.bulk_create(rows)
+    return len(rows)
+
+
+def _is_wanted(channel: Channel, incident: Incident, name: str, level: int, now: datetime) -> bool:
+    if name == "escalated":
+        if not 0 < channel.level <= level:
+            return False
+    elif channel.level > 0 and not channel.deliveries.filter(incident=incident).exists():
+        return False  # it hears of an incident only by escalation, and then of its end
+    if channel.domains and incident.domain and incident.domain not in channel.domains:
+        return False
+    if RANK[incident.severity] < RANK[channel.min_severity]:
+        return False
+    on_rota = (channel.on_call_from is None or channel.on_call_from <= now) and (
+        channel.on_call_until is None or now < channel.on_call_until
+    )
+    loud = incident.severity == Severity.CRITICAL.value
+    return on_rota and (loud or not is_quiet(channel, now))
+
+
+def is_quiet(channel: Channel, now: datetime) -> bool:
+    """Whether ``now`` lies in the channel's quiet hours (UTC), which may go over midnight."""
+    start, end, at = channel.quiet_from, channel.quiet_until, now.time()
+    if start is None or end is None:
+        return False
+    return start <= at < end if start <= end else at >= start or at < end
+
+
+def deliver() -> int:
+    """Send what is due; returns how many messages went out. Safe to run twice at once."""
+    sent = 0
+    now = timezone.now()
+    due = Delivery.objects.filter(state=State.WAITING, next_at__lte=now)
+    for key in list(due.order_by("next_at").values_list("pk", flat=True)[:100]):
+        claimed = Delivery.objects.filter(pk=key, state=State.WAITING, next_at__lte=now).update(
+            next_at=now + CLAIMED_FOR
+        )
+        if claimed:
+            sent += _send(Delivery.objects.select_related("channel").get(pk=key))
+    return sent
+
+
+def _send(delivery: Delivery) -> bool:
+    if settings.DATABASE_POOL and not connection.in_atomic_block:
+        connection.close()  # nothing is held while waiting
+    error = ""
+    try:
+        _through(delivery)
+    except Exception as caught:  # whatever a mail server or a web hook may do
+        error = f"{type(caught).__name__}: {caught}"[:300]
+    tries, now = delivery.tries + 1, timezone.now()
+    row = Delivery.objects.filter(pk=delivery.pk)
+    if not error:
+        row.update(state=State.SENT, tries=tries, sent_at=now, last_error="")
+        return True
+    final = tries > len(PAUSES)
+    row.update(
+        state=State.FAILED if final else State.WAITING, tries=tries, last_error=error,
+        next_at=now + timedelta(seconds=0 if final else PAUSES[tries - 1]),
+    )  # fmt: skip
+    logs.event(logger, "monitoring.notification.failed", level=logging.WARNING,
+               delivery=str(delivery.pk), tries=tries, final=final)  # fmt: skip
+    return False
+
+
+def _through(delivery: Delivery) -> None:
+    channel, body = delivery.channel, delivery.body
+    if channel.kind == Channel.Kind.EMAIL:
+        EmailMessage(
+            subject=body["text"].splitlines()[0][:150], body=body["text"], to=[channel.address]
+        ).send(fail_silently=False)
+        return
+    content: dict[str, Any] = body
+    headers = {}
+    if channel.kind == Channel.Kind.SLACK:
+        content = {"text": body["text"]}
+    elif channel.kind == Channel.Kind.PAGER:
+        content = _page(channel, body)
+    raw = json.dumps(content, sort_keys=True).encode()
+    if channel.kind == Channel.Kind.WEBHOOK:
+        at = int(timezone.now().timestamp())
+        headers = posting.signature(str(delivery.pk), at, raw, channel.secret)
+    posting.post(channel.address, raw, headers, may_be_private=channel.may_be_private)
+
+
+def _page(channel: Channel, body: dict[str, Any]) -> dict[str, Any]:
+    """The shape of PagerDuty's Events API v2."""
+    severity = {"low": "info", "medium": "warning", "high": "error"}.get(
+        body["severity"], "critical"
+    )
+    return {
+        "routing_key": channel.secret,
+        "event_action": "resolve" if body["event"] == "resolved" else "trigger",
+        "dedup_key": body["incident"],
+        "payload": {"summary": body["title"], "source": "ratchet", "severity": severity},
+    }
+
+
+def _body(incident: Incident, name: str, alerts: int) -> dict[str, Any]:
+    impact = incident.impact
+    lines = [
+        f"[{incident.severity}] {incident.title} ({name})",
+        f"{alerts} alert(s); {impact.get('errors', 0)} of {impact.get('invocations', 0)} calls "
+        f"failed, {impact.get('users', 0)} users met it.",
+        f"/dashboard/incidents/{incident.pk}",
+    ]
+    return {
+        "event": name,
+        "incident": str(incident.pk),
+        "title": incident.title,
+        "severity": incident.severity,
+        "cause": incident.cause,
+        "alerts": alerts,
+        "impact": impact,
+        "text": "\n".join(lines),
+    }

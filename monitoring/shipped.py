@@ -1,0 +1,146 @@
+"""The rules and objectives that every installation begins with.
+
+The set-up keeps them up to date; whether one is active is the operator's choice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitoring.models import AlertRule, Objective
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+ERRORS = {"metric": "invocation_errors", "denominator": "invocations", "statistic": "ratio"}
+
+RULES: tuple[dict[str, Any], ...] = (
+    {"slug": "latency-over-baseline", "title": "Slower than usual", "kind": "baseline",
+     "metric": "invocation_duration_seconds", "statistic": "p95", "scope": "agent",
+     "limit": 1.5, "clear": 1.3, "critical": 3.0, "window_seconds": 15 * MINUTE, "min_count": 20,
+     "severity": "medium", "runbook": "slow-agent.md",
+     "advice": "Look at the endpoint's latency first, then at what the last version changed."},
+    {"slug": "accuracy-under-baseline", "title": "Less accurate than usual", "kind": "baseline",
+     "metric": "accuracy_ratio", "statistic": "mean", "scope": "agent", "above": False,
+     "limit": 0.9, "clear": 0.95, "window_seconds": DAY, "baseline_seconds": 28 * DAY,
+     "min_count": 20, "severity": "high", "every_seconds": 5 * MINUTE, "runbook": "quality.md",
+     "advice": "Compare the last version's feedback; roll back if it began with it."},
+    {"slug": "cost-over-expected", "title": "Costs more than expected", "kind": "baseline",
+     "metric": "cost_usd", "statistic": "total", "scope": "agent", "limit": 1.5, "clear": 1.2,
+     "window_seconds": DAY, "min_count": 20, "severity": "medium", "every_seconds": 5 * MINUTE,
+     "runbook": "cost.md", "advice": "See which agents cost most and whether caching still hits."},
+    {"slug": "error-rate", "title": "Too many failures", "kind": "threshold", **ERRORS,
+     "scope": "agent", "limit": 0.05, "clear": 0.03, "critical": 0.10, "min_count": 20,
+     "severity": "high", "runbook": "errors.md",
+     "advice": "Read the last errors: one code means one cause."},
+    {"slug": "endpoint-error-rate", "title": "Endpoint fails", "kind": "threshold", **ERRORS,
+     "scope": "endpoint", "limit": 0.10, "clear": 0.05, "critical": 0.5,
+     "window_seconds": 10 * MINUTE, "min_count": 20, "severity": "high",
+     "runbook": "endpoint-down.md", "responses": [{"kind": "trip_breaker"}],
+     "advice": "Let the fallback answer; ask the provider."},
+    {"slug": "run-failures", "title": "Runs fail", "kind": "threshold", "metric": "run_errors",
+     "denominator": "runs", "statistic": "ratio", "scope": "workflow", "limit": 0.10,
+     "clear": 0.05, "critical": 0.5, "min_count": 5, "severity": "high", "runbook": "errors.md",
+     "advice": "Look at the failed step of the last runs."},
+    {"slug": "budget-used", "title": "Budget nearly used", "kind": "threshold",
+     "metric": "budget_used_ratio", "statistic": "maximum", "scope": "budget", "limit": 0.9,
+     "clear": 0.85, "critical": 0.999, "severity": "medium", "runbook": "cost.md",
+     "advice": "Raise the budget, or let lighter models answer."},
+    {"slug": "queue-depth", "title": "Work piles up", "kind": "threshold",
+     "metric": "queue_depth", "statistic": "p50", "scope": "queue", "limit": 500.0,
+     "clear": 200.0, "critical": 5000.0, "window_seconds": 5 * MINUTE, "severity": "high",
+     "runbook": "backlog.md", "advice": "Add workers, or shed low priority."},
+    {"slug": "queue-wait", "title": "Steps wait for a worker", "kind": "threshold",
+     "metric": "queue_wait_seconds", "statistic": "p95", "scope": "queue", "limit": 60.0,
+     "clear": 30.0, "critical": 600.0, "window_seconds": 15 * MINUTE, "min_count": 20,
+     "severity": "medium", "runbook": "backlog.md", "advice": "Add workers, or shed low priority."},
+    {"slug": "drift", "title": "Behaves differently than before", "kind": "threshold",
+     "metric": "drift_score", "statistic": "mean", "scope": "agent", "limit": 0.2, "clear": 0.1,
+     "window_seconds": DAY, "severity": "medium", "every_seconds": 5 * MINUTE,
+     "runbook": "quality.md", "advice": "Compare inputs of then and now; replay recorded cases."},
+    {"slug": "security-events", "title": "Attacks or leaks stopped", "kind": "threshold",
+     "metric": "security_events", "statistic": "total", "scope": "all", "limit": 20.0,
+     "critical": 100.0, "severity": "high", "runbook": "security.md",
+     "advice": "See who is behind it; revoke the key, suspend the user."},
+    {"slug": "audit-broken", "title": "The audit log does not hold", "kind": "threshold",
+     "metric": "security_events", "statistic": "total", "scope": "code", "key": "audit",
+     "limit": 0.0, "window_seconds": DAY, "severity": "critical", "runbook": "audit.md",
+     "advice": "Run verify_audit; keep the database and the checkpoint folder as they are."},
+    {"slug": "availability-fast-burn", "title": "Error budget burns fast", "kind": "burn_rate",
+     **ERRORS, "scope": "all", "limit": 14.4, "target": 0.999, "window_seconds": HOUR,
+     "short_window_seconds": 5 * MINUTE, "min_count": 100, "severity": "critical",
+     "runbook": "errors.md", "advice": "At this rate a month's budget is gone in two days."},
+    {"slug": "availability-slow-burn", "title": "Error budget burns", "kind": "burn_rate",
+     **ERRORS, "scope": "all", "limit": 6.0, "target": 0.999, "window_seconds": 6 * HOUR,
+     "short_window_seconds": 30 * MINUTE, "min_count": 100, "severity": "high",
+     "runbook": "errors.md", "advice": "At this rate a month's budget is gone in five days."},
+    {"slug": "cost-anomaly", "title": "Unusual cost", "kind": "anomaly", "metric": "cost_usd",
+     "statistic": "total", "scope": "all", "limit": 0.0, "severity": "low",
+     "every_seconds": 5 * MINUTE, "runbook": "cost.md", "advice": "See which agents cost most."},
+    {"slug": "latency-forecast", "title": "Will be slower than promised", "kind": "forecast",
+     "metric": "invocation_duration_seconds", "statistic": "p95", "scope": "agent", "limit": 2.0,
+     "severity": "low", "every_seconds": HOUR, "runbook": "slow-agent.md",
+     "advice": "There is time: look at what grows with it."},
+    {"slug": "no-calls", "title": "No calls any more", "kind": "no_data", "metric": "invocations",
+     "scope": "all", "limit": 0.0, "window_seconds": DAY, "severity": "low", "min_count": 0,
+     "every_seconds": 5 * MINUTE, "runbook": "silence.md",
+     "advice": "Is nobody there, or does nothing arrive?"},
+    {"slug": "sweeps-stuck", "title": "A sweep or a queue stands still", "kind": "heartbeat",
+     "limit": 0.0, "severity": "high", "pending_seconds": 0, "resolve_seconds": 30,
+     "runbook": "stuck.md", "advice": "Look at /readyz; restart the worker that hangs."},
+)  # fmt: skip
+
+OBJECTIVES: tuple[dict[str, Any], ...] = (
+    {"slug": "latency", "title": "p95 latency under 2 s", "above": False, "target": 2.0,
+     "metric": "invocation_duration_seconds", "statistic": "p95",
+     "definition": "95 of 100 calls of an agent are answered within the target."},
+    {"slug": "accuracy", "title": "Accuracy over 95 %", "above": True, "target": 0.95,
+     "metric": "accuracy_ratio", "statistic": "mean",
+     "definition": "Mean of all accuracy scores, whoever gave them."},
+    {"slug": "availability", "title": "Availability 99.9 %", "above": True, "target": 0.999,
+     "metric": "invocation_errors", "denominator": "invocations", "statistic": "good_ratio",
+     "is_budgeted": True, "definition": "Share of calls that did not fail."},
+    {"slug": "satisfaction", "title": "Satisfaction over 4.5", "above": True, "target": 4.5,
+     "metric": "satisfaction_score", "statistic": "mean",
+     "definition": "Mean of people's scores from 1 to 5."},
+    {"slug": "errors", "title": "Error rate under 5 %", "above": False, "target": 0.05,
+     "metric": "invocation_errors", "denominator": "invocations", "statistic": "ratio",
+     "is_budgeted": True, "definition": "Share of calls that failed."},
+    {"slug": "cache", "title": "Cache hits over 60 %", "above": True, "target": 0.6,
+     "metric": "cache_hits", "denominator": "invocations", "statistic": "ratio",
+     "definition": "Share of calls answered from the cache."},
+    {"slug": "rework", "title": "Rework under 5 %", "above": False, "target": 0.05,
+     "metric": "rework", "denominator": "steps", "statistic": "ratio",
+     "definition": "Share of steps whose result was done again."},
+    {"slug": "approvals", "title": "Approval rate over 95 %", "above": True, "target": 0.95,
+     "metric": "approvals_given", "denominator": "approvals", "statistic": "ratio",
+     "definition": "Share of answered approvals that were given."},
+    {"slug": "escalations", "title": "Escalation under 3 %", "above": False, "target": 0.03,
+     "metric": "escalations", "denominator": "invocations", "statistic": "ratio",
+     "definition": "Share of calls handed over to a person."},
+    {"slug": "feedback", "title": "Feedback rate over 80 %", "above": True, "target": 0.8,
+     "metric": "feedback", "denominator": "runs", "statistic": "ratio",
+     "definition": "Share of runs that somebody gave feedback on."},
+    {"slug": "improvements", "title": "An improvement deployed a week", "above": True,
+     "target": 1.0, "metric": "improvements_deployed", "statistic": "weekly",
+     "definition": "Improvements deployed in a week, mean over the window."},
+    {"slug": "learning", "title": "Accuracy up 2 % a month", "above": True, "target": 0.02,
+     "metric": "accuracy_ratio", "statistic": "growth",
+     "definition": "Relative growth of mean accuracy against the window before."},
+    {"slug": "coverage", "title": "Edge-case coverage rising", "above": True, "target": 0.0,
+     "metric": "edge_case_coverage_ratio", "statistic": "growth",
+     "definition": "Relative growth of mean coverage against the window before."},
+    {"slug": "automation", "title": "90 % of processes automated", "above": True, "target": 0.9,
+     "metric": "automated_ratio", "statistic": "mean",
+     "definition": "Share of the shipped processes that run without a person's hand."},
+)  # fmt: skip
+
+
+def load() -> tuple[int, int]:
+    """Bring rules and objectives up to date; returns how many of each. Harmless to repeat."""
+    for entry in RULES:
+        AlertRule.objects.update_or_create(
+            slug=entry["slug"],
+            defaults={**entry, "is_shipped": True},
+        )
+    for entry in OBJECTIVES:
+        Objective.objects.update_or_create(slug=entry["slug"], defaults=entry)
+    return len(RULES), len(OBJECTIVES)

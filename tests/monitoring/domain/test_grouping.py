@@ -1,0 +1,65 @@
+"""Alerts with one cause."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from monitoring.domain.grouping import PLATFORM, Symptom, causes
+
+T = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def of(agent: str, minute: float = 0, scope: str = "agent") -> Symptom:
+    return Symptom(f"{scope}-{agent}", scope, agent, T + timedelta(minutes=minute))
+
+
+ON = {f"a{n}": "one" for n in range(10)} | {f"b{n}": "two" for n in range(10)} | {
+    f"c{n}": "three" for n in range(10)
+}  # fmt: skip
+
+
+def test_one_agent_stands_alone() -> None:
+    assert causes([of("a1")], ON) == {"agent-a1": "agent:a1"}
+
+
+def test_several_agents_of_one_endpoint_blame_the_endpoint() -> None:
+    found = causes([of("a1"), of("a2", 2), of("a3", 4), of("b1")], ON)
+    assert set(found.values()) == {"endpoint:one", "agent:b1"}
+
+
+def test_alerts_that_are_far_apart_are_not_one_outage() -> None:
+    found = causes([of("a1"), of("a2", 30), of("a3", 60)], ON)
+    assert set(found.values()) == {"agent:a1", "agent:a2", "agent:a3"}
+
+
+def test_two_alerts_of_one_agent_count_once() -> None:
+    twice = [Symptom(str(n), "agent", "a1", T) for n in range(5)]
+    assert set(causes(twice, ON).values()) == {"agent:a1"}
+
+
+def test_an_alert_of_the_endpoint_itself_takes_its_agents_along() -> None:
+    found = causes([of("a1"), of("one", 1, "endpoint")], ON)
+    assert set(found.values()) == {"endpoint:one"}
+
+
+def test_a_late_agent_joins_the_open_incident_of_its_endpoint() -> None:
+    assert causes([of("a7", 90)], ON, frozenset({"endpoint:one"})) == {"agent-a7": "endpoint:one"}
+
+
+def test_several_endpoints_at_once_are_the_platform() -> None:
+    symptoms = [of(f"{letter}{n}") for letter in "abc" for n in range(3)]
+    assert set(causes(symptoms, ON).values()) == {PLATFORM}
+
+
+def test_what_depends_on_no_endpoint_keeps_its_own_cause() -> None:
+    found = causes([of("annual_audit", 0, "workflow"), of("", 0, "all")], ON)
+    assert found == {"workflow-annual_audit": "workflow:annual_audit", "all-": "all"}
+
+
+def test_a_wide_alert_is_told_with_the_narrow_one_that_began_with_it() -> None:
+    wide = [of("", 2, "all"), of("annual_audit", 3, "workflow")]
+    found = causes([of("one", 0, "endpoint"), of("b1"), *wide], ON)
+    assert (found["all-"], found["workflow-annual_audit"]) == ("endpoint:one", "endpoint:one")
+    assert causes([of("b1"), *wide], ON)["all-"] == "agent:b1"
+    assert causes([of("a1"), of("b1"), *wide], ON)["all-"] == "all"  # which of them?
+    assert causes([of("b1", -60), *wide], ON)["all-"] == "all"
