@@ -12,7 +12,7 @@ _DOORS, _WORKERS, _SUPPORT = range(3)
 # Long enough for a model's reply that is under way; a step that is cut off anyway hands its
 # lease back, or is found by the sweep.
 WORKER_GRACE_SECONDS = 20.0
-_IO_LANES = "high,default,low,control"
+_IO_LANES = "high,default,low"
 # glibc gives every thread an arena of its own; with many threads that is memory, not speed.
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 # Threads share connections (measured: 826 tasks a second with a pool, 168 without).
@@ -37,6 +37,7 @@ def programs(ports: Ports, *, host: str, flower_auth: str, flower: bool = True) 
         _io_worker("io1"),
         _io_worker("io2"),
         _analysis_worker(),
+        _control_worker(),
     ]
     if ports.offline_model:
         chosen.append(_offline_model(ports.offline_model))
@@ -73,6 +74,16 @@ def _analysis_worker() -> Program:
     return _celery(
         "analysis", "worker", *pool, "-n", "analysis@%h", *quiet, stage=_WORKERS,
         grace_seconds=WORKER_GRACE_SECONDS,
+    )  # fmt: skip
+
+
+def _control_worker() -> Program:
+    """Sweeps and timers only: recovery within 30 s must not wait behind slow calls."""
+    pool = ("-P", "threads", "-c", "2", "-E", "-Q", "control")
+    quiet = ("--without-gossip", "--without-mingle")
+    return _celery(
+        "control", "worker", *pool, "-n", "control@%h", *quiet, env=_POOL, stage=_WORKERS,
+        grace_seconds=5.0,
     )  # fmt: skip
 
 
