@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -122,9 +122,14 @@ def approved(agent: str) -> list[Example]:
     return [found[place] for place in distinct([row.question for row in found])]
 
 
-def few_shot(agent: str, question: str, *, most: int = 3) -> list[dict[str, str]]:
-    """Examples for a prompt, near to ``question`` and unlike one another: input and output."""
-    library = approved(agent)
+def few_shot(
+    agent: str, question: str, *, most: int = 3, without: Collection[UUID | None] = ()
+) -> list[dict[str, str]]:
+    """Examples for a prompt, near to ``question`` and unlike one another: input and output.
+
+    ``without`` are invocations whose examples must not be shown, such as held-out questions.
+    """
+    library = [row for row in approved(agent) if row.invocation_id not in without]
     picked = choose(question, [row.question for row in library], most=most)
     return [{"input": library[p].question, "output": library[p].answer} for p in picked]
 

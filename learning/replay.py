@@ -7,11 +7,8 @@ of the replay, so a replay that died goes on where it was and pays for nothing t
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -26,16 +23,12 @@ from django.utils import timezone
 
 from agents import connections, evidence, queries
 from agents import services as agents
-from agents.errors import BudgetExceeded, ToolFailed
-from agents.evidence import Recorded
-from agents.invoke import Call, invoke
-from agents.tools.registry import Tool
+from agents.errors import BudgetExceeded
 from config import logs
-from config.errors import AppError, InvalidInput, NotFound
-from learning.domain.replaying import Case, Graded, compare, facts_of_correction, grade_answer
-from learning.domain.splits import digest_of
-from learning.models import Example, Replay, ReplayCase
-from workflows import artifacts
+from config.errors import InvalidInput, NotFound
+from learning.asking import Question, ask, corrected_questions, graded_questions, question_of
+from learning.domain.replaying import compare
+from learning.models import Replay, ReplayCase
 
 logger = logging.getLogger(__name__)
 # How far back recorded questions come from, and how many distinct ones at most.
@@ -46,27 +39,6 @@ THREADS = 4
 # Without a sign of life for so long, a replay is sent again.
 LOST_AFTER = timedelta(minutes=5)
 MOST_CAP_USD = Decimal(50)
-ARMS = ("baseline", "candidate")
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One case with what both versions are asked, and what tools answered when it was recorded."""
-
-    case: Case
-    client_id: UUID
-    inputs: dict[str, Any]
-    messages: list[dict[str, Any]] | None = None
-    recorded_id: UUID | None = None
-    tools: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One version's graded answer and its cost."""
-
-    graded: Graded
-    cost_usd: Decimal
 
 
 def start(
@@ -138,61 +110,29 @@ def questions_for(replay: Replay) -> list[Question]:
 
     The same for a replay whenever it is asked, because it looks no further than its own start.
     """
-    found = [*_graded(replay.agent_slug, replay.client_id), *_corrected(replay)]
+    found = [
+        *graded_questions(replay.agent_slug, replay.client_id),
+        *corrected_questions(replay.agent_slug, replay.created_at),
+    ]
     if replay.most_recorded:
         recorded = evidence.recorded_calls(
             replay.agent_slug, since=replay.created_at - RECORDED, until=replay.created_at,
             limit=replay.most_recorded,
         )  # fmt: skip
-        found += [_question(r, "recorded", ()) for r in recorded]
+        found += [question_of(r, "recorded", ()) for r in recorded]
     once: dict[str, Question] = {}
     for question in found:
         once.setdefault(question.case.key, question)
     return list(once.values())
 
 
-def _graded(slug: str, client_id: UUID) -> list[Question]:
-    return [
-        Question(Case(_key(case["input"], None, client_id), "catalogue", tuple(case["facts"])),
-                 client_id, case["input"])
-        for case in evidence.agent(slug).cases
-    ]  # fmt: skip
-
-
-def _corrected(replay: Replay) -> list[Question]:
-    """Recorded calls that a person corrected in figures, graded by those figures."""
-    rows = Example.objects.filter(
-        agent_slug=replay.agent_slug, state=Example.State.APPROVED,
-        created_at__lt=replay.created_at, invocation_id__isnull=False,
-    )  # fmt: skip
-    facts = {
-        row.invocation_id: facts_of_correction(row.wrong_answer, row.answer, row.question)
-        for row in rows
-    }
-    ids = [i for i, found in facts.items() if found and i is not None]
-    if not ids:
-        return []
-    recorded = evidence.recorded_calls(
-        replay.agent_slug, since=replay.created_at, until=replay.created_at, limit=len(ids),
-        ids=ids,
-    )  # fmt: skip
-    return [_question(r, "correction", facts[r.id]) for r in recorded]
-
-
-def _question(recorded: Recorded, source: str, facts: tuple[Mapping[str, Any], ...]) -> Question:
-    key = _key(recorded.inputs, recorded.messages, recorded.client_id)
-    return Question(Case(key, source, facts), recorded.client_id, recorded.inputs,
-                    recorded.messages, recorded.id, recorded.tools)  # fmt: skip
-
-
-def _key(inputs: Any, messages: Any, client_id: UUID) -> str:
-    return digest_of([inputs, messages, str(client_id)])
-
-
 def _ask_both(replay: Replay, question: Question) -> bool:
     """Put one question to both versions and keep the scores; False when money ran out."""
     try:
-        before, after = (ask(replay, question, arm) for arm in ARMS)
+        before, after = (
+            ask(replay.pk, replay.agent_slug, question, version)
+            for version in (replay.baseline_id, replay.candidate_id)
+        )
         with transaction.atomic():
             ReplayCase.objects.create(
                 replay=replay, key=question.case.key, source=question.case.source,
@@ -208,71 +148,8 @@ def _ask_both(replay: Replay, question: Question) -> bool:
     except IntegrityError:  # a twin was first; its scores stand
         return True
     finally:
-        connections.release()
+        connections.end_of_work()
     return True
-
-
-def ask(replay: Replay, question: Question, arm: str) -> Asked:
-    """One version's graded answer; a failed call scores 0. Raises BudgetExceeded."""
-    version = replay.baseline_id if arm == "baseline" else replay.candidate_id
-    try:
-        answer = invoke(
-            Call(
-                agent=replay.agent_slug, inputs=question.inputs, messages=question.messages,
-                client_id=question.client_id, run_id=replay.pk, version_id=version,
-                effect_id=f"replay/{replay.pk}/{question.case.key[:32]}/{arm}",
-                artifacts=artifacts.store_for(question.client_id), is_demo=True,
-                allow_fallback=False, use_cache=False, stand_in=stand_in_for(question.tools),
-            )
-        )  # fmt: skip
-    except BudgetExceeded:
-        raise
-    except AppError as error:
-        return Asked(Graded(0.0, (f"failed: {error.code}",)), Decimal(0))
-    text = str(answer.output.get("text", ""))
-    facts = answer.output.get("facts") or {}
-    return Asked(grade_answer(text, question.case, facts), answer.cost_usd)
-
-
-def stand_in_for(
-    recorded: Sequence[tuple[str, dict[str, Any], dict[str, Any]]],
-) -> Callable[[Tool], Tool]:
-    """Puts a recording in the place of a tool.
-
-    Asked as it was then, a tool answers as it did then. Asked otherwise, one without effects
-    works, and one with effects repeats its recorded result or says that it is suppressed.
-    """
-    answers: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-    for name, arguments, result in recorded:
-        answers.setdefault(name, []).append((digest_of(arguments), result))
-
-    def stand_in(tool: Tool) -> Tool:
-        known = answers.get(tool.name, [])
-        if not known and tool.idempotent:
-            return tool
-
-        def play(**values: Any) -> Any:
-            asked = {k: v for k, v in values.items() if k != "context"}
-            digest = digest_of(json.loads(json.dumps(asked, default=_plain)))
-            for told, result in known:
-                if told == digest:
-                    return result
-            if tool.idempotent:
-                return tool.function(**values)
-            if known:
-                return known[0][1]
-            raise ToolFailed(tool.name, "its effects are suppressed in a replay")
-
-        return replace(tool, function=play, idempotent=True, cache_seconds=0)
-
-    return stand_in
-
-
-def _plain(value: Any) -> Any:
-    """Arguments as a model wrote them: numbers where the tool's types made decimals of them."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json", exclude_unset=True)
-    return str(value)
 
 
 def _conclude(replay: Replay, *, stopped: bool) -> Replay:

@@ -1,0 +1,142 @@
+"""Recorded questions, and asking them again: any version, effects suppressed, graded by code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from agents import evidence
+from agents.errors import BudgetExceeded, ToolFailed
+from agents.evidence import Recorded
+from agents.invoke import Call, invoke
+from agents.tools.registry import Tool
+from config.errors import AppError
+from learning.domain.replaying import Case, Graded, facts_of_correction, grade_answer
+from learning.domain.splits import digest_of
+from learning.models import Example
+from workflows import artifacts
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One case with what both versions are asked, and what tools answered when it was recorded."""
+
+    case: Case
+    client_id: UUID
+    inputs: dict[str, Any]
+    messages: list[dict[str, Any]] | None = None
+    recorded_id: UUID | None = None
+    tools: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One version's graded answer and its cost."""
+
+    graded: Graded
+    cost_usd: Decimal
+
+
+def graded_questions(slug: str, client_id: UUID) -> list[Question]:
+    return [
+        Question(Case(_key(case["input"], None, client_id), "catalogue", tuple(case["facts"])),
+                 client_id, case["input"])
+        for case in evidence.agent(slug).cases
+    ]  # fmt: skip
+
+
+def corrected_questions(slug: str, before: datetime) -> list[Question]:
+    """Recorded calls that a person corrected in figures by then, graded by those figures."""
+    rows = Example.objects.filter(
+        agent_slug=slug, state=Example.State.APPROVED, created_at__lt=before,
+        invocation_id__isnull=False,
+    )  # fmt: skip
+    facts = {
+        row.invocation_id: facts_of_correction(row.wrong_answer, row.answer, row.question)
+        for row in rows
+    }
+    ids = [i for i, found in facts.items() if found and i is not None]
+    if not ids:
+        return []
+    recorded = evidence.recorded_calls(slug, since=before, until=before, limit=len(ids), ids=ids)
+    return [question_of(r, "correction", facts[r.id]) for r in recorded]
+
+
+def question_of(recorded: Recorded, source: str, facts: tuple[Mapping[str, Any], ...]) -> Question:
+    key = _key(recorded.inputs, recorded.messages, recorded.client_id)
+    return Question(Case(key, source, facts), recorded.client_id, recorded.inputs,
+                    recorded.messages, recorded.id, recorded.tools)  # fmt: skip
+
+
+def _key(inputs: Any, messages: Any, client_id: UUID) -> str:
+    return digest_of([inputs, messages, str(client_id)])
+
+
+def ask(work_id: UUID, slug: str, question: Question, version_id: UUID) -> Asked:
+    """A version's graded answer, paid by the budget of ``work_id``; a failed call scores 0.
+
+    The same work, question and version get the first answer again. Raises BudgetExceeded.
+    """
+    try:
+        answer = invoke(
+            Call(
+                agent=slug, inputs=question.inputs, messages=question.messages,
+                client_id=question.client_id, run_id=work_id, version_id=version_id,
+                effect_id=f"replay/{work_id}/{question.case.key[:32]}/{version_id}",
+                artifacts=artifacts.store_for(question.client_id), is_demo=True,
+                allow_fallback=False, use_cache=False, stand_in=stand_in_for(question.tools),
+            )
+        )  # fmt: skip
+    except BudgetExceeded:
+        raise
+    except AppError as error:
+        return Asked(Graded(0.0, (f"failed: {error.code}",)), Decimal(0))
+    text = str(answer.output.get("text", ""))
+    facts = answer.output.get("facts") or {}
+    return Asked(grade_answer(text, question.case, facts), answer.cost_usd)
+
+
+def stand_in_for(
+    recorded: Sequence[tuple[str, dict[str, Any], dict[str, Any]]],
+) -> Callable[[Tool], Tool]:
+    """Puts a recording in the place of a tool.
+
+    Asked as it was then, a tool answers as it did then. Asked otherwise, one without effects
+    works, and one with effects repeats its recorded result or says that it is suppressed.
+    """
+    answers: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+    for name, arguments, result in recorded:
+        answers.setdefault(name, []).append((digest_of(arguments), result))
+
+    def stand_in(tool: Tool) -> Tool:
+        known = answers.get(tool.name, [])
+        if not known and tool.idempotent:
+            return tool
+
+        def play(**values: Any) -> Any:
+            asked = {k: v for k, v in values.items() if k != "context"}
+            digest = digest_of(json.loads(json.dumps(asked, default=_plain)))
+            for told, result in known:
+                if told == digest:
+                    return result
+            if tool.idempotent:
+                return tool.function(**values)
+            if known:
+                return known[0][1]
+            raise ToolFailed(tool.name, "its effects are suppressed in a replay")
+
+        return replace(tool, function=play, idempotent=True, cache_seconds=0)
+
+    return stand_in
+
+
+def _plain(value: Any) -> Any:
+    """Arguments as a model wrote them: numbers where the tool's types made decimals of them."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json", exclude_unset=True)
+    return str(value)

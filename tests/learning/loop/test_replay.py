@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from agents import evidence, versions
+from agents.errors import ToolFailed
+from agents.invoke import Call, invoke
+from agents.models import Invocation
+from agents.tools.registry import tool
+from learning import asking, replay
+from learning.models import Replay
+
+pytestmark = pytest.mark.django_db
+BETTER = "Work step by step and verify each figure."
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Replays that were sent to workers."""
+    ids = []
+    monkeypatch.setattr(replay, "_send", ids.append)
+    return ids
+
+
+@pytest.fixture
+def recorded(agent, firm):
+    """Twenty live calls of the agent, each with a question of its own."""
+    for n in range(20):
+        given = agent.cases[n % 5]["input"]
+        invoke(Call(agent=agent.slug, inputs={**given, "note": f"n{n}"}, client_id=firm.pk))
+
+
+def candidate_of(agent, suffix):
+    content = versions.content_of(evidence.production(agent.slug))
+    version, _ = versions.publish(
+        agent=agent, content=replace(content, prompt=f"{content.prompt}\n{suffix}")
+    )
+    return version
+
+
+def begin(agent, firm, version, **changes):
+    given = {"cap_usd": Decimal(1), "most_recorded": 30}
+    return replay.start(
+        agent=agent.slug, candidate_id=version.pk, client_id=firm.pk, **{**given, **changes}
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_better_candidate_is_told_from_a_worse_one(agent, firm, recorded, model, sent):
+    version = candidate_of(agent, BETTER)
+    rule = {"when": {"prompt_contains": BETTER}, "accuracy_ratio": 1.0}
+    model.behave({"accuracy_ratio": 0.3, "rules": [rule]})
+    done = replay.work(begin(agent, firm, version).pk)
+    assert (done.state, done.verdict) == ("done", "better")
+    assert done.result["cases"] == 25
+    assert done.result["sources"] == {"catalogue": 5, "recorded": 20}
+    assert done.result["gained"] > done.result["lost"]
+    assert Decimal(done.result["cost_usd"]) > 0
+    assert sent == [done.pk]
+
+    model.behave({"accuracy_ratio": 1.0, "rules": [{**rule, "accuracy_ratio": 0.3}]})
+    assert replay.work(begin(agent, firm, version).pk).verdict == "worse"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_replay_goes_on_where_it_died_and_stays_out_of_live_figures(agent, firm, recorded, sent):
+    version = candidate_of(agent, BETTER)
+    made = begin(agent, firm, version)
+    live = evidence.call_counts(made.created_at - replay.RECORDED, made.created_at)
+    first, *_ = replay.questions_for(made)
+    replay._ask_both(made, first)
+    before = Invocation.objects.filter(run_id=made.pk).count()
+    done = replay.work(made.pk)
+    assert (done.result["cases"], done.verdict) == (25, "not_worse")
+    assert Invocation.objects.filter(run_id=made.pk).count() == before + 2 * 24
+    assert evidence.call_counts(made.created_at - replay.RECORDED, timezone.now()) == live
+    assert replay.work(made.pk).ended_at == done.ended_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_replay_stops_at_its_cap(agent, firm, recorded, sent):
+    version = candidate_of(agent, BETTER)
+    done = replay.work(begin(agent, firm, version, cap_usd=Decimal("0.004")).pk)
+    assert done.state == "stopped"
+    assert Decimal(done.result["cost_usd"]) <= Decimal("0.004")
+    assert done.verdict == "too_few"
+
+
+def test_five_cases_are_too_few_for_a_verdict(agent, firm, sent):
+    version = candidate_of(agent, BETTER)
+    made = begin(agent, firm, version, most_recorded=0)
+    assert len(replay.questions_for(made)) == 5
+
+
+def test_a_lost_replay_is_sent_again(agent, firm, sent):
+    made = begin(agent, firm, candidate_of(agent, BETTER))
+    assert replay.sweep() == 0
+    Replay.objects.update(worked_at=made.created_at - 2 * replay.LOST_AFTER)
+    assert replay.sweep() == 1
+    assert sent == [made.pk]
+    assert replay.sweep() == 0
+
+
+def test_a_tool_with_effects_repeats_its_recorded_result():
+    happened = []
+
+    @tool("core.test_payment", idempotent=False)
+    def pay(amount: int) -> dict:
+        """Pay."""
+        happened.append(amount)
+        return {"paid": amount}
+
+    from agents.tools import registry
+
+    try:
+        given = registry.get("core.test_payment")
+        played = asking.stand_in_for([("core.test_payment", {"amount": 5}, {"paid": 5})])(given)
+        assert played.call({"amount": 5}) == {"paid": 5}
+        assert played.call({"amount": 6}) == {"paid": 5}
+        with pytest.raises(ToolFailed, match="suppressed"):
+            asking.stand_in_for([])(given).call({"amount": 5})
+        assert happened == []
+    finally:
+        registry._tools.pop("core.test_payment")
+
+
+def test_a_tool_without_effects_works_when_asked_anew():
+    from agents.tools import registry
+
+    given = registry.get("core.echo")
+    played = asking.stand_in_for([("core.echo", {"value": 1}, {"value": "then"})])(given)
+    assert played.call({"value": 1}) == {"value": "then"}
+    assert played.call({"value": 2}) == given.call({"value": 2})
+
+
+def test_replays_are_asked_for_and_read_over_http(agent, firm, api, sent):
+    version = candidate_of(agent, BETTER)
+    body = {"agent": agent.slug, "candidate": str(version.pk), "cap_usd": "0.5"}
+    made = api("post", "/api/v1/replays", body)
+    assert made.status_code == 202
+    shown = api("get", made["Location"]).json()
+    assert (shown["state"], shown["cases"]) == ("running", [])
+    assert len(api("get", "/api/v1/replays").json()["results"]) == 1
+    same = {**body, "candidate": str(evidence.production(agent.slug).pk)}
+    assert api("post", "/api/v1/replays", same).status_code == 422
+    assert api("post", "/api/v1/replays", {**body, "cap_usd": "0"}).status_code == 422
