@@ -211,8 +211,9 @@ def _apply(rule: AlertRule, verdicts: Mapping[str, Verdict], now: datetime) -> l
             moved.append(alert)
     _explain(rule, [alert for alert in moved if alert.fired_at == now], now)
     Alert.objects.filter(pk__in=dropped).delete()
-    Alert.objects.bulk_create(new)
-    Alert.objects.bulk_update(kept, _WRITTEN, batch_size=500)
+    Alert.objects.bulk_create(
+        [*new, *kept], update_conflicts=True, unique_fields=["id"], update_fields=_WRITTEN
+    )
     states = Counter(alert.state for alert in moved)
     for state, count in states.items():
         logs.event(logger, f"monitoring.alert.{state}", rule=rule.slug, count=count)

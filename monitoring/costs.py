@@ -1,0 +1,71 @@
+"""Who and what the money went to, and what was saved."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from config.errors import InvalidInput
+from monitoring import queries
+
+# What money can be told by; each is a scope of the rollups.
+BY = {"agent": "agent", "version": "version", "domain": "domain", "user": "user",
+      "client": "client", "experiment": "experiment", "model": "model", "endpoint": "endpoint",
+      "workflow": "workflow", "total": "all"}  # fmt: skip
+MOST_ROWS = 200
+_NINE = Decimal("1.000000000")
+
+
+def attribution(
+    by: str, *, since: datetime, until: datetime, client: str | None = None
+) -> dict[str, Any]:
+    """Cost and savings by ``by``, dearest first, with the projection of the whole for 30 days.
+
+    ``client`` limits it to one client (by agent, domain or in total). A workflow's cost is that
+    of its ended runs. Raises InvalidInput for what money cannot be told by.
+    """
+    if by not in BY:
+        raise InvalidInput("by", by, f"one of {', '.join(BY)}")
+    scope, prefix = BY[by], None
+    if client is not None:
+        scoped = {"agent": "client_agent", "domain": "client_domain", "total": "client",
+                  "workflow": "client_workflow", "client": "client"}  # fmt: skip
+        if by not in scoped:
+            raise InvalidInput("by", by, f"for one client: one of {', '.join(scoped)}")
+        scope = scoped[by]
+        prefix = client if scope == "client" else f"{client}|"
+    cost = "run_cost_usd" if by == "workflow" else "cost_usd"
+    found = queries.totals(
+        [cost, "saved_usd"], scope=scope, since=since, until=until, prefix=prefix
+    )
+    rows = [
+        {
+            "key": key.removeprefix(prefix) if prefix and scope != "client" else key,
+            "cost_usd": usd(stats[cost].total if cost in stats else 0.0),
+            "saved_usd": usd(stats["saved_usd"].total if "saved_usd" in stats else 0.0),
+            "calls": stats[cost].count if cost in stats else 0,
+        }
+        for key, stats in found.items()
+    ]
+    rows.sort(key=lambda row: (-Decimal(str(row["cost_usd"])), str(row["key"])))
+    whole = sum((Decimal(str(row["cost_usd"])) for row in rows), Decimal(0))
+    days = Decimal((until - since) / timedelta(days=1))
+    return {
+        "by": by,
+        "currency": "USD",
+        "since": since.isoformat(),
+        "until": until.isoformat(),
+        "cost_usd": str(whole),
+        "saved_by_cache_usd": str(
+            sum((Decimal(str(row["saved_usd"])) for row in rows), Decimal(0))
+        ),
+        "projected_30_days_usd": str((whole / days * 30).quantize(_NINE)),
+        "rows": rows[:MOST_ROWS],
+        "left_out": max(0, len(rows) - MOST_ROWS),
+    }
+
+
+def usd(amount: float) -> str:
+    """A decimal string of nine places. Sums of rollups are right to far less than that shows."""
+    return str(Decimal(amount).quantize(_NINE))
