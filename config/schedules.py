@@ -67,4 +67,10 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute=40, hour=1),
         "options": {"queue": "control", "expire_seconds": 3600},
     },
+    # A breach goes back within one sweep; folding what is open takes seconds, so not more often.
+    "learning-comparisons": {
+        "task": "learning.sweep_comparisons",
+        "schedule": 60.0,
+        "options": {"queue": "control", "expire_seconds": 60},
+    },
 }

@@ -6,10 +6,45 @@ from uuid import UUID
 
 from celery import shared_task
 
-from learning import replay
+from learning import cycles, experiments, replay, rollouts
 
 
 @shared_task(name="learning.replay", acks_late=True, ignore_result=True)
 def run_replay(replay_id: str) -> None:
     """Ask what a replay has still to ask, and conclude it."""
     replay.work(UUID(replay_id))
+
+
+@shared_task(name="learning.run_cycle", ignore_result=True)
+def run_cycle(cadence: str) -> None:
+    """Begin today's cycle, unless it has begun."""
+    cycles.run(cadence)
+
+
+# A chord counts the results of its pieces, so these two are kept.
+@shared_task(name="learning.cycle_step", acks_late=True, ignore_result=False)
+def cycle_step(cycle_id: str, name: str) -> bool:
+    """Do one piece of a cycle."""
+    return cycles.do_step(UUID(cycle_id), name)
+
+
+@shared_task(name="learning.cycle_report", acks_late=True, ignore_result=False)
+def cycle_report(cycle_id: str) -> bool:
+    """Rank and report, once all pieces are there."""
+    return cycles.conclude(UUID(cycle_id))
+
+
+@shared_task(name="learning.resume", ignore_result=True)
+def resume() -> None:
+    """Send lost cycles and replays again."""
+    cycles.sweep()
+    replay.sweep()
+
+
+@shared_task(name="learning.sweep_comparisons", ignore_result=True)
+def sweep_comparisons() -> None:
+    """Judge what is open; the safe direction first, and neither waits for the other."""
+    try:
+        rollouts.sweep()
+    finally:
+        experiments.sweep()

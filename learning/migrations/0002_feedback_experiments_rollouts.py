@@ -119,7 +119,6 @@ class Migration(migrations.Migration):
                 ('headline', models.CharField(blank=True, default='', max_length=500)),
                 ('analysis', models.JSONField(default=dict)),
                 ('analysed_at', models.DateTimeField(blank=True, null=True)),
-                ('epochs', models.JSONField(default=dict, help_text='Stage index → epochs of its splits.')),
                 ('stage_started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('breached_at', models.DateTimeField(blank=True, null=True)),
                 ('last_exposure_at', models.DateTimeField(blank=True, null=True)),

@@ -148,7 +148,6 @@ class Rollout(models.Model):
     headline = models.CharField(max_length=500, blank=True, default="")
     analysis = models.JSONField(default=dict)
     analysed_at = models.DateTimeField(null=True, blank=True)
-    epochs = models.JSONField(default=dict, help_text="Stage index → epochs of its splits.")
     stage_started_at = models.DateTimeField(db_default=Now())
     breached_at = models.DateTimeField(null=True, blank=True)
     last_exposure_at = models.DateTimeField(null=True, blank=True)

@@ -1,0 +1,1 @@
+"""HTTP doors of feedback, statistics, experiments, rollouts and improvements."""

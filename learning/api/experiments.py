@@ -1,0 +1,209 @@
+"""Statistics that are given, experiments, and rollouts."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from config import rest
+from config.errors import InvalidInput, NotFound
+from learning import analysis, experiments, rollouts
+from learning import serializers as shapes
+from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
+from learning.models import Experiment, Rollout
+
+ANY = {"type": "object", "additionalProperties": True}
+OBJECT = OpenApiTypes.OBJECT
+
+
+class AnalyseStatistics(APIView):
+    scopes = {"GET": "learning:read", "POST": "learning:read"}
+
+    @extend_schema(operation_id="experiments_analysis_schema", responses={200: ANY})
+    def get(self, request: Request) -> Response:
+        """JSON Schema of the statistics document."""
+        return Response(analysis.input_schema())
+
+    @extend_schema(
+        operation_id="experiments_analysis_given", request=OBJECT,
+        responses={200: ANY, 422: PROBLEM},
+    )  # fmt: skip
+    def post(self, request: Request) -> Response:
+        """Analyse statistics that are given; nothing is stored."""
+        return Response(analysis.analyse(request.data))
+
+
+class PlanExperiment(APIView):
+    scopes = {"POST": "learning:read"}
+
+    @extend_schema(
+        operation_id="experiments_plan", request=OBJECT, responses={200: ANY, 422: PROBLEM}
+    )
+    def post(self, request: Request) -> Response:
+        """Units and days that a question needs, with the test that will be used."""
+        return Response(analysis.plan(request.data))
+
+
+class Experiments(APIView):
+    scopes = {"GET": "learning:read", "POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="experiments_list",
+        parameters=[
+            *PAGES, OpenApiParameter("agent", str),
+            OpenApiParameter("state", str, enum=Experiment.State.values),
+        ],
+        responses=shapes.ExperimentDocument(many=True),
+    )  # fmt: skip
+    def get(self, request: Request) -> Response:
+        """Experiments, newest first."""
+        return page(request, _asked(request, Experiment), shapes.ExperimentDocument)
+
+    @extend_schema(
+        operation_id="experiments_create", parameters=[KEY], request=shapes.NewExperiment,
+        responses={201: shapes.ExperimentDocument, 409: PROBLEM, 422: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request) -> Response:
+        """Draft an experiment; start it with POST …/start."""
+        data = checked(shapes.NewExperiment, request)
+        data["agent_slug"] = data.pop("agent")
+        row = experiments.create(caller=rest.caller_of(request), **data)
+        row.refresh_from_db()
+        return Response(shapes.ExperimentDocument(row).data, status=201)
+
+
+class OneExperiment(APIView):
+    scopes = {"GET": "learning:read"}
+
+    @extend_schema(responses={200: shapes.ExperimentDocument, 404: PROBLEM})
+    def get(self, request: Request, experiment_id: UUID) -> Response:
+        """One experiment with its arms and the latest headline."""
+        return Response(shapes.ExperimentDocument(_experiment(request, experiment_id)).data)
+
+
+class ExperimentAnalysis(APIView):
+    scopes = {"GET": "learning:read"}
+
+    @extend_schema(operation_id="experiments_analysis", responses={200: ANY, 404: PROBLEM})
+    def get(self, request: Request, experiment_id: UUID) -> Response:
+        """The verdict document of what is stored now; it may be read on any day."""
+        row = _experiment(request, experiment_id)
+        return Response(analysis.analyse(experiments.document(row)))
+
+
+class MoveExperiment(APIView):
+    scopes = {"POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="experiments_move", parameters=[KEY], request=shapes.Decision,
+        responses={200: shapes.ExperimentDocument, 404: PROBLEM, 409: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request, experiment_id: UUID, action: str) -> Response:
+        """Start, pause, resume or stop an experiment."""
+        reason = checked(shapes.Decision, request)["reason"]
+        _experiment(request, experiment_id)
+        given: dict[str, Any] = {
+            "caller": rest.caller_of(request), "experiment_id": experiment_id,
+        }  # fmt: skip
+        if action in ("pause", "stop"):
+            given["reason"] = reason
+        moves: dict[str, Any] = {
+            "start": experiments.start, "pause": experiments.pause,
+            "resume": experiments.resume, "stop": experiments.stop,
+        }  # fmt: skip
+        return Response(shapes.ExperimentDocument(moves[action](**given)).data)
+
+
+class Rollouts(APIView):
+    scopes = {"GET": "learning:read", "POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="rollouts_list",
+        parameters=[
+            *PAGES, OpenApiParameter("agent", str),
+            OpenApiParameter("state", str, enum=Rollout.State.values),
+        ],
+        responses=shapes.RolloutDocument(many=True),
+    )  # fmt: skip
+    def get(self, request: Request) -> Response:
+        """Rollouts, newest first."""
+        return page(request, _asked(request, Rollout), shapes.RolloutDocument)
+
+    @extend_schema(
+        operation_id="rollouts_create", parameters=[KEY], request=shapes.NewRollout,
+        responses={201: shapes.RolloutDocument, 409: PROBLEM, 422: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request) -> Response:
+        """Begin a rollout at its first stage."""
+        data = checked(shapes.NewRollout, request)
+        caller = rest.caller_of(request)
+        row = rollouts.begin(
+            client_id=caller.home_client_id, agent_slug=data.pop("agent"),
+            to_version=data.pop("version"), by=caller.name, **data,
+        )  # fmt: skip
+        row.refresh_from_db()
+        return Response(shapes.RolloutDocument(row).data, status=201)
+
+
+class OneRollout(APIView):
+    scopes = {"GET": "learning:read"}
+
+    @extend_schema(responses={200: shapes.RolloutDocument, 404: PROBLEM})
+    def get(self, request: Request, rollout_id: UUID) -> Response:
+        """One rollout with its stages and the latest analysis."""
+        return Response(shapes.RolloutDocument(_rollout(request, rollout_id)).data)
+
+
+class MoveRollout(APIView):
+    scopes = {"POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="rollouts_move", parameters=[KEY], request=shapes.Decision,
+        responses={200: shapes.RolloutDocument, 404: PROBLEM, 409: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request, rollout_id: UUID, action: str) -> Response:
+        """Open the next stage, hold, go on, or take it back."""
+        reason = checked(shapes.Decision, request)["reason"]
+        _rollout(request, rollout_id)
+        given: dict[str, Any] = {"caller": rest.caller_of(request), "rollout_id": rollout_id}
+        if action == "rollback" and not reason.strip():
+            raise InvalidInput("reason", reason, "why it is taken back")
+        if action in ("pause", "rollback"):
+            given["reason"] = reason
+        moves: dict[str, Any] = {
+            "advance": rollouts.advance, "pause": rollouts.pause,
+            "resume": rollouts.resume, "rollback": rollouts.rollback,
+        }  # fmt: skip
+        return Response(shapes.RolloutDocument(moves[action](**given)).data)
+
+
+def _asked(request: Request, model: Any) -> Any:
+    rows = rest.caller_of(request).only_visible(model.objects.all())
+    for name, field in {"agent": "agent_slug", "state": "state"}.items():
+        if request.query_params.get(name):
+            rows = rows.filter(**{field: request.query_params[name]})
+    return rows
+
+
+def _experiment(request: Request, experiment_id: UUID) -> Experiment:
+    row = experiments.find(experiment_id)
+    if not rest.caller_of(request).sees(row.client_id):
+        raise NotFound("experiment", experiment_id)
+    return row
+
+
+def _rollout(request: Request, rollout_id: UUID) -> Rollout:
+    row = rollouts.find(rollout_id)
+    if not rest.caller_of(request).sees(row.client_id):
+        raise NotFound("rollout", rollout_id)
+    return row

@@ -1,0 +1,124 @@
+"""Feedback, scores and improvements."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from config import rest
+from config.errors import InvalidInput
+from learning import feedback, improvements
+from learning import serializers as shapes
+from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
+from learning.models import Feedback, Improvement, Subject
+
+
+class FeedbackList(APIView):
+    scopes = {"GET": "learning:read", "POST": "feedback:write"}
+
+    @extend_schema(
+        operation_id="feedback_list",
+        parameters=[
+            *PAGES, OpenApiParameter("agent", str),
+            OpenApiParameter("kind", str, enum=Feedback.Kind.values),
+            OpenApiParameter("subject_kind", str, enum=Subject.values),
+            OpenApiParameter("subject_id", str),
+            OpenApiParameter("history", bool, description="Also what was superseded."),
+        ],
+        responses=shapes.FeedbackDocument(many=True),
+    )  # fmt: skip
+    def get(self, request: Request) -> Response:
+        """Feedback, newest first; only what stands unless ``history`` is true."""
+        asked = request.query_params
+        rows = feedback.visible(rest.caller_of(request))
+        names = {"agent": "agent_slug", "kind": "kind", "subject_kind": "subject_kind"}
+        for name, field in names.items():
+            if asked.get(name):
+                rows = rows.filter(**{field: asked[name]})
+        if asked.get("subject_id"):
+            rows = rows.filter(subject_id=_uuid(asked["subject_id"]))
+        if asked.get("history", "").lower() not in ("1", "true", "yes"):
+            rows = rows.filter(superseded_at=None)
+        return page(request, rows, shapes.FeedbackDocument)
+
+    @extend_schema(
+        operation_id="feedback_create",
+        parameters=[KEY],
+        request=shapes.NewFeedback,
+        responses={201: shapes.FeedbackDocument, 404: PROBLEM, 422: PROBLEM},
+    )
+    @rest.idempotent
+    def post(self, request: Request) -> Response:
+        """Say something about an invocation, a step, a run or a conversation."""
+        data = checked(shapes.NewFeedback, request)
+        row = feedback.give(caller=rest.caller_of(request), **data)
+        row.refresh_from_db()
+        return Response(shapes.FeedbackDocument(row).data, status=201)
+
+
+class Scores(APIView):
+    scopes = {"POST": "feedback:write"}
+
+    @extend_schema(
+        parameters=[KEY],
+        request=shapes.NewScore,
+        responses={201: shapes.ScoreDocument, 404: PROBLEM, 422: PROBLEM},
+    )
+    @rest.idempotent
+    def post(self, request: Request) -> Response:
+        """Store a named number with its source; the latest of a source and version counts."""
+        data = checked(shapes.NewScore, request)
+        row = feedback.score(caller=rest.caller_of(request), **data)
+        row.refresh_from_db()
+        return Response(shapes.ScoreDocument(row).data, status=201)
+
+
+class Improvements(APIView):
+    scopes = {"GET": "learning:read"}
+
+    @extend_schema(
+        operation_id="improvements_list",
+        parameters=[
+            OpenApiParameter("agent", str),
+            OpenApiParameter("state", str, enum=Improvement.State.values),
+        ],
+        responses=shapes.ImprovementDocument(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        """Improvements by priority (impact × confidence ÷ effort), at most 200."""
+        rows = rest.caller_of(request).only_visible(Improvement.objects.all())
+        for name, field in {"agent": "agent_slug", "state": "state"}.items():
+            if request.query_params.get(name):
+                rows = rows.filter(**{field: request.query_params[name]})
+        found = shapes.ImprovementDocument(rows[:200], many=True).data
+        return Response({"next": None, "previous": None, "results": found})
+
+
+class DecideImprovement(APIView):
+    scopes = {"POST": "learning:decide"}
+
+    @extend_schema(
+        parameters=[KEY],
+        request=shapes.Decision,
+        responses={200: shapes.ImprovementDocument, 404: PROBLEM, 409: PROBLEM},
+    )
+    @rest.idempotent
+    def post(self, request: Request, improvement_id: UUID, action: str) -> Response:
+        """Approve a proposal, or refuse it with a reason."""
+        reason = checked(shapes.Decision, request)["reason"]
+        caller = rest.caller_of(request)
+        decide: Any = improvements.approve if action == "approve" else improvements.reject
+        row = decide(caller=caller, improvement_id=improvement_id, reason=reason)
+        return Response(shapes.ImprovementDocument(row).data)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidInput("subject_id", text, "a UUID") from None

@@ -1,0 +1,157 @@
+"""Shapes of the API of feedback, statistics, experiments, rollouts and improvements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers as s
+
+from learning.models import Experiment, Feedback, Improvement, Rollout, Score, Subject, Unit
+
+JSON = s.JSONField
+
+
+class NewFeedback(s.Serializer[Any]):
+    subject_kind = s.ChoiceField(Subject.choices)
+    subject_id = s.UUIDField()
+    kind = s.CharField(help_text="rating, correction, suggestion, complaint or praise")
+    rating = s.IntegerField(required=False, allow_null=True, min_value=1, max_value=5)
+    text = s.CharField(required=False, default="", allow_blank=True, max_length=20_000)
+    corrected_output = s.CharField(required=False, default="", allow_blank=True, max_length=200_000)
+    reason = s.CharField(required=False, default="", allow_blank=True, max_length=20_000)
+    category = s.CharField(required=False, default="", allow_blank=True, max_length=40)
+
+
+class FeedbackDocument(s.ModelSerializer[Feedback]):
+    kind = s.CharField()
+    source = s.CharField()  # type: ignore[assignment]
+    subject_kind = s.CharField()
+
+    class Meta:
+        model = Feedback
+        fields = [
+            "id", "client_id", "subject_kind", "subject_id", "agent_slug", "version_id", "kind",
+            "source", "author", "rating", "text", "corrected_output", "reason", "category",
+            "superseded_at", "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class NewScore(s.Serializer[Any]):
+    subject_kind = s.ChoiceField(Subject.choices)
+    subject_id = s.UUIDField()
+    name = s.RegexField(r"^[a-z][a-z0-9_.-]{0,59}$")
+    value = s.FloatField()
+    source = s.CharField(help_text="human, code or judge")  # type: ignore[assignment]
+    source_version = s.CharField(required=False, default="", allow_blank=True, max_length=60)
+    reason = s.CharField(required=False, default="", allow_blank=True, max_length=20_000)
+
+
+class ScoreDocument(s.ModelSerializer[Score]):
+    source = s.CharField()  # type: ignore[assignment]
+    subject_kind = s.CharField()
+
+    class Meta:
+        model = Score
+        fields = [
+            "id", "client_id", "subject_kind", "subject_id", "agent_slug", "version_id", "name",
+            "value", "source", "source_version", "reason", "superseded_at", "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class Decision(s.Serializer[Any]):
+    reason = s.CharField(required=False, default="", allow_blank=True, max_length=500)
+
+
+class ImprovementDocument(s.ModelSerializer[Improvement]):
+    kind = s.CharField()
+    state = s.CharField()
+    risk = s.CharField()
+
+    class Meta:
+        model = Improvement
+        fields = [
+            "id", "client_id", "agent_slug", "kind", "title", "proposal", "evidence", "expected",
+            "impact", "confidence", "effort", "priority", "risk", "base_version_id",
+            "candidate_version_id", "state", "proposed_by", "decided_by", "decided_at",
+            "decision_reason", "created_at", "updated_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class NewVariant(s.Serializer[Any]):
+    version = s.CharField(help_text="A version's id, number or label.")
+    key = s.CharField(required=False, max_length=40)
+    weight = s.FloatField(required=False, default=1.0, min_value=0.000001)
+    is_control = s.BooleanField(required=False, default=False)
+
+
+class NewExperiment(s.Serializer[Any]):
+    agent = s.SlugField(max_length=64)
+    name = s.CharField(max_length=120)
+    hypothesis = s.CharField(required=False, default="", allow_blank=True, max_length=20_000)
+    unit = s.ChoiceField(Unit.choices, required=False, default=Unit.RUN)
+    coverage_ratio = s.FloatField(required=False, default=1.0, min_value=0.0001, max_value=1)
+    variants = NewVariant(many=True)
+    metrics = s.ListField(child=s.DictField(), required=False, min_length=1, max_length=20)
+    test = s.DictField(required=False)
+    plan = s.DictField(required=False)
+    maturity_hours = s.FloatField(required=False, default=0.0, min_value=0, max_value=2160)
+    autoconclude = s.BooleanField(required=False, default=False)
+    improvement_id = s.UUIDField(required=False, allow_null=True, default=None)
+
+
+class VariantDocument(s.Serializer[Any]):
+    key = s.CharField()
+    version_id = s.UUIDField()
+    version_number = s.IntegerField()
+    weight = s.FloatField()
+    is_control = s.BooleanField()
+    ranges = JSON()
+
+
+class ExperimentDocument(s.ModelSerializer[Experiment]):
+    unit = s.CharField()
+    state = s.CharField()
+    variants = VariantDocument(many=True, read_only=True)
+
+    class Meta:
+        model = Experiment
+        fields = [
+            "id", "client_id", "agent_slug", "name", "hypothesis", "unit", "seed",
+            "coverage_ratio", "variants", "metrics", "test", "plan", "maturity_hours",
+            "autoconclude", "state", "state_by", "state_reason", "improvement", "verdict",
+            "headline", "analysed_at", "started_at", "ended_at", "created_by", "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class NewRollout(s.Serializer[Any]):
+    agent = s.SlugField(max_length=64)
+    version = s.CharField(help_text="A version's id, number or label.")
+    strategy = s.ChoiceField(
+        Rollout.Strategy.choices, required=False, default=Rollout.Strategy.GRADUAL
+    )
+    stages = s.ListField(child=s.DictField(), required=False, max_length=20)
+    unit = s.ChoiceField(Unit.choices, required=False, default=Unit.RUN)
+    metrics = s.ListField(child=s.DictField(), required=False, min_length=1, max_length=20)
+    test = s.DictField(required=False)
+    improvement_id = s.UUIDField(required=False, allow_null=True, default=None)
+
+
+class RolloutDocument(s.ModelSerializer[Rollout]):
+    unit = s.CharField()
+    state = s.CharField()
+    strategy = s.CharField()
+
+    class Meta:
+        model = Rollout
+        fields = [
+            "id", "client_id", "agent_slug", "from_version_id", "to_version_id", "strategy",
+            "stages", "stage", "unit", "seed", "metrics", "test", "state", "state_by",
+            "state_reason", "improvement", "experiment", "verdict", "headline", "analysis",
+            "analysed_at", "stage_started_at", "breached_at", "last_exposure_at", "created_by",
+            "created_at", "ended_at",
+        ]  # fmt: skip
+        read_only_fields = fields

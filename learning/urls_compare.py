@@ -1,0 +1,47 @@
+"""Addresses of feedback, improvements, experiments and rollouts."""
+
+from django.urls import URLPattern, URLResolver, path, re_path
+
+from learning import feedback_pages
+from learning.api import experiments, feedback
+
+_ID = r"(?P<{}>[0-9a-f-]{{36}})"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/feedback", feedback.FeedbackList.as_view(), name="feedback"),
+    path("api/v1/scores", feedback.Scores.as_view(), name="scores"),
+    path("api/v1/improvements", feedback.Improvements.as_view(), name="improvements"),
+    re_path(
+        rf"^api/v1/improvements/{_ID.format('improvement_id')}/(?P<action>approve|reject)$",
+        feedback.DecideImprovement.as_view(),
+        name="improvement-decide",
+    ),
+    path("api/v1/experiments", experiments.Experiments.as_view(), name="experiments"),
+    path("api/v1/experiments/analysis", experiments.AnalyseStatistics.as_view()),
+    path("api/v1/experiments/plan", experiments.PlanExperiment.as_view()),
+    path(
+        "api/v1/experiments/<uuid:experiment_id>",
+        experiments.OneExperiment.as_view(),
+        name="experiment",
+    ),
+    path(
+        "api/v1/experiments/<uuid:experiment_id>/analysis",
+        experiments.ExperimentAnalysis.as_view(),
+        name="experiment-analysis",
+    ),
+    re_path(
+        rf"^api/v1/experiments/{_ID.format('experiment_id')}"
+        r"/(?P<action>start|pause|resume|stop)$",
+        experiments.MoveExperiment.as_view(),
+        name="experiment-move",
+    ),
+    path("api/v1/rollouts", experiments.Rollouts.as_view(), name="rollouts"),
+    path("api/v1/rollouts/<uuid:rollout_id>", experiments.OneRollout.as_view(), name="rollout"),
+    re_path(
+        rf"^api/v1/rollouts/{_ID.format('rollout_id')}"
+        r"/(?P<action>advance|pause|resume|rollback)$",
+        experiments.MoveRollout.as_view(),
+        name="rollout-move",
+    ),
+    path("dashboard/_feedback/<str:kind>/<uuid:subject_id>", feedback_pages.piece),
+]

@@ -1,0 +1,62 @@
+"""An agent with versions, and calls of it as rows: what the loop reads, without any model."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+
+from agents import versions
+from agents.domain import traffic
+from agents.models import Agent, AgentVersion, Invocation, Label, TrafficSplit
+from config.access.models import Client
+
+SLUG = "tax-vat-001"
+
+
+def make_agent(risk: str = "low") -> tuple[Agent, AgentVersion, AgentVersion]:
+    """An agent, its production version and a candidate."""
+    agent = Agent.objects.create(slug=SLUG, name="VAT", domain="tax", purpose="p", risk=risk)
+    old, _ = versions.publish(
+        agent=agent, content=versions.Content("Answer."), label=Label.Name.PRODUCTION
+    )
+    new, _ = versions.publish(agent=agent, content=versions.Content("Answer better."))
+    return agent, old, new
+
+
+def meet(
+    agent: Agent,
+    client: Client,
+    *,
+    units: int,
+    success: dict[UUID, float],
+    seed: int = 1,
+    days: int = 1,
+    started: Any = None,
+) -> list[Invocation]:
+    """So many new units call the agent under its open split; ``success`` by version."""
+    rng = random.Random(seed)
+    split = TrafficSplit.objects.filter(agent=agent, closed_at=None).first()
+    production = Label.objects.get(agent=agent, name="production").version
+    start = started or timezone.now()
+    rows = []
+    for number in range(units):
+        unit = f"{seed}-{number}"
+        bucket = traffic.bucket_of(split.seed, unit) if split else None
+        arm = traffic.arm_of(split.arms, bucket) if split else None
+        version_id = UUID(arm) if arm else production.pk
+        good = rng.random() < success[version_id]
+        rows.append(
+            Invocation(
+                client_id=client.pk, agent_id=agent.pk, agent_slug=agent.slug,
+                version_id=version_id, version_number=1, split_id=split.pk if split else None,
+                split_epoch=split.epoch if split else None, unit=unit, bucket=bucket,
+                state="succeeded" if good else "failed", cost_usd="0.01",
+                duration_seconds=1 + rng.random() / 10,
+                started_at=start + timedelta(days=number % days, microseconds=number),
+            )
+        )  # fmt: skip
+    return Invocation.objects.bulk_create(rows)

@@ -1,0 +1,173 @@
+"""Feedback and scores through the API and the form."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+from django.test import Client as Browser
+
+from agents.models import Invocation
+from config.access.callers import of_user
+from config.access.models import Client
+from config.errors import Conflict, NotFound
+from learning import feedback, improvements
+from learning.models import Feedback, Improvement, Score
+from tests.learning.ground import SLUG, make_agent, meet
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def invocation(firm):
+    agent, old, _ = make_agent()
+    return meet(agent, firm, units=1, success={old.pk: 1.0})[0]
+
+
+def about(invocation: Invocation, **more):
+    return {"subject_kind": "invocation", "subject_id": str(invocation.pk), **more}
+
+
+def test_a_rating_is_stored_with_the_version_that_answered(api, invocation):
+    answer = api("post", "feedback", about(invocation, kind="rating", rating=4))
+    assert answer.status_code == 201, answer.content
+    body = answer.json()
+    assert (body["rating"], body["agent_slug"]) == (4, SLUG)
+    assert body["version_id"] == str(invocation.version_id)
+
+
+def test_the_latest_of_a_person_wins_and_history_is_kept(api, invocation):
+    for rating in (1, 5):
+        api("post", "feedback", about(invocation, kind="rating", rating=rating))
+    api("post", "feedback", about(invocation, kind="rating", rating=2), role="manager")
+    standing = api("get", "feedback?kind=rating").json()["results"]
+    assert sorted((row["rating"], row["source"]) for row in standing) == [
+        (2, "manager"), (5, "user"),
+    ]  # fmt: skip
+    assert len(api("get", "feedback?history=true").json()["results"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"kind": "rating"}, "rating"),
+        ({"kind": "rating", "rating": 6}, "rating"),
+        ({"kind": "correction"}, "corrected_output"),
+        ({"kind": "complaint"}, "text"),
+        ({"kind": "gossip"}, "kind"),
+    ],
+)
+def test_incomplete_feedback_is_refused_by_field(api, invocation, body, field):
+    answer = api("post", "feedback", about(invocation, **body))
+    assert answer.status_code == 422 and answer.json()["field"] == field
+
+
+def test_nobody_speaks_about_another_clients_work(person, invocation):
+    other = Client.objects.create(slug="other", name="Other")
+    outsider = of_user(person("external", other))
+    with pytest.raises(NotFound):
+        feedback.give(
+            caller=outsider, subject_kind="invocation", subject_id=invocation.pk,
+            kind="praise",
+        )  # fmt: skip
+
+
+def test_the_latest_score_of_a_source_and_version_counts(api, invocation):
+    score = {"name": "accuracy", "source": "judge", "source_version": "j1", "value": 0.2}
+    for value in (0.2, 0.9):
+        given = about(invocation, **{**score, "value": value})
+        assert api("post", "scores", given).status_code == 201
+    api("post", "scores", about(invocation, **{**score, "source_version": "j2", "value": 0.5}))
+    standing = Score.objects.filter(superseded_at=None)
+    assert sorted(standing.values_list("value", flat=True)) == [0.5, 0.9]
+    refused = api("post", "scores", about(invocation, **{**score, "source_version": ""}))
+    assert refused.json()["field"] == "source_version"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_ratings_at_once_leave_one_standing(engineer, invocation):
+    def rate(rating):
+        try:
+            feedback.give(
+                caller=engineer, subject_kind="invocation", subject_id=invocation.pk,
+                kind="rating", rating=rating,
+            )  # fmt: skip
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(rate, (1, 2, 3, 4)))
+    assert Feedback.objects.count() == 4
+    assert Feedback.objects.filter(superseded_at=None).count() == 1
+
+
+def test_the_form_keeps_stars_and_a_correction(person, invocation):
+    browser = Browser()
+    browser.force_login(person("professional"))
+    path = f"/dashboard/_feedback/invocation/{invocation.pk}"
+    assert b"How good was it?" in browser.get(path).content
+    answer = browser.post(
+        path, {"rating": "2", "text": "wrong rate", "corrected_output": "19 %", "kind": "praise"}
+    )
+    assert answer.status_code == 200 and b"it is kept" in answer.content
+    assert sorted(Feedback.objects.values_list("kind", "rating")) == [
+        ("correction", None), ("rating", 2),
+    ]  # fmt: skip
+    assert browser.post(path, {"rating": "9"}).status_code == 422
+    assert (
+        browser.get(path.replace(str(invocation.pk), str(invocation.client_id))).status_code == 404
+    )
+
+
+def propose(firm, title="Shorter"):
+    return improvements.propose(
+        client_id=firm.pk, agent_slug=SLUG, kind="prompt", title=title, evidence={"runs": []},
+        proposal={"prompt": title}, impact=4, confidence=0.5, effort=1,
+    )  # fmt: skip
+
+
+def test_a_reviewer_approves_once(api, firm):
+    one, new = propose(firm)
+    assert new and propose(firm) == (one, False)
+    path = f"improvements/{one.pk}/approve"
+    assert api("post", path, {}, role="professional").status_code == 403
+    assert api("post", path, {"reason": "good"}, role="reviewer").json()["state"] == "approved"
+    assert api("post", path, {}, role="reviewer").status_code == 409
+    assert api("get", "improvements?state=approved").json()["results"][0]["priority"] == 2.0
+
+
+def test_a_rejected_proposal_needs_a_reason_and_is_not_made_again(api, firm):
+    one, _ = propose(firm)
+    path = f"improvements/{one.pk}/reject"
+    assert api("post", path, {}, role="reviewer").status_code == 422
+    assert api("post", path, {"reason": "no"}, role="reviewer").json()["state"] == "rejected"
+    with pytest.raises(improvements.Barred):
+        propose(firm)
+
+
+def test_a_reviewer_decides_in_the_admin(person, firm):
+    one, _ = propose(firm)
+    reviewer = person("reviewer")
+    reviewer.is_staff = reviewer.is_superuser = True
+    reviewer.save()
+    browser = Browser()
+    browser.force_login(reviewer)
+    page = browser.get(f"/admin/learning/improvement/{one.pk}/change/")
+    assert page.status_code == 200 and b"Approve" in page.content
+    path = f"/admin/learning/improvement/{one.pk}/approve-one/"
+    assert browser.get(path).status_code == 200
+    assert Improvement.objects.get().state == "proposed"
+    browser.post(path, {"reason": "fine"})
+    assert Improvement.objects.get().state == "approved"
+
+
+def test_a_lifted_tombstone_allows_another_try(engineer, firm):
+    one, _ = propose(firm)
+    improvements.reject(caller=engineer, improvement_id=one.pk, reason="not now")
+    stone = improvements.standing_tombstone(SLUG, one.digest)
+    assert stone is not None and improvements.lift(caller=engineer, tombstone_id=stone.pk)
+    assert not improvements.lift(caller=engineer, tombstone_id=stone.pk)
+    assert propose(firm)[1]
+    with pytest.raises(Conflict):
+        improvements.approve(caller=engineer, improvement_id=one.pk)

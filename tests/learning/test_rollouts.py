@@ -1,0 +1,226 @@
+"""Rollouts: stages that widen, go back by themselves, and survive crashes and two sweeps."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from unittest.mock import patch
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from agents.domain import traffic
+from agents.models import Invocation, Label, TrafficSplit
+from config.errors import Conflict, InvalidInput
+from learning import improvements, rollouts
+from learning.models import Improvement, Rollout, Tombstone
+from tests.learning.ground import SLUG, make_agent, meet
+
+pytestmark = pytest.mark.django_db
+STAGES = [{"share": s, "minimum_hours": 0, "minimum_units": 50} for s in (0.05, 0.25, 0.5, 1)]
+METRICS = [{"key": "success", "role": "primary"}]
+
+
+@pytest.fixture
+def ground(firm):
+    return (firm, *make_agent())
+
+
+def begin(firm, new, **changes):
+    given = {"strategy": "custom", "stages": STAGES, "metrics": METRICS, **changes}
+    return rollouts.begin(client_id=firm.pk, agent_slug=SLUG, to_version=new.pk, **given)
+
+
+def the_split(agent):
+    return TrafficSplit.objects.filter(agent=agent, closed_at=None).first()
+
+
+def production(agent):
+    return Label.objects.get(agent=agent, name="production").version_id
+
+
+def test_nobody_leaves_the_treatment_as_stages_grow(engineer, ground):
+    firm, agent, old, new = ground
+    row = begin(firm, new)
+    before, seeds = the_split(agent).arms, {the_split(agent).seed}
+    for share in (0.25, 0.5, 0.95):
+        rollouts.advance(caller=engineer, rollout_id=row.pk)
+        after = the_split(agent).arms
+        seeds.add(the_split(agent).seed)
+        assert traffic.shares(after)[str(new.pk)] == pytest.approx(share)
+        met = [b for b in range(10_000) if traffic.arm_of(before, b) == str(new.pk)]
+        assert all(traffic.arm_of(after, bucket) == str(new.pk) for bucket in met)
+        before = after
+    assert len(seeds) == 1 and traffic.shares(before)[str(old.pk)] == pytest.approx(0.05)
+
+
+def test_up_to_half_the_control_is_as_large_as_the_treatment(ground):
+    firm, agent, old, new = ground
+    begin(firm, new)
+    found = traffic.shares(the_split(agent).arms)
+    assert found[str(old.pk)] == found[str(new.pk)] == pytest.approx(0.05)
+
+
+def test_a_sound_version_reaches_everybody(ground):
+    firm, agent, old, new = ground
+    row = begin(firm, new)
+    for stage in range(4):
+        meet(agent, firm, units=2400, success={old.pk: 0.8, new.pk: 0.85}, seed=stage)
+        rollouts.sweep()
+    row.refresh_from_db()
+    assert row.state == "done" and production(agent) == new.pk and the_split(agent) is None
+
+
+def test_a_harmful_version_goes_back_before_a_quarter_met_it(ground):
+    firm, agent, old, new = ground
+    row = begin(firm, new)
+    for stage in range(4):
+        meet(agent, firm, units=3000, success={old.pk: 0.9, new.pk: 0.6}, seed=stage)
+        rollouts.sweep()
+        if the_split(agent) is None:
+            break
+    row.refresh_from_db()
+    assert row.state == "rolled_back" and production(agent) == old.pk
+    calls = Invocation.objects.filter(agent_slug=SLUG)
+    assert calls.filter(version_id=new.pk).count() < 0.25 * calls.count()
+    assert Tombstone.objects.get().evidence["rollout"] == str(row.pk)
+    assert "worse" in row.state_reason
+    with pytest.raises(improvements.Barred):
+        begin(firm, new)
+    rollouts.sweep()
+    row.refresh_from_db()
+    assert row.last_exposure_at is not None
+
+
+def test_no_data_is_never_success(ground):
+    firm, _, _, new = ground
+    row = begin(firm, new)
+    assert rollouts.sweep() == {"rolled_back": 0, "advanced": 0, "held": 0}
+    Rollout.objects.update(stage_started_at=timezone.now() - timedelta(hours=25))
+    rollouts.sweep()
+    row.refresh_from_db()
+    assert row.state == "rolled_back" and "no unit" in row.state_reason
+
+
+def test_a_person_who_pauses_is_not_overruled_but_harm_is_stopped(engineer, ground):
+    firm, agent, old, new = ground
+    row = begin(firm, new)
+    rollouts.pause(caller=engineer, rollout_id=row.pk, reason="quarter end")
+    meet(agent, firm, units=2400, success={old.pk: 0.8, new.pk: 0.8})
+    rollouts.sweep()
+    row.refresh_from_db()
+    assert (row.state, row.stage) == ("paused", 0)
+    meet(agent, firm, units=6000, success={old.pk: 0.9, new.pk: 0.2}, seed=2)
+    rollouts.sweep()
+    row.refresh_from_db()
+    assert row.state == "rolled_back"
+
+
+def test_a_gate_waits_for_a_person(engineer, ground):
+    firm, agent, old, new = ground
+    row = begin(firm, new, stages=[{**STAGES[0], "gate": True}, STAGES[3]])
+    meet(agent, firm, units=2400, success={old.pk: 0.8, new.pk: 0.8})
+    rollouts.sweep()
+    row.refresh_from_db()
+    assert row.state == "paused" and "gate" in row.state_reason
+    assert rollouts.advance(caller=engineer, rollout_id=row.pk).stage == 1
+
+
+def test_a_finished_rollout_can_still_be_taken_back(engineer, ground):
+    firm, agent, old, new = ground
+    row = begin(firm, new, strategy="immediate", stages=None)
+    rollouts.advance(caller=engineer, rollout_id=row.pk)
+    assert production(agent) == new.pk
+    rollouts.rollback(caller=engineer, rollout_id=row.pk, reason="complaints")
+    assert production(agent) == old.pk
+    with pytest.raises(Conflict):
+        rollouts.rollback(caller=engineer, rollout_id=row.pk, reason="again")
+
+
+def test_its_improvement_moves_along(engineer, ground):
+    firm, _, _, new = ground
+    one, _ = improvements.propose(
+        client_id=firm.pk, agent_slug=SLUG, kind="prompt", title="Better", proposal={"a": 1},
+        evidence={}, impact=2, confidence=0.5, effort=2, candidate_version_id=new.pk,
+    )  # fmt: skip
+    assert one.priority == 0.5
+    improvements.approve(caller=engineer, improvement_id=one.pk)
+    row = begin(firm, new, improvement_id=one.pk)
+    one.refresh_from_db()
+    assert one.state == "rolling_out"
+    rollouts.rollback(caller=engineer, rollout_id=row.pk, reason="complaints")
+    one.refresh_from_db()
+    assert one.state == Improvement.State.ROLLED_BACK
+
+
+class Crash(Exception):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("place", ["agents.split_traffic", "monitoring.audit"])
+@pytest.mark.parametrize("move", ["begin", "advance", "rollback", "finish"])
+def test_a_crash_in_the_middle_of_a_transition_leaves_nothing_half_done(
+    engineer, ground, place, move
+):
+    firm, agent, _, new = ground
+    strategy = {"strategy": "immediate", "stages": None} if move == "finish" else {}
+    row = None if move == "begin" else begin(firm, new, **strategy)
+
+    def act():
+        if row is None:
+            return begin(firm, new)
+        if move == "rollback":
+            return rollouts.rollback(caller=engineer, rollout_id=row.pk, reason="complaints")
+        return rollouts.advance(caller=engineer, rollout_id=row.pk)
+
+    def picture():
+        split = the_split(agent)
+        return (
+            list(Rollout.objects.values("state", "stage")), split and split.epoch,
+            production(agent), Tombstone.objects.count(),
+        )  # fmt: skip
+
+    if place == "agents.split_traffic" and move in ("rollback", "finish"):
+        place = "agents.end_split"
+    before = picture()
+    with patch(f"learning.rollouts.{place}", side_effect=Crash), pytest.raises(Crash):
+        act()
+    assert picture() == before
+    act()
+    assert picture() != before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_sweeps_at_once_open_the_next_stage_once(ground):
+    firm, agent, old, new = ground
+    begin(firm, new)
+    meet(agent, firm, units=2400, success={old.pk: 0.8, new.pk: 0.8})
+
+    def sweep(_):
+        try:
+            return rollouts.sweep()["advanced"]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sum(pool.map(sweep, range(3))) == 1
+    assert Rollout.objects.get().stage == 1
+    assert TrafficSplit.objects.filter(agent=agent).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"stages": []}, "stages"),
+        ({"stages": [{"share": 0.5}]}, "stages"),
+        ({"stages": [{"share": 0.5}, {"share": 0.4}]}, "stages[1].share"),
+        ({"stages": [{"share": 1, "speed": 9}]}, "stages[0].speed"),
+        ({"strategy": "yolo"}, "strategy"),
+    ],
+)
+def test_stages_that_make_no_sense_are_refused(ground, changes, field):
+    firm, _, _, new = ground
+    with pytest.raises(InvalidInput) as refused:
+        begin(firm, new, **changes)
+    assert refused.value.field == field
