@@ -16,6 +16,7 @@ from workflows.advance import Advance, Moved, Outcome
 from workflows.contexts import RunFacts, run_facts
 from workflows.database import execute, from_json, repeat_if_deadlocked
 from workflows.domain.definition import Plan
+from workflows.domain.documents import json_text
 from workflows.domain.transitions import CONTROLS, RunState, StepState
 from workflows.models import Run, Signal
 from workflows.plans import plan_for
@@ -95,6 +96,7 @@ def send_signal(caller: Caller, run_id: UUID | str, *, name: str, payload: Any =
     run = _controlled(caller, run_id, "signal")
     if not name or len(name) > 64:
         raise InvalidInput("name", name, "1 to 64 characters")
+    json_text(payload, field="payload")
     with transaction.atomic():
         signal = Signal.objects.create(
             run=run, name=name, payload=payload, sent_by_id=caller.user_id

@@ -17,6 +17,7 @@ from workflows import endings, engine
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import repeat_if_deadlocked
+from workflows.domain.documents import json_text
 from workflows.domain.transitions import StepState
 from workflows.models import Approval
 from workflows.plans import plan_for
@@ -74,6 +75,7 @@ def answer_approval(
         raise Conflict("this approval", f"at level {approval.level}", "the earlier levels approved")
     if not approve and not reason.strip():
         raise InvalidInput("reason", reason, "say why it is rejected")
+    json_text(answer, field="answer")
     _check_form(approval, answer)
     state = Approval.State.APPROVED if approve else Approval.State.REJECTED
     won = Approval.objects.filter(pk=approval.pk, state=Approval.State.WAITING).update(

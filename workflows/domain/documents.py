@@ -15,6 +15,7 @@ from config.errors import InvalidDocument, InvalidInput
 # A definition is written by people; more than this is a mistake or an attack.
 MAX_CHARACTERS = 512 * 1024
 MAX_NODES = 200_000
+MAX_DEPTH = 60
 
 Path = tuple[str | int, ...]
 
@@ -63,6 +64,9 @@ class _Builder:
         if self.seen > MAX_NODES:  # aliases expand here: a small text can be a large value
             raise _refused(self.what, f"has more than {MAX_NODES} values", None)
         self.lines[path] = node.start_mark.line + 1
+        if len(path) > MAX_DEPTH:  # an alias may even hold itself
+            line = node.start_mark.line + 1
+            raise _refused(self.what, f"nests more than {MAX_DEPTH} deep", line)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -71,6 +75,9 @@ class _Builder:
             value = self.scalars.construct_object(node)
         except (ConstructorError, ValueError) as error:
             raise _refused(self.what, str(error), node.start_mark.line + 1) from None
+        if "\0" in node.value:
+            line = node.start_mark.line + 1
+            raise _refused(self.what, "must not hold the NUL character", line)
         # Dates and times stay text: a definition has JSON values only.
         return value if isinstance(value, str | int | float | bool | None) else str(node.value)
 
@@ -80,6 +87,8 @@ class _Builder:
             # YAML 1.1 reads a bare `on` as true; as a key it means the word that was written.
             key = str(key_node.value)
             line = key_node.start_mark.line + 1
+            if "\0" in key:
+                raise _refused(self.what, "must not hold the NUL character", line)
             if key in value:
                 raise _refused(self.what, f"has the key {key!r} twice", line)
             value[key] = self.build(child, (*path, key))
