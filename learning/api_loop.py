@@ -12,10 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from agents import doors
+from agents import doors, interactive
 from config import rest
 from config.errors import InvalidInput
-from learning import drifting, examples, patterns, replay
+from learning import drifting, examples, optimizer, patterns, replay
 from learning import shapes_loop as shapes
 from learning.models import Example, Pattern, Replay
 
@@ -202,3 +202,22 @@ class OneReplay(APIView):
         """One replay with every case's scores and what was missing."""
         found = replay.document(replay.find(replay_id), cases=True)
         return Response(shapes.ReplayDocument(found).data)
+
+
+class PromptVariations(APIView):
+    scopes = {"POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="agents_prompt_variations",
+        parameters=[KEY], request=shapes.VariationsRequest,
+        responses={200: shapes.VariationsDocument, 404: PROBLEM, 422: PROBLEM, 429: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request, slug: str) -> Response:
+        """Bottlenecks, other wordings and their effect on graded cases, within a spending cap."""
+        data, caller = checked(shapes.VariationsRequest, request), rest.caller_of(request)
+        with interactive.place():
+            body = optimizer.vary(
+                agent=slug, client_id=caller.home_client_id, asked_by=caller.name, **data
+            )
+        return Response(shapes.VariationsDocument(body).data)

@@ -123,7 +123,7 @@ def approved(agent: str) -> list[Example]:
 
 
 def few_shot(
-    agent: str, question: str, *, most: int = 3, without: Collection[UUID | None] = ()
+    agent: str, question: str, *, most: int = 3, without: Collection[UUID] = ()
 ) -> list[dict[str, str]]:
     """Examples for a prompt, near to ``question`` and unlike one another: input and output.
 

@@ -131,6 +131,7 @@ class VariationsDocument(Shape):
     bottlenecks = serializers.ListField(child=serializers.DictField())
     variants = serializers.ListField(child=serializers.DictField())
     split = serializers.DictField()
+    improvements = serializers.ListField(child=serializers.DictField(), required=False)
     cost_usd = serializers.CharField()
     cap_usd = serializers.CharField()
     currency = serializers.CharField()

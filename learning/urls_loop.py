@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         r"^api/v1/examples/(?P<example_id>[0-9a-f-]{36})/(?P<action>approve|reject|retire)$",
         api.DecideExample.as_view(),
     ),
+    path(V1 + "agents/<slug:slug>/prompt-variations", api.PromptVariations.as_view()),
     path(V1 + "replays", api.Replays.as_view()),
     path(V1 + "replays/<uuid:replay_id>", api.OneReplay.as_view()),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -11,3 +12,11 @@ class Goal(StrEnum):
     REDUCE_COST = "reduce_cost"
     IMPROVE_ACCURACY = "improve_accuracy"
     BETTER_EXAMPLES = "better_examples"
+
+
+# Which kinds of variant serve which goal.
+KINDS: Mapping[Goal, tuple[str, ...]] = {
+    Goal.REDUCE_COST: ("compressed", "lighter_model"),
+    Goal.IMPROVE_ACCURACY: ("explicit", "error_handling", "anti_hallucination", "few_shot"),
+    Goal.BETTER_EXAMPLES: ("few_shot",),
+}

@@ -1,0 +1,185 @@
+"""Proposals by rule: from patterns, drift, slow tools and costs of one agent.
+
+``change`` says only what is to be done, never how often or how much: a proposal that was refused
+must be recognised next week, when the figures are others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from learning.domain.prioritise import BAD_CALL_USD, Priority, confidence_of, monthly
+
+# Fewer mentions are chance.
+MIN_FAILURES, MIN_COMPLAINTS = 5, 3
+# Failures that another wording cannot help: the way to a model or a tool does.
+WAYS = ("unavailable", "timeout", "rate_limited", "too_many_requests")
+# A person who waits costs this much a second (60 USD an hour).
+WAITING_USD = 60 / 3600
+SLOW_SECONDS, SLOW_SHARE = 2.0, 0.5
+# Share of bad calls under which a lighter model is worth a try, and what it would save.
+GOOD_RATIO, LIGHTER_SAVES = 0.02, 0.5
+LIGHTER = {"strong": "standard", "standard": "light"}
+MIN_MONTHLY_USD = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One agent over ``days``: its figures, and what patterns, drift and tools say of it."""
+
+    slug: str
+    days: float
+    calls: int
+    bad: int
+    cost_usd: float
+    tier: str
+    risk: str = "medium"
+    unused_examples: int = 0
+    patterns: Sequence[Mapping[str, Any]] = ()
+    drifts: Sequence[Mapping[str, Any]] = ()
+    tools: Sequence[Mapping[str, Any]] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One change with its reasons. ``expected`` names a metric and a direction."""
+
+    kind: str
+    title: str
+    change: Mapping[str, Any]
+    evidence: Mapping[str, Any]
+    expected: Mapping[str, Any]
+    priority: Priority
+    risk: str = "medium"
+    goals: tuple[str, ...] = field(default=())
+
+
+def propose(facts: Facts) -> list[Proposal]:
+    """What the rules propose for one agent, the most urgent first."""
+    found = [
+        *_from_patterns(facts),
+        *_from_drift(facts),
+        *_from_tools(facts),
+        *_from_cost(facts),
+        *_from_examples(facts),
+    ]
+    return sorted(found, key=lambda p: (-p.priority.score, p.title))
+
+
+def _from_patterns(facts: Facts) -> Iterator[Proposal]:
+    for pattern in facts.patterns:
+        count = int(pattern["impact"]["count"])
+        least = MIN_FAILURES if pattern["kind"] == "failure" else MIN_COMPLAINTS
+        if count < least:
+            continue
+        impact = monthly(count * BAD_CALL_USD, days=facts.days)
+        title = str(pattern["title"])[:120]
+        seen = {"pattern": pattern["key"], "count": count, "trend": pattern["trend"],
+                "users": pattern["impact"]["users"], "runs": pattern["impact"]["runs"],
+                "invocations": list(pattern.get("invocations", ()))}  # fmt: skip
+        if pattern["kind"] == "complaint":
+            yield Proposal(
+                "prompt", f"Answer the complaint: {title}",
+                {"rule": "complaint", "pattern": pattern["key"], "variations": ["explicit"]}, seen,
+                {"metric": "rating", "direction": "up"},
+                Priority(impact, confidence_of(count), 1.0), facts.risk, ("improve_accuracy",),
+            )  # fmt: skip
+        elif title.startswith(WAYS):
+            yield Proposal(
+                "routing", f"Route around: {title}",
+                {"rule": "failure", "pattern": pattern["key"], "do": "another endpoint or tool, "
+                 "a longer time limit, or a fallback"}, seen,
+                {"metric": "error_ratio", "direction": "down"},
+                Priority(impact, confidence_of(count), 0.5), "low",
+            )  # fmt: skip
+        else:
+            yield Proposal(
+                "prompt", f"Prevent the failure: {title}",
+                {"rule": "failure", "pattern": pattern["key"],
+                 "variations": ["error_handling"]}, seen,
+                {"metric": "error_ratio", "direction": "down"},
+                Priority(impact, confidence_of(count), 0.5), facts.risk, ("improve_accuracy",),
+            )  # fmt: skip
+
+
+def _from_drift(facts: Facts) -> Iterator[Proposal]:
+    """One proposal a drifted metric that moved for the worse; a better one needs none."""
+    for drift in facts.drifts:
+        metric, before, now = drift["metric"], drift["reference_mean"], drift["current_mean"]
+        if before is None or now is None or before == now:
+            continue
+        is_score = metric == "rating" or metric.startswith("score:")
+        if (now < before) != is_score:
+            continue
+        calls = monthly(facts.calls, days=facts.days)
+        if metric == "latency_seconds":
+            impact, kind = (now - before) * calls * WAITING_USD, "tools"
+        elif metric in ("cost_usd", "output_tokens"):
+            share = (now - before) / now if now else 0.0
+            impact, kind = monthly(facts.cost_usd, days=facts.days) * share, "parameters"
+        elif metric == "errors" or is_score:
+            share = abs(now - before) / max(abs(before), 1.0)
+            impact, kind = share * calls * BAD_CALL_USD, "prompt"
+        else:
+            continue
+        rows = min(drift["reference_rows"], drift["current_rows"])
+        yield Proposal(
+            kind, f"Undo the drift of {metric}",
+            {"rule": "drift", "metric": metric, "version": drift["version_number"]},
+            {"reference_mean": before, "current_mean": now, "effect": drift["effect"],
+             "p_value": drift["p_value"], "windows": drift["streak"]},
+            {"metric": metric, "direction": "up" if is_score else "down", "to": before},
+            Priority(max(impact, 0.0), confidence_of(rows), 1.0), facts.risk,
+        )  # fmt: skip
+
+
+def _from_tools(facts: Facts) -> Iterator[Proposal]:
+    for tool in facts.tools:
+        mean, total = float(tool["mean_seconds"]), float(tool["total_seconds"])
+        if mean < SLOW_SECONDS or total < SLOW_SHARE * facts.seconds:
+            continue
+        impact = monthly(total / 2 * WAITING_USD, days=facts.days)
+        yield Proposal(
+            "tools", f"Speed up {tool['name']}",
+            {"rule": "slow_tool", "tool": tool["name"],
+             "do": "cache its results, or declare a faster fallback"},
+            {"calls": tool["calls"], "mean_seconds": mean, "total_seconds": total,
+             "share": round(total / facts.seconds, 3) if facts.seconds else None},
+            {"metric": "latency_seconds", "direction": "down"},
+            Priority(impact, confidence_of(int(tool["calls"])), 1.0), "low",
+        )  # fmt: skip
+
+
+def _from_cost(facts: Facts) -> Iterator[Proposal]:
+    cost = monthly(facts.cost_usd, days=facts.days)
+    lighter = LIGHTER.get(facts.tier)
+    if lighter is None or cost < MIN_MONTHLY_USD or not facts.calls:
+        return
+    if facts.bad / facts.calls > GOOD_RATIO:
+        return
+    yield Proposal(
+        "model", f"Try the {lighter} model",
+        {"rule": "cost", "model": {"tier": lighter}, "variations": ["lighter_model"]},
+        {"cost_usd_a_month": round(cost, 2), "calls": facts.calls, "bad": facts.bad,
+         "tier": facts.tier},
+        {"metric": "cost_usd", "direction": "down", "ratio": LIGHTER_SAVES},
+        Priority(cost * LIGHTER_SAVES, confidence_of(facts.calls, half=200), 0.5),
+        facts.risk, ("reduce_cost",),
+    )  # fmt: skip
+
+
+def _from_examples(facts: Facts) -> Iterator[Proposal]:
+    if facts.unused_examples < MIN_COMPLAINTS:
+        return
+    impact = monthly(facts.unused_examples * BAD_CALL_USD, days=facts.days)
+    yield Proposal(
+        "prompt", "Show the corrected examples",
+        {"rule": "examples", "variations": ["few_shot"]},
+        {"approved_examples": facts.unused_examples},
+        {"metric": "rating", "direction": "up"},
+        Priority(impact, confidence_of(facts.unused_examples), 0.5),
+        facts.risk, ("better_examples",),
+    )  # fmt: skip

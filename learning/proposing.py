@@ -1,0 +1,122 @@
+"""Improvements out of what was found: the best variants of a study, and what the rules say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from agents import evidence
+from config.errors import AppError
+from learning import drifting, examples, improvements, patterns
+from learning.bench import rank
+from learning.domain.goals import KINDS, Goal
+from learning.domain.prioritise import BAD_CALL_USD, FORMULA, Priority, confidence_of, monthly
+from learning.domain.proposals import Facts
+from learning.domain.proposals import propose as by_rule
+from learning.models import Improvement, Study
+
+# Figures of a study's bottlenecks are from this window.
+STUDY_DAYS = 28.0
+DRIFT_FIELDS = ("metric", "reference_mean", "current_mean", "effect", "p_value", "streak",
+                "reference_rows", "current_rows", "version_number")  # fmt: skip
+
+
+def propose_best(body: Mapping[str, Any], base_id: UUID, study: Study) -> list[dict[str, Any]]:
+    """An improvement for each goal's best measured variant that is no worse than the base."""
+    made = []
+    figures = next(b for b in body["bottlenecks"] if b["kind"] == "cost")
+    for goal in body["goals"]:
+        fitting = [
+            v for v in body["variants"]
+            if v["kind"] in KINDS[Goal(goal)] and v["version_id"] and v["effect"].get("cases")
+            and v["effect"]["score_difference"] >= 0
+        ]  # fmt: skip
+        if not fitting:
+            continue
+        best = max(fitting, key=lambda v: rank(v["effect"]))
+        made.append(_one_proposal(goal, best, figures, base_id, study))
+    return made
+
+
+def _one_proposal(
+    goal: str, best: Mapping[str, Any], figures: Mapping[str, Any], base_id: UUID, study: Study
+) -> dict[str, Any]:
+    effect = best["effect"]
+    gained = effect["score_difference"] * figures["calls"] * BAD_CALL_USD
+    saved = (1 - (effect["cost_ratio"] or 1.0)) * float(figures["cost_usd"])
+    impact = monthly(max(gained, 0.0) + max(saved, 0.0), days=STUDY_DAYS)
+    priority = Priority(impact, confidence_of(effect["cases"]), 0.25)
+    kind = Improvement.Kind.MODEL if best["kind"] == "lighter_model" else Improvement.Kind.PROMPT
+    try:
+        row, created = improvements.propose(
+            client_id=study.client_id, agent_slug=study.agent_slug, kind=kind,
+            title=f"{best['kind'].replace('_', ' ').capitalize()} for {goal.replace('_', ' ')}",
+            proposal={"variation": best["kind"], "version": best["version_id"]},
+            evidence={"study": str(study.pk), "effect": effect, "held_out": best.get("held_out"),
+                      "formula": FORMULA, "priority": priority.shown()},
+            expected={"score_difference": effect["score_difference"],
+                      "cost_ratio": effect["cost_ratio"], "how": effect["how"]},
+            impact=priority.impact_usd, confidence=priority.confidence,
+            effort=priority.effort_days, risk=evidence.agent(study.agent_slug).risk,
+            base_version_id=base_id, candidate_version_id=UUID(best["version_id"]),
+            proposed_by=study.asked_by,
+        )  # fmt: skip
+    except AppError as error:  # rolled back or refused before
+        return {"goal": goal, "refused": str(error)}
+    return {"goal": goal, "improvement": str(row.pk), "is_new": created}
+
+
+def propose_by_rule(slug: str, until: datetime, *, client_id: UUID) -> dict[str, Any]:
+    """Improvements that the rules see for one agent; what is barred or open stays as it is.
+
+    Returns their ids, how many were new, and why others were refused.
+    """
+    base = evidence.production(slug)
+    made: list[str] = []
+    new, refused = 0, []
+    for proposal in by_rule(gather(slug, until)):
+        priority = proposal.priority
+        try:
+            row, created = improvements.propose(
+                client_id=client_id, agent_slug=slug, kind=proposal.kind, title=proposal.title,
+                proposal={**proposal.change}, expected={**proposal.expected},
+                evidence={**proposal.evidence, "formula": FORMULA, "priority": priority.shown()},
+                impact=priority.impact_usd, confidence=priority.confidence,
+                effort=priority.effort_days, risk=proposal.risk, base_version_id=base.pk,
+                proposed_by="rules",
+            )  # fmt: skip
+        except AppError as error:
+            refused.append({"title": proposal.title, "why": str(error)})
+            continue
+        made.append(str(row.pk))
+        new += created
+    return {"improvements": made, "new": new, "refused": refused}
+
+
+def gather(slug: str, until: datetime) -> Facts:
+    """What the rules look at: four weeks of one agent."""
+    since = until - timedelta(days=STUDY_DAYS)
+    figures = evidence.call_figures(slug, since, until)
+    version = evidence.production(slug)
+    shown = {str(example.get("input")) for example in version.examples}
+    drifts = drifting.listed(since=until - timedelta(days=2), agent=slug, confirmed=True)
+    return Facts(
+        slug=slug,
+        days=STUDY_DAYS,
+        calls=figures["calls"],
+        bad=figures["bad"],
+        cost_usd=float(figures["cost_usd"]),
+        tier=str(version.model.get("tier", "standard")),
+        risk=evidence.agent(slug).risk,
+        unused_examples=sum(e.question not in shown for e in examples.approved(slug)),
+        patterns=patterns.listed(None, until=until.date(), days=int(STUDY_DAYS), agent=slug),
+        drifts=[
+            {name: getattr(row, name) for name in DRIFT_FIELDS}
+            for row in drifts
+            if row.window_end <= until and row.version_id == version.pk
+        ],
+        tools=evidence.slow_tools(slug, since, until),
+        seconds=float(figures["mean_seconds"]) * figures["calls"],
+    )
