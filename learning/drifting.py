@@ -19,6 +19,7 @@ from learning import said
 from learning.domain.adwin import Adwin
 from learning.domain.drift import Drift, Streak, categorical_drift, numeric_drift, text_drift
 from learning.models import DriftWindow
+from monitoring import periods
 
 WINDOW = timedelta(days=1)
 REFERENCE = timedelta(days=28)
@@ -155,6 +156,11 @@ def _store(
         },
     )  # fmt: skip
     return row
+
+
+def incident_periods(until: datetime) -> list[Period]:
+    """Incidents that touched the reference or the window before ``until``."""
+    return periods.incident_periods(until - WINDOW - REFERENCE, until)
 
 
 def listed(

@@ -1,0 +1,223 @@
+"""Learning cycles: analyse every agent side by side, then rank and report.
+
+Celery's own chain and chord carry a cycle. Each piece writes one row when it is done, so what a
+lost chord leaves undone is sent again by a sweep, and a piece that comes twice does nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from celery import chain, chord, current_app, group
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from agents import queries
+from config import logs
+from config.access.models import Client, User
+from config.errors import AppError, InvalidInput, NotFound
+from learning import drifting, examples, patterns, proposing, replay, reporting
+from learning.models import Cycle, CycleStep, Improvement, Replay
+
+logger = logging.getLogger(__name__)
+QUEUE = "analysis"
+# A cycle whose pieces have stood still for so long is sent again, so many times at most.
+LOST_AFTER = timedelta(minutes=15)
+MOST_SENDS = 20
+# Candidates that one weekly cycle replays, and what each may cost.
+MOST_REPLAYS = 5
+REPLAY_CAP_USD = Decimal(1)
+# Who gets the report: these roles at the firm.
+READERS = ("reviewer", "platform_engineer", "administrator")
+# What a cycle is about, in days before its tick.
+DAYS = {Cycle.Cadence.DAILY: 1, Cycle.Cadence.WEEKLY: 7, Cycle.Cadence.MONTHLY: 30}
+
+
+def run(cadence: str, tick: date | None = None) -> Cycle:
+    """The cycle of this tick, made and sent out if there is none yet; once a tick.
+
+    ``tick`` is the day it is about up to (UTC midnight), today unless given. Raises InvalidInput
+    for an unknown cadence or a day that has not begun.
+    """
+    if cadence not in Cycle.Cadence.values:
+        raise InvalidInput("cadence", cadence, f"one of {', '.join(Cycle.Cadence.values)}")
+    today = timezone.now().date()
+    day = tick or today
+    if day > today:
+        raise InvalidInput("tick", day.isoformat(), f"at most {today.isoformat()}")
+    try:
+        with transaction.atomic():
+            made = Cycle.objects.create(cadence=cadence, tick=day)
+            transaction.on_commit(partial(_send, made.pk))
+    except IntegrityError:
+        return Cycle.objects.get(cadence=cadence, tick=day)
+    logs.event(logger, "learning.cycle.started", cycle=str(made.pk), cadence=cadence)
+    return made
+
+
+def _send(cycle_id: UUID) -> None:
+    """Send what is still to do as a chain: patterns first, all agents side by side, the report."""
+    cycle = Cycle.objects.get(pk=cycle_id)
+    first, side_by_side = _pending(cycle)
+    Cycle.objects.filter(pk=cycle.pk).update(sent_at=Now(), sends=F("sends") + 1)
+    last = _signature("learning.cycle_report", str(cycle.pk))
+    pieces = [_signature("learning.cycle_step", str(cycle.pk), name) for name in side_by_side]
+    joined = chord(group(pieces), last) if pieces else last
+    before = [_signature("learning.cycle_step", str(cycle.pk), name) for name in first]
+    chain(*before, joined).apply_async() if before else joined.apply_async()
+
+
+def _signature(name: str, *arguments: str) -> Any:
+    return current_app.signature(name, args=arguments, immutable=True, queue=QUEUE)
+
+
+def _pending(cycle: Cycle) -> tuple[list[str], list[str]]:
+    done = set(cycle.steps.values_list("name", flat=True))
+    common = ["patterns", "examples"] if cycle.cadence != Cycle.Cadence.MONTHLY else []
+    agents = [f"agent:{slug}" for slug in sorted(queries.known_agents())]
+    if cycle.cadence == Cycle.Cadence.MONTHLY:
+        agents = []
+    return [n for n in common if n not in done], [n for n in agents if n not in done]
+
+
+def do_step(cycle_id: UUID, name: str) -> bool:
+    """Do one piece of a cycle and keep what it found; False if that was done before."""
+    cycle = Cycle.objects.get(pk=cycle_id)
+    if cycle.state != Cycle.State.RUNNING or cycle.steps.filter(name=name).exists():
+        return False
+    result: dict[str, Any] = {}
+    error: dict[str, Any] | None = None
+    try:
+        result = _work_for(cycle, name)()
+    except AppError as fault:
+        error = fault.as_dict()
+    except Exception as fault:  # one agent's data must not stop the report on all others
+        logger.exception("learning.cycle.step_crashed", extra={"fields": {"step": name}})
+        error = {"code": "step_crashed", "message": f"{type(fault).__name__}: {fault}"[:300]}
+    _, created = CycleStep.objects.get_or_create(
+        cycle=cycle, name=name, defaults={"result": result, "error": error}
+    )
+    return created
+
+
+def _work_for(cycle: Cycle, name: str) -> Callable[[], dict[str, Any]]:
+    until = until_of(cycle)
+    if name == "patterns":
+        return lambda: dict(patterns.find_patterns(until))
+    if name == "examples":
+        since = until - timedelta(days=DAYS[Cycle.Cadence.WEEKLY])
+        return lambda: {"collected": examples.collect(since, until)}
+    slug = name.removeprefix("agent:")
+    if cycle.cadence == Cycle.Cadence.DAILY:
+        return lambda: dict(
+            drifting.find_drift(slug, until, incidents=drifting.incident_periods(until))
+        )
+    return lambda: proposing.propose_by_rule(slug, until, client_id=_firm())
+
+
+def until_of(cycle: Cycle) -> datetime:
+    """The end of what a cycle is about: its tick's midnight, UTC."""
+    return datetime(cycle.tick.year, cycle.tick.month, cycle.tick.day, tzinfo=UTC)
+
+
+def conclude(cycle_id: UUID) -> bool:
+    """Rank, send candidates to replays, write the report and mail it; once a cycle.
+
+    False if pieces are missing (a sweep sends them again) or it was concluded before.
+    """
+    cycle = Cycle.objects.get(pk=cycle_id)
+    if cycle.state != Cycle.State.RUNNING or any(_pending(cycle)):
+        return False
+    if cycle.cadence == Cycle.Cadence.WEEKLY:
+        _replay_candidates(cycle)
+    figures = reporting.figures(cycle, until_of(cycle), days=DAYS[Cycle.Cadence(cycle.cadence)])
+    won = Cycle.objects.filter(pk=cycle.pk, state=Cycle.State.RUNNING).update(
+        state=Cycle.State.DONE, ended_at=Now(), figures=figures,
+        report=reporting.markdown(cycle, figures),
+    )  # fmt: skip
+    if won:
+        logs.event(logger, "learning.cycle.ended", cycle=str(cycle.pk), cadence=cycle.cadence)
+        mail(cycle.pk)
+    return bool(won)
+
+
+def _replay_candidates(cycle: Cycle) -> None:
+    """Replays for the most urgent proposals that have a candidate and were not replayed yet."""
+    tried = Replay.objects.exclude(improvement_id=None).values("improvement_id")
+    rows = Improvement.objects.filter(
+        state__in=[Improvement.State.PROPOSED, Improvement.State.APPROVED],
+        candidate_version_id__isnull=False,
+    ).exclude(pk__in=tried)  # fmt: skip
+    for row in rows.order_by("-priority")[:MOST_REPLAYS]:
+        try:
+            replay.start(
+                agent=row.agent_slug, candidate_id=row.candidate_version_id or row.pk,
+                baseline_id=row.base_version_id, client_id=row.client_id,
+                cap_usd=REPLAY_CAP_USD, improvement_id=row.pk, asked_by=f"cycle {cycle}",
+            )  # fmt: skip
+        except AppError as error:
+            logs.event(logger, "learning.cycle.replay_refused", level=logging.WARNING,
+                       improvement=str(row.pk), code=error.code)  # fmt: skip
+
+
+def mail(cycle_id: UUID) -> int:
+    """Send the report to its readers, once; how many there are."""
+    if not Cycle.objects.filter(pk=cycle_id, mailed_at=None).update(mailed_at=Now()):
+        return 0
+    cycle = Cycle.objects.get(pk=cycle_id)
+    readers = list(
+        User.objects.filter(
+            is_active=True, is_demo=False, memberships__client__is_firm=True,
+            memberships__role__in=READERS,
+        )
+        .exclude(email="")
+        .values_list("email", flat=True)
+        .distinct()
+    )  # fmt: skip
+    for address in readers:
+        try:
+            send_mail(f"Ratchet: {cycle.cadence} learning report, {cycle.tick}", cycle.report,
+                      settings.DEFAULT_FROM_EMAIL, [address])  # fmt: skip
+        except OSError as error:
+            logs.event(logger, "learning.cycle.mail_failed", level=logging.WARNING,
+                       error=type(error).__name__)  # fmt: skip
+    return len(readers)
+
+
+def sweep() -> int:
+    """Send cycles again whose pieces have stood still; how many."""
+    quiet = timezone.now() - LOST_AFTER
+    sent = 0
+    for cycle in Cycle.objects.filter(
+        state=Cycle.State.RUNNING, sent_at__lt=quiet, sends__lt=MOST_SENDS
+    ):
+        if cycle.steps.filter(created_at__gte=quiet).exists():
+            continue
+        _send(cycle.pk)
+        sent += 1
+    return sent
+
+
+def find(cycle_id: UUID) -> Cycle:
+    """One cycle; raises NotFound."""
+    found = Cycle.objects.filter(pk=cycle_id).first()
+    if found is None:
+        raise NotFound("cycle", cycle_id)
+    return found
+
+
+def _firm() -> UUID:
+    firm = Client.objects.filter(is_firm=True).first()
+    if firm is None:
+        raise NotFound("client", "the firm")
+    return firm.pk

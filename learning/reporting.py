@@ -1,0 +1,205 @@
+"""The written report of a cycle: seen, proposed, tried, shipped, refused, cost and payback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Sum
+
+from agents import evidence
+from learning import drifting, patterns
+from learning.domain.prioritise import FORMULA
+from learning.models import Cycle, Experiment, Feedback, Improvement, Replay, Rollout, Study
+
+MOST_ROWS = 10
+_ENDINGS = {"shipped": "Shipped", "refused": "Not shown to help", "rolled_back": "Rolled back",
+            "rejected": "Rejected by a person"}  # fmt: skip
+
+
+def figures(cycle: Cycle, until: datetime, *, days: int) -> dict[str, Any]:
+    """What happened in the ``days`` before ``until``, and what stands open, as JSON."""
+    since = until - timedelta(days=days)
+    window = {"created_at__gte": since, "created_at__lt": until}
+    ended = {"ended_at__gte": since, "ended_at__lt": until}
+    changed = Improvement.objects.filter(updated_at__gte=since)
+    counts = evidence.call_counts(since, until)
+    studies = Study.objects.filter(**window).aggregate(cost=Sum("cost_usd"))["cost"] or Decimal(0)
+    replays = list(Replay.objects.filter(**ended))
+    spent = studies + sum((Decimal(r.result.get("cost_usd", "0")) for r in replays), Decimal(0))
+    shipped = list(changed.filter(state=Improvement.State.SHIPPED))
+    return {
+        "since": since.isoformat(),
+        "until": until.isoformat(),
+        "calls": sum(counts.values()),
+        "feedback": Feedback.objects.filter(**window).count(),
+        "steps": {
+            step.name: {"result": step.result, "error": step.error}
+            for step in cycle.steps.order_by("name")
+        },
+        "patterns": _patterns(until, days),
+        "drifts": _drifts(since),
+        "ranked": [_improvement(i) for i in _open()[:MOST_ROWS]],
+        "open": _open().count(),
+        "proposed": Improvement.objects.filter(**window).count(),
+        "replays": [
+            {"agent": r.agent_slug, "verdict": r.verdict, "cases": r.result.get("cases", 0),
+             "cost_usd": r.result.get("cost_usd", "0")}
+            for r in replays[:MOST_ROWS]
+        ],
+        "experiments": [_comparison(e, e.name) for e in Experiment.objects.filter(**ended)],
+        "rollouts": [_comparison(r, f"stage {r.stage}") for r in Rollout.objects.filter(**ended)],
+        "ended": {
+            state: [_improvement(i) for i in changed.filter(state=state)[:MOST_ROWS]]
+            for state in _ENDINGS
+        },
+        "spent_usd": f"{spent:f}",
+        "payback_usd_a_month": round(sum(i.impact * i.confidence for i in shipped), 2),
+    }  # fmt: skip
+
+
+def _open() -> Any:
+    return Improvement.objects.filter(
+        state__in=[Improvement.State.PROPOSED, Improvement.State.APPROVED]
+    ).order_by("-priority", "-id")
+
+
+def _patterns(until: datetime, days: int) -> list[dict[str, Any]]:
+    rows = patterns.listed(None, until=until.date(), days=max(days, 7))[:MOST_ROWS]
+    return [
+        {"key": p["key"], "kind": p["kind"], "title": p["title"], "trend": p["trend"],
+         **p["impact"]}
+        for p in rows
+    ]  # fmt: skip
+
+
+def _drifts(since: datetime) -> list[dict[str, Any]]:
+    return [
+        {"agent": d.agent_slug, "version": d.version_number, "metric": d.metric,
+         "effect": round(d.effect, 4), "effect_name": d.effect_name,
+         "from": d.reference_mean, "to": d.current_mean}
+        for d in drifting.listed(since=since, confirmed=True)[: 2 * MOST_ROWS]
+    ]  # fmt: skip
+
+
+def _improvement(row: Improvement) -> dict[str, Any]:
+    return {
+        "id": str(row.pk), "agent": row.agent_slug, "title": row.title, "kind": row.kind,
+        "risk": row.risk, "state": row.state, "priority": round(row.priority, 2),
+        "shown": row.evidence.get("priority", "") if isinstance(row.evidence, dict) else "",
+        "reason": row.decision_reason,
+    }  # fmt: skip
+
+
+def _comparison(row: Experiment | Rollout, name: str) -> dict[str, Any]:
+    return {"agent": row.agent_slug, "name": name, "state": row.state, "verdict": row.verdict,
+            "headline": row.headline}  # fmt: skip
+
+
+def markdown(cycle: Cycle, seen: Mapping[str, Any]) -> str:
+    """The report as people read it; it says what is empty, and what failed."""
+    parts = [
+        f"# Learning report, {cycle.cadence}, {cycle.tick}",
+        f"{seen['calls']} live calls and {seen['feedback']} pieces of feedback from "
+        f"{seen['since'][:10]} to {seen['until'][:10]}.",
+        "## Seen",
+        *_lines(
+            seen["patterns"],
+            lambda p: (
+                f"- {p['kind']}, {p['trend']}: {_plain(p['title'])}: {p['count']} times, "
+                f"{p['users']} users, {p['runs']} runs, {Decimal(p['cost_usd']):.4f} USD"
+            ),
+            "No failures or complaints.",
+        ),
+        *_lines(
+            seen["drifts"],
+            lambda d: (
+                f"- Drift of {d['agent']} version {d['version']}: {d['metric']}, "
+                f"{d['effect_name']} {d['effect']:g}{_from_to(d)}"
+            ),
+            "No confirmed drift.",
+        ),
+        "## Proposed",
+        f"{seen['proposed']} new, {seen['open']} open, ranked by {FORMULA}:",
+        *_lines(
+            seen["ranked"],
+            lambda i: (
+                f"- {i['agent']}: {_plain(i['title'])} ({i['kind']}, risk {i['risk']}); "
+                f"{i['shown'] or i['priority']}"
+            ),
+            "Nothing is open.",
+        ),
+        "## Tried",
+        *_lines(
+            [*seen["replays"], *seen["experiments"], *seen["rollouts"]],
+            _tried,
+            "No replay, experiment or rollout ended.",
+        ),
+        *_endings(seen["ended"]),
+        "## Cost and payback",
+        f"Spent on studies and replays: {Decimal(seen['spent_usd']):.4f} USD. Shipped in this "
+        f"time and expected to pay back: {seen['payback_usd_a_month']:.2f} USD a month "
+        "(impact × confidence, as proposed; the rollout's page has the measured effect).",
+        *_failed(seen["steps"]),
+    ]
+    return "\n\n".join(_joined(parts)) + "\n"
+
+
+def _tried(row: Mapping[str, Any]) -> str:
+    if "cases" in row:
+        return (
+            f"- Replay of {row['agent']}: {row['verdict']} on {row['cases']} cases, "
+            f"{Decimal(row['cost_usd']):.4f} USD"
+        )
+    return f"- {row['agent']}, {_plain(row['name'])}: {row['state']}. {_plain(row['headline'])}"
+
+
+def _endings(ended: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    lines = []
+    for state, title in _ENDINGS.items():
+        if ended.get(state):
+            lines.append(f"## {title}")
+            lines += [
+                f"- {i['agent']}: {_plain(i['title'])}"
+                + (f" ({_plain(i['reason'])})" if i["reason"] else "")
+                for i in ended[state]
+            ]
+    return lines or ["## Shipped, refused, rolled back", "Nothing."]
+
+
+def _failed(steps: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    broken = {name: step["error"] for name, step in steps.items() if step["error"]}
+    if not broken:
+        return []
+    return ["## Not analysed", *(f"- {n}: {_plain(e['message'])}" for n, e in broken.items())]
+
+
+def _lines(rows: Iterable[Any], render: Any, otherwise: str) -> list[str]:
+    return [render(row) for row in rows] or [otherwise]
+
+
+def _joined(parts: Sequence[str]) -> list[str]:
+    """Paragraphs, with neighbouring list items kept together."""
+    found: list[str] = []
+    for part in parts:
+        if part.startswith("- ") and found and found[-1].startswith("- "):
+            found[-1] += f"\n{part}"
+        else:
+            found.append(part)
+    return found
+
+
+def _from_to(drift: Mapping[str, Any]) -> str:
+    if drift["from"] is None or drift["to"] is None:
+        return ""
+    return f" (mean {drift['from']:.4g} → {drift['to']:.4g})"
+
+
+def _plain(text: str) -> str:
+    """One line that Markdown and HTML take for text."""
+    text = text.replace("<", "&lt;").replace(">", "&gt;")
+    for mark in "\\`*_[]#|":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())[:200]
