@@ -1,21 +1,43 @@
 """Prometheus' text format, computed from the database at each scrape.
 
 No process counts for itself, so a scrape sees the same whichever process answers it, and a
-restart loses nothing.
+restart loses nothing. Counters are all that was ever folded: settled days in one row each
+(``MetricTotal``), what came after from the rollups. No client and no user is told.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
 
 from django.db import connection
+from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.registry import Collector
 
+from monitoring import queries
+from monitoring.domain.metrics import METRICS, SCOPES, SEPARATOR, Kind
+from monitoring.domain.rules import AlertState
+from monitoring.models import Alert, Incident, MetricTotal, RollupMark
+from monitoring.rollups import TOTALS
 from monitoring.signs import QUEUE, TASK
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# Which metrics are told by what. Quantiles are left to the histograms of the dashboards.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "agent": ("invocations", "invocation_errors", "invocation_fallbacks", "cache_hits",
+              "invocation_duration_seconds", "input_tokens", "output_tokens", "cost_usd"),
+    "endpoint": ("invocations", "invocation_errors", "model_duration_seconds"),
+    "workflow": ("runs", "run_errors", "run_duration_seconds", "run_cost_usd"),
+    "queue": ("queue_wait_seconds",),
+}  # fmt: skip
 
 
 def exposition() -> bytes:
@@ -30,6 +52,9 @@ class _Database(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from _signs()
+        yield from _alerts()
+        for scope, names in FAMILIES.items():
+            yield from _family(scope, names)
 
     def describe(self) -> Iterator[Metric]:
         return iter(())
@@ -56,3 +81,53 @@ def _signs() -> Iterator[Metric]:
             kind.add_metric([name.removeprefix(QUEUE).removeprefix(TASK)], age)
     yield queues
     yield tasks
+
+
+def _alerts() -> Iterator[Metric]:
+    firing = GaugeMetricFamily(
+        "ratchet_alerts_firing", "Alerts that fire now.", labels=["rule", "severity"]
+    )
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for row in Alert.objects.filter(state=AlertState.FIRING).values_list("rule__slug", "severity"):
+        counts[row] += 1
+    for place, alerts in sorted(counts.items()):
+        firing.add_metric(list(place), alerts)
+    yield firing
+    incidents = GaugeMetricFamily("ratchet_incidents_open", "Incidents that are not resolved.")
+    open_ = Incident.objects.filter(state__in=[Incident.State.OPEN, Incident.State.ACKNOWLEDGED])
+    incidents.add_metric([], open_.count())
+    yield incidents
+
+
+def _family(scope: str, names: tuple[str, ...]) -> Iterator[Metric]:
+    values: dict[tuple[str, str], tuple[float, float]] = {}
+    for key, name, count, total in MetricTotal.objects.filter(
+        scope=scope, metric__in=names
+    ).values_list("key", "metric", "count", "total"):
+        values[key, name] = (float(count), total)
+    mark = RollupMark.objects.filter(pk=TOTALS).first()
+    now = timezone.now()
+    since = mark.through if mark else now - queries.LONGEST + timedelta(days=1)
+    until = now + timedelta(minutes=2)
+    for key, stats in queries.totals(names, scope=scope, since=since, until=until).items():
+        for name, stat in stats.items():
+            seen, summed = values.get((key, name), (0.0, 0.0))
+            values[key, name] = (seen + stat.count, summed + stat.total)
+    labels = list(SCOPES[scope])
+    for name in names:
+        metric = METRICS[name]
+        family: CounterMetricFamily | SummaryMetricFamily
+        title = f"ratchet_{scope}_{name}"
+        if metric.kind is Kind.COUNTER:
+            family = CounterMetricFamily(title, f"{metric.title}, ever.", labels=labels)
+        else:
+            family = SummaryMetricFamily(title, f"{metric.title}, ever.", labels=labels)
+        for (key, other), (observations, total) in sorted(values.items()):
+            if other != name:
+                continue
+            place = key.split(SEPARATOR)
+            if isinstance(family, SummaryMetricFamily):
+                family.add_metric(place, count_value=int(observations), sum_value=total)
+            else:
+                family.add_metric(place, total)
+        yield family
