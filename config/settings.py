@@ -97,7 +97,8 @@ SILENCED_SYSTEM_CHECKS = (
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    # Its modules are found by config.urls: workers have no use for them.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -241,6 +242,10 @@ ANSWER_CACHE = env.flag("ANSWER_CACHE", default=True)
 MODEL_ROUTING = env.flag("MODEL_ROUTING", default=True)
 # Lean tool schemas, tight JSON, no empty members, no repeated lines.
 TOKEN_OPTIMISATION = env.flag("TOKEN_OPTIMISATION", default=True)
+# Private, loopback or plain-HTTP hosts (or host:port) that tools may reach; others are refused.
+TOOL_PRIVATE_HOSTS = env.words("TOOL_PRIVATE_HOSTS")
+# Programs that may be started as MCP servers; whoever may add a source must not run any program.
+MCP_PROGRAMS = env.words("MCP_PROGRAMS")
 # Interactive calls at once in one web process; the next one gets an honest 429.
 INTERACTIVE_CALLS = env.whole("INTERACTIVE_CALLS", 64, low=1, high=1000)
 # A person asks a few times a minute; a key may serve a busy system (500 calls a second).
@@ -258,6 +263,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_CREATE_MISSING_QUEUES = True
+# What learns needs numeric libraries, which I/O workers do not load.
+CELERY_TASK_ROUTES = {"learning.*": {"queue": "analysis"}}
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SEND_SENT_EVENT = False

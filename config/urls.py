@@ -13,6 +13,8 @@ handler400 = "config.pages.bad_request"
 handler403 = "config.pages.forbidden"
 handler404 = "config.pages.not_found"
 handler500 = "config.pages.broken"
+admin.autodiscover()
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/dashboard", permanent=False)),
     path("login", SignIn.as_view(), name="login"),

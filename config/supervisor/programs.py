@@ -119,7 +119,8 @@ def _celery(
     return Program(
         name=name,
         argv=(sys.executable, "-m", "celery", "-A", "config", command, *options),
-        env={**_named(name), **_FEW_ARENAS, **(env or {})},
+        # The web process and `make check` run the system checks; they load every page.
+        env={**_named(name), **_FEW_ARENAS, "CELERY_SKIP_CHECKS": "1", **(env or {})},
         stage=stage,
         grace_seconds=grace_seconds,
     )
