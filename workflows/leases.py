@@ -7,6 +7,7 @@ process that stops hands back what it has not finished.
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import socket
 import threading
@@ -20,6 +21,10 @@ from workflows import statements
 from workflows.database import execute
 
 logger = logging.getLogger(__name__)
+
+# One byte that a worker shares with its forks: whether they shall give up what they hold.
+_given_up = mmap.mmap(-1, 1)
+_MAIN = os.getpid()
 
 
 class Leases:
@@ -61,12 +66,33 @@ class Leases:
             )
         return len(held)
 
+    def tell_forks(self) -> None:
+        """Let the forks of this process hand back at their next heartbeat."""
+        _given_up[0] = 1
+
     def _beat(self) -> None:
         while not self._stop.wait(settings.STEP_HEARTBEAT.total_seconds()):
+            if _given_up[0] and self._pid != _MAIN:
+                self._hand_back_in_a_fork()
+                return
             with self._lock:
                 held = dict(self._held)
             if held:
                 self._renew(held)
+
+    def _hand_back_in_a_fork(self) -> None:
+        try:
+            self.hand_back()
+        except DatabaseError as error:
+            # Then the leases run out by themselves.
+            logs.event(
+                logger,
+                "workflows.lease.not_handed_back",
+                level=logging.WARNING,
+                error=type(error).__name__,
+            )
+        finally:
+            connection.close()
 
     def _renew(self, held: dict[UUID, UUID]) -> None:
         try:

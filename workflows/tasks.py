@@ -6,7 +6,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from workflows import steps, sweeps
+from workflows import steps, stopping, sweeps
 
 
 @shared_task(name="workflows.run_steps", acks_late=True, ignore_result=True)
@@ -25,3 +25,6 @@ def wake_step(step_id: str) -> None:
 def sweep() -> None:
     """Find what got lost."""
     sweeps.sweep()
+
+
+__all__ = ["run_steps", "stopping", "sweep", "wake_step"]

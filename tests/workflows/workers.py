@@ -1,0 +1,112 @@
+"""Real Celery workers as child processes, on the database and the broker of a test."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from celery import current_app
+
+from workflows.models import Run
+
+ROOT = Path(__file__).parents[2]
+# Short enough for a test, in the shipped proportions.
+QUICK = {"STEP_LEASE_SECONDS": "3", "STEP_HEARTBEAT_SECONDS": "0.6", "SWEEP_INTERVAL_SECONDS": "1"}
+_START_SECONDS = 120.0
+
+
+@dataclass
+class Worker:
+    """One ``celery worker`` and the file that it logs to."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    name: str
+
+    def kill(self) -> None:
+        """SIGKILL, with its forks, as an out-of-memory killer or a power cut would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+@contextmanager
+def worker(
+    environment: dict[str, str],
+    folder: Path,
+    *,
+    name: str = "w1",
+    pool: str = "threads",
+    queues: str = "high,default,low,control,analysis",
+    concurrency: int = 4,
+    ready: bool = True,
+) -> Iterator[Worker]:
+    """A worker for the body, killed afterwards if it still runs."""
+    log = folder / f"{name}-{time.monotonic_ns()}.log"
+    argv = [sys.executable, "-m", "celery", "-A", "config", "worker", "-P", pool]
+    argv += ["-c", str(concurrency), "-n", f"{name}@%h", "-Q", queues, "-E", "-l", "INFO"]
+    argv += ["-I", "tests.workflows.effects", "--without-gossip", "--without-mingle"]
+    env = {**environment, **({"DATABASE_POOL": "1"} if pool == "threads" else {})}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            argv, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    made = Worker(process, log, name)
+    try:
+        if ready:
+            wait_for(lambda: " ready." in made.said, _START_SECONDS, lambda: made.said)
+        yield made
+    finally:
+        if process.poll() is None:
+            made.kill()
+
+
+def wait_for(
+    what: Callable[[], object], seconds: float = 90.0, told: Callable[[], str] = lambda: ""
+) -> None:
+    """Wait until ``what`` holds; fail with ``told`` if it does not within ``seconds``."""
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, told()[-4000:] or "it did not happen in time"
+        time.sleep(0.05)
+
+
+def ended(run: Run) -> bool:
+    run.refresh_from_db()
+    return run.ended_at is not None
+
+
+@contextmanager
+def sweeping(every_seconds: float = 1.0, copies: int = 1) -> Iterator[None]:
+    """Send the sweep's task as beat does; more ``copies`` is a beat that runs twice."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(every_seconds):
+            for _ in range(copies):
+                try:
+                    current_app.send_task("workflows.sweep", queue="control", expires=every_seconds)
+                except Exception:  # noqa: S112  the broker is away: so is beat
+                    continue
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(5)
