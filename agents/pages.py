@@ -87,7 +87,7 @@ def one_agent(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
     agent = queries.agent_detail(slug)
     versions = agent["versions"]
     current = next((v for v in versions if "production" in v["labels"]), None)
-    tools = {tool["name"]: tool for tool in queries.tools()}
+    tools = {tool["name"]: tool for tool in queries.tools(caller)}
     context = {
         "agent": agent,
         "current": current or (versions[0] if versions else None),

@@ -1,0 +1,148 @@
+"""Pages of agents over real calls of the offline model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+from django.utils import timezone
+
+from agents import fleet, plots, versions
+from agents.invoke import invoke
+from agents.models import Agent, Invocation
+from config.access import callers
+from config.access.ids import uuid7
+from config.access.models import Client, Membership, User
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def signed_in(client: Client, role: str = "manager", name: str = "mia") -> Browser:
+    user = User.objects.create_user(name, password="x")
+    Membership.objects.create(user=user, client=client, role=role)
+    browser = Browser()
+    browser.force_login(user)
+    return browser
+
+
+@pytest.fixture
+def browser(firm: Client) -> Browser:
+    return signed_in(firm)
+
+
+def page(browser: Browser, path: str, status: int = 200) -> str:
+    answer = browser.get(path)
+    assert answer.status_code == status, answer.content[:2000]
+    return answer.content.decode()
+
+
+def test_the_fleet_stands_without_any_agent(browser):
+    html = page(browser, "/dashboard/_fleet")
+    assert "No agents yet." in html
+    assert "No calls in 24 hours" in html
+    assert 'class="empty"' in page(browser, "/dashboard/agents")
+
+
+def test_the_first_line_says_how_the_fleet_is(browser, agent: Agent, call_of: Any):
+    invoke(call_of())
+    html = page(browser, "/dashboard/_fleet")
+    assert "All 1 agents are active." in html
+    assert "1 of them answered 1 call in 24 hours without an error." in html
+
+
+def test_a_paused_agent_is_named(browser, agent: Agent):
+    versions.set_state(agent=agent, state="paused", reason="it drifts", by="ops")
+    assert f"0 of 1 agents are active; paused: {agent.slug}." in page(browser, "/dashboard/_fleet")
+    assert "it drifts" in page(browser, f"/dashboard/agents/{agent.slug}")
+
+
+def test_an_agent_shows_prompt_tools_figures_and_calls(browser, agent: Agent, call_of: Any):
+    invoke(call_of())
+    html = page(browser, f"/dashboard/agents/{agent.slug}")
+    version = agent.versions.get()
+    assert version.prompt.splitlines()[-1][:30] in html
+    assert version.tools[0] in html
+    assert f"/dashboard/invocations/{Invocation.objects.get().pk}" in html
+
+
+def test_an_invocation_is_a_tree_of_its_model_and_tool_calls(browser, agent: Agent, call_of: Any):
+    invoke(call_of())
+    one = Invocation.objects.get()
+    html = page(browser, f"/dashboard/invocations/{one.pk}")
+    assert "Answered in" in html
+    assert html.count('class="tree-name"') == one.model_calls + one.tool_calls
+
+
+def test_calls_of_a_step_are_a_piece_for_its_panel(browser, agent: Agent, call_of: Any):
+    run, step = uuid7(), uuid7()
+    invoke(call_of(run_id=run, step_id=step))
+    assert "Open this invocation" in page(browser, f"/dashboard/_calls?run={run}&step={step}")
+    page(browser, "/dashboard/_calls?run=x&step=y", 422)
+
+
+def test_two_versions_are_compared(browser, agent: Agent):
+    old = agent.versions.get()
+    newer = replace(versions.content_of(old), prompt=old.prompt + "\nBe brief.")
+    versions.publish(agent=agent, content=newer)
+    html = page(browser, f"/dashboard/agents/{agent.slug}?diff=1..2")
+    assert '<span class="add">+Be brief.</span>' in html
+
+
+def test_calls_of_another_client_are_not_there(agent: Agent, call_of: Any):
+    invoke(call_of())
+    other = Client.objects.create(slug="other", name="Other")
+    stranger = signed_in(other, "partner", "eve")
+    one = Invocation.objects.get()
+    page(stranger, f"/dashboard/invocations/{one.pk}", 404)
+    assert str(one.pk) not in page(stranger, f"/dashboard/agents/{agent.slug}")
+    assert "Nobody called one" in page(stranger, "/dashboard/_fleet")
+
+
+def test_an_agent_that_is_not_there_is_said_so(browser):
+    assert "There is nothing here" in page(browser, "/dashboard/agents/nobody", 404)
+
+
+def test_figures_of_a_day_count_errors_and_leave_out_demo_calls(firm, agent: Agent, call_of: Any):
+    invoke(call_of())
+    one = Invocation.objects.get()
+    now = timezone.now()
+    for change in ({"state": "failed"}, {"is_demo": True}):
+        Invocation.objects.create(**{**values_of(one), **change})
+    caller = callers.of_user(_member(firm))
+    live, every = (fleet.figures(caller, now=now, demo=demo) for demo in (False, True))
+    assert (live["calls"], live["errors"]) == (2, 1)
+    assert every["calls"] == 3
+    assert every["cost_usd"] == 3 * one.cost_usd
+    assert live["hours"][-1]["calls"] == 2
+
+
+def values_of(one: Invocation) -> dict[str, Any]:
+    kept = {f.attname: getattr(one, f.attname) for f in Invocation._meta.concrete_fields}
+    return {**kept, "id": uuid7()}
+
+
+def _member(firm: Client) -> User:
+    user: User = User.objects.create_user("lin", password="x")
+    Membership.objects.create(user=user, client=firm, role="manager")
+    return user
+
+
+def test_an_hour_without_calls_is_a_gap_and_bars_start_at_zero():
+    hour = {"calls": 0, "errors": 0, "p50_seconds": None, "p95_seconds": None, "hours_ago": 0}
+    busy = {**hour, "calls": 4, "errors": 1, "p50_seconds": 1.0, "p95_seconds": 2.0}
+    assert len(plots.latency_band([busy, hour, busy])["stretches"]) == 2
+    bars = plots.call_bars([busy, hour])["bars"]
+    assert (bars[0]["y"], bars[0]["height"], bars[0]["bad_height"]) == ("0.0", "96.0", "24.0")
+    assert bars[1]["height"] == "0.0"
+
+
+def test_money_is_not_rounded_where_it_is_looked_at_closely(browser, agent: Agent, call_of: Any):
+    invoke(call_of())
+    one = Invocation.objects.get()
+    exact = Decimal(one.cost_usd)
+    assert f"{exact} USD" in page(browser, f"/dashboard/invocations/{one.pk}")
+    assert one.started_at > timezone.now() - timedelta(minutes=5)
