@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class ConfigConfig(AppConfig):
@@ -10,4 +11,6 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         # The checks register themselves; the Celery application becomes the current one,
         # which is what binds every shared_task.
-        from config import celery, checks  # noqa: F401
+        from config import celery, checks, telemetry  # noqa: F401
+
+        telemetry.start(settings.SENTRY_DSN)

@@ -1,0 +1,63 @@
+"""What is sent to Sentry, and what is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sentry_sdk
+from sentry_sdk.transport import Transport
+
+from config import telemetry
+
+
+class Kept(Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.envelopes: list[Any] = []
+
+    def capture_envelope(self, envelope: Any) -> None:
+        self.envelopes.append(envelope)
+
+
+@pytest.fixture
+def sentry() -> Iterator[Kept]:
+    kept = Kept()
+    # The suite's own Django and Celery are not to be wrapped for the rest of the run.
+    assert telemetry.start(
+        "https://key@sentry.example.org/1",
+        transport=kept,
+        default_integrations=False,
+        integrations=[],
+    )
+    yield kept
+    sentry_sdk.get_client().close()
+    sentry_sdk.get_global_scope().set_client(None)
+
+
+def test_without_a_dsn_nothing_is_started() -> None:
+    assert not telemetry.start("-")
+
+
+def test_an_error_is_sent_without_anything_that_a_client_said(sentry: Kept) -> None:
+    prompt = "the secret prompt"
+    try:
+        raise ValueError(f"bad value {prompt}")
+    except ValueError as error:
+        with sentry_sdk.new_scope() as scope:
+            scope.set_extra("prompt", prompt)
+            scope.set_user({"email": "ada@example.org"})
+            sentry_sdk.capture_exception(error)
+    (event,) = [item.payload.json for envelope in sentry.envelopes for item in envelope.items
+                if item.headers["type"] == "event"]  # fmt: skip
+    assert event["exception"]["values"][0]["type"] == "ValueError"
+    text = json.dumps(event)
+    assert "secret prompt" not in text.replace('prompt = "the secret prompt"', "")
+    assert "ada@example.org" not in text
+
+
+def test_a_requests_query_and_headers_stay_here() -> None:
+    event = {"request": {"method": "GET", "url": "https://x/y?name=Ada", "headers": {"a": "b"}}}
+    assert telemetry._bare(event, None) == {"request": {"method": "GET", "url": "https://x/y"}}
