@@ -1,0 +1,193 @@
+"""Every fault of a definition is named with its path, its line and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from config.errors import InvalidDocument
+from workflows.domain.definition import plan_of
+from workflows.domain.documents import parse
+from workflows.domain.transitions import Mode
+from workflows.domain.validation import Known, compile_definition, faults_of
+
+ECHO = {"type": "object", "properties": {"value": {}, "n": {"type": "integer"}}}
+KNOWN = Known(
+    tools={"echo": ECHO, "need": {**ECHO, "required": ["n"]}},
+    agents=frozenset({"aud-fraud-009"}),
+    workflows=frozenset({"other"}),
+    roles=frozenset({"manager", "partner"}),
+)
+# The contract's example, with every key once.
+EXAMPLE = """
+name: engagement_example
+title: Every key once
+inputs:
+  type: object
+  required: [client, year, ledger]
+  properties: {client: {type: string}, year: {type: integer},
+    ledger: {type: string, format: artifact}}
+access: {start: [professional], approve: [manager]}
+budget_usd: "25.00"
+timeout: 60d
+priority: default
+concurrency: {key: "${ inputs.client }", max: 2}
+steps:
+  ingest:
+    tool: ledger.load
+    with: {artifact: "${ inputs.ledger }"}
+  journal_tests:
+    needs: [ingest]
+    tool: ledger.journal_entry_tests
+    with: {ledger: "${ steps.ingest.output.ledger }"}
+    timeout: 60s
+    retry: {max_attempts: 4, backoff: 2s, on: [timeout, rate_limited, unavailable]}
+    on_error: continue
+    compensate: {tool: ledger.release, with: {ledger: "${ steps.ingest.output.ledger }"}}
+  assess:
+    needs: [journal_tests]
+    when: "steps.journal_tests.output.exceptions > 0"
+    agent: aud-fraud-009
+    with: {findings: "${ steps.journal_tests.output }"}
+  per_account:
+    needs: [ingest]
+    for_each: "${ steps.ingest.output.accounts }"
+    as: account
+    max_parallel: 8
+    agent: aud-substantive-006
+    with: {account: "${ account }"}
+  draft:
+    needs: {all: [assess, per_account]}
+    agent: aud-report-014
+    repeat: {until: "output.score >= 0.9", max: 3}
+  review:
+    needs: [draft]
+    approval: {role: manager, timeout: 3d, forbid_self: true, levels: 2, form: {type: object}}
+  tax:
+    needs: [review]
+    workflow: multi_jurisdiction_tax
+    with: {}
+  wait_for_filing: {needs: [tax], wait: {signal: filed, timeout: 30d}}
+outputs: {opinion: "${ steps.draft.output.opinion }"}
+"""
+
+
+def test_the_contracts_example_has_no_fault_and_means_what_it_says() -> None:
+    plan = compile_definition(EXAMPLE, Known())
+    assert list(plan.steps) == [
+        "ingest", "journal_tests", "per_account", "assess", "draft", "review", "tax",
+        "wait_for_filing",
+    ]  # fmt: skip
+    tests = plan.steps["journal_tests"]
+    assert (tests.timeout_seconds, tests.retry.max_attempts, tests.retry.backoff_seconds) == (
+        60, 4, 2,
+    )  # fmt: skip
+    assert (tests.on_error, tests.retry.on) == (
+        "continue", {"timeout", "rate_limited", "unavailable"},
+    )  # fmt: skip
+    assert (plan.steps["per_account"].item_name, plan.steps["per_account"].max_parallel) == (
+        "account", 8,
+    )  # fmt: skip
+    assert (plan.steps["draft"].max_iterations, plan.steps["draft"].mode) == (3, Mode.ALL)
+    assert (plan.concurrency_max, plan.timeout_seconds) == (2, 60 * 86400)
+    assert plan.ends == {"wait_for_filing"}
+
+
+def step(text: str) -> str:
+    return f"name: w\nsteps:\n  a: {{tool: echo}}\n  b: {text}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "line", "says"),
+    [
+        ("- 1", "", 1, "a mapping with name and steps"),
+        ("name: w", "", 1, "'steps' is a required property"),
+        ("name: W!\nsteps: {a: {tool: echo}}", "name", 1, "does not match"),
+        (step("{tool: eco}"), "steps.b.tool", 4, "did you mean 'echo'"),
+        (step("{agent: aud-fraud-008}"), "steps.b.agent", 4, "did you mean 'aud-fraud-009'"),
+        (step("{workflow: othr}"), "steps.b.workflow", 4, "did you mean 'other'"),
+        (step("{workflow: w}"), "steps.b.workflow", 4, "cannot contain itself"),
+        (step("{tool: echo, agent: x}"), "steps.b", 4, "exactly one of tool, agent"),
+        (step("{needs: [a]}"), "steps.b", 4, "exactly one of tool, agent"),
+        (step("{tool: echo, wth: {}}"), "steps.b", 4, "unknown key 'wth'"),
+        (step("{tool: echo, needs: [aa]}"), "steps.b.needs", 4, "did you mean 'a'"),
+        (step("{tool: echo, needs: [b]}"), "steps.b.needs", 4, "cannot need itself"),
+        (step("{tool: echo, needs: {at_least: 2, of: [a]}}"), "steps.b.needs", 4, "never be met"),
+        (step("{tool: echo, with: {x: 1}}"), "steps.b.with.x", 4, "unknown argument"),
+        (step("{tool: echo, with: {n: word}}"), "steps.b.with.n", 4, "not of type 'integer'"),
+        (step("{tool: need}"), "steps.b.with", 4, "requires the argument 'n'"),
+        (step("{tool: echo, on_error: {go_to: z}}"), "steps.b.on_error.go_to", 4, "unknown step"),
+        (step("{tool: echo, on_error: {go_to: b}}"), "steps.b.on_error.go_to", 4, "to itself"),
+        (step("{approval: {role: boss}}"), "steps.b.approval.role", 4, "unknown role"),
+        (step("{approval: {role: manager, levels: 3, roles: [manager, partner]}}"),
+         "steps.b.approval.roles", 4, "one role for each"),
+        (step("{tool: echo, for_each: [1], repeat: {until: 'true', max: 2}}"), "steps.b.repeat", 4,
+         "sub-workflow"),
+        (step("{tool: echo, as: x}"), "steps.b.as", 4, "without for_each"),
+        (step("{wait: {for: 1s}, for_each: [1]}"), "steps.b", 4, "neither for_each nor repeat"),
+        (step("{tool: echo, timeout: soon}"), "steps.b.timeout", 4, "soon"),
+        (step("{tool: echo, when: '1 +'}"), "steps.b.when", 4, "cannot read"),
+        (step("{tool: echo, when: 'ouputs.x'}"), "steps.b.when", 4, "unknown name 'ouputs'"),
+        (step("{tool: echo, with: {value: '${ steps.a.output }'}}"), "steps.b.with.value", 4,
+         "add a need"),
+        (step("{tool: echo, with: {value: '${ steps.z.output }'}}"), "steps.b.with.value", 4,
+         "unknown step 'z'"),
+        (step("{tool: echo, with: {value: '${ item }'}}"), "steps.b.with.value", 4, "'item'"),
+        (step("{tool: echo, with: {value: '${ 1'}}"), "steps.b.with.value", 4, "closing brace"),
+        (step("{tool: echo, compensate: {tool: zz}}"), "steps.b.compensate.tool", 4, "unknown"),
+        ("name: w\ninputs: {type: nope}\nsteps: {a: {tool: echo}}", "inputs.type", 2,
+         "not a JSON Schema"),
+        ("name: w\naccess: {start: [bos]}\nsteps: {a: {tool: echo}}", "access.start.0", 2,
+         "unknown role"),
+        ("name: w\nsteps: {a: {tool: echo}}\noutputs: {x: '${ steps.q.output }'}", "outputs.x", 3,
+         "unknown step"),
+        ("name: w\ninputs: {properties: {year: {}}}\nsteps:\n"
+         "  a: {tool: echo, with: {value: '${ inputs.yeer }'}}", "steps.a.with.value", 4,
+         "did you mean 'year'"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named_with_path_and_line(text: str, path: str, line: int, says: str) -> None:
+    faults = faults_of(parse(text), KNOWN)
+    found = [f for f in faults if f["path"] == path and says in f["message"]]
+    assert found, faults
+    assert found[0]["line"] == line
+
+
+def test_a_cycle_is_named_with_all_its_steps() -> None:
+    text = "name: w\nsteps:\n" + "".join(
+        f"  {key}: {{tool: echo, needs: [{need}]}}\n" for key, need in ("ac", "ba", "cb")
+    )
+    (fault,) = faults_of(parse(text), KNOWN)
+    assert "a cycle goes through a, b, c" in fault["message"]
+
+
+def test_a_handler_takes_no_needs_of_its_own() -> None:
+    text = (
+        "name: w\nsteps:\n  a: {tool: echo, on_error: {go_to: h}}\n  b: {tool: echo}\n"
+        "  h: {tool: echo, needs: [b]}\n"
+    )
+    (fault,) = faults_of(parse(text), KNOWN)
+    assert "takes no needs" in fault["message"]
+
+
+def test_all_faults_are_told_at_once_in_the_order_of_their_lines() -> None:
+    text = "name: w\nsteps:\n  a: {tool: eco}\n  b: {tool: echo, needs: [z]}\n  c: {agent: q}\n"
+    with pytest.raises(InvalidDocument) as caught:
+        compile_definition(text, KNOWN)
+    assert [fault["line"] for fault in caught.value.faults] == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("steps", "ends"),
+    [
+        ({"a": {}, "b": {"needs": ["a"]}}, {"b"}),
+        ({"a": {}, "b": {}, "c": {"needs": {"any": ["a", "b"]}}}, {"a", "b", "c"}),
+        ({"a": {}, "c": {"needs": {"any": ["a"]}}}, {"c"}),
+        ({"a": {"on_error": {"go_to": "h"}}, "h": {}, "b": {}, "c": {"needs": ["a", "b"]}},
+         {"b", "c", "h"}),
+    ],
+)  # fmt: skip
+def test_the_end_waits_for_whatever_nobody_else_surely_waits_for(
+    steps: dict[str, dict[str, object]], ends: set[str]
+) -> None:
+    written = {key: {"tool": "echo", **raw} for key, raw in steps.items()}
+    assert plan_of({"name": "w", "steps": written}).ends == ends
