@@ -73,4 +73,31 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 60.0,
         "options": {"queue": "control", "expire_seconds": 60},
     },
+    # 02:10 UTC: yesterday is over, its late rows are folded, and little runs.
+    "learning-daily-cycle": {
+        "task": "learning.run_cycle",
+        "kwargs": {"cadence": "daily"},
+        "schedule": crontab(minute=10, hour=2),
+        "options": {"queue": "control", "expire_seconds": 6 * 3600},
+    },
+    # Mondays 03:10 UTC, behind that day's own cycle: a whole week is in, people see it at work.
+    "learning-weekly-cycle": {
+        "task": "learning.run_cycle",
+        "kwargs": {"cadence": "weekly"},
+        "schedule": crontab(minute=10, hour=3, day_of_week="mon"),
+        "options": {"queue": "control", "expire_seconds": 12 * 3600},
+    },
+    # On the first at 04:10 UTC, behind both others, so that it can tell what they found.
+    "learning-monthly-cycle": {
+        "task": "learning.run_cycle",
+        "kwargs": {"cadence": "monthly"},
+        "schedule": crontab(minute=10, hour=4, day_of_month="1"),
+        "options": {"queue": "control", "expire_seconds": 24 * 3600},
+    },
+    # A third of the age at which a cycle or replay counts as lost.
+    "learning-resume": {
+        "task": "learning.resume",
+        "schedule": 100.0,
+        "options": {"queue": "control", "expire_seconds": 100},
+    },
 }

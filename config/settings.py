@@ -256,6 +256,10 @@ OPENAI_MODELS = env.words(
     "OPENAI_MODELS", "light=gpt-4.1-nano,standard=gpt-4.1-mini,strong=gpt-4.1"
 )
 
+# ---------------------------------------------------------------- learning
+# Where improvements are handed out as work items (an issue tracker's webhook); "-" is nowhere.
+WORK_ITEM_WEBHOOK_URL = env.text("WORK_ITEM_WEBHOOK_URL", "-")
+
 # ---------------------------------------------------------------- Celery
 CELERY_BROKER_URL = BROKER_URL
 CELERY_RESULT_BACKEND = env.text("RESULT_BACKEND", _own.cache_url if _own else REDIS_URL)
@@ -316,6 +320,22 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": True,
     "STYLES": ["config.access.context.admin_style"],
+    # The accent of the pages (config/static/ratchet/ratchet.css) in the steps that Unfold asks for.
+    "COLORS": {
+        "primary": {
+            "50": "#eef7f8",
+            "100": "#d8ecee",
+            "200": "#b4dbdf",
+            "300": "#8ccbd2",
+            "400": "#66c0ca",
+            "500": "#2f939e",
+            "600": "#1b6770",
+            "700": "#175860",
+            "800": "#15484f",
+            "900": "#133c42",
+            "950": "#0a2529",
+        }  # fmt: skip
+    },
 }
 
 # Tests hash passwords quickly; nothing else may.

@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpResponse
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,9 +17,9 @@ from rest_framework.views import APIView
 from agents import doors, interactive
 from config import rest
 from config.errors import InvalidInput
-from learning import drifting, examples, optimizer, patterns, replay
+from learning import cycles, drifting, examples, handoff, optimizer, patterns, replay
 from learning import shapes_loop as shapes
-from learning.models import Example, Pattern, Replay
+from learning.models import Cycle, Example, Pattern, Replay
 
 PROBLEM = OpenApiResponse(rest.ProblemSerializer)
 KEY = OpenApiParameter(
@@ -221,3 +223,81 @@ class PromptVariations(APIView):
                 agent=slug, client_id=caller.home_client_id, asked_by=caller.name, **data
             )
         return Response(shapes.VariationsDocument(body).data)
+
+
+class Cycles(APIView):
+    scopes = {"GET": "learning:read", "POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="cycles_list",
+        parameters=[OpenApiParameter("cadence", str, enum=Cycle.Cadence.values), *PAGES],
+        responses=shapes.CycleDocument(many=True),
+    )  # fmt: skip
+    def get(self, request: Request) -> Response:
+        """Learning cycles with their reports, newest first."""
+        rows = Cycle.objects.order_by("-id")
+        if cadence := request.query_params.get("cadence"):
+            rows = rows.filter(cadence=cadence)
+        paginator = rest.CursorPagination()
+        page: Any = paginator.paginate_queryset(rows, request)
+        return paginator.get_paginated_response(shapes.CycleDocument(page or [], many=True).data)
+
+    @extend_schema(
+        parameters=[KEY], request=shapes.CycleRequest,
+        responses={202: shapes.CycleDocument, 422: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request) -> Response:
+        """Begin a cycle now, unless that of this day has begun; look at the report later."""
+        data = checked(shapes.CycleRequest, request)
+        made = cycles.run(data["cadence"], data.get("tick"))
+        made.refresh_from_db()
+        response = Response(shapes.CycleDocument(made).data, status=202)
+        response["Location"] = f"/api/v1/cycles/{made.pk}"
+        return response
+
+
+class OneCycle(APIView):
+    scopes = {"GET": "learning:read"}
+
+    @extend_schema(responses={200: shapes.CycleDocument, 404: PROBLEM})
+    def get(self, request: Request, cycle_id: UUID) -> Response:
+        """One cycle with its figures and its report in Markdown."""
+        return Response(shapes.CycleDocument(cycles.find(cycle_id)).data)
+
+
+class Patch(APIView):
+    scopes = {"GET": "learning:read"}
+
+    @extend_schema(
+        operation_id="improvements_patch",
+        responses={(200, "text/x-patch"): OpenApiTypes.STR, 404: PROBLEM, 409: PROBLEM},
+    )
+    def get(self, request: Request, improvement_id: UUID) -> HttpResponse:
+        """A patch of the catalogue for `git am`, with the evidence in its message."""
+        patch = handoff.patch(rest.caller_of(request), improvement_id)
+        return HttpResponse(patch.text, content_type="text/x-patch; charset=utf-8", headers={
+            "Content-Disposition": f'attachment; filename="{patch.name}"'})  # fmt: skip
+
+
+class Handoff(APIView):
+    scopes = {"GET": "learning:read", "POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="improvements_work_item", responses={200: shapes.WorkItem, 404: PROBLEM}
+    )
+    def get(self, request: Request, improvement_id: UUID) -> Response:
+        """The improvement as an issue tracker's webhook takes it."""
+        body = handoff.work_item(rest.caller_of(request), improvement_id)
+        return Response(shapes.WorkItem(body).data)
+
+    @extend_schema(
+        operation_id="improvements_work_item_send", parameters=[KEY], request=None,
+        responses={200: shapes.WorkItem, 409: PROBLEM, 503: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request, improvement_id: UUID) -> Response:
+        """Send the work item to the configured issue tracker."""
+        caller = rest.caller_of(request)
+        handoff.post(caller, improvement_id)
+        return Response(shapes.WorkItem(handoff.work_item(caller, improvement_id)).data)

@@ -143,6 +143,11 @@ class CycleDocument(serializers.ModelSerializer[Cycle]):
         fields = ("id", "cadence", "tick", "state", "report", "figures", "created_at", "ended_at")
 
 
+class CycleRequest(Shape):
+    cadence = serializers.ChoiceField(choices=Cycle.Cadence.choices)
+    tick = serializers.DateField(required=False, allow_null=True)
+
+
 class WorkItem(Shape):
     title = serializers.CharField()
     body = serializers.CharField()

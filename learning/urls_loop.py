@@ -16,6 +16,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
         api.DecideExample.as_view(),
     ),
     path(V1 + "agents/<slug:slug>/prompt-variations", api.PromptVariations.as_view()),
+    path(V1 + "cycles", api.Cycles.as_view()),
+    path(V1 + "cycles/<uuid:cycle_id>", api.OneCycle.as_view()),
+    path(V1 + "improvements/<uuid:improvement_id>/patch", api.Patch.as_view()),
+    path(V1 + "improvements/<uuid:improvement_id>/work-item", api.Handoff.as_view()),
     path(V1 + "replays", api.Replays.as_view()),
     path(V1 + "replays/<uuid:replay_id>", api.OneReplay.as_view()),
 ]

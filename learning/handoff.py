@@ -1,0 +1,151 @@
+"""Handing an improvement to people's own tools: a patch for ``git am``, a work item, a webhook."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from django.conf import settings
+from django.utils import timezone
+
+from agents import evidence, versions
+from agents import loading as catalogue
+from config.access.callers import Caller
+from config.errors import Conflict, NotFound, Unavailable
+from learning.domain.patching import EntryMissing, Patch, as_mail, changed_entry
+from learning.models import Improvement, Replay
+
+WEBHOOK_SECONDS = 10.0
+# What of a version the catalogue's file can say.
+IN_CATALOGUE = ("prompt", "model")
+
+
+def patch(caller: Caller, improvement_id: UUID) -> Patch:
+    """The catalogue's YAML changed to the improvement's candidate, ready for ``git am``.
+
+    Raises NotFound, or Conflict for an improvement without a candidate version or one that the
+    catalogue's file can't express.
+    """
+    row = _find(caller, improvement_id)
+    if row.candidate_version_id is None:
+        raise Conflict(f"improvement {row.title!r}", "without a candidate", "a candidate version")
+    candidate = evidence.version(row.agent_slug, row.candidate_version_id)
+    _check_expressible(row, candidate)
+    file = _file_of(row.agent_slug)
+    before = file.read_text("utf-8")
+    path = f"agents/catalogue/{file.name}"
+    try:
+        after = changed_entry(
+            before, row.agent_slug, prompt=candidate.prompt, model=candidate.model
+        )
+        return as_mail(
+            path=path, before=before, after=after, subject=f"agents: {_subject(row)}",
+            body=_message(row), author="Ratchet", address=settings.DEFAULT_FROM_EMAIL,
+            at=timezone.now(), name=f"0001-{row.agent_slug}-{str(row.pk)[-6:]}.patch",
+        )  # fmt: skip
+    except EntryMissing as error:
+        raise Conflict(path, str(error), "an entry in the shipped form") from error
+    except ValueError as error:
+        raise Conflict(path, "already so", "a candidate that differs") from error
+
+
+def _check_expressible(row: Improvement, candidate: Any) -> None:
+    """Raise Conflict if the candidate differs in what the file does not say."""
+    base = versions.content_of(evidence.production(row.agent_slug))
+    other = versions.content_of(candidate)
+    changed = [k for k, v in asdict(base).items() if k not in IN_CATALOGUE
+               and asdict(other)[k] != v]  # fmt: skip
+    if changed:
+        raise Conflict(
+            f"improvement {row.title!r}", f"a change of {', '.join(changed)}",
+            "one of the prompt or the model, which the catalogue's file can express",
+        )  # fmt: skip
+
+
+def work_item(caller: Caller, improvement_id: UUID) -> dict[str, Any]:
+    """What an issue tracker's webhook takes: title, body in Markdown, labels, and the facts."""
+    return item_of(_find(caller, improvement_id))
+
+
+def item_of(row: Improvement) -> dict[str, Any]:
+    """The work item of one improvement."""
+    return {
+        "title": f"{row.agent_slug}: {row.title}",
+        "body": _message(row),
+        "labels": ["ratchet", row.kind, f"risk:{row.risk}"],
+        "improvement": {
+            "id": str(row.pk), "agent": row.agent_slug, "kind": row.kind, "state": row.state,
+            "priority": row.priority, "proposal": row.proposal, "expected": row.expected,
+            "candidate_version": str(row.candidate_version_id or ""),
+        },
+    }  # fmt: skip
+
+
+def post(caller: Caller, improvement_id: UUID) -> int:
+    """Send the work item to the configured issue tracker; its answer's HTTP status.
+
+    Raises Conflict where none is configured (WORK_ITEM_WEBHOOK_URL), Unavailable if it fails.
+    """
+    caller.require("learning:decide", "hand out work items")
+    url = settings.WORK_ITEM_WEBHOOK_URL
+    if url == "-":
+        raise Conflict("the issue tracker", "not configured", "WORK_ITEM_WEBHOOK_URL")
+    body = work_item(caller, improvement_id)
+    try:
+        answer = httpx.post(
+            url, json=body, timeout=WEBHOOK_SECONDS,
+            headers={"Idempotency-Key": f"improvement-{improvement_id}"},
+        )  # fmt: skip
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        raise Unavailable("the issue tracker", type(error).__name__, 60) from error
+    return answer.status_code
+
+
+def _find(caller: Caller, improvement_id: UUID) -> Improvement:
+    found = caller.only_visible(Improvement.objects.filter(pk=improvement_id)).first()
+    if found is None:
+        raise NotFound("improvement", improvement_id)
+    return found
+
+
+def _file_of(slug: str) -> Path:
+    for file in sorted(catalogue.CATALOGUE.glob("*.yaml")):
+        if f"- slug: {slug}\n" in file.read_text("utf-8"):
+            return file
+    raise Conflict(f"agent {slug}", "not of the catalogue", "an agent of its files")
+
+
+def _subject(row: Improvement) -> str:
+    return f"{row.title.rstrip('.')} ({row.agent_slug})."
+
+
+def _message(row: Improvement) -> str:
+    """Why, with what evidence, and what is expected of it."""
+    lines = [f"{row.title} for {row.agent_slug}.", ""]
+    shown = row.evidence if isinstance(row.evidence, dict) else {}
+    lines += [f"Proposed by: {row.proposed_by or 'unknown'}", f"Risk: {row.risk}"]
+    if shown.get("priority"):
+        lines.append(f"Priority: {shown['priority']}")
+    for name, value in {**shown, **{f"expected {k}": v for k, v in row.expected.items()}}.items():
+        if name not in ("priority", "formula") and value not in (None, "", [], {}):
+            lines.append(f"{name.replace('_', ' ').capitalize()}: {_short(value)}")
+    for replay in Replay.objects.filter(improvement_id=row.pk).exclude(verdict="")[:3]:
+        found = replay.result
+        lines.append(
+            f"Replay: {replay.verdict} on {found.get('cases')} cases, difference "
+            f"{found.get('difference')} [{found.get('lower')}, {found.get('upper')}]"
+        )
+    lines += ["", f"Improvement: {row.pk}"]
+    return "\n".join(lines)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_short(v)}" for k, v in value.items() if v not in (None, ""))
+    if isinstance(value, list):
+        return ", ".join(map(_short, value[:5]))
+    return " ".join(str(value).split())[:300]
