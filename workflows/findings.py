@@ -14,15 +14,18 @@ from workflows import artifacts
 from workflows.domain.documents import parse
 from workflows.models import Run, WorkflowVersion
 
-SHOWN_ROWS = 250
+SHOWN_ROWS, ALL_ROWS = 100, 5_000
 LINE = "line_id"
 _UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 # Columns of a source line that a table of findings shows beside the finding.
 _BESIDE = 4
 
 
-def of_run(run: Run) -> dict[str, Any]:
-    """Outputs of a run by how they read: ``answers``, ``texts``, ``groups`` and ``tables``."""
+def of_run(run: Run, *, limit: int = SHOWN_ROWS) -> dict[str, Any]:
+    """Outputs of a run by how they read: ``answers``, ``texts``, ``groups`` and ``tables``.
+
+    A table has at most ``limit`` rows.
+    """
     outputs = artifacts.expand(run.outputs, client_id=run.client_id)
     answers, texts, groups, tables = [], [], [], []
     for name in _order(run):
@@ -33,7 +36,7 @@ def of_run(run: Run) -> dict[str, Any]:
         elif isinstance(value, dict):
             groups.append((name, _flat(value)))
         elif isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
-            tables.append(_table(run, name, value))
+            tables.append(_table(run, name, value, limit))
         elif isinstance(value, list):
             answers.append((name, ", ".join(str(v) for v in value) or "none"))
         else:
@@ -90,8 +93,8 @@ def source_lines(run: Run, wanted: Iterable[str]) -> dict[str, dict[str, str]]:
     return {}
 
 
-def _table(run: Run, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    shown = rows[:SHOWN_ROWS]
+def _table(run: Run, name: str, rows: list[dict[str, Any]], limit: int) -> dict[str, Any]:
+    shown = rows[:limit]
     own = list(dict.fromkeys(key for row in shown for key in row))
     lines = source_lines(run, (str(row[LINE]) for row in shown if LINE in row))
     beside: list[str] = []

@@ -117,9 +117,12 @@ def _panel(run: Run, caller: Caller, wanted: str) -> dict[str, Any]:
 @require_GET
 @page("runs:read")
 def found(request: HttpRequest, caller: Caller, run_id: UUID) -> HttpResponse:
-    """What a finished run found, as a piece of its page."""
+    """What a finished run found, as a piece of its page; ``?rows=all`` for whole tables."""
     run = controls.find_run(caller, run_id)
-    return render(request, "runs/_findings.html", {"run": run, "found": findings.of_run(run)})
+    every = request.GET.get("rows") == "all"
+    limit = findings.ALL_ROWS if every else findings.SHOWN_ROWS
+    shown = findings.of_run(run, limit=limit)
+    return render(request, "runs/_findings.html", {"run": run, "found": shown})
 
 
 @require_GET
