@@ -1,5 +1,21 @@
+from typing import Any
+
 from django.apps import AppConfig
 
 
 class AgentsConfig(AppConfig):
     name = "agents"
+
+    def ready(self) -> None:
+        """Let the registry find tools of configured sources; their code waits until then."""
+        from agents.tools import registry
+
+        registry.add_finder(_find)
+
+
+def _find(name: str) -> Any:
+    if not name.startswith(("mcp.", "data.")):
+        return None
+    from agents.tools.remote import finding
+
+    return finding.find(name)

@@ -24,6 +24,7 @@ from agents.models import (
     TrafficSplit,
 )
 from agents.tools import registry
+from agents.tools.remote import finding
 from config.access.callers import Caller
 from config.errors import NotFound
 from config.partitions import first_id
@@ -205,8 +206,12 @@ def run_costs(run_id: UUID) -> dict[str, Any]:
     }
 
 
-def tools() -> list[dict[str, Any]]:
-    """Every tool with its schema and what it declares."""
+def tools(caller: Caller | None = None) -> list[dict[str, Any]]:
+    """Every tool with its schema and what it declares.
+
+    With a ``caller`` also those of the configured sources that it may see.
+    """
+    remote = () if caller is None else tuple(finding.listing(caller.client_ids))
     return [
         {
             "name": tool.name,
@@ -220,7 +225,7 @@ def tools() -> list[dict[str, Any]]:
             "lane": tool.lane,
             "tags": sorted(tool.tags),
         }
-        for tool in registry.all_tools()
+        for tool in (*registry.all_tools(), *remote)
     ]
 
 

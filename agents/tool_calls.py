@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -229,6 +230,7 @@ def as_row(
         error=None if ran.error is None else ran.error.as_dict(),
         arguments=small(ran.arguments) if invocation_id else {},
         result=None if ran.told is None else small(ran.told),
+        cost_usd=_cost(ran),
         result_bytes=0 if ran.result is None else len(json.dumps(ran.result, default=str)),
         fallback_of=ran.fallback_of,
         is_cached=ran.is_cached,
@@ -237,6 +239,13 @@ def as_row(
         started_at=ran.started_at,
         duration_seconds=ran.duration_seconds,
     )
+
+
+def _cost(ran: Ran) -> Decimal:
+    """What a query of a configured source cost; other tools cost nothing, nor does the cache."""
+    if ran.is_cached or not ran.name.startswith("data.") or not ran.result:
+        return Decimal(0)
+    return Decimal(str(ran.result["query"]["cost_usd"]))
 
 
 def small(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from agents import chat_api, pages, webhooks
-from agents.api import calls, conversations, knowledge, money, registry, talks
+from agents.api import calls, conversations, knowledge, money, registry, sources, talks
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/agents", registry.Agents.as_view(), name="agents"),
@@ -24,6 +24,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="invocation",
     ),
     path("api/v1/tools", calls.Tools.as_view(), name="tools"),
+    path("api/v1/tool-sources", sources.Sources.as_view(), name="tool-sources"),
+    path(
+        "api/v1/tool-sources/<slug:name>/refresh",
+        sources.Refresh.as_view(),
+        name="tool-source-refresh",
+    ),
     path("api/v1/knowledge", knowledge.Knowledge.as_view(), name="knowledge"),
     path("api/v1/knowledge/search", knowledge.Search.as_view(), name="knowledge-search"),
     path(

@@ -90,7 +90,7 @@ def check(content: Content) -> None:
         value = content.model.get(key, low)
         if not isinstance(value, int | float) or not low <= value <= high:
             raise InvalidInput(f"model.{key}", value, f"from {low} to {high}")
-    if unknown := sorted(set(content.tools) - registry.names()):
+    if unknown := registry.missing(content.tools):
         raise InvalidInput("tools", ", ".join(unknown), "tools that exist (see GET /tools)")
     for name, policy in content.guardrails.items():
         if policy not in POLICIES:

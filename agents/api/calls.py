@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from agents import background, doors, interactive, queries
+from agents import background, doors, interactive, queries, queries_tools
 from agents import serializers as shapes
 from agents.api.shared import KEY, PAGES, PROBLEM, checked, find_agent, page, whole
 from agents.domain.guardrails.findings import Source
@@ -118,10 +120,25 @@ class OneInvocation(APIView):
 class Tools(APIView):
     scopes = {"GET": "agents:read"}
 
-    @extend_schema(operation_id="tools_list", responses=shapes.ToolDocument(many=True))
+    @extend_schema(
+        operation_id="tools_list",
+        parameters=[
+            OpenApiParameter("report", str, description="`slow`: dear and slow ones instead."),
+            OpenApiParameter("days", int, description="Days that the report looks back (7)."),
+        ],
+        responses=shapes.ToolDocument(many=True),
+    )
     def get(self, request: Request) -> Response:
-        """Every tool with its schema and what it declares."""
-        return whole(queries.tools())
+        """Every tool with its schema and what it declares; or a report of the slow ones."""
+        caller = rest.caller_of(request)
+        report = request.query_params.get("report", "")
+        if report == "slow":
+            days = _whole_number("days", request.query_params.get("days", "7"), 1, 90)
+            since = timezone.now() - timedelta(days=days)
+            return whole(queries_tools.slow_tools(caller, since=since))
+        if report:
+            raise InvalidInput("report", report, "slow, or nothing")
+        return whole(queries.tools(caller))
 
 
 class GuardrailScan(APIView):
@@ -160,6 +177,12 @@ def _waiting(row: AsyncCall) -> Response:
     if row.state in open_states:
         response["Retry-After"] = "1"
     return response
+
+
+def _whole_number(name: str, value: str, low: int, high: int) -> int:
+    if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+        raise InvalidInput(name, value, f"a whole number from {low} to {high}")
+    return int(value)
 
 
 def _uuid(name: str, value: str) -> UUID:

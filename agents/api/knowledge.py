@@ -31,6 +31,8 @@ Fields = serializers.Serializer[Any]
 class DocumentSummary(serializers.ModelSerializer[Document]):
     """A document without its text."""
 
+    state = serializers.CharField(read_only=True)
+
     class Meta:
         model = Document
         fields = ["id", "client_id", "title", "is_shared", "state", "media_type", "source",

@@ -8,6 +8,7 @@ from agents.models.endpoints import Endpoint, PriceList
 from agents.models.knowledge import Document, Passage, PassageMark
 from agents.models.records import Invocation, ModelCall, ToolCall
 from agents.models.registry import Agent, AgentVersion, Label, TrafficSplit
+from agents.models.sources import ToolSource
 
 __all__ = [
     "Agent",
@@ -28,6 +29,7 @@ __all__ = [
     "PassageMark",
     "PriceList",
     "ToolCall",
+    "ToolSource",
     "TrafficSplit",
     "Turn",
 ]

@@ -11,7 +11,7 @@ import importlib
 import inspect
 import pkgutil
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, Protocol
@@ -23,7 +23,7 @@ from config.errors import InvalidInput, NotFound
 Lane = Literal["io", "analysis"]
 
 # Modules of this package that hold machinery, not tools.
-MACHINERY = frozenset({"registry", "mcp_client", "mcp_server"})
+MACHINERY = frozenset({"registry", "mcp_server", "remote"})
 
 
 class ArtifactStore(Protocol):
@@ -84,6 +84,7 @@ class Tool:
 
 
 _tools: dict[str, Tool] = {}
+_finders: list[Callable[[str], Tool | None]] = []
 
 
 def tool(
@@ -129,12 +130,25 @@ def tool(
 
 
 def get(name: str) -> Tool:
-    """The tool ``name``; raises NotFound."""
+    """The tool ``name``, declared here or offered by a configured source; raises NotFound."""
     discover()
-    try:
-        return _tools[name]
-    except KeyError:
-        raise NotFound("tool", name) from None
+    found = _tools.get(name) or next((t for look in _finders if (t := look(name))), None)
+    if found is None:
+        raise NotFound("tool", name)
+    return found
+
+
+def add_finder(look: Callable[[str], Tool | None]) -> None:
+    """Ask ``look`` for tools that are not declared in code."""
+    if look not in _finders:
+        _finders.append(look)
+
+
+def missing(wanted: Iterable[str]) -> list[str]:
+    """Those of ``wanted`` that no tool has, sorted."""
+    discover()
+    unknown = set(wanted) - _tools.keys()
+    return sorted(name for name in unknown if not any(look(name) for look in _finders))
 
 
 def names() -> frozenset[str]:

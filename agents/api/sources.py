@@ -1,0 +1,141 @@
+"""Tool sources: MCP servers and business systems."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.functions import Now
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from agents import doors
+from agents.api.shared import KEY, PAGES, PROBLEM, checked, page
+from agents.models import ToolSource
+from agents.tools.remote import mcp_client
+from agents.tools.remote.finding import MCP_KINDS
+from config import rest
+from config.access.callers import Caller
+from config.errors import Forbidden, InvalidInput, NotFound
+
+Fields = serializers.Serializer[Any]
+
+
+class SourceDocument(Fields):
+    """A source of tools, without its credential."""
+
+    name = serializers.CharField()
+    client_id = serializers.UUIDField(allow_null=True)
+    kind = serializers.CharField()
+    url = serializers.CharField()
+    command = serializers.ListField(child=serializers.CharField())
+    credential_env = serializers.CharField()
+    allowed = serializers.ListField(child=serializers.CharField())
+    is_read_only = serializers.BooleanField()
+    timeout_seconds = serializers.FloatField()
+    cache_seconds = serializers.IntegerField()
+    cost_usd = serializers.DecimalField(20, 9)
+    is_active = serializers.BooleanField()
+    tools = serializers.JSONField()
+    refreshed_at = serializers.DateTimeField(allow_null=True)
+
+
+class NewSource(Fields):
+    """A source; the same name changes the one there is. The credential is given by name."""
+
+    name = serializers.SlugField(max_length=40)
+    client_id = serializers.UUIDField(required=False, allow_null=True)
+    kind = serializers.CharField(max_length=12)
+    url = serializers.URLField(max_length=300, required=False, default="", allow_blank=True)
+    command = serializers.ListField(
+        child=serializers.CharField(max_length=500), required=False, default=list, max_length=30
+    )
+    credential_env = serializers.RegexField(
+        r"^([A-Z][A-Z0-9_]{0,79})?$", required=False, default="", allow_blank=True
+    )
+    allowed = serializers.ListField(
+        child=serializers.CharField(max_length=200), required=False, default=list, max_length=300
+    )
+    is_read_only = serializers.BooleanField(default=False)
+    timeout_seconds = serializers.FloatField(min_value=0.1, max_value=300, default=20)
+    cache_seconds = serializers.IntegerField(min_value=0, max_value=86_400, default=0)
+    cost_usd = serializers.DecimalField(20, 9, min_value=0, default=Decimal(0))
+    is_active = serializers.BooleanField(default=True)
+
+
+class Sources(APIView):
+    scopes = {"GET": "agents:read", "POST": "agents:write"}
+
+    @extend_schema(
+        operation_id="tool_sources_list", parameters=PAGES, responses=SourceDocument(many=True)
+    )
+    def get(self, request: Request) -> Response:
+        """Sources of your clients and of the installation."""
+        rows = _visible(rest.caller_of(request))
+        return page(request, rows, lambda found: SourceDocument(found, many=True).data)
+
+    @extend_schema(
+        parameters=[KEY], request=NewSource,
+        responses={201: SourceDocument, 200: SourceDocument, 403: PROBLEM, 422: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request) -> Response:
+        """Add or change a source. An MCP server is asked what it offers; nothing is allowed yet
+        that ``allowed`` does not name."""
+        caller = rest.caller_of(request)
+        data = checked(NewSource, request)
+        if data["kind"] not in ToolSource.Kind.values:
+            raise InvalidInput("kind", data["kind"], f"one of {', '.join(ToolSource.Kind.values)}")
+        is_program = data["kind"] == ToolSource.Kind.MCP_STDIO
+        if is_program is bool(data["url"]) or is_program is not bool(data["command"]):
+            raise InvalidInput("url", data["url"], "a command for mcp_stdio, a url for all others")
+        data["client_id"] = _client(caller, data.get("client_id"))
+        name = data.pop("name")
+        if ToolSource.objects.filter(name=name).exclude(pk__in=_own(caller).values("pk")).exists():
+            raise NotFound("tool source", name)
+        source, created = ToolSource.objects.update_or_create(name=name, defaults=data)
+        if source.kind in MCP_KINDS and source.is_active:
+            _refresh(source)
+        return Response(SourceDocument(source).data, status=201 if created else 200)
+
+
+class Refresh(APIView):
+    scopes = {"POST": "agents:write"}
+
+    @extend_schema(request=None, responses={200: SourceDocument, 404: PROBLEM, 503: PROBLEM})
+    def post(self, request: Request, name: str) -> Response:
+        """Ask an MCP server anew what it offers."""
+        source = _own(rest.caller_of(request)).filter(name=name, kind__in=MCP_KINDS).first()
+        if source is None:
+            raise NotFound("MCP server", name)
+        _refresh(source)
+        return Response(SourceDocument(source).data)
+
+
+def _refresh(source: ToolSource) -> None:
+    tools = mcp_client.offered(source)
+    ToolSource.objects.filter(pk=source.pk).update(tools=tools, refreshed_at=Now())
+    source.refresh_from_db()
+
+
+def _client(caller: Caller, asked: Any) -> Any:
+    """For which client; only who sees all may set one up for everybody."""
+    if asked is None:
+        if caller.client_ids is not None:
+            raise Forbidden("set up a source for every client", "a caller who sees all clients")
+        return None
+    return doors.client_for(caller, asked)
+
+
+def _own(caller: Caller) -> Any:
+    return caller.only_visible(ToolSource.objects.all())
+
+
+def _visible(caller: Caller) -> Any:
+    if caller.client_ids is None:
+        return ToolSource.objects.all()
+    return ToolSource.objects.filter(Q(client_id__in=caller.client_ids) | Q(client_id=None))

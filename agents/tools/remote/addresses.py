@@ -1,0 +1,41 @@
+"""Which addresses a tool may reach: public ones, and private ones that the operator named."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from urllib.parse import SplitResult, urlsplit
+
+from django.conf import settings
+
+from config.errors import Forbidden, InvalidInput, Unavailable
+
+
+def checked(url: str) -> tuple[SplitResult, str]:
+    """The parts of ``url`` and the address to connect to, resolved once.
+
+    Raises InvalidInput for what is no http(s) URL, Forbidden for a private, loopback or link-local
+    address that TOOL_PRIVATE_HOSTS does not name, Unavailable for a name that does not resolve.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        raise InvalidInput("url", url, "an http or https address without credentials in it")
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    allowed = {parts.hostname, f"{parts.hostname}:{port}"} & set(settings.TOOL_PRIVATE_HOSTS)
+    if parts.scheme == "http" and not allowed:
+        raise Forbidden(f"reach {parts.hostname} without TLS", "https, or TOOL_PRIVATE_HOSTS")
+    try:
+        found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise Unavailable(parts.hostname, f"its name does not resolve ({error})", 30) from error
+    addresses = [str(entry[4][0]) for entry in found]
+    if not allowed and not all(ipaddress.ip_address(one).is_global for one in addresses):
+        raise Forbidden(f"reach {parts.hostname}", "a public address, or TOOL_PRIVATE_HOSTS")
+    return parts, addresses[0]
+
+
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port: a page that follows must stay with the page before it."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return parts.scheme, parts.hostname, port

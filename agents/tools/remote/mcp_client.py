@@ -1,0 +1,203 @@
+"""Tools of MCP servers, by the official SDK: one connection a source, kept in a thread of its own.
+
+The SDK is asynchronous and our callers are threads, so one event loop runs beside them. A
+connection is entered and left by one task, as the SDK demands; one that broke is made anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import threading
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any, TypeVar
+
+import httpx2
+from django.conf import settings
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+
+from agents.errors import ToolFailed
+from agents.models import ToolSource
+from agents.tools.remote import addresses
+from config.errors import Forbidden, StepTimeout, Unavailable
+
+CONNECT_SECONDS = 15.0
+MAX_RESULT_CHARACTERS = 400_000
+MAX_TOOLS = 200
+Result = TypeVar("Result")
+
+
+def call(source: ToolSource, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The result of one tool of the server, as an object; raises ToolFailed for its own errors.
+
+    Raises StepTimeout after the source's time limit, Unavailable if it can't be reached.
+    """
+    _check(source)
+    return _run(_call(source, tool, arguments), source)
+
+
+def offered(source: ToolSource) -> list[dict[str, Any]]:
+    """What the server offers now: name, description and schema of each tool."""
+    _check(source)
+    return _run(_offered(source), source)
+
+
+def close_all() -> None:
+    """End every connection of this process (at its end, and in tests)."""
+    asyncio.run_coroutine_threadsafe(_close(), _loop()).result(CONNECT_SECONDS)
+
+
+async def _call(source: ToolSource, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    link = await _link(source)
+    try:
+        result = await link.client.call_tool(
+            tool, arguments, read_timeout_seconds=source.timeout_seconds
+        )
+    except MCPError as error:
+        raise ToolFailed(f"{source.name}.{tool}", str(error)[:300]) from error
+    except BaseException:
+        await link.stop()
+        raise
+    texts = [block.text for block in result.content if block.type == "text"]
+    if result.is_error:
+        raise ToolFailed(f"{source.name}.{tool}", " ".join(texts)[:300] or "it gave no reason")
+    value = result.structured_content
+    if not isinstance(value, dict):
+        value = {"text": "\n".join(texts)} if value is None else {"result": value}
+    if len(json.dumps(value, default=str)) > MAX_RESULT_CHARACTERS:
+        raise ToolFailed(f"{source.name}.{tool}", f"over {MAX_RESULT_CHARACTERS} characters")
+    return value
+
+
+async def _offered(source: ToolSource) -> list[dict[str, Any]]:
+    link = await _link(source)
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while len(found) < MAX_TOOLS:
+        listed = await link.client.list_tools(cursor=cursor, cache_mode="refresh")
+        found += [
+            {"name": one.name, "description": one.description or "", "schema": one.input_schema}
+            for one in listed.tools
+        ]
+        cursor = listed.next_cursor
+        if not cursor:
+            break
+    return found[:MAX_TOOLS]
+
+
+class _Link:
+    """One connection, entered and left by its own task."""
+
+    def __init__(self, source: ToolSource) -> None:
+        self._source = source
+        self._over = asyncio.Event()
+        self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._hold())
+        self.client: Client
+
+    async def ready(self) -> None:
+        self.client = await asyncio.wait_for(asyncio.shield(self._ready), CONNECT_SECONDS)
+
+    @property
+    def is_over(self) -> bool:
+        return self._task.done() or self._over.is_set()
+
+    async def stop(self) -> None:
+        self._over.set()
+        for identity, link in list(_links.items()):
+            if link is self:
+                del _links[identity]
+        await asyncio.wait([self._task], timeout=CONNECT_SECONDS)
+
+    async def _hold(self) -> None:
+        try:
+            async with _connected(self._source) as client:
+                self._ready.set_result(client)
+                await self._over.wait()
+        except BaseException as error:
+            if not self._ready.done():
+                self._ready.set_exception(Unavailable(self._source.name, type(error).__name__, 30))
+                self._ready.exception()
+
+
+_links: dict[str, _Link] = {}
+
+
+async def _link(source: ToolSource) -> _Link:
+    identity = _identity(source)
+    link = _links.get(identity)
+    if link is None or link.is_over:
+        link = _links[identity] = _Link(source)
+    try:
+        await link.ready()
+    except BaseException:
+        await link.stop()
+        raise
+    return link
+
+
+@asynccontextmanager
+async def _connected(source: ToolSource) -> AsyncIterator[Client]:
+    token = os.environ.get(source.credential_env, "") if source.credential_env else ""
+    if source.kind == ToolSource.Kind.MCP_STDIO:
+        program, *arguments = source.command
+        env = {source.credential_env: token} if token else None
+        server = StdioServerParameters(command=program, args=arguments, env=env)
+        with open(os.devnull, "w") as nowhere:  # what it prints may hold client data
+            streams = stdio_client(server, errlog=nowhere)
+            async with Client(streams, read_timeout_seconds=source.timeout_seconds) as client:
+                yield client
+        return
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    timeout = httpx2.Timeout(CONNECT_SECONDS, read=source.timeout_seconds)
+    async with httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False) as http:
+        transport = streamable_http_client(source.url, http_client=http)
+        async with Client(transport, read_timeout_seconds=source.timeout_seconds) as client:
+            yield client
+
+
+async def _close() -> None:
+    for link in list(_links.values()):
+        await link.stop()
+
+
+def _check(source: ToolSource) -> None:
+    """Only programs that the operator named are started, only allowed addresses are reached."""
+    if source.kind == ToolSource.Kind.MCP_STDIO:
+        if not source.command or source.command[0] not in settings.MCP_PROGRAMS:
+            program = source.command[0] if source.command else ""
+            raise Forbidden(f"start {program!r}", "a program that MCP_PROGRAMS names")
+    else:
+        addresses.checked(source.url)
+
+
+def _run(work: Coroutine[Any, Any, Result], source: ToolSource) -> Result:
+    limit = source.timeout_seconds + CONNECT_SECONDS
+    waiting = asyncio.run_coroutine_threadsafe(work, _loop())
+    try:
+        return waiting.result(limit)
+    except TimeoutError:
+        waiting.cancel()
+        raise StepTimeout(f"MCP server {source.name}", source.timeout_seconds) from None
+    except (OSError, httpx2.HTTPError) as error:
+        raise Unavailable(f"MCP server {source.name}", type(error).__name__, 5) from error
+
+
+def _identity(source: ToolSource) -> str:
+    told = [str(source.pk), source.url, source.command, source.credential_env,
+            source.timeout_seconds]  # fmt: skip
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="mcp-client", daemon=True).start()
+    return loop

@@ -1,0 +1,65 @@
+"""A tool whose schema comes from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from pydantic import BaseModel
+
+from agents.tools.registry import Tool, ToolContext
+from config.errors import InvalidInput
+
+
+class Anything(BaseModel):
+    """Arguments that a JSON Schema describes, not a type."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTool(Tool):
+    """``schema`` describes the arguments; ``function`` gets them and the context."""
+
+    schema: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """JSON Schema of the arguments."""
+        return self.schema
+
+    def call(self, arguments: dict[str, Any], context: ToolContext | None = None) -> Any:
+        """Validate ``arguments`` and run; raises InvalidInput naming the first bad argument."""
+        try:
+            fault = next(iter(Draft202012Validator(self.schema).iter_errors(arguments)), None)
+        except SchemaError as error:
+            raise InvalidInput(
+                self.name, "its schema", f"a valid JSON Schema: {error.message}"
+            ) from error
+        if fault is not None:
+            where = f"{self.name}.{fault.json_path.removeprefix('$.')}"
+            raise InvalidInput(where, fault.instance, fault.message[:300])
+        return self.function(arguments, context or ToolContext())
+
+
+def remote(
+    name: str,
+    description: str,
+    schema: dict[str, Any],
+    function: Callable[[dict[str, Any], ToolContext], Any],
+    **declared: Any,
+) -> RemoteTool:
+    """A remote tool; ``declared`` is what ``Tool`` declares of timeouts, caching and effects.
+
+    It wants its context, so that answers made with it are never taken from the cache.
+    """
+    return RemoteTool(
+        name=name,
+        description=description,
+        arguments=Anything,
+        function=function,
+        wants_context=True,
+        schema=schema,
+        **declared,
+    )

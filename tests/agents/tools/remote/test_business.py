@@ -1,0 +1,179 @@
+"""Queries to a real OData-shaped service: pushed down, paged, priced, and kept inside bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from agents import services
+from agents.models import ToolCall
+from config.access.models import Client
+from config.errors import Forbidden, InvalidInput, NotFound
+from tests.agents.tools.remote.odata_server import TOKEN, serving
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Api = Callable[..., Any]
+Service = tuple[str, list[str]]
+
+
+@pytest.fixture
+def service(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    monkeypatch.setenv("ERP_TOKEN", TOKEN)
+    with serving() as running:
+        settings.TOOL_PRIVATE_HOSTS = [urlsplit(running[0]).netloc]
+        yield running
+
+
+def source(api: Api, url: str, **more: Any) -> Any:
+    body = {"name": "erp", "kind": "odata", "url": url, "credential_env": "ERP_TOKEN",
+            "allowed": ["invoices", "elsewhere"], "is_read_only": True, "cost_usd": "0.002",
+            **more}  # fmt: skip
+    return api("post", "/api/v1/tool-sources", body)
+
+
+def ask(firm: Client, **arguments: Any) -> dict[str, Any]:
+    return services.call_tool("data.erp", {"entity": "invoices", **arguments}, client_id=firm.pk)
+
+
+def test_columns_and_conditions_are_pushed_down(api: Api, firm: Client, service: Service) -> None:
+    assert source(api, service[0]).status_code == 201
+    found = ask(
+        firm,
+        select=["id", "amount"],
+        where=[{"field": "vendor", "operator": "eq", "value": "O'Hara"},
+               {"field": "amount", "operator": "gt", "value": 1000}],
+        order_by=["amount desc"],
+    )  # fmt: skip
+    assert [row["id"] for row in found["rows"]] == [120, 117, 114, 111, 108, 105, 102, 99, 96]
+    assert set(found["rows"][0]) == {"id", "amount"}
+    assert found["is_whole"]
+    assert "vendor eq 'O''Hara' and amount gt 1000" in service[1][0]
+    assert "$select=id,amount" in service[1][0]
+
+
+def test_pages_are_followed_and_each_request_is_paid_for(
+    api: Api, firm: Client, service: Service
+) -> None:
+    source(api, service[0])
+    found = ask(firm, top=60)
+    assert found["row_count"] == 60
+    assert found["total_rows"] == 120
+    assert not found["is_whole"]
+    assert found["query"]["requests"] == 3
+    assert ToolCall.objects.get().cost_usd == Decimal("0.006")
+
+
+def test_a_repeated_query_comes_from_the_cache_and_costs_nothing(
+    api: Api, firm: Client, service: Service
+) -> None:
+    source(api, service[0], cache_seconds=60)
+    ask(firm, top=1)
+    ask(firm, top=1)
+    assert len(service[1]) == 1
+    costs = ToolCall.objects.order_by("id").values_list("is_cached", "cost_usd")
+    assert list(costs) == [(False, Decimal("0.002")), (True, 0)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"entity": "salaries"},
+        {"where": [{"field": "id eq 1 or id", "operator": "eq", "value": 1}]},
+        {"where": [{"field": "posted", "operator": "gt", "value": "x' or 1", "kind": "date"}]},
+        {"select": ["id&$top=999"]},
+        {"top": 100_000},
+    ],
+)
+def test_nothing_can_be_smuggled_into_a_query(
+    api: Api, firm: Client, service: Service, arguments: dict[str, Any]
+) -> None:
+    source(api, service[0])
+    with pytest.raises(InvalidInput):
+        ask(firm, **arguments)
+    assert service[1] == []
+
+
+def test_a_page_at_another_address_is_never_followed(
+    api: Api, firm: Client, service: Service
+) -> None:
+    source(api, service[0])
+    with pytest.raises(Exception, match="the next page"):
+        ask(firm, entity="elsewhere")
+    assert len(service[1]) == 1
+
+
+def test_the_services_own_errors_are_typed(
+    api: Api, firm: Client, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source(api, service[0], allowed=["invoices", "nothing"])
+    with pytest.raises(Exception, match="404: no /odata/nothing"):
+        ask(firm, entity="nothing")
+    with pytest.raises(Exception, match="can't read"):
+        ask(firm, where=[{"field": "id", "operator": "lt", "value": 3}])
+    monkeypatch.setenv("ERP_TOKEN", "wrong")
+    with pytest.raises(Forbidden):
+        ask(firm)
+    monkeypatch.delenv("ERP_TOKEN")
+    with pytest.raises(Exception, match="ERP_TOKEN is not set"):
+        ask(firm)
+
+
+def test_private_addresses_are_out_of_reach_unless_named(
+    api: Api, firm: Client, service: Service, settings: Any
+) -> None:
+    settings.TOOL_PRIVATE_HOSTS = []
+    source(api, service[0])
+    with pytest.raises(Forbidden):
+        ask(firm)
+    for url in ("https://127.0.0.1/x", "https://localhost/x", "https://169.254.169.254/latest"):
+        source(api, url)
+        with pytest.raises(Forbidden):
+            ask(firm)
+    assert service[1] == []
+
+
+def test_a_source_of_one_client_is_no_other_clients(
+    api: Api, firm: Client, service: Service
+) -> None:
+    other = Client.objects.create(slug="other", name="Other")
+    source(api, service[0], client_id=str(other.pk))
+    with pytest.raises(Forbidden):
+        ask(firm)
+    assert services.call_tool("data.erp", {"entity": "invoices"}, client_id=other.pk)["rows"]
+    names = {row["name"] for row in api("get", "/api/v1/tools").json()["results"]}
+    assert "data.erp" in names
+    source(api, service[0], is_active=False)
+    with pytest.raises(NotFound):
+        ask(other)
+
+
+def test_a_rest_path_is_read_with_its_parameters(api: Api, firm: Client, service: Service) -> None:
+    source(api, service[0], name="rest", kind="rest", allowed=["status"])
+    found = services.call_tool("data.rest", {"path": "status", "parameters": {"a": "b c"}},
+                               client_id=firm.pk)  # fmt: skip
+    assert found["result"] == {"open": True}
+    assert service[1] == ["/odata/status?a=b+c"]
+
+
+def test_slow_and_dear_tools_are_reported_with_suggestions(
+    api: Api, firm: Client, service: Service
+) -> None:
+    source(api, service[0])
+    for _ in range(21):
+        ask(firm, top=1)
+    services.call_tool("core.echo", {"value": 1}, client_id=firm.pk)
+    ToolCall.objects.filter(name="data.erp").update(
+        result_bytes=90_000, arguments={"entity": "invoices"}
+    )
+    report = api("get", "/api/v1/tools?report=slow").json()["results"]
+    assert [row["name"] for row in report] == ["data.erp", "core.echo"]
+    assert report[0]["cost_usd"] == "0.042000000"
+    assert report[0]["repeated_ratio"] == pytest.approx(20 / 21, abs=1e-4)
+    assert "declare cache_seconds" in report[0]["suggestions"][0]
+    assert "name columns in select" in report[0]["suggestions"][1]
+    assert report[1]["suggestions"] == []
+    assert api("get", "/api/v1/tools?report=odd").status_code == 422
