@@ -19,7 +19,7 @@ from workflows.models import Run
 
 ROOT = Path(__file__).parents[2]
 # Short enough for a test, in the shipped proportions.
-QUICK = {"STEP_LEASE_SECONDS": "3", "STEP_HEARTBEAT_SECONDS": "0.6", "SWEEP_INTERVAL_SECONDS": "1"}
+QUICK = {"STEP_LEASE_SECONDS": "6", "STEP_HEARTBEAT_SECONDS": "1", "SWEEP_INTERVAL_SECONDS": "1"}
 _START_SECONDS = 120.0
 
 
