@@ -239,7 +239,11 @@ def sweep() -> int:
     """
     concluded = 0
     for experiment in Experiment.objects.filter(state=State.RUNNING):
-        found = refresh(experiment)
+        try:
+            found = refresh(experiment)
+        except Exception:  # one that can't be analysed must not keep harm elsewhere going
+            logger.exception("learning.experiment.failed", extra={"experiment": str(experiment.pk)})
+            continue
         if found["verdict"] == "rollback":
             concluded += _conclude(experiment, found)
         elif found["verdict"] == "ship" and experiment.autoconclude:

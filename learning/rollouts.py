@@ -302,7 +302,11 @@ def sweep() -> dict[str, int]:
     """
     done = {"rolled_back": 0, "advanced": 0, "held": 0}
     for row in Rollout.objects.filter(state__in=OPEN):
-        what = _judge(row, refresh(row))
+        try:
+            what = _judge(row, refresh(row))
+        except Exception:  # one that can't be judged must not keep others from going back
+            logger.exception("learning.rollout.failed", extra={"rollout": str(row.pk)})
+            continue
         if what:
             done[what] += 1
     _watch_last_exposures()

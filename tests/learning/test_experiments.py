@@ -121,6 +121,18 @@ def test_the_truth_inverted_inverts_the_verdict(engineer, ground):
     assert verdicts == {old: "rollback", new: "ship"}
 
 
+def test_one_experiment_that_cannot_be_analysed_does_not_shield_another(engineer, ground):
+    firm, agent, old, new = ground
+    good = draft(engineer, old, new)
+    experiments.start(caller=engineer, experiment_id=good.pk)
+    meet(agent, firm, units=1200, success={old.pk: 0.9, new.pk: 0.5})
+    broken = draft(engineer, old, new)
+    Experiment.objects.filter(pk=broken.pk).update(
+        state="running", started_at=timezone.now(), agent_slug="gone"
+    )
+    assert experiments.sweep() == 1
+
+
 def test_a_paused_experiment_resumes_with_the_same_assignment(engineer, ground):
     _, agent, old, new = ground
     experiment = draft(engineer, old, new)

@@ -18,7 +18,7 @@ from learning.models import Improvement, Rollout, Tombstone
 from tests.learning.ground import SLUG, make_agent, meet
 
 pytestmark = pytest.mark.django_db
-STAGES = [{"share": s, "minimum_hours": 0, "minimum_units": 50} for s in (0.05, 0.25, 0.5, 1)]
+STAGES = [{"share": s, "minimum_hours": 0, "minimum_units": 20} for s in (0.05, 0.25, 0.5, 1)]
 METRICS = [{"key": "success", "role": "primary"}]
 
 
@@ -66,7 +66,7 @@ def test_a_sound_version_reaches_everybody(ground):
     firm, agent, old, new = ground
     row = begin(firm, new)
     for stage in range(4):
-        meet(agent, firm, units=2400, success={old.pk: 0.8, new.pk: 0.85}, seed=stage)
+        meet(agent, firm, units=900, success={old.pk: 0.8, new.pk: 0.85}, seed=stage)
         rollouts.sweep()
     row.refresh_from_db()
     assert row.state == "done" and production(agent) == new.pk and the_split(agent) is None
@@ -76,7 +76,7 @@ def test_a_harmful_version_goes_back_before_a_quarter_met_it(ground):
     firm, agent, old, new = ground
     row = begin(firm, new)
     for stage in range(4):
-        meet(agent, firm, units=3000, success={old.pk: 0.9, new.pk: 0.6}, seed=stage)
+        meet(agent, firm, units=3000, success={old.pk: 0.95, new.pk: 0.5}, seed=stage)
         rollouts.sweep()
         if the_split(agent) is None:
             break
@@ -107,11 +107,11 @@ def test_a_person_who_pauses_is_not_overruled_but_harm_is_stopped(engineer, grou
     firm, agent, old, new = ground
     row = begin(firm, new)
     rollouts.pause(caller=engineer, rollout_id=row.pk, reason="quarter end")
-    meet(agent, firm, units=2400, success={old.pk: 0.8, new.pk: 0.8})
+    meet(agent, firm, units=900, success={old.pk: 0.8, new.pk: 0.8})
     rollouts.sweep()
     row.refresh_from_db()
     assert (row.state, row.stage) == ("paused", 0)
-    meet(agent, firm, units=6000, success={old.pk: 0.9, new.pk: 0.2}, seed=2)
+    meet(agent, firm, units=2000, success={old.pk: 0.9, new.pk: 0.2}, seed=2)
     rollouts.sweep()
     row.refresh_from_db()
     assert row.state == "rolled_back"
@@ -120,7 +120,7 @@ def test_a_person_who_pauses_is_not_overruled_but_harm_is_stopped(engineer, grou
 def test_a_gate_waits_for_a_person(engineer, ground):
     firm, agent, old, new = ground
     row = begin(firm, new, stages=[{**STAGES[0], "gate": True}, STAGES[3]])
-    meet(agent, firm, units=2400, success={old.pk: 0.8, new.pk: 0.8})
+    meet(agent, firm, units=900, success={old.pk: 0.8, new.pk: 0.8})
     rollouts.sweep()
     row.refresh_from_db()
     assert row.state == "paused" and "gate" in row.state_reason
@@ -195,7 +195,7 @@ def test_a_crash_in_the_middle_of_a_transition_leaves_nothing_half_done(
 def test_two_sweeps_at_once_open_the_next_stage_once(ground):
     firm, agent, old, new = ground
     begin(firm, new)
-    meet(agent, firm, units=2400, success={old.pk: 0.8, new.pk: 0.8})
+    meet(agent, firm, units=900, success={old.pk: 0.8, new.pk: 0.8})
 
     def sweep(_):
         try:
