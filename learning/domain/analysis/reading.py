@@ -186,7 +186,7 @@ def _arm(arm: Raw, place: str, wanted: Sequence[Metric]) -> ArmData:
             )
         spot = f"{place}.metrics.{metric.key}"
         row = values.mapping(rows[metric.key], spot)
-        if values.find(row, ("n", "quantile_n")) is values.MISSING:
+        if metric.type != "quantile" and values.find(row, fields.N) is values.MISSING:
             shared = values.find(arm, ("n", "units", "users"))
             if shared is not values.MISSING:
                 row = {**row, "n": shared}

@@ -189,6 +189,13 @@ def test_one_metric_may_stand_in_the_arm_itself():
     assert analyse(given)["metrics"] == analyse(document())["metrics"]
 
 
+def test_units_of_the_arm_stand_for_a_missing_n():
+    given = document()
+    for arm in given["arms"]:
+        arm["units"] = arm["metrics"]["accuracy"].pop("n")
+    assert analyse(given)["metrics"] == analyse(document())["metrics"]
+
+
 def broken(change):
     given = with_guard(1800)
     change(given)
