@@ -27,6 +27,7 @@ PEOPLE = [page for page in PAGES if "decisions" not in page.parts]
 # The offline model is a server of its own, with addresses of its own.
 DOORS = [page for page in PEOPLE if page.name != "offline-model.md"]
 WORKFLOWS = ROOT / "docs/guides/workflows.md"
+OF_THE_GUIDE = "ops-latefees-101"  # the agent that the guide adds
 SOME_ID = "01a1f8e9-3cd7-7228-a23e-da0b0a20834c"
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -221,7 +222,7 @@ def test_the_agent_of_the_guide_loads(guide_tools: None, tmp_path: Path) -> None
     body = next(blocks(ROOT / "docs/guides/agents.md", "yaml"))
     (tmp_path / "operations.yaml").write_text(body)
     [entry] = load_catalogue(tmp_path, registry.names())
-    assert entry.slug == "ops-latefees-101"
+    assert entry.slug == OF_THE_GUIDE
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -243,6 +244,12 @@ def test_the_guide_to_access_names_every_role_and_no_scope_that_is_none() -> Non
     for page in PEOPLE:
         named = set(re.findall(rf"\b(?:{areas}):[a-z]+\b", code_in(page)))
         assert named - set(SCOPES) == set(), name_of(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_agent_that_a_page_names_is_in_the_catalogue(page: Path) -> None:
+    named = set(re.findall(r"\b(?:acct|acc|aud|tax|corp|ops)-[a-z0-9]+-\d{3}\b", text_of(page)))
+    assert named - set(known().agents or ()) - {OF_THE_GUIDE} == set()
 
 
 def test_the_counts_that_pages_state_are_right() -> None:
