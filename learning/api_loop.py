@@ -127,13 +127,13 @@ class DecideExample(APIView):
         parameters=[
             OpenApiParameter("action", str, OpenApiParameter.PATH, enum=list(STATES)), KEY,
         ],
-        request=shapes.Reason,
+        request=shapes.ExampleDecision,
         responses={200: shapes.ExampleDocument, 404: PROBLEM, 409: PROBLEM},
     )  # fmt: skip
     @rest.idempotent
     def post(self, request: Request, example_id: UUID, action: str) -> Response:
         """Approve, reject or retire an example. Only approved ones are ever used."""
-        data = checked(shapes.Reason, request)
+        data = checked(shapes.ExampleDecision, request)
         row = examples.decide(
             rest.caller_of(request), example_id, state=self.STATES[action], reason=data["reason"]
         )

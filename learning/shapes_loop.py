@@ -64,7 +64,7 @@ class ExampleDocument(serializers.ModelSerializer[Example]):
         )  # fmt: skip
 
 
-class Reason(Shape):
+class ExampleDecision(Shape):
     reason = serializers.CharField(max_length=300, allow_blank=True, default="")
 
 
