@@ -1,0 +1,140 @@
+"""The long drills: many runs, real workers, real kills. ``make chaos`` runs them."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from contextlib import ExitStack, suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import redis
+from django.utils import timezone
+
+from tests.workflows import effects
+from tests.workflows.conftest import Begin, begin, caller, firm  # noqa: F401
+from tests.workflows.workers import QUICK, Worker, sweeping, wait_for, worker
+from workflows.models import Run, RunEvent, StepRun
+
+pytestmark = [
+    pytest.mark.chaos, pytest.mark.slow, pytest.mark.worker,
+    pytest.mark.django_db(transaction=True),
+]  # fmt: skip
+
+RUNS, KILLS = 200, 5
+# A diamond with a fan-out, a retry and light steps: 9 effects a run.
+WORK = """
+name: drilled
+inputs: {type: object, properties: {ledger: {type: string}}}
+steps:
+  a: {tool: drill.light, with: {ledger: "${ inputs.ledger }"}}
+  left:
+    needs: [a]
+    tool: drill.effect
+    with: {ledger: "${ inputs.ledger }", seconds: 0.05}
+  right:
+    needs: [a]
+    tool: drill.effect
+    with: {ledger: "${ inputs.ledger }", fails: 1}
+    retry: {max_attempts: 20, backoff: 100ms}
+  fan:
+    needs: [a]
+    for_each: [1, 2, 3, 4]
+    tool: drill.effect
+    with: {ledger: "${ inputs.ledger }", value: "${ item }"}
+  join: {needs: [left, right, fan], tool: drill.light, with: {ledger: "${ inputs.ledger }"}}
+  last: {needs: [join], tool: drill.effect, with: {ledger: "${ inputs.ledger }"}}
+outputs: {all: "${ steps.fan.output.map(x, x.value) }"}
+"""
+EFFECTS = 9
+
+
+def kill_and_replace(
+    stack: ExitStack, workers: list[Worker], environment: dict[str, str], folder: Path
+) -> None:
+    place = random.randrange(len(workers))
+    workers[place].kill()
+    name = f"w{place}-{time.monotonic_ns()}"
+    workers[place] = stack.enter_context(worker(environment, folder, name=name, ready=False))
+
+
+def reconcile(runs: list[Run], ledger: Path) -> None:
+    """Every run complete, every effect there once by its key, no row open, history in accord."""
+    for run in runs:
+        run.refresh_from_db()
+    assert [run.state for run in runs] == ["succeeded"] * len(runs)
+    assert all(run.outputs == {"all": [1, 2, 3, 4]} for run in runs)
+    ids = [run.pk for run in runs]
+    rows = StepRun.objects.filter(run__in=ids, kind="tool")
+    assert not rows.exclude(state="succeeded").exists()
+    fans = {str(pk) for pk in rows.filter(key="fan", item=-1).values_list("id", flat=True)}
+    wanted = {str(pk) for pk in rows.values_list("id", flat=True)} - fans
+    assert len(wanted) == EFFECTS * len(runs)
+    assert set(effects.calls(ledger)) == wanted, "no effect lost, and none under a second key"
+    ends = RunEvent.objects.filter(run_id__in=ids, name="step.succeeded")
+    assert ends.count() == len(wanted) + len(fans)
+    assert RunEvent.objects.filter(run_id__in=ids, name="run.succeeded").count() == len(runs)
+
+
+def all_ended(runs: list[Run]) -> bool:
+    return not Run.objects.filter(pk__in=[r.pk for r in runs], ended_at=None).exists()
+
+
+def impatient() -> None:
+    """Let rows that wait for a lost message be looked at now rather than in half a minute."""
+    past = timezone.now() - timedelta(seconds=1)
+    StepRun.objects.filter(state="queued", queued_at__lt=timezone.now()).update(wake_at=past)
+
+
+def test_two_hundred_runs_survive_five_kills_a_flush_and_a_double_beat(
+    process_environment: dict[str, str],
+    begin: Begin,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    environment = {**process_environment, **QUICK, "MAX_DELIVERIES": "50"}
+    ledger = tmp_path / "ledger"
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(worker(environment, tmp_path, name=f"w{i}")) for i in range(2)
+        ]
+        stack.enter_context(sweeping(copies=2))
+        runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(RUNS)]
+        for number in range(KILLS):
+            time.sleep(random.uniform(0.5, 2.5))
+            kill_and_replace(stack, workers, environment, tmp_path)
+            if number == 2:
+                with redis.Redis.from_url(os.environ["REDIS_URL"]) as broker:
+                    broker.flushdb()
+        until = time.monotonic() + 300
+        while not all_ended(runs) and time.monotonic() < until:
+            impatient()
+            time.sleep(3)
+    reconcile(runs, ledger)
+    assert RunEvent.objects.filter(name="step.lost").exists(), "the kills hit something"
+
+
+def test_runs_survive_workers_that_are_killed_all_the_time(
+    process_environment: dict[str, str],
+    begin: Begin,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    environment = {**process_environment, **QUICK, "MAX_DELIVERIES": "50"}
+    ledger = tmp_path / "ledger"
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(worker(environment, tmp_path, name=f"w{i}")) for i in range(2)
+        ]
+        stack.enter_context(sweeping())
+        runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(60)]
+        over = threading.Event()
+        for _ in range(12):
+            if all_ended(runs):
+                break
+            kill_and_replace(stack, workers, environment, tmp_path)
+            over.wait(random.uniform(3, 8))
+        with suppress(AssertionError):
+            wait_for(lambda: impatient() or all_ended(runs), 240)
+    reconcile(runs, ledger)
