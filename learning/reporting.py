@@ -43,7 +43,7 @@ def figures(cycle: Cycle, until: datetime, *, days: int) -> dict[str, Any]:
         "drifts": _drifts(since),
         "ranked": [_improvement(i) for i in _open()[:MOST_ROWS]],
         "open": _open().count(),
-        "proposed": Improvement.objects.filter(**window).count(),
+        "proposed": _proposed(cycle, window),
         "replays": [
             {"agent": r.agent_slug, "verdict": r.verdict, "cases": r.result.get("cases", 0),
              "cost_usd": r.result.get("cost_usd", "0")}
@@ -58,6 +58,13 @@ def figures(cycle: Cycle, until: datetime, *, days: int) -> dict[str, Any]:
         "spent_usd": f"{spent:f}",
         "payback_usd_a_month": round(sum(i.impact * i.confidence for i in shipped), 2),
     }  # fmt: skip
+
+
+def _proposed(cycle: Cycle, window: Mapping[str, datetime]) -> int:
+    """A weekly cycle's own proposals, which come after the week it is about; else the window's."""
+    if cycle.cadence == Cycle.Cadence.WEEKLY:
+        return sum(int(step.result.get("new", 0)) for step in cycle.steps.all())
+    return Improvement.objects.filter(**window).count()
 
 
 def _open() -> Any:

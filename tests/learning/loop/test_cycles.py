@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from celery import current_app
+from django.core import mail
+from django.utils import timezone
+
+from agents.models import Agent
+from config.access.models import Membership, User
+from config.errors import InvalidInput
+from config.schedules import SCHEDULE
+from learning import cycles, drifting, replay
+from learning.models import Cycle, CycleStep, DriftWindow, Improvement, Pattern
+from tests.learning.loop.conftest import days_ago
+from tests.workflows.workers import wait_for, worker
+
+pytestmark = pytest.mark.django_db
+DAY = date(2026, 11, 20)
+
+
+@pytest.fixture
+def sent(monkeypatch, django_capture_on_commit_callbacks):
+    ids = []
+    monkeypatch.setattr(cycles, "_send", ids.append)
+    return ids
+
+
+@pytest.fixture
+def begin(sent, django_capture_on_commit_callbacks):
+    def run(cadence, tick=DAY):
+        with django_capture_on_commit_callbacks(execute=True):
+            return cycles.run(cadence, tick)
+
+    return run
+
+
+def finish(cycle):
+    first, rest = cycles._pending(cycle)
+    for name in [*first, *rest]:
+        cycles.do_step(cycle.pk, name)
+    done = cycles.conclude(cycle.pk)
+    cycle.refresh_from_db()
+    return done
+
+
+def test_a_tick_has_one_cycle_whoever_asks(begin, sent):
+    assert begin("daily").pk == begin("daily").pk
+    assert begin("weekly").pk != begin("daily").pk
+    assert len(sent) == 2
+
+
+def test_a_day_that_has_not_begun_is_refused(begin):
+    with pytest.raises(InvalidInput, match="tick"):
+        begin("daily", timezone.now().date() + timedelta(days=1))
+
+
+def test_a_daily_cycle_finds_patterns_and_drift_and_reports(bare, call, firm, begin):
+    reader = User.objects.create_user("rev", email="rev@localhost", password="x")
+    Membership.objects.create(user=reader, client=firm, role="reviewer")
+    for n in range(40):
+        call(bare, days_ago(3 + n / 50))
+        call(bare, days_ago(0.3 + n / 100), state="failed", error_code="bad_answer",
+             error={"code": "bad_answer", "message": f"no JSON at <{n}>"})  # fmt: skip
+    made = begin("daily")
+    assert finish(made)
+    assert Pattern.objects.count() == 1
+    assert DriftWindow.objects.filter(agent_slug=bare.slug).exists()
+    assert made.figures["steps"]["patterns"]["result"]["failures"] == 40
+    assert "no JSON at" in made.report
+    assert "40 times" in made.report
+    assert "<" not in made.report.replace("&lt;", "")
+    (letter,) = mail.outbox
+    assert letter.to == ["rev@localhost"]
+    assert letter.body == made.report
+    assert cycles.mail(made.pk) == 0
+
+
+def test_a_weekly_cycle_proposes_ranks_and_replays_candidates(bare, call, begin, firm, monkeypatch):
+    for n in range(9):
+        call(bare, days_ago(1 + n / 10), state="failed", error_code="bad_answer",
+             error={"code": "bad_answer", "message": f"no JSON at place {n}"})  # fmt: skip
+    candidate = Improvement.objects.create(
+        client_id=firm.pk, agent_slug=bare.slug, kind="prompt", title="T", digest="x",
+        priority=5, candidate_version_id=firm.pk,
+    )  # fmt: skip
+    asked = []
+    monkeypatch.setattr(replay, "start", lambda **given: asked.append(given["improvement_id"]))
+    made = begin("weekly")
+    assert finish(made)
+    assert asked == [candidate.pk]
+    assert made.figures["proposed"] >= 1
+    assert "Prevent the failure" in made.report
+    assert "USD a month ×" in made.report
+
+
+def test_a_monthly_cycle_tells_what_shipped_and_what_was_refused(begin, firm, bare):
+    for state, reason in (("shipped", ""), ("rejected", "too risky")):
+        Improvement.objects.create(
+            client_id=firm.pk, agent_slug=bare.slug, kind="prompt", title=f"It was {state}",
+            digest=state, state=state, impact=100, confidence=0.5, decision_reason=reason,
+        )  # fmt: skip
+    made = begin("monthly")
+    assert finish(made)
+    assert made.figures["payback_usd_a_month"] == 50.0
+    assert "## Shipped" in made.report
+    assert "It was rejected (too risky)" in made.report
+
+
+def test_a_report_waits_for_every_piece(bare, begin):
+    made = begin("daily")
+    cycles.do_step(made.pk, "patterns")
+    assert not cycles.conclude(made.pk)
+    assert finish(made)
+    assert not cycles.conclude(made.pk)
+
+
+def test_a_piece_that_comes_twice_does_nothing(bare, begin):
+    made = begin("daily")
+    assert cycles.do_step(made.pk, "patterns")
+    assert not cycles.do_step(made.pk, "patterns")
+    assert CycleStep.objects.count() == 1
+
+
+def test_a_piece_that_breaks_is_told_and_stops_nobody(bare, begin, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("odd data")
+
+    monkeypatch.setattr(drifting, "find_drift", broken)
+    made = begin("daily")
+    assert finish(made)
+    assert "## Not analysed" in made.report
+    assert "odd data" in made.report
+
+
+def test_a_cycle_that_stands_still_is_sent_again(bare, begin, sent):
+    made = begin("daily")
+    assert cycles.sweep() == 0
+    Cycle.objects.update(sent_at=timezone.now() - 2 * cycles.LOST_AFTER)
+    cycles.do_step(made.pk, "patterns")
+    assert cycles.sweep() == 0  # a piece came just now
+    CycleStep.objects.update(created_at=timezone.now() - 2 * cycles.LOST_AFTER)
+    assert cycles.sweep() == 1
+    assert sent == [made.pk, made.pk]
+
+
+def test_cycles_are_begun_and_read_over_http(api, sent):
+    made = api("post", "/api/v1/cycles", {"cadence": "monthly", "tick": "2026-11-01"})
+    assert made.status_code == 202
+    assert api("get", made["Location"]).json()["state"] == "running"
+    assert len(api("get", "/api/v1/cycles?cadence=monthly").json()["results"]) == 1
+    assert api("post", "/api/v1/cycles", {"cadence": "hourly"}).status_code == 422
+
+
+@pytest.mark.worker
+@pytest.mark.django_db(transaction=True)
+def test_beats_task_runs_a_whole_cycle_on_real_workers(bare, call, process_environment, tmp_path):
+    now = timezone.now()
+    for n in range(9):
+        call(bare, now - timedelta(days=2, minutes=n), state="failed", error_code="bad_answer",
+             error={"code": "bad_answer", "message": f"no JSON at place {n}"})  # fmt: skip
+    Agent.objects.create(slug="aud-test-002", name="U", domain="audit", purpose="No version.")
+    entry = SCHEDULE["learning-weekly-cycle"]
+    with worker(process_environment, tmp_path, queues="control,analysis") as running:
+        for _ in range(2):  # a second beat makes no second cycle
+            current_app.send_task(entry["task"], kwargs=entry["kwargs"], queue="control")
+        wait_for(lambda: Cycle.objects.filter(state="done").exists(), 60, lambda: running.said)
+    made = Cycle.objects.get()
+    names = set(made.steps.values_list("name", flat=True))
+    assert names == {"patterns", "examples", "agent:aud-test-001", "agent:aud-test-002"}
+    assert made.sends == 1
+    assert Improvement.objects.count() == 1
+    assert "aud-test-002" in made.report  # it has no version: told, not hidden
