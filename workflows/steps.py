@@ -25,7 +25,7 @@ from config import logs
 from config.errors import AppError
 from workflows import artifacts, children, engine, statements
 from workflows.advance import Moved, Outcome
-from workflows.contexts import RunFacts, kept_facts, with_steps
+from workflows.contexts import RunFacts, kept_facts, run_facts, with_steps
 from workflows.database import execute, from_json
 from workflows.domain.definition import Plan, Step
 from workflows.domain.expressions import compile_template
@@ -276,6 +276,10 @@ def _deadline(started: float, limit_seconds: float, facts: RunFacts) -> float:
     if facts.deadline_at is None:
         return started + limit_seconds
     left = (facts.deadline_at - timezone.now()).total_seconds()
+    if left <= 0:  # what this worker remembers may be older than a retry of the run
+        deadline = run_facts(facts.run_id).deadline_at or facts.deadline_at
+        left = (deadline - timezone.now()).total_seconds()
+        connection.close()
     return started + max(0.0, min(limit_seconds, left))
 
 

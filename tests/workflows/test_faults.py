@@ -387,3 +387,23 @@ def test_a_run_ends_only_when_every_step_has(begin: Begin, broker: Broker, needs
     broker.drain()
     run.refresh_from_db()
     assert (run.state, open_steps(run)) == ("succeeded", [])
+
+
+def test_a_run_retried_after_its_deadline_has_time_again_on_every_worker(
+    begin: Begin, broker: Broker, caller
+) -> None:
+    """A worker remembers the facts of a run for a while; the deadline in them may have moved."""
+    run = begin(
+        "name: overdue\nsteps:\n  a: {tool: core.echo}\n"
+        "  b: {needs: [a], tool: core.sleep, with: {seconds: 0}, retry: {max_attempts: 1}}\n"
+    )
+    past = timezone.now() - timedelta(seconds=1)
+    Run.objects.filter(pk=run.pk).update(deadline_at=past)
+    broker.drain(limit=1)  # the worker has read the facts
+    sweeps.sweep()
+    run.refresh_from_db()
+    assert (run.state, run.error["code"]) == ("failed", "run_timeout")
+    controls.retry_run(caller, run.pk)
+    broker.drain()
+    run.refresh_from_db()
+    assert (run.state, run.error) == ("succeeded", None)
