@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 from functools import cache, lru_cache
 
@@ -22,8 +23,16 @@ from scaling import shared
 logger = logging.getLogger(__name__)
 
 
-@cache
+_making = threading.Lock()
+
+
 def _limiter() -> SlidingWindowCounterRateLimiter:
+    with _making:
+        return _made()
+
+
+@cache
+def _made() -> SlidingWindowCounterRateLimiter:
     pool = shared.client().connection_pool
     return SlidingWindowCounterRateLimiter(
         RedisStorage(settings.REDIS_URL, connection_pool=pool, key_prefix=shared.key("limit"))

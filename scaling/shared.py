@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 
 import redis
@@ -11,9 +12,21 @@ from django.conf import settings
 TIMEOUT_SECONDS = 0.5
 
 
-@cache
+_making = threading.Lock()
+
+
 def client() -> redis.Redis:
-    """One client a process, with its own pool; thread-safe."""
+    """One client a process, with its own pool; thread-safe.
+
+    Made under a lock: of two made at once one is dropped, and its end closes connections that
+    another thread has borrowed from it.
+    """
+    with _making:
+        return _client()
+
+
+@cache
+def _client() -> redis.Redis:
     return redis.Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=TIMEOUT_SECONDS,

@@ -32,7 +32,7 @@ from agents.domain.grading import grade
 from agents.domain.scoring import TIERS
 from tests.benchmarks.instance import ROOT, Bench, running
 
-QUESTIONS = 900
+QUESTIONS = 1_200
 CALLERS = 4
 SEED = 20_261_120
 # Share of questions that come as a chat in somebody's own words.
