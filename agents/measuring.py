@@ -14,6 +14,8 @@ from monitoring.services import Audited, Measurement
 
 # An agent's domain and audience hardly ever change; calls of it come by the thousand.
 KEPT_SECONDS = 300.0
+# What a replay's call counts for.
+SPENT = ("cost_usd", "input_tokens", "cached_tokens", "output_tokens")
 _kept: dict[UUID, tuple[float, str, str]] = {}
 
 
@@ -32,7 +34,10 @@ def measure(call: Call, row: Invocation, work: Work) -> None:
         "experiment": str(row.split_id or ""),
         "code": row.error_code,
     }
-    services.record([Measurement(_numbers(row, work), labels)])
+    numbers = _numbers(row, work)
+    if call.stand_in is not None:  # a replay costs money, but is no traffic that raises alerts
+        numbers = {name: numbers[name] for name in SPENT}
+    services.record([Measurement(numbers, labels)])
     session = row.conversation_id or row.run_id or ""
     services.audit_all(
         [

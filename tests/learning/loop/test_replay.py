@@ -13,6 +13,7 @@ from agents.models import Invocation
 from agents.tools.registry import tool
 from learning import asking, replay
 from learning.models import Replay
+from monitoring.models import Measurement
 
 pytestmark = pytest.mark.django_db
 BETTER = "Work step by step and verify each figure."
@@ -79,6 +80,9 @@ def test_a_replay_goes_on_where_it_died_and_stays_out_of_live_figures(agent, fir
     assert Invocation.objects.filter(run_id=made.pk).count() == before + 2 * 24
     assert evidence.call_counts(made.created_at - replay.RECORDED, timezone.now()) == live
     assert replay.work(made.pk).ended_at == done.ended_at
+    names = [set(m.names) for m in Measurement.objects.all()]
+    assert sum("invocations" in n for n in names) == 20  # the live calls
+    assert sum("cost_usd" in n for n in names) == 20 + 2 * 25  # money is money
 
 
 @pytest.mark.django_db(transaction=True)
