@@ -93,6 +93,7 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
 
 
 def test_every_page_can_be_reached_from_the_index() -> None:
+    """A new page? Name it in docs/index.md, or on a page that the index leads to."""
     seen: set[Path] = set()
     waiting = [ROOT / "docs/index.md"]
     while waiting:
