@@ -55,7 +55,18 @@ EFFECTS = 9
 def kill_and_replace(
     stack: ExitStack, workers: list[Worker], environment: dict[str, str], folder: Path
 ) -> None:
+    """Kill a worker in the middle of a step, if one is within a few seconds."""
     place = random.randrange(len(workers))
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        busy = StepRun.objects.filter(state="running").values_list("id", flat=True)
+        actors = RunEvent.objects.filter(step_id__in=list(busy), name="step.started")
+        pids = {actor.rpartition(":")[2] for actor in actors.values_list("actor", flat=True)}
+        holders = [n for n, one in enumerate(workers) if str(one.process.pid) in pids]
+        if holders:
+            place = random.choice(holders)
+            break
+        time.sleep(0.02)
     workers[place].kill()
     name = f"w{place}-{time.monotonic_ns()}"
     workers[place] = stack.enter_context(worker(environment, folder, name=name, ready=False))
