@@ -8,7 +8,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from agents import background, budgets, cache, retention
+from agents import background, budgets, cache, responding, retention
 from agents.knowledge import index
 
 
@@ -20,7 +20,8 @@ def invoke_async(call_id: str) -> None:
 
 @shared_task(name="agents.sweep", ignore_result=True)
 def sweep() -> None:
-    """Give back the holds of dead calls, send lost calls again, embed what waits for it."""
+    """What incidents ask for, holds of dead calls, lost calls, passages without embeddings."""
+    responding.respond()
     budgets.expire_holds()
     background.sweep()
     index.embed_pending()

@@ -131,6 +131,32 @@ def failed(name: str) -> bool:
     return is_open
 
 
+def trip(name: str, *, seconds: float = LONGEST_OPEN_SECONDS) -> None:
+    """Open a breaker by decision; after ``seconds`` it is probed like any other.
+
+    Raises redis.exceptions.RedisError when the shared state is away: nothing was tripped then.
+    """
+    client = shared.client()
+    moment, micros = client.time()
+    state: dict[bytes | bytearray | memoryview[int] | str | int | float, Any] = {
+        "failures": FAILURES_TO_OPEN,
+        "first_at": moment,
+        "open_seconds": str(seconds),
+        "open_until": str(moment + micros / 1e6 + seconds),
+    }
+    client.hset(_key(name), mapping=state)
+    client.expire(_key(name), FORGET_SECONDS)
+    _memory.pop(name, None)
+    logs.event(logger, "scaling.breaker.tripped", name=name, open_seconds=seconds)
+
+
+def close(name: str) -> None:
+    """Close a breaker by decision; raises redis.exceptions.RedisError."""
+    shared.client().delete(_key(name), _key(name) + ":probe")
+    _memory.pop(name, None)
+    logs.event(logger, "scaling.breaker.closed", name=name)
+
+
 @cache
 def _script(name: str) -> Any:
     return shared.client().register_script({"fail": _FAIL, "look": _LOOK}[name])
