@@ -202,7 +202,7 @@ class OneReplay(APIView):
     @extend_schema(responses={200: shapes.ReplayDocument, 404: PROBLEM})
     def get(self, request: Request, replay_id: UUID) -> Response:
         """One replay with every case's scores and what was missing."""
-        found = replay.document(replay.find(replay_id), cases=True)
+        found = replay.document(replay.find(replay_id), caller=rest.caller_of(request))
         return Response(shapes.ReplayDocument(found).data)
 
 

@@ -25,6 +25,7 @@ from agents import connections, evidence, queries
 from agents import services as agents
 from agents.errors import BudgetExceeded
 from config import logs
+from config.access.callers import Caller
 from config.errors import InvalidInput, NotFound
 from learning.asking import Question, ask, corrected_questions, graded_questions, question_of
 from learning.domain.replaying import compare
@@ -175,8 +176,8 @@ def _conclude(replay: Replay, *, stopped: bool) -> Replay:
     return replay
 
 
-def document(replay: Replay, *, cases: bool = False) -> dict[str, Any]:
-    """A replay as the API gives it."""
+def document(replay: Replay, *, caller: Caller | None = None) -> dict[str, Any]:
+    """A replay as the API gives it; with ``caller``, the cases that this caller may see."""
     body: dict[str, Any] = {
         "id": str(replay.pk), "agent": replay.agent_slug, "baseline": str(replay.baseline_id),
         "candidate": str(replay.candidate_id), "state": replay.state,
@@ -184,9 +185,9 @@ def document(replay: Replay, *, cases: bool = False) -> dict[str, Any]:
         "cap_usd": f"{replay.cap_usd:f}", "currency": "USD", "created_at": replay.created_at,
         "ended_at": replay.ended_at,
     }  # fmt: skip
-    if cases:
+    if caller is not None:
         body["cases"] = list(
-            replay.cases.order_by("key").values(
+            caller.only_visible(replay.cases.all()).order_by("key").values(
                 "key", "source", "recorded_id", "baseline_score", "candidate_score",
                 "baseline_missing", "candidate_missing",
             )

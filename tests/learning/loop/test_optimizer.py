@@ -13,7 +13,9 @@ from learning import improvements, patterns, proposing
 from learning.domain import variations
 from learning.models import Example, Improvement, Study
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
+# Questions are asked on threads, which see only what is committed.
+on_threads = pytest.mark.django_db(transaction=True)
 
 
 def ask(api, agent, **changes):
@@ -21,6 +23,7 @@ def ask(api, agent, **changes):
     return api("post", f"/api/v1/agents/{agent.slug}/prompt-variations", body)
 
 
+@on_threads
 def test_the_variant_that_helps_is_found_and_checked_on_what_was_held_out(agent, api, model):
     good = {"when": {"prompt_contains": variations.ANTI_HALLUCINATION[:40]}, "accuracy_ratio": 1.0}
     model.behave({"accuracy_ratio": 0.0, "rules": [good]})
@@ -47,6 +50,7 @@ def test_without_measuring_nothing_is_spent_and_the_estimate_says_so(agent, api)
     assert AgentVersion.objects.filter(agent=agent).count() == 1
 
 
+@on_threads
 def test_the_cap_stops_the_search(agent, api):
     body = ask(api, agent, cap_usd="0.002").json()
     assert body["split"]["stopped"] == "the cap was reached"
@@ -69,6 +73,7 @@ def test_a_goal_that_is_none_is_refused(agent, api):
                {"goals": ["reduce_cost"]}).status_code == 404  # fmt: skip
 
 
+@on_threads
 def test_a_variant_that_was_rolled_back_is_not_proposed_again(agent, api, firm):
     content = variations.compressed(evidence.production(agent.slug).prompt)
     assert content
