@@ -209,6 +209,12 @@ class _Check:
                 self.add((*at, part), "has no meaning without for_each")
         if ("approval" in raw or "wait" in raw) and ("for_each" in raw or "repeat" in raw):
             self.add(at, "an approval or a wait takes neither for_each nor repeat")
+        if "wait" in raw:
+            given = sorted({"signal", "for", "until"} & set(raw["wait"]))
+            if len(given) != 1:
+                self.add((*at, "wait"), "waits for exactly one of signal, for, until")
+            elif "timeout" in raw["wait"] and given != ["signal"]:
+                self.add((*at, "wait", "timeout"), f"has no meaning beside {given[0]}")
 
     # ------------------------------------------------------------ expressions
     def _expressions(
