@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+
+from learning.domain import numeric
 
 # Nominal; SciPy's interpolated p-values reject slightly more often (docs/reference/drift.md).
 ALPHA = 0.022
@@ -88,7 +89,7 @@ def text_drift(reference: Sequence[str], current: Sequence[str], *, alpha: float
     for word in vocabulary:
         one, other = counts[0][word], counts[1][word]
         table = [[one, rows[0] - one], [other, rows[1] - other]]
-        p = float(stats.fisher_exact(table).pvalue)
+        p = float(numeric.stats().fisher_exact(table).pvalue)
         found.append((p, abs(one / rows[0] - other / rows[1])))
     p, effect = min(found)
     adjusted = min(1.0, p * len(found))
@@ -141,7 +142,7 @@ def _counts_drift(reference: Counter[str], current: Counter[str], alpha: float, 
     if len(names) < 2:
         return Drift(test, 1.0, effect, "psi", (n, m), False)
     table = np.array([[one[k] for k in names], [other[k] for k in names]])
-    p = float(stats.chi2_contingency(table, correction=False).pvalue)
+    p = float(numeric.stats().chi2_contingency(table, correction=False).pvalue)
     return Drift(test, p, effect, "psi", (n, m), p < alpha and effect >= MIN_PSI)
 
 
@@ -176,7 +177,7 @@ def _anderson_darling_p(a: np.ndarray, b: np.ndarray) -> float:
     """SciPy's p-value, which it floors at 0.001 and caps at 0.25 and warns of both."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return float(stats.anderson_ksamp([a, b], variant="midrank").pvalue)
+        return float(numeric.stats().anderson_ksamp([a, b], variant="midrank").pvalue)
 
 
 def _words(text: str) -> list[str]:

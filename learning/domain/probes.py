@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+from learning.domain import numeric
 
 PROBES_PER_TEXT = 4
 MOST_PROBES = 400
@@ -37,7 +37,7 @@ class LeakRate:
         """Clopper-Pearson's one-sided bound; 1 of nothing."""
         if self.leaked >= self.planted:
             return 1.0
-        return float(stats.beta.ppf(0.95, self.leaked + 1, self.planted - self.leaked))
+        return float(numeric.stats().beta.ppf(0.95, self.leaked + 1, self.planted - self.leaked))
 
 
 def leak_rate(texts: Sequence[str], redact: Callable[[str], str], *, seed: int) -> LeakRate:

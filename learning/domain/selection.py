@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
+
+from learning.domain import numeric
 
 # Weight of similarity to the question; the rest is diversity.
 BALANCE = 0.7
@@ -21,7 +22,9 @@ def similarities(texts: Sequence[str]) -> np.ndarray:
     """Cosines of all pairs, by words and parts of words; texts without any are like nothing."""
     if not texts:
         return np.zeros((0, 0))
-    parts = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
+    parts = numeric.texts().TfidfVectorizer(
+        analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True
+    )
     try:
         rows = parts.fit_transform(texts)
     except ValueError:  # nothing but white space

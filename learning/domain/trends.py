@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scipy import stats
+from learning.domain import numeric
 
 # Two-sided; a list of patterns is read every day, so chance must not fill it with trends.
 ALPHA = 0.01
@@ -43,7 +43,7 @@ def trend(*, before: int, before_calls: int, now: int, now_calls: int) -> Trend:
         return Trend(Direction.NEW if now else Direction.GONE, None, 1.0)
     calls = max(before_calls, 1), max(now_calls, 1)
     share = calls[1] / (calls[0] + calls[1])
-    p_value = float(stats.binomtest(now, before + now, share).pvalue)
+    p_value = float(numeric.stats().binomtest(now, before + now, share).pvalue)
     ratio = (now / calls[1]) / (before / calls[0])
     if now == 0:
         return Trend(Direction.GONE, 0.0, p_value)

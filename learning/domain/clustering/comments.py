@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import hstack
-from sklearn.cluster import AgglomerativeClustering
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
+from learning.domain import numeric
 from learning.domain.clustering.masking import mask
 
 # Average similarity (0 to 1) from which two groups are one.
@@ -46,17 +44,19 @@ def group_comments(
     texts = [mask(c.lower()) for c in comments]
     if not texts or not any(any(ch.isalnum() for ch in t) for t in texts):
         return [Topic((i,), i, ()) for i in range(len(texts))]
-    words = TfidfVectorizer(
-        stop_words=list(ENGLISH_STOP_WORDS - {"not", "no", "never", "wrong"}),
+    words = numeric.texts().TfidfVectorizer(
+        stop_words=list(numeric.texts().ENGLISH_STOP_WORDS - {"not", "no", "never", "wrong"}),
         token_pattern=r"[a-z][a-z'-]+|<\w+>",  # noqa: S106  # a pattern of words, no secret
         sublinear_tf=True,
     )
-    parts = TfidfVectorizer(analyzer="char_wb", ngram_range=(4, 4), sublinear_tf=True)
+    parts = numeric.texts().TfidfVectorizer(
+        analyzer="char_wb", ngram_range=(4, 4), sublinear_tf=True
+    )
     try:
         weights = words.fit_transform(texts)
     except ValueError:  # nothing but stop words
         return [Topic((i,), i, ()) for i in range(len(texts))]
-    features = hstack([weights, PARTS_WEIGHT * parts.fit_transform(texts)]).tocsr()
+    features = numeric.sparse().hstack([weights, PARTS_WEIGHT * parts.fit_transform(texts)]).tocsr()
     labels = _labels(features, min_similarity)
     names = np.asarray(words.get_feature_names_out())
     topics = [
@@ -77,7 +77,7 @@ def _labels(features: object, min_similarity: float) -> np.ndarray:
     similar = _similarities(features)
     if len(similar) == 1:
         return np.zeros(1, dtype=int)
-    model = AgglomerativeClustering(
+    model = numeric.clusters().AgglomerativeClustering(
         n_clusters=None,
         metric="precomputed",
         linkage="average",

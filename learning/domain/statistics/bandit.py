@@ -11,8 +11,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
+from learning.domain import numeric
 from learning.domain.statistics.effects import Pair, Result, combine
 from learning.domain.statistics.samples import Moments
 
@@ -37,8 +37,10 @@ def chance_to_be_best(arms: Sequence[Moments], *, lower_is_better: bool = False)
     for index in range(len(arms)):
         places = means[index] + errors[index] * scores
         others = [j for j in range(len(arms)) if j != index]
-        beats = np.prod([stats.norm.cdf(places, means[j], errors[j]) for j in others], axis=0)
-        found[index] = np.trapezoid(beats * stats.norm.pdf(scores), scores)
+        beats = np.prod(
+            [numeric.stats().norm.cdf(places, means[j], errors[j]) for j in others], axis=0
+        )
+        found[index] = np.trapezoid(beats * numeric.stats().norm.pdf(scores), scores)
     return [float(value) for value in found / found.sum()]
 
 
@@ -73,14 +75,14 @@ def compare(batches: Sequence[Pair], *, alpha: float = 0.05) -> Result:
     # The interval inverts the same statistic: sum of (d_t - d) / s_t over the root of batches.
     precision = sum(1 / error for error in errors) / root
     centre = sum(gap / error for gap, error in zip(gaps, errors, strict=True)) / root / precision
-    width = float(stats.norm.ppf(1 - alpha / 2)) / precision
+    width = float(numeric.stats().norm.ppf(1 - alpha / 2)) / precision
     control, treatment = combine(whole)
     return Result(
         treatment.mean - control.mean,
         1 / precision,
         centre - width,
         centre + width,
-        float(2 * stats.norm.sf(abs(score))),
+        float(2 * numeric.stats().norm.sf(abs(score))),
     )
 
 
@@ -92,5 +94,5 @@ def _pooled_error(control: Moments, treatment: Moments) -> float:
 
 
 def _as_normal(score: float, dof: int) -> float:
-    tail = float(stats.t.sf(abs(score), dof))
-    return math.copysign(float(stats.norm.isf(max(tail, 1e-300))), score)
+    tail = float(numeric.stats().t.sf(abs(score), dof))
+    return math.copysign(float(numeric.stats().norm.isf(max(tail, 1e-300))), score)

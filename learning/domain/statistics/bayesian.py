@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy import stats
-
+from learning.domain import numeric
 from learning.domain.statistics.effects import Difference, Result, Scale
 
 
@@ -46,8 +45,8 @@ def compare(
     the wrong choice.
     """
     mean, error = posterior(found, prior or Prior(), scale)
-    lower, upper = stats.norm.ppf([alpha / 2, 1 - alpha / 2], mean, error)
-    above = float(stats.norm.sf(0, mean, error))
+    lower, upper = numeric.stats().norm.ppf([alpha / 2, 1 - alpha / 2], mean, error)
+    above = float(numeric.stats().norm.sf(0, mean, error))
     gain, loss = expected_gain_and_loss(mean, error)
     return Result(
         mean,
@@ -79,7 +78,7 @@ def posterior(found: Difference, prior: Prior, scale: Scale) -> tuple[float, flo
 def expected_gain_and_loss(mean: float, error: float) -> tuple[float, float]:
     """E[max(d, 0)] and E[max(-d, 0)] of a normal difference d."""
     score = mean / error
-    density = float(stats.norm.pdf(score)) * error
-    gain = mean * float(stats.norm.cdf(score)) + density
-    loss = -mean * float(stats.norm.cdf(-score)) + density
+    density = float(numeric.stats().norm.pdf(score)) * error
+    gain = mean * float(numeric.stats().norm.cdf(score)) + density
+    loss = -mean * float(numeric.stats().norm.cdf(-score)) + density
     return max(gain, 0.0), max(loss, 0.0)

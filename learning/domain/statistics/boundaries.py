@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+
+from learning.domain import numeric
 
 # Gauss-Legendre nodes of one look's region; 161 give five digits with 30 looks.
 NODES = 161
@@ -44,8 +45,8 @@ def tails(density: Density, step: float, edge: float, drift: float) -> tuple[flo
     """Mass that the next ``step`` carries above ``edge`` and below ``-edge``."""
     places, mass = density
     sd = math.sqrt(step)
-    upper = float(mass @ ndtr((places + drift * step - edge) / sd))
-    lower = float(mass @ ndtr((-edge - places - drift * step) / sd))
+    upper = float(mass @ numeric.special().ndtr((places + drift * step - edge) / sd))
+    lower = float(mass @ numeric.special().ndtr((-edge - places - drift * step) / sd))
     return upper, lower
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
-
+from learning.domain import numeric
 from learning.domain.statistics.effects import Alternative, Difference, Result
 
 
@@ -23,7 +22,7 @@ def compare(
     interval for ``less`` ends below its own estimate; here it ends above it.
     """
     error = found.standard_error
-    law = stats.norm() if normal else stats.t(found.dof)
+    law = numeric.stats().norm() if normal else numeric.stats().t(found.dof)
     score = (found.estimate - null) / error
     lower, upper = -math.inf, math.inf
     if alternative == "two_sided":

@@ -10,9 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
-
+from learning.domain import numeric
 from learning.domain.statistics import boundaries
 from learning.domain.statistics.effects import Difference, Result
 
@@ -24,7 +22,9 @@ def spent(fraction: float, *, alpha: float, spending: Spending) -> float:
     fraction = min(fraction, 1.0)
     if spending == "pocock":
         return alpha * math.log(1 + (math.e - 1) * fraction)
-    return float(4 * ndtr(ndtri(alpha / 4) / math.sqrt(fraction)))
+    return float(
+        4 * numeric.special().ndtr(numeric.special().ndtri(alpha / 4) / math.sqrt(fraction))
+    )
 
 
 def bounds(fractions: Sequence[float], *, alpha: float, spending: Spending) -> list[float]:
@@ -47,7 +47,7 @@ def _limit(density: boundaries.Density, step: float, root: float, error: float) 
 
     if excess(boundaries.NEVER) > 0:
         return boundaries.NEVER
-    return float(brentq(excess, 0.0, boundaries.NEVER, xtol=1e-7))
+    return float(numeric.optimize().brentq(excess, 0.0, boundaries.NEVER, xtol=1e-7))
 
 
 def compare(
@@ -83,4 +83,8 @@ def _repeated_p(score: float, fractions: Sequence[float], spending: Spending) ->
         return 1.0
     if gap(low) <= 0:
         return low
-    return float(brentq(lambda log: gap(math.exp(log)), math.log(low), math.log(high), xtol=1e-4))
+    return float(
+        numeric.optimize().brentq(
+            lambda log: gap(math.exp(log)), math.log(low), math.log(high), xtol=1e-4
+        )
+    )

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+
+from learning.domain import numeric
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ def mcnemar(gained: int, lost: int) -> float:
         raise ValueError(f"need counts of 0 or more, got {gained} and {lost}")
     if gained + lost == 0:
         return 1.0
-    return float(stats.binomtest(gained, gained + lost, 0.5).pvalue)
+    return float(numeric.stats().binomtest(gained, gained + lost, 0.5).pvalue)
 
 
 def bootstrap(

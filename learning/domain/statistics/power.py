@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy.stats import norm
-
+from learning.domain import numeric
 from learning.domain.statistics import boundaries, group_sequential, sequential
 
 Kind = Literal["sequential", "fixed", "group_sequential", "bayesian"]
@@ -37,9 +36,9 @@ class Design:
     def limits(self, total: float) -> tuple[list[float], list[float]]:
         """Information fractions and two-sided critical z of each look, at ``total`` units."""
         if self.kind == "fixed":
-            return [1.0], [float(norm.ppf(1 - self.alpha / 2))]
+            return [1.0], [float(numeric.stats().norm.ppf(1 - self.alpha / 2))]
         if self.kind == "bayesian":  # a flat prior: chance to win above 1 - alpha
-            return [1.0], [float(norm.ppf(1 - self.alpha))]
+            return [1.0], [float(numeric.stats().norm.ppf(1 - self.alpha))]
         fractions = [(k + 1) / self.looks for k in range(self.looks)]
         if self.kind == "group_sequential":
             return fractions, group_sequential.bounds(

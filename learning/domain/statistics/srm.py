@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from scipy import stats
-from scipy.special import gammaln
+from learning.domain import numeric
 
 # Concentrations of the Dirichlet alternatives: gross, middling and slight mismatches. Their
 # average is a Bayes factor too.
@@ -77,10 +76,16 @@ def log_bayes_factor(counts: Sequence[int], shares: Sequence[float]) -> float:
 
 def _log_dirichlet(counts: Sequence[int], shares: Sequence[float], concentration: float) -> float:
     parts = sum(
-        float(gammaln(concentration * share + n) - gammaln(concentration * share))
+        float(
+            numeric.special().gammaln(concentration * share + n)
+            - numeric.special().gammaln(concentration * share)
+        )
         for n, share in zip(counts, shares, strict=True)
     )
-    return parts + float(gammaln(concentration) - gammaln(concentration + sum(counts)))
+    return parts + float(
+        numeric.special().gammaln(concentration)
+        - numeric.special().gammaln(concentration + sum(counts))
+    )
 
 
 def chi_square_p(counts: Sequence[int], shares: Sequence[float]) -> float:
@@ -89,4 +94,4 @@ def chi_square_p(counts: Sequence[int], shares: Sequence[float]) -> float:
     if not total or len(counts) < 2:
         return 1.0
     statistic = sum((n - total * s) ** 2 / (total * s) for n, s in zip(counts, shares, strict=True))
-    return float(stats.chi2.sf(statistic, len(counts) - 1))
+    return float(numeric.stats().chi2.sf(statistic, len(counts) - 1))
