@@ -83,7 +83,7 @@ def _control_worker() -> Program:
     quiet = ("--without-gossip", "--without-mingle")
     return _celery(
         "control", "worker", *pool, "-n", "control@%h", *quiet, env=_POOL, stage=_WORKERS,
-        grace_seconds=5.0,
+        grace_seconds=WORKER_GRACE_SECONDS,
     )  # fmt: skip
 
 
