@@ -19,9 +19,8 @@ from django.db import DatabaseError, connection
 
 from config.celery import QUEUES, app
 from config.schedules import SCHEDULE
-from monitoring.signs import QUEUE, TASK
+from monitoring.signs import CANARY, QUEUE, TASK
 
-CANARY = "monitoring.canary"
 # A queue without a start of any task for so long is asked by a canary.
 ASK_AFTER = timedelta(seconds=10)
 # A canary without an answer is sent again after this; one outstanding is enough.
@@ -38,10 +37,12 @@ REUSE_SECONDS = 0.5
 
 _ASK = """
 INSERT INTO monitoring_heartbeat AS h (name, asked_at)
-SELECT name, now() FROM unnest(%s::text[]) AS name
+SELECT name, now() FROM unnest(%(names)s::text[]) AS name
 ON CONFLICT (name) DO UPDATE SET asked_at = now()
-WHERE (h.seen_at IS NULL OR h.seen_at < now() - %s * interval '1 s')
-  AND (h.asked_at IS NULL OR h.asked_at <= h.seen_at OR h.asked_at < now() - %s * interval '1 s')
+WHERE (h.seen_at IS NULL OR h.seen_at < %(since)s
+       OR h.seen_at < now() - make_interval(secs => %(after)s))
+  AND (h.asked_at IS NULL OR h.asked_at <= h.seen_at OR h.asked_at < %(since)s
+       OR h.asked_at < now() - make_interval(secs => %(again)s))
 RETURNING h.name
 """
 
@@ -155,7 +156,16 @@ def send_canaries() -> list[str]:
     """
     wanted = [QUEUE + queue for queue in QUEUES]
     with connection.cursor() as cursor:
-        cursor.execute(_ASK, [wanted, ASK_AFTER.total_seconds(), ASK_AGAIN.total_seconds()])
+        # What was seen or asked before this process began says nothing of the workers of now.
+        cursor.execute(
+            _ASK,
+            {
+                "names": wanted,
+                "after": ASK_AFTER.total_seconds(),
+                "again": ASK_AGAIN.total_seconds(),
+                "since": _since,
+            },
+        )
         asked = sorted(name for (name,) in cursor.fetchall())
     for name in asked:
         app.send_task(CANARY, queue=name.removeprefix(QUEUE), retry=False, ignore_result=True)

@@ -17,6 +17,7 @@ from config import logs
 
 logger = logging.getLogger(__name__)
 QUEUE, TASK = "queue:", "task:"
+CANARY = "monitoring.canary"
 # One write per name and process in this time; more would tell nobody anything.
 EVERY_SECONDS = 5.0
 _written: dict[str, float] = {}
@@ -33,10 +34,13 @@ def connect() -> None:
     signals.task_success.connect(_succeeded, dispatch_uid="monitoring.signs.succeeded")
 
 
-def note(name: str) -> None:
-    """Write down that ``name`` gave a sign of life, at most every ``EVERY_SECONDS``."""
+def note(name: str, *, always: bool = False) -> None:
+    """Write down that ``name`` gave a sign of life, at most every ``EVERY_SECONDS``.
+
+    ``always``: somebody has asked and waits for the answer.
+    """
     now = time.monotonic()
-    if now - _written.get(name, -EVERY_SECONDS) < EVERY_SECONDS:
+    if not always and now - _written.get(name, -EVERY_SECONDS) < EVERY_SECONDS:
         return
     _written[name] = now
     try:
@@ -52,7 +56,7 @@ def _started(task: Any = None, **kwargs: Any) -> None:
     request = getattr(task, "request", None)
     queue = (getattr(request, "delivery_info", None) or {}).get("routing_key")
     if queue and not getattr(request, "is_eager", False):
-        note(QUEUE + str(queue))
+        note(QUEUE + str(queue), always=getattr(task, "name", "") == CANARY)
 
 
 def _succeeded(sender: Any = None, **kwargs: Any) -> None:

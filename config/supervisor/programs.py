@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from config.supervisor.child import Program
 
@@ -91,10 +91,12 @@ def _flower(port: int, auth: str) -> Program:
     """Flower, which changes nothing: anyone who may see tasks could otherwise stop workers."""
     options = (f"--port={port}", "--address=127.0.0.1", "--read_only=True")
     # As a variable: a command line would show the password to every user of the machine.
-    return _celery(
+    watcher = _celery(
         "flower", "flower", *options, env={"FLOWER_BASIC_AUTH": auth}, stage=_SUPPORT,
         grace_seconds=5.0,
     )  # fmt: skip
+    # Who only watches gives way to those who work, at the start most of all.
+    return replace(watcher, argv=("nice", "-n", "10", *watcher.argv))
 
 
 def _offline_model(port: int) -> Program:
