@@ -16,7 +16,6 @@ from rest_framework.views import APIView
 from agents import doors
 from agents.api.shared import KEY, PAGES, PROBLEM, checked, page
 from agents.models import ToolSource
-from agents.tools.remote import mcp_client
 from agents.tools.remote.finding import MCP_KINDS
 from config import rest
 from config.access.callers import Caller
@@ -117,6 +116,9 @@ class Refresh(APIView):
 
 
 def _refresh(source: ToolSource) -> None:
+    # As in `finding`: loaded where it is used.
+    from agents.tools.remote import mcp_client
+
     tools = mcp_client.offered(source)
     ToolSource.objects.filter(pk=source.pk).update(tools=tools, refreshed_at=Now())
     source.refresh_from_db()

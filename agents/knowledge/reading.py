@@ -8,9 +8,6 @@ import re
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 
-from pypdf import PdfReader
-from pypdf.errors import PyPdfError
-
 from agents.domain.chunking import Block
 from config.errors import InvalidInput
 
@@ -159,6 +156,10 @@ def _csv(content: bytes) -> Iterator[Block]:
 
 
 def _pdf(content: bytes) -> Iterator[Block]:
+    # Every process declares the knowledge code; hardly any reads a PDF.
+    from pypdf import PdfReader
+    from pypdf.errors import PyPdfError
+
     try:
         reader = PdfReader(io.BytesIO(content))
         if reader.is_encrypted and not reader.decrypt(""):

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from agents.models import ToolSource
 from agents.tools.registry import Tool, ToolContext
-from agents.tools.remote import business, mcp_client
+from agents.tools.remote import business
 from agents.tools.remote.tool import remote
 from config.errors import Forbidden, NotFound
 
@@ -73,6 +73,9 @@ def _mcp_tool(source: ToolSource, offered: dict[str, Any], declared: dict[str, A
         now = current(name, context)
         if wanted not in now.allowed:  # taken off the list since the version was read
             raise NotFound("tool of this source", wanted)
+        # The protocol's library costs 0.4 s, and most installations have no such source.
+        from agents.tools.remote import mcp_client
+
         return mcp_client.call(now, wanted, arguments)
 
     description = f"{offered.get('description') or wanted}"[:2000]
