@@ -119,7 +119,7 @@ FINISH = (_OUTCOME + _STEPS + _ENDED_ROWS).format(
 )
 
 # The same for one step whose joins all wait for all of their needs and are plain: by far the most
-# common case, at a third of the cost, because it needs no arrays, counts or windows.
+# common case, at about two thirds of the database time, for want of arrays, counts and windows.
 FINISH_ONE = f"""
 WITH ended AS (
     UPDATE workflows_steprun s
