@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,14 @@ class Server:
 
     url: str
     process: subprocess.Popen[str]
+    # Closed with the server: a socket left to the garbage collector warns in another test.
+    clients: list[openai.OpenAI] = field(default_factory=list)
 
     def client(self, **options: Any) -> openai.OpenAI:
         """The official client, without retries of its own."""
-        return openai.OpenAI(
-            **{"base_url": self.url, "api_key": "any", "max_retries": 0, **options}
-        )
+        wanted = {"base_url": self.url, "api_key": "any", "max_retries": 0, **options}
+        self.clients.append(openai.OpenAI(**wanted))
+        return self.clients[-1]
 
     def async_client(self, **options: Any) -> openai.AsyncOpenAI:
         """The official asynchronous client."""
@@ -58,7 +60,12 @@ def serve(
     try:
         announced = process.stdout.readline().split()
         assert announced, f"the server ended with {process.wait(STOP_SECONDS)}"
-        yield Server(announced[-1], process)
+        server = Server(announced[-1], process)
+        try:
+            yield server
+        finally:
+            for client in server.clients:
+                client.close()
     finally:
         process.terminate()
         try:
