@@ -7,6 +7,8 @@ PORT ?=
 ONCE ?=
 ONLY ?=
 ARGS ?=
+# Two processes share the suite: what they start besides fills two cores. ARGS="-n 0" is one.
+PARALLEL ?= -n 2 --dist loadscope
 
 .DEFAULT_GOAL := run
 .PHONY: run test check bench load chaos profile audit venv runtime development
@@ -15,7 +17,7 @@ run: runtime
 	@PORT="$(PORT)" $(PY) manage.py up $(if $(ONCE),--once)
 
 test: development
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(PARALLEL) $(ARGS)
 
 check: development
 	$(PY) -m ruff check .
