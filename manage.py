@@ -32,6 +32,12 @@ def main() -> None:
         sys.exit(f"manage.py: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        from config.outages import outage_of
+
+        if (outage := outage_of(error)) is None:
+            raise
+        sys.exit(f"manage.py: {outage}")
 
 
 if __name__ == "__main__":

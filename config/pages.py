@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
@@ -14,6 +15,7 @@ from config import logs
 from config.access import callers
 from config.access.callers import Caller
 from config.errors import AppError
+from config.outages import outage_of
 from config.rest import PROBLEM
 
 logger = logging.getLogger(__name__)
@@ -93,7 +95,13 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:
 
 def broken(request: HttpRequest) -> HttpResponseBase:
     """The last resort. It may not ask the database who is looking: that may be what broke."""
+    outage = outage_of(sys.exc_info()[1])  # Django calls this while it handles the exception
+    if outage is not None and request.path.startswith(("/api/", "/v1/")):
+        answer = _answer(request, 503, str(outage), outage.code)
+        answer["Retry-After"] = "5"
+        return answer
     if request.path.startswith(("/api/", "/v1/")):
         return _answer(request, 500, "something broke on our side", "internal_error")
     context: dict[str, Any] = {"request_id": (logs.context.get() or {}).get("request_id", "")}
-    return render(None, "500.html", context, status=500)
+    context["outage"] = str(outage or "")
+    return render(None, "500.html", context, status=503 if outage else 500)

@@ -22,6 +22,7 @@ from config import logs
 from config.access.callers import Caller
 from config.access.models import IdempotencyRecord
 from config.errors import AppError, Conflict, IdempotencyInProgress, IdempotencyMismatch
+from config.outages import outage_of
 
 logger = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
@@ -56,6 +57,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         return _invalid(error)
     if isinstance(error, exceptions.APIException):
         return _framework_problem(error)
+    if outage := outage_of(error):
+        logger.warning("config.request.met_an_outage", exc_info=error)
+        return _problem(outage.as_problem(), outage.http_status)
     logger.exception("config.request.failed", exc_info=error)
     body = {"type": "/problems/internal_error", "code": "internal_error", "title": "Internal error",
             "status": 500, "detail": "something broke on our side; the log has it under this id",
