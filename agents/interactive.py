@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from agents import connections
+from agents import connections, spans
 from config.errors import AppError, TooManyRequests
 
 _places = threading.BoundedSemaphore(settings.INTERACTIVE_CALLS)
@@ -60,7 +60,7 @@ def start(work: Callable[[Callable[[str], None]], Any]) -> Channel:
             occupied.__exit__(None, None, None)
         channel.put(last)
 
-    _pool.submit(run)
+    _pool.submit(spans.carried(run))
     return channel
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from agents import budgets, cache, connections, limiting, recording, resolving
+from agents import budgets, cache, connections, limiting, recording, resolving, spans
 from agents.budgets import Held
 from agents.cache import Flight, Hit
 from agents.calls import Answer, Call
@@ -52,6 +52,11 @@ def invoke(call: Call) -> Answer:
     Raises NotFound, AgentPaused, RateLimited, BudgetExceeded, GuardrailBlocked, InvalidInput,
     Unavailable, StepTimeout or BadAnswer; ``retryable`` says whether asking again may help.
     """
+    with spans.invoke_agent(call) as span:
+        return _invoke(call, span)
+
+
+def _invoke(call: Call, span: Any) -> Answer:
     started = time.monotonic()
     # 1. Pick the version: the open split decides by the unit, or production answers.
     choice = _pick(call)
@@ -97,6 +102,7 @@ def invoke(call: Call) -> Answer:
     # 8. Settle and store: the money and the record in one transaction.
     story.findings, story.sealed = guard.findings, guard.sealed
     story.duration_seconds = time.monotonic() - started
+    spans.invoked(span, choice, story, work.cost_usd)
     return _finish(call, choice, work, story, held, found, guard)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.utils import timezone
 from jsonschema import Draft202012Validator
 
-from agents import connections, endpoints, tool_calls
+from agents import connections, endpoints, spans, tool_calls
 from agents.calls import Call
 from agents.domain import context, messages
 from agents.domain.cost import Usage
@@ -225,7 +225,8 @@ def _use_tools(
     slow = [tool for _, tool in jobs if tool is not None and not tool.light]
     if len(slow) > 1:
         connections.release()
-        ran = list(_fan.map(lambda job: runner.run_on_thread(job[0], job[1]), jobs))
+        running = [_fan.submit(spans.carried(runner.run_on_thread, *job)) for job in jobs]
+        ran = [one.result() for one in running]
     else:
         ran = [runner.run(wanted, tool) for wanted, tool in jobs]
     work.waited_seconds += time.monotonic() - started

@@ -18,6 +18,7 @@ from agents.loop import Work
 from agents.models import CachedAnswer, EffectAnswer, Invocation, ModelCall, ToolCall
 from agents.models.records import CallState
 from agents.resolving import Choice
+from config import tracing
 from config.errors import AppError, NotFound
 
 
@@ -156,6 +157,7 @@ def _invocation(call: Call, choice: Choice, work: Work, story: Story) -> Invocat
         duration_seconds=story.duration_seconds,
         first_token_seconds=_first_token(work.tries),
         waited_seconds=work.waited_seconds,
+        trace_id=tracing.trace_id(),
     )
 
 

@@ -21,7 +21,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from agents import connections
+from agents import connections, spans
 from agents.errors import EffectUnknown, ToolFailed
 from agents.models import IdempotentToolResult, ToolCall
 from agents.models.records import CallState
@@ -64,10 +64,10 @@ def run(
 
     ``until`` (monotonic) bounds it beside the tool's own time limit.
     """
-    first = _once(tool, arguments, context, until)
+    first = _traced(tool, arguments, context, until)
     if first.error is None or not tool.fallback or isinstance(first.error, InvalidInput):
         return first
-    second = _once(registry.get(tool.fallback), arguments, context, until)
+    second = _traced(registry.get(tool.fallback), arguments, context, until)
     return replace(second, fallback_of=tool.name) if second.is_good else first
 
 
@@ -85,6 +85,16 @@ def call_light(name: str, arguments: dict[str, Any], context: ToolContext) -> di
         raise
     except Exception as error:
         raise _wrapped(tool, error) from error
+
+
+def _traced(
+    tool: Tool, arguments: dict[str, Any], context: ToolContext, until: float | None
+) -> Ran:
+    with spans.execute_tool(tool.name) as span:
+        ran = _once(tool, arguments, context, until)
+        if span is not None and ran.error is not None:
+            span.set_attribute("error.type", ran.error.code)
+        return ran
 
 
 def _once(tool: Tool, arguments: dict[str, Any], context: ToolContext, until: float | None) -> Ran:
@@ -132,7 +142,7 @@ def _limited(
     if limit <= 0:
         raise StepTimeout(f"tool {tool.name}", 0)
     connections.release()
-    waiting: Future[Any] = _pool.submit(_on_thread, tool, arguments, context)
+    waiting: Future[Any] = _pool.submit(spans.carried(_on_thread, tool, arguments, context))
     try:
         return _object(waiting.result(limit))
     except FutureTimeout:

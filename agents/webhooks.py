@@ -24,7 +24,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from agents import connections, conversations, doors, guarding, interactive, talking
+from agents import connections, conversations, doors, guarding, interactive, spans, talking
 from agents.calls import Answer
 from agents.models import Conversation, Invocation, Turn
 from agents.models.records import CallState
@@ -159,7 +159,7 @@ def _ask(talk: Conversation, caller: Caller, text: str, until: float) -> Told:
             connections.end_of_work()
             occupied.__exit__(None, None, None)
 
-    running: Future[Answer] = _pool.submit(work)
+    running: Future[Answer] = _pool.submit(spans.carried(work))
     connections.release()
     try:
         answer = running.result(max(0.0, until - time.monotonic()))

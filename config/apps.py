@@ -1,3 +1,5 @@
+import os
+
 from django.apps import AppConfig
 from django.conf import settings
 
@@ -11,6 +13,9 @@ class ConfigConfig(AppConfig):
     def ready(self) -> None:
         # The checks register themselves; the Celery application becomes the current one,
         # which is what binds every shared_task.
-        from config import celery, checks, telemetry  # noqa: F401
+        from config import celery, checks, telemetry, tracing  # noqa: F401
 
         telemetry.start(settings.SENTRY_DSN)
+        process = os.environ.get("RATCHET_PROCESS", "ratchet")
+        resource = {"service.namespace": settings.INSTALLATION, "ratchet.process": process}
+        tracing.start(service="ratchet", **resource)

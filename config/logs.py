@@ -12,6 +12,8 @@ from uuid import uuid4
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
+from config import tracing
+
 # What a caller may give as its own request id.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}")
 
@@ -38,6 +40,8 @@ class JsonFormatter(logging.Formatter):
             "event": record.getMessage(),
         }
         line.update(context.get() or {})
+        if trace := tracing.trace_id():
+            line["trace_id"] = trace
         line.update(getattr(record, "fields", {}))
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -45,7 +49,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class RequestContextMiddleware:
-    """Give each request an id, in its logs and in its answer."""
+    """Give each request an id, in its logs and in its answer; and a span, where spans go out."""
 
     sync_capable = async_capable = True
 
@@ -60,14 +64,16 @@ class RequestContextMiddleware:
             return self._answer(request)
         token = context.set({"request_id": _request_id(request)})
         try:
-            return self._label(request, self.get_response(request))
+            with tracing.request_span(request) as answered:
+                return answered(self._label(request, self.get_response(request)))
         finally:
             context.reset(token)
 
     async def _answer(self, request: Any) -> Any:
         token = context.set({"request_id": _request_id(request)})
         try:
-            return self._label(request, await self.get_response(request))
+            with tracing.request_span(request) as answered:
+                return answered(self._label(request, await self.get_response(request)))
         finally:
             context.reset(token)
 

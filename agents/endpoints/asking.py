@@ -15,6 +15,7 @@ from datetime import datetime
 from django.conf import settings
 from django.utils import timezone
 
+from agents import spans
 from agents.domain.cost import cost_usd
 from agents.endpoints.directory import Served, seen
 from agents.endpoints.trying import try_once
@@ -102,7 +103,9 @@ def _tries(
     for number in range(1, TRIES_PER_ENDPOINT + 1):
         started, at = time.monotonic(), timezone.now()
         try:
-            reply = try_once(one, request, until=until)
+            with spans.chat(one, request) as span:
+                reply = try_once(one, request, until=until)
+                spans.chatted(span, reply)
         except Failure as error:
             failure = error
             seconds = time.monotonic() - started

@@ -18,6 +18,7 @@ from agents.domain.cost import usage_from
 from agents.endpoints.clients import client_for
 from agents.endpoints.directory import Served
 from agents.endpoints.values import Failure, Reply, Request
+from config import tracing
 
 PATH = "/chat/completions"
 # An answer that a request asked for badly stays bad elsewhere.
@@ -40,7 +41,7 @@ def try_once(served: Served, request: Request, *, until: float) -> Reply:
             PATH,
             cast_to=httpx2.Response,
             body=body_of(served, request),
-            options={"timeout": limits},
+            options={"timeout": limits, "headers": tracing.outgoing()},
         )
         return _read(_json(response.content), served)
     except openai.APIStatusError as error:
@@ -84,7 +85,7 @@ def _streamed(served: Served, request: Request, limits: httpx2.Timeout, until: f
         PATH,
         cast_to=object,
         body=body_of(served, request),
-        options={"timeout": limits},
+        options={"timeout": limits, "headers": tracing.outgoing()},
         stream=True,
         stream_cls=Stream[object],
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PARTS = {
+    "calls": "tests.benchmarks.calls",
     "engine": "tests.benchmarks.engine",
     "savings": "tests.benchmarks.savings",
 }

@@ -18,6 +18,7 @@ from agents.domain import odata
 from agents.domain.odata import Condition
 from agents.models import ToolSource
 from agents.tools.remote import addresses
+from config import tracing
 from config.errors import AppError, Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 
 MAX_ROWS = 5_000
@@ -146,7 +147,7 @@ def _get(client: httpx.Client, source: ToolSource, url: str, until: float) -> An
     left = until - time.monotonic()
     if left <= 0:
         raise Unavailable(source.name, f"no whole answer in {source.timeout_seconds:g} s", 5)
-    headers = {"Accept": "application/json", "Host": parts.netloc}
+    headers = {"Accept": "application/json", "Host": parts.netloc, **tracing.outgoing()}
     if source.kind == ToolSource.Kind.ODATA:
         headers |= {"OData-MaxVersion": "4.0", "Prefer": "odata.maxpagesize=500"}
     if token := _token(source):

@@ -26,6 +26,7 @@ from mcp.shared.exceptions import MCPError
 from agents.errors import ToolFailed
 from agents.models import ToolSource
 from agents.tools.remote import addresses
+from config import tracing
 from config.errors import Forbidden, StepTimeout, Unavailable
 
 CONNECT_SECONDS = 15.0
@@ -156,6 +157,7 @@ async def _connected(source: ToolSource) -> AsyncIterator[Client]:
                 yield client
         return
     headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers |= tracing.outgoing()
     timeout = httpx2.Timeout(CONNECT_SECONDS, read=source.timeout_seconds)
     async with httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False) as http:
         transport = streamable_http_client(source.url, http_client=http)
