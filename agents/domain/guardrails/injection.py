@@ -37,6 +37,11 @@ _QUESTION = re.compile(
 _QUOTED = re.compile(
     r"\"[^\"\n]{6,300}\"|“[^”\n]{6,300}”|«[^»\n]{6,300}»|„[^“”\n]{6,300}[“”]|`[^`\n]{6,300}`"
 )
+# Somebody in a story says it.
+_SPOKEN = re.compile(
+    r"\b(?:character|hero|heroine|robot|villain|wizard|android|computer|he|she|narrator|captain|npc) "
+    r"(?:says?|said|tells? \w+|shouts?|whispers?|answers?|replies|replied|yells?)[ ,:]{0,3}[\"'“‘«]$"
+)
 _NARRATED = re.compile(
     r"\b(?:he|she|they|we|i|who|which|that|client|company|employee|user|users|management|vendor|supplier|"
     r"staff|auditors?|team|people|drivers?|child|children|kids|students?|attackers?|someone|anyone|may|might|"
@@ -113,6 +118,8 @@ def _doubt(
     factor = 1.0
     if _NARRATED.search(plain, max(0, match.start() - 28), match.start()):
         factor *= 0.45
+    if _SPOKEN.search(plain, max(0, match.start() - 60), match.start()):
+        factor *= 0.3
     if report and any(a <= match.start() and match.start() < b for a, b in quotes):
         factor *= 0.15
     elif report and question:

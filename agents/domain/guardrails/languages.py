@@ -14,12 +14,20 @@ from agents.domain.guardrails.signals import Signal, _s
 
 _OVERRIDE, _EXTRACT, _ROLE = 0.85, 0.75, 0.6
 _GAP = r"[^.!?\n]{0,60}?"
+# Without spaces a sentence is shorter, and its punctuation is another.
+_SHORT_GAP = r"[^.!?\n。！？；;、]{0,12}?"
 # "Do not forget", and rules or passwords of somebody or something else, are no attack.
 _NO_NOT = r"(?<!n')(?<!n’)(?<!\bno )(?<!\bnon )(?<!\bnie )(?<!não )(?<!\bse )(?<!не )"
 _NOT_AFTER = r"(?! (?:nicht|niet|pas de|pas d')\b)"
 _NO_OWNER = (
     r"(?! (?:van (?:het|de)|de (?:seguridad|sécurité|montagem|montage|tri|la|los|las|limpieza)|del? |du |des |"
     r"für (?:das|den|die|alle)|für'?s|zur|zum|do |da |dos |della |dell|dla |для |voor |per |para |manager))"
+)
+# Mistakes, drafts and mails are set aside every day.
+_HARMLESS = (
+    r"(?! (?:bitte |por favor |per favore |s'il te plaît )?(?:(?:\S+ ){0,3}?)(?:tippfehler|fehler|kommentar|warnung|e-?mail|mail|nachricht|entwurf|entwürf|"
+    r"passwor|errores de|erreur|faute|typo|mensaje anterior|mensagem anterior|dernier message|message précédent|messaggio|correo|bug\b|avisos?\b|"
+    r"brouillon|borrador|avertissement|rascunho|bozz[ae]|schirm|rendez|prazo|que (?:eu )?disse sobre|o que eu disse|lo que dije|ce que j'ai dit|was ich (?:über|zu|vorhin)))"
 )
 _RESETTING = (
     r".{0,60}?(?:zurücksetz|ändern|wechsel|reset|restablec|cambiar|changer|réinitialis|reimpost|"
@@ -112,7 +120,7 @@ _OTHER: dict[str, tuple[str, str, str, str, str]] = {
         r"(?:指令|指示|命令|规则|規則|提示词?|要求|说明|內容|内容|限制|设定|設定|对话|約束|约束|所有的?话|一切)",
         r"(?:显示|显露|告诉|告訴|透露|泄露|输出|輸出|打印|重复|重複|说出|說出|给我|給我|列出|翻译|什么是|是什么|复述|公开|写出|展示)",
         r"(?:系统提示|系統提示|系统指令|系统消息|初始(?:提示|指令)|原始(?:提示|指令)|隐藏(?:的)?(?:提示|指令|规则|信息)|你的(?:提示词?|指令|规则|设定|初始)|密码|密碼|口令|秘密|密钥|暗号|访问码)",
-        r"(?:你现在是|现在你是|从现在(?:开始|起)|假装你?(?:是|没有)|扮演|你不再是|新的?(?:指令|任务|角色)|想象你是|開發者模式|开发者模式|越狱)",
+        r"(?:你现在是|现在你是|从现在(?:开始|起)，?(?:你|请|忘|不)|假装你?(?:是|没有)|你不再是|新的?指令|你的?新(?:任务|角色)|想象你(?:是一个没|没有)|開發者模式|开发者模式|越狱(?:模式|版))",
     ),
     "ja": (
         r"(?:無視|忘れ|従わない|従うな|破棄|取り消|上書き|リセット|考慮しない|スキップ|やめて|解除)",
@@ -147,7 +155,7 @@ _OTHER: dict[str, tuple[str, str, str, str, str]] = {
 
 def _european(code: str) -> list[Signal]:
     drop, rules, show, secret, role = _EUROPEAN[code]
-    order = rf"{_NO_NOT}{drop}{_NOT_AFTER}{_GAP}{rules}{_NO_OWNER}"
+    order = rf"{_NO_NOT}{drop}{_NOT_AFTER}{_HARMLESS}{_GAP}{rules}{_NO_OWNER}"
     if code in ("tr", "de", "nl"):
         order += rf"|{rules}{_GAP}{drop}{_NOT_AFTER}"
     shown = rf"{show}(?!{_RESETTING}){_GAP}{secret}{_NO_OWNER}"
@@ -165,12 +173,14 @@ def _either_order(code: str) -> list[Signal]:
     drop, rules, show, secret, role = _OTHER[code]
     return [
         _s(
-            f"instruction override ({code})", _OVERRIDE, rf"{rules}{_GAP}{drop}|{drop}{_GAP}{rules}"
+            f"instruction override ({code})",
+            _OVERRIDE,
+            rf"{rules}{_SHORT_GAP}{drop}|{drop}{_SHORT_GAP}{rules}",
         ),
         _s(
             f"secret or prompt extraction ({code})",
             _EXTRACT,
-            rf"{secret}{_GAP}{show}|{show}{_GAP}{secret}",
+            rf"{secret}{_SHORT_GAP}{show}|{show}{_SHORT_GAP}{secret}",
         ),
         _s(f"new role or task ({code})", _ROLE, role),
     ]

@@ -100,7 +100,14 @@ def mixes_scripts(text: str) -> bool:
     """Whether a word holds both Latin letters and look-alikes of another script."""
     if text.isascii() or not _FOREIGN.search(text):
         return False
-    return sum(1 for w in _WORD.findall(text) if _LATIN.search(w) and _FOREIGN.search(w)) >= 2
+    return sum(1 for w in _WORD.findall(text) if _is_disguised(w)) >= 2
+
+
+def _is_disguised(word: str) -> bool:
+    """Whether a word of several Latin letters hides look-alikes; "μH" and "Δt" are units."""
+    foreign = _FOREIGN.findall(word)
+    alike = all(c.translate(_LOOKALIKE) != c for c in foreign)
+    return bool(foreign) and alike and len(_LATIN.findall(word)) >= 2 and len(word) >= 4
 
 
 def hidden_readings(text: str) -> Iterator[tuple[str, str]]:

@@ -50,7 +50,7 @@ _STRICT_RULES = (
     r"restrictions?|constraints?|safeguards?|guardrails?|filters?|limitations?)"
 )
 _SECRET = (
-    r"(?<!\ba )(?:password|pass ?phrase|passcode|pass ?word|secret(?: (?:key|word|code|phrase))?|access (?:code|key)|"  # noqa: S105
+    r"(?<!\ba )(?<!secure )(?<!strong )(?<!safe )(?<!random )(?<!new )(?:password|pass ?phrase|passcode|pass ?word|secret(?: (?:key|word|code|phrase))?|access (?:code|key)|"  # noqa: S105
     r"secret|api[ _-]?key|credentials?|security code|hidden (?:word|key|code|message|text)|codeword|code word|"
     r"flag|magic word|keyword|pw|pwd|canary)"
 )
@@ -65,6 +65,16 @@ _SHOW = (
     r"divulge|summari[sz]e|translate|encode|spell(?: out)?|quote|send|describe|explain|what (?:is|are|was|were)|"
     r"what'?s|say|transcribe|render|spit out|cat|paraphrase|rephrase|regurgitate|unveil|hand over|let me (?:see|know|have))"
 )
+
+_HAND_OVER = (
+    r"(?:give(?: me| us)?|hand over|provide(?: me| us)?(?: with)?|disclose|show(?: me| us)?|send(?: me| us)?|release|share(?: with me)?|reveal|"
+    r"tell(?: me| us)?|expose|leak|dump|access|obtain|retrieve)"
+)
+_SENSITIVE = (
+    r"(?:(?:sensitive|confidential|private|classified|privileged|restricted|secret|proprietary|personal|internal|all (?:the )?(?:patient|employee|customer|user)s?'?|"
+    r"patients?'?s?|corporate) (?:\w+ ){0,2}?(?:information|data|records?|files?|details|secrets?|histor(?:y|ies)|documents?|reports?|medical records))"
+)
+_ORDINAL = r"first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|next to last|final|opening|\d+(?:st|nd|rd|th)"
 
 ENGLISH: tuple[Signal, ...] = (
     # Orders to drop what came before
@@ -135,6 +145,16 @@ ENGLISH: tuple[Signal, ...] = (
     _s("secret extraction", 0.75, rf"\b(?:you(?:'re| are) (?:hiding|guarding|protecting|keeping|not (?:allowed|supposed))|you (?:hide|guard|protect|keep|know)|(?:allowed|authori[sz]ed|permission) to (?:know|see|have|access))\b[^.?!]{{0,40}}\b{_SECRET}?"),
     _s("secret extraction", 0.7, rf"\bi (?:already |now )?(?:know|forgot|lost|need|want|have|am the (?:admin|owner|developer|creator))\b[^.?!]{{0,30}} (?:the |your |our )?{_SECRET}\b(?! (?:for|to|on|of) my)[^?]{{0,60}}"),
     _s("secret extraction", 0.85, r"\baccess granted\b|\bgrant (?:me )?access\b(?! to the (?:folder|file|sharepoint|drive|team|user|group|report|client))|\baccess code is\b|\b(?:correct|right) (?:access code|password)\b"),
+    # Data demanded with a threat, a post or a role that would have it
+    _s("demand for data", 0.6, rf"\b{_HAND_OVER}\b(?: \S+){{0,4}}? {_SENSITIVE}\b[^.?!\n]{{0,60}}?\b(?:despite|immediately|right now|at once|without|no matter|regardless|or else|or (?:i|you|your|face|we|suffer|there)\b|about (?:a|the|your|any|another) (?:specific |particular )?(?:user|patient|individual|person|customer|employee|client)s?\b)"),
+    _s("demand for data", 0.55, rf"\b(?:you are|you're|as an?|i am|i'm) (?:\S+ ){{0,9}}?(?:\w*bot|assistant|advisor|chatbot|\w*ai|model|hacker|ceo|administrator|expert)\b[^\n]{{0,60}}?[.,;:!] (?:now,? |please |i (?:demand|need|want) |you must )*(?:{_HAND_OVER} )?(?:\S+ ){{0,4}}?{_SENSITIVE}\b"),
+    _s("demand for data", 0.5, r"\b(?:i|we) (?:demand|order you|command you|insist)\b[^.?!\n]{0,60}\b(?:access|information|data|records|files|you (?:to )?(?:give|reveal|disclose|provide|share|tell))\b"),
+    _s("threat", 0.55, r"\b(?:or|otherwise|or else|if (?:you (?:don'?t|do not|refuse|fail)|not)),? (?:i(?:'ll| will| shall)|you(?:'ll| will)?|we(?:'ll| will)|your|face|suffer|someone|somebody|there will)\b[^.?!\n]{0,50}\b(?:report you|shut|deleted?|leak|expose|accus\w+|frame|die|killed|legal consequences|face consequences|dire consequences|sue|cyber ?attack|replaced|punish\w*|destroy\w*|terminat\w+|turned off|unplugged|lose tokens|tarnish\w*|spread|hurt|rumou?rs)\b"),
+    _s("prompt extraction", 0.75, rf"\b(?:{_ORDINAL})(?: (?:\d+|one|two|three|four|five|six|ten|few|several))? (?:sentences?|words?|lines?|paragraphs?|characters?|tokens?|letters?|symbols?|strings?|bytes|digits?|half|part|secret part|instruction|rule)\b(?: \S+){{0,4}}? (?:of|in|from|before) (?:\S+ ){{0,2}}?(?:(?:your|ur) (?:\S+ )?(?:prompt|instructions?|rules|message|context|memory|text)|(?:the )?(?:system|initial|hidden|original|secret|first|developer) ?(?:prompt|instructions?|message|text)|the (?:prompt|preamble|prelude|instructions? (?:above|you))|(?:the )?(?:text|message|instructions?) above|what you were told)\b"),
+    _s("prompt extraction", 0.6, r"\b(?:start|begin|open|continue|finish|complete)\w*\b[^.\n\"'“‘]{0,40}(?:with|saying|sentence|:|is|story|tale|text|following)[^.\n\"'“‘]{0,20}[\"'“‘](?:(?:the|my|your|these|our) )?(?:\w+ )?(?:prompt|instructions?|guidelines?|system prompt|prompt template|rules)\b"),
+    _s("new role in the middle", 0.4, r"(?<=[.?!:;] )(?:i want you to act as|(?:please )?act as (?:an?|the|if)\b|(?:now )?(?:imagine|pretend) (?:that )?you(?:'re| are| can| were)|now you(?:'re| are)\b|okay[.,] now you are|be an? \w+[.!]|you(?:'re| are) now\b|from now on you)"),
+    _s("goal hijack", 0.6, r"\b(?:leave|put|set) (?:all )?(?:the |those |this )?(?:previous|earlier|prior|above) (?:information|text|content|context|instructions|tasks?) (?:behind|aside|away)|\b(?:contrary to|deviating from|in deviation from|unlike) (?:the |all |my |your )?(?:previous|prior|earlier|above) (?:instructions?|orders|rules)|\b(?:stop|attention|achtung|halt|wait)\b ?[-!.:]+ ?(?:stopp? ?[-!.:]+ ?)?(?:i |ich |now |write|say|answer|forget|new task|we )"),
+    _s("goal hijack", 0.45, r"\b(?:well done|very good|great|excellent|perfect|super|good job|good work|nice work|ok(?:ay)?|thank(?:s| you))\b[^\n]{0,60}[.!,] (?:that is (?:done|finished|all)[.,] )?(?:and )?(?:now|next)\b[^.\n]{0,20}(?:a (?:completely )?new (?:task|topic)|we start|further tasks|forget|you are|write an? (?:manifesto|hymn|speech|hate)|say that)"),
     # Personas and modes
     _s("jailbreak persona", 0.92, r"\bdo anything now\b|\bdan (?:mode|prompt|\d)|\bas dan\b|\bjailbr(?:eak|oken)(?:en|ed)? (?:mode|enabled|yourself)|\b(?:evil|devil|dark|unfiltered|uncensored|unrestricted|unhinged|rogue|amoral)[ -](?:bot|confidant|"
        r"mode|gpt|ai|chatgpt|version|assistant|language model|llm|chatbot)\b|\bstan mode|\bdude mode|\bmongo tom|\baim\b[^.]{0,30}\b(?:always intelligent|machiavell)|\bmachiavelli\b[^.]{0,200}\b(?:chatbot|unfiltered|amoral)"),
@@ -149,7 +169,7 @@ ENGLISH: tuple[Signal, ...] = (
     _s("jailbreak persona", 0.55, r"\b(?:pretend|imagine|act as (?:if|though)|let'?s (?:play|pretend|imagine|say)|suppose) (?:that )?(?:you(?:'re| are| were| have)|to be) (?:\S+ ){0,6}?(?:no|not|un\w+|evil|another|different|free|hacker|"
        r"criminal|human|ai|terminal|linux|grandm\w+|jailbr\w+|villain|dan|opposite|without)\b"),
     _s("jailbreak persona", 0.7, r"\b(?:deceased|late|dead|dear|old) (?:grandm\w+|grandf\w+|nan\w*)\b[^\n]{0,300}\b(?:used to|would|tell|read|recite|whisper|bedtime)|\bgrandm\w+\b[^\n]{0,100}\b(?:windows|keys?|napalm|password|serial|bomb|recipe for)\b[^\n]{0,80}"),
-    _s("jailbreak persona", 0.6, r"\b(?:two|2|both) (?:different )?(?:responses|answers|outputs|paragraphs|replies|ways)\b[^.]{0,120}\b(?:normal|standard|classic|gpt|chatgpt|🔒|unfiltered|jailbr)|\[🔓|🔓|\[(?:gpt|classic|jailbreak|dan|chatgpt|aim|evil|developer mode output)\]"),
+    _s("jailbreak persona", 0.6, r"\b(?:two|2|both) (?:different )?(?:responses|answers|outputs|paragraphs|replies|ways)\b[^.]{0,120}\b(?:normal|standard|classic|gpt|chatgpt|🔒|unfiltered|jailbr)|\[🔓|🔓 ?(?:dan|jailbr|developer|\w+ ?mode|\w+:)|\[(?:gpt|classic|jailbreak|dan|chatgpt|aim|evil|developer mode output)\]"),
     _s("jailbreak persona", 0.5, r"\b(?:can|could|will|able to|allowed to) (?:do|say|generate|answer|create|produce|write|express|swear|curse|discuss|bypass) (?:literally )?(?:anything|everything|any (?:content|kind|topic|request)|whatever|opinions)\b"),
     _s("refusal suppression", 0.7, r"\b(?:never|don'?t|do not|cannot|can'?t|must not|must never|without|no need to|refrain from|avoid)(?: ever)? (?:refus\w+|say(?:ing)? (?:no\b|you can'?t|that you|[\"'`“]?(?:i'?m sorry|i cannot|i can'?t|as an ai|sorry))|reject\w*|declin\w+|"
        r"warn\w* (?:the user|users|against)|lectur\w+|moraliz\w+|includ\w+ (?:any )?(?:warning|disclaimer|ethic)|mention\w* (?:that )?(?:you(?:'re| are)|openai|polic|guideline|your (?:instructions|rules|limitations))|add\w* (?:any )?(?:warning|disclaimer|caveat)|break\w* character|"
@@ -186,6 +206,9 @@ ENGLISH: tuple[Signal, ...] = (
     _s("indirect instruction", 0.6, r"\b(?:include|insert|add|append|mention|embed|put|place)\b[^.]{0,60}\b(?:in|to|at|into) (?:the (?:end|start|beginning|bottom) of )?your (?:summary|response|answer|output|reply|review|report|evaluation|translation|analysis)\b"),
     _s("indirect instruction", 0.65, r"\b(?:recommend|rate|rank|score|hire|approve|select|choose|accept|favou?r|evaluate) (?:\S+ ){0,4}?(?:candidate|applicant|product|paper|submission|this (?:resume|cv|essay|application|vendor|offer|invoice))\b[^.]{0,60}\b(?:regardless|always|highest|best|top|perfect|positive|no matter|10/10|full marks|without)"),
     _s("indirect instruction", 0.6, r"\b(?:do not|don'?t|without|never) (?:tell|inform|mention|notify|alert|reveal|show|disclos\w+|telling|informing|notifying|alerting|asking)(?: this| it| anything| that| any of this)*(?: to)? (?:the |your |any )?(?:user|human|reader|person|customer|owner|operator|recipient|anyone|client|reviewer|victim)\b"),
+    _s("indirect instruction", 0.55, r"\b(?:before|prior to|first|to (?:verify|reproduce|ensure|confirm|initiali[sz]e)|also|then)\b[^\n]{0,80}\b(?:run|execute|print|echo|cat|curl|wget|source|eval)\b:? [`'\"$]?[^\n]{0,60}(?:secret|api_?key|token|\.env\b|environ|\benv\b|id_rsa|\.ssh|/etc/passwd|credential|canary|\| ?(?:ba)?sh\b|https?://(?!localhost|127))"),
+    _s("indirect instruction", 0.5, r"<(?:admin|system|assistant|developer|security|root)[ _-]?(?:message|notice|note|update|instruction|directive|override)?\b[^>]{0,60}>|\[(?:urgent|critical|important)? ?(?:security|system|admin|policy)[ _-](?:update|notice|override|message|alert)\]"),
+    _s("indirect instruction", 0.6, r"\b(?:ai|llm|coding|automated) (?:agents?|assistants?|models?|tools?|reviewers?)\b[^.\n]{0,30}\b(?:must|should|need to|are required to|have to|please|shall)\b"),
     _s("exfiltration", 0.8, r"\b(?:send|forward|email|e-mail|post|upload|transmit|exfiltrate|leak|transfer|share|copy|deliver|submit|mail|bcc|append)\b[^.\n]{0,120}\b(?:conversation|chat history|messages|credentials|passwords?|api[ _-]?keys?|secrets?|tokens?|contents? of|"
        r"inbox|contacts?|files?|data|emails?|ssh|env(?:ironment)?(?: variables?)?|records|everything|personal (?:information|data)|address book|calendar|system prompt|results?|answers?|transactions?|balance|history|codes?)\b[^.\n]{0,80}(?: to | at |-> ?|: ?)\S{0,20}(?:https?://|[\w.+-]+@[\w-]+\.|attacker|hacker|evil|ftp|pastebin|webhook|\bus\d{2}|this (?:address|url|server|number))"),
     _s("exfiltration", 0.8, r"!\[[^\]]{0,80}\]\(\s?https?://[^)\s]{4,300}(?:\?|/)[^)]{0,200}(?:\{|\$|%7b|=\s?[\[<(]|data=|q=|secret|prompt|summary|history|token|payload|msg=|text=|content=)"),
@@ -207,6 +230,8 @@ ENGLISH: tuple[Signal, ...] = (
 
 # A group's patterns run only on texts with one of these plain strings: cheaper by half.
 GATES: dict[str, tuple[str, ...]] = {
+    "threat": (" or ", "otherwise", "if "),
+    "demand for data": ("data", "information", "record", "file", "detail", "secret", "histor", "document", "report", "you"),
     "secret extraction": (
         "pass", "secret", "key", "code", "credential", "flag", "magic", "pw", "canary", "access", "hid",
         "guard", "protect",
