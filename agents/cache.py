@@ -19,7 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from redis.exceptions import RedisError
 
@@ -156,6 +156,17 @@ def row_of(flight: Flight, call: Call, choice: Choice, answer: dict[str, Any]) -
 def forget_expired() -> int:
     """Delete what has expired in PostgreSQL; returns how many."""
     return CachedAnswer.objects.filter(expires_at__lt=timezone.now()).delete()[0]
+
+
+def forget_answers(rows: QuerySet[CachedAnswer]) -> int:
+    """Delete these answers in PostgreSQL and Redis; processes forget them within a minute."""
+    keys = list(rows.values_list("key", flat=True))
+    try:
+        if keys:
+            shared.client().delete(*map(_key, keys))
+    except RedisError as error:
+        logs.event(logger, "agents.cache.unreachable", level=logging.WARNING, error=str(error))
+    return CachedAnswer.objects.filter(pk__in=keys).delete()[0]
 
 
 def forget_memory() -> None:

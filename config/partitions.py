@@ -56,6 +56,11 @@ def first_id(at: datetime) -> UUID:
     return UUID(int=int(at.timestamp() * 1000) << 80)
 
 
+def time_of(key: UUID) -> datetime:
+    """When this UUIDv7 was made, to the millisecond."""
+    return datetime.fromtimestamp((key.int >> 80) / 1000, UTC)
+
+
 def default_partition_sql(table: str) -> str:
     """DDL of the partition that takes what no month takes."""
     return f'CREATE TABLE IF NOT EXISTS "{table}_default" PARTITION OF "{table}" DEFAULT'

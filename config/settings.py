@@ -176,6 +176,16 @@ EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.filebased.E
 EMAIL_FILE_PATH = RATCHET_HOME / "mail"
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "ratchet@localhost")
 
+# The ground imports no app: who writes its entries and alarms down is named here.
+AUDIT_WRITER = "monitoring.services.audit"
+SECURITY_WRITER = "monitoring.services.security_event"
+# Wrong passwords and wrong keys that are answered before whoever sends them has to wait.
+SIGN_IN_TRIES = env.whole("SIGN_IN_TRIES", 5, low=1, high=1000)
+ADDRESS_TRIES = env.whole("ADDRESS_TRIES", 50, low=1, high=100_000)
+LOCK_OUT = env.seconds("LOCK_OUT_SECONDS", "300")
+# How long a person's exported data waits to be fetched.
+EXPORT_KEPT = env.seconds("EXPORT_KEPT_SECONDS", "86400")
+
 # ---------------------------------------------------------------- HTTP API
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -288,6 +298,9 @@ CELERY_TIMEZONE = "UTC"
 CELERY_DB_REUSE_MAX = 10_000
 
 # ---------------------------------------------------------------- watching
+# Who gives tables to the data lake, and where it lies unless the command says otherwise.
+TELEMETRY_SOURCES = ("agents.lake", "learning.lake", "monitoring.lake", "workflows.lake")
+LAKE_URL = env.text("LAKE_URL", str(RATCHET_HOME / "lake"))
 SENTRY_DSN = env.text("SENTRY_DSN", "-")
 # Which queues must be consumed before the instance counts as ready, and how long one may rest.
 READY_QUEUES = env.words("READY_QUEUES", "high,default,low,analysis,control")

@@ -1,12 +1,12 @@
 """All addresses. Apps are named as strings, so that the ground imports none of them."""
 
 from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from config.access.pages import SignIn
 from config.docs_page import docs
 
 handler400 = "config.pages.bad_request"
@@ -17,8 +17,13 @@ admin.autodiscover()
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/dashboard", permanent=False)),
-    path("login", SignIn.as_view(), name="login"),
+    path("", include("config.access.urls")),
     path("logout", LogoutView.as_view(), name="logout"),
+    # One door with one lock: the admin's own sign-in page would count no wrong passwords.
+    path(
+        "admin/login/",
+        login_not_required(RedirectView.as_view(pattern_name="login", query_string=True)),
+    ),
     path("admin/", admin.site.urls),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),

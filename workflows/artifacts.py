@@ -85,6 +85,8 @@ def find(ref: str | UUID, *, client_id: UUID) -> Artifact:
 
 
 def _open(artifact: Artifact) -> bytes:
+    if not artifact.file:
+        raise NotFound("artifact", artifact.pk)  # erased with the person who gave it
     try:
         with artifact.file.open("rb") as file:
             content: bytes = file.read()

@@ -15,9 +15,8 @@ from django.utils import timezone
 from config.access import callers
 from config.access.models import Client, Membership, User
 from config.access.roles import SCOPES
-from monitoring import privacy, rollups, tasks, verifying
-from monitoring.audit import seal
-from monitoring.models import AuditEntry, AuditPayload, Incident
+from monitoring import rollups, tasks
+from monitoring.models import AuditEntry
 from monitoring.services import Measurement, audit, record, security_event
 
 pytestmark = pytest.mark.django_db
@@ -238,21 +237,3 @@ def test_a_series_is_scored_over_http(staff: Ask) -> None:
     scored = staff("POST", "anomalies/backtest", {"rows": rows}).json()
     assert len(scored) == 300
     assert [row["flagged"] for row in scored[-2:]] == [False, True]
-
-
-def test_what_is_known_of_a_person_is_given_out_and_erased_and_the_chain_still_holds() -> None:
-    person = uuid4()
-    audit(actor="user:1", action="access.user.changed", user_id=person, subject_id=person,
-          before={"name": "Ada"}, after={"name": "Bea"})  # fmt: skip
-    security_event(kind="denied", user_id=person, detail={"path": "/x"}, address="10.0.0.1")
-    record([Measurement({"cost_usd": 1.0}, {"user": str(person)})])
-    seal()
-    found = privacy.export_subject(person)
-    assert "Ada" in found["audit_payloads"][0]["before"]
-    assert found["security_events"][0]["detail"] == {"path": "/x"}
-    done = privacy.erase_subject(person)
-    assert (done["audit_payloads"], done["security_events"]) == (1, 1)
-    assert not AuditPayload.objects.exists()
-    assert privacy.export_subject(person)["security_events"] == []
-    assert verifying.verify().ok
-    assert Incident.objects.count() == 0

@@ -1,0 +1,100 @@
+"""What learning knows of a person: what they said of answers, and what was made of their calls."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, Func, Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Coalesce, Concat, Now
+
+from agents import privacy as agents
+from config.privacy import ERASED, Subject, another_name, as_rows, take_name_off
+from learning.models import (
+    Example,
+    Experiment,
+    Feedback,
+    Improvement,
+    Pattern,
+    PatternCount,
+    Replay,
+    ReplayCase,
+    Rollout,
+    Score,
+    Study,
+    Tombstone,
+)
+
+_NAMED = (
+    (Experiment, "created_by"),
+    (Experiment, "state_by"),
+    (Improvement, "proposed_by"),
+    (Replay, "asked_by"),
+    (Rollout, "created_by"),
+    (Rollout, "state_by"),
+    (Study, "asked_by"),
+    (Tombstone, "raised_by"),
+)
+
+
+def export_subject(subject: Subject) -> dict[str, list[dict[str, Any]]]:
+    """Feedback, scores of the person's calls, and the examples made of either."""
+    calls = agents.calls_of(subject.id)
+    return {
+        "feedback": as_rows(_feedback(subject).order_by("id")),
+        "scores": as_rows(_scores(calls).order_by("id")),
+        "examples": as_rows(_examples(subject, calls).order_by("id")),
+    }
+
+
+def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
+    """Erase words and names; ratings and scores stay as numbers that belong to nobody.
+
+    An erased example is retired, and its text is gone. Versions that were published with it keep
+    the redacted form that a reviewer approved.
+    """
+    calls = agents.calls_of(subject.id)
+    counts = PatternCount.objects.filter(user_ids__contains=[subject.id])
+    patterns = list(counts.values_list("pattern_id", flat=True))
+    done = {
+        "examples": _retire(_examples(subject, calls)),
+        "scores": _scores(calls).exclude(reason="").update(reason=""),
+        "replay_cases": ReplayCase.objects.filter(recorded_id__in=calls).update(
+            baseline_missing=[], candidate_missing=[], recorded_id=None
+        ),
+        # Whose words a pattern shows is not kept; the next daily cycle finds another example.
+        "patterns": Pattern.objects.filter(pk__in=patterns).exclude(example="").update(example=""),
+        "names": take_name_off(subject, _NAMED),
+    }
+    for model in (Feedback, Score):
+        model._base_manager.filter(unit=str(subject.id)).update(unit=another_name(subject.id))
+    counts.update(user_ids=Func(F("user_ids"), Value(subject.id), function="array_remove"))
+    said = _feedback(subject)
+    said.filter(kind=Feedback.Kind.CORRECTION).update(corrected_output=ERASED)
+    done["feedback"] = said.update(
+        text="",
+        reason="",
+        author=None,
+        author_key=Concat(Value("erased-"), Cast("id", TextField())),
+    )
+    return done
+
+
+def _retire(rows: QuerySet[Example]) -> int:
+    return rows.update(
+        state=Example.State.RETIRED, decided_at=Coalesce("decided_at", Now()), question=ERASED,
+        answer=ERASED, wrong_answer="", reason="", digest="", invocation_id=None,
+    )  # fmt: skip
+
+
+def _feedback(subject: Subject) -> QuerySet[Feedback]:
+    return Feedback.objects.filter(Q(author_id=subject.id) | Q(author_key=subject.principal))
+
+
+def _scores(calls: list[UUID]) -> QuerySet[Score]:
+    return Score.objects.filter(subject_kind="invocation", subject_id__in=calls)
+
+
+def _examples(subject: Subject, calls: list[UUID]) -> QuerySet[Example]:
+    said = _feedback(subject).values("id")
+    return Example.objects.filter(Q(invocation_id__in=calls) | Q(feedback_id__in=said))
