@@ -36,6 +36,8 @@ _WITHOUT_SERVICES = frozenset(
 )
 # They change tables, which only the tables' owner may; everything else runs as the application.
 _AS_OWNER = frozenset({"flush", "migrate"})
+# These may name another home folder than the environment does.
+_NAMES_HOME = frozenset({"restore"})
 
 
 def home() -> Path:
@@ -62,6 +64,8 @@ def services_for(argv: Sequence[str]) -> Iterator[None]:
 
     Raises ServiceFailed if an embedded service can't be started.
     """
+    if len(argv) > 1 and argv[1] in _NAMES_HOME:
+        _take_home(argv)
     if len(argv) > 1 and argv[1] in _AS_OWNER:
         os.environ.setdefault("RATCHET_DB_ROLE", "owner")
     missing = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
@@ -78,6 +82,16 @@ def services_for(argv: Sequence[str]) -> Iterator[None]:
     ) as handle:
         os.environ.update(environment(handle.services))
         yield
+
+
+def _take_home(argv: Sequence[str]) -> None:
+    """Make the folder of ``--home`` this process's home, before settings look for one."""
+    for place, word in enumerate(argv):
+        given = word.partition("=")[2] if word.startswith("--home=") else ""
+        if word == "--home" and place + 1 < len(argv):
+            given = argv[place + 1]
+        if given:
+            os.environ["RATCHET_HOME"] = os.path.abspath(os.path.expanduser(given))
 
 
 def environment(services: embedded.Services, *, owner: bool = True) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Backups of an instance: database, artifacts, audit checkpoints, and what opens them."""

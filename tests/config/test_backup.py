@@ -1,0 +1,145 @@
+"""A backup taken while everything runs, restored somewhere else, is the same instance."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from config import embedded
+from config.access.models import Client
+from monitoring import audit as auditing
+from monitoring.services import audit
+from tests import services
+from workflows import artifacts
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(settings: Any, tmp_path: Path) -> None:
+    settings.RATCHET_HOME = tmp_path / "old"
+    settings.MEDIA_ROOT = tmp_path / "old" / "artifacts"
+
+
+@pytest.fixture
+def backup(tmp_path: Path) -> Path:
+    firm = Client.objects.create(slug="firm", name="The firm", is_firm=True)
+    artifacts.save(client_id=firm.pk, name="ledger.csv", content=b"what must come back")
+    for number in range(5):
+        audit(actor="user:1", action="test.thing.done", after={"number": number})
+    auditing.seal()
+    folder = tmp_path / "backup"
+    call_command("backup", str(folder))
+    return folder
+
+
+def manage(*argv: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "manage.py", *argv], env=kept, cwd=ROOT, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+
+def test_a_restored_instance_has_rows_files_rights_and_a_chain_that_holds(
+    tmp_path: Path, backup: Path, settings: Any
+) -> None:
+    """Longer than most: it starts a PostgreSQL of its own, as the command does for a person."""
+    home = tmp_path / "new"
+    try:
+        done = manage("restore", str(backup), "--home", str(home))
+        assert done.returncode == 0, done.stderr
+        assert "the chain holds; 5 entries" in done.stdout
+        assert "append-only is not enforced" not in done.stdout
+        assert (home / "secret_key").read_text() == settings.SECRET_KEY
+        assert [p.read_bytes() for p in (home / "artifacts").rglob("*.bin")] == [
+            b"what must come back"
+        ]
+        with embedded.start(home, with_redis=False) as handle:
+            with psycopg.connect(handle.services.database_url) as server:
+                rows = server.execute("SELECT name FROM access_client").fetchall()
+                assert rows == [("The firm",)]
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    server.execute("DELETE FROM monitoring_auditentry")
+        again = manage("restore", str(backup), "--home", str(home))
+        assert again.returncode == 1
+        assert "not empty" in again.stderr
+    finally:
+        services.remove_home(home)
+
+
+def test_writers_go_on_while_a_backup_is_taken_and_it_is_of_one_moment(tmp_path: Path) -> None:
+    stop, written = threading.Event(), []
+
+    def write() -> None:
+        while not stop.is_set():
+            audit(actor="user:1", action="test.thing.done")
+            auditing.seal()
+            written.append(1)
+        connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        while len(written) < 3:
+            stop.wait(0.01)
+        before = len(written)
+        call_command("backup", str(tmp_path / "b"))
+        during = len(written) - before
+    finally:
+        stop.set()
+        writer.join()
+    assert during > 0
+    found = json.loads((tmp_path / "b" / "manifest.json").read_text())
+    assert "database.dump" in found["files"]
+    # The checkpoint is never newer than the log beside it: it would call the log truncated.
+    head = json.loads((tmp_path / "b" / "audit" / "head.json").read_text())
+    assert before - 1 <= head["number"] <= len(written)
+    assert (tmp_path / "b").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "manifest.json").unlink(), "no backup"),
+        (lambda folder: (folder / "database.dump").write_bytes(b"x"), "not what was backed up"),
+        (lambda folder: (folder / "secret_key").unlink(), "secret_key is missing"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read"),
+        (lambda folder: None, "not empty"),
+    ],
+)
+def test_what_is_no_whole_backup_or_no_empty_instance_is_refused(
+    backup: Path, spoil: Any, said: str
+) -> None:
+    spoil(backup)
+    before = Client.objects.count()
+    with pytest.raises(CommandError, match=said):
+        call_command("restore", str(backup))
+    assert Client.objects.count() == before
+
+
+def test_a_backup_of_a_newer_version_is_refused(backup: Path) -> None:
+    file = backup / "manifest.json"
+    found = json.loads(file.read_text())
+    file.write_text(json.dumps({**found, "migrations": [*found["migrations"], "agents.9999_new"]}))
+    with pytest.raises(CommandError, match=r"newer version \(it has agents.9999_new\)"):
+        call_command("restore", str(backup))
+
+
+def test_a_folder_in_use_is_no_place_for_a_backup(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(CommandError, match="not empty; give a new folder"):
+        call_command("backup", str(tmp_path / "full"))
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
