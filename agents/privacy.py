@@ -27,8 +27,16 @@ from agents.models import (
 )
 from config.privacy import Subject, another_name, as_rows, take_name_off
 
-_BLANK_CALL: dict[str, Any] = {"inputs": {}, "prompt": "", "output": {}, "findings": [], "sealed": "",
-               "error": None, "user_id": None, "key_id": None}  # fmt: skip
+_BLANK_CALL: dict[str, Any] = {
+    "inputs": {},
+    "prompt": "",
+    "output": {},
+    "findings": [],
+    "sealed": "",
+    "error": None,
+    "user_id": None,
+    "key_id": None,
+}
 
 
 # Where a person's name stands as the author of something that stays.
