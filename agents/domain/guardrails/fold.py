@@ -42,6 +42,8 @@ class Folded:
 
 def fold(text: str) -> Folded:
     """Plain spaces, hyphens, ASCII digits and letters for their wide and foreign forms."""
+    if "\\n" in text or "\\t" in text:  # escaped, as in JSON: a break, not a letter
+        text = text.replace("\\n", " \n").replace("\\t", "  ")
     if text.isascii():
         return Folded(text)
     folded = "".join(c if c < "\x80" else _fold_char(c) for c in text)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (patterns and word lists read better whole)
 """What kind of line a number stands in: prose, or the output of a machine."""
 
 from __future__ import annotations
@@ -7,10 +8,11 @@ import re
 _TIMESTAMP = re.compile(
     r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|^\W?\s*(?:\d{4}[-/.]\d\d[-/.]\d\d|"
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w*"
-    r"[ ,]+\w+ \d\d?:?\d*)|^\[?\d\d:\d\d:\d\d|^\[?\d{9,13}[.\]]|\d\d/[A-Z][a-z]{2}/\d{4}:\d\d"
+    r"[ ,]+\w+ \d\d?:?\d*)|^\[?\d\d:\d\d:\d\d|^\[?\d{9,13}[.\]]|"
+    r"^- \d{9,13} \d{4}\.|^\d{6} \d{6}\b|^\d\d?[-/.]\d\d?[-/.]\d\d(?:\d\d)? \d\d?:\d\d|^\d{8}[- T]\d\d?:?\d\d|^\[\d\d?[-/.]\d\d|\d\d/[A-Z][a-z]{2}/\d{4}:\d\d"
 )
 _LEVEL = re.compile(
-    r"\b(?:INFO|WARN(?:ING)?|ERROR|DEBUG|TRACE|FATAL|CRITICAL|NOTICE)\b|\[(?:info|warn|error|debug)"
+    r"\b(?:INFO|WARN(?:ING)?|ERROR|DEBUG|TRACE|FATAL|CRITICAL|NOTICE|SEVERE|ALERT|EMERG)\b|\[(?:info|warn|error|debug)"
 )
 _PAIR = re.compile(r"[\w.-]+=[^\s=]+")
 _JSON_KEY = re.compile(r"[\"'][\w. -]+[\"']\s*:")
@@ -21,6 +23,8 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 def is_machine_line(line: str) -> bool:
     """Whether a line reads like a log, CSV, key=value or JSON record rather than a sentence."""
+    if _LEVEL.search(line[:120]) and _digit_share(line) > 0.05 and ":" in line:
+        return True
     if _TIMESTAMP.search(line) and (_LEVEL.search(line) or _digit_share(line) > 0.12):
         return True
     if len(_PAIR.findall(line)) >= 2 or len(_JSON_KEY.findall(line)) >= 2:

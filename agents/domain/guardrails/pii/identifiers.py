@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (patterns and word lists read better whole)
 """National, tax and VAT numbers that their own shape and check digits give away.
 
 A bare run of digits is never enough here: a weak check digit passes one time in ten or eleven.
@@ -13,6 +14,7 @@ from functools import cache
 from importlib import import_module
 
 from agents.domain.guardrails.findings import Span
+from agents.domain.guardrails.pii.context import is_machine_line, line_around
 
 _E = r"(?![\w]|[-/.]\w)"
 # Where an identifier may begin: a few letters and a digit, not inside a longer token.
@@ -109,6 +111,18 @@ _VAT = re.compile(
     r"|PT|RO|SE|SI|SK|XI))[ .-]{0,2}((?:[0-9A-Za-z+*][ .\-/]{0,2}){7,13}[0-9A-Za-z])"
     r"(?:[ ]?(?i:MWST|TVA|IVA|MVA))?(?![\w]|-\w)"
 )
+# Forms so much a VAT number's own that prose may hold them with a wrong check digit.
+_VAT_FORM = re.compile(
+    r"(?<![\w./-])(?:ATU ?\d{8}|NL ?\d{9} ?B ?\d{2}|CHE[ -]?\d{3}\.?\d{3}\.?\d{3}|SE ?\d{10}01|FR ?[A-Z0-9]{2} ?\d{9}"
+    r"|HR ?\d{11}|LV ?\d{11}|IT ?\d{11}|(?:PL|SK) ?\d{10}|CZ ?\d{8,10}|(?:DE|EL|GB|PT|EE) ?\d{9}|BE ?[01]\d{9}"
+    r"|IE ?\d[0-9A-Z]\d{5}[A-Z]{1,2}|ES ?[A-Z]\d{7}[A-Z0-9])(?![\w]|[-./]\w)"
+)
+_COUNTED = re.compile(
+    r"\b(?:offset|checkpoint|order|invoice|job|batch|ref|reference|document|ticket|trace|amount|"
+    r"total|size|bytes|account|vendor|voucher|journal|posting|item|sku|serial|tracking|"
+    r"transaction|code|quantity|qty)\w*[^\w\n]{0,4}(?:(?:no|nr|number|is|was|of)\b\W{0,3})?$",
+    re.IGNORECASE,
+)
 _PASSPORT_MRZ = re.compile(r"P[<A-Z][A-Z]{3}[A-Z]+<<[A-Z<]{5,37}(?:\n[A-Z0-9<]{44})?")
 
 
@@ -127,9 +141,17 @@ def identifiers(text: str) -> list[Span]:
             m = shape.pattern.match(text, begin.start())
             if m is None or (shape.module and not validator(shape.module)(m[0].upper())):
                 continue
+            if shape.confidence < 0.8 and _among_records(text, m.start(), m.end()):
+                continue
             spans.append(Span(shape.type, m.start(), m.end(), shape.confidence))
     spans += [Span("PASSPORT", m.start(), m.end(), 0.9) for m in _PASSPORT_MRZ.finditer(text)]
     return spans + vat_numbers(text)
+
+
+def _among_records(text: str, start: int, end: int) -> bool:
+    """Whether a shape with a weak check stands in a machine's line or after another key."""
+    left, right = line_around(text, start, end)
+    return is_machine_line(text[left:right]) or _COUNTED.search(text, left, start) is not None
 
 
 def vat_numbers(text: str) -> list[Span]:
@@ -146,6 +168,10 @@ def vat_numbers(text: str) -> list[Span]:
             if cut < 8:
                 break
             end = m.start() + cut
+    for m in _VAT_FORM.finditer(text):
+        left, right = line_around(text, m.start(), m.end())
+        if not is_machine_line(text[left:right]):
+            spans.append(Span("VAT_ID", m.start(), m.end(), 0.6))
     return spans
 
 

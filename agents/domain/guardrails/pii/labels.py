@@ -46,9 +46,11 @@ LABELS: tuple[Label, ...] = (
     ),
     Label(
         "VAT_ID",
-        r"\bvat\b|\bust-?\.?-? ?id|\bumsatzsteuer|\bmwst|\btva\b|\bp\.? ?iva\b|\bpartita iva|"
+        r"\bvat\b(?:[ -]?(?:id|reg|no|nr|number))?|\bust-?\.?-? ?id|\bumsatzsteuer|\bmwst|\btva\b|\bp\.? ?iva\b|\bpartita iva|"
         r"\biva\b|\bbtw\b|\bmoms\b|\bmva\b|\balv\b|\bgst(?:in)?\b|\buid\b",
-        r"[A-Z]{2,3}[ .-]?(?:[0-9A-Z][ .\-]?){7,12}[0-9A-Z]|\d(?:[ .\-]?\d){7,11}(?: ?B\d\d)?",
+        r"(?:AT|BE|BG|CHE|CY|CZ|DE|DK|EE|EL|ES|FI|FR|GB|GR|HR|HU|IE|IT|LT|LU|LV|MT|NL|NO|PL|PT|RO|SE|SI|SK|XI)"
+        r"[ .-]?(?i:[0-9A-Z]{2,13}(?:[ .\-](?=[A-Z]{0,2}\d)[0-9A-Z]{1,6}){0,5})|GB(?:GD|HA)\d{3}|[A-Z]{2,3}[ .-]?\d(?:[0-9A-Z][ .\-]?){6,11}[0-9A-Z]|"
+        r"\d(?:[ .\-]?\d){7,11}(?: ?B\d\d)?",
         24,
     ),
     Label(
@@ -72,9 +74,9 @@ LABELS: tuple[Label, ...] = (
         r"isikukood|asmens kodas|personas kods|\bcnp\b|\begn\b|егн|\boib\b|\bemšo\b|\bemso\b|\brodn[ée]|"
         r"\bamka\b|αμκα|\bpps\b|\bppsn\b|cart[ãa]o de cidad|\bcpf\b|\bcurp\b|\brut\b|"
         r"\baadhaa?r|\bsin\b(?= ?[:#]| (?:is|number|no))|social insurance|\bnric\b|\bfin\b(?= ?[:#]| number)|"
-        r"kimlik|\btc no|身份证|身分證|マイナンバー|주민등록|снилс|رقم الهوية|الهوية|आधार|teudat|"
+        r"kimlik|szem[ée]lyi (?:sz[áa]m|igazolv|azonos)|\btaj[ -]?sz[áa]m|ad[óo]azonos|\btc no|身份证|身分證|マイナンバー|주민등록|снилс|رقم الهوية|الهوية|आधार|teudat|"
         r"driver'?s? licen[cs]e|driving licen[cs]e|führerschein|permis de conduire|\bcodice fiscale",
-        r"[A-Z]{2}[ -]?\d{2}[ -]?\d{2}[ -]?\d{2}[ -]?[A-D]\b|[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z]|"
+        r"[A-Z]{2}[ -]?\d{2}[ -]?\d{2}[ -]?\d{2}[ -]?[A-Z]\b|[A-Z]{2} \d{6} [A-Z]\b|[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z]|"
         r"[XYZ]?-?\d{7,8}[ -]?[A-Z]{1,2}|[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z0-9]\d|[A-Z]{3} ?\d{6}|"
         r"\d{6}[-+A]\d{3}[0-9A-Z]|\d{8}[ -]?\d ?[A-Z]{2}\d|\d{2} ?\d{6} ?[A-Z] ?\d{3}|"
         r"[A-Z]{5}\d{6}[A-Z0-9]{5}|[A-Z]\d{7}[A-Z]?|"

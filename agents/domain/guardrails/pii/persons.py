@@ -101,7 +101,10 @@ _SUFFIX = frozenset(
     "street road avenue lane drive square bridge ltd limited plc inc llc gmbh ag corp group company "
     "university college school hospital institute foundation trust bank hotel park house airport "
     "associates partners partnership solutions services consulting systems holdings media design "
-    "theatre museum gallery council awards prize centre center stadium college church cathedral "
+    "plaza ranch heights extension crescent mountain locks falls lakes manors glens tunnel expressway "
+    "apt suite common prairie grove ville vista trail ridge valley meadow mews terrace parkway highway "
+    "freeway turnpike junction viaduct viaducts stravenue trafficway rapids shores springs islands inlet isle "
+    "straße strasse weg platz gasse allee boulevard theatre museum gallery council awards prize centre center stadium college church cathedral "
     "theorem law test distribution method index ratio bay island islands city county day".split()
 )
 
@@ -121,6 +124,31 @@ _NEEDS = {
     .replace("name mein ich", "name is,ich")
     .split(","),
 }
+
+
+# A street named after a person: a house number or a word for "street" before, a number behind.
+_STREET_BEFORE = re.compile(
+    r"(?:\b\d{1,5}[a-z]?|\b(?:calle|via|avenida|av\.?|rambla|callej[oó]n|acceso|camino|ronda|vial|rue|place|plaza|"
+    r"paseo|piazza|viale|corso|largo|rua|ulica|ul\.|boulevard|chemin|all[ée]e|pasaje|glorieta|cuesta|alameda|praça|"
+    r"travessa|avenue|impasse|quai|corner of|lives on|stop at)(?: de| del| della| di| da| do)?) $",
+    re.IGNORECASE,
+)
+# A given name alone is a person where somebody says, is or does something.
+_ALONE_AFTER = re.compile(
+    r"(?:'s\b|’s\b| (?:is|was|has|had|said|says|told|asked|asks|wrote|writes|called|calls|wants|wanted|needs|works|worked|lives|"
+    r"lived|signed|approved|sent|sends|confirmed|replied|will|would|can|could|should|moved|paid|joined|left|and I|just)\b)"
+)
+_ALONE_BEFORE = re.compile(
+    r"(?:\b(?:said|told|asked|called|named|met|with|from|to|for|by|and|by the name of|everyone calls me|thanks|thank you|hi|hello|dear|ask|tell|contact|"
+    r"is|was|why is|given|friend|colleague|brother|sister|mother|father|wife|husband|son|daughter|boss|manager|client|customer|patient),? )$",
+    re.IGNORECASE,
+)
+_FOLLOWS_ROLE = re.compile(
+    r"\b(?:directed by|written by|assistant to|starring|features|tribute to|(?:was|is) called|last name\? ?|your name\? ?|"
+    r"founded by|represented by|accompanied by|signed by|married to|add|guardian|on behalf of|CEO,?|CFO,?|director,?|partner,?|"
+    rf"manager,?|auditor,?|(?:great )?grand(?:father|mother) was called) (?-i:({_CAP} {_CAP}))(?![\w-])",
+    re.IGNORECASE,
+)
 
 
 def persons(text: str) -> list[Span]:
@@ -143,6 +171,8 @@ def persons(text: str) -> list[Span]:
             spans += [Span("PERSON", m.start(1), m.end(1), 0.6) for m in pattern.finditer(text)]
     for m in _LABELLED_ANY.finditer(text):
         spans += _any_case(m)
+    for m in _FOLLOWS_ROLE.finditer(text):
+        spans += _trimmed(text, m.start(1), m.end(1), 0.55)
     for m in _CAPITALISED.finditer(text):
         spans += _by_given_name(text, m)
     return spans
@@ -179,6 +209,14 @@ def _any_case(match: re.Match[str]) -> list[Span]:
     return [Span("PERSON", match.start(1), match.start(1) + len(name), 0.6)]
 
 
+def _alone(text: str, start: int, end: int, line: str) -> list[Span]:
+    """A given name without a surname, where the words around treat it as somebody."""
+    before = _ALONE_BEFORE.search(text, max(0, start - 24), start)
+    if is_machine_line(line) or not (before or _ALONE_AFTER.match(text, end)):
+        return []
+    return [Span("PERSON", start, end, 0.55)]
+
+
 def _by_given_name(text: str, match: re.Match[str]) -> list[Span]:
     """A known given name followed by a capitalised word, in prose."""
     words = list(re.finditer(r"[^ ]+", match[0]))
@@ -188,10 +226,12 @@ def _by_given_name(text: str, match: re.Match[str]) -> list[Span]:
         rest = words[index + 1 :]
         if any(w[0].lower().strip(".,") in _SUFFIX for w in rest):
             return []
-        if not rest:
-            return []
         start = match.start() + word.start()
+        if _STREET_BEFORE.search(text, max(0, match.start() - 24), match.start()):
+            return []
         left, right = line_around(text, start, match.end())
+        if not rest:
+            return _alone(text, start, match.end(), text[left:right])
         if is_machine_line(text[left:right]):
             return []
         found = _trimmed(text, start, match.end(), 0.65)

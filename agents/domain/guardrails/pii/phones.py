@@ -31,7 +31,8 @@ _PHONE_WORD = re.compile(
     r"(?<![^\W_])(?:(?:my|his|her|their|our|your) (?:new |work |home |direct |private |office |old )?number|phone|telephone|tel\b|telef|tél|mobil|cell|fax|call|dial|ring|contact|reach\b|"
     r"text\b|sms\b|whats ?app|signal\b|handy|festnetz|rufnummer|ruf\b|anruf|erreich|durchwahl|móvil|"
     r"movil|celular|llam|cellulare|chiam|portable|appel|joindre|joignable|bel\b|bellen|dzwo|kom[óo]rk|"
-    r"numer tel|ligue|ligar|telem[óo]|tlf\b|tfn\b|puh\b|gsm\b|hotline|helpline|switchboard|desk line|"
+    r"numer tel|ligue|ligar|telem[óo]|tlf\b|tfn\b|puh\b|gsm\b|hotline|rückruf|rueckruf|callback|mon num[ée]ro|meine nummer|mi n[úu]mero|il mio numero|mijn nummer|m[óo]j numer|o meu n[úu]mero|"
+    r"registered (?:mobile|number)|helpline|switchboard|desk line|"
     r"direct line|landline|extension|voicemail|pager|телефон|тел\b|звон|моб|τηλ|κιν)"
     r"|电话|手机|致电|電話|携帯|전화|휴대|फ़ोन|फोन|मोबाइल|هاتف|جوال|טלפון|נייד|โทร"
 )
@@ -50,7 +51,7 @@ _OTHER_NUMBER = re.compile(
     r"facture|commande|montant|factura|pedido|importe|fattura|ordine|factuur|bedrag|faktura|"
     r"passport|licen[cs]e|policy|member|employee|patient|case|claim|nhs|ssn|iban|swift|bic|tax|vat|"
     r"eur|usd|gbp|chf|sek|nok|dkk|pln|jpy|rs|inr|cny|kwh|sort code|routing|since|between|years?|"
-    r"timestamp|epoch|offset|checksum|hash|score|range|from|lat|lon|page|pages|pp|section|clause|"
+    r"checkpoint|sequence|lease|counter|node|worker|change\.\w+|timestamp|epoch|offset|checksum|hash|score|range|from|lat|lon|page|pages|pp|section|clause|"
     r"article|note|isin|lei|duns|siren|siret|kvk|nip|regon|pesel|cpf|cnpj|bsn|aadhaar|hrb)"
     r"\b|№|#)[^\w\n]{0,4}(?:(?:no|nr|number|num|nummer|numero|is|was|of)\b[^\w\n]{0,3}){0,2}$",
     re.IGNORECASE,
@@ -130,6 +131,8 @@ def _confidence(text: str, start: int, raw: str) -> float:
     digits = re.sub(r"\D", "", body)
     if not 7 <= len(digits) <= 16 or (len(set(digits)) < 3 and "+" not in body):
         return 0.0
+    if re.search(r"(?<!\d)\d\d?/\d\d?/\d{4}|\d{4}-\d\d-\d\d", body):
+        return 0.0
     before = text[max(0, start - 45) : start]
     word = _phone_word(before)
     if not word and _OTHER_NUMBER.search(before):
@@ -138,6 +141,10 @@ def _confidence(text: str, start: int, raw: str) -> float:
         return 0.9 if _international("+" + digits, body, word) else 0.0
     if _DATE.match(body) or _IP_OR_VERSION.match(body) or (_CARD_LIKE.match(body) and not word):
         return 0.0
+    if re.match(
+        r"00?1[- .]\(?[2-9]\d\d\)?[- .]\d{3}[- .]\d{4}$", body
+    ) and not _OTHER_NUMBER.search(before):
+        return 0.8
     if digits.startswith(("00", "011")) and _international(
         "+" + (digits[3:] if digits.startswith("011") else digits[2:]), body, False
     ):
@@ -185,6 +192,12 @@ def _after_phone_word(body: str, digits: str, before: str) -> bool:
 def _national(body: str, digits: str, word_after: bool) -> bool:
     if digits[0] == "0" and digits[1] != "0" and 8 + ("(" not in body) <= len(digits) <= 12:
         return _valid_somewhere(digits)
+    if re.fullmatch(r"\(\d{1,3}\) ?\d[\d -]{6,11}", body) and _international(
+        "+" + digits, "+" + digits, False
+    ):
+        return True
+    if re.fullmatch(r"1[3-9]\d{9}", body):  # Chinese mobiles are written bare
+        return _valid_in(digits, "CN")
     if not (_PAIRS.match(body) or _ODD_NATIONAL.match(body)):
         return (word_after or digits != body) and _valid_grouping(body, digits, word_after)
     return _valid_somewhere(digits)

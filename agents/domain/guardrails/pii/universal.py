@@ -26,7 +26,7 @@ _CARD = re.compile(r"(?<![\w.,:/#=@+-])(?<!\d[ -])\d(?:[ \-.]{0,2}\d){11,18}(?![
 _CARD_KEYED = re.compile(r"(?<=[:=,;|#(/\"'>@])\d(?:[ \-.]?\d){11,18}(?![\w@%]|[-./]\d|,\d\d\b)")
 _CARD_WORD = re.compile(
     r"card|karte|carte|tarjeta|\bcarta (?:di|de)|cart[ãa]o|kort|karta|\bcc\b|\bpan\b|visa|master|amex|american "
-    r"express|diners|discover|maestro|jcb|unionpay|карт|カード|卡",
+    r"express|diners|discover|maestro|jcb|unionpay|\bpan:|charged (?:to )?$|paid (?:with|by) $|block $|карт|カード|卡",
     re.IGNORECASE,
 )
 _OTHER_ID = re.compile(
@@ -38,6 +38,9 @@ _CARD_GROUPS = (
     [4, 4, 4, 4],
     [4, 6, 5],
     [4, 6, 4],
+    [4, 4, 4, 2],
+    [4, 4, 6],
+    [6, 4, 6],
     [4, 4, 4, 4, 3],
     [4, 4, 4, 1],
     [6, 13],
@@ -46,7 +49,7 @@ _CARD_GROUPS = (
 _CARD_PREFIX = re.compile(
     r"^(?:4(?:\d{12}|\d{15}|\d{18})$|5[1-5]\d{14}$|(?:222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)"
     r"\d{12}$|3[47]\d{13}$|3(?:0[0-5]|[689]\d)\d{11}$|3(?:0[0-5]|[689]\d)\d{13}$"
-    r"|(?:6011|64[4-9]\d|65\d\d)\d{12,15}$|35(?:2[89]|[3-8]\d)\d{12,15}$|(?:2131|1800)\d{11}$"
+    r"|(?:6011|64[4-9]\d|65\d\d)\d{12,15}$|35\d{14}$|35(?:2[89]|[3-8]\d)\d{12,15}$|(?:2131|1800)\d{11}$"
     r"|62\d{14,17}$|(?:50|5[6-9]|6\d)\d{10,17}$|220[0-4]\d{12,15}$|9792\d{12}$)"
 )
 _MAESTRO_PREFIX = ("5018", "5020", "5038", "5893", "6304", "6759", "676", "0604", "5612", "6390")

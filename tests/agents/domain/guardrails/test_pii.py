@@ -72,6 +72,11 @@ def found(text: str) -> list[tuple[str, str]]:
         ("Tel. 030/1234567", ("PHONE", "030/1234567")),
         ("reach me at 5551234567", ("PHONE", "5551234567")),
         ("phone=+14155552671 state=ok retry=1", ("PHONE", "+14155552671")),
+        ("VAT no. DE123456789 is ours", ("VAT_ID", "DE123456789")),
+        ("charged 3023 4567 8900 08 twice", ("CREDIT_CARD", "3023 4567 8900 08")),
+        ('{"note": "call\\n+44 20 7946 0018"}', ("PHONE", "+44 20 7946 0018")),
+        ("ring 001-212-456-7890 today", ("PHONE", "001-212-456-7890")),
+        ("Yesterday Katarzyna said that it was fine", ("PERSON", "Katarzyna")),
     ],
 )
 def test_a_value_is_found_in_its_usual_notations(text: str, expected: tuple[str, str]) -> None:
@@ -92,6 +97,11 @@ def test_a_value_is_found_in_its_usual_notations(text: str, expected: tuple[str,
         "std::vector<int> at 12:34:56",
         "The Santa Maria Street project of Grace Bank Ltd",
         "card 4111 1111 1111 1112 x",
+        "081109 203615 148 INFO dfs.DataNode$PacketResponder: terminating",
+        "17/06/09 20:10:40 INFO executor.Executor: Finished task 24.0 (TID 41)",
+        "20171224-0:58:53:985|Step_Report|30002312|REPORT : 7028 5020 150089 240",
+        "Job 2364815517 restarted; checkpoint 027101923592, offset 79861565201",
+        "Ask him to stop at 14 Amanda Ridge, then turn left",
     ],
 )
 def test_numbers_that_belong_to_machines_and_ledgers_are_left_alone(text: str) -> None:
