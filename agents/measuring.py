@@ -9,6 +9,7 @@ from agents.calls import Call
 from agents.loop import Work
 from agents.models import Agent, Invocation
 from agents.models.records import CallState
+from agents.tool_calls import Ran
 from monitoring import services
 from monitoring.services import Audited, Measurement
 
@@ -79,19 +80,29 @@ def _numbers(row: Invocation, work: Work) -> dict[str, float]:
     return numbers
 
 
+def audit_tool(
+    ran: Ran, *, actor: str, client_id: UUID, user_id: UUID | None, session: str
+) -> None:
+    """Audit one tool call that no agent made, in the transaction that stores it."""
+    services.audit_all([_audited(ran, actor, client_id, user_id, session)])
+
+
 def _tools(call: Call, row: Invocation, work: Work) -> list[Audited]:
-    return [
-        Audited(
-            actor=f"agent:{row.agent_slug}",
-            action="agents.tool.failed" if ran.error else "agents.tool.called",
-            target=f"tool:{ran.name}",
-            client_id=call.client_id,
-            user_id=call.user_id,
-            session=str(row.pk),
-            before_digest=services.digest_of(ran.arguments),
-        )
-        for ran in work.ran
-    ]
+    actor = f"agent:{row.agent_slug}"
+    return [_audited(ran, actor, call.client_id, call.user_id, str(row.pk)) for ran in work.ran]
+
+
+def _audited(ran: Ran, actor: str, client_id: UUID, user_id: UUID | None, session: str) -> Audited:
+    return Audited(
+        actor=actor,
+        action="agents.tool.failed" if ran.error else "agents.tool.called",
+        target=f"tool:{ran.name}",
+        client_id=client_id,
+        user_id=user_id,
+        session=session,
+        before_digest=services.digest_of(ran.arguments),
+        after_digest=services.digest_of(ran.error.as_dict() if ran.error else ran.result),
+    )
 
 
 def _place_of(agent_id: UUID) -> tuple[str, str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from agents import connections, tool_calls
+from django.db import transaction
+
+from agents import connections, measuring, tool_calls
 from agents.budgets import open_run_budget
 from agents.steering import (
     Outcome,
@@ -72,9 +74,13 @@ def call_tool(
         attempt=attempt,
     )
     ran = tool_calls.run(tool, arguments, context, until=deadline)
-    tool_calls.as_row(
+    row = tool_calls.as_row(
         ran, client_id=client_id, run_id=run_id, step_id=step_id, user_id=user_id
-    ).save(force_insert=True)
+    )
+    with transaction.atomic():
+        row.save(force_insert=True)
+        measuring.audit_tool(ran, actor="system:engine", client_id=client_id, user_id=user_id,
+                             session=str(run_id or ""))  # fmt: skip
     connections.release()
     if ran.error is not None:
         raise ran.error

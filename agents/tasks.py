@@ -8,7 +8,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from agents import background, budgets, cache, responding, retention
+from agents import background, budget_use, budgets, cache, responding, retention
 from agents.knowledge import index
 
 
@@ -20,9 +20,10 @@ def invoke_async(call_id: str) -> None:
 
 @shared_task(name="agents.sweep", ignore_result=True)
 def sweep() -> None:
-    """What incidents ask for, holds of dead calls, lost calls, passages without embeddings."""
+    """What incidents ask, holds of dead calls, budgets, lost calls, missing embeddings."""
     responding.respond()
     budgets.expire_holds()
+    budget_use.measure_budgets()
     background.sweep()
     index.embed_pending()
 

@@ -20,6 +20,8 @@ from learning.domain.adwin import Adwin
 from learning.domain.drift import Drift, Streak, categorical_drift, numeric_drift, text_drift
 from learning.models import DriftWindow
 from monitoring import periods
+from monitoring import services as monitoring
+from monitoring.services import Measurement
 
 WINDOW = timedelta(days=1)
 REFERENCE = timedelta(days=28)
@@ -55,11 +57,13 @@ class Seen:
 def find_drift(slug: str, until: datetime, *, incidents: Sequence[Period] = ()) -> dict[str, int]:
     """Compare every version of the agent that answered in the day before ``until``.
 
-    ``incidents`` are left out of the reference. Writes one row a version and metric, once;
-    returns how many were compared, drifted and confirmed.
+    ``incidents`` are left out of the reference. Writes one row a version and metric, once, and
+    measures the largest confirmed effect, for the alert; returns how many were compared, drifted
+    and confirmed.
     """
     since = until - WINDOW
     compared = drifted = confirmed = 0
+    worst = 0.0
     for agent, version_id, number, _ in evidence.versions_in_use(since, until):
         if agent != slug:
             continue
@@ -68,6 +72,9 @@ def find_drift(slug: str, until: datetime, *, incidents: Sequence[Period] = ()) 
             compared += 1
             drifted += bool(row.drifted)
             confirmed += row.is_confirmed
+            worst = max(worst, abs(row.effect or 0.0) if row.is_confirmed else 0.0)
+    if compared:  # 0 too: that a drift has ended is news for its alert
+        monitoring.record([Measurement({"drift_score": worst}, {"agent": slug})])
     return {"compared": compared, "drifted": drifted, "confirmed": confirmed}
 
 

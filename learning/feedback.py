@@ -55,6 +55,10 @@ def give(
     return row
 
 
+# The score that objectives and the accuracy rule read.
+ACCURACY = "accuracy"
+
+
 def score(
     *,
     caller: Caller,
@@ -77,6 +81,9 @@ def score(
     }  # fmt: skip
     keys = ("subject_kind", "subject_id", "name", "source", "source_version")
     row: Score = _latest(Score, {key: values[key] for key in keys}, values)
+    if name == ACCURACY and 0 <= value <= 1:
+        labels = {"agent": row.agent_slug, "client": str(row.client_id)}
+        monitoring.record([monitoring.Measurement({"accuracy_ratio": value}, labels)])
     return row
 
 

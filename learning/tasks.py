@@ -6,7 +6,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from learning import cycles, experiments, replay, rollouts
+from learning import cycles, experiments, replay, responding, rollouts
 
 
 @shared_task(name="learning.replay", acks_late=True, ignore_result=True)
@@ -43,8 +43,11 @@ def resume() -> None:
 
 @shared_task(name="learning.sweep_comparisons", ignore_result=True)
 def sweep_comparisons() -> None:
-    """Judge what is open; the safe direction first, and neither waits for the other."""
+    """Do what incidents ask, then judge what is open, the safe direction first."""
     try:
-        rollouts.sweep()
+        responding.respond()
     finally:
-        experiments.sweep()
+        try:
+            rollouts.sweep()
+        finally:
+            experiments.sweep()

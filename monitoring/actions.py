@@ -11,7 +11,9 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
+from config.errors import Conflict
 from monitoring.audit import audit
+from monitoring.domain.responses import UNDO
 from monitoring.models import Action, IncidentEvent
 
 State = Action.State
@@ -67,3 +69,34 @@ def report_action(action_id: UUID, *, ok: bool, result: dict[str, Any] | None = 
             target=f"{action.kind}:{action.target}", after=result,
         )  # fmt: skip
     return bool(won)
+
+
+def is_in_force(kind: str) -> bool:
+    """Whether an action of this kind was done and nobody has asked to take it back."""
+    taken_back = Action.objects.filter(undoes__kind=kind).values("undoes")
+    done = Action.objects.filter(kind=kind, state=State.DONE, undoes=None)
+    return done.exclude(pk__in=taken_back).exists()
+
+
+@transaction.atomic
+def take_back(action: Action, *, actor: str) -> Action | None:
+    """Ask the owner to undo a done action, once; None if that was asked already.
+
+    Raises Conflict for what was not done or cannot be undone.
+    """
+    if action.kind not in UNDO:
+        raise Conflict(f"action {action.kind}", "final", f"one of {', '.join(UNDO)}")
+    if action.state != State.DONE:
+        raise Conflict(f"action {action.kind}", action.state, State.DONE.value)
+    undo, is_new = Action.objects.get_or_create(
+        undoes=action,
+        defaults={"incident_id": action.incident_id, "kind": UNDO[action.kind],
+                  "target": action.target, "parameters": action.parameters},
+    )  # fmt: skip
+    if not is_new:
+        return None
+    IncidentEvent.objects.create(
+        incident_id=action.incident_id, name="action_taken_back", actor=actor,
+        detail={"kind": action.kind, "target": action.target},
+    )  # fmt: skip
+    return undo

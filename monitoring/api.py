@@ -213,6 +213,19 @@ class IncidentControl(APIView):
         return Response(shapes.IncidentShape(incident).data)
 
 
+class ActionUndo(APIView):
+    scopes = {"POST": "monitoring:write"}
+
+    @extend_schema(operation_id="incidents_actions_undo", request=None,
+                   responses={200: shapes.IncidentShape, 404: PROBLEM, 409: PROBLEM})  # fmt: skip
+    def post(self, request: Request, incident_id: UUID, action_id: UUID) -> Response:
+        """Take a first response back before the incident ends."""
+        _for_staff(request, "answer incidents")
+        actor = rest.caller_of(request).principal
+        incident = incidents.take_back(incident_id, action_id, actor=actor)
+        return Response(shapes.IncidentShape(incident).data)
+
+
 class Silences(APIView):
     scopes = {"GET": "monitoring:read", "POST": "monitoring:write"}
 

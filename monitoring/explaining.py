@@ -32,6 +32,11 @@ WHERE at >= %(since)s AND coalesce(labels->>'code', '') <> ''
   AND (%(label)s = '' OR labels->>%(label)s = %(key)s)
 """
 
+_DOMAINS = """
+SELECT DISTINCT labels->>'domain' FROM monitoring_measurement
+WHERE at >= %(since)s AND labels->>%(label)s = %(key)s AND labels ? 'domain' LIMIT 2
+"""
+
 
 def details_of(rule: AlertRule, keys: Sequence[str], *, now: datetime) -> dict[str, dict[str, Any]]:
     """By key: the last ten errors of what it is about; for cost, the agents that cost most."""
@@ -79,6 +84,15 @@ def touched(scope: str, key: str, *, since: datetime) -> tuple[int, int]:
     label, first = _label(scope, key)
     row = execute(_TOUCHED, {"since": since, "label": label, "key": first})[0]
     return int(row[0]), int(row[1])
+
+
+def domain_of(scope: str, key: str, *, since: datetime) -> str:
+    """The domain of what an incident is about, as measurements name it; empty for several."""
+    if scope == "domain" or not key or scope not in ("agent", "version", "workflow"):
+        return key if scope == "domain" else ""
+    label = "workflow" if scope == "workflow" else "agent"
+    rows = execute(_DOMAINS, {"since": since, "label": label, "key": key.partition("|")[0]})
+    return str(rows[0][0]) if len(rows) == 1 else ""
 
 
 def _label(scope: str, key: str) -> tuple[str, str]:

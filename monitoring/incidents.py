@@ -13,10 +13,11 @@ from django.db.models import Count
 
 from config import logs
 from config.errors import Conflict, NotFound
-from monitoring import explaining, notify, queries
+from monitoring import actions, explaining, notify, queries
 from monitoring.audit import audit
 from monitoring.domain.anomaly.severity import Severity
 from monitoring.domain.grouping import PLATFORM, Symptom, causes
+from monitoring.domain.responses import UNDO
 from monitoring.domain.rules import AlertState
 from monitoring.models import Action, Alert, Incident, IncidentEvent
 
@@ -29,8 +30,6 @@ ESCALATE_AFTER = timedelta(minutes=15)
 ESCALATED_FROM = Severity.HIGH
 # An incident that grew so much is worth one more message; less is only a number on its page.
 GROWTH = 10
-UNDO = {"pause_agent": "resume_agent", "trip_breaker": "close_breaker",
-        "shed_low_priority": "stop_shedding", "pause_rollout": "resume_rollout"}  # fmt: skip
 
 
 @transaction.atomic
@@ -74,6 +73,7 @@ def _open(cause: str, alerts: Sequence[Alert], now: datetime) -> Incident:
     title = f"{worst.rule.title}: {cause.replace(':', ' ')}" if cause != "all" else worst.rule.title
     incident = Incident.objects.create(
         cause=cause, title=title[:200], severity=worst.severity, opened_at=now,
+        domain=explaining.domain_of(*cause.partition(":")[::2], since=now - timedelta(hours=6)),
         impact=_impact(cause, now - timedelta(hours=1), now),
     )  # fmt: skip
     note(incident, "opened", detail={"alerts": len(alerts), "rule": worst.rule.slug})
@@ -140,9 +140,7 @@ def _end(incident: Incident, now: datetime, *, actor: str) -> None:
     incident.save()
     for action in incident.actions.filter(undoes=None, state=Action.State.DONE):
         if action.kind in UNDO:
-            Action.objects.create(
-                incident=incident, kind=UNDO[action.kind], target=action.target, undoes=action
-            )
+            actions.take_back(action, actor=actor)
     notify.enqueue(incident, "resolved", alerts=incident.told_alerts)
 
 
@@ -229,6 +227,19 @@ def resolve(incident_id: UUID, *, actor: str, now: datetime) -> Incident:
     )
     _end(incident, now, actor=actor)
     audit(actor=actor, action="monitoring.incident.resolved", target=f"incident:{incident.pk}")
+    return incident
+
+
+@transaction.atomic
+def take_back(incident_id: UUID, action_id: UUID, *, actor: str) -> Incident:
+    """A person takes a first response back before the incident ends. Raises NotFound, Conflict."""
+    incident = _locked(incident_id)
+    action = incident.actions.filter(pk=action_id).first()
+    if action is None:
+        raise NotFound("action", action_id)
+    if actions.take_back(action, actor=actor) is not None:
+        audit(actor=actor, action="monitoring.action.taken_back",
+              target=f"{action.kind}:{action.target}")  # fmt: skip
     return incident
 
 

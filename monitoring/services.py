@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitoring.actions import Asked, report_action, take_actions
+from monitoring.actions import Asked, is_in_force, report_action, take_actions
 from monitoring.audit import Audited, audit, audit_all, digest_of
 from monitoring.recording import Measurement, record
 from monitoring.security_events import security_event
@@ -14,6 +14,7 @@ __all__ = [
     "audit",
     "audit_all",
     "digest_of",
+    "is_in_force",
     "record",
     "report_action",
     "security_event",

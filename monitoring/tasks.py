@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from monitoring import audit, health, notify, rollups, watching
+from monitoring import audit, calling, health, notify, rollups, watching
 
 
 @shared_task(name="monitoring.canary", ignore_result=True)
@@ -27,8 +27,9 @@ def watch() -> None:
 
 @shared_task(name="monitoring.deliver", ignore_result=True)
 def deliver() -> None:
-    """Send the notifications that are due."""
+    """Send the notifications that are due, and call the web hooks that incidents ask for."""
     notify.deliver()
+    calling.respond()
 
 
 @shared_task(name="monitoring.seal_audit", ignore_result=True)

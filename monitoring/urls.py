@@ -19,6 +19,10 @@ urlpatterns = [
         r"^api/v1/incidents/(?P<incident_id>[0-9a-f-]{36})/(?P<action>acknowledge|resolve)$",
         api.IncidentControl.as_view(),
     ),
+    path(
+        V1 + "incidents/<uuid:incident_id>/actions/<uuid:action_id>/undo",
+        api.ActionUndo.as_view(),
+    ),
     path(V1 + "silences", api.Silences.as_view()),
     path(V1 + "objectives", api.Objectives.as_view()),
     path(V1 + "costs", api.Costs.as_view()),

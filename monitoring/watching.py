@@ -1,4 +1,4 @@
-"""One pass of the watch: fold, judge, group, escalate. Messages go out on their own."""
+"""One pass of the watch: measure, fold, judge, group, escalate. Messages go out on their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from config import logs
-from monitoring import alerts, incidents, rollups, verifying
+from monitoring import alerts, depths, incidents, rollups, verifying
 from monitoring.security_events import security_event
 
 logger = logging.getLogger(__name__)
@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 def watch() -> dict[str, int]:
     """How much of each was done. Every part is safe to run twice at once, or to be killed."""
     now = timezone.now()
+    depths.measure_queues()
     done = {"windows": rollups.roll_up()}
     changed = alerts.evaluate(now=now)
     done["alerts"] = len(changed)

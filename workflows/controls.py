@@ -11,7 +11,7 @@ from django.db import transaction
 from config.access.callers import Caller
 from config.access.ids import uuid7
 from config.errors import Conflict, Forbidden, InvalidInput, NotFound
-from workflows import dispatch, endings, engine, starting, waits
+from workflows import dispatch, endings, engine, measuring, starting, waits
 from workflows.advance import Advance, Moved, Outcome
 from workflows.contexts import RunFacts, run_facts
 from workflows.database import execute, from_json, repeat_if_deadlocked
@@ -62,6 +62,9 @@ def cancel_run(caller: Caller, run_id: UUID | str, *, reason: str = "") -> Run:
     if not repeat_if_deadlocked(endings.cancel)(run.pk, actor=caller.name, reason=reason[:500]):
         run.refresh_from_db()
         raise Conflict(f"run {run.pk}", run.state, "a run that has not ended")
+    measuring.audit_control(
+        caller, run.pk, run.client_id, "run.cancelled", {"reason": reason[:500]}
+    )
     run.refresh_from_db()
     return run
 
@@ -85,6 +88,7 @@ def _switch(
         run.refresh_from_db()
         raise Conflict(f"run {run.pk}", run.state, before.value)
     endings.note(run.pk, f"run.{action}d", actor=caller.name)
+    measuring.audit_control(caller, run.pk, run.client_id, f"run.{action}d")
     if after is RunState.RUNNING:
         dispatch.publish_on_commit(endings.queued_of(run.pk))
     run.refresh_from_db()
@@ -102,6 +106,7 @@ def send_signal(caller: Caller, run_id: UUID | str, *, name: str, payload: Any =
             run=run, name=name, payload=payload, sent_by_id=caller.user_id
         )
         endings.note(run.pk, "run.signalled", actor=caller.name, detail={"name": name})
+        measuring.audit_control(caller, run.pk, run.client_id, "run.signalled", {"name": name})
     _deliver(run, name)
     return signal
 
@@ -138,6 +143,7 @@ def retry_run(caller: Caller, run_id: UUID | str) -> Run:
             run.refresh_from_db()
             raise Conflict(f"run {run.pk}", run.state, "failed or cancelled")
         endings.note(run.pk, "run.retried", actor=caller.name)
+        measuring.audit_control(caller, run.pk, run.client_id, "run.retried")
         _reopen(run, plan_for(run.version_id))
     run.refresh_from_db()
     return run
@@ -233,6 +239,7 @@ def fork_run(
         starting.create(run, plan, kept)
         detail = {"run": str(original.pk), "step": from_step}
         endings.note(run.pk, "run.forked", actor=caller.name, detail=detail)
+        measuring.audit_control(caller, run.pk, run.client_id, "run.forked", detail)
     return run
 
 
@@ -259,7 +266,7 @@ def requeue(caller: Caller, step_id: UUID | str) -> None:
             "queued_at = now(), wake_at = now() + interval '30 seconds' FROM workflows_run r "
             "WHERE s.id = %(id)s AND s.state = 'dead' AND r.id = s.run_id "
             "AND (%(all)s OR r.client_id = ANY(%(clients)s)) "
-            "RETURNING s.id, s.run_id, s.queue",
+            "RETURNING s.id, s.run_id, s.queue, r.client_id",
             {
                 "id": key,
                 "all": caller.client_ids is None,
@@ -268,6 +275,7 @@ def requeue(caller: Caller, step_id: UUID | str) -> None:
         )
         if not rows:
             raise NotFound("dead letter", step_id)
-        _, run_id, queue = rows[0]
+        _, run_id, queue, client_id = rows[0]
         endings.note(run_id, "step.requeued", actor=caller.name, detail={"step": str(key)})
+        measuring.audit_control(caller, run_id, client_id, "step.requeued", {"step": str(key)})
         dispatch.publish_on_commit([dispatch.Ready(key, run_id, queue)])

@@ -13,7 +13,7 @@ from django.utils import timezone
 from config import logs
 from config.access.callers import Caller
 from config.errors import Conflict, Forbidden, InvalidInput, NotFound
-from workflows import endings, engine
+from workflows import endings, engine, measuring
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import repeat_if_deadlocked
@@ -88,6 +88,10 @@ def answer_approval(
     endings.note(
         approval.run_id, f"approval.{state}", actor=caller.name,
         detail={"level": approval.level, "reason": reason[:2000]},
+    )  # fmt: skip
+    measuring.audit_control(
+        caller, approval.run_id, approval.client_id, f"approval.{state}",
+        {"approval": str(approval.pk), "level": approval.level, "reason": reason[:2000]},
     )  # fmt: skip
     if approve and approval.level < approval.levels:
         return approval

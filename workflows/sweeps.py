@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from config import logs
-from workflows import children, dispatch, endings, engine, fanout, statements
+from workflows import children, dispatch, endings, engine, fanout, shedding, statements
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import execute
@@ -39,6 +39,7 @@ def sweep() -> dict[str, int]:
         "overdue": end_overdue,
         "settled": settle_ending,
         "started": start_waiting,
+        "shed": shedding.respond,
     }
     found = {name: _guarded(part, name) or 0 for name, part in parts.items()}
     if any(found.values()):

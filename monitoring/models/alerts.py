@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from config.access.ids import uuid7
 from monitoring.domain.anomaly.severity import Severity
+from monitoring.domain.responses import faults_of
 from monitoring.domain.rules import AlertState
 
 SEVERITIES = [(s.value, s.value) for s in Severity]
@@ -71,6 +73,10 @@ class AlertRule(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    def clean(self) -> None:
+        if faults := faults_of(self.responses):
+            raise ValidationError({"responses": faults})
 
 
 class Incident(models.Model):
