@@ -26,8 +26,10 @@ from monitoring.models import (
     Channel,
     Delivery,
     Incident,
+    Rollup,
     Silence,
 )
+from monitoring.models import Measurement as Row
 from monitoring.services import Measurement, record, security_event
 
 pytestmark = pytest.mark.django_db
@@ -110,9 +112,8 @@ def test_slower_than_its_own_past_fires() -> None:
 def test_data_that_vanishes_resolves_nothing() -> None:
     calls("a", 30, 30, endpoint="")
     tasks.watch()
-    from monitoring.models import Rollup
-
     Rollup.objects.all().delete()
+    Row.objects.all().delete()
     again()
     assert [a.state for a in live("error-rate")] == ["no_data"]
     assert Incident.objects.get().state == "open"

@@ -1,0 +1,45 @@
+"""How many messages wait in each queue, measured at the broker."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from kombu.exceptions import ChannelError, OperationalError
+
+from config import logs
+from config.celery import QUEUES, app
+from monitoring.recording import Measurement, record
+
+logger = logging.getLogger(__name__)
+# Empty queues are told this often only: an idle instance has nothing to fold meanwhile.
+QUIET_SECONDS = 60.0
+_told_at = -QUIET_SECONDS
+_REFUSED = (ChannelError, OperationalError, OSError)
+
+
+def measure_queues() -> dict[str, int]:
+    """Record each queue's depth; empty while the broker is away, which ``/readyz`` tells."""
+    try:
+        with app.connection_for_read() as broker:
+            found = {queue: _depth(broker, queue) for queue in QUEUES}
+    except Exception as error:  # each transport has its own errors
+        logs.event(logger, "monitoring.depth.unknown", level=logging.WARNING,
+                   error=f"{type(error).__name__}: {error}"[:200])  # fmt: skip
+        return {}
+    global _told_at
+    if not any(found.values()) and time.monotonic() - _told_at < QUIET_SECONDS:
+        return found
+    _told_at = time.monotonic()
+    record([Measurement({"queue_depth": float(n)}, {"queue": q}) for q, n in found.items()])
+    return found
+
+
+def _depth(broker: Any, queue: str) -> int:
+    """A queue that nobody has declared yet is empty; asking for it closes the channel."""
+    with broker.channel() as channel:
+        try:
+            return int(channel.queue_declare(queue, passive=True).message_count)
+        except _REFUSED + tuple(broker.channel_errors):
+            return 0
