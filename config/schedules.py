@@ -49,6 +49,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 10.0,
         "options": {"queue": "low", "expire_seconds": 10},
     },
+    # As often as a collector is usually read. Away from control: it may hang.
+    "monitoring-push-metrics": {
+        "task": "monitoring.push_metrics",
+        "schedule": 60.0,
+        "options": {"queue": "low", "expire_seconds": 60},
+    },
     # Entries wait unsealed for at most this long.
     "monitoring-seal-audit": {
         "task": "monitoring.seal_audit",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from monitoring import audit, calling, health, notify, rollups, watching
+from config.access import exports
+from monitoring import audit, calling, health, notify, pushing, rollups, traces, watching
 
 
 @shared_task(name="monitoring.canary", ignore_result=True)
@@ -32,6 +33,12 @@ def deliver() -> None:
     calling.respond()
 
 
+@shared_task(name="monitoring.push_metrics", ignore_result=True)
+def push_metrics() -> None:
+    """Send the numbers of ``/metrics`` to the collector, where one is named."""
+    pushing.push()
+
+
 @shared_task(name="monitoring.seal_audit", ignore_result=True)
 def seal_audit() -> None:
     """Chain what was added to the audit log."""
@@ -48,3 +55,5 @@ def verify_audit() -> None:
 def tidy() -> None:
     """Prepare the coming months and drop what is past its time."""
     rollups.keep_tidy(now=timezone.now())
+    traces.forget(now=timezone.now())
+    exports.forget_expired()

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from monitoring import api, doors, pages
+from monitoring import api, doors, pages, traces_api
 
 V1 = "api/v1/"
 
@@ -11,6 +11,8 @@ urlpatterns = [
     path("healthz", doors.healthz),
     path("readyz", doors.readyz),
     path("metrics", doors.metrics),
+    path("v1/traces", traces_api.Traces.as_view()),
+    path(V1 + "traces", traces_api.ExternalTraces.as_view()),
     path(V1 + "metrics/query", api.MetricsQuery.as_view()),
     path(V1 + "alerts", api.Alerts.as_view()),
     path(V1 + "alert-rules", api.AlertRules.as_view()),

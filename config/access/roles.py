@@ -19,6 +19,7 @@ SCOPES: dict[str, str] = {
     "learning:decide": "approve improvements, run experiments and rollouts",
     "monitoring:read": "see metrics, alerts, incidents and costs",
     "monitoring:write": "set alert rules and silences, acknowledge incidents",
+    "telemetry:write": "send traces of agents that run elsewhere",
     "audit:read": "read the audit log and security events",
     "scaling:read": "see queues and scaling decisions",
     "scaling:write": "change scaling policies",

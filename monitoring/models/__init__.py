@@ -20,6 +20,7 @@ from monitoring.models.measurements import (
     RollupWindow,
 )
 from monitoring.models.security import Objective, SecurityEvent
+from monitoring.models.traces import ExternalTrace
 
 __all__ = [
     "Action",
@@ -31,6 +32,7 @@ __all__ = [
     "AuditSeal",
     "Channel",
     "Delivery",
+    "ExternalTrace",
     "Heartbeat",
     "Incident",
     "IncidentEvent",

@@ -1,0 +1,204 @@
+"""First responses: asked by a rule, carried out by their owners, on record, and taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.test import Client as Http
+
+from config.access import callers
+from config.access.models import Client, Membership, User
+from config.access.roles import SCOPES
+from learning import rollouts
+from learning import tasks as learning_tasks
+from learning.models import Rollout
+from monitoring import alerts, calling, incidents, tasks
+from monitoring.models import Action, Alert, AlertRule, AuditEntry, Channel, Incident, Objective
+from monitoring.services import Measurement, record
+from tests.learning.ground import SLUG, make_agent
+from tests.monitoring.receiver import receiving
+from workflows import publishing, starting, sweeps
+from workflows.models import Run
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def firm() -> Client:
+    return Client.objects.get_or_create(
+        is_firm=True, defaults={"slug": "firm", "name": "The firm"}
+    )[0]
+
+
+@pytest.fixture
+def staff(firm: Client) -> callers.Caller:
+    user = User.objects.create_user("boss", password="x")
+    Membership.objects.create(user=user, client=firm, role="administrator")
+    return callers.of_user(user)
+
+
+@pytest.fixture
+def http(staff: callers.Caller, firm: Client) -> Http:
+    user = User.objects.get(pk=staff.user_id)
+    _, secret = callers.create_key(user=user, client=firm, name="k", scopes=list(SCOPES))
+    return Http(headers={"Authorization": f"Bearer {secret}"})
+
+
+def failing(responses: list[dict[str, Any]], agent: str = SLUG) -> Incident:
+    """The incident of an agent whose calls fail, under a rule with these first responses."""
+    call_command("load_monitoring", verbosity=0)
+    AlertRule.objects.exclude(slug="error-rate").update(is_active=False)
+    AlertRule.objects.filter(slug="error-rate").update(responses=responses, resolve_seconds=0)
+    Objective.objects.all().delete()
+    alerts.forget_baselines()
+    labels = {"agent": agent, "domain": "tax", "code": "timeout"}
+    record([Measurement({"invocations": 1, "invocation_errors": 1}, labels) for _ in range(30)])
+    tasks.watch()
+    return Incident.objects.get()
+
+
+def over(incident: Incident) -> None:
+    Alert.objects.update(state="resolved")
+    incidents.group(now=incident.opened_at)
+
+
+def runs(firm: Client) -> dict[str, Run]:
+    """A low-priority run and another, both waiting for a signal."""
+    made = {}
+    for priority in ("low", "high"):
+        publishing.publish(
+            f"name: {priority}_one\npriority: {priority}\n"
+            "steps: {a: {wait: {signal: go, timeout: 1d}}}"
+        )
+        made[priority], _ = starting.start_run(
+            caller=callers.of_user(User.objects.get(username="boss")),
+            workflow=f"{priority}_one", inputs={},
+        )  # fmt: skip
+    return made
+
+
+def states() -> dict[str, str]:
+    return dict(Run.objects.values_list("priority", "state"))
+
+
+def test_low_priority_is_held_back_until_the_incident_ends(
+    firm: Client, staff: callers.Caller
+) -> None:
+    runs(firm)
+    incident = failing([{"kind": "shed_low_priority"}])
+    assert incident.domain == "tax"
+    sweeps.sweep()
+    assert states() == {"low": "paused", "high": "running"}
+    action = incident.actions.get()
+    assert (action.state, action.result) == ("done", {"said": "1 low-priority runs paused"})
+    assert "action_done" in incident.timeline.values_list("name", flat=True)
+    # What comes while it is in force is held back, too.
+    Run.objects.filter(priority="low").update(state="running")
+    sweeps.sweep()
+    assert states()["low"] == "paused"
+    over(incident)
+    sweeps.sweep()
+    assert states() == {"low": "running", "high": "running"}
+    sweeps.sweep()
+    assert states()["low"] == "running"
+    assert AuditEntry.objects.filter(action="monitoring.action.done").count() == 2
+
+
+def test_a_person_takes_a_response_back_before_the_incident_ends(
+    firm: Client, staff: callers.Caller, http: Http
+) -> None:
+    runs(firm)
+    incident = failing([{"kind": "shed_low_priority"}])
+    sweeps.sweep()
+    path = f"/api/v1/incidents/{incident.pk}/actions/{incident.actions.get().pk}/undo"
+    assert http.post(path).status_code == 200
+    sweeps.sweep()
+    assert states()["low"] == "running"
+    assert http.post(path).status_code == 200  # asked once
+    assert Action.objects.count() == 2
+    assert AuditEntry.objects.filter(action="monitoring.action.taken_back").count() == 1
+    over(incident)
+    assert Action.objects.count() == 2
+    wrong = http.post(path.replace(str(incident.actions.first().pk), str(incident.pk)))
+    assert wrong.status_code == 404
+
+
+def rollout(staff: callers.Caller, firm: Client) -> Rollout:
+    _, old, new = make_agent()
+    return Rollout.objects.create(
+        client_id=firm.pk, agent_slug=SLUG, from_version_id=old.pk, to_version_id=new.pk,
+        stages=[5, 100], state=Rollout.State.RUNNING,
+    )  # fmt: skip
+
+
+def test_a_rollout_is_held_while_its_agent_fails_and_goes_on_afterwards(
+    firm: Client, staff: callers.Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollouts, "sweep", lambda: None)
+    row = rollout(staff, firm)
+    incident = failing([{"kind": "pause_rollout"}])
+    learning_tasks.sweep_comparisons()
+    row.refresh_from_db()
+    assert (row.state, row.state_by) == ("paused", "incident policy")
+    over(incident)
+    learning_tasks.sweep_comparisons()
+    row.refresh_from_db()
+    assert row.state == "running"
+
+
+def test_a_rollout_that_broke_its_agent_goes_back_and_stays_back(
+    firm: Client, staff: callers.Caller, monkeypatch: pytest.MonkeyPatch, http: Http
+) -> None:
+    monkeypatch.setattr(rollouts, "sweep", lambda: None)
+    row = rollout(staff, firm)
+    incident = failing([{"kind": "roll_back_rollout"}])
+    learning_tasks.sweep_comparisons()
+    row.refresh_from_db()
+    assert row.state == "rolled_back"
+    action = incident.actions.get()
+    answer = http.post(f"/api/v1/incidents/{incident.pk}/actions/{action.pk}/undo")
+    assert answer.status_code == 409
+    over(incident)
+    assert Action.objects.count() == 1
+
+
+def test_a_web_hook_is_called_and_called_again_when_it_is_over(firm: Client) -> None:
+    with receiving() as (url, got):
+        Channel.objects.create(name="pager", kind="webhook", address=url, secret="s",
+                               may_be_private=True)  # fmt: skip
+        Channel.objects.filter(name="pager").update(is_active=False)  # told by nothing else
+        incident = failing([{"kind": "call_webhook", "target": "pager"}])
+        tasks.deliver()
+        over(incident)
+        tasks.deliver()
+    assert [body["event"] for _, body in got] == ["action.asked", "action.undone"]
+    assert got[0][0]["webhook-signature"].startswith("v1,")
+    assert got[0][1]["incident"] == str(incident.pk)
+
+
+def test_a_web_hook_that_refuses_is_on_record(firm: Client) -> None:
+    Channel.objects.create(name="pager", kind="webhook", address="http://127.0.0.1:1/x",
+                           is_active=False)  # fmt: skip
+    incident = failing([{"kind": "call_webhook", "target": "pager"}])
+    assert calling.respond() == 1
+    action = incident.actions.get()
+    assert action.state == "failed"
+    assert "inside this network" in action.result["said"]
+
+
+@pytest.mark.parametrize(
+    ("responses", "said"),
+    [
+        ([{"kind": "reboot"}], "one of call_webhook"),
+        ([{"kind": "call_webhook"}], "name of a web hook channel"),
+        ({"kind": "pause_agent"}, "a list"),
+        ([{"kind": "pause_agent", "agent": "x"}], "unknown agent"),
+    ],
+)
+def test_a_rule_cannot_ask_for_what_nobody_does(responses: Any, said: str) -> None:
+    rule = AlertRule(slug="x", title="x", kind="heartbeat", limit=0, responses=responses)
+    with pytest.raises(ValidationError, match=said):
+        rule.full_clean()
