@@ -85,7 +85,7 @@ def _await(bench: Bench, ids: list[str]) -> None:
         )[0][0]
         if not left:
             return
-        time.sleep(0.02)
+        time.sleep(0.005)
     raise RuntimeError(f"{left} of {len(ids)} runs did not end within {LIMIT_SECONDS:g} s")
 
 
