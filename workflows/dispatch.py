@@ -10,9 +10,10 @@ from uuid import UUID
 
 from celery import current_app
 from django.db import transaction
-from kombu.exceptions import OperationalError
+from kombu.exceptions import KombuError
 
 from config import logs
+from config.broker import HINT
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def wake_on_commit(step_id: UUID, run_id: UUID) -> None:
 
 def _send(messages: list[tuple[UUID, str, list[str], float]]) -> None:
     try:
-        with current_app.producer_or_acquire() as producer:
+        with current_app.producer_or_acquire() as producer, producer.batch():
             for run_id, queue, ids, delay in messages:
                 current_app.send_task(
                     "workflows.run_steps",
@@ -74,8 +75,10 @@ def _send(messages: list[tuple[UUID, str, list[str], float]]) -> None:
                     retry=False,
                     countdown=delay or None,
                     ignore_result=True,
+                    headers={HINT: True},
+                    add_to_parent=False,
                 )
-    except (OperationalError, ConnectionError, OSError) as error:
+    except (KombuError, ConnectionError, OSError) as error:
         logs.event(
             logger, "workflows.message.lost", level=logging.WARNING, error=type(error).__name__
         )
@@ -91,7 +94,7 @@ def _send_wake(step_id: UUID, run_id: UUID) -> None:
             retry=False,
             ignore_result=True,
         )
-    except (OperationalError, ConnectionError, OSError) as error:
+    except (KombuError, ConnectionError, OSError) as error:
         logs.event(
             logger, "workflows.message.lost", level=logging.WARNING, error=type(error).__name__
         )

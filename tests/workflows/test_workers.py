@@ -14,7 +14,7 @@ from django.utils import timezone
 from tests.workflows import effects
 from tests.workflows.conftest import Begin, states
 from tests.workflows.test_faults import open_steps
-from tests.workflows.workers import QUICK, ended, sweeping, wait_for, worker
+from tests.workflows.workers import QUICK, ended, sweeping, wait_for, watching, worker
 from workflows import dispatch, queries
 from workflows.models import Run, RunEvent, StepRun
 
@@ -66,8 +66,11 @@ def test_a_run_goes_through_real_workers_from_start_to_end(
         'outputs: {all: "${ steps.f.output.map(x, x.value) }"}\n',
         {"xs": list(range(20)), "ledger": str(ledger)},
     )
-    with worker(environment, tmp_path, pool=pool, concurrency=2) as one:
+    with watching() as told, worker(environment, tmp_path, pool=pool, concurrency=2) as one:
         wait_for(lambda: ended(run), 90, lambda: one.said)
+        wait_for(lambda: {"task-received", "task-started", "task-succeeded"} <= {
+            event["type"] for event in told if event.get("root_id", str(run.pk)) == str(run.pk)
+        }, 90, lambda: one.said)  # fmt: skip
     assert (run.state, run.outputs) == ("succeeded", {"all": list(range(20))})
     attempts = next(s for s in queries.run_document(run)["steps"] if s["key"] == "r")["attempts"]
     assert [a["state"] for a in attempts] == ["failed", "succeeded"]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from celery import current_app
 
@@ -88,6 +89,21 @@ def wait_for(
 def ended(run: Run) -> bool:
     run.refresh_from_db()
     return run.ended_at is not None
+
+
+@contextmanager
+def watching() -> Iterator[list[dict[str, Any]]]:
+    """What workers tell of their tasks meanwhile, as Flower hears it."""
+    told: list[dict[str, Any]] = []
+    with current_app.connection_for_read() as connection:
+        receiver = current_app.events.Receiver(connection, handlers={"*": told.append})
+        thread = threading.Thread(target=receiver.capture, kwargs={"wakeup": False}, daemon=True)
+        thread.start()
+        try:
+            yield told
+        finally:
+            receiver.should_stop = True
+            thread.join(30)
 
 
 @contextmanager
