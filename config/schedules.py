@@ -18,6 +18,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": settings.SWEEP_INTERVAL.total_seconds(),
         "options": {"queue": "control", "expire_seconds": settings.SWEEP_INTERVAL.seconds},
     },
+    # People wait for work that they do not know of; a mail server may hang for seconds.
+    "workflows-tell": {
+        "task": "workflows.tell",
+        "schedule": 10.0,
+        "options": {"queue": "low", "expire_seconds": 10},
+    },
     # Holds of dead calls are money that nobody can spend; lost calls are people who wait.
     "agents-sweep": {
         "task": "agents.sweep",

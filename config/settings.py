@@ -177,6 +177,8 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
 EMAIL_FILE_PATH = RATCHET_HOME / "mail"
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "ratchet@localhost")
+# What links in mails and messages begin with; `up` tells its children where it serves.
+PUBLIC_URL = env.text("PUBLIC_URL", env.text("RATCHET_URL", "http://127.0.0.1:8000")).rstrip("/")
 
 # The ground imports no app: who writes its entries and alarms down is named here.
 AUDIT_WRITER = "monitoring.services.audit"
@@ -228,6 +230,8 @@ STEP_HEARTBEAT = env.seconds("STEP_HEARTBEAT_SECONDS", "5")
 SWEEP_INTERVAL = env.seconds("SWEEP_INTERVAL_SECONDS", "5")
 # A step's limit unless its definition gives one. E003: longer than one model reply.
 STEP_TIMEOUT = env.seconds("STEP_TIMEOUT_SECONDS", "300")
+# How long a run that was cancelled or has failed waits for the steps that still run.
+STOP_GRACE = env.seconds("STOP_GRACE_SECONDS", "60")
 # Longest wait for one whole reply of a model, and for its first token.
 MODEL_TIMEOUT = env.seconds("MODEL_TIMEOUT_SECONDS", "30")
 MODEL_CONNECT_TIMEOUT = env.seconds("MODEL_CONNECT_TIMEOUT_SECONDS", "5")

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from workflows.models import Approval, Artifact, Run, RunEvent, Signal, StepRun, Workflow
+from config.access import callers
+from config.errors import AppError
+from workflows import schedules
+from workflows.models import (
+    Approval,
+    ApprovalNotice,
+    ApprovalWebhook,
+    Artifact,
+    Run,
+    RunEvent,
+    Schedule,
+    ScheduleTick,
+    Signal,
+    StepRun,
+    Workflow,
+)
+from workflows.models import WorkflowLabel as Label
 from workflows.models import WorkflowVersion as Version
 
 TONES = {
@@ -53,6 +72,12 @@ class VersionAdmin(ReadOnly):
     list_filter = ["is_current"]
     search_fields = ["workflow__name"]
     list_select_related = ["workflow", "published_by"]
+
+
+@admin.register(Label)
+class LabelAdmin(ReadOnly):
+    list_display = ["workflow", "name", "version", "moved_at"]
+    list_select_related = ["workflow", "version__workflow"]
 
 
 @admin.register(Run)
@@ -119,3 +144,61 @@ class SignalAdmin(ReadOnly):
     search_fields = ["=run__id", "name"]
     list_select_related = ["run", "sent_by"]
     ordering = ["-id"]
+
+
+@admin.register(ApprovalNotice)
+class ApprovalNoticeAdmin(ReadOnly):
+    list_display = ["approval", "name", "user", "webhook", "shown_state", "tries", "sent_at",
+                    "last_error"]  # fmt: skip
+    list_filter = ["state", "name"]
+    list_select_related = ["approval__run", "user", "webhook"]
+    ordering = ["-id"]
+
+
+@admin.register(ApprovalWebhook)
+class ApprovalWebhookAdmin(ModelAdmin):
+    """Addresses that hear of approvals: kept here."""
+
+    list_display = ["name", "url", "client", "role", "is_active"]
+    list_select_related = ["client"]
+
+
+class Ticks(admin.TabularInline):
+    model = ScheduleTick
+    fields = readonly_fields = ["at", "state", "run", "error", "decided_at"]
+    ordering = ["-at"]
+    max_num, extra, can_delete = 0, 0, False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ScheduleTick]:
+        rows: QuerySet[ScheduleTick] = super().get_queryset(request)
+        return rows.filter(decided_at__gt=timezone.now() - timedelta(days=31))
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(ReadOnly):
+    """Looked up, paused and resumed here; made and changed on the dashboard or by the API."""
+
+    list_display = ["name", "workflow_name", "client", "cron", "time_zone", "is_paused",
+                    "next_at", "runs_as"]  # fmt: skip
+    list_filter = ["is_paused", "workflow_name"]
+    list_select_related = ["client", "runs_as"]
+    search_fields = ["name", "workflow_name", "=id"]
+    ordering = ["-id"]
+    inlines = [Ticks]
+    actions = ["pause", "resume"]
+
+    @admin.action(description="Pause")
+    def pause(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
+        self._switch(request, rows, paused=True)
+
+    @admin.action(description="Resume")
+    def resume(self, request: HttpRequest, rows: QuerySet[Schedule]) -> None:
+        self._switch(request, rows, paused=False)
+
+    def _switch(self, request: HttpRequest, rows: QuerySet[Schedule], *, paused: bool) -> None:
+        caller = callers.of_user(request.user)  # type: ignore[arg-type]
+        for schedule in rows:
+            try:
+                schedules.change_schedule(caller, schedule.pk, {"is_paused": paused})
+            except AppError as error:
+                self.message_user(request, f"{schedule}: {error}", messages.ERROR)

@@ -26,6 +26,14 @@ from workflows.domain.transitions import StepState, satisfies
 
 PATIENCE = fanout.PATIENCE
 WORKER = "engine"
+_NOT_NEEDED = {"code": "not_needed", "message": "what waited for it goes on", "retryable": False}
+
+_NEEDLESS = """
+SELECT s.id, s.state, s.kind = 'approval' FROM workflows_steprun s
+WHERE s.run_id = %(run)s AND s.key = %(key)s AND s.item = -1 AND s.state IN ('pending', 'waiting')
+  AND NOT EXISTS (SELECT 1 FROM workflows_steprun f WHERE f.run_id = %(run)s
+      AND f.key = ANY(%(behind)s) AND f.item = -1 AND f.state = 'pending')
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +165,20 @@ class Advance:
         self.pending.extend(joins)
         self._drain()
 
+    def withdraw_needless(self, gone_on: Iterable[str]) -> None:
+        """Withdraw approvals and waits that nothing needs any more, now that ``gone_on`` have."""
+        for key in gone_on:
+            for needless in self.plan.dispensable.get(key, ()):
+                self._withdraw(needless)
+
+    def _withdraw(self, key: str) -> None:
+        behind = [follower for follower, _ in self.plan.successors[key]]
+        rows = execute(_NEEDLESS, {"run": self.facts.run_id, "key": key, "behind": behind})
+        for step_id, state, asked in rows:
+            # An answer that is being given at this moment has its approval already: it stands.
+            if state == StepState.PENDING or not asked or approvals.withdraw(step_id):
+                self._resolve([Outcome(step_id, key, StepState.CANCELLED, error=_NOT_NEEDED)])
+
     def _drain(self) -> None:
         while self.pending:
             self._decide(self.pending.popleft())
@@ -165,6 +187,7 @@ class Advance:
     def _decide(self, row: Moved) -> None:
         if row.state == StepState.QUEUED:
             self.ready.append(Ready(row.step_id, row.run_id, row.queue, row.is_light))
+            self.withdraw_needless([row.key])
         elif row.state != StepState.PENDING:
             return
         elif row.key == endings.END:
@@ -172,8 +195,10 @@ class Advance:
                 endings.complete(self.facts, self.plan)
         elif row.needs_left <= 0:
             self._start(row, self.plan.steps[row.key])
+            self.withdraw_needless([row.key])
         elif row.needs_left > row.needs_open:
             self._resolve([Outcome(row.step_id, row.key, StepState.UNREACHABLE)])
+            self.withdraw_needless([row.key])
 
     def _start(self, row: Moved, step: Step) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -25,14 +26,14 @@ KEY = OpenApiParameter(
 )
 
 
-def _checked(shape: Any, request: Request) -> dict[str, Any]:
+def checked(shape: Any, request: Request) -> dict[str, Any]:
     given = shape(data=request.data)
     given.is_valid(raise_exception=True)
     data: dict[str, Any] = given.validated_data
     return data
 
 
-def _page(request: Request, rows: Any, render: Any) -> Response:
+def paged(request: Request, rows: Any, render: Any) -> Response:
     paginator = rest.CursorPagination()
     page: list[Any] | None = paginator.paginate_queryset(rows, request)
     return paginator.get_paginated_response(render(page or []))
@@ -44,7 +45,12 @@ class Runs(APIView):
     @extend_schema(
         operation_id="runs_list",
         parameters=[
-            OpenApiParameter("workflow", str), OpenApiParameter("state", str),
+            OpenApiParameter("workflow", str),
+            OpenApiParameter("state", str, description="One or several, with commas."),
+            OpenApiParameter("client_id", UUID), OpenApiParameter("started_by", UUID),
+            OpenApiParameter("priority", str, enum=["high", "default", "low"]),
+            OpenApiParameter("since", datetime), OpenApiParameter("until", datetime),
+            OpenApiParameter("parent_step_id", UUID, description="Runs inside a step."),
             OpenApiParameter("cursor", str), OpenApiParameter("page_size", int),
         ],
         responses=shapes.RunSummary(many=True),
@@ -52,16 +58,13 @@ class Runs(APIView):
     def get(self, request: Request) -> Response:
         """Runs that you may see, newest first."""
         rows = queries.visible_runs(rest.caller_of(request))
-        if name := request.query_params.get("workflow"):
-            rows = rows.filter(workflow_name=name)
-        if state := request.query_params.get("state"):
-            rows = rows.filter(state__in=state.split(","))
+        rows = queries.filtered_runs(rows, request.query_params)
 
         def render(page: list[Run]) -> list[dict[str, Any]]:
             figures = queries.figures_of([run.pk for run in page])
             return [queries.run_summary(run, figures.get(run.pk)) for run in page]
 
-        return _page(request, rows, render)
+        return paged(request, rows, render)
 
     @extend_schema(
         parameters=[KEY], request=shapes.StartRun,
@@ -69,7 +72,7 @@ class Runs(APIView):
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         """Start a run. The same Idempotency-Key with the same inputs gives the same run."""
-        data = _checked(shapes.StartRun, request)
+        data = checked(shapes.StartRun, request)
         if not isinstance(data["inputs"], dict):
             raise InvalidInput("inputs", type(data["inputs"]).__name__, "must be an object")
         key = request.headers.get("Idempotency-Key", "")
@@ -82,6 +85,8 @@ class Runs(APIView):
             client_id=data.get("client_id"),
             idempotency_key=key or None,
             priority=data.get("priority"),
+            deadline_at=data.get("deadline_at"),
+            version=data.get("version"),
         )
         code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
         document = queries.new_run_document(run) if created else queries.run_document(run)
@@ -117,7 +122,7 @@ class RunControl(APIView):
             OpenApiParameter("action", str, OpenApiParameter.PATH,
                              enum=["cancel", "pause", "resume", "retry", "fork", "signal"]), KEY,
         ],
-        request=shapes.Reason,
+        request=shapes.Cancel,
         responses={200: shapes.RunDocument, 409: PROBLEM},
     )  # fmt: skip
     @rest.idempotent
@@ -125,18 +130,18 @@ class RunControl(APIView):
         """Ask something of a run; 409 says in which state it is and which it would need."""
         caller = rest.caller_of(request)
         if action == "signal":
-            body = _checked(shapes.SignalBody, request)
+            body = checked(shapes.SignalBody, request)
             controls.send_signal(caller, run_id, name=body["name"], payload=body["payload"])
             return Response(queries.run_document(controls.find_run(caller, run_id)), status=202)
         if action == "fork":
-            body = _checked(shapes.Fork, request)
+            body = checked(shapes.Fork, request)
             run = controls.fork_run(
                 caller, run_id, from_step=body["from_step"], inputs=body.get("inputs")
             )
             return Response(queries.run_document(run), status=201)
         if action == "cancel":
-            body = _checked(shapes.Reason, request)
-            run = controls.cancel_run(caller, run_id, reason=body["reason"])
+            body = checked(shapes.Cancel, request)
+            run = controls.cancel_run(caller, run_id, reason=body["reason"], firm=body["firm"])
         else:
             act = {"pause": controls.pause_run, "resume": controls.resume_run,
                    "retry": controls.retry_run}[action]  # fmt: skip
@@ -161,7 +166,7 @@ class Approvals(APIView):
             mine = request.query_params.get("mine") == "true"
             return [d for d in documents if d["may_answer"] or not mine]
 
-        return _page(request, rows, render)
+        return paged(request, rows, render)
 
 
 class OneApproval(APIView):
@@ -183,7 +188,7 @@ class OneApproval(APIView):
     @rest.idempotent
     def post(self, request: Request, approval_id: UUID) -> Response:
         """Approve or reject; a rejection says why."""
-        data = _checked(shapes.Answer, request)
+        data = checked(shapes.Answer, request)
         caller = rest.caller_of(request)
         if "If-Match" in request.headers:
             approval = decisions.find_approval(caller, approval_id)
@@ -205,7 +210,7 @@ class Artifacts(APIView):
     def get(self, request: Request) -> Response:
         """Stored files that you may see."""
         rows = queries.visible_artifacts(rest.caller_of(request))
-        return _page(request, rows, lambda page: [_artifact(a) for a in page])
+        return paged(request, rows, lambda page: [_artifact(a) for a in page])
 
     @extend_schema(
         parameters=[KEY],
@@ -215,7 +220,7 @@ class Artifacts(APIView):
     @rest.idempotent
     def post(self, request: Request) -> Response:
         """Upload a file; the same content of a client is stored once."""
-        data = _checked(shapes.Upload, request)
+        data = checked(shapes.Upload, request)
         caller = rest.caller_of(request)
         client = data.get("client_id") or caller.home_client_id
         if not caller.sees(client):
@@ -256,7 +261,7 @@ class Workflows(APIView):
     def get(self, request: Request) -> Response:
         """Current versions of all workflows."""
         rows = queries.visible_versions().filter(is_current=True).order_by("-id")
-        return _page(request, rows, lambda page: [_version(v) for v in page])
+        return paged(request, rows, lambda page: [_version(v) for v in page])
 
     @extend_schema(
         parameters=[KEY],
@@ -267,9 +272,9 @@ class Workflows(APIView):
     def post(self, request: Request) -> Response:
         """Publish a definition; the same text again changes nothing. Faults are all listed."""
         caller = rest.caller_of(request)
-        text = _checked(shapes.Source, request)["definition"]
+        text = checked(shapes.Source, request)["definition"]
         with transaction.atomic():
-            version, new = publishing.publish(text, user_id=caller.user_id)
+            version, new = publishing.publish(text, user_id=caller.user_id, by=caller)
         return Response(_version(version, source=True), status=201 if new else 200)
 
 
@@ -285,7 +290,7 @@ class Versions(APIView):
         if span := request.query_params.get("diff"):
             older, newer = (_numbered(rows, name, part) for part in [*span.split(".."), ""][:2])
             return Response({"diff": publishing.diff(older, newer)})
-        return _page(request, rows, lambda page: [_version(v, source=True) for v in page])
+        return paged(request, rows, lambda page: [_version(v, source=True) for v in page])
 
     @extend_schema(
         request=shapes.LabelVersion,
@@ -293,11 +298,15 @@ class Versions(APIView):
         operation_id="workflow_versions_set",
     )
     def post(self, request: Request, name: str) -> Response:
-        """``{"number": 2, "action": "current" | "deprecate"}``: label a version."""
-        data = _checked(shapes.LabelVersion, request)
-        number = data["number"]
-        act = publishing.make_current if data["action"] == "current" else publishing.deprecate
-        return Response(_version(act(name, number)))
+        """Make a version the current one, deprecate it, or give it a label or take one away."""
+        caller = rest.caller_of(request)
+        data = checked(shapes.LabelVersion, request)
+        number, action = data["number"], data["action"]
+        if action in ("label", "unlabel"):
+            act = publishing.label if action == "label" else publishing.unlabel
+            return Response(_version(act(name, number, data["label"], by=caller)))
+        move = publishing.make_current if action == "current" else publishing.deprecate
+        return Response(_version(move(name, number, by=caller)))
 
 
 class Validate(APIView):
@@ -306,7 +315,7 @@ class Validate(APIView):
     @extend_schema(request=shapes.Source, responses=shapes.Faults)
     def post(self, request: Request) -> Response:
         """Every fault of a definition with path and line; nothing is stored."""
-        found = publishing.faults(_checked(shapes.Source, request)["definition"])
+        found = publishing.faults(checked(shapes.Source, request)["definition"])
         return Response({"valid": not found, "faults": found})
 
 
@@ -317,7 +326,7 @@ class DeadLetters(APIView):
     def get(self, request: Request) -> Response:
         """Steps that were given out too often, or whose outcome is unknown."""
         rows = queries.dead_letters(rest.caller_of(request))
-        return _page(request, rows, lambda page: [_dead(s) for s in page])
+        return paged(request, rows, lambda page: [_dead(s) for s in page])
 
 
 class Requeue(APIView):
@@ -343,6 +352,7 @@ def _version(version: WorkflowVersion, *, source: bool = False) -> dict[str, Any
     document = {
         "id": str(version.pk), "name": version.workflow.name, "title": version.workflow.title,
         "number": version.number, "digest": version.digest, "is_current": version.is_current,
+        "labels": [label.name for label in version.labels.all()],
         "deprecated_at": version.deprecated_at, "created_at": version.created_at,
     }  # fmt: skip
     return {**document, "source": version.source} if source else document

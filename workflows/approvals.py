@@ -68,6 +68,15 @@ def open_for(step_id: UUID, step: Step, facts: RunFacts) -> None:
     )
 
 
+def withdraw(step_id: UUID) -> bool:
+    """Take back what is asked for a step; False if it was answered meanwhile."""
+    return bool(
+        Approval.objects.filter(step_id=step_id, state=Approval.State.WAITING).update(
+            state=Approval.State.WITHDRAWN
+        )
+    )
+
+
 def _shown(step: Step, facts: RunFacts) -> Any:
     """What the definition says to show, or the outputs of the steps that it needs."""
     if "show" in step.options:

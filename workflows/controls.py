@@ -11,13 +11,13 @@ from django.db import transaction
 from config.access.callers import Caller
 from config.access.ids import uuid7
 from config.errors import Conflict, Forbidden, InvalidInput, NotFound
-from workflows import dispatch, endings, engine, measuring, starting, waits
+from workflows import dispatch, endings, engine, measuring, rights, starting, waits
 from workflows.advance import Advance, Moved, Outcome
 from workflows.contexts import RunFacts, run_facts
 from workflows.database import execute, from_json, repeat_if_deadlocked
 from workflows.domain.definition import Plan
 from workflows.domain.documents import json_text
-from workflows.domain.transitions import CONTROLS, RunState, StepState
+from workflows.domain.transitions import CONTROLS, STOPPING_STATES, RunState, StepState
 from workflows.models import Run, Signal
 from workflows.plans import plan_for
 from workflows.starting import Reused
@@ -31,24 +31,23 @@ def find_run(caller: Caller, run_id: UUID | str) -> Run:
     except ValueError:
         raise NotFound("run", run_id) from None
     run = caller.only_visible(Run.objects.select_related("started_by")).filter(pk=key).first()
-    if run is None or not _may(caller, plan_for(run.version_id), "see"):
+    if run is None:
+        raise NotFound("run", run_id)
+    mine = run.started_by_id is not None and run.started_by_id == caller.user_id
+    if not mine and not rights.may(caller, plan_for(run.version_id), "see"):
         raise NotFound("run", run_id)
     return run
 
 
-def _may(caller: Caller, plan: Plan, action: str) -> bool:
-    roles = plan.access.get(action)
-    return not roles or any(caller.may_act_as(role) for role in roles)
-
-
-def _controlled(caller: Caller, run_id: UUID | str, action: str) -> Run:
+def _controlled(caller: Caller, run_id: UUID | str, action: str, *, firm: bool = False) -> Run:
     run = find_run(caller, run_id)
     mine = run.started_by_id == caller.user_id and action in ("cancel", "signal")
     if not mine:
         caller.require("runs:control", f"{action} runs of others")
-    if action == "cancel" and not mine and not _may(caller, plan_for(run.version_id), "cancel"):
-        raise Forbidden("cancel this run", "a role that its workflow lets cancel")
-    allowed = CONTROLS[action]
+    plan = plan_for(run.version_id)
+    if action == "cancel" and not mine and not rights.may(caller, plan, "cancel"):
+        raise Forbidden("cancel this run", rights.in_words(plan, "cancel"))
+    allowed = CONTROLS[action] | (STOPPING_STATES if firm else frozenset())
     if RunState(run.state) not in allowed:
         raise Conflict(
             f"run {run.pk}", run.state, f"one of {', '.join(sorted(s.value for s in allowed))}"
@@ -56,10 +55,17 @@ def _controlled(caller: Caller, run_id: UUID | str, action: str) -> Run:
     return run
 
 
-def cancel_run(caller: Caller, run_id: UUID | str, *, reason: str = "") -> Run:
-    """Stop a run: nothing new starts, running steps end, compensations run."""
-    run = _controlled(caller, run_id, "cancel")
-    if not repeat_if_deadlocked(endings.cancel)(run.pk, actor=caller.name, reason=reason[:500]):
+def cancel_run(caller: Caller, run_id: UUID | str, *, reason: str = "", firm: bool = False) -> Run:
+    """Stop a run: nothing new starts, running steps end, compensations run.
+
+    ``firm`` waits for no step that still runs; a sweep does the same after STOP_GRACE (settings).
+    """
+    run = _controlled(caller, run_id, "cancel", firm=firm)
+    stop = repeat_if_deadlocked(endings.cancel)
+    stopped = stop(run.pk, actor=caller.name, reason=reason[:500])
+    if firm:
+        repeat_if_deadlocked(endings.abandon)(run.pk, actor=caller.name)
+    elif not stopped:
         run.refresh_from_db()
         raise Conflict(f"run {run.pk}", run.state, "a run that has not ended")
     measuring.audit_control(
@@ -137,7 +143,7 @@ def retry_run(caller: Caller, run_id: UUID | str) -> Run:
     run = _controlled(caller, run_id, "retry")
     with transaction.atomic():
         moved = Run.objects.filter(pk=run.pk, state__in=CONTROLS["retry"]).update(
-            state=RunState.RUNNING, ended_at=None, error=None
+            state=RunState.RUNNING, ended_at=None, error=None, stopping_at=None
         )
         if not moved:
             run.refresh_from_db()
@@ -220,8 +226,8 @@ def fork_run(
     ``inputs`` replace single inputs of the original. Raises InvalidInput for an unknown step.
     """
     original = _controlled(caller, run_id, "fork")
-    caller.require("runs:start", "start runs")
     plan = plan_for(original.version_id)
+    starting.require_start(caller, plan)
     if from_step not in plan.steps:
         raise InvalidInput("from_step", from_step, f"one of {', '.join(plan.steps)}")
     merged = {**original.inputs, **(inputs or {})}

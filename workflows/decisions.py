@@ -13,7 +13,7 @@ from django.utils import timezone
 from config import logs
 from config.access.callers import Caller
 from config.errors import Conflict, Forbidden, InvalidInput, NotFound
-from workflows import endings, engine, measuring
+from workflows import endings, engine, measuring, rights
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import repeat_if_deadlocked
@@ -33,15 +33,29 @@ def find_approval(caller: Caller, approval_id: UUID | str) -> Approval:
         raise NotFound("approval", approval_id) from None
     rows = caller.only_visible(Approval.objects.select_related("run", "step"))
     approval: Approval | None = rows.filter(pk=key).first()
-    if approval is None:
+    if approval is None or not _may_see(caller, approval):
         raise NotFound("approval", approval_id)
     return approval
+
+
+def _may_see(caller: Caller, approval: Approval) -> bool:
+    run = approval.run
+    plan = plan_for(run.version_id)
+    return (
+        rights.may(caller, plan, "see")
+        or run.started_by_id == caller.user_id
+        or not may_answer(caller, approval)
+    )
 
 
 def may_answer(caller: Caller, approval: Approval) -> str:
     """Why the caller may not answer; empty if it may."""
     if not caller.has("approvals:decide") or not caller.may_act_as(approval.role):
         return f"the role {approval.role}"
+    plan = plan_for(approval.run.version_id)
+    # The definition names whom it escalates to, so that role needs no second permission.
+    if approval.escalated_at is None and not rights.may(caller, plan, "approve"):
+        return rights.in_words(plan, "approve")
     if approval.forbid_self and approval.run.started_by_id == caller.user_id:
         return "somebody else than the person who started the run"
     before = Approval.objects.filter(step_id=approval.step_id, level__lt=approval.level)

@@ -128,7 +128,8 @@ def _stop(run_id: UUID, state: RunState, *, error: dict[str, Any], actor: str) -
         if not rows or rows[0][0] not in (RunState.RUNNING, RunState.PAUSED, RunState.WAITING):
             return False
         execute(
-            "UPDATE workflows_run SET state = %(state)s, error = %(error)s WHERE id = %(run)s",
+            "UPDATE workflows_run SET state = %(state)s, error = %(error)s, stopping_at = now() "
+            "WHERE id = %(run)s",
             {"run": run_id, "state": state.value, "error": as_json(error)},
         )
         note(run_id, f"run.{state.value}", actor=actor, detail=error)
@@ -157,6 +158,37 @@ def cancel_children(run_id: UUID, key: str | None = None) -> None:
     )
     for (child,) in children:
         cancel(child, actor="its parent run")
+
+
+_ABANDON = """
+WITH left_alone AS (
+    UPDATE workflows_steprun SET state = 'cancelled', lease_until = NULL, ended_at = now(),
+        error = %(error)s
+    WHERE run_id = %(run)s AND state = 'running' AND kind <> 'compensate'
+    RETURNING run_id, id, key, item, attempt
+)
+INSERT INTO workflows_runevent (run_id, step_id, key, item, attempt, name, detail, actor)
+SELECT run_id, id, key, item, attempt, 'step.abandoned', %(error)s, %(actor)s FROM left_alone
+RETURNING id
+"""
+
+
+def abandon(run_id: UUID, *, actor: str) -> int:
+    """Wait no longer for steps of a run that is being stopped; how many there were.
+
+    What their workers hand in later is refused, because the rows have moved on.
+    """
+    error = {
+        "code": "abandoned", "retryable": False,
+        "message": "it still ran when its run was stopped; what it did is not known",
+    }  # fmt: skip
+    with transaction.atomic():
+        rows = execute(_LOCK, {"run": run_id})
+        if not rows or rows[0][0] not in (RunState.FAILING, RunState.CANCELLING):
+            return 0
+        left = execute(_ABANDON, {"run": run_id, "error": as_json(error), "actor": actor})
+        settle(run_id)
+    return len(left)
 
 
 def settle(run_id: UUID) -> None:

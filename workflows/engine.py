@@ -124,7 +124,9 @@ def _finish_and_decide(
             endings.fail(facts.run_id, {**(outcome.error or {}), "step": outcome.key})
             return []
     joins = [row for row in rows if row.what == "join"]
-    Advance(facts, plan).run(row for row in joins if row.state == StepState.PENDING)
+    following = Advance(facts, plan)
+    following.withdraw_needless(row.key for row in joins if row.state != StepState.PENDING)
+    following.run(row for row in joins if row.state == StepState.PENDING)
     if ended and not joins:
         endings.settle(facts.run_id)  # nothing follows: the run may be failing or cancelling
     return rows

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,12 +17,15 @@ from django.utils import timezone
 from agents import queries as agents
 from agents.tools import registry
 from config import logs
+from config.access.callers import Caller
+from config.access.models import Audience
 from config.access.roles import ROLES
 from config.errors import NotFound
+from monitoring import services as monitoring
 from workflows.domain.definition import Plan
 from workflows.domain.documents import parse
 from workflows.domain.validation import Known, compile_definition, faults_of
-from workflows.models import Workflow, WorkflowVersion
+from workflows.models import Workflow, WorkflowLabel, WorkflowVersion
 
 logger = logging.getLogger(__name__)
 LIBRARY = Path(__file__).parent / "library"
@@ -34,11 +38,17 @@ def known() -> Known:
         agents=agents.known_agents(),
         workflows=frozenset(Workflow.objects.values_list("name", flat=True)),
         roles=frozenset(ROLES),
+        audiences=frozenset(f"{a.kind}:{a.name}" for a in Audience.objects.all()),
     )
 
 
 def publish(
-    source: str, *, user_id: UUID | None = None, shipped: bool = False, names: Known | None = None
+    source: str,
+    *,
+    user_id: UUID | None = None,
+    by: Caller | None = None,
+    shipped: bool = False,
+    names: Known | None = None,
 ) -> tuple[WorkflowVersion, bool]:
     """Store ``source`` as the current version; the version, and whether it is new.
 
@@ -57,8 +67,10 @@ def publish(
         if existing is not None:
             if not existing.is_current and not shipped:
                 _make_current(workflow, existing)
+                _audit(by, existing, "made_current")
             return existing, False
         version = _add(workflow, plan, source, digest, user_id)
+        _audit(by, version, "published")
     logs.event(logger, "workflows.version.published", workflow=plan.name, number=version.number)
     return version, True
 
@@ -86,27 +98,66 @@ def _make_current(workflow: Workflow, version: WorkflowVersion) -> None:
     version.is_current = True
 
 
-def make_current(name: str, number: int) -> WorkflowVersion:
+def make_current(name: str, number: int, *, by: Caller | None = None) -> WorkflowVersion:
     """Let new runs use version ``number``; runs under way keep theirs. Raises NotFound."""
     with transaction.atomic():
-        workflow = Workflow.objects.select_for_update().filter(name=name).first()
-        version = workflow.versions.filter(number=number).first() if workflow else None
-        if workflow is None or version is None:
-            raise NotFound("workflow version", f"{name} v{number}")
+        workflow, version = _locked(name, number)
         _make_current(workflow, version)
+        _audit(by, version, "made_current")
     return version
 
 
-def deprecate(name: str, number: int) -> WorkflowVersion:
+def deprecate(name: str, number: int, *, by: Caller | None = None) -> WorkflowVersion:
     """Mark a version as no longer to be used; runs on it finish. Raises NotFound."""
-    version = WorkflowVersion.objects.filter(workflow__name=name, number=number).first()
-    if version is None:
-        raise NotFound("workflow version", f"{name} v{number}")
-    WorkflowVersion.objects.filter(pk=version.pk, deprecated_at=None).update(
-        deprecated_at=timezone.now(), is_current=False
-    )
+    with transaction.atomic():
+        _, version = _locked(name, number)
+        WorkflowVersion.objects.filter(pk=version.pk, deprecated_at=None).update(
+            deprecated_at=timezone.now(), is_current=False
+        )
+        _audit(by, version, "deprecated")
     version.refresh_from_db()
     return version
+
+
+def label(name: str, number: int, label: str, *, by: Caller | None = None) -> WorkflowVersion:
+    """Let ``label`` stand for version ``number``, whichever it stood for before."""
+    with transaction.atomic():
+        workflow, version = _locked(name, number)
+        WorkflowLabel.objects.update_or_create(
+            workflow=workflow, name=label, defaults={"version": version, "moved_at": timezone.now()}
+        )
+        _audit(by, version, "labelled", label)
+    return version
+
+
+def unlabel(name: str, number: int, label: str, *, by: Caller | None = None) -> WorkflowVersion:
+    """Take a label away; raises NotFound if it does not stand for this version."""
+    with transaction.atomic():
+        workflow, version = _locked(name, number)
+        rows = WorkflowLabel.objects.filter(workflow=workflow, name=label, version=version)
+        if not rows.delete()[0]:
+            raise NotFound("label", f"{label} of {name} v{number}")
+        _audit(by, version, "unlabelled", label)
+    return version
+
+
+def _locked(name: str, number: int) -> tuple[Workflow, WorkflowVersion]:
+    workflow = Workflow.objects.select_for_update().filter(name=name).first()
+    version = workflow.versions.filter(number=number).first() if workflow else None
+    if workflow is None or version is None:
+        raise NotFound("workflow version", f"{name} v{number}")
+    return workflow, version
+
+
+def _audit(by: Caller | None, version: WorkflowVersion, what: str, after: Any = None) -> None:
+    monitoring.audit(
+        actor=by.principal if by else "system:library",
+        action=f"workflows.version.{what}",
+        target=f"workflow:{version.workflow.name} v{version.number}",
+        client_id=by.home_client_id if by else None,
+        user_id=by.user_id if by else None,
+        after=after if after is not None else {"digest": version.digest},
+    )
 
 
 def diff(older: WorkflowVersion, newer: WorkflowVersion) -> str:
@@ -142,7 +193,7 @@ def publish_library(directory: Path = LIBRARY) -> dict[str, bool]:
             }
             if contained & shipped - {parse(text).value.get("name")}:
                 continue
-            names = Known(base.tools, base.agents, base.workflows | frozenset(done), base.roles)  # type: ignore[operator]
+            names = replace(base, workflows=base.workflows | frozenset(done))  # type: ignore[operator]
             version, new = publish(text, shipped=True, names=names)
             done[version.workflow.name] = new
             del waiting[path]

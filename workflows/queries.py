@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from config.access.callers import Caller
+from config.errors import InvalidInput
+from workflows import rights
 from workflows.database import execute, from_json
 from workflows.domain.definition import Plan
+from workflows.domain.transitions import RunState
 from workflows.models import Approval, Artifact, Run, StepRun, WorkflowVersion
 from workflows.plans import plan_for
 
@@ -21,8 +24,53 @@ SHOWN_ITEMS = 100
 
 
 def visible_runs(caller: Caller) -> QuerySet[Run]:
-    """Runs of the clients that the caller may see, newest first."""
-    return caller.only_visible(Run.objects.select_related("client", "started_by")).order_by("-id")
+    """Runs that the caller may see, by client and by what their workflows say, newest first."""
+    rows = caller.only_visible(Run.objects.select_related("client", "started_by"))
+    if hidden := rights.hidden_versions(caller):
+        rows = rows.exclude(_of_others(caller, hidden))
+    return rows.order_by("-id")
+
+
+def filtered_runs(rows: QuerySet[Run], asked: Mapping[str, str]) -> QuerySet[Run]:
+    """``rows`` narrowed by what a list's address says; raises InvalidInput for what is no value."""
+    if name := asked.get("workflow"):
+        rows = rows.filter(workflow_name=name)
+    if states := asked.get("state"):
+        known = {state.value for state in RunState}
+        for state in states.split(","):
+            if state not in known:
+                raise InvalidInput("state", state, f"some of {', '.join(sorted(known))}")
+        rows = rows.filter(state__in=states.split(","))
+    if priority := asked.get("priority"):
+        rows = rows.filter(priority=priority)
+    for name in ("client_id", "started_by", "parent_step_id"):
+        if text := asked.get(name):
+            rows = rows.filter(**{name: _uuid(name, text)})
+    for name, edge in (("since", "created_at__gte"), ("until", "created_at__lt")):
+        if text := asked.get(name):
+            rows = rows.filter(**{edge: _moment(name, text)})
+    return rows
+
+
+def _uuid(name: str, text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidInput(name, text, "must be a UUID") from None
+
+
+def _moment(name: str, text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(name, text, "must be an RFC 3339 time") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _of_others(caller: Caller, hidden: list[UUID], run: str = "") -> Q:
+    """Runs of versions that are hidden from the caller, but for those that it started."""
+    mine = Q(**{f"{run}started_by_id": caller.user_id})
+    return Q(**{f"{run}version_id__in": hidden}) & ~mine
 
 
 def visible_artifacts(caller: Caller) -> QuerySet[Artifact]:
@@ -30,17 +78,22 @@ def visible_artifacts(caller: Caller) -> QuerySet[Artifact]:
 
 
 def visible_versions() -> QuerySet[WorkflowVersion]:
-    return WorkflowVersion.objects.select_related("workflow").order_by("workflow__name", "-number")
+    rows = WorkflowVersion.objects.select_related("workflow").prefetch_related("labels")
+    return rows.order_by("workflow__name", "-number")
 
 
 def open_approvals(caller: Caller) -> QuerySet[Approval]:
     """Approvals that wait, oldest first, with those of later levels behind theirs."""
     rows = Approval.objects.select_related("run", "step").filter(state=Approval.State.WAITING)
+    if hidden := rights.hidden_versions(caller):
+        rows = rows.exclude(_of_others(caller, hidden, "run__"))
     return caller.only_visible(rows).order_by("-id")
 
 
 def dead_letters(caller: Caller) -> QuerySet[StepRun]:
     rows = StepRun.objects.select_related("run").filter(state="dead")
+    if hidden := rights.hidden_versions(caller):
+        rows = rows.exclude(_of_others(caller, hidden, "run__"))
     return caller.only_visible(rows, "run__client_id").order_by("-id")
 
 
@@ -293,6 +346,7 @@ LEFT JOIN LATERAL (SELECT sum(cost_usd) AS cost FROM workflows_steprun s WHERE s
     ON true
 WHERE r.created_at > now() - %(window)s AND r.parent_step_id IS NULL
   AND (%(demo)s OR NOT r.is_demo) AND (%(all)s OR r.client_id = ANY(%(clients)s))
+  AND NOT r.version_id = ANY(%(hidden)s::uuid[])
 GROUP BY r.workflow_name ORDER BY r.workflow_name
 """
 
@@ -304,6 +358,7 @@ FROM workflows_steprun s JOIN workflows_run r ON r.id = s.run_id
 WHERE r.workflow_name = %(workflow)s AND r.created_at > now() - %(window)s
   AND s.state = 'succeeded' AND s.kind IN ('tool', 'agent', 'workflow')
   AND (%(demo)s OR NOT r.is_demo) AND (%(all)s OR r.client_id = ANY(%(clients)s))
+  AND NOT r.version_id = ANY(%(hidden)s::uuid[])
 GROUP BY s.key, s.kind ORDER BY 4 DESC NULLS LAST LIMIT 10
 """
 
@@ -337,4 +392,8 @@ def slowest_steps(
 
 
 def _scope(caller: Caller) -> dict[str, Any]:
-    return {"all": caller.client_ids is None, "clients": list(caller.client_ids or ())}
+    return {
+        "all": caller.client_ids is None,
+        "clients": list(caller.client_ids or ()),
+        "hidden": rights.hidden_versions(caller),
+    }

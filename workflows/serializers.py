@@ -12,6 +12,12 @@ class StartRun(serializers.Serializer[Any]):
     inputs = serializers.JSONField(default=dict)
     client_id = serializers.UUIDField(required=False, allow_null=True)
     priority = serializers.ChoiceField(choices=["high", "default", "low"], required=False)
+    deadline_at = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="Fails then; never later than the timeout."
+    )
+    version = serializers.CharField(
+        required=False, max_length=40, help_text="A number or a label; without: the current one."
+    )
 
 
 class Attempt(serializers.Serializer[Any]):
@@ -65,8 +71,58 @@ class RunDocument(RunSummary):
     steps = StepDocument(many=True)
 
 
+class ScheduleBody(serializers.Serializer[Any]):
+    """What may be changed of a schedule."""
+
+    name = serializers.CharField(max_length=80)
+    inputs = serializers.JSONField(required=False, default=dict)
+    priority = serializers.ChoiceField(
+        choices=["high", "default", "low", ""], required=False, default=""
+    )
+    cron = serializers.CharField(max_length=120, help_text="minute hour day month weekday")
+    time_zone = serializers.CharField(max_length=64, required=False, default="UTC")
+    missed = serializers.ChoiceField(
+        choices=["skip", "latest", "all"], required=False, default="latest",
+        help_text="What happens with ticks that passed while nothing ran.",
+    )  # fmt: skip
+    grace_seconds = serializers.IntegerField(
+        min_value=1, max_value=7 * 86400, required=False, default=300
+    )
+    overlap = serializers.ChoiceField(choices=["allow", "skip"], required=False, default="allow")
+    is_paused = serializers.BooleanField(required=False, default=False)
+
+
+class NewSchedule(ScheduleBody):
+    workflow = serializers.CharField(max_length=64)
+    client_id = serializers.UUIDField(required=False, allow_null=True)
+
+
+class Tick(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    state = serializers.CharField()
+    run_id = serializers.UUIDField(allow_null=True)
+    error = serializers.JSONField(allow_null=True)
+
+
+class ScheduleDocument(ScheduleBody):
+    id = serializers.UUIDField()
+    workflow = serializers.CharField()
+    client_id = serializers.UUIDField()
+    runs_as = serializers.CharField()
+    next_at = serializers.DateTimeField(allow_null=True)
+    revision = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    ticks = Tick(many=True, help_text="The latest ones.")
+
+
 class Reason(serializers.Serializer[Any]):
     reason = serializers.CharField(required=False, allow_blank=True, max_length=500, default="")
+
+
+class Cancel(Reason):
+    firm = serializers.BooleanField(
+        default=False, help_text="Wait for no step that still runs; its outcome is lost."
+    )
 
 
 class Fork(serializers.Serializer[Any]):
@@ -124,6 +180,7 @@ class VersionDocument(serializers.Serializer[Any]):
     number = serializers.IntegerField()
     digest = serializers.CharField()
     is_current = serializers.BooleanField()
+    labels = serializers.ListField(child=serializers.CharField())
     deprecated_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     source = serializers.CharField(required=False)  # type: ignore[assignment]
@@ -131,7 +188,18 @@ class VersionDocument(serializers.Serializer[Any]):
 
 class LabelVersion(serializers.Serializer[Any]):
     number = serializers.IntegerField(min_value=1)
-    action = serializers.ChoiceField(choices=["current", "deprecate"], default="current")
+    action = serializers.ChoiceField(
+        choices=["current", "deprecate", "label", "unlabel"], default="current"
+    )
+    # Not only digits: a version is also named by its number.
+    label = serializers.RegexField(  # type: ignore[assignment]
+        r"^[a-z][a-z0-9_-]{0,39}$", required=False, help_text="With label and unlabel."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["action"] in ("label", "unlabel") and "label" not in attrs:
+            raise serializers.ValidationError({"label": "which label?"})
+        return attrs
 
 
 class Faults(serializers.Serializer[Any]):

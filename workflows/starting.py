@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -20,8 +20,8 @@ from config import logs
 from config.access.callers import Caller
 from config.access.ids import uuid7
 from config.access.models import Client
-from config.errors import Forbidden, IdempotencyMismatch, InvalidInput, NotFound
-from workflows import artifacts, dispatch, endings, fanout
+from config.errors import Conflict, Forbidden, IdempotencyMismatch, InvalidInput, NotFound
+from workflows import artifacts, dispatch, endings, fanout, rights
 from workflows.advance import Advance, Moved
 from workflows.contexts import RunFacts
 from workflows.database import execute
@@ -72,23 +72,28 @@ def start_run(
     client_id: UUID | None = None,
     idempotency_key: str | None = None,
     priority: str | None = None,
+    deadline_at: datetime | None = None,
+    version: str | None = None,
     is_demo: bool = False,
 ) -> tuple[Run, bool]:
-    """Start the current version of ``workflow``; the run, and whether it is new.
+    """Start ``workflow`` (its current version, or the numbered or labelled one); is it new?
 
     The same key with the same inputs gives the same run. Raises NotFound, Forbidden, InvalidInput
     (inputs against the workflow's JSON Schema), IdempotencyMismatch.
     """
-    caller.require("runs:start", "start runs")
-    version = current_version(workflow)
-    plan = plan_for(version.pk)
-    _may_start(caller, plan)
+    chosen = current_version(workflow) if version is None else named_version(workflow, version)
+    plan = plan_for(chosen.pk)
+    require_start(caller, plan)
     client = client_id or caller.home_client_id
     if not caller.sees(client):
         raise NotFound("client", client)
     if priority is not None and priority not in PRIORITIES:
         raise InvalidInput("priority", priority, f"one of {', '.join(PRIORITIES)}")
-    digest = digest_of(workflow, inputs)
+    if deadline_at is not None and deadline_at <= timezone.now():
+        raise InvalidInput("deadline_at", deadline_at.isoformat(), "must lie in the future")
+    asked = {"version": version, "priority": priority, "deadline_at": deadline_at}
+    more = {name: value for name, value in asked.items() if value is not None}
+    digest = digest_of(workflow, [inputs, more] if more else inputs)
     if idempotency_key:
         existing = Run.objects.filter(client_id=client, idempotency_key=idempotency_key).first()
         if existing is not None:
@@ -96,8 +101,8 @@ def start_run(
     inputs = with_defaults(plan, inputs)
     check_inputs(plan, inputs, client_id=client)
     run = Run(
-        id=uuid7(), client_id=client, version=version, workflow_name=plan.name, inputs=inputs,
-        inputs_digest=digest, idempotency_key=idempotency_key or None,
+        id=uuid7(), client_id=client, version=chosen, workflow_name=plan.name, inputs=inputs,
+        deadline_at=deadline_at, inputs_digest=digest, idempotency_key=idempotency_key or None,
         started_by_id=caller.user_id, priority=priority or plan.priority,
         is_demo=is_demo or Client.objects.filter(pk=client, is_demo=True).exists(),
     )  # fmt: skip
@@ -138,7 +143,8 @@ def start_child(*, step_id: UUID, workflow: str, inputs: dict[str, Any], facts: 
 def create(run: Run, plan: Plan, reused: Mapping[str, Reused] | None = None) -> None:
     """Write a run and its steps and send off what is ready; in the transaction at hand."""
     now = timezone.now()
-    run.deadline_at = now + timedelta(seconds=plan.timeout_seconds)
+    latest = now + timedelta(seconds=plan.timeout_seconds)
+    run.deadline_at = min(run.deadline_at or latest, latest)
     run.budget_usd = plan.budget_usd
     facts = RunFacts(
         run.pk, run.version_id, run.client_id, run.inputs, run.started_by_id, run.is_demo,
@@ -246,6 +252,21 @@ def current_version(workflow: str) -> WorkflowVersion:
     return found
 
 
+def named_version(workflow: str, name: str) -> WorkflowVersion:
+    """A version by its number or one of its labels.
+
+    Raises NotFound, Conflict for a deprecated one.
+    """
+    by = {"number": int(name)} if name.isdigit() else {"labels__name": name}
+    rows = WorkflowVersion.objects.filter(workflow__name=workflow)
+    found = rows.filter(**by).first() if len(name) < 9 or not name.isdigit() else None
+    if found is None:
+        raise NotFound("workflow version", f"{workflow} {name}")
+    if found.deprecated_at is not None:
+        raise Conflict(f"{workflow} v{found.number}", "deprecated", "a version still in use")
+    return found
+
+
 @lru_cache(maxsize=256)
 def _validator(schema: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(
@@ -283,10 +304,11 @@ def check_inputs(plan: Plan, inputs: Any, *, client_id: UUID) -> None:
                 ) from None
 
 
-def _may_start(caller: Caller, plan: Plan) -> None:
-    roles = plan.access.get("start")
-    if roles and not any(caller.may_act_as(role) for role in roles):
-        raise Forbidden(f"start {plan.name}", f"one of the roles {', '.join(roles)}")
+def require_start(caller: Caller, plan: Plan) -> None:
+    """Raise Forbidden unless the caller may start runs, and those of this workflow."""
+    caller.require("runs:start", "start runs")
+    if not rights.may(caller, plan, "start"):
+        raise Forbidden(f"start {plan.name}", rights.in_words(plan, "start"))
 
 
 def _initial_state(run: Run, plan: Plan, facts: RunFacts) -> RunState:

@@ -17,7 +17,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from config import logs
-from workflows import children, dispatch, endings, engine, fanout, shedding, statements
+from workflows import children, dispatch, endings, engine, fanout, schedules, shedding, statements
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import execute
@@ -37,8 +37,10 @@ def sweep() -> dict[str, int]:
         "republished": republish,
         "woken": wake_due,
         "overdue": end_overdue,
+        "abandoned": abandon_running,
         "settled": settle_ending,
         "started": start_waiting,
+        "scheduled": schedules.run_due,
         "shed": shedding.respond,
     }
     found = {name: _guarded(part, name) or 0 for name, part in parts.items()}
@@ -208,6 +210,20 @@ def end_overdue() -> int:
     error = {"code": "run_timeout", "message": "the run passed its deadline", "retryable": False}
     for (run_id,) in rows:
         _guarded(partial(endings.fail, run_id, error, actor="sweep"), str(run_id))
+    return len(rows)
+
+
+def abandon_running() -> int:
+    """Wait no longer for steps of runs that were stopped some time ago."""
+    rows = execute(
+        "SELECT r.id FROM workflows_run r WHERE r.state IN ('failing', 'cancelling') "
+        "AND r.stopping_at < now() - %(grace)s "
+        "AND EXISTS (SELECT 1 FROM workflows_steprun s WHERE s.run_id = r.id "
+        "AND s.state = 'running' AND s.kind <> 'compensate') LIMIT 100",
+        {"grace": settings.STOP_GRACE},
+    )
+    for (run_id,) in rows:
+        _guarded(partial(endings.abandon, run_id, actor="sweep"), str(run_id))
     return len(rows)
 
 

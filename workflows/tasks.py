@@ -6,7 +6,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from workflows import steps, stopping, sweeps
+from workflows import notices, schedules, steps, stopping, sweeps
 
 
 @shared_task(name="workflows.run_steps", acks_late=True, ignore_result=True)
@@ -27,4 +27,16 @@ def sweep() -> None:
     sweeps.sweep()
 
 
-__all__ = ["run_steps", "stopping", "sweep", "wake_step"]
+@shared_task(name="workflows.run_schedule", ignore_result=True)
+def run_schedule(schedule_id: str) -> None:
+    """A tick of a schedule has come, says beat."""
+    schedules.run_due(UUID(schedule_id))
+
+
+@shared_task(name="workflows.tell", ignore_result=True)
+def tell() -> None:
+    """Tell approvers that they are asked."""
+    notices.tell()
+
+
+__all__ = ["run_schedule", "run_steps", "stopping", "sweep", "tell", "wake_step"]

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from workflows import api, stream
+from workflows import api, stream, triggers_api
 from workflows.pages import approvals, library, run, runs
 
 V1 = "api/v1/"
@@ -17,6 +17,12 @@ urlpatterns = [
     ),
     path(V1 + "dead-letters", api.DeadLetters.as_view()),
     path(V1 + "dead-letters/<uuid:step_id>/requeue", api.Requeue.as_view()),
+    path(V1 + "schedules", triggers_api.Schedules.as_view()),
+    path(V1 + "schedules/<uuid:schedule_id>", triggers_api.OneSchedule.as_view()),
+    re_path(
+        r"^api/v1/schedules/(?P<schedule_id>[0-9a-f-]{36})/(?P<action>pause|resume)$",
+        triggers_api.SwitchSchedule.as_view(),
+    ),
     path(V1 + "approvals", api.Approvals.as_view()),
     path(V1 + "approvals/<uuid:approval_id>", api.OneApproval.as_view()),
     path(V1 + "artifacts", api.Artifacts.as_view()),

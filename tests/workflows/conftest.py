@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from django.test import Client as Browser
 
 from config.access import callers
 from config.access.callers import Caller
 from config.access.models import Client, Membership, User
+from config.access.roles import SCOPES
 from workflows import dispatch, publishing, starting, steps, sweeps
 from workflows.models import Run
 
@@ -81,6 +83,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
 
 
 Begin = Callable[..., Run]
+Key = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
@@ -108,6 +111,38 @@ def finished(begin: Begin, broker: Broker) -> Begin:
         return run
 
     return run_it
+
+
+@pytest.fixture
+def other_client(firm: Client) -> Client:
+    return Client.objects.create(slug="other", name="Other")
+
+
+@pytest.fixture
+def key(firm: Client) -> Key:
+    """Headers with a key of a new person in ``role`` at ``client``."""
+
+    def make(
+        role: str = "partner",
+        client: Client | None = None,
+        scopes: list[str] | None = None,
+        **about: str,
+    ) -> dict[str, str]:
+        at = client or firm
+        about = {"username": f"{role}-{uuid4().hex[:8]}", **about}
+        user = User.objects.create_user(password="x", **about)
+        Membership.objects.create(user=user, client=at, role=role)
+        _, secret = callers.create_key(
+            user=user, client=at, name="k", scopes=scopes or sorted(SCOPES)
+        )
+        return {"Authorization": f"Bearer {secret}"}
+
+    return make
+
+
+@pytest.fixture
+def web(broker: Broker) -> Browser:
+    return Browser()
 
 
 def with_roles(caller: Caller, *roles: str) -> Caller:

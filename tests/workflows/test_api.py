@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,19 +13,14 @@ from django.test import AsyncClient
 from django.test import Client as Browser
 from django.utils import timezone
 
-from config.access import callers
 from config.access.models import Client, Membership, User
-from config.access.roles import SCOPES
-from tests.workflows.conftest import Broker
+from tests.workflows.conftest import Broker, Key
+from tests.workflows.http import ECHO, get, post, problem, start
 from workflows import publishing, steps, stream, sweeps
 from workflows.models import Approval, Run, StepRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ECHO = (
-    "name: echo\nsteps:\n  a: {tool: core.echo, with: {value: 1}}\n"
-    "  b: {needs: [a], tool: core.echo}\n"
-)
 ASKED = """
 name: asked
 access: {start: [professional]}
@@ -38,62 +32,6 @@ steps:
 outputs: {form: "${ steps.ask.output.form }"}
 """
 
-Key = Callable[..., dict[str, str]]
-
-
-@pytest.fixture
-def other_client(firm: Client) -> Client:
-    return Client.objects.create(slug="other", name="Other")
-
-
-@pytest.fixture
-def key(firm: Client) -> Key:
-    """Headers with a key of a new person in ``role`` at ``client``."""
-
-    def make(
-        role: str = "partner", client: Client | None = None, scopes: list[str] | None = None
-    ) -> dict[str, str]:
-        at = client or firm
-        person = User.objects.create_user(f"{role}-{uuid4().hex[:8]}", password="x")
-        Membership.objects.create(user=person, client=at, role=role)
-        _, secret = callers.create_key(
-            user=person, client=at, name="k", scopes=scopes or sorted(SCOPES)
-        )
-        return {"Authorization": f"Bearer {secret}"}
-
-    return make
-
-
-@pytest.fixture
-def web(broker: Broker) -> Browser:
-    return Browser()
-
-
-def post(web: Browser, path: str, body: Any = None, headers: Any = None, **more: str) -> Any:
-    return web.post(
-        f"/api/v1/{path}", json.dumps(body or {}), content_type="application/json",
-        headers={**(headers or {}), **more},
-    )  # fmt: skip
-
-
-def get(web: Browser, path: str, headers: Any) -> Any:
-    return web.get(f"/api/v1/{path}", headers=headers)
-
-
-def start(web: Browser, headers: dict[str, str], source: str = ECHO, **body: Any) -> dict[str, Any]:
-    version, _ = publishing.publish(source)
-    answer = post(web, "runs", {"workflow": version.workflow.name, **body}, headers)
-    assert answer.status_code == 201, answer.content
-    return answer.json()
-
-
-def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
-    assert (answer.status_code, answer["Content-Type"]) == (status, "application/problem+json")
-    body = answer.json()
-    assert body["code"] == code, body
-    return body
-
-
 # ---------------------------------------------------------------- nothing is open
 # Stable, so that every worker of a parallel run names its tests alike.
 NOBODYS = UUID(int=7)
@@ -102,7 +40,8 @@ EVERYWHERE = [
     ("get", f"runs/{NOBODYS}/events"),
     *[("post", f"runs/{NOBODYS}/{action}")
       for action in ("cancel", "pause", "resume", "retry", "fork", "signal")],
-    ("get", "dead-letters"), ("post", f"dead-letters/{NOBODYS}/requeue"), ("get", "approvals"),
+    ("get", "schedules"), ("post", "schedules"), ("patch", f"schedules/{NOBODYS}"),
+    ("post", f"schedules/{NOBODYS}/pause"), ("get", "dead-letters"), ("post", f"dead-letters/{NOBODYS}/requeue"), ("get", "approvals"),
     ("get", f"approvals/{NOBODYS}"), ("post", f"approvals/{NOBODYS}"), ("get", "artifacts"),
     ("post", "artifacts"), ("get", f"artifacts/{NOBODYS}"), ("get", "workflows"),
     ("post", "workflows"), ("post", "workflows/validate"), ("get", "workflows/echo/versions"),

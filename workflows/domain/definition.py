@@ -131,6 +131,23 @@ class Plan:
         return frozenset(found)
 
     @cached_property
+    def dispensable(self) -> Mapping[str, tuple[str, ...]]:
+        """For each join, the approvals and waits in front of it that may turn out needless.
+
+        One is needless once everything behind it goes on or has ended without it. Only a join of
+        ``any`` or ``at_least`` goes on without one; what the run's outputs read is never needless.
+        """
+        found: dict[str, list[str]] = {}
+        for key, step in self.steps.items():
+            behind = [follower for follower, _ in self.successors[key]]
+            if step.kind not in ("approval", "wait") or key in self.outputs.steps:
+                continue
+            if any(self.steps[follower].mode is not Mode.ALL for follower in behind):
+                for follower in behind:
+                    found.setdefault(follower, []).append(key)
+        return {key: tuple(keys) for key, keys in found.items()}
+
+    @cached_property
     def layers(self) -> Mapping[str, int]:
         """For drawing: a step's column, one right of its furthest need."""
         column: dict[str, int] = {}

@@ -48,6 +48,9 @@ FINAL_STEP_STATES = frozenset(
      StepState.CANCELLED}
 )  # fmt: skip
 
+# On the way to an end: running steps are waited for, then compensations run.
+STOPPING_STATES = frozenset({RunState.CANCELLING, RunState.FAILING})
+
 # What a person may ask of a run, and the states in which the ask makes sense.
 CONTROLS: dict[str, frozenset[RunState]] = {
     "cancel": frozenset({RunState.WAITING, RunState.RUNNING, RunState.PAUSED}),

@@ -35,6 +35,7 @@ class Known:
     agents: frozenset[str] | None = None
     workflows: frozenset[str] | None = None
     roles: frozenset[str] | None = None
+    audiences: frozenset[str] | None = None
 
 
 @cache
@@ -100,7 +101,11 @@ class _Check:
             self._step(key, raw, steps)
         for name, roles in (source.get("access") or {}).items():
             for index, role in enumerate(roles):
-                self._named("role", role, self.known.roles, ("access", name, index))
+                if ":" in role:
+                    known, what = self.known.audiences, "audience"
+                else:
+                    known, what = self.known.roles, "role"
+                self._named(what, role, known, ("access", name, index))
         self._expressions(source.get("outputs"), ("outputs",), set(steps), frozenset())
         if key_text := (source.get("concurrency") or {}).get("key"):
             self._expressions(key_text, ("concurrency", "key"), set(), frozenset())

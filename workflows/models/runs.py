@@ -71,6 +71,25 @@ class WorkflowVersion(models.Model):
         return f"{self.workflow.name} v{self.number}"
 
 
+class WorkflowLabel(models.Model):
+    """A movable name for a version of a workflow: a run may be started on it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="labels")
+    name = models.SlugField(max_length=40)
+    version = models.ForeignKey(WorkflowVersion, on_delete=models.PROTECT, related_name="labels")
+    moved_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["workflow", "name"], name="workflowlabel_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} → {self.version}"
+
+
 class Run(models.Model):
     """One run of a workflow version, for one client."""
 
@@ -98,6 +117,9 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
+    stopping_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when it is cancelled or failing."
+    )
 
     class Meta:
         constraints = [
@@ -252,6 +274,9 @@ class Approval(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT
     )
     decided_at = models.DateTimeField(null=True, blank=True)
+    told = models.CharField(
+        max_length=12, blank=True, help_text="What its approvers were told: asked, escalated."
+    )
     escalated_at = models.DateTimeField(null=True, blank=True)
     escalates_at = models.DateTimeField(null=True, blank=True)
     escalates_to = models.CharField(max_length=32, blank=True)
