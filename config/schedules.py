@@ -24,6 +24,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 10.0,
         "options": {"queue": "low", "expire_seconds": 10},
     },
+    # Each watch has its own period, the shortest of which is a minute.
+    "workflows-watch": {
+        "task": "workflows.watch",
+        "schedule": 60.0,
+        "options": {"queue": "control", "expire_seconds": 60},
+    },
     # Holds of dead calls are money that nobody can spend; lost calls are people who wait.
     "agents-sweep": {
         "task": "agents.sweep",

@@ -15,7 +15,7 @@ from unfold.decorators import display
 
 from config.access import callers
 from config.errors import AppError
-from workflows import schedules
+from workflows import schedules, watches
 from workflows.models import (
     Approval,
     ApprovalNotice,
@@ -27,6 +27,8 @@ from workflows.models import (
     ScheduleTick,
     Signal,
     StepRun,
+    Suggestion,
+    Watch,
     Workflow,
 )
 from workflows.models import WorkflowLabel as Label
@@ -165,7 +167,8 @@ class ApprovalWebhookAdmin(ModelAdmin):
 
 class Ticks(admin.TabularInline):
     model = ScheduleTick
-    fields = readonly_fields = ["at", "state", "run", "error", "decided_at"]
+    fields = ("at", "state", "run", "error", "decided_at")
+    readonly_fields = fields
     ordering = ["-at"]
     max_num, extra, can_delete = 0, 0, False
 
@@ -202,3 +205,38 @@ class ScheduleAdmin(ReadOnly):
                 schedules.change_schedule(caller, schedule.pk, {"is_paused": paused})
             except AppError as error:
                 self.message_user(request, f"{schedule}: {error}", messages.ERROR)
+
+
+@admin.register(Watch)
+class WatchAdmin(ReadOnly):
+    """Looked up here; made and changed by the API, which checks what they say."""
+
+    list_display = ["title", "workflow_name", "client", "is_active", "evaluated_at", "last_error"]
+    list_filter = ["is_active", "is_shipped"]
+    list_select_related = ["client"]
+    search_fields = ["slug", "title"]
+    actions = ["switch_on", "switch_off"]
+
+    @admin.action(description="Switch on")
+    def switch_on(self, request: HttpRequest, rows: QuerySet[Watch]) -> None:
+        self._switch(request, rows, active=True)
+
+    @admin.action(description="Switch off")
+    def switch_off(self, request: HttpRequest, rows: QuerySet[Watch]) -> None:
+        self._switch(request, rows, active=False)
+
+    def _switch(self, request: HttpRequest, rows: QuerySet[Watch], *, active: bool) -> None:
+        caller = callers.of_user(request.user)  # type: ignore[arg-type]
+        for watch in rows:
+            try:
+                watches.change_watch(caller, watch.pk, {"is_active": active})
+            except AppError as error:
+                self.message_user(request, f"{watch}: {error}", messages.ERROR)
+
+
+@admin.register(Suggestion)
+class SuggestionAdmin(ReadOnly):
+    list_display = ["title", "client", "why", "shown_state", "decided_by", "created_at"]
+    list_filter = ["state", "workflow_name"]
+    list_select_related = ["client", "decided_by"]
+    ordering = ["-id"]

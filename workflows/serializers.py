@@ -115,6 +115,59 @@ class ScheduleDocument(ScheduleBody):
     ticks = Tick(many=True, help_text="The latest ones.")
 
 
+class WatchBody(serializers.Serializer[Any]):
+    """What may be changed of a watch."""
+
+    title = serializers.CharField(max_length=200)
+    condition = serializers.JSONField(help_text="kind: measurement, overdue or arrival.")
+    inputs = serializers.JSONField(required=False, default=dict)
+    every_seconds = serializers.IntegerField(
+        min_value=60, max_value=7 * 86400, required=False, default=300
+    )
+    cooldown_seconds = serializers.IntegerField(
+        min_value=0, max_value=366 * 86400, required=False, default=7 * 86400
+    )
+    is_active = serializers.BooleanField(required=False, default=True)
+
+
+class NewWatch(WatchBody):
+    slug = serializers.SlugField(max_length=60)
+    workflow = serializers.CharField(max_length=64)
+    client_id = serializers.UUIDField(required=False, allow_null=True)
+
+
+class WatchDocument(WatchBody):
+    id = serializers.UUIDField()
+    slug = serializers.SlugField()
+    workflow = serializers.CharField()
+    client_id = serializers.UUIDField(allow_null=True)
+    evaluated_at = serializers.DateTimeField(allow_null=True)
+    last_error = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class SuggestionDocument(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    watch = serializers.SlugField()
+    client_id = serializers.UUIDField()
+    title = serializers.CharField()
+    why = serializers.CharField()
+    evidence = serializers.JSONField()
+    workflow = serializers.CharField()
+    inputs = serializers.JSONField()
+    state = serializers.CharField()
+    may_start = serializers.BooleanField()
+    reason = serializers.CharField()
+    decided_by = serializers.CharField(allow_null=True)
+    decided_at = serializers.DateTimeField(allow_null=True)
+    run_id = serializers.UUIDField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class StartSuggestion(serializers.Serializer[Any]):
+    inputs = serializers.DictField(required=False, help_text="Replace single inputs.")
+
+
 class Reason(serializers.Serializer[Any]):
     reason = serializers.CharField(required=False, allow_blank=True, max_length=500, default="")
 

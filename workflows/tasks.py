@@ -6,7 +6,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from workflows import notices, schedules, steps, stopping, sweeps
+from workflows import notices, schedules, steps, stopping, sweeps, watches
 
 
 @shared_task(name="workflows.run_steps", acks_late=True, ignore_result=True)
@@ -39,4 +39,10 @@ def tell() -> None:
     notices.tell()
 
 
-__all__ = ["run_schedule", "run_steps", "stopping", "sweep", "tell", "wake_step"]
+@shared_task(name="workflows.watch", ignore_result=True)
+def watch() -> None:
+    """Look at what is watched, and make or withdraw suggestions."""
+    watches.sweep()
+
+
+__all__ = ["run_schedule", "run_steps", "stopping", "sweep", "tell", "wake_step", "watch"]

@@ -41,7 +41,10 @@ EVERYWHERE = [
     *[("post", f"runs/{NOBODYS}/{action}")
       for action in ("cancel", "pause", "resume", "retry", "fork", "signal")],
     ("get", "schedules"), ("post", "schedules"), ("patch", f"schedules/{NOBODYS}"),
-    ("post", f"schedules/{NOBODYS}/pause"), ("get", "dead-letters"), ("post", f"dead-letters/{NOBODYS}/requeue"), ("get", "approvals"),
+    ("post", f"schedules/{NOBODYS}/pause"),
+    ("get", "suggestions"), ("post", f"suggestions/{NOBODYS}/start"), ("get", "watches"),
+    ("post", "watches"), ("get", "dead-letters"), ("post", f"dead-letters/{NOBODYS}/requeue"),
+    ("get", "approvals"),
     ("get", f"approvals/{NOBODYS}"), ("post", f"approvals/{NOBODYS}"), ("get", "artifacts"),
     ("post", "artifacts"), ("get", f"artifacts/{NOBODYS}"), ("get", "workflows"),
     ("post", "workflows"), ("post", "workflows/validate"), ("get", "workflows/echo/versions"),

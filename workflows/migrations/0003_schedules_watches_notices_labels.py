@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
                 ('next_at', models.DateTimeField()),
                 ('revision', models.PositiveIntegerField(default=1, help_text='Counts changes, for If-Match.')),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('beat_task', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, to='django_celery_beat.periodictask')),
+                ('beat_task', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='django_celery_beat.periodictask')),
                 ('client', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='access.client')),
                 ('runs_as', models.ForeignKey(help_text="Its runs are started with this person's rights at that time.", on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
             ],

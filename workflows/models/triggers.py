@@ -49,8 +49,9 @@ class Schedule(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT,
         help_text="Its runs are started with this person's rights at that time.",
     )  # fmt: skip
+    # No name on the other side: it would hide that model's own ``schedule``, which beat reads.
     beat_task = models.OneToOneField(
-        "django_celery_beat.PeriodicTask", null=True, on_delete=models.SET_NULL
+        "django_celery_beat.PeriodicTask", null=True, on_delete=models.SET_NULL, related_name="+"
     )
     created_at = models.DateTimeField(db_default=Now())
 
