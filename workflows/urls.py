@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from workflows import api, stream, triggers_api
-from workflows.pages import approvals, library, run, runs
+from workflows.pages import approvals, library, run, runs, schedules, suggestions
 
 V1 = "api/v1/"
 
@@ -53,6 +53,16 @@ urlpatterns = [
     path("dashboard/_waiting", approvals.waiting),
     path("dashboard/approvals", approvals.all_open),
     path("dashboard/approvals/<uuid:approval_id>", approvals.one),
+    path("dashboard/schedules", schedules.all_schedules),
+    path("dashboard/schedules/new", schedules.new),
+    path("dashboard/schedules/<uuid:schedule_id>", schedules.one),
+    re_path(
+        r"^dashboard/schedules/(?P<schedule_id>[0-9a-f-]{36})/(?P<action>pause|resume|delete)$",
+        schedules.switch,
+    ),
+    path("dashboard/_suggestions", suggestions.waiting),
+    path("dashboard/suggestions", suggestions.all_open),
+    path("dashboard/suggestions/<uuid:suggestion_id>", suggestions.one),
     path("dashboard/workflows", library.all_workflows),
     path("dashboard/workflows/<str:name>", library.one),
 ]

@@ -38,6 +38,7 @@ _STEP_EVENTS = {
     "unreachable": "cannot be reached any more",
     "cancelled": "was cancelled",
     "waiting": "waits",
+    "abandoned": "was not waited for any longer",
     "lost": "lost its worker and is given out again",
     "dead": "needs a person: it was given out too often",
     "expanded": "spread over its items",

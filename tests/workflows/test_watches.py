@@ -72,7 +72,9 @@ def test_an_overdue_workflow_is_offered_and_a_person_starts_it(
         "close last succeeded 40 days ago", {"who": "The firm"},
     )  # fmt: skip
     assert one["may_start"] and not offered(web, key("operator"))[0]["may_start"]
-    problem(post(web, f"suggestions/{one['id']}/start", {}, key("operator")), 403, "forbidden")
+    problem(
+        post(web, f"suggestions/{one['id']}/start", {}, key("operator")), 403, "permission_denied"
+    )
     bad = post(web, f"suggestions/{one['id']}/start", {"inputs": {"who": 3}}, who)
     assert (bad.status_code, offered(web, who)[0]["state"]) == (422, "open")
     run = post(web, f"suggestions/{one['id']}/start", {}, who)
@@ -186,6 +188,7 @@ def test_watches_are_kept_by_those_who_may_publish(web: Browser, key: Key, broke
 
 
 def test_the_library_comes_with_watches_that_look(firm: Client) -> None:
+    call_command("load_catalogue")
     for _ in range(2):
         call_command("load_workflows")
     assert Watch.objects.filter(is_shipped=True).count() == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -81,7 +82,7 @@ def one(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         "figures": figures.get(name),
         "slowest": queries.slowest_steps(caller, name, window=WINDOW, demo=demo),
         "diff": _diff(versions, request.GET.get("diff", "")),
-        "fields": forms.fields_of(_schema(current), request.POST if fault else None),
+        "fields": forms.fields_of(schema_of(current), request.POST if fault else None),
         "fault": fault, "key": request.POST.get("key") or str(uuid4()),
         "may_start": caller.has("runs:start"),
         "clients": caller.only_visible(Client.objects.all(), "id").order_by("name")[:200],
@@ -93,7 +94,7 @@ def one(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     return render(request, "workflows/workflow.html", context, status=status)
 
 
-def _schema(version: WorkflowVersion) -> dict[str, Any]:
+def schema_of(version: WorkflowVersion) -> dict[str, Any]:
     """The inputs in the order in which they were written: rows keep no order of keys."""
     written: dict[str, Any] = parse(version.source).value.get("inputs") or {}
     return written
@@ -137,7 +138,7 @@ def _diff(versions: list[WorkflowVersion], span: str) -> list[tuple[str, str]]:
 def _start(request: HttpRequest, caller: Caller, plan: Plan) -> HttpResponse:
     """Store what was uploaded, start the run, go to its page."""
     caller.require("runs:start", "start runs")
-    client = _client(caller, request.POST.get("client_id", ""))
+    client = chosen_client(caller, request.POST)
     inputs = forms.value_of(plan.inputs_schema, request.POST)
     for field in forms.fields_of(plan.inputs_schema):
         upload = request.FILES.get(field.name) if field.kind == "file" else None
@@ -155,7 +156,9 @@ def _start(request: HttpRequest, caller: Caller, plan: Plan) -> HttpResponse:
     return redirect(f"/dashboard/runs/{run.pk}")
 
 
-def _client(caller: Caller, text: str) -> UUID:
+def chosen_client(caller: Caller, posted: Mapping[str, str]) -> UUID:
+    """The client that a form names, or the caller's own."""
+    text = posted.get("client_id", "")
     if not text:
         return caller.home_client_id
     try:
