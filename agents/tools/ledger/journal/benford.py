@@ -11,12 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from agents.tools.ledger.journal.context import Context, none_of
+from agents.tools.ledger.journal.names import surprise
+from agents.tools.ledger.journal.sizes import PRIOR_LINES
+
 # Fewer amounts than this make the mean absolute deviation mostly noise.
 LEAST_AMOUNTS = {1: 300, 2: 1000}
 # Amounts must span this many powers of ten between their 1st and 99th percentile.
 LEAST_ORDERS = 2.0
 # Upper bounds of the mean absolute deviation: close, acceptable, marginal; above: nonconforming.
 MAD_BOUNDS = {1: (0.006, 0.012, 0.015), 2: (0.0012, 0.0018, 0.0022)}
+# The digits that Benford's law gives the fewest amounts: a run of them is invented, or kept low.
+HIGH_DIGITS = (7, 8, 9)
+RUN_DAYS = 31
+RUN_LINES = 3
 VERDICTS = ("close conformity", "acceptable conformity", "marginal conformity", "nonconformity")
 
 
@@ -65,3 +73,36 @@ def benford(lines: pd.DataFrame, digits: int) -> dict[str, Any]:
             for at in worst
         ],
     }  # fmt: skip
+
+
+def digit_run(context: Context) -> pd.Series:
+    """Several payments to one payee within a month that all start with the same high digit."""
+    from scipy import stats
+
+    lines = context.lines
+    strength = none_of(lines)
+    paid = lines[lines["pence"] >= 1000]
+    leading = paid["pence"].astype(str).str[0].astype(int)
+    start = lines["date"].min()
+    for digit in HIGH_DIGITS:
+        inside = leading == digit
+        typical = float(inside.mean()) if len(paid) else 0.0
+        several = inside.groupby(paid["party"]).transform("sum") >= RUN_LINES
+        for _, group in paid[several].sort_values(["date", "order"]).groupby("party", sort=False):
+            day = (group["date"] - start).dt.days.to_numpy()
+            fires = inside[group.index].to_numpy()
+            size, hits = group["size"].to_numpy(), int(fires.sum())
+            for first in np.flatnonzero(fires):
+                end = int(np.searchsorted(day, day[first] + RUN_DAYS, side="right"))
+                part = first + np.flatnonzero(fires[first:end])
+                different = len(set(size[part]))  # a standing payment is no run
+                if different < RUN_LINES:
+                    continue
+                rate = (hits - len(part) + PRIOR_LINES * typical) / (
+                    len(group) - len(part) + PRIOR_LINES
+                )
+                value = float(surprise(stats.binom.sf(different - 1, end - first, rate)))
+                value -= np.log(max(len(group) / (end - first), 1.0)) / 2
+                rows = group.index[part]
+                strength[rows] = np.maximum(strength[rows], value)
+    return strength

@@ -18,6 +18,12 @@ from agents.tools.ledger.journal.names import edit_distance, surprise
 
 # A second payment of an amount this many days later is a new period's, not a copy.
 NEAR_DAYS = 45
+# Two amounts within this share of each other, this many days apart at most, are similar.
+SIMILAR_RATIO, SIMILAR_DAYS = 0.016, 10
+# A line is compared with so many of the payee's next larger amounts: enough, and linear.
+NEIGHBOURS = 12
+# Lines of prior weight when a payee's own share of near amounts is estimated.
+PRIOR_COPIES = 4.0
 # The first of two equal lines is more likely the genuine one.
 FIRST_SHARE = 0.6
 
@@ -31,7 +37,8 @@ def exact(context: Context) -> pd.Series:
     strength = none_of(lines)
     strength[either] = 8.0 * FIRST_SHARE
     strength[again.index[again]] = 8.0
-    return strength
+    copies = again.groupby(lines["party"]).transform("sum").clip(lower=1)
+    return (strength - np.log(copies.astype(float))).clip(lower=0.0)
 
 
 def same_document(context: Context) -> pd.Series:
@@ -46,6 +53,10 @@ def same_document(context: Context) -> pd.Series:
     strength[known & (days > 1)] = 5.0
     strength[known & twice & (signs > 1)] = 6.0
     strength[known & twice & (days > 1)] = 7.0
+    # A payee whose documents were re-dated in bulk explains each of them.
+    again = (strength > 0) & ~lines.duplicated(["party", "doc_no"])
+    strength -= np.log(again.groupby(lines["party"]).transform("sum").clip(lower=1)).astype(float)
+    strength = strength.clip(lower=0.0)
     # The first day's lines are the genuine ones as a rule; credits are never the first.
     first = (lines["date"] == group["date"].transform("min")) & (lines["pence"] >= 0)
     return strength.where(~first, strength * FIRST_SHARE)
@@ -83,6 +94,102 @@ def _near_strength(
     value -= 1.5 * math.log(count - 1)  # a series is a standing payment
     value -= 1.0 if days == 0 else 0.0
     return max(value, 0.0)
+
+
+def similar(context: Context) -> pd.Series:
+    """Nearly the same amount to a payee within days under another document, where that is rare.
+
+    The chance of so near a pair is the payee's number of lines in those days, times the share of
+    its lines (shrunk to the ledger's) that lie as near to the amount.
+    """
+    lines = context.lines
+    strength = none_of(lines)
+    everywhere = np.sort(lines["log_size"].to_numpy())
+    day = (lines["date"] - lines["date"].min()).dt.days
+    frame = lines[lines["size"] >= 10_000].assign(day=day).sort_values(["party", "log_size"])
+    for _, group in frame.groupby("party", sort=False):
+        if len(group) > 1:
+            _mark_similar(strength, group, everywhere)
+    return strength
+
+
+def _mark_similar(strength: pd.Series, group: pd.DataFrame, everywhere: np.ndarray) -> None:
+    size, day, order = (group[name].to_numpy() for name in ("log_size", "day", "order"))
+    doc, pence = group["doc_no"].to_numpy(), group["pence"].to_numpy()
+    days = np.sort(day)
+    for low in range(len(group) - 1):
+        for high in range(low + 1, min(low + 1 + NEIGHBOURS, len(group))):
+            apart = size[high] - size[low]
+            if apart > SIMILAR_RATIO:
+                break
+            gap = abs(day[high] - day[low])
+            if gap > SIMILAR_DAYS or doc[high] == doc[low] or apart == 0:
+                continue
+            if pence[high] * pence[low] < 0:
+                continue
+            near = _between(size, size[low] - SIMILAR_RATIO, size[low] + SIMILAR_RATIO) - 2
+            typical = _between(everywhere, size[low] - 0.1, size[low] + 0.1) / len(everywhere) / 5
+            share = (near + PRIOR_COPIES * typical) / (len(size) - 2 + PRIOR_COPIES)
+            around = _between(days, day[low] - SIMILAR_DAYS, day[low] + SIMILAR_DAYS) - 1
+            value = float(surprise(1 - math.exp(-max(around, 1) * max(share, 1e-4))))
+            value += float(size[high]) / 6  # large copies are rarer than small ones
+            value -= 1.0 if gap == 0 else 0.0
+            later = high if (day[high], order[high]) > (day[low], order[low]) else low
+            raise_to(strength, group.index[later], value)
+            raise_to(strength, group.index[low + high - later], value * FIRST_SHARE)
+
+
+def _between(ordered: np.ndarray, low: float, high: float) -> int:
+    """How many of the sorted numbers lie from ``low`` to ``high``."""
+    return int(np.searchsorted(ordered, high, "right") - np.searchsorted(ordered, low, "left"))
+
+
+def document_typo(context: Context) -> pd.Series:
+    """A document number that differs from another one of the payee in a single digit.
+
+    The last two digits are left out: numbers given in one sitting differ there.
+    """
+    lines = context.lines
+    strength = none_of(lines)
+    frame = lines.loc[lines["doc_no"].str.fullmatch(r"\d{6,15}"), ["party", "doc_no"]]
+    if frame.empty:
+        return strength
+    frame = lines.loc[frame.index].sort_values(["date", "order"])
+    documents = frame.groupby("party")["doc_no"].transform("nunique").to_numpy()
+    rows = list(frame[["party", "doc_no", "log_size", "account_code", "date"]].itertuples())
+    masked: dict[tuple[str, int, str, str], list[int]] = {}
+    for place, row in enumerate(rows):
+        for at in range(len(row.doc_no) - 2):
+            key = (row.party, at, row.doc_no[:at], row.doc_no[at + 1 :])
+            masked.setdefault(key, []).append(place)
+    for places in masked.values():
+        if len(places) > 1:
+            value = 4.0 - math.log(max(documents[places[0]] / 10, 1.0))
+            _mark_typos(strength, [rows[place] for place in places], value)
+    return strength.clip(lower=0.0)
+
+
+def _mark_typos(strength: pd.Series, rows: list[Any], value: float) -> None:
+    """Score each row against the first document's: amount, account and days tell a slip."""
+    first = [row for row in rows if row.doc_no == rows[0].doc_no]
+    for row in rows:
+        if row.doc_no == rows[0].doc_no:
+            continue
+        near = min(first, key=lambda other: abs(other.log_size - row.log_size))
+        found = value + (2.0 if abs(near.log_size - row.log_size) <= SIMILAR_RATIO else 0.0)
+        found += 0.5 if near.account_code == row.account_code else -1.0
+        found += 1.0 if (row.date - near.date).days <= SIMILAR_DAYS else 0.0
+        raise_to(strength, row.Index, found)
+        raise_to(strength, near.Index, found * FIRST_SHARE)
+
+
+def other_payee(context: Context) -> pd.Series:
+    """A document number and amount that another payee has too."""
+    lines = context.lines
+    known = lines["doc_no"].str.len() > 3
+    payees = lines.groupby(["doc_no", "size"])["party"].transform("nunique")
+    value = 2.0 + lines["log_size"] / 6
+    return value.where(known & (payees > 1), 0.0)
 
 
 def _coarseness(pence: int) -> int:

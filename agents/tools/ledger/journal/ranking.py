@@ -14,11 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from agents.tools.ledger.journal import duplicates, sizes, timing, vendors
+from agents.tools.ledger.journal import benford, duplicates, sizes, timing, vendors
 from agents.tools.ledger.journal.context import Context
 
 # A small ledger has no base rates of its own: it is judged as part of this many lines.
 LEAST_LINES = 2000
+# A line outside of the audited year comes after one inside whose evidence is so much less.
+OUTSIDE_NATS = 1.0
 # Share of the further findings of one group that counts.
 SAME_GROUP_SHARE = 0.5
 
@@ -42,27 +44,34 @@ class Kind:
 
 
 KINDS = (
-    Kind("duplicate_exact", "copy", 1.3, 2.5, duplicates.exact, "exact duplicates"),
-    Kind("duplicate_document", "copy", 1.5, 3.0, duplicates.same_document, "document used again"),
+    Kind("duplicate_exact", "copy", 1.6, 2.5, duplicates.exact, "exact duplicates"),
+    Kind("duplicate_document", "copy", 1.9, 3.0, duplicates.same_document, "document used again"),
     Kind("duplicate_near", "copy", 0.6, 3.5, duplicates.near, "fuzzy duplicates"),
-    Kind("transposed_digits", "copy", 1.0, 3.5, duplicates.transposed, "transposed digits"),
+    Kind("duplicate_similar", "copy", 0.45, 3.0, duplicates.similar, "similar amounts"),
+    Kind("document_typo", "copy", 1.0, 2.5, duplicates.document_typo, "document number mistyped"),
+    Kind("other_payee", "copy", 0.8, 3.0, duplicates.other_payee, "document of another payee"),
+    Kind("transposed_digits", "copy", 1.1, 4.0, duplicates.transposed, "transposed digits"),
     Kind("decimal_slip", "amount", 0.4, 1.0, sizes.decimal_slip, "decimal point slipped"),
     Kind("round_amount", "round", 0.8, 3.5, sizes.round_amount, "round amounts"),
     Kind("outlier_amount", "amount", 1.0, 4.0, sizes.outlier, "amount out of range"),
     Kind("relative_size", "amount", 0.5, 1.0, sizes.relative_size, "far above the payee's next"),
-    Kind("reversed_sign", "sign", 0.65, 2.5, sizes.reversed_sign, "reversed signs"),
-    Kind("split_payment", "limit", 1.1, 2.5, sizes.split, "split under a limit"),
-    Kind("just_below_limit", "limit", 0.4, 3.5, sizes.below_limit, "just below a limit"),
-    Kind("weekend", "day", 1.4, 4.0, timing.odd_day, "weekend"),
-    Kind("bank_holiday", "day", 2.0, 6.0, timing.bank_holiday, "bank holiday"),
-    Kind("cut_off", "period", 1.7, 5.5, timing.cut_off, "cut-off"),
-    Kind("other_period", "period", 1.0, 5.0, timing.other_period, "report of another period"),
-    Kind("document_sequence", "period", 1.75, 3.5, timing.document_sequence, "document sequence"),
+    Kind("reversed_sign", "sign", 0.25, 1.5, sizes.reversed_sign, "reversed signs"),
+    Kind("unpaid_credit", "sign", 1.0, 2.5, sizes.unpaid_credit, "credit without a payment"),
+    Kind("split_payment", "limit", 1.5, 3.5, sizes.split, "split under a limit"),
+    Kind("just_below_limit", "limit", 0.6, 3.5, sizes.below_limit, "just below a limit"),
+    Kind("weekend", "day", 2.0, 5.0, timing.odd_day, "weekend"),
+    Kind("bank_holiday", "day", 1.5, 4.5, timing.bank_holiday, "bank holiday"),
+    Kind("cut_off", "period", 1.4, 5.5, timing.cut_off, "cut-off"),
+    Kind("other_period", "period", 1.0, 4.0, timing.other_period, "report of another period"),
+    Kind("document_sequence", "period", 0.75, 3.0, timing.document_sequence, "document sequence"),
+    Kind("lone_number", "period", 3.5, 2.75, timing.lone_number, "document number by itself"),
     Kind("line_sequence", "order", 1.8, 1.0, timing.line_sequence, "line out of sequence"),
-    Kind("look_alike_vendor", "payee", 1.4, 4.0, vendors.look_alike, "look-alike vendors"),
-    Kind("vendor_respelled", "payee", 1.0, 3.5, vendors.respelled, "vendor re-spelled"),
-    Kind("one_off_vendor", "payee", 0.5, 4.5, vendors.one_off, "one-off vendors"),
-    Kind("vendor_number", "payee number", 0.5, 2.5, vendors.odd_number, "vendor number"),
+    Kind("look_alike_vendor", "payee", 1.0, 5.0, vendors.look_alike, "look-alike vendors"),
+    Kind("vendor_respelled", "payee", 1.8, 5.0, vendors.respelled, "vendor re-spelled"),
+    Kind("one_off_vendor", "payee", 0.5, 3.5, vendors.one_off, "one-off vendors"),
+    Kind("vendor_burst", "payee", 1.8, 5.5, vendors.burst, "burst of payments to a vendor"),
+    Kind("digit_run", "limit", 0.75, 3.5, benford.digit_run, "run of one leading digit"),
+    Kind("vendor_number", "payee number", 0.2, 2.5, vendors.odd_number, "vendor number"),
     Kind("odd_account", "account", 0.1, 3.0, vendors.odd_account, "unusual account for vendor"),
 )
 
@@ -93,7 +102,15 @@ def rank(context: Context) -> Ranking:
         part = evidence[members]
         strongest = part.max(axis=1)
         score += strongest + SAME_GROUP_SHARE * (part.sum(axis=1) - strongest)
+    score = score.where(_of_interest(context), np.maximum(score - OUTSIDE_NATS, score / 10))
     return Ranking(score, evidence, strength)
+
+
+def _of_interest(context: Context) -> pd.Series:
+    """True for lines of the audited year, and so near its ends that they may belong to it."""
+    day, period = context.lines["date"], context.book.period
+    margin = pd.Timedelta(days=timing.CUT_OFF_DAYS)
+    return (day >= pd.Timestamp(period.start) - margin) & (day <= pd.Timestamp(period.end) + margin)
 
 
 def rarity(strength: pd.Series) -> pd.Series:

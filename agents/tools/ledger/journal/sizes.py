@@ -14,7 +14,7 @@ from agents.tools.ledger.journal.context import Context, none_of
 from agents.tools.ledger.journal.names import surprise
 
 # Approval limits in pounds that purchasing rules commonly set.
-LIMITS_POUNDS = (1_000, 5_000, 10_000, 25_000, 50_000, 100_000)
+LIMITS_POUNDS = (1_000, 2_500, 5_000, 10_000, 20_000, 25_000, 50_000, 100_000)
 # A part of a split payment lies in this share of the limit.
 SPLIT_BAND = (0.80, 1.0)
 SPLIT_DAYS = 10
@@ -139,6 +139,24 @@ def reversed_sign(context: Context) -> pd.Series:
     siblings = lines[minority].groupby(["party", "date"])["order"].transform("size")
     strength -= np.log(siblings).reindex(lines.index).fillna(0.0)
     return strength.where(minority, 0.0).clip(lower=0.0)
+
+
+def unpaid_credit(context: Context) -> pd.Series:
+    """A credit on a day when its payee's lines do not add up to a payment.
+
+    A payment run sets credits off against invoices and pays the rest, so the sum of a payee's day
+    is hardly ever nil or negative; a payment whose sign was turned makes it so.
+    """
+    lines = context.lines
+    minority, sign = lines["pence"] < 0, 1
+    if minority.mean() > 0.5:
+        minority, sign = lines["pence"] > 0, -1
+    net = sign * lines.groupby(["party", "date"])["pence"].transform("sum")
+    fires = minority & (net <= 0)
+    # Whether credits stand alone is a habit of ledgers and of payees: both are asked.
+    habit = base_rate(fires[minority], lines[minority]) if minority.any() else 1.0
+    value = 1.0 + pd.Series(surprise(habit), index=lines.index[minority]) + (net < 0)[minority]
+    return value.reindex(lines.index).where(fires, 0.0).fillna(0.0)
 
 
 def split(context: Context) -> pd.Series:

@@ -14,9 +14,18 @@ import pandas as pd
 
 from agents.tools.ledger.journal.context import Context, none_of
 from agents.tools.ledger.journal.names import surprise
+from agents.tools.ledger.journal.sizes import base_rate
 
 # A line within this many days of a year-end may belong to the other side.
 CUT_OFF_DAYS = 20
+# Fewer numbers of one form are no series.
+LEAST_NUMBERS = 200
+# A number stands alone when it is this many times further off than the middle one.
+LONE_FACTOR = 100.0
+# A form of number (its length and beginning) under this share of the lines is rare.
+RARE_FORM = 0.002
+# What an old number counts in the first days of a ledger.
+OLD_SHARE, SETTLED_DAYS = 0.4, 90
 
 
 def odd_day(context: Context) -> pd.Series:
@@ -97,20 +106,79 @@ def document_sequence(context: Context) -> pd.Series:
     """A document number far from those of its day; most odd when numbered after it was paid."""
     lines = context.lines
     strength = none_of(lines)
-    number = pd.to_numeric(lines["doc_no"].where(lines["doc_no"].str.fullmatch(r"\d{4,15}")))
-    series = lines["doc_no"].str.len().astype(str) + lines["doc_no"].str[:2]
-    for _, index in lines.groupby(series).groups.items():
-        known = number[index].dropna()
-        if len(known) < 200:
+    day = (lines["date"] - lines["date"].min()).dt.days.astype(float)
+    for number, alone in _number_series(lines):
+        known = number[~alone]
+        if len(known) < LEAST_NUMBERS:
             continue
-        day = (lines.loc[known.index, "date"] - lines["date"].min()).dt.days.astype(float)
-        expected = _median_curve(day.to_numpy(), known.to_numpy())
-        lag = day - expected(known.to_numpy())  # paid this many days after the number's usual day
+        expected = _median_curve(day[known.index].to_numpy(), known.to_numpy())
+        lag = day[known.index] - expected(known.to_numpy())  # paid so long after its usual day
         rank = lag.rank(method="max") / len(lag)
         early = surprise(rank).where(lag < 0, 0.0)
         late = 0.6 * surprise((1 + 1 / len(lag) - rank).clip(lower=1 / len(lag)))
         strength[known.index] = np.maximum(early, late.where(lag > 0, 0.0))
     return strength.where(strength > 2.5, 0.0)
+
+
+def lone_number(context: Context) -> pd.Series:
+    """A document number far from every other of its form, or of a form that hardly occurs.
+
+    It is mistyped, or made up; unless the payee's other documents are numbered like that.
+    """
+    lines = context.lines
+    strength = none_of(lines)
+    settled = lines["date"].min() + pd.Timedelta(days=SETTLED_DAYS)
+    for number, alone in _number_series(lines):
+        if len(number) < LEAST_NUMBERS:
+            continue
+        apart = _apart(number)
+        value = np.log(apart / max(float(apart.median()), 1.0))
+        # The first months of a ledger still pay documents from before it: the last of a series.
+        old = (number < number[~alone].min()) & (lines["date"][number.index] < settled)
+        strength[number.index] = value.where(alone, 0.0) * np.where(old, OLD_SHARE, 1.0)
+    return np.maximum(strength.clip(lower=0.0), _rare_beginning(lines))
+
+
+def _rare_beginning(lines: pd.DataFrame) -> pd.Series:
+    """Of numbers as long as most are: how odd the first two digits are, for ledger and payee."""
+    digits = lines["doc_no"].str.fullmatch(r"\d{4,15}")
+    length = lines["doc_no"].str.len().where(digits)
+    usual = length.value_counts()
+    alike = digits & (length == usual.index[0]) if len(usual) else digits
+    if alike.sum() < LEAST_NUMBERS:
+        return none_of(lines)
+    first = lines["doc_no"].str[:2]
+    rare = alike & (first.map(first[alike].value_counts()) < RARE_FORM * len(lines))
+    odd = pd.Series(surprise(base_rate(rare, lines)), lines.index)
+    return (1.0 + odd).where(rare & (odd > 4.0), 0.0)
+
+
+def _number_series(lines: pd.DataFrame) -> list[tuple[pd.Series, pd.Series]]:
+    """The document numbers of each length and beginning, and which of them stand alone."""
+    number = pd.to_numeric(lines["doc_no"].where(lines["doc_no"].str.fullmatch(r"\d{4,15}")))
+    number = number.dropna()
+    form = lines["doc_no"].str.len().astype(str) + lines["doc_no"].str[:2]
+    found = []
+    for _, known in number.groupby(form[number.index]):
+        apart = _apart(known)
+        alone = apart > LONE_FACTOR * max(float(apart.median()), 1.0)
+        # A ledger in which one number in ten stands alone has no series to be alone from.
+        found.append((known, alone & (alone.mean() < 0.1)))
+    return found
+
+
+def _apart(number: pd.Series) -> pd.Series:
+    """How far a number is from its fifth nearest other number (lines of a document count once)."""
+    distinct = np.unique(number.to_numpy(dtype=float))
+    reach = min(5, len(distinct) - 1)
+    if reach < 1:
+        return pd.Series(0.0, number.index)
+    below = distinct - np.roll(distinct, reach)
+    above = np.roll(distinct, -reach) - distinct
+    # At the ends of the series one side is all there is.
+    below[:reach], above[-reach:] = np.inf, np.inf
+    nearest = pd.Series(np.minimum(below, above), index=distinct)
+    return pd.Series(number.map(nearest), number.index)
 
 
 def _median_curve(day: np.ndarray, number: np.ndarray):
@@ -119,7 +187,15 @@ def _median_curve(day: np.ndarray, number: np.ndarray):
     bins = np.array_split(ordered, max(len(number) // 60, 2))
     at = np.array([np.median(number[part]) for part in bins])
     usual = np.maximum.accumulate(np.array([np.median(day[part]) for part in bins]))
-    return lambda value: np.interp(value, at, usual)
+    # A number issued before the ledger starts, or to be paid after it ends, has no usual day: the
+    # curve goes on at the ledger's pace instead of standing still at its edges.
+    pace = (usual[-1] - usual[0]) / max(at[-1] - at[0], 1.0)
+
+    def expected(value: np.ndarray) -> np.ndarray:
+        beyond = np.minimum(value - at[0], 0.0) + np.maximum(value - at[-1], 0.0)
+        return np.interp(value, at, usual) + pace * beyond
+
+    return expected
 
 
 def other_period(context: Context) -> pd.Series:

@@ -12,6 +12,9 @@ import pandas as pd
 from agents.tools.ledger.journal.context import Context, none_of
 from agents.tools.ledger.journal.names import surprise
 
+# A history within this share of the ledger's days is a burst: about six weeks of two years.
+BURST_SHARE = 0.06
+
 
 def look_alike(context: Context) -> pd.Series:
     """Lines of a small payee whose name is nearly that of a larger one under another id."""
@@ -50,6 +53,19 @@ def one_off(context: Context) -> pd.Series:
     rank = 1 - lines["log_size"].where(fires).rank(pct=True) * 0.98
     value = surprise(fires.mean()) + 0.5 * surprise(rank.fillna(1.0))
     return pd.Series(value, lines.index).where(fires, 0.0)
+
+
+def burst(context: Context) -> pd.Series:
+    """A payee whose whole history is a handful of payment days close together."""
+    lines = context.lines
+    first = lines["date"].min()
+    days = max((lines["date"].max() - first).days, 1)
+    group = lines[lines["pence"] > 0].assign(day=(lines["date"] - first).dt.days).groupby("party")
+    table = group["day"].agg(["min", "max", "nunique", "size"])
+    span = (table["max"] - table["min"] + 1) / days
+    value = (table["nunique"] - 1) * surprise(span.clip(upper=1.0))
+    value = value.where((table["nunique"] >= 3) & (span < BURST_SHARE), 0.0)
+    return lines["party"].map(value).fillna(0.0)
 
 
 def odd_number(context: Context) -> pd.Series:
