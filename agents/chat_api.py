@@ -21,6 +21,7 @@ from agents.domain.messages import check_messages, text_of
 from agents.interactive import Channel
 from agents.invoke import invoke
 from agents.models import Agent
+from config.access import attempts
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput
 
@@ -139,6 +140,8 @@ def _caller(request: HttpRequest) -> Caller:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     caller = doors.caller_of_key(token.strip()) if kind.lower() == "bearer" else None
     if caller is None:
+        if token:
+            attempts.refuse_wrong_key(token.strip(), request)
         raise BadKey
     if not caller.has("agents:invoke"):
         raise MissingScope

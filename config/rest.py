@@ -19,9 +19,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config import logs
+from config.access import denials
 from config.access.callers import Caller
 from config.access.models import IdempotencyRecord
-from config.errors import AppError, Conflict, IdempotencyInProgress, IdempotencyMismatch
+from config.errors import AppError, Conflict, Forbidden, IdempotencyInProgress, IdempotencyMismatch
 from config.outages import outage_of
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ def caller_of(request: Request) -> Caller:
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """Render any error as problem+json; what is not known becomes a 500 without its inside."""
+    if isinstance(error, Forbidden | PermissionDenied | exceptions.PermissionDenied):
+        denials.note(context.get("request"))
     if isinstance(error, AppError):
         return _problem(error.as_problem(), error.http_status)
     if isinstance(error, Http404):

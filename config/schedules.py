@@ -55,6 +55,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 15.0,
         "options": {"queue": "control", "expire_seconds": 15},
     },
+    # Within the hour that it looks at; nobody is stopped by it, so it may take its turn.
+    "monitoring-unusual": {
+        "task": "monitoring.look_for_unusual",
+        "schedule": 300.0,
+        "options": {"queue": "low", "expire_seconds": 300},
+    },
     # Away from control: a receiver that hangs may cost seconds.
     "monitoring-deliver": {
         "task": "monitoring.deliver",

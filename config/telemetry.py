@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery.schedules import crontab
 from django.conf import settings
+
+from config.schedules import SCHEDULE
 
 # Kept of each event; everything else that could hold a prompt, an answer or a name is not sent.
 _REQUEST = ("method", "url")
@@ -23,7 +26,10 @@ def start(dsn: str, **more: Any) -> bool:
     from sentry_sdk.integrations.django import DjangoIntegration
 
     options: dict[str, Any] = {
-        "integrations": [CeleryIntegration(monitor_beat_tasks=True), DjangoIntegration()],
+        "integrations": [
+            CeleryIntegration(monitor_beat_tasks=True, exclude_beat_tasks=_too_often()),
+            DjangoIntegration(),
+        ],
         "include_local_variables": False,
         "max_request_body_size": "never",
         "traces_sample_rate": 0.0,
@@ -33,6 +39,16 @@ def start(dsn: str, **more: Any) -> bool:
     }
     sentry_sdk.init(dsn=dsn, **{**options, **more})
     return True
+
+
+def _too_often() -> list[str]:
+    """Sentry watches what runs in whole minutes; sweeps that run more often tell `/readyz`."""
+    seconds = {
+        name: getattr(entry["schedule"], "total_seconds", lambda e=entry: e["schedule"])()
+        for name, entry in SCHEDULE.items()
+        if not isinstance(entry["schedule"], crontab)
+    }
+    return [f"^{name}$" for name, each in seconds.items() if each < 60 or each % 60]
 
 
 def _bare(event: Any, hint: Any) -> Any:

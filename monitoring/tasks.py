@@ -6,7 +6,17 @@ from celery import shared_task
 from django.utils import timezone
 
 from config.access import exports
-from monitoring import audit, calling, health, notify, pushing, rollups, traces, watching
+from monitoring import (
+    audit,
+    calling,
+    health,
+    notify,
+    pushing,
+    rollups,
+    traces,
+    unusual,
+    watching,
+)
 
 
 @shared_task(name="monitoring.canary", ignore_result=True)
@@ -24,6 +34,12 @@ def send_canaries() -> None:
 def watch() -> None:
     """Fold what was measured, judge it by the rules, and group what is wrong."""
     watching.watch()
+
+
+@shared_task(name="monitoring.look_for_unusual", ignore_result=True)
+def look_for_unusual() -> None:
+    """Write down whose last hour is unlike their week."""
+    unusual.look(now=timezone.now())
 
 
 @shared_task(name="monitoring.deliver", ignore_result=True)

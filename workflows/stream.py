@@ -16,7 +16,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection
 from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 
-from config.access import callers
+from config.access import attempts, callers
 from config.access.callers import Caller
 from config.errors import AppError
 from workflows import controls, queries
@@ -55,6 +55,8 @@ def _authorise(request: HttpRequest, run_id: UUID) -> Caller:
         if caller is None and request.user.is_authenticated:
             caller = callers.of_user(request.user)
         if caller is None:
+            if token:
+                attempts.refuse_wrong_key(token.strip(), request)
             raise NotSignedIn()
         controls.find_run(caller, run_id)
         return caller

@@ -28,6 +28,7 @@ from limits.storage import storage_from_string  # noqa: E402
 from limits.strategies import FixedWindowRateLimiter  # noqa: E402
 
 from config import logs  # noqa: E402
+from config.errors import TooManyRequests  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,21 @@ def wrong_key(token: str, address: str) -> int:
             detail={"reason": "too many unknown keys", "tries": settings.ADDRESS_TRIES},
         )
     return _wait(_of_address("key"), address) if left is not None and left <= 0 else 0
+
+
+def refuse_wrong_key(token: str, request: HttpRequest) -> None:
+    """Count it, and raise TooManyRequests once its address has sent too many."""
+    if wait := wrong_key(token, address_of(request)):
+        raise TooManyRequests(
+            "unknown keys from this address",
+            f"{settings.ADDRESS_TRIES} in {settings.LOCK_OUT}",
+            wait,
+        )
+
+
+def count(kind: str, name: str, most: int) -> int | None:
+    """Count one of ``kind``; how many are left of ``most``, -1 for one too many, None unknown."""
+    return _hit(_item(most, kind), name)
 
 
 @cache

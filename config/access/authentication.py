@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
 
 from config.access import attempts, callers
 from config.access.callers import Caller
-from config.errors import TooManyRequests
 
 
 class ApiKeyAuthentication(authentication.BaseAuthentication):
@@ -23,9 +21,7 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
             return None
         caller = callers.of_key(token.strip())
         if caller is None:
-            if wait := attempts.wrong_key(token.strip(), attempts.address_of(request)):
-                raise TooManyRequests("unknown keys from this address",
-                                      f"{settings.ADDRESS_TRIES}", wait)  # fmt: skip
+            attempts.refuse_wrong_key(token.strip(), request)
             raise exceptions.AuthenticationFailed(
                 "this key is unknown, revoked or expired; make a new one under /admin"
             )

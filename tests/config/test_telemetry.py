@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,8 @@ import sentry_sdk
 from sentry_sdk.transport import Transport
 
 from config import telemetry
+from tests.monitoring.receiver import receiving
+from tests.workflows.workers import ROOT, wait_for, worker
 
 
 class Kept(Transport):
@@ -62,3 +67,51 @@ def test_an_error_is_sent_without_anything_that_a_client_said(sentry: Kept) -> N
 def test_a_requests_query_and_headers_stay_here() -> None:
     event = {"request": {"method": "GET", "url": "https://x/y?name=Ada", "headers": {"a": "b"}}}
     assert telemetry._bare(event, None) == {"request": {"method": "GET", "url": "https://x/y"}}
+
+
+_TICK = """
+import sys, django
+django.setup()
+import sentry_sdk
+from celery.beat import ScheduleEntry, Scheduler
+from celery.schedules import crontab
+from config.celery import app
+scheduler = Scheduler(app=app, lazy=True)
+for name, task, kwargs in (("daily-good", "monitoring.canary", {}),
+                           ("daily-bad", "learning.run_cycle", {"cadence": "hourly"})):
+    scheduler.apply_entry(ScheduleEntry(
+        name=name, task=task, kwargs=kwargs, schedule=crontab(minute=0, hour=3), app=app,
+        options={"queue": "control"}))
+sentry_sdk.flush(20)
+"""
+
+
+@pytest.mark.worker
+@pytest.mark.django_db(transaction=True)
+def test_a_receiver_hears_of_errors_and_of_periodic_tasks_that_ran(
+    process_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Longer than most: a real worker runs what beat's own code has sent."""
+
+    def items() -> list[tuple[str, dict[str, Any]]]:
+        found = []
+        for _, body in got:
+            lines = body.split(b"\n")
+            for head, payload in zip(lines[1::2], lines[2::2], strict=False):
+                if b'"type"' in head:
+                    found.append((json.loads(head)["type"], json.loads(payload)))
+        return found
+
+    def check_ins() -> set[tuple[str, str]]:
+        return {(p["monitor_slug"], p["status"]) for kind, p in items() if kind == "check_in"}
+
+    with receiving() as (url, got):
+        environment = {**process_environment, "SENTRY_DSN": url.replace("://", "://key@") + "/1"}
+        with worker(environment, tmp_path, queues="control"):
+            subprocess.run([sys.executable, "-c", _TICK], env=environment, cwd=ROOT, check=True)
+            wanted = {("daily-good", "in_progress"), ("daily-good", "ok"), ("daily-bad", "error")}
+            wait_for(lambda: check_ins() >= wanted, told=lambda: str(items()))
+            wait_for(lambda: "event" in dict(items()), told=lambda: str(items()))
+    (event,) = [payload for kind, payload in items() if kind == "event"]
+    assert event["exception"]["values"][-1]["value"] == ""
+    assert not any("sweep" in slug for slug, _ in check_ins())

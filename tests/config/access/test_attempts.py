@@ -69,6 +69,11 @@ def test_wrong_keys_are_told_to_wait_and_right_ones_go_on(ada: User, settings: A
     right = Http(headers={"Authorization": f"Bearer {secret}"})
     assert right.get("/api/v1/agents").status_code == 200
     assert SecurityEvent.objects.get().kind == "key_misuse"
+    # OpenAI's own door has the same lock.
+    body = {"model": "agent:x", "messages": []}
+    assert (
+        wrong.post("/v1/chat/completions", body, content_type="application/json").status_code == 429
+    )
 
 
 def test_the_admin_has_no_door_of_its_own() -> None:

@@ -1,0 +1,69 @@
+"""Security events that nobody reports: denied access, and behaviour that is nobody's usual one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.test import Client as Http
+from django.utils import timezone
+
+from config.access import callers
+from config.access.models import Client, Membership, User
+from monitoring import rollups, tasks
+from monitoring.models import SecurityEvent
+from monitoring.services import Measurement, record
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def http() -> Http:
+    firm = Client.objects.get_or_create(
+        is_firm=True, defaults={"slug": "firm", "name": "The firm"}
+    )[0]
+    user = User.objects.create_user("ada", password="x")
+    Membership.objects.create(user=user, client=firm, role="professional")
+    _, secret = callers.create_key(user=user, client=firm, name="k", scopes=["runs:read"])
+    return Http(headers={"Authorization": f"Bearer {secret}"})
+
+
+def test_what_somebody_may_not_do_is_on_record_and_trying_on_is_worse(http: Http) -> None:
+    assert http.get("/api/v1/audit").status_code == 403
+    event = SecurityEvent.objects.get()
+    assert (event.kind, event.severity, event.target) == ("denied", "low", "GET /api/v1/audit")
+    assert event.user_id is not None
+    assert event.actor.startswith("key:")
+    for _ in range(30):
+        assert http.get("/api/v1/audit").status_code == 403
+    rows = SecurityEvent.objects.order_by("id")
+    assert rows.count() == 20  # then it is known, and fills no table
+    assert rows.last().severity == "high"
+
+
+def calls_of(user: UUID, count: int, *, hours_ago: float = 0, blocked: int = 0) -> None:
+    at = timezone.now() - timedelta(hours=hours_ago)
+    numbers: dict[str, Any] = {"invocations": float(count), "invocations_blocked": float(blocked)}
+    record([Measurement(numbers, {"user": str(user), "agent": "a"}, at)])
+
+
+def test_an_hour_unlike_the_week_is_told_once() -> None:
+    steady, wild, new, probing = (uuid4() for _ in range(4))
+    for hours in range(2, 30):
+        calls_of(steady, 90, hours_ago=hours)
+        calls_of(wild, 40, hours_ago=hours)
+    calls_of(steady, 400)
+    calls_of(wild, 250)
+    calls_of(new, 301)
+    calls_of(probing, 12, blocked=11)
+    rollups.roll_up()
+    for _ in range(2):
+        tasks.look_for_unusual()
+    found = {event.user_id: event.detail["reason"] for event in SecurityEvent.objects.all()}
+    assert found.keys() == {wild, new, probing}
+    assert SecurityEvent.objects.count() == 3
+    assert found[wild] == "250 calls in an hour; the busiest of the last week had 40"
+    assert "first hour" in found[new]
+    assert "blocked by guardrails" in found[probing]
