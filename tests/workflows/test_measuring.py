@@ -6,9 +6,12 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from config.access.callers import Caller
 from monitoring import queries, rollups
-from monitoring.models import AuditEntry
-from tests.workflows.conftest import Begin
+from monitoring.models import AuditEntry, AuditPayload
+from tests.workflows.conftest import Begin, Broker
+from workflows import controls, measuring
+from workflows.models import RunEvent
 
 TWO = """
 name: two
@@ -33,3 +36,40 @@ def test_runs_their_steps_and_their_waits_are_measured(finished: Begin) -> None:
     assert steps["two|b"]["queue_wait_seconds"].percentile(1.0) < 60
     actions = set(AuditEntry.objects.values_list("action", flat=True))
     assert {"workflows.run.succeeded", "workflows.run.failed"} <= actions
+
+
+def test_an_ended_runs_entry_seals_every_transition(finished: Begin) -> None:
+    run = finished(TWO)
+    entry = AuditEntry.objects.get(target=f"run:{run.pk}", action="workflows.run.succeeded")
+    assert entry.after_digest == measuring.history_digest(run.pk)
+    # Whoever rewrites what happened, or leaves something out, is found.
+    event = RunEvent.objects.filter(run_id=run.pk).latest("id")
+    RunEvent.objects.filter(pk=event.pk).update(actor="somebody else")
+    assert entry.after_digest != measuring.history_digest(run.pk)
+    event.delete()
+    assert entry.after_digest != measuring.history_digest(run.pk)
+
+
+def test_what_people_do_to_runs_is_on_record_with_who_and_why(
+    begin: Begin, broker: Broker, caller: Caller
+) -> None:
+    run = begin(TWO)
+    controls.pause_run(caller, run.pk)
+    controls.resume_run(caller, run.pk)
+    controls.cancel_run(caller, run.pk, reason="wrong year")
+    broker.drain()
+    entries = AuditEntry.objects.filter(target=f"run:{run.pk}", actor=caller.principal)
+    assert list(entries.order_by("id").values_list("action", flat=True)) == [
+        "workflows.run.paused", "workflows.run.resumed", "workflows.run.cancelled",
+    ]  # fmt: skip
+    assert set(entries.values_list("client_id", "user_id")) == {(run.client_id, caller.user_id)}
+    # The reason can be erased with its person; the entry stays.
+    payload = AuditPayload.objects.get(entry_id=entries.order_by("-id")[0].pk)
+    assert (payload.subject_id, "wrong year" in payload.after) == (caller.user_id, True)
+
+
+def test_a_tool_call_of_a_step_is_audited_with_what_went_in_and_came_out(finished: Begin) -> None:
+    run = finished("name: one\nsteps:\n  a: {tool: core.sleep, with: {seconds: 0}}\n")
+    entry = AuditEntry.objects.get(action="agents.tool.called", session=str(run.pk))
+    assert entry.target == "tool:core.sleep"
+    assert len(entry.before_digest) == len(entry.after_digest) == 64
