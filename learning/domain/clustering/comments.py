@@ -1,7 +1,8 @@
 """Comments and complaints grouped by what they talk about.
 
-Words and parts of words are weighed by rarity and compared by angle; groups are joined as long
-as their members are alike on average. No model is needed, and spelling mistakes do little harm.
+Words, parts of words and concepts ("laggy" is slow) are weighed by rarity and compared by angle;
+groups are joined as long as their members are alike on average. No model is needed, and spelling
+mistakes do little harm.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from learning.domain import numeric
+from learning.domain.clustering.concepts import concepts
 from learning.domain.clustering.masking import mask
 
 # Average similarity (0 to 1) from which two groups are one.
@@ -21,6 +23,8 @@ MOST_COMMENTS = 2_000
 LABEL_WORDS = 4
 # Parts of words count this much beside whole words.
 PARTS_WEIGHT = 0.5
+# A shared concept counts this much beside a shared rare word.
+CONCEPT_WEIGHT = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,12 @@ def group_comments(
         weights = words.fit_transform(texts)
     except ValueError:  # nothing but stop words
         return [Topic((i,), i, ()) for i in range(len(texts))]
-    features = numeric.sparse().hstack([weights, PARTS_WEIGHT * parts.fit_transform(texts)]).tocsr()
+    blocks = [weights, PARTS_WEIGHT * parts.fit_transform(texts)]
+    meant = [concepts(c) for c in comments]
+    if any(meant):
+        themes = numeric.texts().TfidfVectorizer(analyzer=list)
+        blocks.append(CONCEPT_WEIGHT * themes.fit_transform(meant))
+    features = numeric.sparse().hstack(blocks).tocsr()
     labels = _labels(features, min_similarity)
     names = np.asarray(words.get_feature_names_out())
     topics = [

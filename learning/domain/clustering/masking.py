@@ -30,7 +30,7 @@ _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){3,7}[0-9a-fA-F]{1,4}(?![\w:])", "<ip>"),
         (
             r"(?<![\w./])(?=[\w.-]*[a-z])(?:[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?\.)+"
-            r"(?:info|biz|local|internal|lan|[a-z]{2})(?![\w-]|\.\w)(?::\d+)?",
+            r"(?:info|biz|local|internal|lan|(?!(?:id|is|in|so|to|py|sh|js|go|rs|md|pl|gz|db|my)\b)[a-z]{2})(?![\w-]|\.\w)(?::\d+)?",
             "<host>",
         ),
         (
@@ -57,7 +57,8 @@ _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"|hours?)|m|h)\b",
             "<span>",
         ),
-        (r"(?<![\w.])\d+(?:\.\d+)? ?(?:[kKMGT]i?B|[kMG]B?|bytes)\b", "<size>"),
+        (r"(?<![\w.])\d+(?:\.\d+)? ?(?:[kKMGTP]i?B|[kMG]B?|B|[Bb]ytes)\b", "<size>"),
+        (r"<\d+ (?:sec|ms|s|min)\b|(?<![\d:.])\d{1,2}:\d\d(?![\d:.])", "<span>"),
         (r"(?<=[-_])[A-Za-z]\d+\b", "<id>"),
         (r"(?<![A-Za-z0-9])(?:(?<!>)[-+])?\d{3,}(?:[.,:]\d+)*%?", "<num>"),
         (
@@ -69,6 +70,8 @@ _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 # An address whose name could not be resolved is written with empty brackets.
 _NO_NAME = re.compile(r"<ip> \(\s*\)")
+# A size is often given twice: "18846 bytes (18.4 KB)".
+_AGAIN = re.compile(r"<size> \(<size>\)")
 _RUN = re.compile(r"(<\w+>)(?:[,;]?\s+\1){2,}")
 MASK = re.compile(r"<(?:url|email|uuid|time|mac|ip|host|name|text|path|hex|id|span|size|num|\*)>")
 # Only the start of a stack trace or a pasted document says what happened.
@@ -81,6 +84,7 @@ def mask(message: str) -> str:
     for pattern, name in _MASKS:
         text = pattern.sub(name, text)
     text = _NO_NAME.sub("<ip> (<host>)", text)
+    text = _AGAIN.sub("<size>", text)
     return _RUN.sub(r"\1+", text)
 
 

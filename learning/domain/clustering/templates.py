@@ -8,6 +8,7 @@ that turns out to have a few frequent values is split again (IPLoM, Makanju et a
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -52,6 +53,10 @@ class _Group:
         return counted
 
 
+# "LOGIN(uid=<num>)" is not "(uid=<num>)".
+_NAMED_CALL = re.compile(r"[A-Z]{3,}\(")
+
+
 def group_messages(messages: Sequence[str]) -> list[Template]:
     """The templates behind the messages, biggest first; every message is in exactly one."""
     rows: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -76,7 +81,7 @@ def _kind(row: tuple[str, ...]) -> tuple[object, ...]:
 def _fixed(word: str) -> bool:
     """Whether the word is a constant by its looks: punctuation only, or a word in capitals."""
     if MASK.search(word):
-        return False
+        return _NAMED_CALL.match(word) is not None
     bare = word.strip("()[]{}<>.,:;'\"*=-!?")
     return not bare or (len(bare) > 2 and bare.isupper() and bare.replace("_", "").isalpha())
 
@@ -90,6 +95,8 @@ def _key(word: str) -> str:
 def _same(one: str, other: str) -> bool:
     if one == other or VARIABLE in (one, other):
         return True
+    if MASK.fullmatch(one) and MASK.fullmatch(other):
+        return True  # "-" aside, 3 and 0.5 ms stand in one place
     return "=" in one and _key(one) == _key(other)
 
 

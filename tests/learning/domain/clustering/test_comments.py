@@ -22,6 +22,14 @@ def test_comments_are_grouped_by_what_they_talk_about():
     assert topics[2].example in {6, 7}
 
 
+def test_complaints_that_share_no_word_are_grouped_by_what_they_mean():
+    slow = ["laggy, please speed it up", "I waited five minutes for the result", "Way too slow"]
+    cut = ["answer is cut off", "it stops in the middle of a sentence", "output was truncated"]
+    crash = ["The app crashes when I open it", "it closes by itself after start"]
+    topics = group_comments([*slow, *cut, *crash])
+    assert [set(t.members) for t in topics] == [{0, 1, 2}, {3, 4, 5}, {6, 7}]
+
+
 def test_a_comment_like_no_other_stays_alone():
     topics = group_comments([*VAT, "please add a dark mode"])
     assert sorted(len(t.members) for t in topics) == [1, 3]
