@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 DEFAULT_TYPES = frozenset(TYPES) - {"PERSON"}
 # Shorter texts hold neither an attack nor an identifier.
 SHORTEST = 6
+# What a person must look at first does not leave either.
+_HELD = (Action.BLOCK, Action.ASK)
 # A text scanned before (a prompt, a repeated tool result) is not scanned again.
 SCANS_KEPT = 2048
 
@@ -93,9 +95,9 @@ class Guard:
         )  # fmt: skip
         if found.canary_leaked:
             raise GuardrailBlocked("canary", "answer", ["the answer repeats the agent's prompt"])
-        if found.secrets and self._policy.secrets in (Action.BLOCK, Action.ASK):
+        if found.secrets and self._policy.secrets in _HELD:
             raise GuardrailBlocked("secrets", "answer", sorted({s.type for s in found.secrets}))
-        stop = [s.type for s in found.pii if self._policy.action_for(s.type) is Action.BLOCK]
+        stop = [s.type for s in found.pii if self._policy.action_for(s.type) in _HELD]
         if stop:
             raise GuardrailBlocked("pii", "answer", sorted(set(stop)))
         if found.unsupported and self.rails.get("unsupported") == "block":
@@ -118,11 +120,11 @@ class Guard:
             raise GuardrailBlocked("canary", "answer", ["the answer repeats the agent's prompt"])
         known = "\n".join(self._known)
         secrets = [s for s in find_secrets(piece) if piece[s.start : s.end] not in known]
-        if secrets and self._policy.secrets in (Action.BLOCK, Action.ASK):
+        if secrets and self._policy.secrets in _HELD:
             raise GuardrailBlocked("secrets", "answer", sorted({s.type for s in secrets}))
         found = [s for s in find_pii(piece, self._policy.pii_types)
                  if piece[s.start : s.end] not in known]  # fmt: skip
-        stop = sorted({s.type for s in found if self._policy.action_for(s.type) is Action.BLOCK})
+        stop = sorted({s.type for s in found if self._policy.action_for(s.type) in _HELD})
         if stop:
             raise GuardrailBlocked("pii", "answer", stop)
         spans = [s for s in found if self._policy.action_for(s.type) is Action.REDACT]

@@ -22,7 +22,17 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         r"|ya29\.[A-Za-z0-9_-]{30,300}|SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{30,60}|hf_[A-Za-z0-9]{30,60}"
         r"|npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,300}|dop_v1_[a-f0-9]{64}|key-[a-f0-9]{32}|AC[a-f0-9]{32}"
         r"|shpat_[a-fA-F0-9]{32}|sq0(?:atp|csp)-[A-Za-z0-9_-]{22,60}|lin_api_[A-Za-z0-9]{30,60}"
-        r"|hvs\.[A-Za-z0-9_-]{24,120}|dckr_pat_[A-Za-z0-9_-]{20,60})(?![\w-])")),
+        r"|hvs\.[A-Za-z0-9_-]{24,120}|dckr_pat_[A-Za-z0-9_-]{20,60}|whsec_[A-Za-z0-9+/=]{24,80}|GOCSPX-[A-Za-z0-9_-]{20,40}|dapi[a-f0-9]{32}"
+        r"|gl(?:sa|c)_[A-Za-z0-9_=+/-]{30,160}|sntry[su]_[A-Za-z0-9_=+/-]{30,200}|NRAK-[A-Z0-9]{27}|PMAK-[a-f0-9]{24}-[a-f0-9]{34}"
+        r"|gsk_[A-Za-z0-9]{40,60}|xai-[A-Za-z0-9]{40,100}|r8_[A-Za-z0-9]{36,40}|pplx-[A-Za-z0-9]{40,60}|figd_[A-Za-z0-9_-]{30,60}"
+        r"|ATATT3x[A-Za-z0-9_=-]{60,250}|pat[A-Za-z0-9]{14}\.[a-f0-9]{64}|ntn_[A-Za-z0-9]{40,60}|secret_[A-Za-z0-9]{43}|sbp_[a-f0-9]{40}"
+        r"|nfp_[A-Za-z0-9]{36,40}|pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_=.-]{30,60}|dp\.(?:pt|st|ct)\.[A-Za-z0-9.]{40,60}|EAAA[A-Za-z0-9_-]{56,64}"
+        r"|[a-zA-Z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70}|[0-9a-f]{32}-us\d{1,2}|\d{8,10}:AA[A-Za-z0-9_-]{33}|SK[a-f0-9]{32}"
+        r"|AGE-SECRET-KEY-1[A-Z0-9]{58})(?![\w-])")),
+    ("API_KEY", re.compile(
+        r"https://hooks\.slack\.com/services/T[A-Z0-9]{6,12}/B[A-Z0-9]{6,12}/[A-Za-z0-9]{20,30}"
+        r"|https://(?:\w+\.)?discord(?:app)?\.com/api/webhooks/\d{15,21}/[A-Za-z0-9_-]{50,80}"
+        r"|(?<=[?&]sig=)[A-Za-z0-9%+/=]{40,80}")),
     ("AWS_KEY", re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA|AIDA|AROA)[A-Z0-9]{16}(?![A-Z0-9])")),
     ("CONNECTION_STRING", re.compile(
         r"\b(?:postgres(?:ql)?|mysql|mariadb|mongodb(?:\+srv)?|redis|rediss|amqps?|mssql|oracle|ftp|sftp|"

@@ -145,8 +145,8 @@ def test_templates_of_different_length_are_no_kin():
 
 def test_a_size_given_twice_and_a_time_given_short_are_still_one_template():
     rows = [
-        "host.example.com:443 close, 451 bytes sent, 18846 bytes (18.4 KB) received, lifetime 00:02",
-        "host.example.com:80 close, 1824 bytes (1.78 KB) sent, 82 bytes received, lifetime <1 sec",
+        "a.example.com:443 close, 451 bytes sent, 18846 bytes (18.4 KB) received, lifetime 00:02",
+        "a.example.com:80 close, 1824 bytes (1.78 KB) sent, 82 bytes received, lifetime <1 sec",
         "10.1.2.3:80 close, 9 bytes sent, 7 bytes received, lifetime 02:14",
         "Block rdd_2_1 stored as values in memory (estimated size 384.0 B, free 317.5 KB)",
         "Block rdd_2_7 stored as values in memory (estimated size 8.8 KB, free 14.0 KB)",
