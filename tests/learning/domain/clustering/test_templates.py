@@ -82,15 +82,6 @@ def test_the_order_of_messages_does_not_matter_much():
     assert grouping_accuracy(groups, [label for _, label in pairs]) > 0.95
 
 
-def test_two_thousand_messages_take_less_than_two_seconds():
-    import time
-
-    messages = (sample(1)[0] * 2)[:2000]
-    started = time.perf_counter()
-    group_messages(messages)
-    assert time.perf_counter() - started < 2
-
-
 def test_nothing_in_is_nothing_out():
     assert group_messages([]) == []
     assert [t.members for t in group_messages(["", "", " "])] == [(0, 1, 2)]
