@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
+from agents import telling
 from agents.domain import talks
 from agents.domain.context import estimate_tokens
 from agents.domain.guardrails.redact import redact
@@ -24,6 +26,9 @@ CHANNEL = "chat"
 TITLE_CHARACTERS = 80
 # Turns that a history or a score looks at.
 LATEST_TURNS = 200
+# Nobody goes on with a talk after this; and so many are told of in one pass.
+SILENT = timedelta(hours=24)
+MOST_ENDED = 200
 
 
 def join(
@@ -90,7 +95,26 @@ def note(*, talk_id: UUID, asked: str, answered: str, invocation_id: UUID) -> No
         )
         title = talk.title or " ".join(asked.split())[:TITLE_CHARACTERS]
         Conversation.objects.filter(pk=talk.pk).update(last_turn_at=Now(), title=title)
+        telling.talked(talk, is_first=last == 0)
     score(talk)
+
+
+def end_idle(*, now: datetime) -> int:
+    """Tell of conversations that fell silent a day ago, once each; returns how many.
+
+    They stay open: whoever comes back goes on where it ended.
+    """
+    silent = Conversation.objects.filter(measured_at=None, last_turn_at__lt=now - SILENT)
+    done = 0
+    for talk in silent.order_by("last_turn_at")[:MOST_ENDED]:
+        turns = said(talk)
+        with transaction.atomic():
+            won = Conversation.objects.filter(pk=talk.pk, measured_at=None).update(measured_at=now)
+            if won and turns:
+                over = talk.handed_over_at is not None
+                telling.talk_ended(talk, is_abandoned=talks.is_abandoned(turns, handed_over=over))
+                done += 1
+    return done
 
 
 def hand_over(*, caller: Caller, talk_id: UUID, reason: str) -> Conversation:
@@ -108,6 +132,7 @@ def hand_over(*, caller: Caller, talk_id: UUID, reason: str) -> Conversation:
     if not done and talk.state != Conversation.State.HANDED_OVER:
         raise Conflict(f"conversation {talk.pk}", talk.state, "an open conversation")
     if done:
+        telling.handed_over(talk)
         score(talk)
         logs.event(logger, "agents.conversation.handed_over", conversation=str(talk.pk),
                    agent=talk.agent_slug)  # fmt: skip

@@ -1,96 +1,115 @@
-"""Figures of the whole fleet over a day: calls, errors, latency, cost, hour by hour."""
+"""How the fleet does over a stretch of time, from rollups: each agent's calls, errors, latency."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
+from agents import queries
+from agents.models import Agent, AgentVersion, Label
+from monitoring import charts, watchlist
+from monitoring.sight import Sight
+from monitoring.stretch import Stretch
+from monitoring.watchlist import Firing
 
-from agents.models import Agent, Invocation
-from config.access.callers import Caller
-from config.partitions import first_id
-
-DAY, MONTH = timedelta(hours=24), timedelta(days=30)
-
-_HOURS = """
-SELECT floor(extract(epoch FROM %(now)s - started_at) / 3600)::int AS hours_ago,
-    count(*), count(*) FILTER (WHERE state IN ('failed', 'blocked')),
-    percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY duration_seconds)
-FROM agents_invocation
-WHERE id >= %(since)s AND (%(demo)s OR NOT is_demo) AND (%(all)s OR client_id = ANY(%(clients)s))
-GROUP BY 1
-"""
-_DAY = """
-SELECT count(*), count(*) FILTER (WHERE state IN ('failed', 'blocked')),
-    percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY duration_seconds),
-    coalesce(sum(cost_usd), 0), count(DISTINCT agent_id)
-FROM agents_invocation
-WHERE id >= %(since)s AND (%(demo)s OR NOT is_demo) AND (%(all)s OR client_id = ANY(%(clients)s))
-"""
-_COST = """
-SELECT coalesce(sum(cost_usd), 0) FROM agents_invocation
-WHERE id >= %(since)s AND (%(demo)s OR NOT is_demo) AND (%(all)s OR client_id = ANY(%(clients)s))
-"""
+METRICS = ("invocations", "invocation_errors", "invocation_duration_seconds", "cost_usd",
+           "accuracy_ratio")  # fmt: skip
 
 
-def has_live_calls(caller: Caller, *, now: datetime) -> bool:
-    """Whether anything but demo calls happened in the last 30 days."""
-    rows = caller.only_visible(Invocation.objects.filter(id__gte=first_id(now - MONTH)))
-    return rows.filter(is_demo=False).exists()
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One agent with its numbers; ``alert`` is the worst that fires about it."""
+
+    agent: dict[str, Any]
+    production: int | None
+    calls: float
+    error_ratio: float | None
+    p50_seconds: float | None
+    p95_seconds: float | None
+    cost_usd: float
+    accuracy: float | None
+    by_step: list[float | None]
+    alert: Firing | None
+
+    @property
+    def health(self) -> str:
+        """``paused``, ``retired``, an alert's severity, ``idle`` or ``healthy``."""
+        if self.agent["state"] != Agent.State.ACTIVE:
+            return str(self.agent["state"])
+        if self.alert is not None:
+            return self.alert.severity
+        return "healthy" if self.calls else "idle"
 
 
-def figures(caller: Caller, *, now: datetime, demo: bool = False) -> dict[str, Any]:
-    """The last 24 hours (seconds, USD) and the cost of 30 days, as far as the caller sees."""
-    scope: dict[str, Any] = {
-        "now": now, "demo": demo, "all": caller.client_ids is None,
-        "clients": list(caller.client_ids or ()),
-    }  # fmt: skip
-    states = list(Agent.objects.values_list("state", "slug"))
-    with connection.cursor() as cursor:
-        cursor.execute(_DAY, {**scope, "since": first_id(now - DAY)})
-        calls, errors, seconds, cost, called = cursor.fetchone()
-        cursor.execute(_COST, {**scope, "since": first_id(now - MONTH)})
-        (month_cost,) = cursor.fetchone()
-        cursor.execute(_HOURS, {**scope, "since": first_id(now - DAY)})
-        hours = {row[0]: row[1:] for row in cursor.fetchall()}
-    return {
-        "agents": len(states),
-        "active": sum(1 for state, _ in states if state == Agent.State.ACTIVE),
-        "paused": [slug for state, slug in states if state == Agent.State.PAUSED],
-        "called": called,
-        "calls": calls,
-        "errors": errors,
-        "error_ratio": errors / calls if calls else None,
-        "p50_seconds": seconds[0] if seconds else None,
-        "p95_seconds": seconds[1] if seconds else None,
-        "cost_usd": cost,
-        "month_cost_usd": month_cost,
-        "hours": [_hour(ago, hours.get(ago)) for ago in range(23, -1, -1)],
-    }
-
-
-def _hour(ago: int, row: tuple[Any, ...] | None) -> dict[str, Any]:
-    calls, errors, seconds = row or (0, 0, None)
-    return {
-        "hours_ago": ago, "calls": calls, "errors": errors,
-        "p50_seconds": seconds[0] if seconds else None,
-        "p95_seconds": seconds[1] if seconds else None,
-    }  # fmt: skip
-
-
-def latency_of(caller: Caller, slug: str, *, now: datetime) -> dict[str, Any]:
-    """p50 and p95 in seconds, calls, errors and cost of one agent over 30 days."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _DAY + " AND agent_slug = %(slug)s",
-            {"since": first_id(now - MONTH), "demo": True, "slug": slug,
-             "all": caller.client_ids is None, "clients": list(caller.client_ids or ())},
+def rows(sight: Sight, when: Stretch, *, domain: str = "") -> list[Row]:
+    """Every agent, by domain and name. Alerts only for those who see every client."""
+    grid = sight.grid(METRICS, when, scope="agent")
+    firing = watchlist.worst_by_key("agent") if sight.clients is None else {}
+    production = dict(
+        Label.objects.filter(name=Label.Name.PRODUCTION).values_list("agent_id", "version__number")
+    )
+    agents = Agent.objects.filter(domain=domain) if domain else Agent.objects.all()
+    found = []
+    for agent in agents.order_by("domain", "slug"):
+        calls = grid.total(agent.slug, "invocations").total
+        seconds = grid.total(agent.slug, "invocation_duration_seconds")
+        errors = grid.total(agent.slug, "invocation_errors").total
+        found.append(
+            Row(
+                queries.agent_values(agent), production.get(agent.pk), calls,
+                errors / calls if calls else None,
+                seconds.percentile(0.50), seconds.percentile(0.95),
+                grid.total(agent.slug, "cost_usd").total,
+                grid.total(agent.slug, "accuracy_ratio").mean,
+                charts.totals_of(grid.values(agent.slug, "invocations")),
+                firing.get(agent.slug),
+            )
         )  # fmt: skip
-        calls, errors, seconds, cost, _ = cursor.fetchone()
-    return {
-        "calls": calls, "errors": errors, "cost_usd": cost,
-        "error_ratio": errors / calls if calls else None,
-        "p50_seconds": seconds[0] if seconds else None,
-        "p95_seconds": seconds[1] if seconds else None,
-    }  # fmt: skip
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many agents there are, which ones need somebody, which are paused."""
+
+    agents: int
+    active: int
+    needing: list[tuple[str, Firing]]
+    paused: list[str]
+
+
+def standing(sight: Sight) -> Standing:
+    """The fleet as it stands now; needs no numbers."""
+    states = list(Agent.objects.order_by("slug").values_list("state", "slug"))
+    firing = watchlist.worst_by_key("agent") if sight.clients is None else {}
+    active = [slug for state, slug in states if state == Agent.State.ACTIVE]
+    return Standing(
+        sum(state != Agent.State.RETIRED for state, _ in states),
+        len(active),
+        [(slug, firing[slug]) for slug in active if slug in firing],
+        [slug for state, slug in states if state == Agent.State.PAUSED],
+    )
+
+
+def by_version(sight: Sight, when: Stretch, slug: str) -> dict[int, dict[str, Any]]:
+    """Version number → calls, error share, p95, cost of a call, accuracy, satisfaction.
+
+    Empty for those who see only some clients: versions are not kept for each.
+    """
+    if not sight.sees("version"):
+        return {}
+    numbers = {str(n) for n in AgentVersion.objects.filter(agent__slug=slug).values_list(
+        "number", flat=True)}  # fmt: skip
+    keys = [f"{slug}|{number}" for number in sorted(numbers)]
+    grid = sight.grid((*METRICS, "satisfaction_score"), when, scope="version", keys=keys)
+    found = {}
+    for key in grid.cells:
+        calls = grid.total(key, "invocations").total
+        errors, cost = grid.total(key, "invocation_errors").total, grid.total(key, "cost_usd")
+        found[int(key.rpartition("|")[2])] = {
+            "calls": calls, "error_ratio": errors / calls if calls else None,
+            "p95_seconds": grid.total(key, "invocation_duration_seconds").percentile(0.95),
+            "cost_usd": cost.mean, "accuracy": grid.total(key, "accuracy_ratio").mean,
+            "by_step": charts.totals_of(grid.values(key, "invocations")),
+        }  # fmt: skip
+    return found

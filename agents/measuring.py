@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from uuid import UUID
 
 from agents.calls import Call
 from agents.loop import Work
-from agents.models import Agent, Invocation
+from agents.models import Invocation
 from agents.models.records import CallState
+from agents.places import place_of
 from agents.tool_calls import Ran
 from monitoring import services
 from monitoring.services import Audited, Measurement
 
-# An agent's domain and audience hardly ever change; calls of it come by the thousand.
-KEPT_SECONDS = 300.0
 # What a replay's call counts for.
 SPENT = ("cost_usd", "input_tokens", "cached_tokens", "output_tokens")
-_kept: dict[UUID, tuple[float, str, str]] = {}
 
 
 def measure(call: Call, row: Invocation, work: Work) -> None:
     """Record the numbers of a call and audit it, in the transaction that stores it."""
-    domain, audience = _place_of(row.agent_id)
+    domain, audience = place_of(row.agent_id)
     labels = {
         "agent": row.agent_slug,
         "version": str(row.version_number),
@@ -38,6 +35,7 @@ def measure(call: Call, row: Invocation, work: Work) -> None:
     numbers = _numbers(row, work)
     if call.stand_in is not None:  # a replay costs money, but is no traffic that raises alerts
         numbers = {name: numbers[name] for name in SPENT}
+        numbers["learning_cost_usd"] = numbers["cost_usd"]
     services.record([Measurement(numbers, labels)])
     session = row.conversation_id or row.run_id or ""
     services.audit_all(
@@ -75,6 +73,8 @@ def _numbers(row: Invocation, work: Work) -> dict[str, float]:
     }
     if work.tries:
         numbers["model_duration_seconds"] = sum(one.duration_seconds for one in work.tries)
+    if row.is_demo:
+        numbers["demo_invocations"] = 1.0
     if row.first_token_seconds is not None:
         numbers["first_token_seconds"] = row.first_token_seconds
     return numbers
@@ -103,11 +103,3 @@ def _audited(ran: Ran, actor: str, client_id: UUID, user_id: UUID | None, sessio
         before_digest=services.digest_of(ran.arguments),
         after_digest=services.digest_of(ran.error.as_dict() if ran.error else ran.result),
     )
-
-
-def _place_of(agent_id: UUID) -> tuple[str, str]:
-    found = _kept.get(agent_id)
-    if found is None or found[0] < time.monotonic():
-        domain, audience = Agent.objects.values_list("domain", "audience").get(pk=agent_id)
-        found = _kept[agent_id] = (time.monotonic() + KEPT_SECONDS, domain, audience)
-    return found[1], found[2]

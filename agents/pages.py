@@ -9,14 +9,14 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from agents import fleet, plots, queries
+from agents import fleet, queries
 from config import readable
 from config.access.callers import Caller
 from config.errors import InvalidInput
 from config.pages import page
+from monitoring.asked import asked, link, offered
 
 SHOWN_INVOCATIONS = 40
 
@@ -24,66 +24,70 @@ SHOWN_INVOCATIONS = 40
 @require_GET
 @page("agents:read")
 def fleet_piece(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """The piece of the overview about agents: a sentence, figures, the day hour by hour."""
-    now = timezone.now()
-    # A fresh installation has demo calls only: showing them beats showing nothing, and is said.
-    demo = request.GET.get("demo") == "1" or not fleet.has_live_calls(caller, now=now)
-    figures = fleet.figures(caller, now=now, demo=demo)
-    context = {
-        "figures": figures, "head": _head(figures), "rest": _rest(figures),
-        "demo": demo and bool(figures["calls"] or figures["month_cost_usd"]),
-        "calls": plots.call_bars(figures["hours"]),
-        "latency": plots.latency_band(figures["hours"]),
-    }  # fmt: skip
+    """The piece of the overview about agents: one sentence, and who needs somebody."""
+    found = asked(request, caller)
+    stands = fleet.standing(found.sight)
+    context = {"standing": stands, "head": _head(stands), "rest": _rest(stands)}
     return render(request, "agents/_fleet.html", context)
 
 
-def _head(figures: dict[str, Any]) -> str:
-    if not figures["agents"]:
+def _head(stands: fleet.Standing) -> str:
+    if not stands.agents:
         return "No agents yet."
-    if figures["paused"]:
-        paused = readable.listed(figures["paused"])
-        return f"{figures['active']} of {figures['agents']} agents are active; paused: {paused}."
-    return f"All {figures['active']} agents are active."
+    healthy = stands.active - len(stands.needing)
+    if healthy == stands.agents:
+        return f"All {readable.plural(healthy, 'agent')} are healthy."
+    return f"{healthy} of {readable.plural(stands.agents, 'agent')} are healthy;"
 
 
-def _rest(figures: dict[str, Any]) -> str:
-    if not figures["calls"]:
-        return "Nobody called one in the last 24 hours."
-    calls = readable.plural(figures["calls"], "call")
-    agents = readable.plural(figures["called"], "of them", "of them")
-    if not figures["errors"]:
-        return f"{agents} answered {calls} in 24 hours without an error."
-    return (
-        f"{agents} took {calls} in 24 hours; {figures['errors']:,} failed or were blocked "
-        f"({readable.percent(figures['error_ratio'])})."
-    )
+def _rest(stands: fleet.Standing) -> str:
+    parts = []
+    if stands.needing:
+        names = readable.listed([slug for slug, _ in stands.needing])
+        verb = "needs" if len(stands.needing) == 1 else "need"
+        parts.append(f"{len(stands.needing)} {verb} you: {names}")
+    if stands.paused:
+        parts.append(f"{len(stands.paused)} paused: {readable.listed(stands.paused)}")
+    return "; ".join(parts) + ("." if parts else "")
 
 
 @require_GET
 @page("agents:read")
 def all_agents(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """``/dashboard/agents``; ``?domain=`` and ``?state=`` filter, typing finds."""
-    rows = queries.agents_with_figures(caller)
-    domains = sorted({row["domain"] for row in rows})
+    """``/dashboard/agents``; ``?domain=``, ``?health=``, ``?range=`` filter, typing finds."""
+    found = asked(request, caller)
+    every = fleet.rows(found.sight, found.when)
+    domains = sorted({row.agent["domain"] for row in every})
+    rows = every
     if domain := request.GET.get("domain"):
-        rows = [row for row in rows if row["domain"] == domain]
-    if state := request.GET.get("state"):
-        rows = [row for row in rows if row["state"] == state]
-    for row in rows:
-        row["error_ratio"] = row["errors"] / row["calls"] if row["calls"] else None
-    active = sum(1 for row in rows if row["state"] == "active")
-    called = sum(1 for row in rows if row["calls"])
-    words = f"{active} of {readable.plural(len(rows), 'agent')} "
-    words += f"{'is' if active == 1 else 'are'} active; {called} answered in the last 24 hours."
-    context = {"rows": rows, "domains": domains, "words": words}
+        rows = [row for row in rows if row.agent["domain"] == domain]
+    if health := request.GET.get("health"):
+        rows = [row for row in rows if row.health == health]
+    context = {
+        **offered(caller, found), "rows": rows, "domains": domains,
+        "healths": sorted({row.health for row in every}), "words": _words(rows, found.when.words),
+    }  # fmt: skip
     return render(request, "agents/agents.html", context)
+
+
+def _words(rows: list[fleet.Row], stretch: str) -> str:
+    good = sum(row.health in ("healthy", "idle") for row in rows)
+    called = sum(1 for row in rows if row.calls)
+    bad = sorted((row for row in rows if row.alert and row.agent["state"] == "active"),
+                 key=lambda row: row.agent["slug"])  # fmt: skip
+    said = f"{good} of {readable.plural(len(rows), 'agent')} are healthy; "
+    if bad:
+        said += f"{readable.listed([row.agent['slug'] for row in bad])} " + (
+            "needs you; " if len(bad) == 1 else "need you; "
+        )
+    return said + f"{called} answered in the last {stretch}."
 
 
 @require_GET
 @page("agents:read")
 def one_agent(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
     """``/dashboard/agents/{slug}``; ``?diff=1..2`` compares two versions."""
+    found = asked(request, caller, "7d")
     agent = queries.agent_detail(slug)
     versions = agent["versions"]
     current = next((v for v in versions if "production" in v["labels"]), None)
@@ -92,7 +96,11 @@ def one_agent(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
         "agent": agent,
         "current": current or (versions[0] if versions else None),
         "tools": [tools.get(name, {"name": name}) for name in _tool_names(current)],
-        "figures": fleet.latency_of(caller, slug, now=timezone.now()),
+        **offered(caller, found),
+        "panel": link("/dashboard/_panel", found, scope="agent", key=slug),
+        "alerts": link("/dashboard/_alerts", found, scope="agent", key=slug),
+        "stream": link("/dashboard/_stream", found, scope="agent", key=slug),
+        "by_version": fleet.by_version(found.sight, found.when, slug),
         "invocations": queries.recent_invocations(caller, agent=slug, limit=SHOWN_INVOCATIONS),
         "diff": _diff(versions, request.GET.get("diff", "")),
         "shares": _shares(agent),

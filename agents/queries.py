@@ -44,6 +44,11 @@ def known_agents() -> frozenset[str]:
     return frozenset(rows.values_list("slug", flat=True))
 
 
+def domain_of(slug: str) -> str:
+    """The domain of an agent; an empty text for one that is unknown."""
+    return Agent.objects.filter(slug=slug).values_list("domain", flat=True).first() or ""
+
+
 def agent_lane(slug: str) -> Lane:
     """``analysis`` if a tool of the production version may hold the GIL; raises NotFound."""
     now = time.monotonic()

@@ -8,7 +8,15 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from agents import background, budget_use, budgets, cache, responding, retention
+from agents import (
+    background,
+    budget_use,
+    budgets,
+    cache,
+    conversations,
+    responding,
+    retention,
+)
 from agents.knowledge import index
 
 
@@ -20,11 +28,12 @@ def invoke_async(call_id: str) -> None:
 
 @shared_task(name="agents.sweep", ignore_result=True)
 def sweep() -> None:
-    """What incidents ask, holds of dead calls, budgets, lost calls, missing embeddings."""
+    """Incidents' wishes, holds, budgets, lost calls, silent talks, missing embeddings."""
     responding.respond()
     budgets.expire_holds()
     budget_use.measure_budgets()
     background.sweep()
+    conversations.end_idle(now=timezone.now())
     index.embed_pending()
 
 

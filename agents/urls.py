@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from agents import chat_api, pages, webhooks
+from agents import chat_api, listing, pages, webhooks
 from agents.api import calls, conversations, knowledge, money, registry, sources, talks
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -47,8 +47,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/guardrails/scan", calls.GuardrailScan.as_view(), name="guardrails-scan"),
     path("dashboard/_fleet", pages.fleet_piece),
     path("dashboard/_calls", pages.calls),
+    path("dashboard/_talks", listing.talks),
     path("dashboard/agents", pages.all_agents),
     path("dashboard/agents/<slug:slug>", pages.one_agent),
+    path("dashboard/invocations", listing.invocations),
     path("dashboard/invocations/<uuid:invocation_id>", pages.invocation),
     path("api/v1/conversations", conversations.Conversations.as_view(), name="conversations"),
     path(

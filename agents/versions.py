@@ -21,6 +21,7 @@ from agents.models import Agent, AgentVersion, CachedAnswer, Label, TrafficSplit
 from agents.tools import registry
 from config import logs
 from config.errors import Conflict, InvalidInput, NotFound
+from monitoring import services
 
 logger = logging.getLogger(__name__)
 TIERS = ("light", "standard", "strong")
@@ -140,6 +141,11 @@ def move_label(*, agent: Agent, name: str, version: AgentVersion, by: str = "") 
             name=name,
             defaults={"version": version, "moved_by": by[:80], "moved_at": Now()},
         )
+        if name == Label.Name.PRODUCTION:  # a line on the time axis of the agent's plots
+            services.mark(
+                kind="deployment", scope="agent", key=agent.slug,
+                text=f"v{version.number} deployed", href=f"/dashboard/agents/{agent.slug}",
+            )  # fmt: skip
     logs.event(logger, "agents.label.moved", agent=agent.slug, label=name,
                number=version.number, by=by)  # fmt: skip
     return label

@@ -113,6 +113,8 @@ def dialogflow(request: HttpRequest) -> JsonResponse:
         external_id=str(session["session"])[-200:],
         channel=CHANNEL,
     )
+    if intent := str((asked.get("intentInfo") or {}).get("displayName") or "")[:80]:
+        Conversation.objects.filter(pk=talk.pk).update(intent=intent)
     given = session.get("parameters") or {}
     told = _tell(talk, caller, _text(asked), given if isinstance(given, dict) else {}, until)
     return JsonResponse(_document(told))

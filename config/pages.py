@@ -43,6 +43,7 @@ def page(scope: str) -> Callable[[Page[P]], View[P]]:
         def answer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             try:
                 caller = callers.of_user(request.user)  # type: ignore[arg-type]
+                request.caller = caller  # type: ignore[attr-defined]  # for the navigation
                 caller.require(scope, "open this page")
                 return view(request, caller, *args, **kwargs)
             except AppError as error:

@@ -180,6 +180,10 @@ def _move(
         target=f"experiment:{row.pk}", client_id=row.client_id,
         user_id=caller.user_id if caller else None, after={"reason": reason},
     )  # fmt: skip
+    monitoring.mark(
+        kind="experiment", scope="agent", key=row.agent_slug,
+        text=f"experiment {row.name} {after}", href=f"/dashboard/experiments/{row.pk}",
+    )  # fmt: skip
     logs.event(logger, "learning.experiment.moved", experiment=str(row.pk), state=after, by=by)
     return row
 

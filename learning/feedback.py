@@ -82,8 +82,7 @@ def score(
     keys = ("subject_kind", "subject_id", "name", "source", "source_version")
     row: Score = _latest(Score, {key: values[key] for key in keys}, values)
     if name == ACCURACY and 0 <= value <= 1:
-        labels = {"agent": row.agent_slug, "client": str(row.client_id)}
-        monitoring.record([monitoring.Measurement({"accuracy_ratio": value}, labels)])
+        monitoring.record([monitoring.Measurement({"accuracy_ratio": value}, _labels_of(row))])
     return row
 
 
@@ -171,5 +170,16 @@ def _measure(row: Feedback) -> None:
     numbers = {"feedback": 1.0}
     if row.rating is not None:
         numbers["satisfaction_score"] = float(row.rating)
+    if row.kind == Feedback.Kind.CORRECTION and row.subject_kind != Subject.CONVERSATION:
+        numbers["rework"] = 1.0
+    others = Feedback.objects.filter(subject_kind=row.subject_kind, subject_id=row.subject_id)
+    if row.subject_kind == Subject.RUN and not others.exclude(pk=row.pk).exists():
+        numbers["runs_with_feedback"] = 1.0
+    monitoring.record([monitoring.Measurement(numbers, _labels_of(row))])
+
+
+def _labels_of(row: Feedback | Score) -> dict[str, str]:
     labels = {"agent": row.agent_slug, "client": str(row.client_id)}
-    monitoring.record([monitoring.Measurement(numbers, labels)])
+    if row.agent_slug:
+        labels["domain"] = agents.domain_of(row.agent_slug)
+    return labels

@@ -359,4 +359,10 @@ def _note(row: Rollout, what: str, by: str, caller: Caller | None = None, reason
         target=f"rollout:{row.pk}", client_id=row.client_id,
         user_id=caller.user_id if caller else None, after={"stage": row.stage, "reason": reason},
     )  # fmt: skip
+    kind = "rollback" if what == "rolled_back" else "deployment"
+    said = f"rollout {what.replace('_', ' ')}"
+    if what in ("begun", "advanced"):
+        said += f", stage {row.stage + 1}"
+    monitoring.mark(kind=kind, scope="agent", key=row.agent_slug, text=said,
+                    href=f"/dashboard/rollouts/{row.pk}")  # fmt: skip
     logs.event(logger, "learning.rollout.moved", rollout=str(row.pk), what=what, by=by)

@@ -8,11 +8,15 @@ from typing import Any
 
 from config.errors import InvalidInput
 from monitoring import queries
+from monitoring.sight import Sight
+from monitoring.stretch import Stretch
 
 # What money can be told by; each is a scope of the rollups.
 BY = {"agent": "agent", "version": "version", "domain": "domain", "user": "user",
       "client": "client", "experiment": "experiment", "model": "model", "endpoint": "endpoint",
-      "workflow": "workflow", "total": "all"}  # fmt: skip
+      "workflow": "workflow", "learning": "agent", "total": "all"}  # fmt: skip
+# Where it is not the cost of calls that is told.
+COST = {"workflow": "run_cost_usd", "learning": "learning_cost_usd"}
 MOST_ROWS = 200
 _NINE = Decimal("1.000000000")
 
@@ -29,13 +33,14 @@ def attribution(
         raise InvalidInput("by", by, f"one of {', '.join(BY)}")
     scope, prefix = BY[by], None
     if client is not None:
-        scoped = {"agent": "client_agent", "domain": "client_domain", "total": "client",
-                  "workflow": "client_workflow", "client": "client"}  # fmt: skip
+        scoped = {"agent": "client_agent", "learning": "client_agent",
+                  "domain": "client_domain", "total": "client", "client": "client",
+                  "workflow": "client_workflow"}  # fmt: skip
         if by not in scoped:
             raise InvalidInput("by", by, f"for one client: one of {', '.join(scoped)}")
         scope = scoped[by]
         prefix = client if scope == "client" else f"{client}|"
-    cost = "run_cost_usd" if by == "workflow" else "cost_usd"
+    cost = COST.get(by, "cost_usd")
     found = queries.totals(
         [cost, "saved_usd"], scope=scope, since=since, until=until, prefix=prefix
     )
@@ -57,6 +62,7 @@ def attribution(
         "since": since.isoformat(),
         "until": until.isoformat(),
         "cost_usd": str(whole),
+        **_saved(scope, since, until, prefix),
         "saved_by_cache_usd": str(
             sum((Decimal(str(row["saved_usd"])) for row in rows), Decimal(0))
         ),
@@ -64,6 +70,39 @@ def attribution(
         "rows": rows[:MOST_ROWS],
         "left_out": max(0, len(rows) - MOST_ROWS),
     }
+
+
+def _saved(scope: str, since: datetime, until: datetime, prefix: str | None) -> dict[str, str]:
+    names = ["saved_by_routing_usd", "saved_by_tokens_usd"]
+    found = queries.totals(names, scope=scope, since=since, until=until, prefix=prefix)
+    return {
+        name: usd(sum(stats[name].total for stats in found.values() if name in stats))
+        for name in names
+    }
+
+
+def attributed(sight: Sight, by: str, when: Stretch) -> list[dict[str, Any]]:
+    """Cost, savings, calls, share and course of each key, dearest first; for pages.
+
+    Raises InvalidInput for what money can't be told by, Forbidden where a scope is not seen.
+    """
+    if by not in BY:
+        raise InvalidInput("by", by, f"one of {', '.join(BY)}")
+    cost = COST.get(by, "cost_usd")
+    grid = sight.grid((cost, "saved_usd"), when, scope=BY[by])
+    rows = []
+    for key in grid.cells:
+        spent = grid.total(key, cost)
+        if spent.count and (spent.total or by != "learning"):
+            rows.append({
+                "key": key, "cost_usd": usd(spent.total), "calls": spent.count,
+                "saved_usd": usd(grid.total(key, "saved_usd").total),
+                "by_step": [stat.total if stat.count else None for stat in grid.values(key, cost)],
+            })  # fmt: skip
+    whole = sum((Decimal(str(row["cost_usd"])) for row in rows), Decimal(0))
+    for row in rows:
+        row["share"] = float(Decimal(str(row["cost_usd"])) / whole) if whole else 0.0
+    return sorted(rows, key=lambda row: (-Decimal(str(row["cost_usd"])), str(row["key"])))
 
 
 def usd(amount: float) -> str:

@@ -1,17 +1,23 @@
-"""What was promised and how it stands: scorecard, error budgets, burn."""
+"""What was promised and how it stands: scorecard, error budgets, burn. All from rollups."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from monitoring import queries
 from monitoring.domain import objectives as deciding
-from monitoring.domain.objectives import Budget, Score
+from monitoring.domain.objectives import BURN_WINDOWS, Budget, Burn, Score
+from monitoring.domain.rollups import Stat, merge
 from monitoring.models import Objective
 
-WEEK = timedelta(days=7)
+DAY, HOUR, MINUTE, WEEK = (
+    timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(days=7),
+)  # fmt: skip
+# A metric's stat over some stretch.
+Read = Callable[[str], Stat]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,7 @@ class Card:
     objective: Objective
     score: Score
     budget: Budget | None
+    days: tuple[float | None, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         one, budget = self.objective, self.budget
@@ -44,54 +51,110 @@ class Card:
         }
 
 
+def active() -> list[Objective]:
+    """All objectives that are watched."""
+    return list(Objective.objects.filter(is_active=True))
+
+
+def names_of(objectives: Sequence[Objective]) -> list[str]:
+    """The metrics that they are made of."""
+    found = {name for one in objectives for name in (one.metric, one.denominator) if name}
+    return sorted(found)
+
+
 def scorecard(*, now: datetime, scope: str = "all", key: str = "") -> list[Card]:
-    """Every active objective for everything, or for one key of a scope."""
-    return [_card(one, now, scope, key) for one in Objective.objects.filter(is_active=True)]
-
-
-def _card(one: Objective, now: datetime, scope: str, key: str) -> Card:
-    window = timedelta(seconds=one.window_seconds)
-    value, seen = _value(one, scope, key, now - window, now)
-    if one.statistic == "growth":
-        before, _ = _value(one, scope, key, now - 2 * window, now - window)
-        value = deciding.growth(before, value)
-    score = deciding.score(value, one.target, above=one.above, observations=seen)
-    budget = None
-    if one.is_budgeted and seen:
-        bad, whole = _bad(one, scope, key, now - window, now)
-        recent_bad, recent = _bad(one, scope, key, now - timedelta(hours=1), now)
-        allowed = 1 - one.target if one.above else one.target
-        budget = deciding.budget(
-            allowed, bad=bad, whole=whole, recent_bad=recent_bad, recent=recent
-        )
-    return Card(one, score, budget)
-
-
-def _bad(
-    one: Objective, scope: str, key: str, since: datetime, until: datetime
-) -> tuple[float, float]:
-    found = queries.totals(
-        [one.metric, one.denominator], scope=scope, keys=[key], since=since,
-        until=until + timedelta(minutes=1),
+    """Every active objective for everything, or for one key of a scope; two reads in all."""
+    objectives = active()
+    if not objectives:
+        return []
+    longest = max(timedelta(seconds=one.window_seconds) for one in objectives)
+    grid = queries.grid(
+        names_of(objectives), scope=scope, keys=[key], since=now - 2 * longest, until=now + MINUTE,
+        step=DAY,
+    )  # fmt: skip
+    hour = queries.totals(
+        names_of([one for one in objectives if is_budgeted(one)]) or ["invocations"],
+        scope=scope, keys=[key], since=now - HOUR, until=now + MINUTE,
     ).get(key, {})  # fmt: skip
-    empty = queries.EMPTY
-    return found.get(one.metric, empty).total, found.get(one.denominator, empty).total
+    return [_card(one, grid, key, now, hour) for one in objectives]
 
 
-def _value(
-    one: Objective, scope: str, key: str, since: datetime, until: datetime
-) -> tuple[float | None, int]:
-    """The objective's figure and how many observations it comes from."""
-    if one.denominator:
-        bad, whole = _bad(one, scope, key, since, until)
-        share = bad / whole if whole else None
-        good = one.statistic == "good_ratio" and share is not None
-        return (1 - share if good else share), int(whole)  # type: ignore[operator]
-    stat = queries.total(
-        one.metric, scope=scope, key=key, since=since, until=until + timedelta(minutes=1)
+def _card(
+    one: Objective, grid: queries.Grid, key: str, now: datetime, hour: dict[str, Stat]
+) -> Card:
+    days = max(one.window_seconds // 86_400, 1)
+
+    def over(first: int, last: int | None) -> Read:
+        return lambda name: merge(
+            stat for stat in grid.values(key, name)[first:last] if stat.count
+        )  # fmt: skip
+
+    now_read, past_read = over(-days, None), over(-2 * days, -days)
+    value, seen = value_of(one, now_read, timedelta(days=days))
+    if one.statistic == "growth":
+        value = deciding.growth(value_of(one, past_read, timedelta(days=days))[0], value)
+    score = deciding.score(value, one.target, above=one.above, observations=seen)
+    course = tuple(
+        value_of(one, over(n, n + 1), DAY)[0]
+        for n in range(len(grid.starts) - days, len(grid.starts))
     )
+    return Card(one, score, _budget(one, now_read, hour), course)
+
+
+def is_budgeted(one: Objective) -> bool:
+    """Whether single events can be told good from bad: a share, or a percentile."""
+    return one.is_budgeted
+
+
+def _budget(one: Objective, read: Read, hour: dict[str, Stat]) -> Budget | None:
+    if not is_budgeted(one):
+        return None
+    bad, whole = bad_of(one, read)
+    if not whole:
+        return None
+    recent_bad, recent = bad_of(one, lambda name: hour.get(name, queries.EMPTY))
+    return deciding.budget(
+        deciding.allowed_share(one.target, above=one.above, statistic=one.statistic),
+        bad=bad, whole=whole, recent_bad=recent_bad, recent=recent,
+    )  # fmt: skip
+
+
+def bad_of(one: Objective, read: Read) -> tuple[float, float]:
+    """Bad events and all events: failed ones, or those slower than the target."""
+    stat = read(one.metric)
+    if one.denominator:
+        return stat.total, read(one.denominator).total
+    if stat.sketch is None:
+        return 0.0, 0.0
+    share = stat.sketch.share_above(one.target)
+    return (share if not one.above else 1 - share) * stat.count, float(stat.count)
+
+
+def value_of(one: Objective, read: Read, window: timedelta) -> tuple[float | None, int]:
+    """The objective's figure and how many observations it comes from."""
+    stat = read(one.metric)
+    if one.denominator:
+        whole = read(one.denominator).total
+        share = stat.total / whole if whole else None
+        if share is None:
+            return None, 0
+        return (1 - share if one.statistic == "good_ratio" else share), int(whole)
     if one.statistic == "weekly":
-        weeks = (until - since) / WEEK
-        return (stat.total / weeks if stat.count else None), stat.count
+        return (stat.total / (window / WEEK) if stat.count else None), stat.count
     name = "mean" if one.statistic == "growth" else one.statistic
     return queries.statistic(stat, name), stat.count
+
+
+def burns(one: Objective, *, now: datetime, scope: str = "all", key: str = "") -> list[Burn]:
+    """How fast the error budget of one objective burns, in every pair of windows."""
+    allowed = deciding.allowed_share(one.target, above=one.above, statistic=one.statistic)
+
+    def read(back: timedelta) -> tuple[float, float]:
+        found = queries.totals(names_of([one]), scope=scope, keys=[key], since=now - back,
+                               until=now + MINUTE).get(key, {})  # fmt: skip
+        return bad_of(one, lambda name: found.get(name, queries.EMPTY))
+
+    return [
+        deciding.burn(window, allowed, long=read(window.long), short=read(window.short))
+        for window in BURN_WINDOWS
+    ]

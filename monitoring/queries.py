@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection
 
 from config.errors import InvalidInput
-from monitoring.domain.metrics import METRICS, SCOPES
+from monitoring.domain.metrics import METRICS, OF_ONE_CLIENT, SCOPES, SEPARATOR
 from monitoring.domain.rollups import Stat, merge
 from monitoring.models import Rollup, RollupWindow
 
@@ -88,20 +88,95 @@ def series(
     Steps begin at multiples of ``step`` since midnight UTC. Raises InvalidInput as ``totals``
     does, and for more than ``MOST_POINTS`` points.
     """
+    first, count, largest = _steps(since, until, step)
+    steps: dict[datetime, list[Stat]] = {first + n * step: [] for n in range(count)}
+    for start, _, stats in _read([metric], scope, first, until, [key], None, largest):
+        if metric in stats:
+            steps[_floor(start, step)].append(stats[metric])
+    return [Point(start, merge(stats)) for start, stats in steps.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Several metrics of several keys in the same steps: what a page of tables and plots needs.
+
+    ``cells[key][n]`` is what was measured in the step that begins at ``starts[n]``.
+    """
+
+    starts: list[datetime]
+    step: timedelta
+    cells: dict[str, list[dict[str, Stat]]]
+
+    def values(self, key: str, metric: str) -> list[Stat]:
+        """One stat a step; empty ones where nothing was measured."""
+        row = self.cells.get(key)
+        return [cell.get(metric, EMPTY) for cell in row] if row else [EMPTY] * len(self.starts)
+
+    def total(self, key: str, metric: str) -> Stat:
+        """All steps of one key together."""
+        return merge(stat for stat in self.values(key, metric) if stat.count)
+
+    def everything(self, metric: str) -> Stat:
+        """All steps of all keys together."""
+        return merge(cell[metric] for row in self.cells.values() for cell in row if metric in cell)
+
+
+def grid(
+    metrics: Sequence[str],
+    *,
+    scope: str = "all",
+    since: datetime,
+    until: datetime,
+    step: timedelta,
+    keys: Sequence[str] | None = None,
+    clients: Sequence[str] | None = None,
+) -> Grid:
+    """What was measured, by key and step, in one read. ``clients``: only theirs, put together.
+
+    Raises InvalidInput as ``series`` does, and for a scope that is not kept for each client.
+    """
+    if clients is not None:
+        if scope not in OF_ONE_CLIENT:
+            raise InvalidInput("scope", scope, f"for one client: {', '.join(OF_ONE_CLIENT)}")
+        scope = OF_ONE_CLIENT[scope]
+    first, count, largest = _steps(since, until, step)
+    gathered: dict[str, list[dict[str, list[Stat]]]] = {}
+    of_clients = None
+    if clients is not None and keys is not None:
+        keys = [_joined(client, key) for client in clients for key in keys]
+    elif clients is not None:
+        of_clients = list(clients)
+    rows = _read(metrics, scope, first, until, keys, None, largest, of_clients)
+    for start, key, stats in rows:
+        own = key.partition(SEPARATOR)[2] if clients is not None else key
+        row = gathered.get(own)
+        if row is None:
+            row = gathered[own] = [{} for _ in range(count)]
+        cell = row[(start - first) // step]
+        for name, stat in stats.items():
+            cell.setdefault(name, []).append(stat)
+    cells = {
+        key: [{name: merge(found) for name, found in cell.items()} for cell in row]
+        for key, row in gathered.items()
+    }
+    return Grid([first + n * step for n in range(count)], step, cells)
+
+
+def _joined(client: str, key: str) -> str:
+    return f"{client}{SEPARATOR}{key}" if key else client
+
+
+def _steps(since: datetime, until: datetime, step: timedelta) -> tuple[datetime, int, str]:
+    """Where the first step begins, how many there are, and the largest windows that fit one."""
     if step % MINUTE or step < MINUTE:
         raise InvalidInput("step", step, "whole minutes, at least one")
     first = _floor(since, step)
     count = -((first - until) // step)
     if count > MOST_POINTS:
         raise InvalidInput("step", step, f"{count} points; at most {MOST_POINTS}, take wider steps")
-    steps: dict[datetime, list[Stat]] = {first + n * step: [] for n in range(count)}
-    largest = Grain.DAY if step % DAY == timedelta() else (
-        Grain.HOUR if step % HOUR == timedelta() else Grain.MINUTE
-    )  # fmt: skip
-    for start, _, stats in _read([metric], scope, first, until, [key], None, largest):
-        if metric in stats:
-            steps[_floor(start, step)].append(stats[metric])
-    return [Point(start, merge(stats)) for start, stats in steps.items()]
+    if step % DAY == timedelta():
+        return first, count, Grain.DAY
+    return first, count, Grain.HOUR if step % HOUR == timedelta() else Grain.MINUTE
 
 
 def _read(
@@ -112,6 +187,7 @@ def _read(
     keys: Sequence[str] | None,
     prefix: str | None,
     largest: str = Grain.DAY,
+    clients: Sequence[str] | None = None,
 ) -> Iterator[tuple[datetime, str, dict[str, Stat]]]:
     _check(metrics, scope, since, until)
     windows, parameters = [], [scope]
@@ -127,6 +203,9 @@ def _read(
     elif prefix is not None:
         condition = "AND starts_with(key, %s)"
         parameters.append(prefix)
+    elif clients is not None:
+        condition = f"AND split_part(key, '{SEPARATOR}', 1) = ANY(%s)"
+        parameters.append(list(clients))  # type: ignore[arg-type]
     # Only what is asked for leaves the database. Names were checked against the list.
     columns = ", ".join(f"stats->'{name}'" for name in metrics)
     statement = _ROWS.format(metrics=columns, windows=" OR ".join(windows), keys=condition)

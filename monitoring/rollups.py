@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection, transaction
 
 from config import logs
-from config.partitions import drop_months_before, ensure_months, first_id
+from config.partitions import drop_months_before, ensure_months, first_id, time_of_id
 from monitoring.domain import rollups as folding
 from monitoring.domain.rollups import Windows
 from monitoring.models import Rollup, RollupMark, RollupWindow
@@ -44,7 +44,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 KEEP_RAW = timedelta(days=45)
 TOO_LATE = timedelta(days=40)
 KEEP_MINUTES = timedelta(hours=48)
-KEEP_HOURS = timedelta(days=100)
+KEEP_HOURS = timedelta(days=35)
 
 _ARRIVED = """
 SELECT DISTINCT date_trunc('minute', at) FROM monitoring_measurement
@@ -132,8 +132,9 @@ def _mark(now: datetime) -> datetime:
 
 
 def _oldest(now: datetime) -> datetime:
-    rows = execute("SELECT min(at) FROM monitoring_measurement", {})
-    return min(rows[0][0] or now, now)
+    """When the first row was written, by its id: what it is about may lie long before."""
+    rows = execute("SELECT id FROM monitoring_measurement ORDER BY id LIMIT 1", {})
+    return min(time_of_id(rows[0][0]), now) if rows else now
 
 
 def _changed(low: datetime, high: datetime) -> list[tuple[datetime, int]]:

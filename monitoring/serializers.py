@@ -170,6 +170,8 @@ class CostShape(serializers.Serializer[Any]):
     until = serializers.DateTimeField()
     cost_usd = serializers.CharField()
     saved_by_cache_usd = serializers.CharField()
+    saved_by_routing_usd = serializers.CharField()
+    saved_by_tokens_usd = serializers.CharField()
     projected_30_days_usd = serializers.CharField()
     rows = CostRowShape(many=True)
     left_out = serializers.IntegerField()

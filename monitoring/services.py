@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monitoring.actions import Asked, is_in_force, report_action, take_actions
 from monitoring.audit import Audited, audit, audit_all, digest_of
+from monitoring.marking import mark
 from monitoring.recording import Measurement, record
 from monitoring.security_events import security_event
 
@@ -15,6 +16,7 @@ __all__ = [
     "audit_all",
     "digest_of",
     "is_in_force",
+    "mark",
     "record",
     "report_action",
     "security_event",

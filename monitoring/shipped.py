@@ -72,6 +72,33 @@ RULES: tuple[dict[str, Any], ...] = (
      **ERRORS, "scope": "all", "limit": 6.0, "target": 0.999, "window_seconds": 6 * HOUR,
      "short_window_seconds": 30 * MINUTE, "min_count": 100, "severity": "high",
      "runbook": "errors.md", "advice": "At this rate a month's budget is gone in five days."},
+    *(
+        {"slug": f"{name}-burn-{speed}", "title": f"{title}: budget burns {speed}",
+         "kind": "burn_rate", **ERRORS, "scope": scope, "limit": factor, "target": target,
+         "window_seconds": long, "short_window_seconds": short, "min_count": 100,
+         "severity": severity, "runbook": "errors.md", "every_seconds": MINUTE,
+         "advice": "See what fails: one code means one cause."}
+        for name, title, scope, target in (
+            ("errors", "Error rate", "all", 0.95),
+            ("domain", "A domain's error rate", "domain", 0.95),
+        )
+        for speed, long, short, factor, severity in (
+            ("fast", HOUR, 5 * MINUTE, 14.4, "critical"),
+            ("soon", 6 * HOUR, 30 * MINUTE, 6.0, "high"),
+            ("slow", DAY, 2 * HOUR, 3.0, "medium"),
+            ("steadily", 3 * DAY, 6 * HOUR, 1.0, "low"),
+        )
+    ),
+    {"slug": "availability-day-burn", "title": "Error budget burns for a day", "kind": "burn_rate",
+     **ERRORS, "scope": "all", "limit": 3.0, "target": 0.999, "window_seconds": DAY,
+     "short_window_seconds": 2 * HOUR, "min_count": 100, "severity": "medium",
+     "every_seconds": MINUTE, "runbook": "errors.md",
+     "advice": "At this rate a month's budget is gone in ten days."},
+    {"slug": "availability-steady-burn", "title": "Error budget burns steadily",
+     "kind": "burn_rate", **ERRORS, "scope": "all", "limit": 1.0, "target": 0.999,
+     "window_seconds": 3 * DAY, "short_window_seconds": 6 * HOUR, "min_count": 100,
+     "severity": "low", "every_seconds": MINUTE, "runbook": "errors.md",
+     "advice": "At this rate a month's budget is just used up."},
     {"slug": "cost-anomaly", "title": "Unusual cost", "kind": "anomaly", "metric": "cost_usd",
      "statistic": "total", "scope": "all", "limit": 0.0, "severity": "low",
      "every_seconds": 5 * MINUTE, "runbook": "cost.md", "advice": "See which agents cost most."},
@@ -90,7 +117,7 @@ RULES: tuple[dict[str, Any], ...] = (
 
 OBJECTIVES: tuple[dict[str, Any], ...] = (
     {"slug": "latency", "title": "p95 latency under 2 s", "above": False, "target": 2.0,
-     "metric": "invocation_duration_seconds", "statistic": "p95",
+     "metric": "invocation_duration_seconds", "statistic": "p95", "is_budgeted": True,
      "definition": "95 of 100 calls of an agent are answered within the target."},
     {"slug": "accuracy", "title": "Accuracy over 95 %", "above": True, "target": 0.95,
      "metric": "accuracy_ratio", "statistic": "mean",
@@ -109,7 +136,7 @@ OBJECTIVES: tuple[dict[str, Any], ...] = (
      "definition": "Share of calls answered from the cache."},
     {"slug": "rework", "title": "Rework under 5 %", "above": False, "target": 0.05,
      "metric": "rework", "denominator": "steps", "statistic": "ratio",
-     "definition": "Share of steps whose result was done again."},
+     "definition": "Results done again or corrected, for each step that ended."},
     {"slug": "approvals", "title": "Approval rate over 95 %", "above": True, "target": 0.95,
      "metric": "approvals_given", "denominator": "approvals", "statistic": "ratio",
      "definition": "Share of answered approvals that were given."},
@@ -117,7 +144,7 @@ OBJECTIVES: tuple[dict[str, Any], ...] = (
      "metric": "escalations", "denominator": "invocations", "statistic": "ratio",
      "definition": "Share of calls handed over to a person."},
     {"slug": "feedback", "title": "Feedback rate over 80 %", "above": True, "target": 0.8,
-     "metric": "feedback", "denominator": "runs", "statistic": "ratio",
+     "metric": "runs_with_feedback", "denominator": "runs", "statistic": "ratio",
      "definition": "Share of runs that somebody gave feedback on."},
     {"slug": "improvements", "title": "An improvement deployed a week", "above": True,
      "target": 1.0, "metric": "improvements_deployed", "statistic": "weekly",
@@ -130,7 +157,7 @@ OBJECTIVES: tuple[dict[str, Any], ...] = (
      "definition": "Relative growth of mean coverage against the window before."},
     {"slug": "automation", "title": "90 % of processes automated", "above": True, "target": 0.9,
      "metric": "automated_ratio", "statistic": "mean",
-     "definition": "Share of the shipped processes that run without a person's hand."},
+     "definition": "Share of a run's steps that need no person's hand, mean over runs."},
 )  # fmt: skip
 
 

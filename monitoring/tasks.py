@@ -13,6 +13,7 @@ from monitoring import (
     notify,
     pushing,
     rollups,
+    sla,
     traces,
     unusual,
     watching,
@@ -73,3 +74,9 @@ def tidy() -> None:
     rollups.keep_tidy(now=timezone.now())
     traces.forget(now=timezone.now())
     exports.forget_expired()
+
+
+@shared_task(name="monitoring.keep_sla_reports", ignore_result=True)
+def keep_sla_reports() -> None:
+    """Keep last month's reports, for everything, each domain and each client."""
+    sla.keep_month(now=timezone.now())

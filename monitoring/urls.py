@@ -1,13 +1,51 @@
 """Addresses of monitoring."""
 
-from django.urls import path, re_path
+from django.urls import URLPattern, path, re_path
 
-from monitoring import api, doors, pages, traces_api
+from monitoring import api, doors, traces_api
+from monitoring.pages import (
+    boards,
+    conversations,
+    costs,
+    domains,
+    incidents,
+    live,
+    objectives,
+    overview,
+    panels,
+    security,
+)
 
 V1 = "api/v1/"
+D = "dashboard/"
+
+PAGES: list[URLPattern] = [
+    path("dashboard", overview.overview),
+    path(D + "_attention", overview.attention),
+    path(D + "_top", overview.top),
+    path(D + "_open", overview.open_count),
+    path(D + "_panel", panels.one),
+    path(D + "_alerts", panels.alerts),
+    path(D + "_stream", live.stream),
+    path(D + "export.csv", panels.export),
+    path(D + "domains", domains.all_domains),
+    path(D + "domains/<str:name>", domains.one),
+    path(D + "conversations", conversations.overview),
+    path(D + "costs", costs.overview),
+    path(D + "costs.csv", costs.export),
+    path(D + "objectives", objectives.scorecard),
+    path(D + "sla", objectives.reports),
+    path(D + "sla/<str:month>", objectives.report),
+    path(D + "incidents", incidents.all_incidents),
+    path(D + "incidents/<uuid:incident_id>", incidents.one),
+    path(D + "alerts/<uuid:alert_id>", incidents.alert),
+    path(D + "security", security.overview),
+    path(D + "boards", boards.all_boards),
+    path(D + "boards/<uuid:board_id>", boards.one),
+]
 
 urlpatterns = [
-    path("dashboard", pages.overview),
+    *PAGES,
     path("healthz", doors.healthz),
     path("readyz", doors.readyz),
     path("metrics", doors.metrics),

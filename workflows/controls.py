@@ -183,6 +183,8 @@ def _reopen(run: Run, plan: Plan) -> None:
         "WHERE s.run_id = %(run)s AND s.key = t.key AND s.item = -1",
         {"run": run.pk, "keys": [row[0] for row in tried], "attempts": [row[2] for row in tried]},
     )
+    if tried:
+        measuring.again(run, len(tried))
     _send_ready(run, plan, rows)
 
 

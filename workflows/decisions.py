@@ -107,6 +107,7 @@ def answer_approval(
         caller, approval.run_id, approval.client_id, f"approval.{state}",
         {"approval": str(approval.pk), "level": approval.level, "reason": reason[:2000]},
     )  # fmt: skip
+    measuring.approval_answered(approval.run_id, approved=approve)
     if approve and approval.level < approval.levels:
         return approval
     _end_approval_step(approval, approve=approve, reason=reason)

@@ -13,19 +13,24 @@ from config.access.callers import Caller
 from monitoring import services
 from monitoring.services import Audited, Measurement
 from workflows.database import execute
+from workflows.models import Run
 
 logger = logging.getLogger(__name__)
 
 _RUN = """
-SELECT r.workflow_name, r.client_id, r.started_by_id, r.state, r.ended_at,
+SELECT r.workflow_name, r.client_id, r.started_by_id, r.state, r.is_demo, r.ended_at,
     extract(epoch FROM r.ended_at - coalesce(r.started_at, r.created_at))::float8,
     coalesce(r.error->>'code', ''),
-    (SELECT coalesce(sum(s.cost_usd), 0)::float8 FROM workflows_steprun s WHERE s.run_id = r.id)
-FROM workflows_run r WHERE r.id = %(run)s
+    s.cost_usd, s.by_hand, s.steps
+FROM workflows_run r, LATERAL (
+    SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, count(*) AS steps,
+        count(*) FILTER (WHERE kind = 'approval') AS by_hand
+    FROM workflows_steprun WHERE run_id = r.id AND started_at IS NOT NULL AND ended_at IS NOT NULL
+) s WHERE r.id = %(run)s
 """
 # Joins and other bookkeeping were never started by anybody.
 _STEPS = """
-SELECT key, queue,
+SELECT key, queue, count(*) FILTER (WHERE iteration > 1),
     array_agg(extract(epoch FROM ended_at - started_at)::float8),
     array_agg(greatest(0, extract(epoch FROM started_at - queued_at))::float8)
         FILTER (WHERE queued_at IS NOT NULL),
@@ -54,11 +59,25 @@ def run_ended(run_id: UUID) -> None:
                    error=type(error).__name__)  # fmt: skip
 
 
+def approval_answered(run_id: UUID, *, approved: bool) -> None:
+    """Record a person's answer, in the transaction that stores it."""
+    workflow, client = Run.objects.values_list("workflow_name", "client_id").get(pk=run_id)
+    labels = {"workflow": workflow, "client": str(client)}
+    numbers = {"approvals": 1.0, "approvals_given": float(approved)}
+    services.record([Measurement(numbers, labels)])
+
+
+def again(run: Run, steps: int) -> None:
+    """Record that so many results of an ended run are made once more."""
+    labels = {"workflow": run.workflow_name, "client": str(run.client_id)}
+    services.record([Measurement({"rework": float(steps)}, labels)])
+
+
 def _record(run_id: UUID) -> None:
     rows = execute(_RUN, {"run": run_id})
     if not rows:
         return
-    workflow, client, user, state, ended_at, seconds, code, cost = rows[0]
+    workflow, client, user, state, demo, ended_at, seconds, code, cost, by_hand, steps = rows[0]
     labels = {"workflow": workflow, "client": str(client)}
     numbers = {
         "runs": 1.0,
@@ -66,12 +85,17 @@ def _record(run_id: UUID) -> None:
         "run_duration_seconds": seconds,
         "run_cost_usd": cost,
     }
+    if demo:
+        numbers["demo_runs"] = 1.0
+    if state == "succeeded" and steps:
+        numbers["automated_ratio"] = 1 - by_hand / steps
     taken = [Measurement(numbers, {**labels, "code": code if state == "failed" else ""}, ended_at)]
-    for key, queue, durations, waits, retries in execute(_STEPS, {"run": run_id}):
+    for key, queue, again, durations, waits, retries in execute(_STEPS, {"run": run_id}):
         step: dict[str, Any] = {
             "steps": float(len(durations)),
             "step_duration_seconds": durations,
             "step_retries": float(retries),
+            "rework": float(again),
             "queue_wait_seconds": waits or [],
         }
         taken.append(Measurement(step, {**labels, "step": key, "queue": queue}, ended_at))

@@ -83,6 +83,21 @@ def quality(turns: Sequence[Said], *, handed_over: bool = False) -> float | None
     return round(sum(parts) / len(parts), 4)
 
 
+def is_abandoned(turns: Sequence[Said], *, handed_over: bool = False) -> bool:
+    """Whether the person left without what they came for.
+
+    That is: the last answer was none (an error, a block, a fallback), or the last question
+    was a complaint or had been asked before. Handed to a person is not abandoned.
+    """
+    asked = [turn.text for turn in turns if turn.role == "user"]
+    if handed_over or not asked:
+        return False
+    if turns[-1].role == "user" or turns[-1].went != "succeeded":
+        return True
+    again = len(asked) > 1 and _same(asked[-2], asked[-1])
+    return again or _UNHAPPY.search(asked[-1]) is not None
+
+
 def _same(first: str, second: str) -> bool:
     a, b = set(stems(first)), set(stems(second))
     return bool(a and b) and len(a & b) / len(a | b) >= SAME_RATIO

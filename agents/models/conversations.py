@@ -29,11 +29,22 @@ class Conversation(models.Model):
     hand_over_reason = models.CharField(max_length=300, blank=True, default="")
     handed_over_at = models.DateTimeField(null=True, blank=True)
     quality_ratio = models.FloatField(null=True, blank=True)
+    intent = models.CharField(
+        max_length=80, blank=True, default="", help_text="What it is about, as the channel says."
+    )
+    measured_at = models.DateTimeField(null=True, blank=True, help_text="Told as ended then.")
     created_at = models.DateTimeField(db_default=Now())
     last_turn_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        indexes = [models.Index(fields=["client_id", "-last_turn_at"], name="conversation_recent")]
+        indexes = [
+            models.Index(fields=["client_id", "-last_turn_at"], name="conversation_recent"),
+            models.Index(
+                fields=["last_turn_at"],
+                name="conversation_unmeasured",
+                condition=models.Q(measured_at__isnull=True),
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["client_id", "channel", "external_id"],

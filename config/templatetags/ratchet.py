@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django import template
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html, format_html_join, json_script
 from django.utils.safestring import SafeString, mark_safe
 
 from config import readable
@@ -62,6 +62,22 @@ STATES: dict[str, tuple[str, str, str]] = {
     "blocked": ("bad", "shield", "Blocked"),
     "active": ("good", "check", "Active"),
     "retired": ("quiet", "stop", "Retired"),
+    "met": ("good", "check", "Met"),
+    "missed": ("bad", "cross", "Missed"),
+    "no_data": ("quiet", "circle", "No data"),
+    "firing": ("bad", "alert", "Firing"),
+    "resolved": ("good", "check", "Resolved"),
+    "open": ("bad", "alert", "Open"),
+    "acknowledged": ("attention", "hand", "Acknowledged"),
+    "merged": ("quiet", "fork", "Merged"),
+    "healthy": ("good", "check", "Healthy"),
+    "critical": ("bad", "alert", "Critical"),
+    "high": ("bad", "alert", "High"),
+    "medium": ("attention", "alert", "Medium"),
+    "low": ("info", "circle", "Low"),
+    "handed_over": ("attention", "hand", "With a person"),
+    "closed": ("quiet", "check", "Closed"),
+    "idle": ("quiet", "circle", "Not called"),
 }
 
 
@@ -148,7 +164,7 @@ def label(value: str) -> str:
 
 
 @register.filter
-def item(mapping: Mapping[str, Any] | None, key: str) -> Any:
+def item(mapping: Mapping[Any, Any] | None, key: object) -> Any:
     return (mapping or {}).get(key)
 
 
@@ -201,3 +217,35 @@ def words(text: str) -> list[str]:
 @register.filter
 def last8(value: object) -> str:
     return str(value)[-8:]
+
+
+SPARK_WIDTH, SPARK_HEIGHT = 88.0, 20.0
+
+
+@register.simple_tag
+def spark(values: Sequence[float | None], said: str = "") -> SafeString:
+    """A small line of a row's own numbers, from zero; a gap where nothing was measured."""
+    known = [value for value in values if value is not None]
+    if not any(known):
+        return mark_safe('<span class="quiet">–</span>')
+    top, step = max(known), SPARK_WIDTH / max(len(values) - 1, 1)
+    path, is_open = "", False
+    for place, value in enumerate(values):
+        if value is None:
+            is_open = False
+            continue
+        y = SPARK_HEIGHT - 1 - (SPARK_HEIGHT - 2) * max(value, 0.0) / top
+        path += f"{'L' if is_open else 'M'}{place * step:.1f} {y:.1f}"
+        is_open = True
+    return format_html(
+        '<svg class="spark" viewBox="0 0 {} {}" role="img" aria-label="{}"><path d="{}"/></svg>',
+        f"{SPARK_WIDTH:.0f}", f"{SPARK_HEIGHT:.0f}", said or "its course", path,
+    )  # fmt: skip
+
+
+@register.inclusion_tag("parts/plot.html")
+def plot(doc: Mapping[str, Any], csv: str = "") -> dict[str, Any]:
+    """A plot, drawn by plots.js from the document; it can be read as a table too."""
+    marked = len(doc.get("marks", ()))
+    said = f"{doc['title']}: {len(doc['x'])} points" + (f", {marked} marks" if marked else "")
+    return {"doc": doc, "csv": csv, "said": said, "script": json_script(doc)}

@@ -52,6 +52,9 @@ METRICS: dict[str, Metric] = {
         _counter("output_tokens", "Tokens written", unit="tokens"),
         _spread("cost_usd", "Cost", "USD"),
         _counter("saved_usd", "Cost saved by the cache", True, "USD"),
+        _counter("saved_by_routing_usd", "Cost saved by routing", True, "USD"),
+        _counter("saved_by_tokens_usd", "Cost saved by fewer tokens", True, "USD"),
+        _counter("demo_invocations", "Calls of the demo"),
         _counter("tool_calls", "Tool calls"),
         _counter("model_calls", "Model calls"),
         # workflows
@@ -67,10 +70,19 @@ METRICS: dict[str, Metric] = {
         _counter("approvals_given", "Approvals given", True),
         _counter("escalations", "Hand-overs to a person", False),
         _counter("rework", "Results that were done again", False),
+        _counter("demo_runs", "Runs of the demo"),
+        # conversations
+        _counter("conversations", "Conversations begun"),
+        _counter("conversation_turns", "Questions in conversations"),
+        _counter("conversations_ended", "Conversations ended"),
+        _counter("conversations_handed_over", "Conversations handed over to a person", False),
+        _counter("conversations_abandoned", "Conversations abandoned", False),
+        _spread("conversation_quality_ratio", "Quality of a conversation", "ratio", True),
         # quality
         _spread("accuracy_ratio", "Accuracy", "ratio", True),
         _spread("satisfaction_score", "Satisfaction (1 to 5)", "score", True),
         _counter("feedback", "Feedback given", True),
+        _counter("runs_with_feedback", "Runs that got feedback", True),
         _counter("improvements_deployed", "Improvements deployed", True),
         _spread("edge_case_coverage_ratio", "Edge cases covered", "ratio", True),
         _spread("automated_ratio", "Processes automated", "ratio", True),
@@ -86,7 +98,7 @@ METRICS: dict[str, Metric] = {
 LABELS = frozenset(
     {
         "agent", "version", "domain", "workflow", "step", "endpoint", "model", "client",
-        "audience", "user", "experiment", "code", "queue", "budget",
+        "audience", "user", "experiment", "code", "queue", "budget", "intent", "channel",
     }
 )  # fmt: skip
 
@@ -111,7 +123,22 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "code": ("code",),
     "agent_code": ("agent", "code"),
     "agent_endpoint": ("agent", "endpoint"),
+    "domain_code": ("domain", "code"),
+    "client_code": ("client", "code"),
+    "intent": ("intent",),
+    "channel": ("channel",),
+    "client_intent": ("client", "intent"),
+    "client_channel": ("client", "channel"),
     "queue": ("queue",),
     "budget": ("budget",),
 }
 SEPARATOR = "|"
+# What somebody reads who sees only some clients, or asks for one: the scope of a scope.
+OF_ONE_CLIENT: dict[str, str] = {
+    "all": "client",
+    "agent": "client_agent",
+    "domain": "client_domain",
+    "workflow": "client_workflow",
+    "intent": "client_intent",
+    "channel": "client_channel",
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -56,3 +57,59 @@ def budget(
     left = 1 - bad / allowed if allowed else 1.0
     burn = recent_bad / recent / allowed_ratio if recent else None
     return Budget(allowed, bad, left, burn)
+
+
+@dataclass(frozen=True, slots=True)
+class BurnWindow:
+    """A pair of windows and the speed at which both must burn to say something."""
+
+    long: timedelta
+    short: timedelta
+    factor: float
+    words: str
+
+
+# Two percent of a 30-day budget in an hour, five in six hours, ten in a day, ten in three days.
+# Source: Beyer et al., "The Site Reliability Workbook", 2018, chapter 5, table 5-8.
+BURN_WINDOWS = (
+    BurnWindow(timedelta(hours=1), timedelta(minutes=5), 14.4, "1 h and 5 min"),
+    BurnWindow(timedelta(hours=6), timedelta(minutes=30), 6.0, "6 h and 30 min"),
+    BurnWindow(timedelta(days=1), timedelta(hours=2), 3.0, "1 d and 2 h"),
+    BurnWindow(timedelta(days=3), timedelta(hours=6), 1.0, "3 d and 6 h"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Burn:
+    """How fast a budget is used in both windows; ``is_burning``: both at least ``factor``."""
+
+    window: BurnWindow
+    long_rate: float | None
+    short_rate: float | None
+
+    @property
+    def is_burning(self) -> bool:
+        rates = (self.long_rate, self.short_rate)
+        return all(rate is not None and rate >= self.window.factor for rate in rates)
+
+
+def burn(
+    window: BurnWindow, allowed_ratio: float, *, long: tuple[float, float],
+    short: tuple[float, float],
+) -> Burn:  # fmt: skip
+    """The burn of (bad, whole) in the long and the short window."""
+    return Burn(window, *(_rate(bad, whole, allowed_ratio) for bad, whole in (long, short)))
+
+
+def _rate(bad: float, whole: float, allowed_ratio: float) -> float | None:
+    return bad / whole / allowed_ratio if whole else None
+
+
+def allowed_share(target: float, *, above: bool, statistic: str) -> float:
+    """What share of events may be bad: of a percentile objective, what lies beyond it.
+
+    0.001 for an availability of 99.9 %, 0.05 for a p95 under so many seconds.
+    """
+    if statistic.startswith("p") and statistic[1:].isdigit():
+        return 1 - int(statistic[1:]) / 100
+    return 1 - target if above else target

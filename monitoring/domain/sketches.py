@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +23,8 @@ _LOG_GAMMA = math.log(GAMMA)
 # Below this a value counts as zero: it is under a billionth of a billionth of any unit used here.
 SMALLEST = 1e-18
 LARGEST = 1e300
+# Up to so many values are counted one by one: arrays cost more to set up.
+FEW = 48
 _VERSION = 1
 _HEADER = struct.Struct("<Bddd")
 
@@ -52,6 +54,17 @@ class Sketch:
         sketch.add_many(values)
         return sketch
 
+    @classmethod
+    def from_buckets(
+        cls, positive: dict[int, int], *, count: int, total: float, minimum: float, maximum: float
+    ) -> Sketch:
+        """The sketch of ``count`` values of 0 or more; the positive ones lie in buckets."""
+        sketch = cls()
+        sketch._positive, sketch.count, sketch.total = positive, count, total
+        sketch.zeros = count - sum(positive.values())
+        sketch.minimum, sketch.maximum = minimum, maximum
+        return sketch
+
     def add(self, value: float, weight: int = 1) -> None:
         """Count ``value`` ``weight`` times. Raises ValueError unless finite and weight > 0."""
         magnitude = abs(value)
@@ -73,7 +86,9 @@ class Sketch:
     def add_many(self, values: ArrayLike) -> None:
         """Count every value once. Raises ValueError if one of them isn't finite."""
         data = np.asarray(values, dtype=np.float64).ravel()
-        if data.size == 0:
+        if data.size <= FEW:
+            for value in data.tolist():
+                self.add(value)
             return
         magnitude = np.abs(data)
         if not bool(np.all(magnitude <= LARGEST)):
@@ -108,9 +123,9 @@ class Sketch:
         """Several quantiles in one pass over the buckets; see ``quantile``."""
         if self.count == 0:
             raise ValueError("an empty sketch has no quantiles")
-        values, counts = zip(*self._buckets(), strict=True)
+        values, counts = self._columns()
         last_rank = np.cumsum(counts) - 1
-        return [self._at(q, np.asarray(values), last_rank) for q in qs]
+        return [self._at(q, values, last_rank) for q in qs]
 
     def share_above(self, limit: float) -> float:
         """The share of values above ``limit`` (0 to 1), right to a bucket's width; empty is 0."""
@@ -127,17 +142,19 @@ class Sketch:
     def to_bytes(self) -> bytes:
         """A compact, versioned form for a column: about two bytes a bucket."""
         head = _HEADER.pack(_VERSION, self.total, self.minimum, self.maximum)
-        body = bytearray()
-        _write(body, self.zeros)
+        numbers = [self.zeros]
         for store in (self._positive, self._negative):
             keys = sorted(store)
-            _write(body, len(keys))
+            numbers.append(len(keys))
             if keys:
-                _write(body, _zigzag(keys[0]))
-                for low, high in pairwise(keys):
-                    _write(body, high - low)
-                for key in keys:
-                    _write(body, store[key])
+                numbers.append(_zigzag(keys[0]))
+                numbers += [high - low for low, high in pairwise(keys)]
+                numbers += [store[key] for key in keys]
+        if max(numbers) < 0x80:
+            return head + bytes(numbers)
+        body = bytearray()
+        for number in numbers:
+            _write(body, number)
         return head + bytes(body)
 
     @classmethod
@@ -149,12 +166,20 @@ class Sketch:
         _, sketch.total, sketch.minimum, sketch.maximum = _HEADER.unpack_from(data)
         numbers = _read(data, _HEADER.size)
         try:
-            sketch.zeros = next(numbers)
+            sketch.zeros, at = numbers[0], 1
             for store in (sketch._positive, sketch._negative):
-                store.update(_read_store(numbers))
-        except StopIteration:
+                size = numbers[at]
+                end = at + 1 + 2 * size
+                if end > len(numbers):
+                    raise IndexError
+                if size:
+                    gaps = [_unzigzag(numbers[at + 1]), *numbers[at + 2 : at + 1 + size]]
+                    counts = numbers[at + 1 + size : end]
+                    store.update(zip(accumulate(gaps), counts, strict=True))
+                at = end
+        except IndexError:
             raise ValueError(f"the sketch is cut short after {len(data)} bytes") from None
-        if next(numbers, None) is not None:
+        if at != len(numbers):
             raise ValueError("bytes are left over behind the sketch")
         stores = (sketch._positive, sketch._negative)
         sketch.count = sketch.zeros + sum(sum(s.values()) for s in stores)
@@ -172,6 +197,18 @@ class Sketch:
 
     def __repr__(self) -> str:
         return f"Sketch(count={self.count}, minimum={self.minimum}, maximum={self.maximum})"
+
+    def _columns(self) -> tuple[np.ndarray, np.ndarray]:
+        """``_buckets`` as two arrays."""
+        below, above = sorted(self._negative, reverse=True), sorted(self._positive)
+        zero = [0.0] if self.zeros else []
+        values = np.concatenate([
+            -_representatives(below), zero, _representatives(above)
+        ])  # fmt: skip
+        counts = [self._negative[key] for key in below]
+        counts += [self.zeros] if self.zeros else []
+        counts += [self._positive[key] for key in above]
+        return values, np.asarray(counts)
 
     def _buckets(self) -> Iterator[tuple[float, int]]:
         """(representative value, count) in ascending order of value."""
@@ -199,6 +236,18 @@ class Sketch:
         return min(max(float(values[index]), self.minimum), self.maximum)
 
 
+def bucket_keys(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Buckets of the values that are not as good as zero, and which those are (a mask).
+
+    Raises ValueError for a value below zero or not finite.
+    """
+    if values.size and not (values.min() >= 0 and values.max() <= LARGEST):
+        raise ValueError(f"need values from 0 to {LARGEST:g}")
+    positive = values >= SMALLEST
+    keys = np.ceil(np.log(values[positive]) / _LOG_GAMMA).astype(np.int64)
+    return keys, positive
+
+
 def merged(sketches: Iterable[Sketch]) -> Sketch:
     """A new sketch of all of them; of none, the empty one."""
     result = Sketch()
@@ -222,6 +271,10 @@ def _representative(key: int) -> float:
     return math.exp(key * _LOG_GAMMA) * 2 / (1 + GAMMA)
 
 
+def _representatives(keys: list[int]) -> np.ndarray:
+    return np.asarray(np.exp(np.asarray(keys, dtype=np.float64) * _LOG_GAMMA) * 2 / (1 + GAMMA))
+
+
 def _zigzag(value: int) -> int:
     return value * 2 if value >= 0 else -value * 2 - 1
 
@@ -238,21 +291,18 @@ def _write(out: bytearray, value: int) -> None:
     out.append(value)
 
 
-def _read(data: bytes, offset: int) -> Iterator[int]:
-    value = shift = 0
-    for byte in data[offset:]:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            yield value
-            value = shift = 0
-
-
-def _read_store(numbers: Iterator[int]) -> dict[int, int]:
-    size = next(numbers)
-    if size == 0:
-        return {}
-    keys = [_unzigzag(next(numbers))]
-    for _ in range(size - 1):
-        keys.append(keys[-1] + next(numbers))
-    return {key: next(numbers) for key in keys}
+def _read(data: bytes, offset: int) -> list[int]:
+    """The LEB128 numbers from ``offset`` on; one that is cut short is left out."""
+    body = data[offset:]
+    if not body or max(body) < 0x80:  # most sketches are of small numbers: a byte each
+        return list(body)
+    raw = np.frombuffer(body, dtype=np.uint8)
+    ends = np.flatnonzero(raw < 0x80)
+    if not ends.size:
+        return []
+    raw = raw[: ends[-1] + 1]
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    places = np.arange(raw.size) - np.repeat(starts, np.diff(np.append(starts, raw.size)))
+    parts = (raw & 0x7F).astype(np.int64) << (7 * places)
+    found: list[int] = np.add.reduceat(parts, starts).tolist()
+    return found

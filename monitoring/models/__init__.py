@@ -19,6 +19,7 @@ from monitoring.models.measurements import (
     RollupMark,
     RollupWindow,
 )
+from monitoring.models.pages import Board, Mark, SlaReport
 from monitoring.models.security import Objective, SecurityEvent
 from monitoring.models.traces import ExternalTrace
 
@@ -30,12 +31,14 @@ __all__ = [
     "AuditPayload",
     "AuditPending",
     "AuditSeal",
+    "Board",
     "Channel",
     "Delivery",
     "ExternalTrace",
     "Heartbeat",
     "Incident",
     "IncidentEvent",
+    "Mark",
     "Measurement",
     "MetricTotal",
     "Objective",
@@ -44,4 +47,5 @@ __all__ = [
     "RollupWindow",
     "SecurityEvent",
     "Silence",
+    "SlaReport",
 ]

@@ -45,7 +45,10 @@ class Rollup(models.Model):
                 fields=["grain", "scope", "key", "start"], name="rollup_once_per_window"
             )
         ]
-        indexes = [models.Index(fields=["grain", "start"], name="rollup_window")]
+        indexes = [
+            models.Index(fields=["grain", "start"], name="rollup_window"),
+            models.Index(fields=["grain", "scope", "start"], name="rollup_scope"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.grain} {self.start} {self.scope} {self.key}"

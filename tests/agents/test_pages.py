@@ -11,12 +11,12 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
-from agents import fleet, plots, versions
+from agents import versions
 from agents.invoke import invoke
 from agents.models import Agent, Invocation
-from config.access import callers
 from config.access.ids import uuid7
 from config.access.models import Client, Membership, User
+from monitoring import rollups
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,23 +41,42 @@ def page(browser: Browser, path: str, status: int = 200) -> str:
 
 
 def test_the_fleet_stands_without_any_agent(browser):
-    html = page(browser, "/dashboard/_fleet")
-    assert "No agents yet." in html
-    assert "No calls in 24 hours" in html
+    assert "No agents yet." in page(browser, "/dashboard/_fleet")
     assert 'class="empty"' in page(browser, "/dashboard/agents")
+    assert 'class="empty"' in page(browser, "/dashboard/invocations")
+    assert "row here" in page(browser, "/dashboard/_talks")
 
 
 def test_the_first_line_says_how_the_fleet_is(browser, agent: Agent, call_of: Any):
     invoke(call_of())
-    html = page(browser, "/dashboard/_fleet")
-    assert "All 1 agents are active." in html
-    assert "1 of them answered 1 call in 24 hours without an error." in html
+    rollups.roll_up()
+    assert "All 1 agent are healthy." in page(browser, "/dashboard/_fleet")
+    html = page(browser, "/dashboard/agents")
+    assert "1 of 1 agent are healthy; 1 answered in the last 24 hours." in html
+    assert f"/dashboard/invocations?agent={agent.slug}&amp;range=24h" in html
 
 
 def test_a_paused_agent_is_named(browser, agent: Agent):
     versions.set_state(agent=agent, state="paused", reason="it drifts", by="ops")
-    assert f"0 of 1 agents are active; paused: {agent.slug}." in page(browser, "/dashboard/_fleet")
+    html = page(browser, "/dashboard/_fleet")
+    assert "0 of 1 agent are healthy;" in html
+    assert f"1 paused: {agent.slug}." in html
     assert "it drifts" in page(browser, f"/dashboard/agents/{agent.slug}")
+
+
+def test_the_rows_behind_a_number_are_listed_by_what_it_counts(
+    browser, agent: Agent, call_of: Any, firm: Client
+):
+    invoke(call_of())
+    one = Invocation.objects.get()
+    Invocation.objects.create(**{**values_of(one), "state": "failed", "error_code": "timeout"})
+    every = f"?agent={agent.slug}&range=24h&domain={agent.domain}&client={firm.pk}&version=1"
+    assert "2 calls match." in page(browser, f"/dashboard/invocations{every}")
+    assert "1 call matches." in page(browser, "/dashboard/invocations?state=failed&code=timeout")
+    assert "The slowest 2" in page(browser, "/dashboard/invocations?sort=slowest")
+    assert "Nothing matches." in page(browser, "/dashboard/invocations?endpoint=nowhere")
+    page(browser, "/dashboard/invocations?since=yesterday", 422)
+    page(browser, "/dashboard/invocations?client=7", 422)
 
 
 def test_an_agent_shows_prompt_tools_figures_and_calls(browser, agent: Agent, call_of: Any):
@@ -99,45 +118,16 @@ def test_calls_of_another_client_are_not_there(agent: Agent, call_of: Any):
     one = Invocation.objects.get()
     page(stranger, f"/dashboard/invocations/{one.pk}", 404)
     assert str(one.pk) not in page(stranger, f"/dashboard/agents/{agent.slug}")
-    assert "Nobody called one" in page(stranger, "/dashboard/_fleet")
+    assert "Nothing matches." in page(stranger, "/dashboard/invocations")
 
 
 def test_an_agent_that_is_not_there_is_said_so(browser):
     assert "There is nothing here" in page(browser, "/dashboard/agents/nobody", 404)
 
 
-def test_figures_of_a_day_count_errors_and_leave_out_demo_calls(firm, agent: Agent, call_of: Any):
-    invoke(call_of())
-    one = Invocation.objects.get()
-    now = timezone.now()
-    for change in ({"state": "failed"}, {"is_demo": True}):
-        Invocation.objects.create(**{**values_of(one), **change})
-    caller = callers.of_user(_member(firm))
-    live, every = (fleet.figures(caller, now=now, demo=demo) for demo in (False, True))
-    assert (live["calls"], live["errors"]) == (2, 1)
-    assert every["calls"] == 3
-    assert every["cost_usd"] == 3 * one.cost_usd
-    assert live["hours"][-1]["calls"] == 2
-
-
 def values_of(one: Invocation) -> dict[str, Any]:
     kept = {f.attname: getattr(one, f.attname) for f in Invocation._meta.concrete_fields}
     return {**kept, "id": uuid7()}
-
-
-def _member(firm: Client) -> User:
-    user: User = User.objects.create_user("lin", password="x")
-    Membership.objects.create(user=user, client=firm, role="manager")
-    return user
-
-
-def test_an_hour_without_calls_is_a_gap_and_bars_start_at_zero():
-    hour = {"calls": 0, "errors": 0, "p50_seconds": None, "p95_seconds": None, "hours_ago": 0}
-    busy = {**hour, "calls": 4, "errors": 1, "p50_seconds": 1.0, "p95_seconds": 2.0}
-    assert len(plots.latency_band([busy, hour, busy])["stretches"]) == 2
-    bars = plots.call_bars([busy, hour])["bars"]
-    assert (bars[0]["y"], bars[0]["height"], bars[0]["bad_height"]) == ("0.0", "96.0", "24.0")
-    assert bars[1]["height"] == "0.0"
 
 
 def test_money_is_not_rounded_where_it_is_looked_at_closely(browser, agent: Agent, call_of: Any):

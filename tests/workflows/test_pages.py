@@ -13,6 +13,7 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
 from config.access.models import Client, Membership, User
+from monitoring import rollups
 from workflows import publishing
 from workflows.models import Run
 
@@ -309,9 +310,13 @@ def test_two_versions_of_a_workflow_are_compared(browser, caller):
 
 def test_figures_of_a_workflow_come_from_its_runs(browser, finished):
     finished(BROKEN)
+    rollups.roll_up()
     html = page(browser, "/dashboard/workflows/broken_one")
-    assert "0 of 1 runs succeeded" in html
-    assert "0 of 1 that ended succeeded" in page(browser, "/dashboard/workflows")
+    assert "0 % of 1 ended run succeeded" in html
+    assert "/dashboard/_panel?range=30d&amp;scope=workflow&amp;key=broken_one" in html
+    assert "1 run of 1 workflow ended in 30 days; 1 failed." in page(
+        browser, "/dashboard/workflows"
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,7 +15,8 @@ from config.access.callers import Caller
 from config.access.models import Client
 from config.errors import AppError, InvalidInput, NotFound
 from config.pages import page
-from workflows import artifacts, forms, publishing, queries, starting
+from monitoring.asked import asked, link, offered
+from workflows import artifacts, figures, forms, publishing, queries, starting
 from workflows.domain import drawing
 from workflows.domain.definition import Plan
 from workflows.domain.documents import parse
@@ -24,39 +24,33 @@ from workflows.models import WorkflowVersion
 from workflows.pages.runs import run_rows
 from workflows.plans import plan_for
 
-WINDOW = timedelta(days=30)
-
 
 @require_GET
 @page("workflows:read")
 def all_workflows(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """``/dashboard/workflows``: every workflow with its last 30 days; ``?demo=1`` counts demos."""
-    demo = request.GET.get("demo") == "1"
-    figures = {f["workflow"]: f for f in queries.workflow_figures(caller, window=WINDOW, demo=demo)}
+    """``/dashboard/workflows``: every workflow with its runs, where it is slow, what it costs."""
+    found = asked(request, caller, "30d")
+    told = figures.by_workflow(found.sight, found.when)
     rows = [
         {"version": version, "plan": plan_for(version.pk),
-         "figures": figures.get(version.workflow.name)}
+         "figures": told.get(version.workflow.name)}
         for version in queries.visible_versions().filter(is_current=True)
     ]  # fmt: skip
-    return render(
-        request, "workflows/workflows.html",
-        {"rows": rows, "demo": demo, "words": _words(rows)},
-    )  # fmt: skip
+    context = {**offered(caller, found), "rows": rows, "words": _words(rows, found.when.words)}
+    return render(request, "workflows/workflows.html", context)
 
 
-def _words(rows: list[dict[str, Any]]) -> str:
+def _words(rows: list[dict[str, Any]], stretch: str) -> str:
     busy = [row["figures"] for row in rows if row["figures"]]
     if not rows:
         return "No workflow is published yet."
     if not busy:
-        return f"{readable.plural(len(rows), 'workflow')} can be started; none ran in 30 days."
-    runs = sum(f["runs"] for f in busy)
-    ended = sum(f["succeeded"] + f["failed"] for f in busy)
-    good = sum(f["succeeded"] for f in busy)
-    said = f"{readable.plural(runs, 'run')} of {readable.plural(len(busy), 'workflow')} in 30 days"
-    if ended:
-        said += f"; {good:,} of {ended:,} that ended succeeded"
-    return said + "."
+        count = readable.plural(len(rows), "workflow")
+        return f"{count} can be started; none has ended in the last {stretch}."
+    runs, failed = sum(f.runs for f in busy), sum(f.failed for f in busy)
+    said = f"{readable.plural(int(runs), 'run')} of {readable.plural(len(busy), 'workflow')} "
+    said += f"ended in {stretch}; "
+    return said + (f"{failed:,.0f} failed." if failed else "none failed.")
 
 
 @require_http_methods(["GET", "POST"])
@@ -74,13 +68,15 @@ def one(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
             return _start(request, caller, plan)
         except AppError as error:
             fault = error
-    demo = request.GET.get("demo") == "1" or not _has_live(caller, name)
-    figures = {f["workflow"]: f for f in queries.workflow_figures(caller, window=WINDOW, demo=demo)}
+    found = asked(request, caller, "30d")
     recent = queries.visible_runs(caller).filter(workflow_name=name).select_related("version")
     context = {
-        "name": name, "plan": plan, "version": current, "versions": versions, "demo": demo,
-        "figures": figures.get(name),
-        "slowest": queries.slowest_steps(caller, name, window=WINDOW, demo=demo),
+        **offered(caller, found),
+        "name": name, "plan": plan, "version": current, "versions": versions,
+        "figures": figures.by_workflow(found.sight, found.when, name).get(name),
+        "slowest": figures.slowest_steps(found.sight, found.when, name),
+        "panel": link("/dashboard/_panel", found, scope="workflow", key=name),
+        "alerts": link("/dashboard/_alerts", found, scope="workflow", key=name),
         "diff": _diff(versions, request.GET.get("diff", "")),
         "fields": forms.fields_of(schema_of(current), request.POST if fault else None),
         "fault": fault, "key": request.POST.get("key") or str(uuid4()),
@@ -98,10 +94,6 @@ def schema_of(version: WorkflowVersion) -> dict[str, Any]:
     """The inputs in the order in which they were written: rows keep no order of keys."""
     written: dict[str, Any] = parse(version.source).value.get("inputs") or {}
     return written
-
-
-def _has_live(caller: Caller, name: str) -> bool:
-    return queries.visible_runs(caller).filter(workflow_name=name, is_demo=False).exists()
 
 
 def _graph(plan: Plan) -> dict[str, Any] | None:

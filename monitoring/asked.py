@@ -1,0 +1,65 @@
+"""What a page was asked for: a stretch of time, a client, a key; and how that is offered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from config.access.callers import Caller
+from config.access.models import Client
+from config.errors import Forbidden
+from monitoring.sight import Sight, sight
+from monitoring.stretch import RANGES, Stretch, stretch
+
+MOST_CLIENTS = 200
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The stretch, the client (or an empty text) and what of it the caller sees."""
+
+    when: Stretch
+    client: str
+    sight: Sight
+
+
+def asked(request: HttpRequest, caller: Caller, default: str = "24h") -> Asked:
+    """From ``?range=`` and ``?client=``. Raises InvalidInput, Forbidden."""
+    client = request.GET.get("client", "")
+    when = stretch(request.GET.get("range") or default, now=timezone.now())
+    return Asked(when, client, sight(caller, client))
+
+
+def offered(caller: Caller, found: Asked) -> dict[str, Any]:
+    """What the filters of a page show."""
+    clients = caller.only_visible(Client.objects.all(), "id").order_by("name")
+    return {
+        "when": found.when,
+        "client": found.client,
+        "ranges": [(name, words) for name, (_, _, words) in RANGES.items()],
+        "clients": list(clients.only("id", "name")[:MOST_CLIENTS]),
+    }
+
+
+def link(path: str, found: Asked, **more: str) -> str:
+    """An address of a piece with the same filters."""
+    given = {"range": found.when.name, "client": found.client, **more}
+    return f"{path}?{urlencode({name: value for name, value in given.items() if value})}"
+
+
+def for_staff(caller: Caller, what: str) -> None:
+    """Raise Forbidden for those who see only some clients."""
+    if caller.client_ids is not None:
+        raise Forbidden(what, "access to every client")
+
+
+def client_names(ids: Callable[[], list[str]]) -> dict[str, str]:
+    """Names of clients by their ids."""
+    return {str(pk): name for pk, name in
+            Client.objects.filter(pk__in=ids()).values_list("id", "name")}  # fmt: skip

@@ -1,0 +1,96 @@
+"""Who does best and who does worst, and how the learning goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from config import readable
+from monitoring import addresses, charts, figures
+from monitoring.domain.rollups import Stat
+from monitoring.figures import Figure
+from monitoring.sight import Sight
+from monitoring.stretch import Stretch
+
+METRICS = ("invocations", "invocation_errors", "invocation_duration_seconds", "cost_usd",
+           "accuracy_ratio", "satisfaction_score")  # fmt: skip
+SHOWN = 5
+# Fewer calls say little of an agent.
+ENOUGH_CALLS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """One agent's numbers over the stretch; ``calls_by_step`` for a sparkline."""
+
+    key: str
+    calls: float
+    error_ratio: float | None
+    p95_seconds: float | None
+    cost_usd: float
+    accuracy: float | None
+    calls_by_step: list[float | None]
+    page: str
+    rows: str
+
+
+def of_agents(sight: Sight, when: Stretch, client: str = "") -> dict[str, list[Leader]]:
+    """``best``: few errors, then quick; ``worst``: most failed calls."""
+    grid = sight.grid(METRICS, when, scope="agent")
+    found = []
+    for key in grid.cells:
+        calls, seconds = grid.total(key, "invocations"), grid.total(key, METRICS[2])
+        if not calls.total:
+            continue
+        errors = grid.total(key, "invocation_errors").total
+        found.append(Leader(
+            key, calls.total, errors / calls.total, seconds.percentile(0.95),
+            grid.total(key, "cost_usd").total, grid.total(key, "accuracy_ratio").mean,
+            charts.totals_of(grid.values(key, "invocations")),
+            addresses.page_of("agent", key),
+            f"{addresses.rows_of('agent', key, client=client)}&range={when.name}&state=failed",
+        ))  # fmt: skip
+    enough = [one for one in found if one.calls >= ENOUGH_CALLS] or found
+    best = sorted(enough, key=lambda one: (one.error_ratio or 0.0, -(one.accuracy or 0.0),
+                                           one.p95_seconds or 0.0))  # fmt: skip
+    worst = [one for one in enough if (one.error_ratio or 0.0) > 0.01]
+    worst.sort(key=lambda one: -(one.error_ratio or 0.0) * one.calls)
+    return {"best": best[:SHOWN], "worst": worst[:SHOWN]}
+
+
+def of_learning(sight: Sight, when: Stretch) -> list[Figure]:
+    """What learning did in the stretch: deployed, accuracy, feedback, its own cost."""
+    names = ("improvements_deployed", "accuracy_ratio", "feedback", "learning_cost_usd",
+             "satisfaction_score")  # fmt: skip
+    grid = sight.grid(names, when)
+    past = sight.grid(("accuracy_ratio",), when.before)
+    now, before = grid.total("", "accuracy_ratio").mean, past.total("", "accuracy_ratio").mean
+    learning = "/dashboard/learning"
+    return [
+        _or_zero(figures.counted("Improvements deployed", grid.total("", names[0]),
+                                 href=learning), learning),
+        figures.averaged("Accuracy", grid.total("", "accuracy_ratio"), readable.percent,
+                         note=figures.change(now, before, when.words), href=learning),
+        _or_zero(figures.counted("Feedback given", grid.total("", "feedback"), href=learning),
+                 learning),
+        figures.averaged("Satisfaction", grid.total("", "satisfaction_score"),
+                         lambda value: f"{value:.2f} of 5"),
+        figures.paid("Cost of learning", grid.total("", "learning_cost_usd"),
+                     href="/dashboard/costs?by=learning"),
+    ]  # fmt: skip
+
+
+def _or_zero(figure: Figure, href: str) -> Figure:
+    """Events that are counted whenever they happen: none is zero, not unknown."""
+    return Figure(figure.label, "0", "0", figure.note, href) if figure.said == "–" else figure
+
+
+def share(part: Stat, whole: Stat) -> float | None:
+    """What part of a whole; None where there was no whole."""
+    return part.total / whole.total if whole.total else None
+
+
+def as_row(one: Leader) -> dict[str, Any]:
+    """For an export."""
+    return {"agent": one.key, "calls": one.calls, "error_ratio": one.error_ratio,
+            "p95_seconds": one.p95_seconds, "cost_usd": one.cost_usd}  # fmt: skip

@@ -1,0 +1,166 @@
+"""Incidents and alerts: what is wrong, how bad for whom, what was done, what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods
+
+from config import readable
+from config.access.callers import Caller
+from config.errors import AppError, InvalidInput, NotFound
+from config.pages import page
+from monitoring import addresses, charts, incidents, queries, watchlist
+from monitoring.asked import Asked, asked, for_staff, offered
+from monitoring.models import Alert, AlertRule, Incident, Silence
+from monitoring.queries import HOUR, MINUTE
+
+OPEN = (Incident.State.OPEN, Incident.State.ACKNOWLEDGED)
+SHOWN = 50
+
+
+@require_GET
+@page("monitoring:read")
+def all_incidents(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """``/dashboard/incidents``: open ones, alerts that fire, what was silenced, the past."""
+    for_staff(caller, "see incidents of the whole fleet")
+    found = asked(request, caller, "30d")
+    counted = Incident.objects.annotate(alert_count=Count("alerts"))
+    open_ = list(counted.filter(state__in=OPEN).order_by("-opened_at"))
+    open_.sort(key=lambda one: -watchlist.RANK[one.severity])
+    past = counted.exclude(state__in=OPEN).filter(opened_at__gte=found.when.since)
+    if severity := request.GET.get("severity"):
+        past = past.filter(severity=severity)
+    firing = watchlist.firing()
+    context = {
+        **offered(caller, found), "clients": [],
+        "words": _words(open_, len(firing)),
+        "open": open_, "firing": firing[:SHOWN], "firing_count": len(firing),
+        "past": list(past.order_by("-opened_at")[:SHOWN]),
+        "silences": Silence.objects.select_related("rule").filter(ends_at__gt=timezone.now()),
+        "plot": _plot(found),
+        "may_answer": caller.has("monitoring:write"),
+        "severities": list(watchlist.RANK),
+    }  # fmt: skip
+    return render(request, "dashboard/incidents.html", context)
+
+
+def _words(open_: list[Any], firing: int) -> str:
+    if not open_:
+        return "Nothing is wrong." + (f" {readable.plural(firing, 'alert')} fires, silently."
+                                      if firing else "")  # fmt: skip
+    unanswered = [one for one in open_ if one.state == Incident.State.OPEN]
+    said = f"{readable.plural(len(open_), 'incident')} {'is' if len(open_) == 1 else 'are'} open"
+    if not unanswered:
+        return said + "; somebody takes care of each."
+    return said + f"; nobody has acknowledged {readable.listed([i.title for i in unanswered], 2)}."
+
+
+def _plot(found: Asked) -> charts.Document | None:
+    """Incidents that were opened, by day."""
+    grid = queries.grid(("invocations",), since=found.when.since, until=found.when.until,
+                        step=found.when.step)  # fmt: skip
+    counts: list[float | None] = [0.0] * len(grid.starts)
+    times = Incident.objects.filter(opened_at__gte=grid.starts[0]).values_list("opened_at")
+    for (at,) in times:
+        place = (at - grid.starts[0]) // grid.step
+        if place < len(counts):
+            counts[place] = (counts[place] or 0.0) + 1
+    if not any(counts):
+        return None
+    return charts.bars("Incidents opened", grid.starts, counts)
+
+
+@require_http_methods(["GET", "POST"])
+@page("monitoring:read")
+def one(request: HttpRequest, caller: Caller, incident_id: UUID) -> HttpResponse:
+    """``/dashboard/incidents/{id}``; a POST acknowledges or resolves it."""
+    for_staff(caller, "see incidents of the whole fleet")
+    if request.method == "POST":
+        caller.require("monitoring:write", "answer incidents")
+        try:
+            _answer(request.POST.get("action", ""), incident_id, caller.principal)
+        except AppError as error:
+            messages.error(request, str(error), "bad")
+        return redirect(f"/dashboard/incidents/{incident_id}")
+    row = Incident.objects.filter(pk=incident_id).first()
+    if row is None:
+        raise NotFound("incident", incident_id)
+    alerts = list(row.alerts.select_related("rule").order_by("-id")[:200])
+    scope, _, key = row.cause.partition(":")
+    context = {
+        "one": row, "alerts": alerts, "timeline": list(row.timeline.all()[:300]),
+        "actions": list(row.actions.order_by("asked_at")),
+        "deliveries": list(row.deliveries.select_related("channel").order_by("-id")[:50]),
+        "is_open": row.state in OPEN, "may_answer": caller.has("monitoring:write"),
+        "page": addresses.page_of(scope, key),
+        "failed": addresses.rows_of(scope, key, state="failed"),
+        "advice": next((a.rule.advice for a in alerts if a.rule.advice), ""),
+        "runbooks": sorted({a.rule.runbook for a in alerts if a.rule.runbook}),
+    }  # fmt: skip
+    return render(request, "dashboard/incident.html", context)
+
+
+def _answer(action: str, incident_id: UUID, actor: str) -> None:
+    if action == "acknowledge":
+        incidents.acknowledge(incident_id, actor=actor)
+    elif action == "resolve":
+        incidents.resolve(incident_id, actor=actor, now=timezone.now())
+    else:
+        raise InvalidInput("action", action, "acknowledge or resolve")
+
+
+@require_GET
+@page("monitoring:read")
+def alert(request: HttpRequest, caller: Caller, alert_id: UUID) -> HttpResponse:
+    """``/dashboard/alerts/{id}``: current against baseline, the last errors, what to do."""
+    for_staff(caller, "see alerts of the whole fleet")
+    row = Alert.objects.select_related("rule", "incident").filter(pk=alert_id).first()
+    if row is None:
+        raise NotFound("alert", alert_id)
+    context = {
+        "one": row, "rule": row.rule, "page": addresses.page_of(row.scope, row.key),
+        "rows": addresses.rows_of(row.scope, row.key),
+        "errors": row.detail.get("errors", []), "top_cost": row.detail.get("top_cost_agents", []),
+        "plot": _course(row),
+        "others": list(
+            Alert.objects.filter(rule=row.rule, key=row.key).exclude(pk=row.pk).order_by("-id")[:10]
+        ),
+    }  # fmt: skip
+    return render(request, "dashboard/alert.html", context)
+
+
+def _course(row: Alert) -> charts.Document | None:
+    """What the rule looks at, around the time of the alert, with its limit dashed."""
+    rule = row.rule
+    if not rule.metric or rule.kind == AlertRule.Kind.HEARTBEAT:
+        return None
+    middle = row.fired_at or row.pending_since
+    until = min(timezone.now() + MINUTE, middle + 12 * HOUR)
+    names = [name for name in (rule.metric, rule.denominator) if name]
+    grid = queries.grid(names, scope=rule.scope, since=middle - 24 * HOUR, until=until,
+                        step=HOUR, keys=[row.key])  # fmt: skip
+    stats = grid.values(row.key, rule.metric)
+    if rule.denominator:
+        values = charts.shares_of(stats, grid.values(row.key, rule.denominator))
+    else:
+        values = [queries.statistic(stat, rule.statistic) for stat in stats]
+    document = charts.lines(
+        f"{rule.title}: {rule.metric.replace('_', ' ')}", grid.starts, [(rule.statistic, values)],
+        unit="ratio" if rule.denominator else _unit(rule.metric), baseline=row.baseline,
+        baseline_words="compared with",
+    )  # fmt: skip
+    return document if charts.has_values(document) else None
+
+
+def _unit(metric: str) -> str:
+    for end, unit in (("_seconds", "s"), ("_usd", "USD"), ("_ratio", "ratio")):
+        if metric.endswith(end):
+            return unit
+    return ""

@@ -1,0 +1,116 @@
+"""Security: what was tried and stopped, by whom, and what in the record has been looked at."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Max, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from config import readable
+from config.access.callers import Caller
+from config.errors import InvalidInput
+from config.pages import page
+from config.partitions import first_id
+from monitoring import charts, figures, services
+from monitoring.asked import Asked, asked, offered
+from monitoring.models import AuditSeal, SecurityEvent
+
+TITLES = {
+    "injection": "Injections", "personal_data": "Personal data", "secret": "Secrets",
+    "denied": "Denied access", "key_misuse": "Key misuse", "unusual": "Unusual behaviour",
+    "audit": "Audit log broken",
+}  # fmt: skip
+SHOWN = 50
+
+
+@require_GET
+@page("audit:read")
+def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """``/dashboard/security``; ``?kind=``, ``?severity=`` and ``?actor=`` filter the events."""
+    found = asked(request, caller, "30d")
+    rows = _chosen(request, caller, found)
+    counts = _by_kind(caller, found)
+    # Looking at attacks is looking at people: it leaves its own entry.
+    services.audit(actor=caller.principal, action="monitoring.security_page.read",
+                   user_id=caller.user_id)  # fmt: skip
+    context = {
+        **offered(caller, found),
+        "words": _words(counts, found),
+        "figures": [
+            figures.Figure(title, f"{counts.get(kind, 0):,}",
+                           href=f"?kind={kind}&range={found.when.name}#events",
+                           tone="bad" if kind == "audit" and counts.get(kind) else "")
+            for kind, title in TITLES.items()
+        ],
+        "plot": _plot(found),
+        "events": list(rows[:SHOWN]),
+        "actors": _actors(caller, found),
+        "kinds": TITLES,
+        "sealed": AuditSeal.objects.order_by("-pk").first(),
+    }  # fmt: skip
+    return render(request, "dashboard/security.html", context)
+
+
+def _recent(caller: Caller, found: Asked) -> Any:
+    rows = caller.only_visible(SecurityEvent.objects.filter(id__gte=first_id(found.when.since)))
+    return rows if found.sight.clients is None else rows.filter(client_id__in=found.sight.clients)
+
+
+def _chosen(request: HttpRequest, caller: Caller, found: Asked) -> Any:
+    rows = _recent(caller, found).order_by("-id")
+    kind, severity = request.GET.get("kind"), request.GET.get("severity")
+    if kind:
+        if kind not in SecurityEvent.Kind.values:
+            raise InvalidInput("kind", kind, f"one of {', '.join(SecurityEvent.Kind.values)}")
+        rows = rows.filter(kind=kind)
+    if severity:
+        rows = rows.filter(severity=severity)
+    if actor := request.GET.get("actor"):
+        rows = rows.filter(actor=actor)
+    if before := request.GET.get("before"):
+        rows = rows.filter(id__lt=before) if _is_id(before) else rows
+    return rows
+
+
+def _is_id(text: str) -> bool:
+    return len(text) == 36 and text.replace("-", "").isalnum()
+
+
+def _by_kind(caller: Caller, found: Asked) -> dict[str, int]:
+    rows = _recent(caller, found).values_list("kind").annotate(n=Count("id")).order_by()
+    return dict(rows)
+
+
+def _words(counts: dict[str, int], found: Asked) -> str:
+    whole = sum(counts.values())
+    if not whole:
+        return f"Nothing was tried and nothing leaked in the last {found.when.words}."
+    worst = sorted(counts, key=lambda kind: -counts[kind])[:2]
+    told = readable.listed([f"{counts[kind]:,} {TITLES[kind].lower()}" for kind in worst])
+    return f"{readable.plural(whole, 'event')} stopped in {found.when.words}: {told}."
+
+
+def _plot(found: Asked) -> charts.Document | None:
+    grid = found.sight.grid(("security_events",), found.when)
+    values = charts.totals_of(grid.values("", "security_events"))
+    document = charts.bars("Events stopped", grid.starts, values)
+    return document if charts.has_values(document) else None
+
+
+def _actors(caller: Caller, found: Asked) -> list[dict[str, Any]]:
+    """Who stands behind most events: one that does ten kinds of wrong things stands out."""
+    rows = _recent(caller, found).exclude(actor="").values("actor")
+    counted = rows.annotate(
+        n=Count("id"), kinds=Count("kind", distinct=True), last=Max("at"),
+        grave=Count("id", filter=Q(severity__in=["high", "critical"])),
+    ).order_by("-grave", "-n")  # fmt: skip
+    return list(counted[:10])
+
+
+def last_of(rows: list[SecurityEvent]) -> datetime | None:
+    """When the oldest shown event happened."""
+    return rows[-1].at if rows else None

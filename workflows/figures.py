@@ -1,0 +1,88 @@
+"""How workflows do over a stretch of time, from rollups: ended runs, duration, cost, bottleneck."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from monitoring import charts
+from monitoring.sight import Sight
+from monitoring.stretch import Stretch
+
+METRICS = ("runs", "run_errors", "run_duration_seconds", "run_cost_usd")
+STEPS = ("steps", "step_duration_seconds", "queue_wait_seconds", "step_retries")
+SHOWN_STEPS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """A workflow's ended runs; ``slowest`` is the step that took most time in all, if known."""
+
+    runs: float
+    failed: float
+    success_ratio: float | None
+    p50_seconds: float | None
+    p95_seconds: float | None
+    cost_usd: float
+    by_step: list[float | None]
+    slowest: str
+    slowest_share: float | None
+
+
+def by_workflow(sight: Sight, when: Stretch, name: str = "") -> dict[str, Figures]:
+    """Figures of every workflow that had a run ended, or of one."""
+    grid = sight.grid(METRICS, when, scope="workflow", keys=[name] if name else None)
+    busiest = _bottlenecks(sight, when)
+    found = {}
+    for key in grid.cells:
+        runs, failed = grid.total(key, "runs").total, grid.total(key, "run_errors").total
+        seconds = grid.total(key, "run_duration_seconds")
+        if runs:
+            step, share = busiest.get(key, ("", None))
+            found[key] = Figures(
+                runs, failed, 1 - failed / runs, seconds.percentile(0.5),
+                seconds.percentile(0.95), grid.total(key, "run_cost_usd").total,
+                charts.totals_of(grid.values(key, "runs")), step, share,
+            )  # fmt: skip
+    return found
+
+
+def _bottlenecks(sight: Sight, when: Stretch) -> dict[str, tuple[str, float]]:
+    """Workflow → the step in which most time went, and its share of all steps' time."""
+    if not sight.sees("step"):
+        return {}
+    grid = sight.grid(("step_duration_seconds",), when, scope="step")
+    times: dict[str, list[tuple[float, str]]] = {}
+    for key in grid.cells:
+        workflow, _, step = key.partition("|")
+        total = grid.total(key, "step_duration_seconds").total
+        times.setdefault(workflow, []).append((total, step))
+    found = {}
+    for workflow, steps in times.items():
+        whole, (most, step) = sum(total for total, _ in steps), max(steps)
+        if whole:
+            found[workflow] = (step, most / whole)
+    return found
+
+
+def slowest_steps(sight: Sight, when: Stretch, workflow: str) -> list[dict[str, Any]]:
+    """Steps of a workflow by the time that went into them, most first."""
+    if not sight.sees("step"):
+        return []
+    grid = sight.grid(STEPS, when, scope="step")
+    rows: list[dict[str, Any]] = []
+    for key in grid.cells:
+        owner, _, step = key.partition("|")
+        if owner != workflow:
+            continue
+        seconds, waits = grid.total(key, "step_duration_seconds"), grid.total(key, STEPS[2])
+        rows.append({
+            "key": step, "times": seconds.count, "total_seconds": seconds.total,
+            "p50_seconds": seconds.percentile(0.5), "p95_seconds": seconds.percentile(0.95),
+            "wait_p95_seconds": waits.percentile(0.95),
+            "retries": grid.total(key, "step_retries").total,
+        })  # fmt: skip
+    whole = sum(row["total_seconds"] for row in rows)
+    for row in rows:
+        row["share"] = row["total_seconds"] / whole if whole else None
+    return sorted(rows, key=lambda row: -row["total_seconds"])[:SHOWN_STEPS]
