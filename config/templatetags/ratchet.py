@@ -63,7 +63,6 @@ STATES: dict[str, tuple[str, str, str]] = {
     "active": ("good", "check", "Active"),
     "retired": ("quiet", "stop", "Retired"),
     "met": ("good", "check", "Met"),
-    "missed": ("bad", "cross", "Missed"),
     "no_data": ("quiet", "circle", "No data"),
     "firing": ("bad", "alert", "Firing"),
     "resolved": ("good", "check", "Resolved"),
