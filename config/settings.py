@@ -130,6 +130,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "config.access.auditing.AuditMiddleware",
     "config.access.middleware.LoginRequiredMiddleware",
 ]
 ROOT_URLCONF = "config.urls"

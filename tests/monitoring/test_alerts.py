@@ -18,7 +18,10 @@ from django.core import mail
 from django.core.management import call_command
 from django.db import connection
 
-from monitoring import actions, alerts, incidents, notify, posting, signs, tasks
+from agents import budget_use
+from agents.models import Budget
+from config.celery import QUEUES, app
+from monitoring import actions, alerts, depths, incidents, notify, posting, signs, tasks
 from monitoring.models import (
     Action,
     Alert,
@@ -27,6 +30,7 @@ from monitoring.models import (
     Delivery,
     Incident,
     Rollup,
+    RollupWindow,
     Silence,
 )
 from monitoring.models import Measurement as Row
@@ -355,3 +359,33 @@ def test_loading_twice_changes_nothing_and_keeps_what_an_operator_turned_off() -
     call_command("load_monitoring", verbosity=0)
     assert AlertRule.objects.count() == before
     assert not AlertRule.objects.get(slug="drift").is_active
+
+
+def test_messages_that_pile_up_are_measured_at_the_broker_and_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(depths, "_told_at", -depths.QUIET_SECONDS)
+    AlertRule.objects.filter(slug="queue-depth").update(limit=3.0)
+    with app.connection_for_write() as broker:
+        for _ in range(5):
+            app.send_task(signs.CANARY, queue="low", connection=broker, ignore_result=True)
+    assert depths.measure_queues() == {**dict.fromkeys(QUEUES, 0), "low": 5}
+    again()
+    (alert,) = live("queue-depth")
+    assert (alert.key, alert.value) == ("low", 5.0)
+
+
+def test_a_budget_that_is_nearly_used_is_told_and_well_again_in_its_next_window() -> None:
+    AlertRule.objects.update(resolve_seconds=0)
+    budget = Budget.objects.create(scope="client", key="x", window="day", cap_usd=10,
+                                   spent_usd="9.5")  # fmt: skip
+    assert budget_use.measure_budgets() == 1
+    again()
+    (alert,) = live("budget-used")
+    assert (alert.key, round(alert.value or 0, 2)) == ("client:x:day", 0.95)
+    for table in (Rollup, RollupWindow, Row):  # an hour has gone by
+        table._base_manager.all().delete()
+    Budget.objects.filter(pk=budget.pk).update(window_started_at=now() - timedelta(days=1))
+    assert budget_use.measure_budgets() == 1
+    again()
+    assert not live("budget-used")
