@@ -2,7 +2,8 @@
 
 CLAIM, FINISH, RETRY and RENEW name the claim's token, so a late writer changes nothing. FINISH
 locks the rows it decrements in id order, because two finishes with two orders would deadlock.
-Times are the database's ``now()``; its clock is the only one that counts.
+Times are the database's ``now()``; its clock is the only one that counts. A step that is taken on
+starts at ``clock_timestamp()``: its statement may have begun before the last of its needs ended.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ _STEPS = """, met AS (
         lease_until = CASE WHEN s.is_plain AND s.needs_left <= j.met AND j.goes_on
                             AND r.state = 'running' THEN now() + %(lease)s END,
         started_at = CASE WHEN s.is_plain AND s.needs_left <= j.met AND j.goes_on
-                           AND r.state = 'running' THEN now() END
+                           AND r.state = 'running' THEN clock_timestamp() END
     FROM joins j, workflows_run r
     WHERE s.id = j.id AND s.state = 'pending' AND r.id = s.run_id
     RETURNING {moved}
@@ -149,7 +150,7 @@ SET needs_left = s.needs_left - 1, needs_open = s.needs_open - 1,
     attempt = s.attempt + (s.needs_left <= 1 AND j.goes_on)::int,
     token = CASE WHEN s.needs_left <= 1 AND j.goes_on THEN %(next_token)s::uuid END,
     lease_until = CASE WHEN s.needs_left <= 1 AND j.goes_on THEN now() + %(lease)s END,
-    started_at = CASE WHEN s.needs_left <= 1 AND j.goes_on THEN now() END
+    started_at = CASE WHEN s.needs_left <= 1 AND j.goes_on THEN clock_timestamp() END
 FROM locked j
 WHERE s.id = j.id AND s.state = 'pending'
 RETURNING 'join', {_MOVED}, NULL::uuid

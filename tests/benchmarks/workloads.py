@@ -22,6 +22,10 @@ def _step(needs: list[str], *, light: bool) -> dict[str, Any]:
     return step
 
 
+def _named(shape: str, light: bool) -> str:
+    return f"bench_{shape}_{'light' if light else 'task'}"
+
+
 def _definition(name: str, needs: dict[str, list[str]], *, light: bool) -> str:
     steps = {key: _step(before, light=light) for key, before in needs.items()}
     return json.dumps({"name": name, "steps": steps})
@@ -29,13 +33,13 @@ def _definition(name: str, needs: dict[str, list[str]], *, light: bool) -> str:
 
 def chain(*, light: bool, length: int = CHAIN) -> str:
     needs = {f"s{i}": [f"s{i - 1}"] if i else [] for i in range(length)}
-    return _definition(f"bench_chain_{length}_{'light' if light else 'task'}", needs, light=light)
+    return _definition(_named(f"chain_{length}", light), needs, light=light)
 
 
 def fan(*, light: bool, width: int = FAN) -> str:
     middle = [f"m{i}" for i in range(width)]
     needs: dict[str, list[str]] = {"a": [], **{key: ["a"] for key in middle}, "z": middle}
-    return _definition(f"bench_fan_{'light' if light else 'task'}", needs, light=light)
+    return _definition(_named("fan", light), needs, light=light)
 
 
 def diamond(*, light: bool) -> str:
@@ -44,27 +48,47 @@ def diamond(*, light: bool) -> str:
     for stage in STAGES:
         needs.update(dict.fromkeys(stage, before))
         before = list(stage)
-    return _definition(f"bench_diamond_{'light' if light else 'task'}", needs, light=light)
+    return _definition(_named("diamond", light), needs, light=light)
 
 
-def random_dag(*, size: int = 2000, seed: int = 7) -> str:
+def random_dag(*, light: bool, size: int = 2000, seed: int = 7) -> str:
     draw = random.Random(seed)
     needs = {
         f"s{i}": sorted({f"s{draw.randrange(i)}" for _ in range(draw.randint(1, 3))}) if i else []
         for i in range(size)
     }
-    return _definition(f"bench_random_{size}", needs, light=False)
+    return _definition(_named(f"random_{size}", light), needs, light=light)
 
 
-def wide() -> str:
+def mosaic(*, light: bool, images: int = 420, overlaps: int = 3, seed: int = 3) -> str:
+    """A scientific graph as astronomers run it: 2,103 tasks for 420 images, in nine levels.
+
+    Each image is projected, compared with those that it overlaps, and corrected by a model of all
+    the differences; then all are added up. Fan-ins of 1,257 and 420, a fan-out of 420.
+    """
+    draw = random.Random(seed)
+    numbers = range(images)
+    needs: dict[str, list[str]] = {f"project{i}": [] for i in numbers}
+    pairs = {(i, j) for i in numbers for j in draw.sample(numbers, overlaps) if i != j}
+    differences = {f"diff{i}_{j}": [f"project{i}", f"project{j}"] for i, j in sorted(pairs)}
+    corrected = {f"background{i}": ["model", f"project{i}"] for i in numbers}
+    needs |= differences
+    needs |= {"concat": list(differences), "model": ["concat"]}
+    needs |= corrected
+    needs |= {"table": list(corrected), "add": ["table"], "shrink": ["add"], "picture": ["shrink"]}
+    return _definition(_named(f"mosaic_{len(needs)}", light), needs, light=light)
+
+
+def wide(*, light: bool) -> str:
     """A fan-out over a list that is known only at run time."""
+    own = {} if light else {"timeout": "60s"}
     return json.dumps(
         {
-            "name": "bench_wide",
+            "name": _named("wide", light),
             "inputs": {"type": "object", "properties": {"xs": {"type": "array"}}},
             "steps": {
                 "each": {"for_each": "${ inputs.xs }", "tool": "core.echo",
-                         "with": {"value": "${ item }"}},
+                         "with": {"value": "${ item }"}, **own},
                 "end": {"needs": ["each"], "tool": "core.echo"},
             },
             "outputs": {"n": "${ size(steps.each.output) }"},

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from config.errors import InvalidInput
@@ -17,6 +17,7 @@ from tests.workflows.conftest import Begin, Broker, states
 from workflows import controls, engine, queries, starting, steps, sweeps, waits
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
+from workflows.database import execute
 from workflows.domain.transitions import StepState
 from workflows.models import Run, StepRun
 from workflows.plans import plan_for
@@ -407,3 +408,35 @@ def test_a_run_retried_after_its_deadline_has_time_again_on_every_worker(
     broker.drain()
     run.refresh_from_db()
     assert (run.state, run.error) == ("succeeded", None)
+
+
+def test_a_join_starts_after_all_it_needs_even_if_the_last_finish_began_before_another_ended(
+    begin: Begin, broker: Broker
+) -> None:
+    run = begin(
+        "name: late\nsteps:\n  a: {tool: core.echo}\n  b: {tool: core.echo}\n"
+        "  z: {tool: core.echo, needs: [a, b]}\n  end: {tool: core.echo, needs: [z]}\n"
+    )
+    facts, plan, token = run_facts(run.pk), plan_for(run.version_id), uuid4()
+    claimed = {
+        row.key: row
+        for row in steps.claim(
+            list(run.steps.filter(state="queued").values_list("id", flat=True)),
+            token=token,
+            worker="w",
+        )
+    }
+
+    def finish(key: str) -> None:
+        outcome = Outcome(claimed[key].step_id, key, StepState.SUCCEEDED, output={})
+        engine.finish(
+            facts, plan, token=token, outcomes=[outcome], next_token=uuid4(), worker="w"
+        )  # fmt: skip
+
+    with transaction.atomic():
+        execute("SELECT now()", {})  # the transaction's time stands still from here on
+        aside(lambda: finish("b"))
+        finish("a")
+    ended = run.steps.get(key="b").ended_at
+    started = run.steps.get(key="z").started_at
+    assert ended is not None and started is not None and started > ended

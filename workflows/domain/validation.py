@@ -74,6 +74,8 @@ class _Check:
     document: Document
     known: Known
     faults: list[dict[str, Any]] = field(default_factory=list)
+    names: frozenset[str] = frozenset()
+    predecessors: Mapping[str, list[str]] = field(default_factory=dict)
 
     def add(self, path: Path, message: str) -> None:
         where = ".".join(str(part) for part in path)
@@ -97,6 +99,7 @@ class _Check:
         source = self.document.value
         self._schema_of_inputs(source.get("inputs"))
         steps: Mapping[str, Any] = source["steps"]
+        self.names, self.predecessors = frozenset(steps), _predecessors(steps)
         for key, raw in steps.items():
             self._step(key, raw, steps)
         for name, roles in (source.get("access") or {}).items():
@@ -124,7 +127,7 @@ class _Check:
         at: Path = ("steps", key)
         _, needs, needed = needs_of(raw.get("needs"))
         for need in needs:
-            self._named("step", need, frozenset(steps), (*at, "needs"))
+            self._named("step", need, self.names, (*at, "needs"))
             if need == key:
                 self.add((*at, "needs"), "a step cannot need itself")
         if needed > len(needs):
@@ -136,7 +139,7 @@ class _Check:
         self._roles(raw.get("approval"), at)
         self._combinations(raw, at)
         # Walking the graph back is worth it only where an expression reads a step.
-        before = _ancestors(key, steps) if "steps" in repr(raw) else set()
+        before = _ancestors(key, self.predecessors) if "steps" in repr(raw) else set()
         item = frozenset({raw.get("as", "item"), "index"}) if "for_each" in raw else frozenset()
         self._expressions(raw.get("with"), (*at, "with"), before, item)
         self._expressions(raw.get("for_each"), (*at, "for_each"), before, frozenset())
@@ -288,22 +291,21 @@ def compile_or_none(value: Any) -> bool:
         return True
 
 
-def _ancestors(key: str, steps: Mapping[str, Any]) -> set[str]:
+def _predecessors(steps: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What each step waits for directly: its needs, and those whose failure leads to it."""
+    found = {key: list(needs_of(raw.get("needs"))[1]) for key, raw in steps.items()}
+    for source, raw in steps.items():
+        if isinstance(raw.get("on_error"), dict):
+            found.setdefault(raw["on_error"]["go_to"], []).append(source)
+    return found
+
+
+def _ancestors(key: str, predecessors: Mapping[str, list[str]]) -> set[str]:
     """Steps that have ended when ``key`` starts."""
-    failing = {
-        source: raw["on_error"]["go_to"]
-        for source, raw in steps.items()
-        if isinstance(raw.get("on_error"), dict)
-    }
     found: set[str] = set()
     stack = [key]
     while stack:
-        current = stack.pop()
-        raw = steps.get(current)
-        if raw is None:
-            continue
-        before = [*needs_of(raw.get("needs"))[1], *(s for s, t in failing.items() if t == current)]
-        for need in before:
+        for need in predecessors.get(stack.pop(), ()):
             if need not in found:
                 found.add(need)
                 stack.append(need)
