@@ -23,18 +23,29 @@ T = TypeVar("T")
 # Two finishes may lock rows of a run in two orders; PostgreSQL ends one, which is then repeated.
 TRANSIENT = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 TRIES = 6
+# A plan looks at the table's size when it is made; a table that was small then may be large now.
+PLANS_KEPT_SECONDS = 10.0
 
 
 def execute(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     """All rows of ``statement``; none for one that returns nothing."""
     connection.ensure_connection()
     with connection.wrap_database_errors:
+        _plan_anew_now_and_then(connection.connection)
         cursor = psycopg.Cursor(connection.connection)
         try:
             cursor.execute(statement, parameters, prepare=True)
             return cursor.fetchall() if cursor.description else []
         finally:
             cursor.close()
+
+
+def _plan_anew_now_and_then(session: Any) -> None:
+    now = time.monotonic()
+    planned_at = session.__dict__.setdefault("planned_at", now)
+    if now - planned_at > PLANS_KEPT_SECONDS:
+        session.planned_at = now
+        session.execute("DEALLOCATE ALL")  # psycopg sees it, and prepares again
 
 
 def as_json(value: Any) -> Jsonb | None:
