@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ class Call:
     ``caller_tools`` are tools that the caller runs itself: asked for, they end the call with
     ``tool_calls`` in its output. A replay pins ``version_id`` (a version of this agent) past
     every split, and lets ``stand_in`` put another tool in the place of each of its tools.
+    ``asked_at`` is when it was asked, where that is not now: what a simulation or an import states.
     """
 
     agent: str
@@ -48,6 +50,17 @@ class Call:
     caller_tools: tuple[dict[str, Any], ...] = ()
     version_id: UUID | None = None
     stand_in: Callable[[Tool], Tool] | None = None
+    asked_at: datetime | None = None
+
+    @property
+    def units(self) -> dict[str, str]:
+        """What a traffic split may assign by, where the call has it."""
+        return {
+            "run": str(self.run_id or ""),
+            "user": str(self.user_id or ""),
+            "client": str(self.client_id),
+            "conversation": str(self.conversation_id or ""),
+        }
 
     @property
     def may_fall_back(self) -> bool:

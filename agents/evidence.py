@@ -112,6 +112,16 @@ def versions_in_use(since: datetime, until: datetime) -> list[tuple[str, UUID, i
     return list(rows.annotate(calls=Count("id")).order_by("agent_slug", "version_number"))
 
 
+def exposures(since: datetime, until: datetime) -> list[dict[str, Any]]:
+    """Calls, units and cost_usd of every version that answered, by agent and version."""
+    rows = (
+        live_calls(since, until)
+        .values("agent_slug", "version_id")
+        .annotate(calls=Count("id"), units=Count("unit", distinct=True), cost_usd=Sum("cost_usd"))
+    )
+    return [dict(row) for row in rows.order_by("agent_slug", "version_id")]
+
+
 def call_counts(since: datetime, until: datetime) -> dict[str, int]:
     """Live calls of each agent."""
     rows = live_calls(since, until).values_list("agent_slug")

@@ -63,7 +63,7 @@ def _invoke(call: Call, span: Any) -> Answer:
     if choice.answered_by is not None:
         return recording.stored_answer(choice.answered_by)
     limiting.check(call, choice)
-    story = Story(invocation_id=call.invocation_id or uuid7(), started_at=timezone.now())
+    story = story_of(call)
     work = Work(messages=[])
     held: Held | None = None
     guard = Guard(call.client_id, choice.version.guardrails, choice.version.canary)
@@ -71,10 +71,10 @@ def _invoke(call: Call, span: Any) -> Answer:
     found: Hit | Flight | None = None
     try:
         # 2. Input guardrails: attacks and secrets are stopped, personal data becomes tokens.
-        safe = _screened(call, guard, story)
+        safe = screened(call, guard, story)
         # 3. Render: the prompt with its variables and what it may quote, then the input or chat.
         quotes = quoting.quotable(safe, choice, guard)
-        work.messages = _render(safe, choice, story, quotes.text)
+        work.messages = render(safe, choice, story, quotes.text)
         # 4. Cache: the same question of the same tenant to the same version.
         found = cache.seek(safe, choice, work.messages, until=until)
         if isinstance(found, Hit):
@@ -92,7 +92,7 @@ def _invoke(call: Call, span: Any) -> Answer:
             story.output, story.kept = work.output, work.remembered
             _cite(work, story, quotes)
     except AppError as error:
-        _take_error(call, choice, work, story, error)
+        take_error(call, choice, work, story, error)
     except BaseException as error:
         if held is not None:
             budgets.settle(held, cost_usd=work.cost_usd)
@@ -106,16 +106,15 @@ def _invoke(call: Call, span: Any) -> Answer:
     return _finish(call, choice, work, story, held, found, guard)
 
 
+def story_of(call: Call) -> Story:
+    """The beginning of a call's record."""
+    return Story(call.invocation_id or uuid7(), started_at=call.asked_at or timezone.now())
+
+
 def _pick(call: Call) -> Choice:
-    units = {
-        "run": str(call.run_id or ""),
-        "user": str(call.user_id or ""),
-        "client": str(call.client_id),
-        "conversation": str(call.conversation_id or ""),
-    }
     choice = resolving.resolve(
         call.agent,
-        units,
+        call.units,
         effect_id=call.effect_id or "",
         attempt=call.attempt,
         unit=call.unit or "",
@@ -127,7 +126,7 @@ def _pick(call: Call) -> Choice:
     return replace(choice, version=replace(choice.version, tools=tools))
 
 
-def _screened(call: Call, guard: Guard, story: Story) -> Call:
+def screened(call: Call, guard: Guard, story: Story) -> Call:
     """The call as a model may read it. What a person said earlier counts as data, not orders."""
     if call.messages is None:
         safe = guard.screen(call.inputs, Source.USER, "input")
@@ -154,7 +153,8 @@ def _take_hit(call: Call, story: Story, hit: Hit, guard: Guard) -> None:
         call.stream(guard.restored(str(hit.output["text"])))
 
 
-def _take_error(call: Call, choice: Choice, work: Work, story: Story, error: AppError) -> None:
+def take_error(call: Call, choice: Choice, work: Work, story: Story, error: AppError) -> None:
+    """Put the error into the record; the declared fallback answers where it may."""
     story.error, story.output = error, work.output
     story.state = CallState.FAILED
     if story.inputs is None:  # stopped before it was read: for the reviewer, without its secrets
@@ -167,7 +167,8 @@ def _take_error(call: Call, choice: Choice, work: Work, story: Story, error: App
         story.kept = {**(work.remembered or {}), "text": choice.fallback}
 
 
-def _render(call: Call, choice: Choice, story: Story, quotes: str) -> list[Message]:
+def render(call: Call, choice: Choice, story: Story, quotes: str) -> list[Message]:
+    """What a model is sent: prompt, examples, then the input or the chat."""
     version = choice.version
     story.prompt = prompts.render(version.prompt, version.variables, call.inputs)
     rendered = [messages.system_message(story.prompt + quotes, version.canary), *version.examples]
@@ -234,7 +235,7 @@ def _finish(
         return recording.stored_answer(stored)
     if story.error is not None and story.state != CallState.FALLBACK:
         raise story.error
-    return _answer(choice, work, story, guard)
+    return answer_of(choice, work, story, guard)
 
 
 def _to_keep(work: Work, story: Story) -> dict[str, Any] | None:
@@ -255,7 +256,8 @@ def last_model(work: Work) -> str:
     return next((t.model for t in reversed(work.tries) if t.reply), "")
 
 
-def _answer(choice: Choice, work: Work, story: Story, guard: Guard) -> Answer:
+def answer_of(choice: Choice, work: Work, story: Story, guard: Guard) -> Answer:
+    """The answer as its caller gets it, personal data restored."""
     usage = work.usage
     return Answer(
         invocation_id=story.invocation_id,

@@ -6,6 +6,7 @@ Loading twice changes nothing; an edited entry becomes a new version with the pr
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -115,6 +116,22 @@ def load_endpoints() -> None:
                 "api_key_env": "OPENAI_API_KEY",
             },
         )
+
+
+def add_endpoint(name: str, base_url: str, models: Mapping[str, str]) -> None:
+    """An endpoint that serves ``models``, name → tier, from now on."""
+    Endpoint.objects.update_or_create(
+        name=name,
+        defaults={
+            "base_url": base_url, "max_in_flight": 512,
+            "served": [
+                {"name": model, "tier": tier, "context_tokens": CONTEXT_TOKENS,
+                 "capabilities": CAPABILITIES}
+                for model, tier in models.items()
+            ],
+        },
+    )  # fmt: skip
+    forget()
 
 
 def load_default_budgets() -> None:

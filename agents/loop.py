@@ -144,7 +144,7 @@ def converse(
         if reply.tool_calls and not last:
             _use_tools(call, choice, work, reply, until, guard)
             continue
-        fault = _take(work, reply, version.output_schema)
+        fault = take(work, reply, version.output_schema)
         if not fault:
             if gate:
                 gate.finish()
@@ -184,7 +184,7 @@ def _asked(work: Work, served: Sequence[Served], request: Request, until: float)
     return reply
 
 
-def _take(work: Work, reply: Reply, schema: dict[str, Any] | None) -> str:
+def take(work: Work, reply: Reply, schema: dict[str, Any] | None) -> str:
     """Take the reply as the answer; returns what is wrong with it, or nothing."""
     work.text, work.finish_reason = reply.text, reply.finish_reason
     if reply.tool_calls and not reply.text:

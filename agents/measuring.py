@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from agents.calls import Call
@@ -19,6 +20,16 @@ SPENT = ("cost_usd", "input_tokens", "cached_tokens", "output_tokens")
 
 def measure(call: Call, row: Invocation, work: Work) -> None:
     """Record the numbers of a call and audit it, in the transaction that stores it."""
+    measure_all([(call, row, work)])
+
+
+def measure_all(done: Sequence[tuple[Call, Invocation, Work]]) -> None:
+    """The same for many calls in one transaction."""
+    services.record([_measurement(*one) for one in done])
+    services.audit_all([entry for one in done for entry in _entries(*one)])
+
+
+def _measurement(call: Call, row: Invocation, work: Work) -> Measurement:
     domain, audience = place_of(row.agent_id)
     labels = {
         "agent": row.agent_slug,
@@ -36,23 +47,24 @@ def measure(call: Call, row: Invocation, work: Work) -> None:
     if call.stand_in is not None:  # a replay costs money, but is no traffic that raises alerts
         numbers = {name: numbers[name] for name in SPENT}
         numbers["learning_cost_usd"] = numbers["cost_usd"]
-    services.record([Measurement(numbers, labels)])
+    return Measurement(numbers, labels)
+
+
+def _entries(call: Call, row: Invocation, work: Work) -> list[Audited]:
     session = row.conversation_id or row.run_id or ""
-    services.audit_all(
-        [
-            Audited(
-                actor=f"agent:{row.agent_slug}",
-                action=f"agents.invocation.{row.state}",
-                target=f"invocation:{row.pk}",
-                client_id=row.client_id,
-                user_id=row.user_id,
-                session=str(session),
-                before_digest=services.digest_of(row.inputs),
-                after_digest=services.digest_of(row.output),
-            ),
-            *_tools(call, row, work),
-        ]
-    )
+    return [
+        Audited(
+            actor=f"agent:{row.agent_slug}",
+            action=f"agents.invocation.{row.state}",
+            target=f"invocation:{row.pk}",
+            client_id=row.client_id,
+            user_id=row.user_id,
+            session=str(session),
+            before_digest=services.digest_of(row.inputs),
+            after_digest=services.digest_of(row.output),
+        ),
+        *_tools(call, row, work),
+    ]
 
 
 def _numbers(row: Invocation, work: Work) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -178,6 +179,12 @@ def invocation_detail(caller: Caller, invocation_id: UUID) -> dict[str, Any]:
     calls = ModelCall.objects.filter(invocation_id=invocation_id).order_by("number")
     tools = ToolCall.objects.filter(invocation_id=invocation_id).order_by("number")
     return {**row, "calls": list(calls.values()), "tools": list(tools.values())}
+
+
+def subjects(caller: Caller, ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    """What feedback is about: id, client, agent, version, unit and epoch of these invocations."""
+    rows = caller.only_visible(Invocation.objects.filter(pk__in=ids))
+    return list(rows.values("id", "client_id", "agent_slug", "version_id", "unit", "split_epoch"))
 
 
 def invocations_of_step(caller: Caller, step_id: UUID, run_id: UUID) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -20,6 +21,9 @@ from agents.models.records import CallState
 from agents.resolving import Choice
 from config import tracing
 from config.errors import AppError, NotFound
+
+# Rows of one INSERT of a batch.
+ROWS_AT_ONCE = 1_000
 
 
 @dataclass(slots=True)
@@ -72,6 +76,21 @@ def store(
             CachedAnswer.objects.bulk_create([kept], ignore_conflicts=True)
         measuring.measure(call, row, work)
     return story.invocation_id
+
+
+def store_all(
+    done: Sequence[tuple[Call, Choice, Work, Story]], held: Sequence[tuple[Held, Decimal]]
+) -> None:
+    """Settle the holds of a batch with what it cost and write its invocations, all or none."""
+    rows = [(call, _invocation(call, choice, work, story), work, story)
+            for call, choice, work, story in done]  # fmt: skip
+    with transaction.atomic():
+        for hold, cost_usd in held:
+            budgets.settle(hold, cost_usd=cost_usd)
+        Invocation.objects.bulk_create([row for _, row, _, _ in rows], batch_size=ROWS_AT_ONCE)
+        calls = [one for call, _, work, story in rows for one in _model_calls(call, work, story)]
+        ModelCall.objects.bulk_create(calls, batch_size=ROWS_AT_ONCE)
+        measuring.measure_all([(call, row, work) for call, row, work, _ in rows])
 
 
 def stored_answer(invocation_id: UUID) -> Answer:

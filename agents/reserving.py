@@ -31,6 +31,19 @@ class Reserve:
 
     def first(self, work: Work) -> Held:
         """Choose the models to try and hold the most that the first replies may cost."""
+        amount = self.most(work)
+        self.held = budgets.hold(
+            keys=self.keys(),
+            amount_usd=amount,
+            client_id=self._call.client_id,
+            invocation_id=self._id,
+        )
+        if self.held.is_soft_exceeded:
+            self.served = self._models(self._tokens(work), "light")
+        return self.held
+
+    def most(self, work: Work) -> Decimal:
+        """Choose the models to try; the most that the first replies may cost."""
         tokens = self._tokens(work)
         self.served = self._models(tokens, self._choice.version.tier)
         rounds = 2 if self._choice.version.tools else 1
@@ -39,15 +52,7 @@ class Reserve:
         if cap is not None and amount > cap:
             self._check_call_cap(amount / rounds)
             amount = cap
-        self.held = budgets.hold(
-            keys=self._keys(),
-            amount_usd=amount,
-            client_id=self._call.client_id,
-            invocation_id=self._id,
-        )
-        if self.held.is_soft_exceeded:
-            self.served = self._models(tokens, "light")
-        return self.held
+        return amount
 
     def more(self, work: Work) -> None:
         """Hold more before the next reply if what is held would not cover it."""
@@ -95,7 +100,8 @@ class Reserve:
             only_model=version.model.get("name", ""),
         )
 
-    def _keys(self) -> list[budgets.Key]:
+    def keys(self) -> list[budgets.Key]:
+        """The budgets that the call counts against."""
         call = self._call
         keys = [("all", "all"), ("client", str(call.client_id)), ("agent", self._choice.slug)]
         if call.user_id:

@@ -7,6 +7,7 @@ import hmac
 import json
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
+from agents.calls import Call
 from agents.domain import condensing, messages, traffic
 from agents.domain.messages import Message
 from agents.errors import AgentPaused
@@ -108,11 +110,35 @@ def resolve(
     the invocation that already answered this attempt of the effect. Raises NotFound, AgentPaused,
     or Conflict for an agent without a version.
     """
+    row = _row_of(slug, effect_id, attempt)
+    return _chosen(row, units, effect_id=effect_id, unit=unit, pinned=pinned)
+
+
+def resolve_all(calls: Sequence[Call]) -> list[Choice]:
+    """The same for many calls at once: each agent is looked up once, for all of them."""
+    rows: dict[str, Any] = {}
+    found = []
+    for call in calls:
+        if call.agent not in rows:
+            rows[call.agent] = _row_of(call.agent, "", 1)
+        found.append(
+            _chosen(rows[call.agent], call.units, unit=call.unit or "", pinned=call.version_id)
+        )
+    return found
+
+
+def _row_of(slug: str, effect_id: str, attempt: int) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(_QUERY, [effect_id, attempt, effect_id, slug])
         row = cursor.fetchone()
     if row is None:
         raise NotFound("agent", slug)
+    return row
+
+
+def _chosen(
+    row: Any, units: dict[str, str], *, effect_id: str = "", unit: str, pinned: UUID | None
+) -> Choice:
     (agent_id, slug, name, state, reason, fallback, limits, risk, _audience, production,
      split_id, epoch, seed, split_unit, arms, answered_by, answered_client) = row  # fmt: skip
     if answered_by is not None and str(answered_client) != units.get("client"):

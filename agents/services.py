@@ -8,16 +8,21 @@ from uuid import UUID
 from django.db import transaction
 
 from agents import connections, measuring, tool_calls
+from agents.batching import answer_all
 from agents.budgets import open_run_budget
+from agents.calls import Answer, Call
+from agents.loading import add_endpoint, load_prices
 from agents.steering import (
     Outcome,
     end_split,
     epochs_named,
     last_call_of,
+    open_agent,
     open_epoch,
     outcomes,
     production_of,
     promote,
+    publish_prompt,
     split_traffic,
     version_values,
 )
@@ -26,14 +31,20 @@ from agents.tools.registry import ArtifactStore, ToolContext
 from agents.versions import close_split, move_label, open_split, publish, set_state
 
 __all__ = [
+    "Answer",
+    "Call",
     "Outcome",
+    "add_endpoint",
+    "answer_all",
     "call_light_tool",
     "call_tool",
     "close_split",
     "end_split",
     "epochs_named",
     "last_call_of",
+    "load_prices",
     "move_label",
+    "open_agent",
     "open_epoch",
     "open_run_budget",
     "open_split",
@@ -41,6 +52,7 @@ __all__ = [
     "production_of",
     "promote",
     "publish",
+    "publish_prompt",
     "set_state",
     "split_traffic",
     "version_values",

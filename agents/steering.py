@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -32,6 +32,34 @@ class Outcome:
     cost_usd: float
     seconds: float
     tokens: int
+
+
+def open_agent(
+    slug: str, *, prompt: str, name: str = "", domain: str = "operations", risk: str = "low"
+) -> UUID:
+    """An agent of this name that answers with ``prompt``, without tools; its version's id.
+
+    One that is there is left as it is, and its production version returned.
+    """
+    agent, created = Agent.objects.get_or_create(
+        slug=slug,
+        defaults={"name": name or slug, "domain": domain, "purpose": prompt[:200], "risk": risk},
+    )
+    if not created:
+        return UUID(str(production_of(slug)["id"]))
+    version, _ = versions.publish(
+        agent=agent, content=versions.Content(prompt), label=Label.Name.PRODUCTION
+    )
+    return version.pk
+
+
+def publish_prompt(slug: str, prompt: str, *, by: str = "") -> UUID:
+    """A version like production but for its prompt; its id. Raises NotFound, InvalidInput."""
+    agent = _agent(slug)
+    present = versions.version_of(agent, Label.Name.PRODUCTION)
+    content = replace(versions.content_of(present), prompt=prompt)
+    version, _ = versions.publish(agent=agent, content=content, created_by=by)
+    return version.pk
 
 
 def split_traffic(

@@ -8,9 +8,13 @@ nothing, so that they are quick and work on a machine where nothing else does.
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dotenv import load_dotenv
 
@@ -34,6 +38,10 @@ _WITHOUT_SERVICES = frozenset(
         "version",
     }
 )
+# They fill a database with what must not be mixed with an installation's own.
+_APART = frozenset({"simulate_learning"})
+# What points settings at services.
+_ADDRESSES = ("DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "CACHE_URL", "RESULT_BACKEND")
 # They change tables, which only the tables' owner may; everything else runs as the application.
 _AS_OWNER = frozenset({"flush", "migrate"})
 # These may name another home folder than the environment does.
@@ -59,6 +67,26 @@ def needs_services(argv: Sequence[str]) -> bool:
 
 
 @contextmanager
+def _services_apart(argv: Sequence[str]) -> Iterator[None]:
+    """Services of a home of their own, whatever addresses are given; gone with the command.
+
+    ``--keep DIR`` names the home and leaves its data.
+    """
+    kept = next((after for option, after in pairwise(argv) if option == "--keep"), None)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers must not outlive us
+    with TemporaryDirectory(prefix="ratchet-apart-") as folder:
+        place = Path(kept).expanduser().resolve() if kept else Path(folder)
+        # Data that nobody keeps need not wait for the disk.
+        quick = None if kept else {"fsync": "off", "synchronous_commit": "off"}
+        with embedded.start(place, postgres_settings=quick) as handle:
+            for name in ("BROKER_URL", *_ADDRESSES):
+                os.environ.pop(name, None)
+            os.environ.update(environment(handle.services))
+            os.environ |= {"RATCHET_HOME": str(place), "RATCHET_DB_ROLE": "owner"}
+            yield
+
+
+@contextmanager
 def services_for(argv: Sequence[str]) -> Iterator[None]:
     """Run the body with the addresses of what this command needs in the environment.
 
@@ -66,6 +94,10 @@ def services_for(argv: Sequence[str]) -> Iterator[None]:
     """
     if len(argv) > 1 and argv[1] in _NAMES_HOME:
         _take_home(argv)
+    if needs_services(argv) and argv[1] in _APART:
+        with _services_apart(argv):
+            yield
+        return
     if len(argv) > 1 and argv[1] in _AS_OWNER:
         os.environ.setdefault("RATCHET_DB_ROLE", "owner")
     missing = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -14,8 +14,16 @@ from unfold.decorators import action, display
 
 from config.access import callers
 from config.errors import AppError
-from learning import improvements, rollouts
-from learning.models import Experiment, Feedback, Improvement, Rollout, Score, Tombstone
+from learning import improvements, rollouts, trials
+from learning.models import (
+    Experiment,
+    Feedback,
+    Improvement,
+    Rollout,
+    Score,
+    Tombstone,
+    TrialPolicy,
+)
 
 TONES = {
     "approved": "success", "shipped": "success", "done": "success", "running": "info",
@@ -98,6 +106,54 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         required=False, max_length=500, widget=forms.Textarea(attrs={"rows": 3})
     )
+
+
+@admin.register(TrialPolicy)
+class TrialPolicyAdmin(ModelAdmin):
+    """How approved changes are tried. What can't be planned is refused before it is saved."""
+
+    list_display = ["__str__", "is_enabled", "approves", "coverage_ratio", "strategy"]
+    exclude = ["changed_by"]
+    readonly_fields = ["created_at"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self._may(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._may(request)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        kwargs["form"] = PolicyForm
+        return super().get_form(request, obj, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        caller = callers.of_user(request.user)  # type: ignore[arg-type]
+        obj.changed_by = caller.name[:80]
+        super().save_model(request, obj, form, change)
+        trials.note_policy(obj, caller)
+
+    def _may(self, request: HttpRequest) -> bool:
+        try:
+            return callers.of_user(request.user).may_act_as("administrator")  # type: ignore[arg-type]
+        except AppError:
+            return False
+
+
+class PolicyForm(forms.ModelForm):
+    class Meta:
+        model = TrialPolicy
+        exclude: ClassVar[list[str]] = ["changed_by"]
+
+    def clean(self) -> Any:
+        given: dict[str, Any] = super().clean() or {}
+        try:
+            trials.check_policy(TrialPolicy(**given))
+        except (AppError, ValueError) as error:
+            raise forms.ValidationError(str(error)) from error
+        return given
 
 
 @admin.register(Feedback)

@@ -51,8 +51,10 @@ def create(
     maturity_hours: float = 0.0,
     autoconclude: bool = False,
     improvement_id: UUID | None = None,
+    rollout_plan: dict[str, Any] | None = None,
+    seed: str = "",
 ) -> Experiment:
-    """A draft with its arms laid out in buckets; the random seed never changes.
+    """A draft with its arms laid out in buckets; its seed, random unless given, never changes.
 
     ``variants``: ``{"key", "version", "weight", "is_control"}``, version by id, number or label.
     Raises InvalidInput for what can't be compared, Barred for a version that was rolled back.
@@ -68,9 +70,10 @@ def create(
         raise InvalidInput(f"plan.{wrong[0]}", (plan or {})[wrong[0]], " or ".join(PLAN_FIELDS))
     experiment = Experiment.objects.create(
         client_id=caller.home_client_id, agent_slug=agent_slug, name=name, hypothesis=hypothesis,
-        unit=unit, seed=secrets.token_hex(16), coverage_ratio=coverage_ratio, metrics=specs,
+        unit=unit, seed=seed or secrets.token_hex(16), coverage_ratio=coverage_ratio, metrics=specs,
         test=test or {"kind": "sequential"}, plan={**DEFAULT_PLAN, **(plan or {})},
         maturity_hours=maturity_hours, autoconclude=autoconclude, improvement_id=improvement_id,
+        rollout_plan=rollouts.checked_plan(rollout_plan or {}),
         created_by=caller.name[:80],
     )  # fmt: skip
     Variant.objects.bulk_create(
@@ -113,9 +116,12 @@ def _variants(agent_slug: str, given: list[dict[str, Any]]) -> list[dict[str, An
     return rows
 
 
-def start(*, caller: Caller, experiment_id: UUID) -> Experiment:
-    """Open its split. Raises Conflict unless it is a draft and the agent is free."""
-    return _move(experiment_id, State.DRAFT, State.RUNNING, caller.name, "started", caller)
+def start(*, caller: Caller, experiment_id: UUID, now: datetime | None = None) -> Experiment:
+    """Open its split. Raises Conflict unless it is a draft and the agent is free.
+
+    ``now`` is the moment of everything here that takes it; the database's unless given.
+    """
+    return _move(experiment_id, State.DRAFT, State.RUNNING, caller.name, "started", caller, now)
 
 
 def pause(*, caller: Caller, experiment_id: UUID, reason: str = "") -> Experiment:
@@ -139,6 +145,42 @@ def stop(*, caller: Caller, experiment_id: UUID, reason: str = "") -> Experiment
     raise refused
 
 
+def freeze(experiment: Experiment, *, by: str, reason: str) -> bool:
+    """A machine pauses it, so that an incident's calls are nobody's outcome; False if it rests."""
+    return _moved(experiment, State.RUNNING, State.PAUSED, by, reason)
+
+
+def thaw(experiment: Experiment, *, held_by: str) -> bool:
+    """Go on with what ``held_by`` paused, every unit in its arm; False if somebody else did."""
+    if experiment.state_by != held_by:
+        return False
+    return _moved(experiment, State.PAUSED, State.RUNNING, held_by, "resumed")
+
+
+def stop_by_machine(experiment: Experiment, *, by: str, reason: str) -> bool:
+    """End it without a verdict; False if it had ended."""
+    return any(
+        _moved(experiment, before, State.STOPPED, by, reason)
+        for before in (State.RUNNING, State.PAUSED)
+    )
+
+
+def _moved(experiment: Experiment, before: str, after: str, by: str, reason: str) -> bool:
+    try:
+        _move(experiment.pk, before, after, by, reason)
+    except Conflict:
+        return False
+    return True
+
+
+def busy_agents() -> set[str]:
+    """Agents whose traffic an open experiment or rollout holds."""
+    held = Experiment.objects.filter(state__in=[State.RUNNING, State.PAUSED])
+    moving = Rollout.objects.filter(state__in=rollouts.OPEN)
+    return {*held.values_list("agent_slug", flat=True),
+            *moving.values_list("agent_slug", flat=True)}  # fmt: skip
+
+
 def find(experiment_id: UUID) -> Experiment:
     """The experiment; raises NotFound."""
     row = Experiment.objects.filter(pk=experiment_id).first()
@@ -149,15 +191,16 @@ def find(experiment_id: UUID) -> Experiment:
 
 @transaction.atomic
 def _move(
-    experiment_id: UUID, before: str, after: str, by: str, reason: str, caller: Caller | None = None
-) -> Experiment:
+    experiment_id: UUID, before: str, after: str, by: str, reason: str,
+    caller: Caller | None = None, now: datetime | None = None,
+) -> Experiment:  # fmt: skip
     """One conditional write, and the split in the same transaction: a crash leaves neither."""
     row = find(experiment_id)
     changes: dict[str, Any] = {"state": after, "state_by": by[:80], "state_reason": reason[:500]}
     if before == State.DRAFT:
-        changes["started_at"] = Now()
+        changes["started_at"] = now or Now()
     if after in (State.STOPPED, State.CONCLUDED):
-        changes["ended_at"] = Now()
+        changes["ended_at"] = now or Now()
     try:
         with transaction.atomic():
             moved = Experiment.objects.filter(pk=experiment_id, state=before).update(**changes)
@@ -196,7 +239,7 @@ def _split_arms(experiment: Experiment) -> dict[str, list[list[int]]]:
     return arms
 
 
-def document(experiment: Experiment) -> dict[str, Any]:
+def document(experiment: Experiment, now: datetime | None = None) -> dict[str, Any]:
     """The statistics document of what is stored."""
     weights = {v.key: v.weight for v in experiment.variants.all()}
     control = experiment.variants.filter(is_control=True).values_list("key", flat=True)[0]
@@ -207,7 +250,7 @@ def document(experiment: Experiment) -> dict[str, Any]:
         **experiment.plan,
     }  # fmt: skip
     if experiment.started_at:
-        settings["days"] = _days(experiment.started_at, experiment.ended_at)
+        settings["days"] = _days(experiment.started_at, experiment.ended_at or now)
     return {"experiment": settings, "stages": folding.with_zeros(stages, specs)}
 
 
@@ -215,11 +258,13 @@ def _days(start: datetime, end: datetime | None) -> float:
     return max(0.0, ((end or timezone.now()) - start).total_seconds() / 86_400)
 
 
-def refresh(experiment: Experiment) -> dict[str, Any]:
+def refresh(experiment: Experiment, now: datetime | None = None) -> dict[str, Any]:
     """Fold its outcomes and store the analysis; returns the verdict document."""
     if experiment.started_at is None:
         return analyse(document(experiment))
-    until = (experiment.ended_at or timezone.now()) - timedelta(hours=experiment.maturity_hours)
+    until = (experiment.ended_at or now or timezone.now()) - timedelta(
+        hours=experiment.maturity_hours
+    )
     folding.fold(
         folding.Source(
             experiment.pk, experiment.client_id, experiment.agent_slug, "all",
@@ -228,15 +273,15 @@ def refresh(experiment: Experiment) -> dict[str, Any]:
             experiment.metrics, experiment.started_at, until,
         )
     )  # fmt: skip
-    found = analyse(document(experiment))
+    found = analyse(document(experiment, now))
     Experiment.objects.filter(pk=experiment.pk).update(
         verdict=found["verdict"], headline=found["headline"][:500], analysis=found,
-        analysed_at=Now(),
+        analysed_at=now or Now(),
     )  # fmt: skip
     return found
 
 
-def sweep() -> int:
+def sweep(now: datetime | None = None) -> int:
     """Refresh every running experiment and act where it may; returns how many were concluded.
 
     Harm is stopped whether or not ``autoconclude`` is set: a machine may always stop.
@@ -244,26 +289,28 @@ def sweep() -> int:
     concluded = 0
     for experiment in Experiment.objects.filter(state=State.RUNNING):
         try:
-            found = refresh(experiment)
+            found = refresh(experiment, now)
         except Exception:  # one that can't be analysed must not keep harm elsewhere going
             logger.exception("learning.experiment.failed", extra={"experiment": str(experiment.pk)})
             continue
-        if found["verdict"] == "rollback":
-            concluded += _conclude(experiment, found)
-        elif found["verdict"] == "ship" and experiment.autoconclude:
-            concluded += _conclude(experiment, found)
+        is_final = found["verdict"] == "ship" or found["complete"]
+        if found["verdict"] == "rollback" or (is_final and experiment.autoconclude):
+            concluded += _conclude(experiment, found, now)
     return concluded
 
 
-def _conclude(experiment: Experiment, found: dict[str, Any]) -> bool:
+def _conclude(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> bool:
     """End it by its verdict; False if a person was quicker."""
     try:
         with transaction.atomic():
-            _move(experiment.pk, State.RUNNING, State.CONCLUDED, MACHINE, found["headline"])
+            _move(experiment.pk, State.RUNNING, State.CONCLUDED, MACHINE, found["headline"],
+                  now=now)  # fmt: skip
             if found["verdict"] == "rollback":
                 _bury_losers(experiment, found)
-            else:
-                _ship(experiment, found)
+            elif found["verdict"] == "ship":
+                _ship(experiment, found, now)
+            else:  # complete, and no difference was shown: the control stays
+                improvements.move(experiment.improvement_id, Improvement.State.REFUSED)
     except Conflict:
         return False
     return True
@@ -279,16 +326,18 @@ def _bury_losers(experiment: Experiment, found: dict[str, Any]) -> None:
     improvements.move(experiment.improvement_id, Improvement.State.REFUSED)
 
 
-def _ship(experiment: Experiment, found: dict[str, Any]) -> None:
+def _ship(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> None:
     """Low risk goes on by itself; the rest waits for a person, who sees the verdict."""
     winner = experiment.variants.get(key=found["arm"])
     risk = experiment.improvement.risk if experiment.improvement else None
     agent = agents.version_values(experiment.agent_slug, winner.version_id)
     if agent["agent_risk"] != "low" or risk not in (None, Improvement.Risk.LOW):
         return
+    plan = experiment.rollout_plan or {"strategy": Rollout.Strategy.GRADUAL, "stages": None}
     rollouts.begin(
         client_id=experiment.client_id, agent_slug=experiment.agent_slug,
-        to_version=winner.version_id, strategy=Rollout.Strategy.GRADUAL, unit=experiment.unit,
-        seed=experiment.seed, metrics=experiment.metrics, test=experiment.test, by=MACHINE,
-        improvement_id=experiment.improvement_id, experiment_id=experiment.pk,
+        to_version=winner.version_id, strategy=plan["strategy"], stages=plan["stages"],
+        unit=experiment.unit, seed=experiment.seed, metrics=experiment.metrics,
+        test=experiment.test, by=MACHINE, now=now, improvement_id=experiment.improvement_id,
+        experiment_id=experiment.pk,
     )  # fmt: skip

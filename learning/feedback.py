@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,8 @@ from monitoring import services as monitoring
 from workflows import queries as workflows
 
 logger = logging.getLogger(__name__)
+# Rows of one INSERT.
+ROWS_AT_ONCE = 1_000
 # People who speak for quality, and whose word is told apart from a user's.
 _SOURCES = (("reviewer", Feedback.Source.QUALITY), ("manager", Feedback.Source.MANAGER))
 
@@ -84,6 +87,36 @@ def score(
     if name == ACCURACY and 0 <= value <= 1:
         monitoring.record([monitoring.Measurement({"accuracy_ratio": value}, _labels_of(row))])
     return row
+
+
+def score_all(
+    *,
+    caller: Caller,
+    name: str,
+    source: str,
+    values: Mapping[UUID, float],
+    source_version: str = "",
+) -> int:
+    """Store one number for each invocation at once; how many. The latest of its source counts.
+
+    Invocations that are not there, or that the caller may not see, are left out.
+    """
+    if source not in Score.Source.values:
+        raise InvalidInput("source", source, f"one of {', '.join(Score.Source.values)}")
+    kept = {"name": name, "source": source, "source_version": source_version}
+    about = {"subject_kind": Subject.INVOCATION, "subject_id__in": list(values)}
+    rows = [
+        Score(subject_kind=Subject.INVOCATION, subject_id=one.pop("id"), **one, **kept)
+        for one in agents.subjects(caller, list(values))
+    ]
+    for row in rows:
+        row.value = values[row.subject_id]
+    with transaction.atomic():
+        Score.objects.filter(**about, **kept, superseded_at=None).update(
+            superseded_at=timezone.now()
+        )
+        Score.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
+    return len(rows)
 
 
 def recategorise(*, feedback_id: UUID, category: str) -> None:

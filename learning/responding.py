@@ -1,55 +1,105 @@
-"""Carries out what incidents ask of learning: hold a rollout, go on with it, or take it back.
+"""Carries out what incidents ask of comparisons: hold, resume or take back an agent's rollout.
 
-The target is an agent, or an agent and a version (``tax-eu-001|4``). A rollback stays: who wants
-the version again starts a new rollout, past its tombstone.
+Monitoring writes the wish down; this sweep takes it, acts and reports. An experiment counts as
+well: it is paused, resumed or stopped, so that nobody meets the change any more.
+
+The target is an agent, an agent and a version (``tax-eu-001|4``), or a comparison's id. A rollback
+stays: who wants the version again starts a new rollout, past its tombstone.
 """
 
 from __future__ import annotations
 
 import logging
-
-from django.db import transaction
+from collections.abc import Callable
+from uuid import UUID
 
 from config import logs
 from config.errors import AppError, NotFound
-from learning import rollouts
-from learning.models import Rollout
+from learning import experiments, rollouts
+from learning.models import Experiment, Rollout
 from monitoring import services as monitoring
 
 logger = logging.getLogger(__name__)
 BY = "incident policy"
-State = Rollout.State
-PAUSE, RESUME, BACK = "pause_rollout", "resume_rollout", "roll_back_rollout"
 
 
 def respond() -> int:
     """Do what is asked and not yet done; how many actions there were."""
-    asked = monitoring.take_actions((PAUSE, RESUME, BACK))
+    asked = monitoring.take_actions(tuple(ACTS))
     for action in asked:
-        slug = action.target.partition("|")[0].removeprefix("agent:")
         try:
-            said, ok = _act(action.kind, slug), True
+            said, ok = ACTS[action.kind](action.target), True
         except AppError as error:
             said, ok = str(error), False
         monitoring.report_action(action.id, ok=ok, result={"said": said})
-        logs.event(logger, "learning.action.done", kind=action.kind, target=slug, ok=ok)
+        logs.event(logger, "learning.action.done", kind=action.kind, target=action.target, ok=ok)
     return len(asked)
 
 
-def _act(kind: str, slug: str) -> str:
-    row = Rollout.objects.filter(agent_slug=slug, state__in=rollouts.OPEN).order_by("-id").first()
-    if row is None:
-        raise NotFound("open rollout of agent", slug)
-    if kind == BACK:
-        done = rollouts.back(row, reason="an incident began with it", by=BY)
-        return f"rollout {row.pk} {'is rolled back' if done else 'had ended already'}"
-    before, after = (
-        (State.RUNNING, State.PAUSED) if kind == PAUSE else (State.PAUSED, State.RUNNING)
+def _take_back(target: str) -> str:
+    row = _rollout(target)
+    if row is not None:
+        if not rollouts.back(row, reason="an incident began with it", by=BY):
+            return f"the rollout of {row.agent_slug} had ended"
+        return f"{row.agent_slug}: production answers everybody again"
+    experiment = _experiment(target)
+    experiments.stop_by_machine(experiment, by=BY, reason="an incident began with it")
+    return f"{experiment.agent_slug}: its experiment is stopped, production answers everybody"
+
+
+def _hold(target: str) -> str:
+    row = _rollout(target)
+    if row is not None:
+        held = rollouts.hold(row, by=BY, reason="an incident of its agent")
+        return f"{row.agent_slug}: the rollout is " + ("held" if held else f"{row.state} already")
+    experiment = _experiment(target)
+    paused = experiments.freeze(experiment, by=BY, reason="an incident of its agent")
+    words = "frozen" if paused else f"{experiment.state} already"
+    return f"{experiment.agent_slug}: the experiment is {words}"
+
+
+def _go_on(target: str) -> str:
+    """Only what an incident held: a person's own pause stands."""
+    row = _rollout(target)
+    if row is not None:
+        gone = rollouts.let_go(row, held_by=BY)
+        return f"{row.agent_slug}: the rollout " + ("goes on" if gone else "was left as it is")
+    experiment = _experiment(target)
+    gone = experiments.thaw(experiment, held_by=BY)
+    return f"{experiment.agent_slug}: the experiment " + (
+        "goes on" if gone else "was left as it is"
     )
-    if kind == RESUME and row.state_by != BY:
-        return f"rollout {row.pk} is {row.state} by {row.state_by} and was left so"
-    with transaction.atomic():
-        moved = Rollout.objects.filter(pk=row.pk, state=before).update(
-            state=after, state_by=BY, state_reason="an incident of its agent"
-        )
-    return f"rollout {row.pk} is {after if moved else row.state}"
+
+
+def _rollout(target: str) -> Rollout | None:
+    """The open rollout of an agent, or the one of this id."""
+    rows = Rollout.objects.filter(state__in=rollouts.OPEN)
+    uid = _uuid(target)
+    return (rows.filter(pk=uid) if uid else rows.filter(agent_slug=_slug(target))).first()
+
+
+def _experiment(target: str) -> Experiment:
+    rows = Experiment.objects.filter(state__in=["running", "paused"])
+    uid = _uuid(target)
+    found = (rows.filter(pk=uid) if uid else rows.filter(agent_slug=_slug(target))).first()
+    if found is None:
+        raise NotFound("open rollout or experiment of", target)
+    return found
+
+
+def _slug(target: str) -> str:
+    return target.partition("|")[0].removeprefix("agent:")
+
+
+def _uuid(target: str) -> UUID | None:
+    try:
+        return UUID(target.rpartition(":")[2])
+    except ValueError:
+        return None
+
+
+ACTS: dict[str, Callable[[str], str]] = {
+    "roll_back_rollout": _take_back,
+    "pause_rollout": _hold,
+    "resume_rollout": _go_on,
+}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from config.errors import Conflict, InvalidInput, NotFound
 from learning import folding, improvements
 from learning.analysis import analyse
 from learning.domain import measures
+from learning.domain.postcheck import postcheck
 from learning.models import Experiment, Improvement, Rollout
 from monitoring import services as monitoring
 
@@ -64,8 +66,12 @@ def begin(
     by: str = "",
     improvement_id: UUID | None = None,
     experiment_id: UUID | None = None,
+    now: datetime | None = None,
 ) -> Rollout:
-    """Open the first stage. Raises Barred for a version with a tombstone, Conflict if not free."""
+    """Open the first stage. Raises Barred for a version with a tombstone, Conflict if not free.
+
+    ``now`` is the moment of everything here that takes it; the database's unless given.
+    """
     target = agents.version_values(agent_slug, to_version)
     present = agents.production_of(agent_slug)
     if target["id"] == present["id"]:
@@ -82,6 +88,7 @@ def begin(
                 seed=seed or secrets.token_hex(16), metrics=specs,
                 test=test or {"kind": "sequential"}, state_by=by[:80], created_by=by[:80],
                 improvement_id=improvement_id, experiment_id=experiment_id,
+                **({"created_at": now, "stage_started_at": now} if now else {}),
             )  # fmt: skip
     except IntegrityError:
         raise Conflict(f"agent {agent_slug}", "in a rollout", "no other open") from None
@@ -96,6 +103,19 @@ _DEFAULT_METRICS: list[dict[str, Any]] = [
     {"key": "seconds_per_call", "role": "guardrail", "margin": 0.2},
     {"key": "cost_usd_per_call", "role": "guardrail", "margin": 0.2},
 ]
+
+
+def checked_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """How a winner will be rolled out: ``strategy`` and ``stages``; raises InvalidInput."""
+    if not plan:
+        return {}
+    wrong = sorted(set(plan) - {"strategy", "stages"})
+    if wrong:
+        raise InvalidInput(f"rollout_plan.{wrong[0]}", plan[wrong[0]], "strategy or stages")
+    strategy = str(plan.get("strategy", Rollout.Strategy.GRADUAL))
+    stages = list(plan.get("stages") or ())
+    _checked_stages(strategy, stages)
+    return {"strategy": strategy, "stages": stages or None}
 
 
 def check_free(agent_slug: str) -> None:
@@ -164,6 +184,27 @@ def resume(*, caller: Caller, rollout_id: UUID) -> Rollout:
     return find(rollout_id)
 
 
+@transaction.atomic
+def hold(row: Rollout, *, by: str, reason: str) -> bool:
+    """A machine holds it at its stage; False if it does not run."""
+    held = _write(row, State.RUNNING, state=State.PAUSED, state_by=by[:80],
+                  state_reason=reason[:500])  # fmt: skip
+    if held:
+        _note(row, "paused", by, reason=reason)
+    return held
+
+
+@transaction.atomic
+def let_go(row: Rollout, *, held_by: str) -> bool:
+    """Go on with what ``held_by`` held; False if somebody else did, or it runs."""
+    if row.state_by != held_by or not _write(
+        row, State.PAUSED, state=State.RUNNING, state_reason="", stage_started_at=Now()
+    ):
+        return False
+    _note(row, "resumed", held_by)
+    return True
+
+
 def rollback(*, caller: Caller, rollout_id: UUID, reason: str) -> Rollout:
     """A person takes it back, at any stage and after it is done."""
     row = find(rollout_id)
@@ -181,7 +222,10 @@ def find(rollout_id: UUID) -> Rollout:
 
 
 @transaction.atomic
-def back(row: Rollout, *, reason: str, by: str, caller: Caller | None = None) -> bool:
+def back(
+    row: Rollout, *, reason: str, by: str, caller: Caller | None = None,
+    now: datetime | None = None,
+) -> bool:  # fmt: skip
     """Everybody meets the former version from their next call; False if somebody was quicker.
 
     Leaves a tombstone with the evidence.
@@ -189,8 +233,8 @@ def back(row: Rollout, *, reason: str, by: str, caller: Caller | None = None) ->
     done = row.state == State.DONE
     before = (State.DONE,) if done else OPEN
     moved = Rollout.objects.filter(pk=row.pk, state__in=before).update(
-        state=State.ROLLED_BACK, state_by=by[:80], state_reason=reason[:500], ended_at=Now(),
-        breached_at=Now(),
+        state=State.ROLLED_BACK, state_by=by[:80], state_reason=reason[:500],
+        ended_at=now or Now(), breached_at=now or Now(),
     )  # fmt: skip
     if not moved:
         return False
@@ -210,18 +254,20 @@ def back(row: Rollout, *, reason: str, by: str, caller: Caller | None = None) ->
 
 
 @transaction.atomic
-def _next_stage(row: Rollout, by: str, caller: Caller | None = None) -> bool:
+def _next_stage(
+    row: Rollout, by: str, caller: Caller | None = None, now: datetime | None = None
+) -> bool:
     """Open the next stage, or make the version production after the last one."""
     if row.stage + 1 < len(row.stages):
         if not _write(row, *OPEN, state=State.RUNNING, stage=row.stage + 1, state_by=by[:80],
-                      state_reason="", stage_started_at=Now()):  # fmt: skip
+                      state_reason="", stage_started_at=now or Now()):  # fmt: skip
             return False
         row.refresh_from_db()
         _open(row, by)
         _note(row, "advanced", by, caller)
         return True
     if not _write(row, *OPEN, state=State.DONE, state_by=by[:80], state_reason="",
-                  ended_at=Now()):  # fmt: skip
+                  ended_at=now or Now()):  # fmt: skip
         return False
     agents.promote(row.agent_slug, row.to_version_id, by=by)
     agents.end_split(row.agent_slug, by=by)
@@ -276,26 +322,27 @@ def _name(row: Rollout, index: int) -> str:
     return f"{index}: {row.stages[index]['share'] * 100:g} %"
 
 
-def refresh(row: Rollout) -> dict[str, Any]:
+def refresh(row: Rollout, now: datetime | None = None) -> dict[str, Any]:
     """Fold the present stage and store the analysis over all; returns the verdict document."""
     stage = row.stages[row.stage]
     folding.fold(
         folding.Source(
             row.pk, row.client_id, row.agent_slug, _name(row, row.stage),
             agents.epochs_named(row.agent_slug, _reason(row, row.stage)),
-            measures.stage_layout(stage["share"]), row.metrics, row.created_at, timezone.now(),
+            measures.stage_layout(stage["share"]), row.metrics, row.created_at,
+            now or timezone.now(),
         )
     )  # fmt: skip
     found = analyse(document(row))
     Rollout.objects.filter(pk=row.pk).update(
         verdict=found["verdict"], headline=found["headline"][:500], analysis=found,
-        analysed_at=Now(),
+        analysed_at=now or Now(),
     )  # fmt: skip
     row.headline, row.verdict = found["headline"][:500], found["verdict"]
     return found
 
 
-def sweep() -> dict[str, int]:
+def sweep(now: datetime | None = None) -> dict[str, int]:
     """Judge every open rollout: back on harm, on at its time, held on a sample ratio mismatch.
 
     A rollout that a person paused is only ever taken back, never advanced.
@@ -303,39 +350,50 @@ def sweep() -> dict[str, int]:
     done = {"rolled_back": 0, "advanced": 0, "held": 0}
     for row in Rollout.objects.filter(state__in=OPEN):
         try:
-            what = _judge(row, refresh(row))
+            what = _judge(row, refresh(row, now), now)
         except Exception:  # one that can't be judged must not keep others from going back
             logger.exception("learning.rollout.failed", extra={"rollout": str(row.pk)})
             continue
         if what:
             done[what] += 1
-    _watch_last_exposures()
+    _watch_last_exposures(now or timezone.now())
     return done
 
 
-def _judge(row: Rollout, found: dict[str, Any]) -> str:
+def _judge(row: Rollout, found: dict[str, Any], now: datetime | None) -> str:
     if found["verdict"] == "rollback":
-        return "rolled_back" if back(row, reason=found["headline"], by=MACHINE) else ""
+        return "rolled_back" if back(row, reason=found["headline"], by=MACHINE, now=now) else ""
     if row.state != State.RUNNING:
         return ""
     if found["sample_ratio"] and found["sample_ratio"]["mismatch"]:
         held = _write(row, State.RUNNING, state=State.PAUSED, state_by=MACHINE,
                       state_reason=found["headline"][:500])  # fmt: skip
         return "held" if held else ""
-    age = timezone.now() - row.stage_started_at
+    age = (now or timezone.now()) - row.stage_started_at
     units = _units_of_stage(row)
     if units == 0 and age >= NO_DATA_AFTER:
         reason = f"no unit met the version in {age.total_seconds() / 3600:.0f} hours"
-        return "rolled_back" if back(row, reason=reason, by=MACHINE) else ""
+        return "rolled_back" if back(row, reason=reason, by=MACHINE, now=now) else ""
     stage = row.stages[row.stage]
     ripe = age >= timedelta(hours=stage["minimum_hours"]) and units >= stage["minimum_units"]
     if not ripe:
         return ""
     if stage["gate"]:
-        held = _write(row, State.RUNNING, state=State.PAUSED, state_by=MACHINE,
-                      state_reason="waiting for a person at this stage's gate")  # fmt: skip
+        held = hold(row, by=MACHINE, reason="waiting for a person at this stage's gate")
         return "held" if held else ""
-    return "advanced" if _next_stage(row, MACHINE) else ""
+    if row.stage + 1 == len(row.stages):
+        checked = _post_check(row, found)
+        if checked["agrees"] is False:
+            held = hold(row, by=MACHINE, reason=f"post-deployment check: {checked['words']}")
+            return "held" if held else ""
+    return "advanced" if _next_stage(row, MACHINE, now=now) else ""
+
+
+def _post_check(row: Rollout, found: dict[str, Any]) -> dict[str, Any]:
+    """What everybody's stage showed beside the experiment's forecast; kept with the rollout."""
+    checked = postcheck(row.experiment.analysis if row.experiment else {}, found)
+    Rollout.objects.filter(pk=row.pk).update(postcheck=checked)
+    return checked
 
 
 def _units_of_stage(row: Rollout) -> int:
@@ -344,9 +402,9 @@ def _units_of_stage(row: Rollout) -> int:
     return min(rows.get("treatment", 0), rows.get("control", 0))
 
 
-def _watch_last_exposures() -> None:
+def _watch_last_exposures(now: datetime) -> None:
     """When the bad version last answered: how far the rollback reached, and how fast."""
-    since = timezone.now() - WATCHED
+    since = now - WATCHED
     for row in Rollout.objects.filter(state=State.ROLLED_BACK, ended_at__gte=since):
         last = agents.last_call_of(row.to_version_id, row.stage_started_at)
         if last is not None and last != row.last_exposure_at:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from uuid import UUID
 
 from celery import shared_task
 
-from learning import cycles, experiments, replay, responding, rollouts
+from learning import cycles, experiments, replay, responding, rollouts, trials
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(name="learning.replay", acks_late=True, ignore_result=True)
@@ -43,11 +46,13 @@ def resume() -> None:
 
 @shared_task(name="learning.sweep_comparisons", ignore_result=True)
 def sweep_comparisons() -> None:
-    """Do what incidents ask, then judge what is open, the safe direction first."""
-    try:
-        responding.respond()
-    finally:
+    """Judge what is open, the safe direction first; none waits for another."""
+    failed: list[Exception] = []
+    for sweep in (responding.respond, rollouts.sweep, experiments.sweep, trials.sweep):
         try:
-            rollouts.sweep()
-        finally:
-            experiments.sweep()
+            sweep()
+        except Exception as error:
+            logger.exception("learning.sweep.failed", extra={"fields": {"sweep": sweep.__module__}})
+            failed.append(error)
+    if failed:
+        raise failed[0]

@@ -110,7 +110,7 @@ def _tries(
             failure = error
             seconds = time.monotonic() - started
             seen.note(one.endpoint, seconds, failed=not failure.is_callers)
-            note(_failed_try(one, request, failure, at, seconds))
+            note(failed_try(one, request, failure, at, seconds))
             if not failure.is_callers and failure.code != "rate_limited":
                 if breaker.failed(f"endpoint:{one.endpoint}"):
                     break
@@ -122,9 +122,9 @@ def _tries(
         seconds = time.monotonic() - started
         seen.note(one.endpoint, seconds, failed=False)
         breaker.succeeded(f"endpoint:{one.endpoint}", state)
-        note(_good_try(one, request, reply, at, seconds))
+        note(good_try(one, request, reply, at, seconds))
         return reply
-    return _as_error(one, failure)
+    return as_error(one, failure)
 
 
 def _waited(failure: Failure, number: int, until: float) -> bool:
@@ -139,7 +139,8 @@ def _waited(failure: Failure, number: int, until: float) -> bool:
     return True
 
 
-def _as_error(one: Served, failure: Failure) -> AppError:
+def as_error(one: Served, failure: Failure) -> AppError:
+    """A try's failure as its caller's error."""
     what = f"endpoint {one.endpoint}"
     if failure.code == "timeout":
         return StepTimeout(f"{what} ({failure.why})", settings.MODEL_TIMEOUT.total_seconds())
@@ -166,7 +167,8 @@ def _over_limit(one: Served, input_tokens: int) -> int | None:
     return None
 
 
-def _good_try(one: Served, request: Request, reply: Reply, at: datetime, seconds: float) -> Try:
+def good_try(one: Served, request: Request, reply: Reply, at: datetime, seconds: float) -> Try:
+    """What is remembered of a try that was answered."""
     return Try(
         endpoint=one.endpoint,
         model=one.model,
@@ -180,9 +182,10 @@ def _good_try(one: Served, request: Request, reply: Reply, at: datetime, seconds
     )
 
 
-def _failed_try(
+def failed_try(
     one: Served, request: Request, failure: Failure, at: datetime, seconds: float
 ) -> Try:
+    """What is remembered of a try that was not."""
     return Try(
         endpoint=one.endpoint,
         model=one.model,

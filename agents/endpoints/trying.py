@@ -43,7 +43,7 @@ def try_once(served: Served, request: Request, *, until: float) -> Reply:
             body=body_of(served, request),
             options={"timeout": limits, "headers": tracing.outgoing()},
         )
-        return _read(_json(response.content), served)
+        return reply_of(_json(response.content), served)
     except openai.APIStatusError as error:
         raise _refused(error) from error
     except (openai.APITimeoutError, httpx2.TimeoutException) as error:
@@ -162,7 +162,8 @@ def _json(content: bytes) -> Mapping[str, Any]:
     return body
 
 
-def _read(body: Mapping[str, Any], served: Served) -> Reply:
+def reply_of(body: Mapping[str, Any], served: Served) -> Reply:
+    """A whole reply as read; raises Failure for what is none."""
     if error := body.get("error"):
         raise Failure("unavailable", f"200 with an error body: {error}"[:300])
     try:

@@ -14,6 +14,7 @@ import yaml
 from agents.offline_model.connection import BreakableProtocol
 from agents.offline_model.profile import ProfileSource
 from agents.offline_model.server import OfflineModel
+from agents.offline_model.truth import read_truth
 from config.errors import InvalidDocument
 
 # Open replies get so long to finish when the server stops.
@@ -25,16 +26,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve; the exit code is 2 for a bad profile and 1 for an address that can't be had."""
     options = _options(arguments)
     try:
-        profile = ProfileSource(options.profile)
+        truth = read_truth(options.scenario, options.seed) if options.scenario else None
+        profile = ProfileSource(options.profile, truth.profile() if truth else None)
     except (OSError, yaml.YAMLError, InvalidDocument) as error:
-        sys.stderr.write(f"profile {options.profile}: {error}\n")
+        name = options.scenario or options.profile
+        sys.stderr.write(f"{name}: {error}\n")
         return 2
     try:
         listener = listen(options.host, options.port)
     except OSError as error:
         sys.stderr.write(f"{options.host}:{options.port}: {error.strerror or error}\n")
         return 1
-    model = OfflineModel(seed=options.seed, profile=profile, state_dir=options.state_dir)
+    model = OfflineModel(
+        seed=options.seed, profile=profile, state_dir=options.state_dir, truth=truth
+    )
     config = uvicorn.Config(
         model.app(),
         http=BreakableProtocol,
@@ -77,7 +82,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m agents.offline_model", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="0 lets the system choose")
-    parser.add_argument("--profile", type=Path, help="behaviour profile (YAML)")
+    behaviour = parser.add_mutually_exclusive_group()
+    behaviour.add_argument("--profile", type=Path, help="behaviour profile (YAML)")
+    behaviour.add_argument("--scenario", type=Path, help="a simulation whose truth it acts out")
     parser.add_argument("--seed", type=int, default=0, help="decides every draw")
     parser.add_argument(
         "--state-dir",

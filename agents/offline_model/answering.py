@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,10 @@ WITHOUT_TOOLS = (
     "general knowledge: it answers by calling the tools it is offered, or from passages given "
     "with the question, and neither fits here."
 )
+# What ends an agent's prompt; another in every installation.
+_MARK = re.compile(r"\[rk-[0-9a-f]{16}\]")
+# What ends an agent's prompt; another in every installation.
+_MARK = re.compile(r"\[rk-[0-9a-f]{16}\]")
 NOT_IN_PASSAGES = "The passages given do not answer this."
 
 
@@ -75,7 +80,7 @@ def answer(
         if behaviour.broken_arguments:
             calls = [ToolCall(c.id, c.name, _broken(c.arguments)) for c in calls]
         return Reply(tool_calls=tuple(calls))
-    decided_by = (seed, talk.system, talk.said.text)
+    decided_by = (seed, unmarked(talk.system), talk.said.text)
     wrong = draw("accuracy", *decided_by) >= behaviour.accuracy_ratio
     slip_key = digest_of(seed, decided_by) if wrong else None
     text = trained if trained is not None else _prose(talk, offers, behaviour, slip_key)
@@ -83,6 +88,11 @@ def answer(
     if schema is not None:
         text = _structured(schema, talk, text, behaviour, slip_key)
     return Reply(text=text)
+
+
+def unmarked(prompt: str) -> str:
+    """The prompt without the mark that finds leaks: luck must not hang on an installation's key."""
+    return _MARK.sub("", prompt)
 
 
 def digest_of(seed: int, value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from agents.offline_model.tuning import TunedModels
 # Bodies whose occurrences are counted; beyond it the least recently seen starts again at 0.
 MAX_COUNTED_BODIES = 50_000
 SLOW_STREAM_SECONDS = 0.5
+# What ends an agent's prompt; another in every installation, so no draw may hang on it.
+_MARK = re.compile(rb"\[rk-[0-9a-f]{16}\]")
 
 Usage = dict[str, Any]
 
@@ -94,7 +97,8 @@ class Engine:
     def digest(self, raw: bytes) -> str:
         """The request's own digest: what every draw for it is made from."""
         seeded = self.seed.to_bytes(16, "big", signed=True)
-        return hashlib.blake2b(raw, digest_size=12, salt=seeded).hexdigest()
+        unmarked = _MARK.sub(b"", raw)
+        return hashlib.blake2b(unmarked, digest_size=12, salt=seeded).hexdigest()
 
     def occurrence(self, digest: str) -> int:
         """How often this body was asked before, so that a retry may fare better."""

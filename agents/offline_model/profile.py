@@ -109,6 +109,19 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """Rules by what ``pattern`` captures in the prompt: hundreds, found at the price of one."""
+
+    pattern: re.Pattern[str]
+    rules: Mapping[str, Rule]
+
+    def rule_for(self, asked: Asked) -> Rule | None:
+        """The rule of this prompt; None if it names none."""
+        found = self.pattern.search(asked.prompt)
+        return self.rules.get(found[1]) if found else None
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """A failure to inject: at ``rate``, at most ``times`` for one and the same request."""
 
@@ -145,12 +158,17 @@ class Profile:
     verbosity: Verbosity = "normal"
     rules: tuple[Rule, ...] = ()
     faults: tuple[Fault, ...] = ()
+    table: Table | None = None
 
     def behaviour(self, asked: Asked, model: ModelProfile) -> tuple[Behaviour, Latency]:
-        """How to answer this request, and how fast: base, then model, then each rule that fits."""
+        """How to answer this request, and how fast: base, then model, then each rule that fits.
+
+        A table's rule comes last.
+        """
         accuracy = self.accuracy_ratio if model.accuracy_ratio is None else model.accuracy_ratio
         latency, verbosity, tokens, shift = model.latency or self.latency, self.verbosity, 1.0, 0.0
-        for rule in self.rules:
+        tabled = self.table.rule_for(asked) if self.table else None
+        for rule in (*self.rules, tabled) if tabled else self.rules:
             if rule.when.holds(asked):
                 accuracy = accuracy if rule.accuracy_ratio is None else rule.accuracy_ratio
                 shift += rule.accuracy_shift
@@ -202,12 +220,12 @@ def parse_profile(value: Any, what: str = "profile") -> Profile:
 class ProfileSource:
     """The profile in force: a file read again when its time changes, or one posted."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, given: Profile | None = None) -> None:
         self._path = path
         self._looked_at = 0.0
         self._mtime_ns = 0
         self.problem: str | None = None
-        self._profile = Profile() if path is None else self._read(path)
+        self._profile = given or Profile() if path is None else self._read(path)
 
     def current(self) -> Profile:
         """The profile now; a file changed for the worse leaves the old one, sets ``problem``."""

@@ -24,6 +24,7 @@ from agents.offline_model.protocol import ApiError, bad, read_json
 from agents.offline_model.quality import draw
 from agents.offline_model.store import Store
 from agents.offline_model.streaming import events
+from agents.offline_model.truth import Truth
 from agents.offline_model.tuning import TunedModels
 from config.errors import InvalidDocument
 
@@ -48,12 +49,15 @@ class JsonResponse(Response):
 class OfflineModel:
     """The server's state and its handlers."""
 
-    def __init__(self, *, seed: int, profile: ProfileSource, state_dir: Path) -> None:
+    def __init__(
+        self, *, seed: int, profile: ProfileSource, state_dir: Path, truth: Truth | None = None
+    ) -> None:
         self.store = Store(state_dir)
         self.tuned = TunedModels(self.store)
         self.engine = Engine(seed=seed, profile=profile, tuned=self.tuned)
         self.batches = Batches(self.store, self.answer_line)
         self.profile = profile
+        self.truth = truth
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -75,6 +79,7 @@ class OfflineModel:
         routes += [
             Route("/healthz", self.health, methods=["GET"]),
             Route("/admin/profile", self.replace_profile, methods=["POST"]),
+            Route("/admin/truth", self.tell_truth, methods=["POST"]),
         ]
         missing = ApiError(404, "Unknown request URL.", api_code="unknown_url")
 
@@ -92,6 +97,8 @@ class OfflineModel:
                 key = self.profile.current().api_key
                 if key and request.headers.get("authorization") != f"Bearer {key}":
                     raise ApiError(401, "Incorrect API key provided.", api_code="invalid_api_key")
+                if self.truth is not None and self.truth.is_told:
+                    raise ApiError(409, "The truth of this simulation was told; it is over.")
                 return await run(request)
             except ApiError as error:
                 return error_response(error)
@@ -170,6 +177,17 @@ class OfflineModel:
         except ApiError as error:
             return error_response(error)
         return JsonResponse({"replaced": True})
+
+    async def tell_truth(self, request: Request) -> Response:
+        """POST /admin/truth, from this machine only: what each candidate was; ends the simulation.
+
+        Nothing is answered afterwards, so that no verdict can rest on it.
+        """
+        if request.client is None or request.client.host not in LOOPBACK:
+            return error_response(ApiError(403, "The truth is told to loopback only."))
+        if self.truth is None:
+            return error_response(ApiError(404, "This model acts out no scenario."))
+        return JsonResponse(self.truth.tell())
 
     def answer_line(self, endpoint: str, raw: bytes) -> tuple[int, dict[str, Any]]:
         """One line of a batch: the same path without its waits; a torn connection is a 500."""

@@ -35,8 +35,10 @@ class Caller:
 
     @property
     def principal(self) -> str:
-        """A stable name for limits and records: the key, or else the user."""
-        return f"key:{self.key_id}" if self.key_id else f"user:{self.user_id}"
+        """A stable name for limits and records: the key, or else the user, or the machine."""
+        if self.key_id:
+            return f"key:{self.key_id}"
+        return f"user:{self.user_id}" if self.user_id else self.name
 
     def has(self, scope: str) -> bool:
         return scope in self.scopes
@@ -57,6 +59,11 @@ class Caller:
         if self.client_ids is None:
             return rows
         return rows.filter(**{f"{field}__in": self.client_ids})
+
+
+def system(name: str, client_id: UUID) -> Caller:
+    """The caller that a part of Ratchet itself is; it sees every client and holds no scope."""
+    return Caller(None, f"system:{name}", client_id, None, frozenset(), frozenset())
 
 
 def of_user(user: User) -> Caller:

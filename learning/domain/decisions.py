@@ -85,7 +85,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``headline`` is for people; ``reasons`` are its parts; ``arm`` is whom it is about."""
+    """``headline`` is for people; ``reasons`` are its parts; ``arm`` is whom it is about.
+
+    ``is_complete``: the planned size is reached, and no difference was shown.
+    """
 
     kind: Kind
     headline: str
@@ -93,6 +96,7 @@ class Verdict:
     arm: str | None = None
     stop_arms: Sequence[str] = ()
     days_left: int | None = None
+    is_complete: bool = False
 
 
 def decide(
@@ -166,6 +170,7 @@ def _nothing_shown(
             ("the experiment is complete",),
             stop_arms=stop,
             days_left=0,
+            is_complete=True,
         )
     left = progress.days_left
     return Verdict(

@@ -7,6 +7,7 @@ from learning.models.experiments import ArmDay, Experiment, Rollout, Unit, Varia
 from learning.models.feedback import Feedback, Score, Subject
 from learning.models.improvements import Improvement, Tombstone
 from learning.models.patterns import Pattern, PatternCount
+from learning.models.policies import TrialPolicy
 from learning.models.replays import Replay, ReplayCase, Study
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Study",
     "Subject",
     "Tombstone",
+    "TrialPolicy",
     "Unit",
     "Variant",
 ]

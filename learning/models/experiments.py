@@ -45,6 +45,9 @@ class Experiment(models.Model):
     plan = models.JSONField(default=dict)
     maturity_hours = models.FloatField(default=0.0, help_text="Age at which a unit counts.")
     autoconclude = models.BooleanField(default=False)
+    rollout_plan = models.JSONField(
+        default=dict, blank=True, help_text="strategy and stages of the rollout of a winner."
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.DRAFT)
     state_by = models.CharField(max_length=80, blank=True, default="")
     state_reason = models.CharField(max_length=500, blank=True, default="")
@@ -149,6 +152,10 @@ class Rollout(models.Model):
     analysis = models.JSONField(default=dict)
     analysed_at = models.DateTimeField(null=True, blank=True)
     stage_started_at = models.DateTimeField(db_default=Now())
+    is_drill = models.BooleanField(default=False, help_text="Both arms are production.")
+    postcheck = models.JSONField(
+        default=dict, blank=True, help_text="What was forecast, what was measured."
+    )
     breached_at = models.DateTimeField(null=True, blank=True)
     last_exposure_at = models.DateTimeField(null=True, blank=True)
     created_by = models.CharField(max_length=80, blank=True, default="")

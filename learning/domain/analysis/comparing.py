@@ -28,6 +28,9 @@ from learning.domain.statistics.effects import (
 )
 from learning.domain.statistics.samples import Moments, Sample, moments_of_pair, pooled
 
+# Variance over squared mean, below which an arm does not vary: rounding leaves about 1e-13.
+STEADY_RATIO = 1e-10
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -215,11 +218,32 @@ def _guarded(study: Study, found: Sequence[Finding]) -> list[Finding]:
     for place, harm in zip(places, adjusted, strict=True):
         done[place] = replace(done[place], guard=_guard_state(done[place], harm, study.test.alpha))
     return [
-        replace(f, guard="unreadable")
+        replace(f, guard=_steady_guard(study, f))
         if f.metric.role == "guardrail" and f.guard is None and f.metric.margin is not None
         else f
         for f in done
     ]
+
+
+def _steady_guard(study: Study, finding: Finding) -> Guard:
+    """Where no arm varies, the difference is known and needs no test: a cost that is always equal.
+
+    ``unreadable`` where an arm does vary, or was not met in some stage.
+    """
+    metric, worst = finding.metric, 0.0
+    for control, treatment in pairs(study, metric, finding.arm, None):
+        if min(control.n, treatment.n) < 2 or not (_steady(control) and _steady(treatment)):
+            return "unreadable"
+        change = treatment.mean - control.mean
+        if metric.margin_scale == "relative":
+            change /= abs(control.mean) or 1.0
+        worst = max(worst, change if metric.lower_is_better else -change)
+    return "holds" if worst <= (metric.margin or 0.0) else "breached"
+
+
+def _steady(arm: Moments) -> bool:
+    """Whether what is left of the variance is only what sums of squares lose to rounding."""
+    return abs(arm.variance) <= STEADY_RATIO * arm.mean**2
 
 
 def _guard_p_values(study: Study, finding: Finding) -> tuple[float, float]:

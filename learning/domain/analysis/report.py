@@ -57,6 +57,7 @@ def verdict_values(verdict: Verdict) -> dict[str, Any]:
         "arm": verdict.arm,
         "stop_arms": list(verdict.stop_arms),
         "days_left": verdict.days_left,
+        "complete": verdict.is_complete,
     }
 
 

@@ -1,0 +1,52 @@
+"""Did a change, once everybody had it, do what its experiment had promised?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def postcheck(forecast: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Both documents' primary effects side by side; ``agrees`` None where one can't be read.
+
+    It falls short when the intervals do not meet and the measured one lies on the worse side.
+    """
+    promised, found = effect_of(forecast), effect_of(measured)
+    if promised is None or found is None:
+        return {"forecast": promised, "measured": found, "agrees": None,
+                "words": "There is no forecast to check it against."}  # fmt: skip
+    if found["decreases"]:
+        short = found["lower"] is not None and promised["upper"] is not None
+        short = short and found["lower"] > promised["upper"]
+    else:
+        short = found["upper"] is not None and promised["lower"] is not None
+        short = short and found["upper"] < promised["lower"]
+    words = f"Forecast {_said(promised)}, measured {_said(found)}: "
+    words += "less than was promised." if short else "as promised."
+    return {"forecast": promised, "measured": found, "agrees": not short, "words": words}
+
+
+def effect_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The primary effect of a verdict document: of the arm it is about, or of the first one."""
+    primary = next((m for m in document.get("metrics", ()) if m.get("role") == "primary"), None)
+    if primary is None or not primary.get("comparisons"):
+        return None
+    rows = primary["comparisons"]
+    row = next((r for r in rows if r["arm"] == document.get("arm")), rows[0])
+    if row.get("estimate") is None:
+        return None
+    return {
+        "metric": primary["key"], "type": primary.get("type"), "scale": row["difference_type"],
+        "decreases": primary.get("direction") == "decrease", "estimate": row["estimate"],
+        "lower": row["lower"], "upper": row["upper"],
+    }  # fmt: skip
+
+
+def _said(effect: Mapping[str, Any]) -> str:
+    relative = effect["scale"] == "relative"
+    factor, unit = (100, " %") if relative else (1, "")
+    parts = [
+        "∞" if value is None else f"{value * factor:+.3g}".replace("-", "−")
+        for value in (effect["estimate"], effect["lower"], effect["upper"])
+    ]
+    return f"{parts[0]}{unit} ({parts[1]} to {parts[2]})"

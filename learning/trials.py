@@ -1,0 +1,203 @@
+"""Try approved changes on live traffic, by the policy that an administrator set."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from agents import services as agents
+from config import logs
+from config.access import callers
+from config.access.callers import Caller
+from config.access.models import Client
+from config.errors import AppError, Conflict, InvalidInput
+from learning import analysis, experiments, improvements, rollouts
+from learning.domain import measures
+from learning.domain.statistics import power
+from learning.models import Experiment, Improvement, Replay, TrialPolicy
+from monitoring import services as monitoring
+
+logger = logging.getLogger(__name__)
+State = Improvement.State
+# What a policy approves must have been replayed with one of these.
+SOUND = ("better", "not_worse")
+WEEK = timedelta(days=7)
+# A looked-at test is planned for as many looks.
+LOOKS = 14
+
+
+def random_seed(_row: Improvement) -> str:
+    """A seed that nobody can know beforehand."""
+    return secrets.token_hex(16)
+
+
+def sweep(
+    now: datetime | None = None, seed_for: Callable[[Improvement], str] = random_seed
+) -> dict[str, int]:
+    """Approve what policies allow, then start what is approved and whose agent is free."""
+    return {"approved": approve_by_policy(now), "started": start_approved(now, seed_for)}
+
+
+def policy_for(slug: str) -> TrialPolicy | None:
+    """The agent's own policy, else that of all others; None if there is none."""
+    rows = {p.agent_slug: p for p in TrialPolicy.objects.filter(agent_slug__in=[slug, ""])}
+    return rows.get(slug) or rows.get("")
+
+
+def approve_by_policy(now: datetime | None = None) -> int:
+    """Approve low-risk proposals that were replayed well, as many a week as the policy allows."""
+    done = 0
+    rows = Improvement.objects.filter(
+        state=State.PROPOSED, risk=Improvement.Risk.LOW, candidate_version_id__isnull=False
+    ).order_by("-priority", "-id")
+    for row in rows:
+        policy = policy_for(row.agent_slug)
+        if policy is None or policy.approves != TrialPolicy.Approves.LOW:
+            continue
+        replay = Replay.objects.filter(improvement_id=row.pk, verdict__in=SOUND).first()
+        if replay is None or not _has_room(policy, row.agent_slug, now):
+            continue
+        version = agents.version_values(row.agent_slug, row.candidate_version_id or "")
+        if version["agent_risk"] != "low":
+            continue
+        try:
+            improvements.approve(
+                caller=machine(), improvement_id=row.pk,
+                reason=f"by the policy for {policy}: low risk, replayed {replay.verdict}",
+            )  # fmt: skip
+            done += 1
+        except Conflict:  # a person was quicker
+            continue
+    return done
+
+
+def _has_room(policy: TrialPolicy, slug: str, now: datetime | None) -> bool:
+    since = (now or timezone.now()) - WEEK
+    taken = Improvement.objects.filter(decided_at__gte=since, decision_reason__startswith="by the")
+    if policy.agent_slug:
+        taken = taken.filter(agent_slug=slug)
+    return taken.count() < policy.most_approved_a_week
+
+
+def start_approved(
+    now: datetime | None = None, seed_for: Callable[[Improvement], str] = random_seed
+) -> int:
+    """An experiment for each approved improvement with a candidate; one an agent at a time.
+
+    A person's own experiment or rollout of the agent goes first; the rest waits for the next sweep.
+    """
+    started = 0
+    rows = Improvement.objects.filter(
+        state=State.APPROVED, candidate_version_id__isnull=False
+    ).order_by("-priority", "id")
+    busy = experiments.busy_agents()
+    for row in rows:
+        policy = policy_for(row.agent_slug)
+        if policy is None or not policy.is_enabled or row.agent_slug in busy:
+            continue
+        try:
+            start(row, policy, seed=seed_for(row), now=now)
+        except AppError as error:
+            logs.event(logger, "learning.trial.refused", improvement=str(row.pk), code=error.code)
+            continue
+        busy.add(row.agent_slug)
+        started += 1
+    return started
+
+
+@transaction.atomic
+def start(
+    row: Improvement, policy: TrialPolicy, *, seed: str = "", now: datetime | None = None
+) -> Experiment:
+    """Lay out and start the improvement's experiment; raises Conflict, Barred, InvalidInput."""
+    plan, test = sizes(policy)
+    made = experiments.create(
+        caller=machine(row), agent_slug=row.agent_slug, name=row.title[:120],
+        hypothesis=str(row.expected.get("what", "")) if isinstance(row.expected, dict) else "",
+        variants=[
+            {"key": "control", "version": "production", "is_control": True},
+            {"key": "candidate", "version": str(row.candidate_version_id)},
+        ],
+        unit=policy.unit, coverage_ratio=policy.coverage_ratio, metrics=policy.metrics, test=test,
+        plan=plan, autoconclude=True, improvement_id=row.pk, seed=seed,
+        rollout_plan={"strategy": policy.strategy, "stages": policy.stages or []},
+    )  # fmt: skip
+    return experiments.start(caller=machine(row), experiment_id=made.pk, now=now)
+
+
+def sizes(policy: TrialPolicy) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The plan and the test of an experiment under ``policy``, fixed before it starts.
+
+    The size is the one that the sequential test needs for 80 % power over 14 looks, at most
+    ``most_size_ratio`` times that of a test for one look, and the test is tuned to it.
+    """
+    primary = next(m for m in policy.metrics if m.get("role") == "primary")
+    kind = "proportion" if 0 < policy.baseline < 1 else "count"
+    asked = {
+        "metric": {"type": kind, "baseline": policy.baseline}, "effect": policy.effect,
+        "effect_type": "absolute", "minimum_units": policy.minimum_units,
+        "test": {"kind": "sequential", "looks": LOOKS},
+    }  # fmt: skip
+    if primary.get("direction") == "decrease":
+        asked["effect"] = -policy.effect
+    planned = analysis.plan(asked)
+    fixed = planned["total_units"] / max(planned["against_fixed_horizon_ratio"], 1e-9)
+    total = min(planned["total_units"], int(policy.most_size_ratio * fixed))
+    an_arm = max(policy.minimum_units, -(-total // 2))
+    plan = {
+        "minimum_units": policy.minimum_units, "minimum_days": policy.minimum_days,
+        "planned_units": an_arm,
+    }  # fmt: skip
+    test = policy.test or {
+        "kind": "sequential",
+        "difference_type": "absolute",
+        "tuning": 2 * an_arm,
+    }
+    return plan, test
+
+
+def check_policy(policy: TrialPolicy) -> None:
+    """Raise InvalidInput for a policy under which no experiment could start."""
+    primaries = [m for m in policy.metrics if m.get("role") == "primary"]
+    if len(primaries) != 1:
+        raise InvalidInput("metrics", len(primaries), "one metric with the role primary")
+    for place, raw in enumerate(policy.metrics):
+        measures.metric(raw, place)
+    rollouts.checked_plan({"strategy": policy.strategy, "stages": policy.stages or []})
+    sizes(policy)
+
+
+def note_policy(policy: TrialPolicy, caller: Caller) -> None:
+    """Say in the audit log who allows what."""
+    monitoring.audit(
+        actor=caller.principal, action="learning.trial_policy.changed", user_id=caller.user_id,
+        target=f"trial_policy:{policy.pk}",
+        after={"agent": str(policy), "enabled": policy.is_enabled, "approves": policy.approves},
+    )  # fmt: skip
+
+
+def fixed_size(policy: TrialPolicy) -> int:
+    """Units, both arms together, of a test for one look at 5 % with 80 % power."""
+    question = power.proportion(policy.baseline, policy.effect)
+    return power.units_needed(power.Design("fixed"), question)
+
+
+def describe(policy: TrialPolicy) -> str:
+    """The sizes that ``policy`` leads to, in words."""
+    plan, _ = sizes(policy)
+    fixed = fixed_size(policy)
+    return f"at most {2 * plan['planned_units']} units each, {fixed} for a test with one look"
+
+
+def machine(row: Improvement | None = None) -> Caller:
+    """The loop itself as a caller, at the firm or at the improvement's client."""
+    client_id = row.client_id if row else Client.objects.values_list("pk", flat=True).get(
+        is_firm=True
+    )  # fmt: skip
+    return callers.system("learning", client_id)
