@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from learning import feedback_pages
+from learning import feedback_pages, pages
 from learning.api import experiments, feedback
 
 _ID = r"(?P<{}>[0-9a-f-]{{36}})"
@@ -43,5 +43,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         experiments.MoveRollout.as_view(),
         name="rollout-move",
     ),
+    path("dashboard/learning", pages.learning),
+    path("dashboard/experiments/<uuid:experiment_id>", pages.experiment),
+    path("dashboard/rollouts/<uuid:rollout_id>", pages.rollout),
     path("dashboard/_feedback/<str:kind>/<uuid:subject_id>", feedback_pages.piece),
 ]

@@ -77,6 +77,22 @@ STATES: dict[str, tuple[str, str, str]] = {
     "handed_over": ("attention", "hand", "With a person"),
     "closed": ("quiet", "check", "Closed"),
     "idle": ("quiet", "circle", "Not called"),
+    "draft": ("quiet", "circle", "Draft"),
+    "stopped": ("quiet", "stop", "Stopped"),
+    "concluded": ("good", "check", "Concluded"),
+    "done": ("good", "check", "Done"),
+    "rolled_back": ("bad", "retry", "Went back"),
+    "proposed": ("attention", "hand", "To be decided"),
+    "testing": ("info", "play", "In an experiment"),
+    "rolling_out": ("info", "play", "Rolling out"),
+    "shipped": ("good", "check", "Shipped"),
+    "better": ("good", "check", "Better"),
+    "worse": ("bad", "cross", "Worse"),
+    "unclear": ("quiet", "circle", "No difference shown"),
+    "unreadable": ("attention", "alert", "Can't be read"),
+    "holds": ("good", "shield", "Holds"),
+    "not_shown": ("quiet", "clock", "Not yet shown"),
+    "breached": ("bad", "alert", "Breached"),
 }
 
 

@@ -18,6 +18,7 @@ PARTS = {
     "calls": "tests.benchmarks.calls",
     "dashboards": "tests.benchmarks.dashboards",
     "engine": "tests.benchmarks.engine",
+    "learning": "tests.benchmarks.learning",
     "savings": "tests.benchmarks.savings",
 }
 

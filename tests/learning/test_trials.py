@@ -110,8 +110,8 @@ def test_a_policy_under_which_nothing_could_start_is_refused(policy):
 
 
 def ask(kind, target=SLUG):
-    incident = Incident.objects.first() or Incident.objects.create(
-        title="Errors", cause="x", severity="high"
+    incident = Incident.objects.create(
+        title="Errors", cause=f"cause {Incident.objects.count()}", severity="critical"
     )
     return Action.objects.create(incident=incident, kind=kind, target=target)
 

@@ -1,0 +1,100 @@
+"""What the learning page shows: what was said and seen, what is on its way, what it gained."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Avg, Count, Q
+
+from config.access.callers import Caller
+from learning import patterns
+from learning.models import (
+    Cycle,
+    Example,
+    Experiment,
+    Feedback,
+    Improvement,
+    Rollout,
+    Score,
+    Tombstone,
+)
+
+MONTH = timedelta(days=30)
+MOST_ROWS = 12
+IN_WORK = ("proposed", "approved", "testing", "rolling_out")
+# A request counts its people, and its age halves it every two months: said once, it fades.
+HALF_LIFE_DAYS = 60.0
+REQUEST_FORMULA = "people who asked × ½ per 60 days since the last of them"
+
+
+def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
+    """All figures and rows of the page, of the clients that the caller sees."""
+    mine = caller.only_visible
+    open_ = mine(Improvement.objects.filter(state__in=IN_WORK)).order_by("-priority", "-id")
+    ended = mine(Improvement.objects.filter(updated_at__gte=now - MONTH))
+    said = mine(Feedback.objects.filter(created_at__gte=now - MONTH, superseded_at=None))
+    return {
+        "waiting": open_.filter(state="proposed").count(),
+        "open": open_.count(),
+        "improvements": list(open_[:MOST_ROWS]),
+        "shipped": ended.filter(state="shipped").count(),
+        "went_back": ended.filter(state="rolled_back").count(),
+        "refused": ended.filter(state="refused").count(),
+        "experiments": list(mine(Experiment.objects.all())[:MOST_ROWS]),
+        "running": mine(Experiment.objects.filter(state__in=["running", "paused"])).count(),
+        "rollouts": list(mine(Rollout.objects.all())[:MOST_ROWS]),
+        "rolling": mine(Rollout.objects.filter(state__in=["running", "paused"])).count(),
+        "held": mine(Rollout.objects.filter(state="paused")).count(),
+        "feedback": said.aggregate(
+            total=Count("id"), mean_rating=Avg("rating"),
+            corrections=Count("id", filter=Q(kind="correction")),
+            complaints=Count("id", filter=Q(kind="complaint") | Q(rating__lte=2)),
+        ),
+        "examples": mine(Example.objects.all()).aggregate(
+            collected=Count("id"), approved=Count("id", filter=Q(state="approved")),
+            waiting=Count("id", filter=Q(state="proposed")),
+        ),
+        "patterns": patterns.listed(caller, until=now.date(), days=28)[:MOST_ROWS],
+        "requests": feature_requests(caller, now=now),
+        "request_formula": REQUEST_FORMULA,
+        "accuracy": accuracy_delta(caller, now=now),
+        "tombstones": mine(Tombstone.objects.filter(lifted_at=None)).count(),
+        "cycle": Cycle.objects.filter(state="done").order_by("-ended_at").first(),
+    }  # fmt: skip
+
+
+def feature_requests(caller: Caller, *, now: datetime) -> list[dict[str, Any]]:
+    """Suggestions in the same words by agent, ranked by ``REQUEST_FORMULA``."""
+    rows = caller.only_visible(
+        Feedback.objects.filter(kind=Feedback.Kind.SUGGESTION, superseded_at=None)
+    ).order_by("-id")[:500]
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        key = (row.agent_slug, " ".join(row.text.lower().split())[:80])
+        one = found.setdefault(
+            key, {"agent": row.agent_slug, "text": row.text, "last": row.created_at, "who": set()}
+        )
+        one["who"].add(row.author_key)
+    for one in found.values():
+        age_days = max(0.0, (now - one["last"]).total_seconds() / 86_400)
+        one["people"] = len(one.pop("who"))
+        one["score"] = round(one["people"] * 0.5 ** (age_days / HALF_LIFE_DAYS), 2)
+    ranked = sorted(found.values(), key=lambda one: (-one["score"], one["text"]))
+    return ranked[:MOST_ROWS]
+
+
+def accuracy_delta(caller: Caller, *, now: datetime) -> dict[str, Any]:
+    """Mean accuracy score of the last 30 days and of the 30 before; None where none was given."""
+    rows = caller.only_visible(Score.objects.filter(name="accuracy", superseded_at=None))
+
+    def mean(since: datetime, until: datetime) -> float | None:
+        found = rows.filter(created_at__gte=since, created_at__lt=until).aggregate(m=Avg("value"))
+        return None if found["m"] is None else float(found["m"])
+
+    present, before = mean(now - MONTH, now), mean(now - 2 * MONTH, now - MONTH)
+    both = present is not None and before is not None
+    return {
+        "now": present, "before": before,
+        "points": (present - before) * 100 if both else None,  # type: ignore[operator]
+    }  # fmt: skip

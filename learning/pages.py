@@ -1,0 +1,209 @@
+"""Pages of the loop: its overview, one experiment, one rollout; words first, then the rest."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods
+
+from config import readable
+from config.access.callers import Caller
+from config.errors import AppError, InvalidInput, NotFound
+from config.pages import page
+from learning import analysis, experiments, overview, plots, rollouts
+from learning.domain.measures import stage_layout
+from learning.models import Experiment, Improvement, Rollout
+
+
+@require_GET
+@page("learning:read")
+def learning(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """``/dashboard/learning``: what is seen, proposed, tried and gained."""
+    seen = overview.overview(caller, now=timezone.now())
+    return render(request, "learning/learning.html", {**seen, "headline": _headline(seen)})
+
+
+def _headline(seen: dict[str, Any]) -> str:
+    parts = []
+    if seen["waiting"]:
+        parts.append(f"{readable.plural(seen['waiting'], 'change waits', 'changes wait')} for a "
+                     "decision")  # fmt: skip
+    if seen["running"]:
+        parts.append(readable.plural(seen["running"], "experiment runs", "experiments run"))
+    if seen["rolling"]:
+        words = readable.plural(seen["rolling"], "rollout is", "rollouts are")
+        held = f", {seen['held']} of them held" if seen["held"] else ""
+        parts.append(f"{words} on the way{held}")
+    said = "; ".join(parts) or "Nothing is on its way"
+    gone = f"{seen['shipped']} shipped, {seen['went_back']} went back in 30 days"
+    return f"{said[0].upper()}{said[1:]}. {gone}."
+
+
+@require_http_methods(["GET", "POST"])
+@page("learning:read")
+def experiment(request: HttpRequest, caller: Caller, experiment_id: UUID) -> HttpResponse:
+    """``/dashboard/experiments/{id}``: the verdict, its numbers, the effect over time."""
+    row = experiments.find(experiment_id)
+    if not caller.sees(row.client_id):
+        raise NotFound("experiment", experiment_id)
+    if request.method == "POST":
+        return _act(request, caller, f"/dashboard/experiments/{row.pk}", {
+            "start": lambda reason: experiments.start(caller=caller, experiment_id=row.pk),
+            "pause": lambda reason: experiments.pause(
+                caller=caller, experiment_id=row.pk, reason=reason),
+            "resume": lambda reason: experiments.resume(caller=caller, experiment_id=row.pk),
+            "stop": lambda reason: experiments.stop(
+                caller=caller, experiment_id=row.pk, reason=reason),
+        }, lambda fault: render(
+            request, "learning/experiment.html", _experiment(row, caller, fault),
+            status=fault.http_status))  # fmt: skip
+    piece = request.headers.get("HX-Request") == "true"
+    template = "learning/_experiment.html" if piece else "learning/experiment.html"
+    return render(request, template, _experiment(row, caller))
+
+
+def _experiment(row: Experiment, caller: Caller, fault: AppError | None = None) -> dict[str, Any]:
+    found = row.analysis or analysis.analyse(experiments.document(row))
+    return {
+        "row": row, "found": found, "fault": fault, "variants": list(row.variants.all()),
+        "may_decide": caller.has("learning:decide"),
+        "rollouts": list(row.rollouts.all()), "improvement": row.improvement,
+        "is_same": len({v.version_id for v in row.variants.all()}) == 1,
+        **_numbers(found),
+    }  # fmt: skip
+
+
+@require_http_methods(["GET", "POST"])
+@page("learning:read")
+def rollout(request: HttpRequest, caller: Caller, rollout_id: UUID) -> HttpResponse:
+    """``/dashboard/rollouts/{id}``: its stages, what they showed, and how fast it went back."""
+    row = rollouts.find(rollout_id)
+    if not caller.sees(row.client_id):
+        raise NotFound("rollout", rollout_id)
+    if request.method == "POST":
+        return _act(request, caller, f"/dashboard/rollouts/{row.pk}", {
+            "advance": lambda reason: rollouts.advance(caller=caller, rollout_id=row.pk),
+            "pause": lambda reason: rollouts.pause(
+                caller=caller, rollout_id=row.pk, reason=reason),
+            "resume": lambda reason: rollouts.resume(caller=caller, rollout_id=row.pk),
+            "rollback": lambda reason: rollouts.rollback(
+                caller=caller, rollout_id=row.pk, reason=_given(reason)),
+        }, lambda fault: render(
+            request, "learning/rollout.html", _rollout(row, caller, fault),
+            status=fault.http_status))  # fmt: skip
+    piece = request.headers.get("HX-Request") == "true"
+    template = "learning/_rollout.html" if piece else "learning/rollout.html"
+    return render(request, template, _rollout(row, caller))
+
+
+def _rollout(row: Rollout, caller: Caller, fault: AppError | None = None) -> dict[str, Any]:
+    found = row.analysis or analysis.analyse(rollouts.document(row))
+    return {
+        "row": row, "found": found, "fault": fault, "may_decide": caller.has("learning:decide"),
+        "stages": [_stage(row, index) for index in range(len(row.stages))],
+        "reach": _reach(row), "said": _said(row, timezone.now()),
+        "improvement": row.improvement, "is_open": row.state in rollouts.OPEN,
+        **_numbers(found),
+    }  # fmt: skip
+
+
+def _stage(row: Rollout, index: int) -> dict[str, Any]:
+    stage = row.stages[index]
+    sizes = {
+        arm: sum(end - start for start, end in pairs) / 10_000
+        for arm, pairs in stage_layout(stage["share"]).items()
+    }
+    state = "pending"
+    if index < row.stage or row.state == Rollout.State.DONE:
+        state = "succeeded"
+    elif index == row.stage:
+        state = {"running": "running", "paused": "paused"}.get(row.state, "cancelled")
+    return {**stage, "number": index + 1, "state": state, "treated": sizes["treatment"],
+            "control": sizes["control"]}  # fmt: skip
+
+
+def _said(row: Rollout, now: datetime) -> str:
+    """What the page answers in its first line."""
+    share = row.stages[row.stage]["share"]
+    where = f"stage {row.stage + 1} of {len(row.stages)}, {share * 100:g} % of all units"
+    hours = readable.duration((now - row.stage_started_at).total_seconds())
+    words = {
+        "running": f"At {where}, since {hours}. {row.headline}",
+        "paused": f"Held at {where}: {row.state_reason or 'by a person'}.",
+        "done": f"Everybody has it. {row.postcheck.get('words', '')}",
+        "rolled_back": f"Taken back at {where}: {row.state_reason}",
+    }
+    return words[row.state].strip()
+
+
+def _reach(row: Rollout) -> dict[str, Any] | None:
+    """How long the version still answered after the decision to take it back."""
+    if row.breached_at is None:
+        return None
+    seconds = None
+    if row.last_exposure_at is not None:
+        seconds = max(0.0, (row.last_exposure_at - row.breached_at).total_seconds())
+    return {"breached_at": row.breached_at, "last_exposure_at": row.last_exposure_at,
+            "seconds": seconds}  # fmt: skip
+
+
+def _numbers(found: dict[str, Any]) -> dict[str, Any]:
+    """The metrics as rows, the primary one first, and the plot."""
+    metrics = []
+    scale = "absolute"
+    for metric in sorted(found["metrics"], key=lambda m: m["role"] != "primary"):
+        arms = {arm["key"]: arm for arm in metric["arms"]}
+        for row in metric["comparisons"]:
+            if metric["role"] == "primary":
+                scale = row["difference_type"]
+            factor = 100 if row["difference_type"] == "relative" else 1
+            metrics.append(
+                {
+                    "key": metric["key"], "role": metric["role"], "margin": metric["margin"],
+                    "direction": metric["direction"], "arm": row["arm"], "note": row["note"],
+                    "control": arms.get(row["control"]), "treatment": arms.get(row["arm"]),
+                    "state": _reading(row), "p_value": row["p_value"],
+                    "unit": " %" if factor == 100 else "",
+                    **{k: None if row[k] is None else row[k] * factor
+                       for k in ("estimate", "lower", "upper")},
+                }
+            )  # fmt: skip
+    return {"metrics": metrics, "plot": plots.effect_path(found, scale)}
+
+
+def _reading(row: dict[str, Any]) -> str:
+    """The comparison's state as pages name it; an incident is ``open``, a guardrail is not."""
+    found = str(row["guardrail"] or row["reading"])
+    return "not_shown" if found == "open" else found
+
+
+def _given(reason: str) -> str:
+    if not reason.strip():
+        raise InvalidInput("reason", reason, "why it is taken back")
+    return reason
+
+
+def _act(
+    request: HttpRequest, caller: Caller, back: str, moves: dict[str, Any], refused: Any
+) -> HttpResponse:
+    """Do what the form asks, then show the page again; a refusal is said on it."""
+    try:
+        caller.require("learning:decide", "decide about this")
+        action = request.POST.get("action", "")
+        if action not in moves:
+            raise InvalidInput("action", action, " or ".join(moves))
+        moves[action](request.POST.get("reason", "").strip())
+    except AppError as fault:
+        shown: HttpResponse = refused(fault)
+        return shown
+    return redirect(back)
+
+
+def shown_states() -> frozenset[str]:
+    """States that pages show, for the test that each has a word of its own."""
+    return frozenset({*Experiment.State.values, *Rollout.State.values, *Improvement.State.values})

@@ -1,0 +1,85 @@
+"""An effect with its confidence sequence over time, as SVG geometry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+WIDTH, HEIGHT = 720.0, 200.0
+# The widest interval drawn, over the last one: the first days' would flatten all others.
+WIDEST = 4.0
+
+
+def effect_path(document: Mapping[str, Any], scale: str) -> dict[str, Any] | None:
+    """Line and band an arm over the looks, with zero; None where there are under two looks.
+
+    ``scale`` is ``relative`` (drawn in percent) or ``absolute``.
+    """
+    points = [p for p in document.get("path", ()) if p["effect"]]
+    arms = list(dict.fromkeys(p["arm"] for p in points))
+    periods = list(dict.fromkeys((p["stage"], p["period"]) for p in document.get("path", ())))
+    if len(periods) < 2 or not arms:
+        return None
+    top = _top([p["effect"] for p in points[-len(arms) :]])
+    places = {period: index for index, period in enumerate(periods)}
+    step = WIDTH / (len(periods) - 1)
+    drawn = [_arm(arm, points, places, step, top) for arm in arms]
+    factor, unit = (100, " %") if scale == "relative" else (1, "")
+    return {
+        "width": WIDTH, "height": HEIGHT, "zero": _y(0.0, top), "arms": [a for a in drawn if a],
+        "top": f"+{top * factor:.3g}{unit}", "bottom": f"−{top * factor:.3g}{unit}",
+        "first": periods[0][1], "last": periods[-1][1], "marks": _marks(periods, step),
+        "looks": len(periods),
+    }  # fmt: skip
+
+
+def _top(last: Sequence[Mapping[str, Any]]) -> float:
+    """Half of the axis: the last interval's far end, with room for wider earlier ones."""
+    ends = [abs(v) for e in last for v in (e["estimate"], e["lower"], e["upper"]) if v is not None]
+    widths = [e["upper"] - e["lower"] for e in last
+              if e["upper"] is not None and e["lower"] is not None]  # fmt: skip
+    top = max([*ends, *(width * WIDEST / 4 for width in widths)], default=0.0)
+    return top * 1.15 or 1.0
+
+
+def _arm(
+    arm: str, points: Sequence[Mapping[str, Any]], places: Mapping[Any, int], step: float,
+    top: float,
+) -> dict[str, Any] | None:  # fmt: skip
+    line, upper, lower = [], [], []
+    for point in points:
+        if point["arm"] != arm:
+            continue
+        x = places[(point["stage"], point["period"])] * step
+        effect = point["effect"]
+        line.append((x, _y(effect["estimate"], top)))
+        upper.append((x, _y(math.inf if effect["upper"] is None else effect["upper"], top)))
+        lower.append((x, _y(-math.inf if effect["lower"] is None else effect["lower"], top)))
+    if not line:
+        return None
+    return {
+        "key": arm, "line": "M" + "L".join(_xy(p) for p in line),
+        "band": "M" + "L".join(_xy(p) for p in upper)
+        + "L" + "L".join(_xy(p) for p in reversed(lower)) + "Z",
+        "x": f"{line[-1][0]:.1f}", "y": f"{line[-1][1]:.1f}",
+    }  # fmt: skip
+
+
+def _marks(periods: Sequence[tuple[str, str]], step: float) -> list[dict[str, str]]:
+    """Where a stage begins; an experiment has one and needs no mark."""
+    found, before = [], periods[0][0]
+    for place, (stage, _) in enumerate(periods):
+        if stage != before:
+            found.append({"x": f"{(place - 0.5) * step:.1f}", "stage": stage})
+            before = stage
+    return found
+
+
+def _y(value: float, top: float) -> float:
+    held = min(max(value, -top), top)
+    return round(HEIGHT / 2 * (1 - held / top), 1)
+
+
+def _xy(point: tuple[float, float]) -> str:
+    return f"{point[0]:.1f} {point[1]:.1f}"

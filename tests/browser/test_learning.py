@@ -1,0 +1,90 @@
+"""A reviewer approves a change; it is tried, ships, and is taken back, all in the browser."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from agents.models import Label
+from config.access.models import Client, User
+from learning import improvements, tasks
+from learning.models import Experiment, Improvement, Rollout, Tombstone, TrialPolicy
+from tests.browser.conftest import opened, sign_in
+from tests.browser.test_pages import faults_of
+from tests.learning.ground import SLUG, make_agent, meet
+
+STAGES = [{"share": s, "minimum_hours": 0, "minimum_units": 20} for s in (0.1, 1)]
+
+
+@pytest.fixture
+def proposed(person: User) -> Improvement:
+    """A proposal with a candidate, and a policy under which an approved one is tried."""
+    User.objects.filter(pk=person.pk).update(is_staff=True, is_superuser=True)
+    firm = Client.objects.get(is_firm=True)
+    _, _, new = make_agent()
+    TrialPolicy.objects.create(
+        metrics=[{"key": "success", "role": "primary"}], effect=0.3, baseline=0.6,
+        minimum_units=50, minimum_days=0, coverage_ratio=0.5, strategy="custom", stages=STAGES,
+    )  # fmt: skip
+    row, _ = improvements.propose(
+        client_id=firm.pk, agent_slug=SLUG, kind="prompt", title="Name the rate first",
+        proposal={"prompt": "b"}, evidence={}, impact=8, confidence=0.5, risk="low",
+        candidate_version_id=new.pk,
+    )  # fmt: skip
+    return row
+
+
+def test_an_approved_improvement_ships_and_goes_back(
+    browser: Browser, site: str, proposed: Improvement
+) -> None:
+    firm = Client.objects.get(is_firm=True)
+    label = Label.objects.select_related("agent", "version").get(name="production")
+    agent, old, new = label.agent, label.version.pk, proposed.candidate_version_id
+    success = {old: 0.6, new: 0.95}
+    with opened(browser, site) as watched:
+        page = watched.page
+        sign_in(page)
+        page.goto("/dashboard/learning")
+        expect(page.get_by_text("1 change waits for a decision")).to_be_visible()
+        page.goto(f"/admin/learning/improvement/{proposed.pk}/change/")
+        page.get_by_role("link", name=re.compile("^Approve")).first.click()
+        page.locator("textarea[name=reason]").fill("the replay was better")
+        page.locator("form button[type=submit]").last.click()
+        page.wait_for_url(f"**/{proposed.pk}/change/")
+        tasks.sweep_comparisons()
+        experiment = Experiment.objects.get()
+        meet(agent, firm, units=600, success=success)
+        tasks.sweep_comparisons()
+        page.goto(f"/dashboard/experiments/{experiment.pk}")
+        expect(page.get_by_text("Ship candidate").first).to_be_visible()
+        assert not faults_of(page)
+        for seed in (2, 3):
+            meet(agent, firm, units=900, success=success, seed=seed)
+            tasks.sweep_comparisons()
+        assert Label.objects.get(name="production").version_id == new
+        rollout = Rollout.objects.get()
+        page.goto("/dashboard/learning")
+        page.locator(f'a[href="/dashboard/rollouts/{rollout.pk}"]').click()
+        expect(page.get_by_text("Everybody has it.").first).to_be_visible()
+        assert not faults_of(page)
+        page.get_by_label("Reason").fill("partners complain about the tone")
+        page.get_by_role("button", name="Take it back").click()
+        expect(page.get_by_text("Taken back at stage 2").first).to_be_visible()
+    assert Label.objects.get(name="production").version_id == old
+    proposed.refresh_from_db()
+    assert proposed.state == "rolled_back" and Tombstone.objects.count() == 1
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, True), (390, False)])
+def test_the_learning_page_can_be_read_in_the_dark_and_on_a_phone(
+    browser: Browser, site: str, proposed: Improvement, width: int, dark: bool
+) -> None:
+    with opened(browser, site, width=width, dark=dark) as watched:
+        sign_in(watched.page)
+        watched.page.goto("/dashboard/learning")
+        expect(watched.page.get_by_text(proposed.title).first).to_be_visible()
+        assert not faults_of(watched.page)
+        wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        assert not watched.page.evaluate(wide)
