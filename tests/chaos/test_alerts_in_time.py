@@ -68,12 +68,13 @@ def test_what_the_shipped_rules_watch_is_told_soon_after_it_happens(
     history()
     with (
         receiving() as (url, got),
-        worker(process_environment, tmp_path, queues="control,low,default,analysis"),
+        worker(process_environment, tmp_path, queues="control,low,default,analysis") as working,
         beat(process_environment, tmp_path / "beat.log"),
     ):
         Channel.objects.create(name="team", kind="slack", address=url, may_be_private=True)
         # A whole pass has gone by: what follows is not helped by a start.
-        wait_for(lambda: Heartbeat.objects.filter(name="task:monitoring.watch").exists(), 180)
+        wait_for(lambda: Heartbeat.objects.filter(name="task:monitoring.watch").exists(), 400,
+                 lambda: working.said + (tmp_path / "beat.log").read_text())  # fmt: skip
         began = timezone.now()
         breach()
         wait_for(
