@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -23,6 +23,8 @@ COUNTS = ("arrivals", "count", "requests", "value")
 # Work without a time of its own takes this long, unless the policy says otherwise.
 DEFAULT_SERVICE_SECONDS = 1.0
 MOST_ARRIVALS = 5_000_000
+# A year at one decision in 30 s; a mistaken unit of time would run for days.
+MOST_DECISIONS = 1_000_000
 
 
 class InvalidTrace(AppError):
@@ -66,6 +68,8 @@ def read_policy(text: str) -> PolicyFile:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InvalidPolicy("policy", " ".join(str(error).split()), "must be YAML") from None
+    if document is None:
+        document = {}  # an empty file: every key is optional
     if not isinstance(document, dict):
         raise InvalidPolicy("policy", str(document), "must be a mapping of keys to values")
     given = dict(document)
@@ -106,6 +110,16 @@ def read_trace(lines: Iterable[str], *, service_seconds: float) -> list[Arrival]
     if count is None:
         return [Arrival(seconds, busy) for seconds, busy, _ in rows]
     return _spread(rows)
+
+
+def check_span(arrivals: Sequence[Arrival], policy: Policy) -> None:
+    """Raise InvalidTrace if the trace is so long that the policy would decide for ever."""
+    span = arrivals[-1].at_seconds - arrivals[0].at_seconds
+    span += max(arrival.service_seconds for arrival in arrivals)
+    decisions = span / policy.interval_seconds
+    if decisions > MOST_DECISIONS:
+        limit = f"spans {decisions:.3g} decisions of {policy.interval_seconds:g} s; at most "
+        raise InvalidTrace(1, f"{span:.0f} seconds", f"{limit}{MOST_DECISIONS}; check the unit")
 
 
 def _rows(

@@ -65,6 +65,8 @@ class Policy:
                 "need 0 < share < 1 and 0 < target_busy_ratio <= 1, got "
                 f"{self.share}, {self.target_busy_ratio}"
             )
+        if self.season_seconds is not None and self.season_seconds <= 0:
+            raise ValueError(f"need season_seconds > 0, or none, got {self.season_seconds}")
 
 
 @dataclass(frozen=True, slots=True)

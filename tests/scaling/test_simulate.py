@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 from scaling.domain.autoscaling import Kind, Policy
 from scaling.domain.queueing import mean_wait_seconds
 from scaling.simulate import Arrival, compare, simulate, summary
-from scaling.trace import InvalidPolicy, InvalidTrace, read_policy, read_trace
+from scaling.trace import InvalidPolicy, InvalidTrace, check_span, read_policy, read_trace
 
 
 def poisson(rate, seconds, service, seed=1):
@@ -127,6 +127,16 @@ def test_a_bad_trace_names_its_line(lines, line, said):
     with pytest.raises(InvalidTrace, match=said) as caught:
         read_trace(lines, service_seconds=1)
     assert caught.value.line == line
+
+
+def test_a_trace_that_would_take_days_to_simulate_is_refused():
+    lines = ["timestamp", "2024-01-01T00:00:00Z", "5"]  # the second is of 1970
+    with pytest.raises(InvalidTrace, match="check the unit"):
+        check_span(read_trace(lines, service_seconds=1), Policy())
+
+
+def test_an_empty_policy_file_is_the_default_policy():
+    assert read_policy("# nothing\n").policy == Policy()
 
 
 def test_a_policy_file_is_read_with_its_price_and_service_time():

@@ -49,7 +49,7 @@ def number(
         if default is not None:
             return default
         raise InvalidInput(field, None, f"is missing; give {_or(names)}")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not _is_finite(value):
         raise InvalidInput(field, value, "a finite number")
     if above is not None and value <= above:
         raise InvalidInput(field, value, f"above {above:g}")
@@ -58,6 +58,16 @@ def number(
     if least is not None and value < least:
         raise InvalidInput(field, value, f"at least {least:g}")
     return float(value)
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether this is a number that a double holds; JSON allows whole numbers of any length."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def count(

@@ -46,6 +46,9 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{name} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
             ) from error
+        except (RecursionError, ValueError) as error:
+            # Nested too deeply, or a whole number of thousands of digits.
+            raise CommandError(f"{name} is no statistics document: {error}") from error
 
     def _write(self, value: dict[str, Any]) -> None:
         self.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))

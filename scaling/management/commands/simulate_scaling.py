@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from config.errors import AppError
 from scaling.simulate import compare, summary
-from scaling.trace import read_policy, read_trace
+from scaling.trace import check_span, read_policy, read_trace
 
 
 class Command(BaseCommand):
@@ -28,6 +28,7 @@ class Command(BaseCommand):
         try:
             given = read_policy(Path(options["policy"]).read_text(encoding="utf-8"))
             arrivals = read_trace(_lines(options["trace"]), service_seconds=given.service_seconds)
+            check_span(arrivals, given.policy)
             outcomes = compare(arrivals, given.policy)
         except (AppError, OSError, UnicodeDecodeError, csv.Error) as error:
             raise CommandError(str(error)) from error
