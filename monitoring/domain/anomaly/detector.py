@@ -34,10 +34,10 @@ class Settings:
     the spread's window. Values more surprising than ``surprise + ceiling`` are learnt as that.
     """
 
-    surprise: float = 4.1
+    surprise: float = 3.9
     slope: float = 0.5
-    warm_up: int = 200
-    quiet: int = 150
+    warm_up: int = 300
+    quiet: int = 100
     louder: float = 3.0
     memory: int = 5000
     short: int = 12
