@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,7 +56,8 @@ def _page(figures: dict[str, Any]) -> str:
         "# Benchmarks",
         "",
         "Written by `make bench`. Each peer ran in the same run on the same machine, so read the",
-        f"ratios, not the figures. {platform.machine()}, Python {platform.python_version()}.",
+        f"ratios, not the figures. {os.cpu_count()} cores, {platform.machine()}, Python "
+        f"{platform.python_version()}. `engine_load_average_before` says how busy the machine was.",
         "",
         "| figure | value | spread | beside | at |",
         "|---|---|---|---|---|",
@@ -70,7 +72,7 @@ def _page(figures: dict[str, Any]) -> str:
         low, high = row["spread"]
         lines.append(
             f"| {name} ({better} is better) | {row['value']:g} {row['unit']} | {low:g} to {high:g} "
-            f"| {peers} | {row['at'][:10]} |"
+            f"| {peers} | {row['at'][:16].replace('T', ' ')} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import subprocess
 import time
 from typing import Any
 
+import celery.exceptions
 import httpx
 import psutil
 
@@ -27,12 +29,7 @@ _STEPS = "kind NOT IN ('end', 'chunk') AND NOT (item = -1 AND value IS NOT NULL)
 def run() -> dict[str, Any]:
     """All rows of the engine's table."""
     load = os.getloadavg()[0]
-    peers = {"celery_canvas": canvas.measure(events=True),
-             "celery_canvas_events_off": canvas.measure(events=False)}  # fmt: skip
-    if (other := dbos.measure()) is None:
-        print("  DBOS can't be installed or run here: absent", flush=True)
-    else:
-        peers["dbos"] = other
+    peers = _peers()
     found: dict[str, Any] = {"engine_load_average_before": row([load], "processes", lower=True)}
     with running() as bench, bench.client() as http:
         found |= _memory(bench)
@@ -50,6 +47,26 @@ def run() -> dict[str, Any]:
             found |= _large(bench, http, light=light)
         found |= _growth(bench, http)
         found |= _submission(bench, http)
+    return found
+
+
+def _peers() -> dict[str, Any]:
+    """What each peer reaches here; one that can't be had, or hangs, is said to be absent."""
+    found = {}
+    for name, measure in {
+        "celery_canvas": lambda: canvas.measure(events=True),
+        "celery_canvas_events_off": lambda: canvas.measure(events=False),
+        "dbos": dbos.measure,
+    }.items():
+        try:
+            figures = measure()
+        except (TimeoutError, subprocess.TimeoutExpired, celery.exceptions.TimeoutError) as error:
+            print(f"  {name}: {error!r}", flush=True)
+            figures = None
+        if figures is None:
+            print(f"  {name} can't be installed or run here: absent", flush=True)
+        else:
+            found[name] = figures
     return found
 
 

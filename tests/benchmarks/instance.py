@@ -23,7 +23,7 @@ from config import embedded
 from config.supervisor import instance
 
 ROOT = Path(__file__).parents[2]
-READY_SECONDS = 240.0
+READY_SECONDS = 600.0
 
 
 @dataclass(frozen=True)

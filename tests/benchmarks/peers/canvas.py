@@ -68,7 +68,7 @@ def _worker(url: str, *, events: bool) -> subprocess.Popen[bytes]:
 
 
 def _measure(worker: subprocess.Popen[bytes], servers: list[int]) -> dict[str, dict[str, float]]:
-    step.delay().get(timeout=60)
+    step.delay().get(timeout=240)  # the worker starts meanwhile
     shapes = {
         "chain": (CHAIN, lambda: [_chain()]),
         "fan": (FAN + 2, lambda: [_fan()]),
