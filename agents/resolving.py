@@ -22,13 +22,15 @@ from agents.errors import AgentPaused
 from agents.models import AgentVersion
 from agents.tools import registry
 from agents.tools.registry import Tool
+from config.access.audiences import audiences_of
 from config.errors import Conflict, NotFound
 
 MAX_VERSIONS_KEPT = 512
 
 _QUERY = """
     SELECT a.id, a.slug, a.name, a.state, a.state_reason, a.fallback, a.limits, a.risk, a.audience,
-        l.version_id, s.id, s.epoch, s.seed, s.unit, s.arms, e.invocation_id, e.client_id
+        l.version_id, s.id, s.epoch, s.seed, s.unit, s.arms, s.audience,
+        e.invocation_id, e.client_id
     FROM agents_agent a
     LEFT JOIN agents_label l ON l.agent_id = a.id AND l.name = 'production'
     LEFT JOIN agents_trafficsplit s ON s.agent_id = a.id AND s.closed_at IS NULL
@@ -140,13 +142,13 @@ def _chosen(
     row: Any, units: dict[str, str], *, effect_id: str = "", unit: str, pinned: UUID | None
 ) -> Choice:
     (agent_id, slug, name, state, reason, fallback, limits, risk, _audience, production,
-     split_id, epoch, seed, split_unit, arms, answered_by, answered_client) = row  # fmt: skip
+     split_id, epoch, seed, split_unit, arms, wave, answered_by, answered_client) = row  # fmt: skip
     if answered_by is not None and str(answered_client) != units.get("client"):
         raise NotFound("effect", effect_id)
     if state != "active" and answered_by is None:
         raise AgentPaused(slug, state, reason)
     chosen, bucket, who = pinned or production, None, ""
-    if pinned is not None:
+    if pinned is not None or not _is_met(_json(wave), units):
         split_id = epoch = None
     elif split_id is not None:
         who = unit or units.get(split_unit) or ""
@@ -222,6 +224,13 @@ def canary_of(version_id: UUID) -> str:
     """A mark in the prompt that nobody can guess; an answer that holds it leaks the prompt."""
     mac = hmac.new(settings.SECRET_KEY.encode(), version_id.bytes, hashlib.sha256)
     return f"rk-{mac.hexdigest()[:16]}"
+
+
+def _is_met(wave: list[str] | None, units: dict[str, str]) -> bool:
+    """Whether a split is for this caller; outside of its audience it is as if there were none."""
+    if not wave:
+        return True
+    return bool(set(wave) & audiences_of(units.get("user", ""), units.get("client", "")))
 
 
 def _json(value: Any) -> Any:

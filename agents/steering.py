@@ -68,13 +68,15 @@ def split_traffic(
     *,
     unit: str,
     seed: str,
+    audience: Sequence[str] = (),
     reason: str = "",
     by: str = "",
 ) -> int:
     """Open the agent's next epoch and return its number; raises NotFound, InvalidInput."""
     split = versions.open_split(
-        agent=_agent(slug), arms=arms, unit=unit, seed=seed, reason=reason, by=by
-    )
+        agent=_agent(slug), arms=arms, unit=unit, seed=seed, audience=audience, reason=reason,
+        by=by,
+    )  # fmt: skip
     return split.epoch
 
 

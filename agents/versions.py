@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
@@ -171,6 +171,7 @@ def open_split(
     arms: Mapping[str, list[list[int]]],
     unit: str = TrafficSplit.Unit.RUN,
     seed: str | None = None,
+    audience: Sequence[str] = (),
     reason: str = "",
     by: str = "",
 ) -> TrafficSplit:
@@ -195,6 +196,7 @@ def open_split(
             seed=seed or (last.seed if last and last.closed_at is None else secrets.token_hex(16)),
             unit=unit,
             arms={version: [list(pair) for pair in ranges] for version, ranges in arms.items()},
+            audience=list(audience),
             reason=reason[:300],
             opened_by=by[:80],
         )

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from agents import services as agents
 from config import logs
+from config.access.audiences import check_audiences
 from config.access.callers import Caller
 from config.errors import Conflict, InvalidInput, NotFound
 from learning import folding, improvements
@@ -36,7 +37,7 @@ MACHINE = "system:learning"
 NO_DATA_AFTER = timedelta(hours=24)
 # How long after a rollback the last exposure is still looked for.
 WATCHED = timedelta(hours=1)
-STAGE_FIELDS = frozenset({"share", "minimum_hours", "minimum_units", "gate"})
+STAGE_FIELDS = frozenset({"share", "minimum_hours", "minimum_units", "gate", "audience"})
 
 
 def _stage(share: float, hours: float, units: int = 100, gate: bool = False) -> dict[str, Any]:
@@ -137,21 +138,37 @@ def _checked_stages(strategy: str, stages: list[dict[str, Any]] | None) -> list[
     if not stages:
         raise InvalidInput("stages", stages, "at least one stage for a custom rollout")
     found, before = [], 0.0
+    waves: list[list[str]] = []
     for index, raw in enumerate(stages):
         wrong = sorted(set(raw) - STAGE_FIELDS)
         if wrong:
             raise InvalidInput(f"stages[{index}].{wrong[0]}", raw[wrong[0]], "no such field")
         share = float(raw.get("share", 0))
-        if not before < share <= 1:
+        wave = _checked_wave(raw.get("audience"), waves, index)
+        widens = bool(waves) and wave != waves[-1]
+        if not (before < share or (widens and before == share)) or share > 1:
             raise InvalidInput(f"stages[{index}].share", share, f"above {before:g}, at most 1")
+        waves.append(wave)
         hours, units = float(raw.get("minimum_hours", 24)), int(raw.get("minimum_units", 100))
         if hours < 0 or units < 2:
             raise InvalidInput(f"stages[{index}]", [hours, units], "hours of 0, units of 2 or more")
-        found.append(_stage(share, hours, units, bool(raw.get("gate", False))))
+        stage = _stage(share, hours, units, bool(raw.get("gate", False)))
+        found.append({**stage, "audience": wave} if wave else stage)
         before = share
-    if before < 1:
-        raise InvalidInput("stages", before, "a last stage with share 1")
+    if before < 1 or waves[-1]:
+        raise InvalidInput("stages", before, "a last stage with share 1, for everybody")
     return found
+
+
+def _checked_wave(given: Any, earlier: list[list[str]], index: int) -> list[str]:
+    """The stage's audience; a later one holds all of an earlier one, so that nobody leaves."""
+    wave = [str(name) for name in given or ()]
+    field = f"stages[{index}].audience"
+    check_audiences(wave, field)
+    if earlier and wave and (not earlier[-1] or not set(earlier[-1]) <= set(wave)):
+        held = ", ".join(earlier[-1]) or "everybody"
+        raise InvalidInput(field, wave, f"all of the stage before ({held}) and more")
+    return wave
 
 
 def advance(*, caller: Caller, rollout_id: UUID) -> Rollout:
@@ -291,7 +308,8 @@ def _open(row: Rollout, by: str) -> None:
     agents.split_traffic(
         row.agent_slug,
         {str(row.to_version_id): ranges["treatment"], str(row.from_version_id): ranges["control"]},
-        unit=row.unit, seed=row.seed, reason=_reason(row, row.stage), by=by,
+        unit=row.unit, seed=row.seed, audience=row.stages[row.stage].get("audience", ()),
+        reason=_reason(row, row.stage), by=by,
     )  # fmt: skip
 
 

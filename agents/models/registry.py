@@ -147,6 +147,9 @@ class TrafficSplit(models.Model):
     seed = models.CharField(max_length=64)
     unit = models.CharField(max_length=16, choices=Unit.choices, default=Unit.RUN)
     arms = models.JSONField(default=dict)
+    audience = models.JSONField(
+        default=list, blank=True, help_text="kind:name; only these are in it. Empty: everybody."
+    )
     reason = models.CharField(max_length=300, blank=True, default="")
     opened_by = models.CharField(max_length=80, blank=True, default="")
     opened_at = models.DateTimeField(db_default=Now())

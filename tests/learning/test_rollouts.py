@@ -12,6 +12,9 @@ from django.utils import timezone
 
 from agents.domain import traffic
 from agents.models import Invocation, Label, TrafficSplit
+from agents.resolving import resolve
+from config.access.audiences import forget
+from config.access.models import Client
 from config.errors import Conflict, InvalidInput
 from learning import improvements, rollouts
 from learning.models import Improvement, Rollout, Tombstone
@@ -223,4 +226,43 @@ def test_stages_that_make_no_sense_are_refused(ground, changes, field):
     firm, _, _, new = ground
     with pytest.raises(InvalidInput) as refused:
         begin(firm, new, **changes)
+    assert refused.value.field == field
+
+
+def test_waves_reach_their_audience_first_and_nobody_leaves(engineer, ground, person):
+    firm, _, old, new = ground
+    other = Client.objects.create(slug="other", name="Other")
+    inside, outside = person("professional"), person("external", other)
+    stages = [
+        {"share": 0.95, "minimum_hours": 0, "minimum_units": 20, "audience": ["group:internal"]},
+        {"share": 1, "minimum_hours": 0, "minimum_units": 20},
+    ]
+    row = begin(firm, new, stages=stages, unit="user")
+    forget()
+
+    def met(user, client):
+        units = {"user": str(user.pk), "client": str(client.pk)}
+        return resolve(SLUG, units)
+
+    treated = next(u for u in [inside, *[person("professional") for _ in range(20)]]
+                   if met(u, firm).version.id == new.pk)  # fmt: skip
+    stranger = met(outside, other)
+    assert (stranger.version.id, stranger.split_epoch, stranger.bucket) == (old.pk, None, None)
+    rollouts.advance(caller=engineer, rollout_id=row.pk)
+    assert met(treated, firm).version.id == new.pk
+    assert met(outside, other).split_epoch == 2
+
+
+@pytest.mark.parametrize(
+    ("stages", "field"),
+    [
+        ([{"share": 1, "audience": ["department:nowhere"]}], "stages[0].audience"),
+        ([{"share": 1, "audience": ["group:internal"]}], "stages"),
+        ([{"share": 0.5}, {"share": 1, "audience": ["group:internal"]}], "stages[1].audience"),
+    ],
+)
+def test_waves_that_somebody_would_leave_are_refused(ground, stages, field):
+    firm, _, _, new = ground
+    with pytest.raises(InvalidInput) as refused:
+        begin(firm, new, stages=stages)
     assert refused.value.field == field
