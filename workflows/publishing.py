@@ -37,6 +37,12 @@ def known() -> Known:
         tools={tool.name: tool.parameters for tool in registry.all_tools()},
         agents=agents.known_agents(),
         workflows=frozenset(Workflow.objects.values_list("name", flat=True)),
+        inputs_of={
+            name: inputs or {}
+            for name, inputs in WorkflowVersion.objects.filter(is_current=True).values_list(
+                "workflow__name", "definition__inputs"
+            )
+        },
         roles=frozenset(ROLES),
         audiences=frozenset(f"{a.kind}:{a.name}" for a in Audience.objects.all()),
     )

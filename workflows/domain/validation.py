@@ -22,13 +22,16 @@ from workflows.domain.expressions import (
     compile_expression,
     compile_template,
 )
+from workflows.domain.fitting import misfit, types_at, types_in, types_of
+from workflows.domain.reachability import never_reached
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """What a definition may name: tools with their argument schemas, agents, workflows, roles.
 
-    ``None`` means that this kind of name is not checked.
+    ``None`` means that this kind of name is not checked. ``inputs_of`` are the JSON Schemas of
+    the workflows that one may contain.
     """
 
     tools: Mapping[str, Mapping[str, Any]] | None = None
@@ -36,6 +39,7 @@ class Known:
     workflows: frozenset[str] | None = None
     roles: frozenset[str] | None = None
     audiences: frozenset[str] | None = None
+    inputs_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @cache
@@ -76,6 +80,8 @@ class _Check:
     faults: list[dict[str, Any]] = field(default_factory=list)
     names: frozenset[str] = frozenset()
     predecessors: Mapping[str, list[str]] = field(default_factory=dict)
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def add(self, path: Path, message: str) -> None:
         where = ".".join(str(part) for part in path)
@@ -100,6 +106,12 @@ class _Check:
         self._schema_of_inputs(source.get("inputs"))
         steps: Mapping[str, Any] = source["steps"]
         self.names, self.predecessors = frozenset(steps), _predecessors(steps)
+        self.inputs = source.get("inputs") or {}
+        self.outputs = {
+            key: frozenset({"array" if "for_each" in raw else "object"})
+            for key, raw in steps.items()
+            if "for_each" in raw or "approval" in raw
+        }
         for key, raw in steps.items():
             self._step(key, raw, steps)
         for name, roles in (source.get("access") or {}).items():
@@ -169,6 +181,29 @@ class _Check:
             if raw["workflow"] in own:
                 self.add((*at, "workflow"), "a workflow cannot contain itself")
             self._named("workflow", raw["workflow"], self.known.workflows, (*at, "workflow"))
+            if raw["workflow"] in self.known.inputs_of:
+                self._inputs_of_child(raw, self.known.inputs_of[raw["workflow"]], at)
+
+    def _inputs_of_child(self, raw: Mapping[str, Any], wanted: Mapping[str, Any], at: Path) -> None:
+        given = raw.get("with") or {}
+        properties = wanted.get("properties") or {}
+        for name in wanted.get("required", ()):
+            if name not in given and "default" not in properties.get(name, {}):
+                self.add((*at, "with"), f"{raw['workflow']} requires the input {name!r}")
+        for name, value in given.items():
+            path = (*at, "with", name)
+            if name not in properties:
+                if wanted.get("additionalProperties") is False:
+                    self._named(f"input of {raw['workflow']}", name, frozenset(properties), path)
+            elif compile_or_none(value):
+                self._may_fit(value, types_in(properties[name], wanted), path, strictly=True)
+            else:
+                self._fits(value, wanted, name, path)
+
+    def _may_fit(self, value: Any, wanted: frozenset[str], at: Path, *, strictly: bool) -> None:
+        """A fault if what an expression gives can never be of a wanted type."""
+        if why := misfit(types_of(value, self.inputs, self.outputs), wanted, strictly=strictly):
+            self.add(at, f"{value} {why}")
 
     def _arguments(self, raw: Mapping[str, Any], wanted: Mapping[str, Any], at: Path) -> None:
         given = raw.get("with") or {}
@@ -179,7 +214,12 @@ class _Check:
             if name not in given:
                 self.add((*at, "with"), f"{raw['tool']} requires the argument {name!r}")
         for name, value in given.items():
-            if name in allowed and not compile_or_none(value):
+            if name not in allowed:
+                continue
+            if compile_or_none(value):
+                types = types_in(wanted["properties"][name], wanted)
+                self._may_fit(value, types, (*at, "with", name), strictly=False)
+            else:
                 self._fits(value, wanted, name, (*at, "with", name))
 
     def _fits(self, value: Any, wanted: Mapping[str, Any], name: str, at: Path) -> None:
@@ -206,12 +246,18 @@ class _Check:
             return
         for role in (raw["role"], *raw.get("roles", ())):
             self._named("role", role, self.known.roles, (*at, "approval", "role"))
+        if "escalate" in raw:
+            path = (*at, "approval", "escalate", "role")
+            self._named("role", raw["escalate"]["role"], self.known.roles, path)
         if len(raw.get("roles", ())) not in (0, raw.get("levels", 1)):
             self.add((*at, "approval", "roles"), "give one role for each of the levels")
 
     def _combinations(self, raw: Mapping[str, Any], at: Path) -> None:
         if "repeat" in raw and "for_each" in raw:
             self.add((*at, "repeat"), "repeat and for_each go together by a sub-workflow")
+        if isinstance(raw.get("for_each"), str):
+            lists = frozenset({"array", "object"})
+            self._may_fit(raw["for_each"], lists, (*at, "for_each"), strictly=True)
         for part in ("as", "max_parallel"):
             if part in raw and "for_each" not in raw:
                 self.add((*at, part), "has no meaning without for_each")
@@ -246,7 +292,11 @@ class _Check:
         if bare.startswith("${") and bare.endswith("}"):
             bare = bare[2:-1]
         try:
-            self._names(compile_expression(bare), at, before, extra)
+            expression = compile_expression(bare)
+            self._names(expression, at, before, extra)
+            given = types_at(expression.path, self.inputs, self.outputs)
+            if why := misfit(given, frozenset({"boolean"}), strictly=True):
+                self.add(at, f"{bare} {why}")
         except ExpressionFailed as error:
             self.add(at, str(error))
 
@@ -273,6 +323,10 @@ class _Check:
         stuck = sorted(every - ordered)
         if stuck:
             self.add(("steps", stuck[0], "needs"), f"a cycle goes through {', '.join(stuck)}")
+            return
+        for key, why in never_reached(plan).items():
+            where = "needs" if plan.steps[key].needs else ""
+            self.add(("steps", key, *([where] if where else [])), why)
 
     def _named(self, what: str, name: str, known: frozenset[str] | None, at: Path) -> bool:
         if known is None or name in known:

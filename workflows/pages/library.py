@@ -131,8 +131,20 @@ def _start(request: HttpRequest, caller: Caller, plan: Plan) -> HttpResponse:
     """Store what was uploaded, start the run, go to its page."""
     caller.require("runs:start", "start runs")
     client = chosen_client(caller, request.POST)
-    inputs = forms.value_of(plan.inputs_schema, request.POST)
-    for field in forms.fields_of(plan.inputs_schema):
+    inputs = posted_inputs(request, caller, plan.inputs_schema, client)
+    run, _ = starting.start_run(
+        caller=caller, workflow=plan.name, inputs=inputs, client_id=client,
+        idempotency_key=request.POST.get("key", "")[:200] or None,
+    )  # fmt: skip
+    return redirect(f"/dashboard/runs/{run.pk}")
+
+
+def posted_inputs(
+    request: HttpRequest, caller: Caller, schema: Mapping[str, Any], client: UUID
+) -> dict[str, Any]:
+    """The inputs that a form gives; files that came with it are stored and given by their ids."""
+    inputs = forms.value_of(schema, request.POST)
+    for field in forms.fields_of(schema):
         upload = request.FILES.get(field.name) if field.kind == "file" else None
         if upload is not None:
             kept = artifacts.save(
@@ -141,11 +153,7 @@ def _start(request: HttpRequest, caller: Caller, plan: Plan) -> HttpResponse:
                 user_id=caller.user_id,
             )  # fmt: skip
             inputs[field.name] = str(kept.pk)
-    run, _ = starting.start_run(
-        caller=caller, workflow=plan.name, inputs=inputs, client_id=client,
-        idempotency_key=request.POST.get("key", "")[:200] or None,
-    )  # fmt: skip
-    return redirect(f"/dashboard/runs/{run.pk}")
+    return inputs
 
 
 def chosen_client(caller: Caller, posted: Mapping[str, str]) -> UUID:

@@ -14,11 +14,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from config import readable
 from config.access.callers import Caller
 from config.access.models import Client
-from config.errors import AppError, InvalidInput
+from config.errors import AppError
 from config.pages import page
 from workflows import forms, queries, schedules
 from workflows.models import Schedule, ScheduleTick
-from workflows.pages.library import chosen_client, schema_of
+from workflows.pages.library import chosen_client, posted_inputs, schema_of
 from workflows.plans import plan_for
 from workflows.starting import current_version
 
@@ -115,13 +115,11 @@ def new(request: HttpRequest, caller: Caller) -> HttpResponse:
 def _create(
     request: HttpRequest, caller: Caller, workflow: str, schema: dict[str, Any]
 ) -> HttpResponse:
-    if missing := [f.label for f in forms.fields_of(schema) if f.kind == "file" and f.required]:
-        raise InvalidInput(
-            missing[0], "", "a schedule has no file to upload: give its id through the API"
-        )
+    client = chosen_client(caller, request.POST)
     made = schedules.create_schedule(
-        caller, workflow=workflow, client_id=chosen_client(caller, request.POST),
-        inputs=forms.value_of(schema, request.POST), **forms.value_of(TIMING, request.POST),
+        caller, workflow=workflow, client_id=client,
+        inputs=posted_inputs(request, caller, schema, client),
+        **forms.value_of(TIMING, request.POST),
     )  # fmt: skip
     messages.success(request, f"{made.name} is kept.", extra_tags="good")
     return redirect(f"/dashboard/schedules/{made.pk}")

@@ -15,6 +15,13 @@ KNOWN = Known(
     tools={"echo": ECHO, "need": {**ECHO, "required": ["n"]}},
     agents=frozenset({"aud-fraud-009"}),
     workflows=frozenset({"other"}),
+    inputs_of={
+        "other": {
+            "required": ["year"],
+            "additionalProperties": False,
+            "properties": {"year": {"type": "integer"}},
+        }
+    },
     roles=frozenset({"manager", "partner"}),
 )
 # The contract's example, with every key once.
@@ -143,6 +150,30 @@ def step(text: str) -> str:
          "unknown role"),
         ("name: w\nsteps: {a: {tool: echo}}\noutputs: {x: '${ steps.q.output }'}", "outputs.x", 3,
          "unknown step"),
+        (step("{tool: echo, with: {n: '${ inputs }'}}"), "steps.b.with.n", 4,
+         "gives object, where integer is wanted"),
+        (step("{tool: echo, for_each: '${ 1 } and ${ 2 }'}"), "steps.b.for_each", 4,
+         "gives string, where array or object is wanted"),
+        (step("{workflow: other, with: {yeer: 1}}"), "steps.b.with", 4,
+         "requires the input 'year'"),
+        (step("{workflow: other, with: {yeer: 1, year: 2}}"), "steps.b.with.yeer", 4,
+         "did you mean 'year'"),
+        (step("{workflow: other, with: {year: soon}}"), "steps.b.with.year", 4, "'integer'"),
+        (step("{workflow: other, with: {year: 'in ${ inputs.x }'}}"), "steps.b.with.year", 4,
+         "gives string, where integer is wanted"),
+        (step("{approval: {role: manager, escalate: {after: 1d, role: boss}}}"),
+         "steps.b.approval.escalate.role", 4, "unknown role"),
+        ("name: w\ninputs: {properties: {ok: {type: string}}}\nsteps:\n"
+         "  a: {tool: echo, when: inputs.ok}", "steps.a.when", 4,
+         "inputs.ok gives string, where boolean is wanted"),
+        ("name: w\nsteps:\n  a: {tool: echo, on_error: {go_to: h}}\n  h: {tool: echo}\n"
+         "  j: {tool: echo, needs: [a, h]}\n  k: {tool: echo, needs: [j]}", "steps.j.needs", 5,
+         "no run has a, h all succeed"),
+        ("name: w\nsteps:\n  a: {tool: echo, on_error: {go_to: h}}\n  h: {tool: echo}\n"
+         "  j: {tool: echo, needs: {at_least: 2, of: [a, h]}}\n  k: {tool: echo, needs: [j]}",
+         "steps.k.needs", 6, "it needs 'j', which no run reaches"),
+        ("name: w\nsteps:\n  a: {tool: echo, when: 'false'}\n"
+         "  j: {tool: echo, needs: {any: [a]}}", "steps.j.needs", 4, "no run has 1 of a succeed"),
         ("name: w\ninputs: {properties: {year: {}}}\nsteps:\n"
          "  a: {tool: echo, with: {value: '${ inputs.yeer }'}}", "steps.a.with.value", 4,
          "did you mean 'year'"),
@@ -194,3 +225,26 @@ def test_the_end_waits_for_whatever_nobody_else_surely_waits_for(
 ) -> None:
     written = {key: {"tool": "echo", **raw} for key, raw in steps.items()}
     assert plan_of({"name": "w", "steps": written}).ends == ends
+
+
+@pytest.mark.parametrize("needs", ["{any: [a, h]}", "{at_least: 1, of: [a, h, b]}", "[h]", "[b]"])
+def test_a_join_that_some_run_can_meet_is_no_fault(needs: str) -> None:
+    text = (
+        "name: w\nsteps:\n  a: {tool: echo, on_error: {go_to: h}}\n  h: {tool: echo}\n"
+        f"  b: {{tool: echo, when: 'inputs.x == 1'}}\n  j: {{tool: echo, needs: {needs}}}\n"
+    )
+    assert faults_of(parse(text), KNOWN) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["'${ inputs.text }'", "'${ inputs.any }'", "'${ inputs.list[0] }'", "'${ 1 + 1 }'",
+     "'${ steps.a.output }'"],
+)  # fmt: skip
+def test_what_may_fit_is_no_fault(given: str) -> None:
+    text = (
+        "name: w\ninputs: {properties: {text: {type: string}, any: {}, list: {type: array, "
+        "items: {type: integer}}}}\nsteps:\n  a: {tool: echo}\n"
+        f"  b: {{needs: [a], tool: echo, with: {{n: {given}}}}}\n"
+    )
+    assert faults_of(parse(text), KNOWN) == []
