@@ -19,7 +19,16 @@ from django.db.models.functions import Cast
 from config.errors import Conflict
 from config.privacy import ERASED, Subject, as_rows, take_name_off
 from workflows import artifacts
-from workflows.models import Approval, Artifact, Run, RunEvent, Signal, StepRun
+from workflows.models import (
+    Approval,
+    Artifact,
+    Run,
+    RunEvent,
+    Schedule,
+    Signal,
+    StepRun,
+    Suggestion,
+)
 
 _ERROR = {"code": ERASED, "message": "what it said was erased with its person"}
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -35,6 +44,8 @@ def export_subject(subject: Subject) -> dict[str, list[dict[str, Any]]]:
         "events": as_rows(RunEvent.objects.filter(run_id__in=runs.values("id")).order_by("id")),
         "approvals": as_rows(Approval.objects.filter(decided_by_id=subject.id)),
         "signals": as_rows(Signal.objects.filter(sent_by_id=subject.id)),
+        "schedules": as_rows(Schedule.objects.filter(runs_as_id=subject.id)),
+        "suggestions": as_rows(Suggestion.objects.filter(decided_by_id=subject.id)),
         "artifacts": as_rows(_files(subject)),
     }
 
@@ -58,6 +69,11 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
         .exclude(reason="", answer=None)
         .update(reason="", answer=None),
         "signals": Signal.objects.filter(sent_by_id=subject.id).update(payload=None, sent_by=None),
+        # They start runs with this person's rights.
+        "schedules_paused": Schedule.objects.filter(runs_as_id=subject.id).update(is_paused=True),
+        "suggestions": Suggestion.objects.filter(decided_by_id=subject.id).update(
+            reason="", decided_by=None
+        ),
         "names": take_name_off(subject, [(RunEvent, "actor")]),
     }
     if keep_records:

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pytest
 from django.core import mail
+from django.db import DatabaseError
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -27,7 +28,7 @@ from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import execute
 from workflows.domain.transitions import StepState
-from workflows.models import Approval, ApprovalNotice, ApprovalWebhook, Run, StepRun
+from workflows.models import Approval, ApprovalNotice, ApprovalWebhook, Run, RunEvent, StepRun
 from workflows.plans import plan_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -333,3 +334,19 @@ def test_a_deadline_given_at_the_start_ends_the_run_and_never_lengthens_it(
     execute("UPDATE workflows_run SET deadline_at = now() WHERE id = %(id)s", {"id": run["id"]})
     sweeps.sweep()
     assert get(web, f"runs/{run['id']}", who).json()["error"]["code"] == "run_timeout"
+
+
+# ---------------------------------------------------------------- history
+def test_the_history_of_a_run_cannot_be_rewritten_but_a_name_can_be_taken_off(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    run = start(web, key())
+    broker.drain()
+    rows = RunEvent.objects.filter(run_id=run["id"])
+    before = list(rows.values_list("name", flat=True))
+    rewrites = (rows.delete, lambda: rows.update(name="x"), lambda: rows.update(run_id=uuid4()))
+    for rewrite in rewrites:
+        with pytest.raises(DatabaseError, match="append-only"):
+            rewrite()
+    rows.update(actor="", detail=None)
+    assert list(rows.values_list("name", flat=True)) == before
