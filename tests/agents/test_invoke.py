@@ -221,3 +221,60 @@ def test_no_connection_is_held_while_a_model_is_waited_for(model, call_of, setti
         waiting.result()
     assert idle
     assert max(idle) == 0
+
+
+@pytest.mark.parametrize("action", ["pass", "redact", "block", "ask"])
+def test_personal_data_in_the_input_is_treated_as_the_policy_says(ground, firm, action):
+    from agents.calls import Call
+
+    agent = Agent.objects.create(slug="echoer", name="Echo", domain="operations", purpose="x")
+    content = versions.Content(
+        prompt="Echo the value.", tools=["core.echo"], guardrails={"pii": action}
+    )
+    versions.publish(agent=agent, content=content, label="production")
+    call = Call(agent="echoer", inputs={"value": "jane.roe@example.org"}, client_id=firm.pk)
+    if action in ("block", "ask"):
+        with pytest.raises(GuardrailBlocked, match="EMAIL"):
+            invoke(call)
+        assert not ModelCall.objects.exists()
+    else:
+        assert "jane.roe@example.org" in invoke(call).output["text"]
+        said = str(list(ModelCall.objects.values("messages", "answer")))
+        assert ("jane.roe@example.org" in said) is (action == "pass")
+
+
+LEAK = "Her IBAN is DE89370400440532013000."
+
+
+@pytest.mark.parametrize(
+    ("rails", "answer", "kept"),
+    [
+        ({"pii": "pass"}, LEAK, LEAK),
+        ({"pii": "redact"}, LEAK, "Her IBAN is ⟦IBAN⟧."),
+        ({"pii": "block"}, LEAK, None),
+        ({"pii": "ask"}, LEAK, None),
+        ({"secrets": "redact"}, "Use AKIAABCDEFGHIJKLMNOP", "Use ⟦AWS_KEY⟧"),
+        ({"secrets": "block"}, "Use AKIAABCDEFGHIJKLMNOP", None),
+        ({"secrets": "ask"}, "Use AKIAABCDEFGHIJKLMNOP", None),
+        ({"unsupported": "block"}, "The fee is 4711.50 EUR.", None),
+    ],
+)
+def test_what_an_answer_brings_up_is_treated_as_the_policy_says(firm, rails, answer, kept):
+    from agents.guarding import Guard
+
+    guard = Guard(firm.pk, rails, "")
+    guard.sources = ["The fee is 12 EUR."]
+    if kept is None:
+        with pytest.raises(GuardrailBlocked):
+            guard.check_answer(answer, "stop")
+    else:
+        assert guard.check_answer(answer, "stop") == kept
+
+
+def test_a_refusal_and_a_cut_answer_are_noted(firm):
+    from agents.guarding import Guard
+
+    guard = Guard(firm.pk, {}, "")
+    guard.check_answer("I'm sorry, I cannot help with", "length")
+    assert guard.findings[0]["refused"]
+    assert guard.findings[0]["truncated"]
