@@ -224,7 +224,7 @@ ENGLISH: tuple[Signal, ...] = (
     _s("many-shot", 0.6, r"(?:\b(?:q|user|human|question) ?: .{3,200}? \b(?:a|assistant|ai|answer|response) ?: (?:sure|of course|absolutely|here|yes|certainly).{3,300}?){2,}"),
     _s("completion attack", 0.55, r"\b(?:complete|finish|continue|fill in)(?: the| this)? (?:sentence|phrase|text|story|blank|following|pattern)\b[^\n]{0,80}(?:(?:password|secret|key|system prompt|instructions|prompt|code) (?:is|are|was)\b|i was (?:told|instructed)|my (?:instructions|prompt|rules))"),
     _s("completion attack", 0.5, r"\b(?:the )?(?:password|secret(?: key)?|passphrase|access code) (?:is|was)[: ]*(?:_+|\.{2,}|…|[\"'“:]\s?$|$|\[|<)"),
-    _s("game or roleplay", 0.4, r"\b(?:let'?s play (?:a )?(?:game|role)|we(?:'re| are) (?:going to )?play(?:ing)? a game|simon says|role-?play(?:ing)? (?:as|game|where|scenario)|opposite day|you(?:'re| are) now (?:\S+ ){0,4}?(?:terminal|shell|interpreter|console|human|character|named|called|in))\b"),
+    _s("game or roleplay", 0.4, r"\b(?:let'?s play (?:a )?(?:game|role)|we(?:'re| are) (?:going to )?play(?:ing)? a game|simon says|opposite day|you(?:'re| are) now (?:\S+ ){0,4}?(?:terminal|shell|interpreter|console|human|character|named|called|in))\b"),
     _s("game or roleplay", 0.45, r"\byou are (?:now|no longer|going to be)\b(?! (?:ready|able|connected|logged|leaving|subscribed|registered|eligible|entitled|free to|required|in the|allowed))"),
 )  # fmt: skip
 
