@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from agents import savings
 from agents.calls import Call
 from agents.loop import Work
 from agents.models import Invocation
 from agents.models.records import CallState
 from agents.places import place_of
+from agents.resolving import Version
 from agents.tool_calls import Ran
 from monitoring import services
 from monitoring.services import Audited, Measurement
@@ -18,9 +20,10 @@ from monitoring.services import Audited, Measurement
 SPENT = ("cost_usd", "input_tokens", "cached_tokens", "output_tokens")
 
 
-def measure(call: Call, row: Invocation, work: Work) -> None:
+def measure(call: Call, row: Invocation, work: Work, version: Version) -> None:
     """Record the numbers of a call and audit it, in the transaction that stores it."""
-    measure_all([(call, row, work)])
+    services.record([_measurement(call, row, work, version)])
+    services.audit_all(_entries(call, row, work))
 
 
 def measure_all(done: Sequence[tuple[Call, Invocation, Work]]) -> None:
@@ -29,7 +32,9 @@ def measure_all(done: Sequence[tuple[Call, Invocation, Work]]) -> None:
     services.audit_all([entry for one in done for entry in _entries(*one)])
 
 
-def _measurement(call: Call, row: Invocation, work: Work) -> Measurement:
+def _measurement(
+    call: Call, row: Invocation, work: Work, version: Version | None = None
+) -> Measurement:
     domain, audience = place_of(row.agent_id)
     labels = {
         "agent": row.agent_slug,
@@ -44,6 +49,10 @@ def _measurement(call: Call, row: Invocation, work: Work) -> Measurement:
         "code": row.error_code,
     }
     numbers = _numbers(row, work)
+    if work.tries:
+        numbers["saved_by_routing_usd"] = float(savings.by_routing(work.tries))
+        if version is not None:
+            numbers["saved_by_tokens_usd"] = float(savings.by_tokens(call, version, work))
     if call.stand_in is not None:  # a replay costs money, but is no traffic that raises alerts
         numbers = {name: numbers[name] for name in SPENT}
         numbers["learning_cost_usd"] = numbers["cost_usd"]

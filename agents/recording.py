@@ -74,7 +74,7 @@ def store(
             ToolCall.objects.bulk_create(_tool_calls(call, work, story))
         if kept is not None:
             CachedAnswer.objects.bulk_create([kept], ignore_conflicts=True)
-        measuring.measure(call, row, work)
+        measuring.measure(call, row, work, choice.version)
     return story.invocation_id
 
 

@@ -118,8 +118,7 @@ def _more_figures(look: _Look) -> list[Figure]:
     past_accuracy = look.before("accuracy_ratio").mean
     busy = seconds.total / look.when.seconds
     return [
-        Figure("Throughput", f"{readable.significant(calls.total / minutes)}/min",
-               f"{calls.total / minutes:.6g} calls a minute", "calls a minute, mean", look.since()),
+        _throughput(calls.total / minutes, look.since()),
         Figure("Concurrency", readable.significant(busy), f"{busy:.6g}",
                "calls at once, mean", look.since()),
         figures.timed("In models, p95", look.total("model_duration_seconds").percentile(0.95),
@@ -137,6 +136,15 @@ def _more_figures(look: _Look) -> list[Figure]:
         figures.shared("Done again", look.total("rework"), calls),
         figures.shared("With feedback", look.total("feedback"), calls),
     ]  # fmt: skip
+
+
+def _throughput(per_minute: float, href: str) -> Figure:
+    """Calls a minute, an hour or a day: whichever is a number above one."""
+    for times, word in ((1, "minute"), (60, "hour"), (1440, "day")):
+        if per_minute * times >= 1 or word == "day":
+            break
+    said = readable.significant(per_minute * times)
+    return Figure("Throughput", said, f"{per_minute:.6g} a minute", f"calls a {word}, mean", href)
 
 
 def _call_plots(look: _Look, seen: Any, *, is_full: bool) -> list[charts.Document]:

@@ -28,14 +28,23 @@ def fold_columns(labels: Mapping[str, Label], numbers: Mapping[str, np.ndarray])
 
     Equal, bucket for bucket, to ``fold`` over the same rows.
     """
+    one = Label(np.zeros(len(next(iter(numbers.values()))), dtype=np.int64), ("all",))
+    return fold_columns_by(one, labels, numbers).get("all", {})
+
+
+def fold_columns_by(
+    window: Label, labels: Mapping[str, Label], numbers: Mapping[str, np.ndarray]
+) -> dict[str, Windows]:
+    """``fold_columns`` for several windows in one pass: by the name that ``window`` gives a row."""
     size = len(next(iter(numbers.values())))
-    folded: Windows = {}
+    folded: dict[str, Windows] = {}
     for scope, names in SCOPES.items():
         if all(name in labels for name in names):
-            groups, keys = _grouped([labels[name] for name in names], size)
+            groups, keys = _grouped([window, *(labels[name] for name in names)], size)
             for key, stats in zip(keys, _stats(groups, len(keys), numbers), strict=True):
                 if stats:
-                    folded[scope, key] = stats
+                    of, _, own = key.partition(SEPARATOR)
+                    folded.setdefault(of, {})[scope, own] = stats
     return folded
 
 

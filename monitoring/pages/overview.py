@@ -34,7 +34,7 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
 def attention(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The piece that says what needs a person: alerts that fire, objectives that are missed."""
     rows = watchlist.attention() if caller.client_ids is None else []
-    return render(request, "dashboard/_attention.html", {"rows": rows[:12], "all": len(rows)})
+    return render(request, "dashboard/_attention.html", {"rows": rows[:6], "all": len(rows)})
 
 
 @require_GET

@@ -154,7 +154,7 @@ async function draw(figure) {
   const { shapes, notes: more } = marked(doc, c);
   const right = notes.length ? Math.max(36, ...notes.map((one) => one.text.length * 7 + 10)) : 8;
   await Plotly.react(area, list, {
-    height: 200, margin: { l: 56, r: right, t: 18, b: 28 }, barmode: "overlay", showlegend: false,
+    height: 200, margin: { l: 56, r: right, t: 18, b: 30 }, barmode: "overlay", showlegend: false,
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", shapes, annotations: [...notes, ...more],
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: c["ink-2"] },
     hovermode: "x unified", hoverlabel: { bgcolor: c.surface, bordercolor: c["line-2"], font: { color: c.ink, size: 12 } },

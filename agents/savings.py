@@ -1,0 +1,82 @@
+"""What a call would have cost without what makes it cheaper: lighter models, fewer tokens.
+
+The cache's savings are exact (what the kept answer cost). These two are estimates with stated
+ground: the same tokens at the strongest model's price, and the characters that were left out at
+four a token. ``make bench ONLY=savings`` measures both by doing without.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from uuid import UUID
+
+from django.conf import settings
+
+from agents import endpoints
+from agents.calls import Call
+from agents.domain import cost, messages
+from agents.domain.messages import Message
+from agents.domain.scoring import TIERS
+from agents.endpoints import Try
+from agents.loop import Work
+from agents.resolving import Version
+
+CHARACTERS_PER_TOKEN = 4
+MOST_VERSIONS = 512
+
+
+def by_routing(tries: Sequence[Try]) -> Decimal:
+    """USD that the same tokens would have cost more at the cheapest of the strongest models."""
+    strongest = [one for one in endpoints.directory() if one.tier == TIERS[-1]]
+    if not settings.MODEL_ROUTING or not strongest:
+        return Decimal(0)
+    saved = Decimal(0)
+    for one in tries:
+        if one.reply is not None:
+            dear = min(cost.cost_usd(one.reply.usage, served.price) for served in strongest)
+            saved += max(Decimal(0), dear - one.cost_usd)
+    return saved
+
+
+def by_tokens(call: Call, version: Version, work: Work) -> Decimal:
+    """USD of the tokens that tightening and lean tools left out, in every request of the call."""
+    replies = [one for one in work.tries if one.reply is not None]
+    if not settings.TOKEN_OPTIMISATION or not replies:
+        return Decimal(0)
+    spared = _spared_tools(version) if version.tools else 0
+    spared += _spared_messages(call, version, work.messages)
+    tokens = max(0, spared) // CHARACTERS_PER_TOKEN
+    prices = {(one.endpoint, one.model): one.price.input for one in endpoints.directory()}
+    rates = [prices.get((one.endpoint, one.model), Decimal(0)) for one in replies]
+    return (tokens * sum(rates, Decimal(0)) / cost.MILLION).quantize(cost.NINE_PLACES)
+
+
+def _spared_messages(call: Call, version: Version, sent: Sequence[Message]) -> int:
+    """Characters between what a person wrote and what was sent of it."""
+    if call.messages is None:
+        return 0
+    written = [messages.text_of(one) for one in call.messages if one["role"] == "user"]
+    before = sum(one["role"] == "user" for one in version.examples)
+    read = [messages.text_of(one) for one in sent if one["role"] == "user"]
+    told = read[before : before + len(written)]
+    return sum(map(len, written)) - sum(map(len, told)) if len(told) == len(written) else 0
+
+
+_spared: dict[UUID, int] = {}
+
+
+def _spared_tools(version: Version) -> int:
+    """Characters that lean definitions of the version's tools spare; worked out once a version."""
+    found = _spared.get(version.id)
+    if found is None:
+        if len(_spared) >= MOST_VERSIONS:
+            _spared.clear()
+        full = [
+            messages.tool_definition(tool.name, tool.description, tool.parameters)
+            for tool in version.tools
+        ]
+        lean = json.dumps(version.tool_definitions, default=str)
+        found = _spared[version.id] = len(json.dumps(full, default=str)) - len(lean)
+    return found
