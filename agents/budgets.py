@@ -21,7 +21,7 @@ from django.db import connection, transaction
 
 from agents.errors import BudgetExceeded
 from agents.models import Budget
-from config import logs
+from config import logs, statements
 from config.access.ids import uuid7
 from config.errors import InvalidInput
 
@@ -148,27 +148,33 @@ class Held:
     is_soft_exceeded: bool = False
 
 
-def hold(*, keys: Sequence[Key], amount_usd: Decimal, client_id: UUID, invocation_id: UUID) -> Held:
+def hold(
+    *,
+    keys: Sequence[Key],
+    amount_usd: Decimal,
+    client_id: UUID,
+    invocation_id: UUID,
+    seconds: float | None = None,
+) -> Held:
     """Reserve ``amount_usd`` in all active budgets of ``keys``, or in none.
 
-    Raises BudgetExceeded naming the first budget that has less left.
+    After ``seconds`` (HOLD_LIFETIME) without a settlement the sweep gives it back. Raises
+    BudgetExceeded naming the first budget that has less left.
     """
     _copy_templates(keys, client_id)
     hold_id = uuid7()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _HOLD,
-            {
-                "scopes": [scope for scope, _ in keys],
-                "keys": [key for _, key in keys],
-                "amount": amount_usd,
-                "hold": hold_id,
-                "client": client_id,
-                "invocation": invocation_id,
-                "lifetime": HOLD_LIFETIME.total_seconds(),
-            },
-        )
-        budget_ids, refused, soft = cursor.fetchone()
+    ((budget_ids, refused, soft),) = statements.execute(
+        _HOLD,
+        {
+            "scopes": [scope for scope, _ in keys],
+            "keys": [key for _, key in keys],
+            "amount": amount_usd,
+            "hold": hold_id,
+            "client": client_id,
+            "invocation": invocation_id,
+            "lifetime": float(seconds or HOLD_LIFETIME.total_seconds()),
+        },
+    )
     if refused:
         raise _refusal(refused, amount_usd)
     return Held(hold_id, tuple(budget_ids or ()), amount_usd, bool(soft))
@@ -178,9 +184,7 @@ def extend(held: Held, *, by_usd: Decimal) -> Held:
     """Reserve more under the same hold; raises BudgetExceeded and leaves it as it was."""
     if not held.budget_ids:
         return held
-    with connection.cursor() as cursor:
-        cursor.execute(_EXTEND, {"hold": held.id, "amount": by_usd})
-        (refused,) = cursor.fetchone()
+    ((refused,),) = statements.execute(_EXTEND, {"hold": held.id, "amount": by_usd})
     if refused:
         raise _refusal(refused, by_usd)
     return Held(held.id, held.budget_ids, held.amount_usd + by_usd, held.is_soft_exceeded)
@@ -190,11 +194,9 @@ def settle(held: Held, *, cost_usd: Decimal) -> None:
     """Turn the hold into what was really spent (0 releases it); tell of thresholds crossed."""
     if not held.budget_ids:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _SETTLE, {"hold": held.id, "budgets": list(held.budget_ids), "cost": cost_usd}
-        )
-        rows = cursor.fetchall()
+    rows = statements.execute(
+        _SETTLE, {"hold": held.id, "budgets": list(held.budget_ids), "cost": cost_usd}
+    )
     for scope, key, cap, spent in rows:
         for percent in crossed(cap, spent - cost_usd, spent):
             logs.event(logger, "agents.budget.threshold_crossed", level=logging.WARNING,

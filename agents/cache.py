@@ -19,7 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 from redis.exceptions import RedisError
 
@@ -29,7 +29,7 @@ from agents.domain.caching import Memory, jittered, key_of
 from agents.domain.messages import Message
 from agents.models import CachedAnswer
 from agents.resolving import Choice
-from config import logs
+from config import logs, statements
 from scaling import shared
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,12 @@ if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
 """
 
-_memory = Memory(MEMORY_ENTRIES)
+_FIND = """
+UPDATE agents_cachedanswer SET hits = hits + 1 WHERE key = %(key)s AND expires_at > now()
+RETURNING answer::text
+"""
+
+_memory = Memory(MEMORY_ENTRIES, settings.ANSWER_CACHE_POLICY)
 _lock = threading.Lock()
 
 
@@ -173,17 +178,17 @@ def forget_memory() -> None:
     """Empty this process's tier (for tests)."""
     global _memory
     with _lock:
-        _memory = Memory(MEMORY_ENTRIES)
+        _memory = Memory(MEMORY_ENTRIES, settings.ANSWER_CACHE_POLICY)
 
 
 def _from_database(key: str, token: str, keep: int) -> Hit | Flight:
     flight = Flight(key, token, keep)
-    row = CachedAnswer.objects.filter(pk=key, expires_at__gt=timezone.now()).first()
-    if row is None:
+    rows = statements.execute(_FIND, {"key": key})
+    if not rows:
         return flight
-    CachedAnswer.objects.filter(pk=key).update(hits=F("hits") + 1)
-    land(flight, row.answer)
-    return _hit("database", row.answer)
+    answer = json.loads(rows[0][0])
+    land(flight, answer)
+    return _hit("database", answer)
 
 
 def _hit(tier: str, answer: dict[str, Any]) -> Hit:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from agents.budgets import Held
+from agents.endpoints import Reply, Request, Served, Try
 from agents.tools.registry import ArtifactStore, Tool
+
+
+class Pending(Exception):
+    """A reply that a batch will bring. ``held`` stays reserved for it."""
+
+    def __init__(self, request: Request, served: Sequence[Served]) -> None:
+        super().__init__()
+        self.request, self.served = request, served
+        self.held: Held | None = None
+
+
+Asking = Callable[["Request", "Sequence[Served]", "Callable[[Try], None]"], "Reply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +38,8 @@ class Call:
     ``tool_calls`` in its output. A replay pins ``version_id`` (a version of this agent) past
     every split, and lets ``stand_in`` put another tool in the place of each of its tools.
     ``asked_at`` is when it was asked, where that is not now: what a simulation or an import states.
+    A batch gives ``ask``, which answers in the place of the endpoints or raises Pending, and the
+    hold that an earlier pass made.
     """
 
     agent: str
@@ -51,6 +67,9 @@ class Call:
     version_id: UUID | None = None
     stand_in: Callable[[Tool], Tool] | None = None
     asked_at: datetime | None = None
+    ask: Asking | None = None
+    held: Held | None = None
+    hold_seconds: float | None = None
 
     @property
     def units(self) -> dict[str, str]:

@@ -63,6 +63,23 @@ class AgentPaused(AppError):
         return f"agent {self.agent!r} is {self.state}" + (f": {self.reason}" if self.reason else "")
 
 
+class AgentTripped(AppError):
+    """The agent's own answers kept failing; it is out until a probe succeeds."""
+
+    code, http_status, retryable = "agent_tripped", 503, True
+
+    def __init__(self, agent: str, version: int, retry_after_seconds: int) -> None:
+        super().__init__(agent, version, retry_after_seconds)
+        self.agent, self.version = agent, version
+        self.retry_after_seconds = retry_after_seconds
+
+    def __str__(self) -> str:
+        return (
+            f"version {self.version} of {self.agent!r} keeps giving answers that can't be used; "
+            f"it is asked again in {self.retry_after_seconds} s"
+        )
+
+
 class BadAnswer(AppError):
     """A model answered with something that can't be used, after all tries."""
 

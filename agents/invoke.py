@@ -14,10 +14,10 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from agents import budgets, cache, connections, limiting, recording, resolving, spans
+from agents import budgets, cache, connections, limiting, recording, resolving, spans, tripping
 from agents.budgets import Held
 from agents.cache import Flight, Hit
-from agents.calls import Answer, Call
+from agents.calls import Answer, Call, Pending
 from agents.domain import condensing, messages, prompts, retrieval
 from agents.domain.guardrails.findings import Source
 from agents.domain.guardrails.redact import redact
@@ -34,6 +34,7 @@ from agents.resolving import Choice
 from config import logs
 from config.access.ids import uuid7
 from config.errors import AppError, InvalidInput
+from scaling.breaker import Look
 
 __all__ = ["Answer", "Call", "invoke"]
 
@@ -69,6 +70,8 @@ def _invoke(call: Call, span: Any) -> Answer:
     guard = Guard(call.client_id, choice.version.guardrails, choice.version.canary)
     until = _until(call, started)
     found: Hit | Flight | None = None
+    tripped: Look | None = None
+    reserve = Reserve(call, choice, story.invocation_id)
     try:
         # 2. Input guardrails: attacks and secrets are stopped, personal data becomes tokens.
         safe = screened(call, guard, story)
@@ -80,26 +83,33 @@ def _invoke(call: Call, span: Any) -> Answer:
         if isinstance(found, Hit):
             _take_hit(call, story, found, guard)
         else:
-            # 5. Reserve the most that it may cost in every budget that applies, or refuse.
-            reserve = Reserve(call, choice, story.invocation_id)
+            # 5. Leave out a version whose own answers keep failing, until a probe succeeds.
+            tripped = tripping.check(choice)
+            # 6. Reserve the most that it may cost in every budget that applies, or refuse.
             held = reserve.first(work)
-            # 6. Let a model and the tools work until there is an answer.
+            # 7. Let a model and the tools work until there is an answer.
             converse(call, choice, work, reserve.served, until=until, afford=reserve.more,
                      guard=guard)  # fmt: skip
             _check_tools(call, work)
-            # 7. Output guardrails: what must not leave does not.
+            # 8. Output guardrails: what must not leave does not.
             work.text = guard.check_answer(work.text, work.finish_reason)
             story.output, story.kept = work.output, work.remembered
             _cite(work, story, quotes)
     except AppError as error:
         take_error(call, choice, work, story, error)
+    except Pending as pending:  # the batch has it: what is reserved stays so
+        pending.held = reserve.held
+        if isinstance(found, Flight):
+            cache.land(found, None)
+        raise
     except BaseException as error:
         if held is not None:
             budgets.settle(held, cost_usd=work.cost_usd)
         if isinstance(found, Flight):
             cache.land(found, None)
         raise error
-    # 8. Settle and store: the money and the record in one transaction.
+    # 9. Settle and store: the money and the record in one transaction.
+    tripping.report(choice, tripped, story.error)
     story.findings, story.sealed = guard.findings, guard.sealed
     story.duration_seconds = time.monotonic() - started
     spans.invoked(span, choice, story, work.cost_usd)

@@ -12,6 +12,8 @@ from scaling import limits
 
 def check(call: Call, choice: Choice) -> None:
     """Count the call against every limit that applies; raises RateLimited for the first full."""
+    if call.ask is not None:
+        return  # a batch waits at the provider, whose own limits hold
     if per_minute := choice.limits.get("requests_per_minute"):
         _take("agent", choice.slug, int(per_minute))
     if call.step_id is not None:

@@ -34,7 +34,7 @@ BY = "catalogue"
 OFFLINE = "offline-model"
 CONFIGURED = "default"
 CONTEXT_TOKENS = 128_000
-CAPABILITIES = ["tools", "json_schema", "stream"]
+CAPABILITIES = ["tools", "json_schema", "stream", "batch"]
 
 # Caps that apply until somebody sets others; "*" is copied for each new one.
 DEFAULT_BUDGETS = (

@@ -128,8 +128,12 @@ def converse(
             ),
             extra=version.model.get("extra", {}),
             stream=gate.feed if gate else None,
+            hedge_after_seconds=version.hedge_after_seconds,
         )
-        reply = _asked(work, served, request, until)
+        if call.ask is not None:
+            reply = call.ask(request, served, work.tries.append)
+        else:
+            reply = _asked(work, served, request, until)
         work.messages.append(reply.as_message())
         if any(wanted["function"]["name"] in callers for wanted in reply.tool_calls):
             work.text, work.finish_reason = reply.text, "tool_calls"

@@ -10,10 +10,12 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet, Subquery
 
-from agents import cache
+from agents import cache, queueing
 from agents.models import (
     AgentVersion,
     AsyncCall,
+    Batch,
+    BatchItem,
     CachedAnswer,
     Conversation,
     Document,
@@ -58,6 +60,8 @@ def export_subject(subject: Subject) -> dict[str, list[dict[str, Any]]]:
         "model_calls": as_rows(ModelCall.objects.filter(invocation_id__in=calls.values("id"))),
         "tool_calls": as_rows(_tool_calls(subject)),
         "queued_calls": as_rows(AsyncCall.objects.filter(user_id=subject.id)),
+        "batches": as_rows(Batch.objects.filter(user_id=subject.id)),
+        "batch_items": as_rows(BatchItem.objects.filter(batch__user_id=subject.id)),
         "passage_marks": as_rows(PassageMark.objects.filter(principal=subject.principal)),
     }
 
@@ -80,6 +84,7 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
         # Which cached answer was the person's is not kept: all of those agents' go.
         "cached_answers": cache.forget_answers(_cached(subject)),
         "queued_calls": AsyncCall.objects.filter(user_id=subject.id).delete()[0],
+        "batches": queueing.forget(user_id=subject.id),
         "turns": Turn.objects.filter(conversation__in=_talks(subject)).delete()[0],
         "passage_marks": PassageMark.objects.filter(principal=subject.principal).delete()[0],
     }

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from agents import resolving
 from agents.domain import traffic
+from agents.endpoints.directory import seen
 from agents.models import (
     Agent,
     AgentVersion,
@@ -29,6 +30,7 @@ from agents.tools.remote import finding
 from config.access.callers import Caller
 from config.errors import NotFound
 from config.partitions import first_id
+from scaling import breaker
 
 Lane = Literal["io", "analysis"]
 DAY = timedelta(hours=24)
@@ -247,8 +249,15 @@ def endpoints() -> list[dict[str, Any]]:
 
 
 def endpoint_values(endpoint: Endpoint) -> dict[str, Any]:
-    """One endpoint as the API shows it: whether it has a key, never the key."""
+    """One endpoint as the API shows it: whether it has a key, never the key.
+
+    ``health``: its shared breaker, and what this process has seen of it.
+    """
     return {
+        "health": {
+            "breaker": breaker.state_of(f"endpoint:{endpoint.name}"),
+            **seen.health(endpoint.name),
+        },
         "id": endpoint.pk,
         "name": endpoint.name,
         "base_url": endpoint.base_url,

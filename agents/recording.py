@@ -19,11 +19,29 @@ from agents.loop import Work
 from agents.models import CachedAnswer, EffectAnswer, Invocation, ModelCall, ToolCall
 from agents.models.records import CallState
 from agents.resolving import Choice
-from config import tracing
+from config import statements, tracing
 from config.errors import AppError, NotFound
 
 # Rows of one INSERT of a batch.
 ROWS_AT_ONCE = 1_000
+# All rows of a call in one statement; a kind that it has none of is an empty list.
+_STORE = """
+WITH invocation AS (
+    INSERT INTO agents_invocation
+    SELECT * FROM jsonb_populate_recordset(NULL::agents_invocation, %(invocations)s::jsonb)
+), model_calls AS (
+    INSERT INTO agents_modelcall
+    SELECT * FROM jsonb_populate_recordset(NULL::agents_modelcall, %(models)s::jsonb)
+), tool_calls AS (
+    INSERT INTO agents_toolcall
+    SELECT * FROM jsonb_populate_recordset(NULL::agents_toolcall, %(tools)s::jsonb)
+)
+INSERT INTO agents_cachedanswer (key, client_id, agent_id, version_id, answer, cost_usd, hits,
+    expires_at)
+SELECT key, client_id, agent_id, version_id, answer, cost_usd, hits, expires_at
+FROM jsonb_populate_recordset(NULL::agents_cachedanswer, %(cached)s::jsonb)
+ON CONFLICT DO NOTHING
+"""
 
 
 @dataclass(slots=True)
@@ -67,13 +85,15 @@ def store(
         if twin is not None:
             return twin
         row = _invocation(call, choice, work, story)
-        row.save(force_insert=True)
-        if work.tries:
-            ModelCall.objects.bulk_create(_model_calls(call, work, story))
-        if work.ran:
-            ToolCall.objects.bulk_create(_tool_calls(call, work, story))
-        if kept is not None:
-            CachedAnswer.objects.bulk_create([kept], ignore_conflicts=True)
+        statements.execute(
+            _STORE,
+            {
+                "invocations": statements.rows_of([row]),
+                "models": statements.rows_of(_model_calls(call, work, story)),
+                "tools": statements.rows_of(_tool_calls(call, work, story)),
+                "cached": statements.rows_of([kept] if kept is not None else []),
+            },
+        )
         measuring.measure(call, row, work, choice.version)
     return story.invocation_id
 

@@ -32,11 +32,15 @@ class Reserve:
     def first(self, work: Work) -> Held:
         """Choose the models to try and hold the most that the first replies may cost."""
         amount = self.most(work)
+        if self._call.held is not None:  # an earlier pass of a batch reserved it
+            self.held = self._call.held
+            return self.held
         self.held = budgets.hold(
             keys=self.keys(),
             amount_usd=amount,
             client_id=self._call.client_id,
             invocation_id=self._id,
+            seconds=self._call.hold_seconds,
         )
         if self.held.is_soft_exceeded:
             self.served = self._models(self._tokens(work), "light")
@@ -80,18 +84,24 @@ class Reserve:
         return cost.most_tokens(size, len(work.messages))
 
     def _price(self, tokens: int) -> Decimal:
-        return endpoints.dearest(
+        most = endpoints.dearest(
             self.served,
             input_tokens=tokens,
             output_tokens=self._choice.version.max_output_tokens,
         )
+        # A hedged reply may be asked for twice, and the one that is let go costs too.
+        return most if self._choice.version.hedge_after_seconds is None else 2 * most
 
     def _models(self, tokens: int, tier: str) -> list[Served]:
         version = self._choice.version
         needs = Needs(
             tier=tier if settings.MODEL_ROUTING else TIERS[-1],
             context_tokens=tokens // 2,
-            capabilities=frozenset({"tools"} if version.tools else ()),
+            capabilities=frozenset(
+                name
+                for name, wanted in (("tools", version.tools), ("batch", self._call.ask))
+                if wanted
+            ),
         )
         return endpoints.candidates(
             needs,

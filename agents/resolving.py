@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
 
 from agents.calls import Call
 from agents.domain import condensing, messages, traffic
@@ -22,6 +21,7 @@ from agents.errors import AgentPaused
 from agents.models import AgentVersion
 from agents.tools import registry
 from agents.tools.registry import Tool
+from config import statements
 from config.access.audiences import audiences_of
 from config.errors import Conflict, NotFound
 
@@ -34,8 +34,9 @@ _QUERY = """
     FROM agents_agent a
     LEFT JOIN agents_label l ON l.agent_id = a.id AND l.name = 'production'
     LEFT JOIN agents_trafficsplit s ON s.agent_id = a.id AND s.closed_at IS NULL
-    LEFT JOIN agents_effectanswer e ON e.effect_id = %s AND e.attempt = %s AND %s <> ''
-    WHERE a.slug = %s
+    LEFT JOIN agents_effectanswer e ON e.effect_id = %(effect)s
+        AND e.attempt = %(attempt)s AND %(effect)s::text <> ''
+    WHERE a.slug = %(slug)s
 """
 
 
@@ -66,6 +67,12 @@ class Version:
     def max_output_tokens(self) -> int:
         """Limit of one reply."""
         return int(self.model.get("max_output_tokens", 1024))
+
+    @property
+    def hedge_after_seconds(self) -> float | None:
+        """When a second endpoint is asked beside the first; None is never."""
+        after = self.model.get("hedge_after_seconds")
+        return None if after is None else float(after)
 
     @property
     def is_cacheable(self) -> bool:
@@ -130,12 +137,10 @@ def resolve_all(calls: Sequence[Call]) -> list[Choice]:
 
 
 def _row_of(slug: str, effect_id: str, attempt: int) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute(_QUERY, [effect_id, attempt, effect_id, slug])
-        row = cursor.fetchone()
-    if row is None:
+    rows = statements.execute(_QUERY, {"effect": effect_id, "attempt": attempt, "slug": slug})
+    if not rows:
         raise NotFound("agent", slug)
-    return row
+    return rows[0]
 
 
 def _chosen(

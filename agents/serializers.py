@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import serializers
 
+from agents import outlook
 from agents.models import Agent, Budget, TrafficSplit
 
 Fields = serializers.Serializer[Any]
@@ -104,6 +106,53 @@ class NewVersion(Fields):
     examples = serializers.ListField(child=serializers.DictField(), required=False, max_length=50)
     label = serializers.CharField(max_length=40, required=False)  # type: ignore[assignment]
     note = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
+
+
+class PreviewRequest(Fields):
+    """What a version would be asked."""
+
+    inputs = serializers.DictField(required=False, default=dict)
+    text = serializers.CharField(max_length=100_000, required=False, allow_blank=True, default="")
+    prompt = serializers.CharField(
+        max_length=50_000, required=False, help_text="Instead of the version's."
+    )
+    variables = serializers.ListField(child=serializers.CharField(max_length=64), required=False)
+
+
+class PreviewDocument(Fields):
+    """The messages that a model would get, and what they may cost; no model is asked."""
+
+    version = serializers.IntegerField()
+    messages = serializers.JSONField()
+    tools = serializers.JSONField()
+    estimated_tokens = serializers.IntegerField()
+    most_usd = serializers.CharField()
+    currency = serializers.CharField()
+    routes = serializers.JSONField()
+
+
+class SplitPreview(Fields):
+    """Shares that are not open yet, and units to try them on."""
+
+    arms = serializers.DictField(
+        child=serializers.ListField(
+            child=serializers.ListField(
+                child=serializers.IntegerField(), min_length=2, max_length=2
+            ),
+            max_length=100,
+        )
+    )
+    seed = serializers.CharField(max_length=64, required=False)
+    units = serializers.ListField(child=serializers.CharField(max_length=80), max_length=1000)
+
+
+class SplitPreviewDocument(Fields):
+    """Each unit's version (null: production), the shares, and how many buckets change version."""
+
+    seed = serializers.CharField()
+    units = serializers.JSONField()
+    shares = serializers.JSONField()
+    reassigned_buckets = serializers.IntegerField()
 
 
 class LabelDocument(Fields):
@@ -233,14 +282,26 @@ class BudgetDocument(serializers.ModelSerializer[Budget]):
     """A cap, what is spent and what is held of it."""
 
     currency = serializers.SerializerMethodField()
+    used_ratio = serializers.SerializerMethodField()
+    forecast = serializers.SerializerMethodField()
 
     class Meta:
         model = Budget
         fields = ["id", "scope", "key", "window", "cap_usd", "soft_cap_usd", "spent_usd",
-                  "held_usd", "currency", "window_started_at", "is_active"]  # fmt: skip
+                  "held_usd", "currency", "used_ratio", "forecast", "window_started_at",
+                  "is_active"]  # fmt: skip
 
     def get_currency(self, budget: Budget) -> str:
         return "USD"
+
+    def get_used_ratio(self, budget: Budget) -> float | None:
+        if not budget.cap_usd:
+            return None
+        return round(float((budget.spent_usd + budget.held_usd) / budget.cap_usd), 4)
+
+    def get_forecast(self, budget: Budget) -> dict[str, Any] | None:
+        """A month's end: expected, a 90 % range, and the day on which the cap is reached."""
+        return outlook.document(outlook.of_budget(budget, now=timezone.now()))
 
 
 class NewBudget(Fields):
@@ -278,6 +339,20 @@ class EndpointDocument(Fields):
     limits = serializers.JSONField()
     api_key_env = serializers.CharField()
     has_key = serializers.BooleanField()
+    health = serializers.JSONField()
+
+
+class EndpointChange(Fields):
+    """What may be changed of an endpoint in service; what is left out stays."""
+
+    models = ServedModel(many=True, required=False)
+    api_key = serializers.CharField(max_length=500, required=False, write_only=True)
+    api_key_env = serializers.RegexField(r"^[A-Z][A-Z0-9_]{0,79}$", required=False)
+    priority = serializers.IntegerField(min_value=0, max_value=1000, required=False)
+    weight = serializers.IntegerField(min_value=1, max_value=100, required=False)
+    max_in_flight = serializers.IntegerField(min_value=1, max_value=10_000, required=False)
+    limits = serializers.DictField(child=serializers.IntegerField(min_value=1), required=False)
+    is_paused = serializers.BooleanField(required=False)
 
 
 class NewEndpoint(Fields):

@@ -14,6 +14,7 @@ from agents import (
     budgets,
     cache,
     conversations,
+    queueing,
     responding,
     retention,
 )
@@ -26,6 +27,12 @@ def invoke_async(call_id: str) -> None:
     background.run(UUID(call_id))
 
 
+@shared_task(name="agents.run_batch", acks_late=True, ignore_result=True)
+def run_batch(batch_id: str) -> None:
+    """Bring one batch a step on."""
+    queueing.run(UUID(batch_id))
+
+
 @shared_task(name="agents.sweep", ignore_result=True)
 def sweep() -> None:
     """Incidents' wishes, holds, budgets, lost calls, silent talks, missing embeddings."""
@@ -34,6 +41,7 @@ def sweep() -> None:
     budget_use.measure_budgets()
     background.sweep()
     conversations.end_idle(now=timezone.now())
+    queueing.sweep()
     index.embed_pending()
 
 

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, path
 
 from agents import chat_api, listing, pages, webhooks
-from agents.api import calls, conversations, knowledge, money, registry, sources, talks
+from agents.api import batches, calls, conversations, knowledge, money, registry, sources, talks
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/agents", registry.Agents.as_view(), name="agents"),
@@ -14,6 +14,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
         registry.VersionDiff.as_view(),
         name="version-diff",
     ),
+    path(
+        "api/v1/agents/<slug:slug>/versions/<str:version>/preview",
+        registry.Preview.as_view(),
+        name="version-preview",
+    ),
+    path(
+        "api/v1/agents/<slug:slug>/traffic/preview",
+        registry.TrafficPreview.as_view(),
+        name="traffic-preview",
+    ),
     path("api/v1/agents/<slug:slug>/labels", registry.Labels.as_view(), name="labels"),
     path("api/v1/agents/<slug:slug>/traffic", registry.Traffic.as_view(), name="traffic"),
     path("api/v1/agents/<slug:slug>/invocations", calls.Invoke.as_view(), name="invoke"),
@@ -23,6 +33,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
         calls.OneInvocation.as_view(),
         name="invocation",
     ),
+    path("api/v1/batches", batches.Batches.as_view(), name="batches"),
+    path("api/v1/batches/<uuid:batch_id>", batches.OneBatch.as_view(), name="batch"),
+    path(
+        "api/v1/batches/<uuid:batch_id>/results",
+        batches.Results.as_view(),
+        name="batch-results",
+    ),
+    path("api/v1/batches/<uuid:batch_id>/cancel", batches.Cancel.as_view(), name="batch-cancel"),
     path("api/v1/tools", calls.Tools.as_view(), name="tools"),
     path("api/v1/tool-sources", sources.Sources.as_view(), name="tool-sources"),
     path(
@@ -44,6 +62,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("api/v1/budgets", money.Budgets.as_view(), name="budgets"),
     path("api/v1/endpoints", money.Endpoints.as_view(), name="endpoints"),
+    path("api/v1/endpoints/<slug:name>", money.OneEndpoint.as_view(), name="endpoint"),
     path("api/v1/guardrails/scan", calls.GuardrailScan.as_view(), name="guardrails-scan"),
     path("dashboard/_fleet", pages.fleet_piece),
     path("dashboard/_calls", pages.calls),

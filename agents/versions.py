@@ -9,7 +9,7 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from django.db import transaction
@@ -17,6 +17,7 @@ from django.db.models import F, Max
 from django.db.models.functions import Now
 
 from agents.domain import prompts, traffic
+from agents.domain.scoring import Policy
 from agents.models import Agent, AgentVersion, CachedAnswer, Label, TrafficSplit
 from agents.tools import registry
 from config import logs
@@ -25,6 +26,8 @@ from monitoring import services
 
 logger = logging.getLogger(__name__)
 TIERS = ("light", "standard", "strong")
+# Sooner, every call would be asked twice; later than any reply takes, none.
+MIN_HEDGE_SECONDS, MAX_HEDGE_SECONDS = 0.05, 60.0
 POLICIES = ("pass", "flag", "redact", "block", "ask")
 
 
@@ -91,6 +94,7 @@ def check(content: Content) -> None:
         value = content.model.get(key, low)
         if not isinstance(value, int | float) or not low <= value <= high:
             raise InvalidInput(f"model.{key}", value, f"from {low} to {high}")
+    _check_route(content.model)
     if unknown := registry.missing(content.tools):
         raise InvalidInput("tools", ", ".join(unknown), "tools that exist (see GET /tools)")
     for name, policy in content.guardrails.items():
@@ -99,6 +103,18 @@ def check(content: Content) -> None:
     for index, example in enumerate(content.examples):
         if not {"input", "output"} <= set(example):
             raise InvalidInput(f"examples[{index}]", sorted(example), "input and output")
+
+
+def _check_route(model: dict[str, Any]) -> None:
+    policy = model.get("policy", "cheapest")
+    if policy not in get_args(Policy):
+        raise InvalidInput("model.policy", policy, f"one of {', '.join(get_args(Policy))}")
+    after = model.get("hedge_after_seconds")
+    if after is not None and (
+        not isinstance(after, int | float) or not MIN_HEDGE_SECONDS <= after <= MAX_HEDGE_SECONDS
+    ):
+        limit = f"from {MIN_HEDGE_SECONDS} to {MAX_HEDGE_SECONDS} s, or nothing"
+        raise InvalidInput("model.hedge_after_seconds", after, limit)
 
 
 def content_of(version: AgentVersion) -> Content:

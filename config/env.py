@@ -63,6 +63,12 @@ class Env:
             raise ImproperlyConfigured(f"{name}={raw!r}: must be 0 or more")
         return value
 
+    def one_of(self, name: str, default: str, known: tuple[str, ...]) -> str:
+        raw = self._values.get(name) or default
+        if raw not in known:
+            raise ImproperlyConfigured(f"{name}={raw!r}: give one of {', '.join(known)}")
+        return raw
+
     def words(self, name: str, default: str = "") -> list[str]:
         """A comma-separated list without blanks."""
         raw = self._values.get(name) or default

@@ -257,6 +257,8 @@ OPENAI_BASE_URL = env.text("OPENAI_BASE_URL", "-")
 OFFLINE_MODEL_IN_USE = OPENAI_BASE_URL == "-"
 # Each may be switched off to see what it is worth: `make bench ONLY=savings` does.
 ANSWER_CACHE = env.flag("ANSWER_CACHE", default=True)
+# What a full memory tier gives up: what was used longest ago (lru), or least often of that (lfu).
+ANSWER_CACHE_POLICY = env.one_of("ANSWER_CACHE_POLICY", "lru", ("lru", "lfu"))
 # Off: every call goes to the strongest model. On: to the tier that its version asks for.
 MODEL_ROUTING = env.flag("MODEL_ROUTING", default=True)
 # Lean tool schemas, tight JSON, no empty members, no repeated lines.

@@ -11,7 +11,7 @@ import logging
 import time
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from redis.exceptions import RedisError
 
@@ -100,6 +100,17 @@ def peek(name: str) -> bool:
     return known is not None and known[1].is_open and known[0] > time.monotonic()
 
 
+def state_of(name: str) -> Literal["closed", "open", "half_open", "unknown"]:
+    """What a breaker is now, for people; takes no probe."""
+    try:
+        until, now = shared.client().hget(_key(name), "open_until"), shared.client().time()
+    except RedisError:
+        return "unknown"
+    if float(until or 0) == 0:
+        return "closed"
+    return "open" if now[0] + now[1] / 1e6 < float(until or 0) else "half_open"
+
+
 def succeeded(name: str, seen: Look) -> None:
     """Report a call that went well; costs nothing while the breaker is clean."""
     if not seen.is_probe and not seen.failures:
@@ -129,6 +140,14 @@ def failed(name: str) -> bool:
         logs.event(logger, "scaling.breaker.opened", level=logging.WARNING, name=name,
                    failures=int(failures), open_seconds=float(wait))  # fmt: skip
     return is_open
+
+
+def give_back(name: str) -> None:
+    """Report a probe that found nothing out: somebody else may probe at once."""
+    try:
+        shared.client().delete(_key(name) + ":probe")
+    except RedisError:
+        return
 
 
 def trip(name: str, *, seconds: float = LONGEST_OPEN_SECONDS) -> None:

@@ -17,7 +17,7 @@ from agents.endpoints.secrets import seal_secret
 from agents.models import Budget, Endpoint
 from config import rest
 from config.access.callers import Caller
-from config.errors import Conflict, Forbidden
+from config.errors import Conflict, Forbidden, NotFound
 
 
 class Budgets(APIView):
@@ -63,20 +63,59 @@ class Endpoints(APIView):
     def post(self, request: Request) -> Response:
         """Add an endpoint or change the one with this name; a key is kept encrypted."""
         data = checked(shapes.NewEndpoint, request)
-        kept = ("base_url", "priority", "weight", "max_in_flight", "limits")
-        fields = {name: data[name] for name in kept}
-        state = Endpoint.State.PAUSED if data["is_paused"] else Endpoint.State.ACTIVE
-        fields["state"] = state
-        fields["served"] = [dict(model) for model in data["models"]]
-        if "api_key" in data:
-            fields |= {"api_key_encrypted": seal_secret(data["api_key"]), "api_key_env": ""}
-        elif "api_key_env" in data:
-            fields |= {"api_key_encrypted": None, "api_key_env": data["api_key_env"]}
+        fields = {"base_url": data["base_url"], **_fields(data)}
         if Endpoint.objects.filter(name=data["name"], is_offline=True).exists():
             raise Conflict(f"endpoint {data['name']}", "the offline model's", "another name")
         endpoint, created = Endpoint.objects.update_or_create(name=data["name"], defaults=fields)
         forget()
         return Response(queries.endpoint_values(endpoint), status=201 if created else 200)
+
+
+class OneEndpoint(APIView):
+    scopes = {"GET": "agents:read", "PATCH": "agents:write"}
+
+    @extend_schema(responses={200: shapes.EndpointDocument, 404: PROBLEM})
+    def get(self, request: Request, name: str) -> Response:
+        """One endpoint, its breaker and what this process has seen of it."""
+        return Response(queries.endpoint_values(_endpoint(name)))
+
+    @extend_schema(
+        request=shapes.EndpointChange,
+        responses={200: shapes.EndpointDocument, 404: PROBLEM, 422: PROBLEM},
+    )
+    def patch(self, request: Request, name: str) -> Response:
+        """Pause or resume an endpoint; change its models, weight, priority, limits or key."""
+        endpoint = _endpoint(name)
+        fields = _fields(checked(shapes.EndpointChange, request))
+        if fields:
+            for field, value in fields.items():
+                setattr(endpoint, field, value)
+            endpoint.save(update_fields=[*fields, "updated_at"])
+            forget()
+        return Response(queries.endpoint_values(endpoint))
+
+
+def _endpoint(name: str) -> Endpoint:
+    found = Endpoint.objects.filter(name=name).first()
+    if found is None:
+        raise NotFound("endpoint", name)
+    return found
+
+
+def _fields(data: dict[str, Any]) -> dict[str, Any]:
+    """The columns that a request names. A key is kept encrypted, or by its variable's name."""
+    kept = ("priority", "weight", "max_in_flight", "limits")
+    fields: dict[str, Any] = {name: data[name] for name in kept if name in data}
+    if "is_paused" in data:
+        paused = data["is_paused"]
+        fields["state"] = Endpoint.State.PAUSED if paused else Endpoint.State.ACTIVE
+    if "models" in data:
+        fields["served"] = [dict(model) for model in data["models"]]
+    if "api_key" in data:
+        fields |= {"api_key_encrypted": seal_secret(data["api_key"]), "api_key_env": ""}
+    elif "api_key_env" in data:
+        fields |= {"api_key_encrypted": None, "api_key_env": data["api_key_env"]}
+    return fields
 
 
 def _may_set(caller: Caller, data: dict[str, Any]) -> None:

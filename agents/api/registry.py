@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from agents import queries, versions
+from agents import doors, previews, queries, versions
 from agents import serializers as shapes
 from agents.api.shared import KEY, MATCH, PAGES, PROBLEM, checked, etag_of, find_agent, page, whole
 from agents.models import Agent, AgentVersion, Label, TrafficSplit
@@ -105,6 +105,45 @@ class Versions(APIView):
         )
         body = queries.version_values(version)
         return Response(shapes.AgentVersionDocument(body).data, status=201 if created else 200)
+
+
+class Preview(APIView):
+    scopes = {"POST": "agents:invoke"}
+
+    @extend_schema(
+        request=shapes.PreviewRequest,
+        responses={200: shapes.PreviewDocument, 404: PROBLEM, 422: PROBLEM},
+    )
+    def post(self, request: Request, slug: str, version: str) -> Response:
+        """What a version (id, number or label) would be asked; no model is asked."""
+        caller = rest.caller_of(request)
+        doors.check_agent(caller, slug)
+        data = checked(shapes.PreviewRequest, request)
+        body = previews.prompt(
+            versions.version_of(find_agent(slug), version),
+            client_id=caller.home_client_id,
+            inputs=data["inputs"],
+            text=data["text"],
+            source=data.get("prompt"),
+            variables=data.get("variables"),
+        )
+        return Response(shapes.PreviewDocument(body).data)
+
+
+class TrafficPreview(APIView):
+    scopes = {"POST": "agents:read"}
+
+    @extend_schema(
+        request=shapes.SplitPreview,
+        responses={200: shapes.SplitPreviewDocument, 404: PROBLEM, 422: PROBLEM},
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Whom shares that are not open yet would give to whom; nothing is opened."""
+        data = checked(shapes.SplitPreview, request)
+        body = previews.split(
+            find_agent(slug), arms=data["arms"], units=data["units"], seed=data.get("seed", "")
+        )
+        return Response(shapes.SplitPreviewDocument(body).data)
 
 
 class VersionDiff(APIView):

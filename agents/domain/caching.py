@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from agents.domain.messages import Message, text_of
 from agents.domain.questions import normal
@@ -21,7 +21,7 @@ SAMPLE = 8
 class Memory:
     """At most ``max_entries`` values, each until its own time. Not locked: the owner is."""
 
-    def __init__(self, max_entries: int, policy: Literal["lru", "lfu"] = "lru") -> None:
+    def __init__(self, max_entries: int, policy: str = "lru") -> None:
         self._entries: OrderedDict[str, tuple[float, Any]] = OrderedDict()
         self._uses: dict[str, int] = {}
         self._max, self._policy = max_entries, policy

@@ -44,7 +44,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD for a million tokens of each kind, from the list ``version``."""
+    """USD for a million tokens of each kind, from the list ``version``.
+
+    ``batch_ratio``: what a batch pays of it.
+    """
 
     input: Decimal
     cached: Decimal
@@ -52,6 +55,7 @@ class Price:
     reasoning: Decimal
     version: str
     simulated: bool = False
+    batch_ratio: Decimal = Decimal(1)
 
 
 def price_from(prices: Mapping[str, Any], model: str, version: str) -> Price:
@@ -68,10 +72,11 @@ def price_from(prices: Mapping[str, Any], model: str, version: str) -> Price:
         reasoning=Decimal(str(row.get("reasoning", out))),
         version=version,
         simulated=bool(row.get("simulated", False)),
+        batch_ratio=Decimal(str(row.get("batch_ratio", 1))),
     )
 
 
-def cost_usd(usage: Usage, price: Price) -> Decimal:
+def cost_usd(usage: Usage, price: Price, *, batch: bool = False) -> Decimal:
     """What ``usage`` costs, exact to nine places (rounded up beyond them)."""
     total = (
         usage.input * price.input
@@ -79,6 +84,8 @@ def cost_usd(usage: Usage, price: Price) -> Decimal:
         + usage.output * price.output
         + usage.reasoning * price.reasoning
     ) / MILLION
+    if batch:
+        total *= price.batch_ratio
     return total.quantize(NINE_PLACES, rounding=ROUND_CEILING)
 
 

@@ -1,7 +1,8 @@
 """Asking until somebody answers: retries that respect ``Retry-After``, then the next model.
 
 The order is the caller's. An endpoint whose breaker is open, whose places are taken, or whose
-rate is used up is passed over; a failure that the request itself caused ends the search.
+rate is used up is passed over; a failure that the request itself caused ends the search. A request
+that asks for it is hedged: when its first endpoint takes long, the next is asked beside it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 
@@ -16,8 +18,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from agents import spans
-from agents.domain.cost import cost_usd
+from agents.domain.cost import Usage, cost_usd
+from agents.endpoints import hedging
 from agents.endpoints.directory import Served, seen
+from agents.endpoints.hedging import Side
 from agents.endpoints.trying import try_once
 from agents.endpoints.values import Failure, Reply, Request, Try
 from agents.errors import RateLimited
@@ -47,7 +51,7 @@ def ask(
     spoken = _Spoken(request)
     request = replace(request, stream=spoken.emit if request.stream else None)
     last: AppError = Unavailable("every model endpoint", "all were passed over", 5)
-    for one in served:
+    for place, one in enumerate(served):
         state = breaker.look(f"endpoint:{one.endpoint}")
         if state.is_open and one is not served[-1]:
             continue
@@ -61,7 +65,11 @@ def ask(
                 limit = f"{one.max_in_flight} calls at once in this process"
                 last = RateLimited(f"endpoint {one.endpoint}", limit, 1)
                 continue
-            answer = _tries(one, request, state, until, note, spoken)
+            if request.hedge_after_seconds is not None and request.stream is None:
+                others = served[place + 1 :]
+                answer = _hedged(one, others, request, state, until, note, input_tokens)
+            else:
+                answer = _tries(one, request, state, until, note, spoken)
         if isinstance(answer, Reply):
             return answer, one
         last = answer
@@ -125,6 +133,56 @@ def _tries(
         note(good_try(one, request, reply, at, seconds))
         return reply
     return as_error(one, failure)
+
+
+def _hedged(
+    one: Served,
+    others: Sequence[Served],
+    request: Request,
+    state: breaker.Look,
+    until: float,
+    note: Callable[[Try], None],
+    input_tokens: int,
+) -> Reply | AppError:
+    """Ask one endpoint once, and another beside it if that takes long; both are paid for."""
+    with ExitStack() as places:
+
+        def second() -> Served | None:
+            for other in others:
+                if other.endpoint == one.endpoint or breaker.peek(f"endpoint:{other.endpoint}"):
+                    continue
+                if _over_limit(other, input_tokens) is None:
+                    return other if places.enter_context(seen.slot(other)) else None
+            return None
+
+        after = request.hedge_after_seconds or 0.0
+        sides = hedging.race(one, second, request, after_seconds=after, until=until)
+    winner = sides[0]
+    for side in reversed(sides):  # the winner last: the last good try is the answer
+        seen.note(side.served.endpoint, side.seconds, failed=side.failure is not None)
+        if side.failure is not None and not side.failure.is_callers:
+            if side.failure.code != "rate_limited":
+                breaker.failed(f"endpoint:{side.served.endpoint}")
+        note(_side_try(side, winner, request))
+    if winner.reply is None:
+        return as_error(winner.served, winner.failure or Failure("unavailable", "given up"))
+    if winner.served is one:
+        breaker.succeeded(f"endpoint:{one.endpoint}", state)
+    return winner.reply
+
+
+def _side_try(side: Side, winner: Side, request: Request) -> Try:
+    """One side of a race for the record. Who was let go tells no usage, but has read the question
+    and may have written as much as the winner did: that is what it is taken to cost."""
+    if side.reply is not None:
+        return good_try(side.served, request, side.reply, side.at, side.seconds)
+    failure = side.failure or Failure("cancelled", "another endpoint answered first")
+    tried = failed_try(side.served, request, failure, side.at, side.seconds)
+    if side.failure is not None or winner.reply is None:
+        return tried
+    used = winner.reply.usage
+    most = Usage(input=used.input + used.cached, output=used.output + used.reasoning)
+    return replace(tried, cost_usd=cost_usd(most, side.served.price))
 
 
 def _waited(failure: Failure, number: int, until: float) -> bool:

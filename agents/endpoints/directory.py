@@ -92,6 +92,16 @@ class _Seen:
                 last = self.latency.get(endpoint, seconds)
                 self.latency[endpoint] = last + NEWEST_SHARE * (seconds - last)
 
+    def health(self, endpoint: str) -> dict[str, Any]:
+        """What this process has seen: calls under way, mean latency, share of failures."""
+        with self._lock:
+            latency = self.latency.get(endpoint)
+            return {
+                "in_flight": self.in_flight[endpoint],
+                "latency_seconds": None if latency is None else round(latency, 4),
+                "error_ratio": round(self.errors.get(endpoint, 0.0), 4),
+            }
+
 
 seen = _Seen()
 _kept = _Kept(0.0, ())

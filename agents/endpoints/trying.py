@@ -30,10 +30,7 @@ def try_once(served: Served, request: Request, *, until: float) -> Reply:
 
     The whole reply and its first token have limits of their own from the settings.
     """
-    left = min(until - time.monotonic(), settings.MODEL_TIMEOUT.total_seconds())
-    if left <= 0:
-        raise Failure("timeout", "no time left", try_again=False)
-    limits = httpx2.Timeout(left, connect=min(left, settings.MODEL_CONNECT_TIMEOUT.total_seconds()))
+    left, limits = limits_of(until)
     try:
         if request.stream is not None:
             return _streamed(served, request, limits, time.monotonic() + left)
@@ -43,16 +40,36 @@ def try_once(served: Served, request: Request, *, until: float) -> Reply:
             body=body_of(served, request),
             options={"timeout": limits, "headers": tracing.outgoing()},
         )
-        return reply_of(_json(response.content), served)
-    except openai.APIStatusError as error:
-        raise _refused(error) from error
-    except (openai.APITimeoutError, httpx2.TimeoutException) as error:
-        raise Failure("timeout", f"no whole reply within {left:.1f} s", try_again=False) from error
-    except (openai.APIConnectionError, httpx2.TransportError) as error:
+        return whole_reply(response.content, served)
+    except (openai.APIError, httpx2.TransportError) as error:
+        raise as_failure(error, left) from error
+
+
+def limits_of(until: float) -> tuple[float, httpx2.Timeout]:
+    """Seconds left for one whole reply, and the same as limits of a request; raises Failure."""
+    left = min(until - time.monotonic(), settings.MODEL_TIMEOUT.total_seconds())
+    if left <= 0:
+        raise Failure("timeout", "no time left", try_again=False)
+    connect = min(left, settings.MODEL_CONNECT_TIMEOUT.total_seconds())
+    return left, httpx2.Timeout(left, connect=connect)
+
+
+def as_failure(error: Exception, left: float) -> Failure:
+    """What went wrong with a request that had ``left`` seconds."""
+    if isinstance(error, openai.APIStatusError):
+        return _refused(error)
+    if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError):
+        return Failure("timeout", f"no whole reply within {left:.1f} s", try_again=False)
+    if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
         cause = error.__cause__ or error
-        raise Failure("unavailable", f"{type(cause).__name__}: {cause}") from error
-    except openai.APIError as error:  # an error body inside a stream
-        raise Failure("unavailable", error.message) from error
+        return Failure("unavailable", f"{type(cause).__name__}: {cause}")
+    # an error body inside a stream
+    return Failure("unavailable", error.message if isinstance(error, openai.APIError) else "")
+
+
+def whole_reply(content: bytes, served: Served) -> Reply:
+    """The reply that a whole body holds; raises Failure."""
+    return reply_of(_json(content), served)
 
 
 def body_of(served: Served, request: Request) -> dict[str, Any]:

@@ -14,7 +14,10 @@ from agents.domain.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One chat request, whichever model gets it. ``stream`` receives text as it comes."""
+    """One chat request, whichever model gets it. ``stream`` receives text as it comes.
+
+    After ``hedge_after_seconds`` without a whole reply another endpoint is asked beside the first.
+    """
 
     messages: list[Message]
     tools: tuple[dict[str, Any], ...] = ()
@@ -24,6 +27,7 @@ class Request:
     max_output_tokens: int = 1024
     extra: dict[str, Any] = field(default_factory=dict)
     stream: Callable[[str], None] | None = None
+    hedge_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Tables of agents: the registry, endpoints, budgets, the record of calls, conversations."""
 
 from agents.models.asynchronous import AsyncCall
+from agents.models.batches import Batch, BatchItem
 from agents.models.budgets import Budget, Hold
 from agents.models.conversations import Conversation, Turn
 from agents.models.effects import CachedAnswer, EffectAnswer, IdempotentToolResult
@@ -14,6 +15,8 @@ __all__ = [
     "Agent",
     "AgentVersion",
     "AsyncCall",
+    "Batch",
+    "BatchItem",
     "Budget",
     "CachedAnswer",
     "Conversation",

@@ -1,0 +1,51 @@
+"""A breaker for each version of an agent: one whose own answers keep failing is taken out.
+
+What counts is the version's fault: an answer that breaks its schema, is empty, asks for tools
+without end, or that a guardrail stops on its way out. A provider that is away, a budget or a bad
+input says nothing about the agent. While it is out, its declared fallback answers people at once
+and steps get a typed error to retry; then one call may probe. A new version begins with a clean
+breaker, so what mends the agent is not held back by what broke it.
+"""
+
+from __future__ import annotations
+
+from agents.errors import AgentTripped, BadAnswer, GuardrailBlocked
+from agents.resolving import Choice
+from config.errors import AppError
+from scaling import breaker
+from scaling.breaker import Look
+
+ANSWER = "answer"
+
+
+def check(choice: Choice) -> Look:
+    """Whether the version may be asked, maybe as a probe; raises AgentTripped while it is out."""
+    seen = breaker.look(_name(choice))
+    if seen.is_open:
+        wait = max(1, round(seen.wait_seconds))
+        raise AgentTripped(choice.slug, choice.version.number, wait)
+    return seen
+
+
+def report(choice: Choice, seen: Look | None, error: AppError | None) -> None:
+    """Tell the breaker how a call that was let through ended."""
+    if seen is None:
+        return
+    if is_own_fault(error):
+        breaker.failed(_name(choice))
+    elif error is None:
+        breaker.succeeded(_name(choice), seen)
+    elif seen.is_probe:  # it never came to an answer: let the next call probe
+        breaker.give_back(_name(choice))
+
+
+def is_own_fault(error: AppError | None) -> bool:
+    """Whether the version's own answer is to blame."""
+    if isinstance(error, GuardrailBlocked):
+        # Who asks can make any agent repeat its prompt; that must not take it from others.
+        return error.direction == ANSWER and error.guardrail != "canary"
+    return isinstance(error, BadAnswer)
+
+
+def _name(choice: Choice) -> str:
+    return f"agent:{choice.slug}@{choice.version.number}"

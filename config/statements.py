@@ -1,0 +1,80 @@
+"""One statement to PostgreSQL, bound on the server and prepared: for what every call pays for.
+
+Django's cursor binds in Python and prepares nothing, so that each call is parsed and planned anew.
+This uses Django's own connection, and so takes part in its transactions and its pool. A statement
+whose best plan depends on its parameters must not come here: plans are generic (see the settings).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.db import connection, models
+from django.db.models.expressions import DatabaseDefault
+
+
+def execute(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """All rows of ``statement``; none for one that returns nothing."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(statement, parameters, prepare=True)
+        return cursor.fetchall() if cursor.description else []
+
+
+def rows_of(objects: Sequence[models.Model]) -> str:
+    """Unsaved objects of one model as JSON that ``jsonb_populate_recordset`` makes rows of.
+
+    One text parameter whatever the columns, so there is one prepared statement: with a parameter
+    a column, each mix of NULLs and sizes of numbers would be a statement of its own.
+    """
+    if not objects:
+        return "[]"
+    fields = [
+        (f.column, f.attname) for f in objects[0]._meta.concrete_fields
+        if not isinstance(getattr(objects[0], f.attname), DatabaseDefault)
+    ]  # fmt: skip
+    rows = [{column: getattr(one, name) for column, name in fields} for one in objects]
+    return storable(rows)
+
+
+def storable(value: Any) -> str:
+    """``value`` as JSON that PostgreSQL takes: NUL and lone surrogates become U+FFFD."""
+    text = json.dumps(value, default=_plain, ensure_ascii=False)
+    if "\\u0000" not in text and _is_encodable(text):
+        return text
+    return json.dumps(_clean(json.loads(text)), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, UUID | Decimal):
+        return str(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_clean(key): _clean(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_clean(part) for part in value]
+    return value

@@ -1,0 +1,163 @@
+"""Questions that wait at the provider's Batch API come back as invocations, paid to the cent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from agents import queueing
+from agents.domain.cost import Usage, cost_usd
+from agents.domain.grading import grade
+from agents.endpoints.directory import directory, forget
+from agents.models import Agent, Batch, BatchItem, Budget, Endpoint, Hold, Invocation, ModelCall
+
+pytestmark = pytest.mark.django_db
+Api = Callable[..., Any]
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
+    """Messages that would go to a worker; the test is the worker."""
+    messages: list[UUID] = []
+    monkeypatch.setattr(queueing, "_send", lambda batch_id, after=0.0: messages.append(batch_id))
+    return messages
+
+
+def ask(api: Api, agent: Agent, cases: list[dict[str, Any]] | None = None) -> Any:
+    items = [{"custom_id": f"case-{number}", "inputs": case["input"]}
+             for number, case in enumerate(cases or agent.cases)]  # fmt: skip
+    return api("post", "/api/v1/batches", {"agent": agent.slug, "items": items})
+
+
+def work(batch_id: str) -> None:
+    """Do what the worker does with each message, until the batch is over."""
+    until = time.monotonic() + 60
+    while Batch.objects.get(pk=batch_id).ended_at is None:
+        assert queueing.run(UUID(batch_id))
+        assert time.monotonic() < until, "the batch did not end"
+        time.sleep(0.02)
+
+
+def test_every_question_is_answered_as_a_call_is_for_half_the_price(
+    agent: Agent, api: Api, sent: list[UUID], django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        asked = ask(api, agent)
+    assert asked.status_code == 202, asked.content
+    batch_id = asked.json()["id"]
+    assert sent == [UUID(batch_id)]
+    assert queueing.run(UUID(batch_id))
+    told = api("get", f"/api/v1/batches/{batch_id}").json()
+    assert told["state"] == "submitted"
+    assert told["counts"]["waiting"] == len(agent.cases)
+    assert Hold.objects.count() == len(agent.cases)  # reserved while the provider has it
+    assert not Invocation.objects.exists()
+    work(batch_id)
+
+    told = api("get", f"/api/v1/batches/{batch_id}").json()
+    assert (told["state"], told["counts"]["succeeded"]) == ("done", len(agent.cases))
+    assert told["round"] >= 2  # its tools were asked for, run, and told of
+    results = api("get", f"/api/v1/batches/{batch_id}/results").json()["results"]
+    results.sort(key=lambda result: result["custom_id"])
+    for case, result in zip(agent.cases, results, strict=True):
+        assert grade(result["output"]["text"], case["facts"]).passed
+        row = Invocation.objects.get(pk=result["invocation_id"])
+        calls = ModelCall.objects.filter(invocation_id=row.pk)
+        assert row.cost_usd == sum(c.cost_usd for c in calls) == Decimal(result["cost_usd"]) > 0
+    assert not Hold.objects.exists()
+    for budget in Budget.objects.exclude(key="*").filter(spent_usd__gt=0):
+        assert budget.spent_usd == sum(row.cost_usd for row in Invocation.objects.all())
+        assert budget.held_usd == 0
+    price = next(one.price for one in directory() if one.model == row.model)
+    for call in ModelCall.objects.all():
+        used = Usage(call.input_tokens, call.cached_tokens, call.output_tokens,
+                     call.reasoning_tokens)  # fmt: skip
+        assert call.cost_usd == cost_usd(used, price, batch=True)
+        assert abs(2 * call.cost_usd - cost_usd(used, price)) <= Decimal("0.000000002")
+
+
+def test_a_line_that_fails_is_a_typed_error_with_its_hold_released(
+    agent: Agent, model: Any, api: Api, sent: list[UUID]
+) -> None:
+    batch_id = ask(api, agent).json()["id"]
+    model.behave({"faults": [{"kind": "server_error"}]})
+    work(batch_id)
+    results = api("get", f"/api/v1/batches/{batch_id}/results").json()["results"]
+    assert {(r["state"], r["error"]["code"]) for r in results} == {("failed", "unavailable")}
+    assert set(Invocation.objects.values_list("state", flat=True)) == {"failed"}
+    assert not Hold.objects.exists()
+    assert set(Budget.objects.values_list("spent_usd", "held_usd")) == {(0, 0)}
+
+
+def test_cancelling_gives_back_what_nobody_answered(
+    agent: Agent, api: Api, sent: list[UUID]
+) -> None:
+    batch_id = ask(api, agent).json()["id"]
+    queueing.run(UUID(batch_id))
+    assert Hold.objects.exists()
+    assert api("post", f"/api/v1/batches/{batch_id}/cancel").json()["state"] == "cancelling"
+    work(batch_id)
+    assert Batch.objects.get().state == "cancelled"
+    assert set(BatchItem.objects.values_list("state", flat=True)) == {"cancelled"}
+    assert not Hold.objects.exists()
+
+
+def test_a_batch_handed_in_by_a_worker_that_died_is_not_handed_in_again(
+    agent: Agent, model: Any, api: Api, sent: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = ask(api, agent).json()["id"]
+    monkeypatch.setattr(queueing, "_move", lambda *args, **fields: False)  # died before saying so
+    queueing.run(UUID(batch_id))
+    monkeypatch.undo()
+    monkeypatch.setattr(queueing, "_send", lambda *args: None)
+    with model.client() as provider:
+        marks = [b.metadata["ratchet_round"] for b in provider.batches.list().data
+                 if b.metadata and b.metadata["ratchet_round"].startswith(batch_id)]  # fmt: skip
+        assert len(marks) == 1
+        work(batch_id)
+        marks = [b.metadata["ratchet_round"] for b in provider.batches.list().data
+                 if b.metadata and b.metadata["ratchet_round"].startswith(batch_id)]  # fmt: skip
+    assert len(marks) == len(set(marks))
+    assert Batch.objects.get().state == "done"
+
+
+def test_the_sweep_finds_a_batch_whose_message_was_lost(
+    agent: Agent, api: Api, sent: list[UUID]
+) -> None:
+    batch_id = UUID(ask(api, agent).json()["id"])
+    sent.clear()
+    assert queueing.sweep() == 1
+    assert sent == [batch_id]
+    work(str(batch_id))
+    assert queueing.sweep() == 0
+
+
+def test_what_can_not_be_asked_in_a_batch_is_refused_whole(agent: Agent, api: Api) -> None:
+    one = {"custom_id": "a", "inputs": {}}
+    for body, field in (
+        ({"agent": agent.slug, "items": [one, one]}, "items[1].custom_id"),
+        ({"agent": agent.slug, "items": []}, "items"),
+    ):
+        answer = api("post", "/api/v1/batches", body)
+        assert answer.status_code == 422
+        assert field.split("[")[0] in answer.content.decode()
+    assert api("post", "/api/v1/batches", {"agent": "nobody", "items": [one]}).status_code == 404
+    assert not Batch.objects.exists()
+
+
+def test_without_an_endpoint_that_offers_batches_each_question_says_so(
+    agent: Agent, api: Api, sent: list[UUID]
+) -> None:
+    row = Endpoint.objects.get()
+    row.served = [{**m, "capabilities": ["tools"]} for m in row.served]
+    row.save()
+    forget()
+    batch_id = ask(api, agent).json()["id"]
+    work(batch_id)
+    assert {item.error["code"] for item in BatchItem.objects.all()} == {"unavailable"}
+    assert not Hold.objects.exists()

@@ -1,0 +1,215 @@
+"""Routes to endpoints: policies, hedging, pausing; and a version that is taken out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agents import versions
+from agents.calls import Call
+from agents.domain.scoring import Needs
+from agents.endpoints import candidates
+from agents.endpoints.directory import forget, seen
+from agents.errors import AgentTripped
+from agents.invoke import invoke
+from agents.models import Agent, Budget, Endpoint, Hold, Invocation, ModelCall, PriceList
+from scaling import breaker
+
+pytestmark = pytest.mark.django_db
+
+# Any wait of the slow one would outlast the test's patience with it.
+SLOW_SECONDS = 25
+MODELS = {
+    "slow-one": {"latency": {"first_token": {"fixed_seconds": SLOW_SECONDS}}},
+    "quick-one": {},
+    "offline-standard": {},
+    "offline-light": {},
+    "offline-strong": {},
+}
+
+
+def served(name: str) -> list[dict[str, Any]]:
+    return [{"name": name, "tier": "standard", "context_tokens": 128_000,
+             "capabilities": ["tools"]}]  # fmt: skip
+
+
+def route(agent: Any, **model: Any) -> None:
+    content = versions.content_of(versions.version_of(agent, "production"))
+    content = replace(content, model={**content.model, "tier": "standard", **model})
+    versions.publish(agent=agent, content=content, label="production")
+
+
+@pytest.fixture
+def two(model: Any, agent: Any) -> None:
+    """A slow endpoint that is asked first, and a quick one behind it."""
+    model.behave({"models": MODELS})
+    Endpoint.objects.update(state="paused")
+    Agent.objects.update(limits={})  # a model without a price counts as dear
+    for place, name in enumerate(("slow-one", "quick-one"), start=1):
+        Endpoint.objects.create(name=name, base_url=model.url, priority=place, served=served(name))
+    seen.latency.clear()
+    seen.errors.clear()
+    forget()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hedged_call_is_answered_by_the_quicker_and_both_are_paid(
+    two: None, agent: Any, call_of: Any
+) -> None:
+    route(agent, hedge_after_seconds=0.05)
+    answer = invoke(call_of(use_cache=False))
+    assert answer.model == "quick-one"
+    row = Invocation.objects.get()
+    calls = list(ModelCall.objects.order_by("number"))
+    lost = [one for one in calls if one.endpoint == "slow-one"]
+    won = [one for one in calls if one.endpoint == "quick-one"]
+    assert {one.error_code for one in lost} == {"cancelled"}
+    assert all(one.cost_usd > 0 for one in lost)
+    assert len(won) == len(lost) >= 2  # each reply was asked for twice
+    assert row.cost_usd == sum(one.cost_usd for one in calls) == answer.cost_usd
+    for budget in Budget.objects.exclude(key="*"):
+        assert (budget.spent_usd, budget.held_usd) == (row.cost_usd, 0)
+    assert not Hold.objects.exists()
+    assert not breaker.look("endpoint:slow-one").is_open  # slow is not broken
+    assert seen.in_flight["slow-one"] == seen.in_flight["quick-one"] == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hedged_call_whose_first_answers_in_time_asks_nobody_else(
+    two: None, agent: Any, call_of: Any
+) -> None:
+    route(agent, hedge_after_seconds=60)
+    Endpoint.objects.filter(name="quick-one").update(priority=0)
+    forget()
+    invoke(call_of(use_cache=False))
+    assert set(ModelCall.objects.values_list("endpoint", flat=True)) == {"quick-one"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hedged_call_whose_first_fails_is_answered_by_the_next(
+    two: None, agent: Any, call_of: Any
+) -> None:
+    route(agent, hedge_after_seconds=5)
+    Endpoint.objects.filter(name="slow-one").update(base_url="http://127.0.0.1:9/v1")
+    forget()
+    assert invoke(call_of(use_cache=False)).model == "quick-one"
+    assert not Hold.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("policy", "first"),
+    [
+        ("cheapest", "quick-one"), ("fastest", "quick-one"), ("least_in_flight", "quick-one"),
+        ("health", "quick-one"), ("round_robin", None), ("weighted", None), ("affinity", None),
+    ],
+)  # fmt: skip
+def test_every_policy_can_be_published_and_routes(
+    two: None, agent: Any, call_of: Any, api: Any, policy: str, first: str | None
+) -> None:
+    prices = {"slow-one": {"input": "9", "output": "9"}, "quick-one": {"input": "1", "output": "1"},
+              "*": {"input": "5", "output": "5"}}  # fmt: skip
+    PriceList.objects.update(prices=prices)
+    Endpoint.objects.filter(name__in=["slow-one", "quick-one"]).update(priority=5)
+    forget()
+    seen.latency.update({"slow-one": 9.0, "quick-one": 0.000_001})
+    seen.in_flight["slow-one"] = 3
+
+    wanted = {"model": {"tier": "standard", "policy": policy}, "label": "production"}
+    answer = api("post", f"/api/v1/agents/{agent.slug}/versions", wanted)
+    assert answer.status_code in (200, 201), answer.content
+    found = [
+        candidates(Needs("standard", 10), policy=policy, session="s")[0].endpoint for _ in range(4)
+    ]
+    seen.in_flight["slow-one"] = 0
+    if first:
+        assert set(found) == {first}
+    elif policy == "round_robin":
+        assert found[0] != found[1] and found[0] == found[2]
+    elif policy == "affinity":
+        assert len(set(found)) == 1
+
+
+def test_a_route_that_is_none_is_refused_by_name(agent: Any, api: Any) -> None:
+    path = f"/api/v1/agents/{agent.slug}/versions"
+    for model, field in (
+        ({"tier": "standard", "policy": "luck"}, "model.policy"),
+        ({"tier": "standard", "hedge_after_seconds": 0}, "model.hedge_after_seconds"),
+    ):
+        answer = api("post", path, {"model": model})
+        assert answer.status_code == 422
+        assert answer.json()["field"] == field
+
+
+def test_an_endpoint_is_paused_weighted_and_seen_over_http(agent: Any, api: Any) -> None:
+    path = "/api/v1/endpoints/offline-model"
+    assert api("get", path).json()["health"]["breaker"] == "closed"
+    changed = api("patch", path, {"weight": 7, "is_paused": True}).json()
+    assert (changed["weight"], changed["state"]) == (7, "paused")
+    asked = f"/api/v1/agents/{agent.slug}/invocations"
+    refused = api("post", asked, {"inputs": agent.cases[0]["input"]})
+    assert refused.json()["state"] == "fallback"  # nobody serves it: the declared answer
+    assert api("patch", path, {"is_paused": False}).json()["weight"] == 7
+    answered = api("post", asked, {"inputs": agent.cases[0]["input"]}).json()
+    assert answered["state"] == "succeeded"
+    breaker.trip("endpoint:offline-model", seconds=60)
+    assert api("get", path).json()["health"]["breaker"] == "open"
+    assert api("patch", path, {"weight": 0}).status_code == 422
+    assert api("patch", "/api/v1/endpoints/nobody", {}).status_code == 404
+
+
+# ---------------------------------------------------------------- a version that keeps failing
+
+
+@pytest.fixture
+def shaped(ground: None, firm: Any) -> Any:
+    """A call of an agent whose answers must fit a schema."""
+    agent = Agent.objects.create(
+        slug="shaped", name="S", domain="operations", purpose="x", fallback="Ask a colleague."
+    )
+    schema = {"type": "object", "required": ["value"], "additionalProperties": False,
+              "properties": {"value": {"type": "string"}}}  # fmt: skip
+    content = versions.Content(prompt="Answer.", tools=["core.echo"], output_schema=schema)
+    versions.publish(agent=agent, content=content, label="production")
+    return Call(agent="shaped", inputs={"value": "blue"}, client_id=firm.pk, use_cache=False)
+
+
+def test_a_version_whose_answers_keep_failing_is_taken_out_and_probed(
+    model: Any, shaped: Call
+) -> None:
+    model.behave({"faults": [{"kind": "wrong_schema"}]})
+    for _ in range(breaker.FAILURES_TO_OPEN):
+        assert invoke(shaped).is_fallback
+    asked = ModelCall.objects.count()
+    answer = invoke(shaped)  # out: the declared answer, and no model is asked
+    assert (answer.is_fallback, answer.output["text"]) == (True, "Ask a colleague.")
+    assert Invocation.objects.order_by("-id")[0].error_code == "agent_tripped"
+    assert ModelCall.objects.count() == asked
+    with pytest.raises(AgentTripped) as told:
+        invoke(replace(shaped, allow_fallback=False))
+    assert told.value.retryable
+    assert told.value.retry_after_seconds >= 1
+    assert not breaker.look("endpoint:offline-model").is_open  # the provider is not to blame
+
+    breaker.trip("agent:shaped@1", seconds=0.01)
+    model.behave({})
+    time.sleep(0.3)  # past its end and past what this process remembers
+    assert not invoke(shaped).is_fallback  # the probe closed it
+    assert breaker.state_of("agent:shaped@1") == "closed"
+    assert not Hold.objects.exists()
+
+
+def test_a_failing_provider_does_not_take_the_agent_out(model: Any, shaped: Call) -> None:
+    model.behave({"faults": [{"kind": "server_error"}]})
+    for _ in range(breaker.FAILURES_TO_OPEN):
+        assert invoke(shaped).is_fallback
+    assert breaker.state_of("agent:shaped@1") == "closed"
+
+
+def test_a_new_version_is_not_held_back_by_the_old_ones_breaker(model: Any, shaped: Call) -> None:
+    breaker.trip("agent:shaped@1", seconds=60)
+    assert invoke(shaped).is_fallback
+    route(Agent.objects.get(slug="shaped"), max_output_tokens=900)
+    assert not invoke(shaped).is_fallback
