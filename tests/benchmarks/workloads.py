@@ -33,7 +33,10 @@ def _definition(name: str, needs: dict[str, list[str]], *, light: bool) -> str:
 
 def chain(*, light: bool, length: int = CHAIN) -> str:
     needs = {f"s{i}": [f"s{i - 1}"] if i else [] for i in range(length)}
-    return _definition(_named(f"chain_{length}", light), needs, light=light)
+    source = json.loads(_definition(_named(f"chain_{length}", light), needs, light=light))
+    for step in source["steps"].values():
+        del step["with"]  # 10,000 steps have to fit into a definition's 512 KiB
+    return json.dumps(source, separators=(",", ":"))
 
 
 def fan(*, light: bool, width: int = FAN) -> str:
