@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agents', '0008_conversation_measures'),
+        ('agents', '0009_waves'),
     ]
 
     operations = [
