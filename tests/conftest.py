@@ -24,6 +24,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         services.start()
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Slow proofs run when they are asked for (``-m slow``, ``-m chaos``), not in ``make test``."""
+    asked = str(config.option.markexpr)
+    if "chaos" in asked or "slow" in asked:
+        return
+    if left_out := [item for item in items if item.get_closest_marker("slow") is not None]:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item.get_closest_marker("slow") is None]
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.getoption("collectonly"):
         return

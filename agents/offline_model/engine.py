@@ -100,6 +100,10 @@ class Engine:
         unmarked = _MARK.sub(b"", raw)
         return hashlib.blake2b(unmarked, digest_size=12, salt=seeded).hexdigest()
 
+    def forget_occurrences(self) -> None:
+        """Count every body from 0 again: another profile is in force."""
+        self._occurrences.clear()
+
     def occurrence(self, digest: str) -> int:
         """How often this body was asked before, so that a retry may fare better."""
         seen = self._occurrences.pop(digest, 0)

@@ -176,6 +176,7 @@ class OfflineModel:
             return error_response(ApiError(400, str(error)))
         except ApiError as error:
             return error_response(error)
+        self.engine.forget_occurrences()
         return JsonResponse({"replaced": True})
 
     async def tell_truth(self, request: Request) -> Response:

@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.resources.append(_told(of_resource.resource.attributes))
                 for scope in of_resource.scope_spans:
                     self.server.spans.extend(scope.spans)
-        else:  # on the way to the model
+        elif not self.path.endswith(("/metrics", "/logs")):  # on the way to the model
             self.server.headers_seen.append(self.headers.get("traceparent", ""))
             reply = httpx.post(
                 f"{self.server.model}{self.path.removeprefix('/v1')}",

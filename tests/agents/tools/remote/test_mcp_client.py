@@ -119,7 +119,7 @@ def test_a_server_over_http_is_asked_and_asked_again_after_it_was_away(
 
 def _started(port: int) -> subprocess.Popen[bytes]:
     server = subprocess.Popen([sys.executable, PROGRAM, str(port)], stderr=subprocess.DEVNULL)
-    for _ in range(200):
+    for _ in range(2000):
         with socket.socket() as attempt:
             if attempt.connect_ex(("127.0.0.1", port)) == 0:
                 return server
