@@ -101,9 +101,9 @@ def _chosen(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
             Agent.objects.filter(domain=domain).values_list("id", flat=True)
         ))  # fmt: skip
     if version := given.get("version"):
-        if not version.isdigit():
+        if not version.isdecimal():
             raise InvalidInput("version", version, "a version's number")
-        rows = rows.filter(version_number=int(version))
+        rows = rows.filter(version_number=int(version[:9]))
     if given.get("cached"):
         rows = rows.exclude(cached="")
     return _in_time(given, rows, request)

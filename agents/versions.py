@@ -249,7 +249,7 @@ def version_of(agent: Agent, reference: str | int | UUID) -> AgentVersion:
     rows = AgentVersion.objects.filter(agent=agent)
     if text in Label.Name.values:
         found = rows.filter(labels__name=text, labels__agent_id=F("agent_id")).first()
-    elif text.isdigit():
+    elif text.isdecimal():
         found = rows.filter(number=int(text[:9])).first()
     else:
         try:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import IntegrityError, transaction
 from django.http import Http404
 from django.utils import timezone
@@ -56,6 +56,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         error = exceptions.NotFound(str(error) or "there is nothing here")
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied(str(error) or None)
+    if isinstance(error, SuspiciousOperation):  # too many fields, too large a body
+        error = exceptions.ParseError(str(error) or "the request could not be read")
     if isinstance(error, exceptions.ValidationError):
         return _invalid(error)
     if isinstance(error, exceptions.APIException):

@@ -44,7 +44,7 @@ def whole(rows: list[dict[str, Any]]) -> Response:
 def days_of(request: Request, default: int) -> int:
     """``?days=`` from 1 to 366."""
     text = request.query_params.get("days", str(default))
-    if not text.isdigit() or not 1 <= int(text[:9]) <= MOST_DAYS:
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= MOST_DAYS:
         raise InvalidInput("days", text, f"from 1 to {MOST_DAYS}")
     return int(text)
 

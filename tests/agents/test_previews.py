@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.test import Client as Browser
 
 from agents import cache, outlook
 from agents.domain.caching import Memory
@@ -95,3 +96,25 @@ def test_the_memory_tier_gives_up_what_its_policy_says(
         tier = Invocation.objects.get(pk=invoke(first).invocation_id).cached
         assert tier == ("memory" if policy == "lfu" else "redis")
     assert found == {"lru": 2, "lfu": 2}
+
+
+@pytest.mark.parametrize("number", ["¹", "9" * 30, "latest"])
+def test_a_version_that_is_no_number_is_not_found(api, agent, number):
+    answer = api("post", f"/api/v1/agents/{agent.slug}/versions/{number}/preview", {"inputs": {}})
+    assert answer.status_code == 404, answer.content
+
+
+def test_a_form_of_too_many_fields_is_refused(api, agent, key):
+    fields = "&".join(f"f{n}=1" for n in range(1001))
+    boundary = "x"
+    body = "".join(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n1\r\n'
+        for name in fields.split("&")
+    )
+    answer = Browser(headers={"Authorization": f"Bearer {key}"}).generic(
+        "POST",
+        f"/api/v1/agents/{agent.slug}/traffic/preview",
+        f"{body}--{boundary}--\r\n",
+        content_type=f"multipart/form-data; boundary={boundary}",
+    )
+    assert answer.status_code == 400, answer.content
