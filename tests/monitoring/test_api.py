@@ -231,9 +231,9 @@ def test_a_series_is_scored_over_http(staff: Ask) -> None:
     start = datetime(2026, 1, 1)  # noqa: DTZ001
     rows = [
         {"timestamp": str(start + timedelta(minutes=5 * n)), "value": 10 + n % 3}
-        for n in range(300)
+        for n in range(400)
     ]
     rows[-1]["value"] = 500
     scored = staff("POST", "anomalies/backtest", {"rows": rows}).json()
-    assert len(scored) == 300
+    assert len(scored) == 400
     assert [row["flagged"] for row in scored[-2:]] == [False, True]
