@@ -43,13 +43,15 @@ def _measurement(
         "audience": audience,
         "client": str(row.client_id),
         "user": str(row.user_id or ""),
+        "key": str(row.key_id or ""),
         "endpoint": row.endpoint,
         "model": row.model,
         "experiment": str(row.split_id or ""),
         "code": row.error_code,
     }
-    numbers = _numbers(row, work)
+    numbers = numbers_of(row)
     if work.tries:
+        numbers["model_duration_seconds"] = sum(one.duration_seconds for one in work.tries)
         numbers["saved_by_routing_usd"] = float(savings.by_routing(work.tries))
         if version is not None:
             numbers["saved_by_tokens_usd"] = float(savings.by_tokens(call, version, work))
@@ -76,7 +78,8 @@ def _entries(call: Call, row: Invocation, work: Work) -> list[Audited]:
     ]
 
 
-def _numbers(row: Invocation, work: Work) -> dict[str, float]:
+def numbers_of(row: Invocation) -> dict[str, float]:
+    """What a stored call measures by itself, by the names of metrics."""
     numbers = {
         "invocations": 1.0,
         "invocation_errors": float(row.state == CallState.FAILED),
@@ -92,8 +95,6 @@ def _numbers(row: Invocation, work: Work) -> dict[str, float]:
         "model_calls": float(row.model_calls),
         "tool_calls": float(row.tool_calls),
     }
-    if work.tries:
-        numbers["model_duration_seconds"] = sum(one.duration_seconds for one in work.tries)
     if row.is_demo:
         numbers["demo_invocations"] = 1.0
     if row.first_token_seconds is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from multiprocessing import get_context
 from typing import Any
 
@@ -22,7 +21,6 @@ from config.access.models import Client, User
 from config.errors import Conflict, InvalidInput
 from monitoring import filling
 from monitoring.domain import columns as folding
-from monitoring.domain.columns import fold_columns
 
 MOST = 50_000_000
 LONGEST_DAYS = 365
@@ -152,27 +150,19 @@ def _windows(cast: Cast, start: datetime, day: Day, hours: int, now: datetime) -
         "endpoint": cast.endpoints, "model": cast.models, "code": CODES,
     }  # fmt: skip
 
-    def folded(low: int, high: int) -> Any:
-        part = slice(low, high)
-        given = {
-            name: folding.Label(day.codes[name][part], tuple(names))
-            for name, names in labels.items()
-        }
-        agent = day.codes["agent"][part]
-        for name, place in (("domain", 2), ("audience", 3)):
-            words = sorted({one[place] for one in cast.agents})
-            of_agent = np.array([words.index(one[place]) for one in cast.agents])
-            given[name] = folding.Label(of_agent[agent], tuple(words))
-        given["version"] = folding.Label(np.zeros_like(agent), ("1",))
-        return fold_columns(given, {name: one[part] for name, one in day.numbers.items()})
-
+    given = {name: folding.Label(day.codes[name], tuple(names)) for name, names in labels.items()}
+    agent = day.codes["agent"]
+    for name, place in (("domain", 2), ("audience", 3)):
+        words = sorted({one[place] for one in cast.agents})
+        of_agent = np.array([words.index(one[place]) for one in cast.agents])
+        given[name] = folding.Label(of_agent[agent], tuple(words))
+    given["version"] = folding.Label(np.zeros_like(agent), ("1",))
     if hours == 24:
-        yield "d", start, folded(0, day.at.size)
+        yield "d", start, folding.fold_columns(given, day.numbers)
     if hours < 24 or filling.keeps_hours_of(start, now=now):
-        bounds = np.searchsorted(day.at, np.arange(hours + 1) * 3600).tolist()
-        for hour, (low, high) in enumerate(pairwise(bounds)):
-            if high > low:
-                yield "h", start + hour * HOUR, folded(low, high)
+        hour = folding.Label((day.at // 3600).astype(np.int64), tuple(map(str, range(24))))
+        for name, windows in folding.fold_columns_by(hour, given, day.numbers).items():
+            yield "h", start + int(name) * HOUR, windows
 
 
 @transaction.atomic
@@ -192,7 +182,7 @@ def _write(cast: Cast, start: datetime, day: Day, generator: np.random.Generator
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL synchronous_commit = off")
-        cursor.execute(f"CREATE TEMP TABLE filled ({_STAGE}) ON COMMIT DROP")
+        cursor.execute(f"CREATE TEMP TABLE filled ({_STAGE})")
         with cursor.copy("COPY filled FROM STDIN (FORMAT binary)") as copy:
             copy.write(_binary(staged, day.at.size))
         cursor.execute(_INSERT, {
@@ -201,6 +191,7 @@ def _write(cast: Cast, start: datetime, day: Day, generator: np.random.Generator
             "agents": [one[0] for one in cast.agents], "slugs": [one[1] for one in cast.agents],
             "versions": [one[4] for one in cast.agents],
         })  # fmt: skip
+        cursor.execute("DROP TABLE filled")  # the next day may be of the same transaction
 
 
 def _binary(columns: dict[str, Any], size: int) -> bytes:
