@@ -20,6 +20,9 @@ from monitoring.models import (
     Incident,
     IncidentEvent,
     Objective,
+    Rota,
+    RotaOverride,
+    RotaPlace,
     SecurityEvent,
     Silence,
 )
@@ -84,9 +87,32 @@ class AlertRuleAdmin(Audited):
 
 @admin.register(Channel)
 class ChannelAdmin(Audited):
-    list_display = ["name", "kind", "min_severity", "level", "is_active"]
-    list_filter = ["kind", "is_active"]
+    list_display = ["name", "kind", "min_severity", "level", "is_personal", "is_active"]
+    list_filter = ["kind", "is_personal", "is_active"]
     secret = ("secret", "address")
+
+
+class PlaceInline(TabularInline):
+    model = RotaPlace
+    extra = 1
+
+    def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """People only: a team's channel is told by its own rules."""
+        if db_field.name == "channel":
+            kwargs["queryset"] = Channel.objects.filter(is_personal=True)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class OverrideInline(TabularInline):
+    model = RotaOverride
+    extra = 0
+    readonly_fields = ["created_by"]
+
+
+@admin.register(Rota)
+class RotaAdmin(Audited):
+    list_display = ["name", "first_day", "shift_days", "time_zone", "on_call", "is_active"]
+    inlines = [PlaceInline, OverrideInline]
 
 
 @admin.register(Silence)

@@ -195,7 +195,8 @@ def escalate(*, now: datetime) -> int:
             ).update(escalation_level=level)
             if won and notify.enqueue(incident, "escalated", alerts=incident.told_alerts,
                                       level=level, now=now):  # fmt: skip
-                note(incident, "escalated", detail={"level": level})
+                people = [one.name for one in notify.on_call(incident, "escalated", level, now)]
+                note(incident, "escalated", detail={"level": level, "on_call": people})
                 told += 1
     return told
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from django.db import connection
 from django.utils import timezone
 
 from config import logs
-from monitoring import posting
+from monitoring import posting, rotas
 from monitoring.domain.anomaly.severity import Severity
 from monitoring.models import Channel, Delivery, Incident
 
@@ -28,24 +29,49 @@ RANK = {severity.value: place for place, severity in enumerate(Severity)}
 PAUSES = (15, 60, 300, 900, 1800)
 # A try that never reported back may be made again after this.
 CLAIMED_FOR = timedelta(minutes=2)
+# Messages that ask whoever is on call; the others only go on with who was asked.
+CALLING = ("opened", "updated", "escalated")
 
 
 def enqueue(
     incident: Incident, name: str, *, alerts: int, level: int = 0, now: datetime | None = None
 ) -> int:
-    """Write one message for every channel that should be told; returns how many."""
+    """Write one message for every channel that should be told; returns how many.
+
+    Teams are told by their channel's rules; of people, who is on call (at ``level``) and who
+    was told of this incident before.
+    """
     now = now or timezone.now()
-    body = _body(incident, name, alerts)
-    rows = [
-        Delivery(channel=channel, incident=incident, name=name, body=body)
+    called = {one.pk for one in on_call(incident, name, level, now)}
+    wanted = [
+        channel
         for channel in Channel.objects.filter(is_active=True)
-        if _is_wanted(channel, incident, name, level, now)
+        if channel.pk in called or _is_wanted(channel, incident, name, level, now)
     ]
+    return tell(incident, name, wanted, alerts=alerts)
+
+
+def tell(incident: Incident, name: str, channels: Sequence[Channel], *, alerts: int) -> int:
+    """Write one message for each of these channels; returns how many."""
+    body = _body(incident, name, alerts)
+    rows = [Delivery(channel=one, incident=incident, name=name, body=body) for one in channels]
     Delivery.objects.bulk_create(rows)
     return len(rows)
 
 
+def on_call(incident: Incident, name: str, level: int, now: datetime) -> list[Channel]:
+    """Whom the rotas call for this message: nobody once somebody has taken the incident on."""
+    if name not in CALLING or incident.state != Incident.State.OPEN:
+        return []
+    level = level or incident.escalation_level
+    return rotas.on_call(
+        domain=incident.domain, severity=incident.severity, level=level, now=now
+    )  # fmt: skip
+
+
 def _is_wanted(channel: Channel, incident: Incident, name: str, level: int, now: datetime) -> bool:
+    if channel.is_personal:
+        return name != "escalated" and channel.deliveries.filter(incident=incident).exists()
     if name == "escalated":
         if not 0 < channel.level <= level:
             return False

@@ -22,6 +22,7 @@ from monitoring.models import (
     Channel,
     Incident,
     IncidentEvent,
+    RotaOverride,
     SecurityEvent,
     Silence,
 )
@@ -34,6 +35,7 @@ _NAMED = (
     (AlertRule, "created_by"),
     (Incident, "acknowledged_by"),
     (IncidentEvent, "actor"),
+    (RotaOverride, "created_by"),
     (Silence, "created_by"),
 )
 

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, path, re_path
 
-from monitoring import api, doors, traces_api
+from monitoring import api, doors, rotas_api, traces_api
 from monitoring.pages import (
     boards,
     conversations,
@@ -11,6 +11,7 @@ from monitoring.pages import (
     incidents,
     live,
     objectives,
+    oncall,
     overview,
     panels,
     security,
@@ -39,6 +40,7 @@ PAGES: list[URLPattern] = [
     path(D + "incidents", incidents.all_incidents),
     path(D + "incidents/<uuid:incident_id>", incidents.one),
     path(D + "alerts/<uuid:alert_id>", incidents.alert),
+    path(D + "on-call", oncall.overview),
     path(D + "security", security.overview),
     path(D + "boards", boards.all_boards),
     path(D + "boards/<uuid:board_id>", boards.one),
@@ -63,6 +65,10 @@ urlpatterns = [
         V1 + "incidents/<uuid:incident_id>/actions/<uuid:action_id>/undo",
         api.ActionUndo.as_view(),
     ),
+    path(V1 + "rotas", rotas_api.Rotas.as_view()),
+    path(V1 + "rotas/<uuid:rota_id>", rotas_api.OneRota.as_view()),
+    path(V1 + "rotas/<uuid:rota_id>/overrides", rotas_api.Overrides.as_view()),
+    path(V1 + "rotas/<uuid:rota_id>/overrides/<uuid:override_id>", rotas_api.OneOverride.as_view()),
     path(V1 + "silences", api.Silences.as_view()),
     path(V1 + "objectives", api.Objectives.as_view()),
     path(V1 + "costs", api.Costs.as_view()),

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from config import logs
-from monitoring import alerts, depths, incidents, rollups, traces, verifying
+from monitoring import alerts, depths, handing_over, incidents, rollups, traces, verifying
 from monitoring.security_events import security_event
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ def watch() -> dict[str, int]:
     done["alerts"] = len(changed)
     incidents.group(now=now)
     done["escalated"] = incidents.escalate(now=now)
+    done["handed_over"] = handing_over.hand_over(now=now)
     done["traces"] = sum(traces.decide(now=now))
     if any(value for name, value in done.items() if name != "windows"):
         logs.event(logger, "monitoring.watch.acted", **done)

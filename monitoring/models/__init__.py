@@ -10,7 +10,7 @@ from monitoring.models.alerts import (
     IncidentEvent,
     Silence,
 )
-from monitoring.models.audit import AuditEntry, AuditPayload, AuditPending, AuditSeal
+from monitoring.models.audit import AuditEntry, AuditIntent, AuditPayload, AuditPending, AuditSeal
 from monitoring.models.health import Heartbeat
 from monitoring.models.measurements import (
     Measurement,
@@ -19,6 +19,7 @@ from monitoring.models.measurements import (
     RollupMark,
     RollupWindow,
 )
+from monitoring.models.oncall import Rota, RotaOverride, RotaPlace
 from monitoring.models.pages import Board, Mark, SlaReport
 from monitoring.models.security import Objective, SecurityEvent
 from monitoring.models.traces import ExternalTrace
@@ -28,6 +29,7 @@ __all__ = [
     "Alert",
     "AlertRule",
     "AuditEntry",
+    "AuditIntent",
     "AuditPayload",
     "AuditPending",
     "AuditSeal",
@@ -45,6 +47,9 @@ __all__ = [
     "Rollup",
     "RollupMark",
     "RollupWindow",
+    "Rota",
+    "RotaOverride",
+    "RotaPlace",
     "SecurityEvent",
     "Silence",
     "SlaReport",

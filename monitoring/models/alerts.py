@@ -212,7 +212,10 @@ class Channel(models.Model):
     level = models.PositiveSmallIntegerField(
         default=0, help_text="0: told at once; n: told at the n-th escalation."
     )
-    on_call_from = models.DateTimeField(null=True, blank=True, help_text="Rota: only from then")
+    is_personal = models.BooleanField(
+        default=False, help_text="One person's: told while on call by a rota, and of the end."
+    )
+    on_call_from = models.DateTimeField(null=True, blank=True, help_text="Only from then")
     on_call_until = models.DateTimeField(null=True, blank=True, help_text="and until then.")
     may_be_private = models.BooleanField(
         default=False, help_text="May lead to an address inside this network."
@@ -234,7 +237,7 @@ class Delivery(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="deliveries")
-    name = models.CharField(max_length=20, help_text="opened, updated, escalated or resolved")
+    name = models.CharField(max_length=20, help_text="opened, updated, escalated, …")
     body = models.JSONField(default=dict)
     state = models.CharField(max_length=8, choices=State.choices, default=State.WAITING)
     tries = models.PositiveSmallIntegerField(default=0)

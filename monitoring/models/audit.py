@@ -61,6 +61,22 @@ class AuditPending(models.Model):
         return str(self.entry_id)
 
 
+class AuditIntent(models.Model):
+    """A change that a door has begun; its entry takes its place once it is done."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    at = models.DateTimeField(db_default=Now())
+    actor = models.CharField(max_length=120)
+    action = models.CharField(max_length=80)
+    target = models.CharField(max_length=200)
+    user_id = models.UUIDField(null=True)
+    client_id = models.UUIDField(null=True)
+    session = models.CharField(max_length=80, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.target}"
+
+
 class AuditSeal(models.Model):
     """A batch of entries in their order, with the chain's digest at each of them."""
 

@@ -18,7 +18,7 @@ from config.errors import AppError, InvalidInput, NotFound
 from config.pages import page
 from monitoring import addresses, charts, incidents, queries, watchlist
 from monitoring.asked import Asked, asked, for_staff, offered
-from monitoring.models import Alert, AlertRule, Incident, Silence
+from monitoring.models import Alert, AlertRule, Incident, Rota, Silence
 from monitoring.queries import HOUR, MINUTE
 
 OPEN = (Incident.State.OPEN, Incident.State.ACKNOWLEDGED)
@@ -46,6 +46,13 @@ def all_incidents(request: HttpRequest, caller: Caller) -> HttpResponse:
         "silences": Silence.objects.select_related("rule").filter(ends_at__gt=timezone.now()),
         "plot": _plot(found),
         "may_answer": caller.has("monitoring:write"),
+        "on_call": sorted(
+            set(
+                Rota.objects.filter(is_active=True)
+                .exclude(on_call=None)
+                .values_list("on_call__name", flat=True)
+            )
+        ),
         "severities": list(watchlist.RANK),
     }  # fmt: skip
     return render(request, "dashboard/incidents.html", context)
