@@ -185,6 +185,7 @@ PUBLIC_URL = env.text("PUBLIC_URL", env.text("RATCHET_URL", "http://127.0.0.1:80
 
 # The ground imports no app: who writes its entries and alarms down is named here.
 AUDIT_WRITER = "monitoring.services.audit"
+AUDIT_INTENT = "monitoring.intents.Intent"
 SECURITY_WRITER = "monitoring.services.security_event"
 # Wrong passwords and wrong keys that are answered before whoever sends them has to wait.
 SIGN_IN_TRIES = env.whole("SIGN_IN_TRIES", 5, low=1, high=1000)

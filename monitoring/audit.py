@@ -163,12 +163,13 @@ def _insert(ids: Sequence[UUID], entries: Sequence[Audited]) -> None:
     for field in _FIELDS[1:]:
         values = [getattr(entry, field) for entry in entries]
         if field in limits:
-            values = [_clean(value, limits[field]) for value in values]
+            values = [clean(value, limits[field]) for value in values]
         columns[field] = values
     execute(_ADD, columns)
 
 
-def _clean(value: str, limit: int) -> str:
+def clean(value: str, limit: int) -> str:
+    """A field of an entry: without what could shift its bounds, and not longer than its column."""
     return str(value).translate(_UNPRINTABLE)[:limit]
 
 

@@ -10,6 +10,7 @@ from monitoring import (
     audit,
     calling,
     health,
+    intents,
     notify,
     pushing,
     rollups,
@@ -58,7 +59,8 @@ def push_metrics() -> None:
 
 @shared_task(name="monitoring.seal_audit", ignore_result=True)
 def seal_audit() -> None:
-    """Chain what was added to the audit log."""
+    """Chain what was added to the audit log, and what a crash kept from being added."""
+    intents.complete(now=timezone.now())
     audit.seal()
 
 

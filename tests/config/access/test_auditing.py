@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client as Http
+from django.utils import timezone
 
 from config.access import callers
-from config.access.models import Client, Membership, User
+from config.access.models import Audience, Client, Membership, User
 from config.access.roles import SCOPES
-from monitoring.models import AuditEntry
+from monitoring import tasks
+from monitoring.intents import GRACE, Intent
+from monitoring.models import AuditEntry, AuditIntent, AuditPending
 from workflows import artifacts
 
 pytestmark = pytest.mark.django_db
@@ -76,3 +81,51 @@ def test_changes_and_reads_of_words_through_the_api_are_on_record(
     ]
     actors = AuditEntry.objects.filter(client_id=firm.pk).values_list("actor", flat=True)
     assert all(actor.startswith("key:") for actor in actors if actor != "system:engine")
+    assert not AuditIntent.objects.exists()
+
+
+class Killed(BaseException):
+    """As far as the request is concerned, SIGKILL."""
+
+
+def test_a_change_whose_process_died_before_its_entry_is_on_record_all_the_same(
+    boss: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(self: Intent, *given: Any) -> None:
+        raise Killed
+
+    browser = Http()
+    browser.force_login(boss)
+    monkeypatch.setattr(Intent, "settle", die)
+    with pytest.raises(Killed):
+        browser.post("/admin/access/audience/add/", {"kind": "region", "name": "EU"})
+    monkeypatch.undo()
+    assert Audience.objects.filter(name="EU").exists()
+    assert entries() == []
+    tasks.seal_audit()
+    assert entries() == []  # it may still be at work
+    AuditIntent.objects.update(at=timezone.now() - GRACE - timedelta(seconds=1))
+    tasks.seal_audit()
+    tasks.seal_audit()
+    entry = AuditEntry.objects.get(action="http.post.unfinished")
+    assert (entry.actor, entry.user_id) == (f"user:{boss.pk}", boss.pk)
+    assert entry.target == "/admin/access/audience/add/"
+    assert not AuditPending.objects.exists()
+    assert not AuditIntent.objects.exists()
+
+
+def test_what_cannot_be_put_on_record_is_neither_done_nor_given(boss: User, tmp_path: Any) -> None:
+    browser = Http(raise_request_exception=False)
+    browser.force_login(boss)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE monitoring_auditintent RENAME TO away")
+        with transaction.atomic():
+            form = {"kind": "region", "name": "EU"}
+            assert browser.post("/admin/access/audience/add/", form).status_code >= 500
+            transaction.set_rollback(True)
+        cursor.execute("ALTER TABLE away RENAME TO monitoring_auditintent")
+        assert not Audience.objects.filter(name="EU").exists()
+        cursor.execute("ALTER TABLE monitoring_auditpending RENAME TO away")
+        with transaction.atomic():
+            assert browser.get(f"/admin/access/user/{boss.pk}/change/").status_code >= 500
+            transaction.set_rollback(True)
