@@ -8,7 +8,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
 
-from config.access import attempts, callers
+from config.access import attempts, callers, networks
 from config.access.callers import Caller
 
 
@@ -25,6 +25,7 @@ class ApiKeyAuthentication(authentication.BaseAuthentication):
             raise exceptions.AuthenticationFailed(
                 "this key is unknown, revoked or expired; make a new one under /admin"
             )
+        networks.note(caller, request)
         return callers.User(id=caller.user_id, is_active=True), caller
 
     def authenticate_header(self, request: Request) -> str:

@@ -110,6 +110,22 @@ class ApiKey(models.Model):
         return f"{self.prefix}… ({self.name})"
 
 
+class KeyNetwork(models.Model):
+    """A network from which a key was used."""
+
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="networks")
+    network = models.CharField(max_length=48)
+    first_used_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key", "network"], name="keynetwork_once_a_key")
+        ]
+
+    def __str__(self) -> str:
+        return self.network
+
+
 class Invitation(models.Model):
     """An offer of a role, by e-mail; used once, before it expires."""
 

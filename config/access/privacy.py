@@ -9,7 +9,14 @@ from django.contrib.admin.models import LogEntry
 from django.db.models import Q
 
 from config.access import exports
-from config.access.models import ApiKey, IdempotencyRecord, Invitation, Membership, User
+from config.access.models import (
+    ApiKey,
+    IdempotencyRecord,
+    Invitation,
+    KeyNetwork,
+    Membership,
+    User,
+)
 from config.errors import Conflict
 from config.privacy import ERASED, Subject, as_rows
 
@@ -23,6 +30,7 @@ def export_subject(subject: Subject) -> dict[str, list[dict[str, Any]]]:
         "account": User.objects.filter(pk=subject.id),
         "memberships": Membership.objects.filter(user_id=subject.id),
         "keys": ApiKey.objects.filter(user_id=subject.id),
+        "key_networks": KeyNetwork.objects.filter(key__user_id=subject.id),
         "invitations": _invitations(subject),
         "admin_changes": LogEntry.objects.filter(user_id=subject.id),
         "requests": IdempotencyRecord.objects.filter(principal__in=_principals(subject)),

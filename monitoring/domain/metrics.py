@@ -99,6 +99,7 @@ LABELS = frozenset(
     {
         "agent", "version", "domain", "workflow", "step", "endpoint", "model", "client",
         "audience", "user", "experiment", "code", "queue", "budget", "intent", "channel",
+        "key",
     }
 )  # fmt: skip
 
@@ -119,6 +120,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "client_domain": ("client", "domain"),
     "client_workflow": ("client", "workflow"),
     "user": ("user",),
+    "key": ("key",),
     "experiment": ("experiment",),
     "code": ("code",),
     "agent_code": ("agent", "code"),

@@ -11,7 +11,7 @@ from django.test import Client as Http
 from django.utils import timezone
 
 from config.access import callers
-from config.access.models import Client, Membership, User
+from config.access.models import ApiKey, Client, Membership, User
 from monitoring import rollups, tasks
 from monitoring.models import SecurityEvent
 from monitoring.services import Measurement, record
@@ -67,3 +67,32 @@ def test_an_hour_unlike_the_week_is_told_once() -> None:
     assert found[wild] == "250 calls in an hour; the busiest of the last week had 40"
     assert "first hour" in found[new]
     assert "blocked by guardrails" in found[probing]
+
+
+def test_a_key_whose_hour_is_unlike_its_week_is_told_instead_of_its_owner(http: Http) -> None:
+    key = ApiKey.objects.get()
+    at, labels = timezone.now(), {"user": str(key.user_id), "key": str(key.pk)}
+    for hours in range(2, 30):
+        record([Measurement({"invocations": 30.0}, labels, at - timedelta(hours=hours))])
+    record([Measurement({"invocations": 200.0}, labels, at)])
+    rollups.roll_up()
+    for _ in range(2):
+        tasks.look_for_unusual()
+    event = SecurityEvent.objects.get()
+    assert (event.kind, event.severity) == ("key_misuse", "high")
+    assert (event.actor, event.user_id) == (f"key:{key.pk}", key.user_id)
+    assert event.detail["reason"] == "200 calls in an hour; the busiest of the last week had 30"
+
+
+def test_a_key_that_is_used_from_a_new_network_is_told(http: Http) -> None:
+    def asked(address: str) -> int:
+        return http.get("/api/v1/runs", REMOTE_ADDR=address).status_code
+
+    assert asked("192.0.2.7") == asked("192.0.2.200") == 200  # one network, its first
+    assert not SecurityEvent.objects.exists()
+    assert asked("203.0.113.9") == asked("192.0.2.8") == asked("203.0.113.1") == 200
+    event = SecurityEvent.objects.get()
+    assert (event.kind, event.address) == ("key_misuse", "203.0.113.9")
+    assert event.detail["network"] == "203.0.113.0/24"
+    assert asked("2001:db8:1:2::3") == 200
+    assert SecurityEvent.objects.last().detail["network"] == "2001:db8:1::/48"
