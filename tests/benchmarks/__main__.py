@@ -16,6 +16,7 @@ from typing import Any
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PARTS = {
+    "anomalies": "tests.benchmarks.anomalies",
     "calls": "tests.benchmarks.calls",
     "dashboards": "tests.benchmarks.dashboards",
     "engine": "tests.benchmarks.engine",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect
 
 from agents import loading
@@ -11,6 +14,9 @@ from agents.domain.catalogue import load_catalogue
 from agents.tools import registry
 from config.access import callers
 from config.access.models import User
+from monitoring import rollups, rotas, shipped
+from monitoring.models import Alert, AlertRule, Board, Channel, Incident
+from monitoring.services import Measurement, mark, record, security_event
 from tests.browser.conftest import Watched, opened, sign_in
 from tests.browser.test_run_page import FLOW
 from tests.workflows.conftest import Broker
@@ -78,6 +84,81 @@ def test_every_page_is_accessible_and_asks_nobody_else(
             wide = page.evaluate("document.documentElement.scrollWidth")
             if wide > width:
                 faults.append(f"{address}: {wide} px wide on a screen of {width}")
+        faults += watched.faults
+    assert not faults, "\n".join(faults)
+
+
+# What the first line of each says once there are forty calls, an incident and an attack.
+DASHBOARDS = {
+    "/dashboard": "agents are healthy", f"/dashboard/agents/{AGENT}": "",
+    "/dashboard/domains": "", "/dashboard/domains/audit": "",
+    "/dashboard/costs": "went to 40 calls in 30 days", "/dashboard/costs?by=client": "",
+    "/dashboard/objectives": "measured objectives", "/dashboard/sla": "",
+    "/dashboard/incidents": "1 incident is open", "/dashboard/on-call": "ada is on call",
+    "/dashboard/security": "1 event stopped", "/dashboard/conversations": "Nobody talked",
+    "/dashboard/boards": "1 of your own", "/dashboard/invocations": "Nothing matches",
+}  # fmt: skip
+PLOTTED = ("/dashboard", f"/dashboard/agents/{AGENT}", "/dashboard/domains/audit")
+
+
+@pytest.fixture
+def measured(run: Run, person: User) -> dict[str, str]:
+    """Forty calls of an agent, an alert, a rota and an attack: addresses, and what they say."""
+    shipped.load()
+    labels = {"agent": AGENT, "domain": "audit", "version": "1", "client": str(run.client_id)}
+    numbers = {"invocations": 1.0, "invocation_errors": 0.0, "cost_usd": 0.01, "cache_hits": 0.0}
+    record([
+        Measurement({**numbers, "invocation_duration_seconds": 0.1 * n}, labels)
+        for n in range(1, 41)
+    ])  # fmt: skip
+    mark(kind="deployment", scope="agent", key=AGENT, text="v2 deployed")
+    security_event(kind="injection", actor="user:1", severity="high")
+    incident = Incident.objects.create(cause="all", title="Provider down", severity="high")
+    alert = Alert.objects.create(
+        rule=AlertRule.objects.get(slug="error-rate"), scope="agent", key=AGENT, severity="high",
+        state="firing", value=0.4, baseline=0.05, incident=incident, why="40 % of calls failed",
+        pending_since=timezone.now(), fired_at=timezone.now(),
+    )  # fmt: skip
+    ada = Channel.objects.create(
+        name="ada", kind="email", address="ada@example.org", is_personal=True
+    )
+    rotas.create_rota(
+        name="Everybody", people=[ada.pk], actor="user:1",
+        first_day=timezone.now().date() - timedelta(days=1),
+    )  # fmt: skip
+    board = Board.objects.create(
+        user=person, name="Mine",
+        panels=[{"metric": "invocations", "statistic": "total", "scope": "all", "key": ""}],
+    )  # fmt: skip
+    rollups.roll_up()
+    return DASHBOARDS | {
+        f"/dashboard/incidents/{incident.pk}": "Nobody has acknowledged it",
+        f"/dashboard/alerts/{alert.pk}": "", f"/dashboard/boards/{board.pk}": "",
+    }  # fmt: skip
+
+
+def test_dashboards_draw_their_plots_wide_and_light_narrow_and_dark(
+    browser: Browser, site: str, measured: dict[str, str]
+) -> None:
+    with opened(browser, site) as watched:
+        sign_in(watched.page)
+        faults: list[str] = []
+        for address, words in measured.items():
+            watched.page.set_viewport_size({"width": 1440, "height": 900})
+            watched.page.emulate_media(color_scheme="light")
+            page = settled(watched, address)
+            if words:
+                expect(page.locator(".verdict").first).to_contain_text(words)
+            if address in PLOTTED:
+                expect(page.locator("figure.plot[data-drawn] .main-svg").first).to_be_visible()
+                expect(page.locator(".heard.on").first).to_be_visible()
+            faults += faults_of(page)
+            page.set_viewport_size({"width": 390, "height": 844})
+            page.emulate_media(color_scheme="dark")
+            faults += faults_of(page)
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            if wide > 390:
+                faults.append(f"{address}: {wide} px wide on a screen of 390")
         faults += watched.faults
     assert not faults, "\n".join(faults)
 
