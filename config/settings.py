@@ -224,6 +224,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # One list under two field names has one name in the schema.
+    "ENUM_NAME_OVERRIDES": {"SeverityEnum": "monitoring.models.alerts.SEVERITIES"},
 }
 
 # ---------------------------------------------------------------- engine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.utils import timezone
@@ -51,7 +51,7 @@ class RotaShape(serializers.ModelSerializer[Rota]):
         fields = ["id", "name", "domains", "min_severity", "first_day", "hand_over_at",
                   "time_zone", "shift_days", "is_active", "people", "shifts"]  # fmt: skip
         read_only_fields = ["id", "is_active"]
-        extra_kwargs = {"name": {"validators": []}}
+        extra_kwargs: ClassVar[dict[str, Any]] = {"name": {"validators": []}}
 
     def get_shifts(self, rota: Rota) -> list[dict[str, Any]]:
         """Who is on call now and in the four weeks to come."""
