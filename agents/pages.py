@@ -35,9 +35,14 @@ def _head(stands: fleet.Standing) -> str:
     if not stands.agents:
         return "No agents yet."
     healthy = stands.active - len(stands.needing)
-    if healthy == stands.agents:
-        return f"All {readable.plural(healthy, 'agent')} are healthy."
-    return f"{healthy} of {readable.plural(stands.agents, 'agent')} are healthy;"
+    if healthy == stands.agents > 1:
+        return f"All {healthy} agents are healthy."
+    return _healthy(healthy, stands.agents) + ("." if healthy == stands.agents else ";")
+
+
+def _healthy(good: int, agents: int) -> str:
+    verb = "is" if agents == 1 else "are"
+    return f"{good} of {readable.plural(agents, 'agent')} {verb} healthy"
 
 
 def _rest(stands: fleet.Standing) -> str:
@@ -75,7 +80,7 @@ def _words(rows: list[fleet.Row], stretch: str) -> str:
     called = sum(1 for row in rows if row.calls)
     bad = sorted((row for row in rows if row.alert and row.agent["state"] == "active"),
                  key=lambda row: row.agent["slug"])  # fmt: skip
-    said = f"{good} of {readable.plural(len(rows), 'agent')} are healthy; "
+    said = f"{_healthy(good, len(rows))}; "
     if bad:
         said += f"{readable.listed([row.agent['slug'] for row in bad])} " + (
             "needs you; " if len(bad) == 1 else "need you; "

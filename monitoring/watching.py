@@ -21,9 +21,10 @@ def watch() -> dict[str, int]:
     done = {"windows": rollups.roll_up()}
     changed = alerts.evaluate(now=now)
     done["alerts"] = len(changed)
+    # Before new incidents open: those are told to the new turn by themselves.
+    done["handed_over"] = handing_over.hand_over(now=now)
     incidents.group(now=now)
     done["escalated"] = incidents.escalate(now=now)
-    done["handed_over"] = handing_over.hand_over(now=now)
     done["traces"] = sum(traces.decide(now=now))
     if any(value for name, value in done.items() if name != "windows"):
         logs.event(logger, "monitoring.watch.acted", **done)

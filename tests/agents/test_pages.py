@@ -50,16 +50,16 @@ def test_the_fleet_stands_without_any_agent(browser):
 def test_the_first_line_says_how_the_fleet_is(browser, agent: Agent, call_of: Any):
     invoke(call_of())
     rollups.roll_up()
-    assert "All 1 agent are healthy." in page(browser, "/dashboard/_fleet")
+    assert "1 of 1 agent is healthy." in page(browser, "/dashboard/_fleet")
     html = page(browser, "/dashboard/agents")
-    assert "1 of 1 agent are healthy; 1 answered in the last 24 hours." in html
+    assert "1 of 1 agent is healthy; 1 answered in the last 24 hours." in html
     assert f"/dashboard/invocations?agent={agent.slug}&amp;range=24h" in html
 
 
 def test_a_paused_agent_is_named(browser, agent: Agent):
     versions.set_state(agent=agent, state="paused", reason="it drifts", by="ops")
     html = page(browser, "/dashboard/_fleet")
-    assert "0 of 1 agent are healthy;" in html
+    assert "0 of 1 agent is healthy;" in html
     assert f"1 paused: {agent.slug}." in html
     assert "it drifts" in page(browser, f"/dashboard/agents/{agent.slug}")
 

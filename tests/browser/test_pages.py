@@ -90,7 +90,7 @@ def test_every_page_is_accessible_and_asks_nobody_else(
 
 # What the first line of each says once there are forty calls, an incident and an attack.
 DASHBOARDS = {
-    "/dashboard": "agents are healthy", f"/dashboard/agents/{AGENT}": "",
+    "/dashboard": "0 of 1 agent is healthy", f"/dashboard/agents/{AGENT}": "",
     "/dashboard/domains": "", "/dashboard/domains/audit": "",
     "/dashboard/costs": "went to 40 calls in 30 days", "/dashboard/costs?by=client": "",
     "/dashboard/objectives": "measured objectives", "/dashboard/sla": "",
