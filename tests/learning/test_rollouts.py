@@ -161,7 +161,7 @@ class Crash(Exception):
     """The process dies here."""
 
 
-@pytest.mark.parametrize("place", ["agents.split_traffic", "monitoring.audit"])
+@pytest.mark.parametrize("place", ["agents.services.split_traffic", "monitoring.services.audit"])
 @pytest.mark.parametrize("move", ["begin", "advance", "rollback", "finish"])
 def test_a_crash_in_the_middle_of_a_transition_leaves_nothing_half_done(
     engineer, ground, place, move
@@ -184,10 +184,10 @@ def test_a_crash_in_the_middle_of_a_transition_leaves_nothing_half_done(
             production(agent), Tombstone.objects.count(),
         )  # fmt: skip
 
-    if place == "agents.split_traffic" and move in ("rollback", "finish"):
-        place = "agents.end_split"
+    if place == "agents.services.split_traffic" and move in ("rollback", "finish"):
+        place = "agents.services.end_split"
     before = picture()
-    with patch(f"learning.rollouts.{place}", side_effect=Crash), pytest.raises(Crash):
+    with patch(place, side_effect=Crash), pytest.raises(Crash):
         act()
     assert picture() == before
     act()

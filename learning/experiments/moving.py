@@ -1,0 +1,148 @@
+"""An experiment's transitions: started, paused, resumed, stopped, concluded.
+
+Each is one conditional write together with the traffic split, in one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from agents import services as agents
+from config import logs
+from config.access.callers import Caller
+from config.errors import Conflict, NotFound
+from learning import improvements, rollouts
+from learning.models import Experiment, Improvement, Rollout
+from monitoring import services as monitoring
+
+logger = logging.getLogger(__name__)
+State = Experiment.State
+
+
+def start(*, caller: Caller, experiment_id: UUID, now: datetime | None = None) -> Experiment:
+    """Open its split. Raises Conflict unless it is a draft and the agent is free.
+
+    ``now`` is the moment of everything here that takes it; the database's unless given.
+    """
+    return move(experiment_id, State.DRAFT, State.RUNNING, caller.name, "started", caller, now)
+
+
+def pause(*, caller: Caller, experiment_id: UUID, reason: str = "") -> Experiment:
+    """Production answers everybody, until it is resumed with the same assignment."""
+    return move(experiment_id, State.RUNNING, State.PAUSED, caller.name, reason, caller)
+
+
+def resume(*, caller: Caller, experiment_id: UUID) -> Experiment:
+    """Open the same split again: every unit meets the arm that it met before."""
+    return move(experiment_id, State.PAUSED, State.RUNNING, caller.name, "resumed", caller)
+
+
+def stop(*, caller: Caller, experiment_id: UUID, reason: str = "") -> Experiment:
+    """End it without a verdict's consent; production answers everybody."""
+    find(experiment_id)
+    for state in (State.RUNNING, State.PAUSED):
+        try:
+            return move(experiment_id, state, State.STOPPED, caller.name, reason, caller)
+        except Conflict as error:
+            refused = error
+    raise refused
+
+
+def freeze(experiment: Experiment, *, by: str, reason: str) -> bool:
+    """A machine pauses it, so that an incident's calls are nobody's outcome; False if it rests."""
+    return _moved(experiment, State.RUNNING, State.PAUSED, by, reason)
+
+
+def thaw(experiment: Experiment, *, held_by: str) -> bool:
+    """Go on with what ``held_by`` paused, every unit in its arm; False if somebody else did."""
+    if experiment.state_by != held_by:
+        return False
+    return _moved(experiment, State.PAUSED, State.RUNNING, held_by, "resumed")
+
+
+def stop_by_machine(experiment: Experiment, *, by: str, reason: str) -> bool:
+    """End it without a verdict; False if it had ended."""
+    return any(
+        _moved(experiment, before, State.STOPPED, by, reason)
+        for before in (State.RUNNING, State.PAUSED)
+    )
+
+
+def _moved(experiment: Experiment, before: str, after: str, by: str, reason: str) -> bool:
+    try:
+        move(experiment.pk, before, after, by, reason)
+    except Conflict:
+        return False
+    return True
+
+
+def busy_agents() -> set[str]:
+    """Agents whose traffic an open experiment or rollout holds."""
+    held = Experiment.objects.filter(state__in=[State.RUNNING, State.PAUSED])
+    moving = Rollout.objects.filter(state__in=rollouts.OPEN)
+    return {*held.values_list("agent_slug", flat=True),
+            *moving.values_list("agent_slug", flat=True)}  # fmt: skip
+
+
+def find(experiment_id: UUID) -> Experiment:
+    """The experiment; raises NotFound."""
+    row = Experiment.objects.filter(pk=experiment_id).first()
+    if row is None:
+        raise NotFound("experiment", experiment_id)
+    return row
+
+
+@transaction.atomic
+def move(
+    experiment_id: UUID, before: str, after: str, by: str, reason: str,
+    caller: Caller | None = None, now: datetime | None = None,
+) -> Experiment:  # fmt: skip
+    """One conditional write, and the split in the same transaction: a crash leaves neither."""
+    row = find(experiment_id)
+    changes: dict[str, Any] = {"state": after, "state_by": by[:80], "state_reason": reason[:500]}
+    if before == State.DRAFT:
+        changes["started_at"] = now or Now()
+    if after in (State.STOPPED, State.CONCLUDED):
+        changes["ended_at"] = now or Now()
+    try:
+        with transaction.atomic():
+            moved = Experiment.objects.filter(pk=experiment_id, state=before).update(**changes)
+    except IntegrityError:
+        raise Conflict(f"agent {row.agent_slug}", "in an experiment", "no other open") from None
+    if not moved:
+        raise Conflict(f"experiment {row.name!r}", find(experiment_id).state, before)
+    row.refresh_from_db()
+    if after == State.RUNNING:
+        rollouts.check_free(row.agent_slug)
+        agents.split_traffic(
+            row.agent_slug, _split_arms(row), unit=row.unit, seed=row.seed,
+            reason=f"experiment {row.pk}", by=by,
+        )  # fmt: skip
+        improvements.move(row.improvement_id, Improvement.State.TESTING)
+    elif before == State.RUNNING:
+        agents.end_split(row.agent_slug, by=by)
+    monitoring.audit(
+        actor=caller.principal if caller else by, action=f"learning.experiment.{after}",
+        target=f"experiment:{row.pk}", client_id=row.client_id,
+        user_id=caller.user_id if caller else None, after={"reason": reason},
+    )  # fmt: skip
+    monitoring.mark(
+        kind="experiment", scope="agent", key=row.agent_slug,
+        text=f"experiment {row.name} {after}", href=f"/dashboard/experiments/{row.pk}",
+    )  # fmt: skip
+    logs.event(logger, "learning.experiment.moved", experiment=str(row.pk), state=after, by=by)
+    return row
+
+
+def _split_arms(experiment: Experiment) -> dict[str, list[list[int]]]:
+    """Version → ranges; in an A/A both arms share one version."""
+    arms: dict[str, list[list[int]]] = {}
+    for variant in experiment.variants.all():
+        arms.setdefault(str(variant.version_id), []).extend(variant.ranges)
+    return arms

@@ -1,0 +1,22 @@
+"""Bring a version to everybody in stages, and back by itself."""
+
+from learning.rollouts.judging import document, refresh, sweep
+from learning.rollouts.moving import (
+    OPEN,
+    advance,
+    back,
+    begin,
+    check_free,
+    find,
+    hold,
+    let_go,
+    pause,
+    resume,
+    rollback,
+)
+from learning.rollouts.stages import STRATEGIES, checked_plan
+
+__all__ = [
+    "OPEN", "STRATEGIES", "advance", "back", "begin", "check_free", "checked_plan", "document",
+    "find", "hold", "let_go", "pause", "refresh", "resume", "rollback", "sweep",
+]  # fmt: skip

@@ -1,0 +1,136 @@
+"""Judge open rollouts by what their arms met: on at their time, held, or back on harm."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from agents import services as agents
+from learning import folding
+from learning.analysis import analyse
+from learning.domain import measures
+from learning.domain.postcheck import postcheck
+from learning.models import Rollout
+from learning.rollouts.moving import MACHINE, OPEN, State, back, hold, next_stage, reason_of, write
+
+logger = logging.getLogger(__name__)
+# A stage that nobody met for this long says nothing, and no data is never success.
+NO_DATA_AFTER = timedelta(hours=24)
+# How long after a rollback the last exposure is still looked for.
+WATCHED = timedelta(hours=1)
+
+
+def document(row: Rollout) -> dict[str, Any]:
+    """The statistics document over all stages so far, each with the shares that it meant."""
+    weights = {}
+    for index in range(row.stage + 1):
+        ranges = measures.stage_layout(row.stages[index]["share"])
+        weights[_name(row, index)] = {
+            arm: float(sum(end - start for start, end in pairs)) for arm, pairs in ranges.items()
+        }
+    specs = [{k: v for k, v in m.items() if k != "cap"} for m in row.metrics]
+    return {
+        "experiment": {
+            "name": f"rollout of {row.agent_slug}", "control": "control", "metrics": specs,
+            "test": row.test, "minimum_days": 0,
+            "minimum_units": min(stage["minimum_units"] for stage in row.stages),
+        },
+        "stages": folding.with_zeros(folding.stages_of(row.pk, weights), specs),
+    }  # fmt: skip
+
+
+def _name(row: Rollout, index: int) -> str:
+    return f"{index}: {row.stages[index]['share'] * 100:g} %"
+
+
+def refresh(row: Rollout, now: datetime | None = None) -> dict[str, Any]:
+    """Fold the present stage and store the analysis over all; returns the verdict document."""
+    stage = row.stages[row.stage]
+    folding.fold(
+        folding.Source(
+            row.pk, row.client_id, row.agent_slug, _name(row, row.stage),
+            agents.epochs_named(row.agent_slug, reason_of(row, row.stage)),
+            measures.stage_layout(stage["share"]), row.metrics, row.created_at,
+            now or timezone.now(),
+        )
+    )  # fmt: skip
+    found = analyse(document(row))
+    Rollout.objects.filter(pk=row.pk).update(
+        verdict=found["verdict"], headline=found["headline"][:500], analysis=found,
+        analysed_at=now or Now(),
+    )  # fmt: skip
+    row.headline, row.verdict = found["headline"][:500], found["verdict"]
+    return found
+
+
+def sweep(now: datetime | None = None) -> dict[str, int]:
+    """Judge every open rollout: back on harm, on at its time, held on a sample ratio mismatch.
+
+    A rollout that a person paused is only ever taken back, never advanced.
+    """
+    done = {"rolled_back": 0, "advanced": 0, "held": 0}
+    for row in Rollout.objects.filter(state__in=OPEN):
+        try:
+            what = _judge(row, refresh(row, now), now)
+        except Exception:  # one that can't be judged must not keep others from going back
+            logger.exception("learning.rollout.failed", extra={"rollout": str(row.pk)})
+            continue
+        if what:
+            done[what] += 1
+    _watch_last_exposures(now or timezone.now())
+    return done
+
+
+def _judge(row: Rollout, found: dict[str, Any], now: datetime | None) -> str:
+    if found["verdict"] == "rollback":
+        return "rolled_back" if back(row, reason=found["headline"], by=MACHINE, now=now) else ""
+    if row.state != State.RUNNING:
+        return ""
+    if found["sample_ratio"] and found["sample_ratio"]["mismatch"]:
+        held = write(row, State.RUNNING, state=State.PAUSED, state_by=MACHINE,
+                      state_reason=found["headline"][:500])  # fmt: skip
+        return "held" if held else ""
+    age = (now or timezone.now()) - row.stage_started_at
+    units = _units_of_stage(row)
+    if units == 0 and age >= NO_DATA_AFTER:
+        reason = f"no unit met the version in {age.total_seconds() / 3600:.0f} hours"
+        return "rolled_back" if back(row, reason=reason, by=MACHINE, now=now) else ""
+    stage = row.stages[row.stage]
+    ripe = age >= timedelta(hours=stage["minimum_hours"]) and units >= stage["minimum_units"]
+    if not ripe:
+        return ""
+    if stage["gate"]:
+        held = hold(row, by=MACHINE, reason="waiting for a person at this stage's gate")
+        return "held" if held else ""
+    if row.stage + 1 == len(row.stages):
+        checked = _post_check(row, found)
+        if checked["agrees"] is False:
+            held = hold(row, by=MACHINE, reason=f"post-deployment check: {checked['words']}")
+            return "held" if held else ""
+    return "advanced" if next_stage(row, MACHINE, now=now) else ""
+
+
+def _post_check(row: Rollout, found: dict[str, Any]) -> dict[str, Any]:
+    """What everybody's stage showed beside the experiment's forecast; kept with the rollout."""
+    checked = postcheck(row.experiment.analysis if row.experiment else {}, found)
+    Rollout.objects.filter(pk=row.pk).update(postcheck=checked)
+    return checked
+
+
+def _units_of_stage(row: Rollout) -> int:
+    """Units of the smaller arm in the present stage."""
+    rows = folding.units(row.pk, _name(row, row.stage))
+    return min(rows.get("treatment", 0), rows.get("control", 0))
+
+
+def _watch_last_exposures(now: datetime) -> None:
+    """When the bad version last answered: how far the rollback reached, and how fast."""
+    since = now - WATCHED
+    for row in Rollout.objects.filter(state=State.ROLLED_BACK, ended_at__gte=since):
+        last = agents.last_call_of(row.to_version_id, row.stage_started_at)
+        if last is not None and last != row.last_exposure_at:
+            Rollout.objects.filter(pk=row.pk).update(last_exposure_at=last)

@@ -1,0 +1,78 @@
+"""The stages of a rollout: the strategies that are shipped, and what a custom one may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.access.audiences import check_audiences
+from config.errors import InvalidInput
+from learning.models import Rollout
+
+STAGE_FIELDS = frozenset({"share", "minimum_hours", "minimum_units", "gate", "audience"})
+
+
+def _stage(share: float, hours: float, units: int = 100, gate: bool = False) -> dict[str, Any]:
+    return {"share": share, "minimum_hours": hours, "minimum_units": units, "gate": gate}
+
+
+_GRADUAL = [_stage(0.10, 24), _stage(0.25, 24), _stage(0.50, 24), _stage(1.0, 24)]
+STRATEGIES: dict[str, list[dict[str, Any]]] = {
+    Rollout.Strategy.IMMEDIATE: [_stage(1.0, 1)],
+    Rollout.Strategy.GRADUAL: _GRADUAL,
+    Rollout.Strategy.CANARY: [_stage(0.05, 24), *_GRADUAL],
+}
+
+
+def checked_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """How a winner will be rolled out: ``strategy`` and ``stages``; raises InvalidInput."""
+    if not plan:
+        return {}
+    wrong = sorted(set(plan) - {"strategy", "stages"})
+    if wrong:
+        raise InvalidInput(f"rollout_plan.{wrong[0]}", plan[wrong[0]], "strategy or stages")
+    strategy = str(plan.get("strategy", Rollout.Strategy.GRADUAL))
+    stages = list(plan.get("stages") or ())
+    checked_stages(strategy, stages)
+    return {"strategy": strategy, "stages": stages or None}
+
+
+def checked_stages(strategy: str, stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    if strategy != Rollout.Strategy.CUSTOM:
+        if strategy not in STRATEGIES:
+            raise InvalidInput("strategy", strategy, f"one of {', '.join(Rollout.Strategy.values)}")
+        return STRATEGIES[strategy]
+    if not stages:
+        raise InvalidInput("stages", stages, "at least one stage for a custom rollout")
+    found, before = [], 0.0
+    waves: list[list[str]] = []
+    for index, raw in enumerate(stages):
+        wrong = sorted(set(raw) - STAGE_FIELDS)
+        if wrong:
+            raise InvalidInput(f"stages[{index}].{wrong[0]}", raw[wrong[0]], "no such field")
+        share = float(raw.get("share", 0))
+        wave = _checked_wave(raw.get("audience"), waves, index)
+        widens = bool(waves) and wave != waves[-1]
+        if not (before < share or (widens and before == share)) or share > 1:
+            raise InvalidInput(f"stages[{index}].share", share, f"above {before:g}, at most 1")
+        waves.append(wave)
+        hours, units = float(raw.get("minimum_hours", 24)), int(raw.get("minimum_units", 100))
+        if hours < 0 or units < 2:
+            raise InvalidInput(f"stages[{index}]", [hours, units], "hours of 0, units of 2 or more")
+        stage = _stage(share, hours, units, bool(raw.get("gate", False)))
+        found.append({**stage, "audience": wave} if wave else stage)
+        before = share
+    if before < 1 or waves[-1]:
+        raise InvalidInput("stages", before, "a last stage with share 1, for everybody")
+    return found
+
+
+def _checked_wave(given: Any, earlier: list[list[str]], index: int) -> list[str]:
+    """The stage's audience; a later one holds all of an earlier one, so that nobody leaves."""
+    wave = [str(name) for name in given or ()]
+    field = f"stages[{index}].audience"
+    check_audiences(wave, field)
+    if earlier and wave and (not earlier[-1] or not set(earlier[-1]) <= set(wave)):
+        held = ", ".join(earlier[-1]) or "everybody"
+        raise InvalidInput(field, wave, f"all of the stage before ({held}) and more")
+    return wave
