@@ -174,7 +174,7 @@ def reading(study: Study, finding: Finding) -> Primary:
     """Better, worse, unclear or unreadable, in the metric's own direction."""
     result = finding.result
     if result is None:
-        return "unreadable"
+        return "worse" if _steadily_worse(study, finding) else "unreadable"
     if horizon(study) == "ahead":
         # Before the declared end only harm counts, by the test that may be looked at daily.
         early = _early(study, finding, "two_sided", 0.0)
@@ -239,6 +239,21 @@ def _steady_guard(study: Study, finding: Finding) -> Guard:
             change /= abs(control.mean) or 1.0
         worst = max(worst, change if metric.lower_is_better else -change)
     return "holds" if worst <= (metric.margin or 0.0) else "breached"
+
+
+def _steadily_worse(study: Study, finding: Finding) -> bool:
+    """Whether every unit of each arm had one value, and the treatment's is the worse one."""
+    metric, worst = finding.metric, 0.0
+    for control, treatment in pairs(study, metric, finding.arm, None):
+        if min(control.n, treatment.n) < 2 or not (_steady(control) and _steady(treatment)):
+            return False
+        change = treatment.mean - control.mean
+        change = change if metric.lower_is_better else -change
+        slack = STEADY_RATIO * max(abs(control.mean), abs(treatment.mean))
+        if change < -slack:
+            return False
+        worst = max(worst, change - slack)
+    return worst > 0
 
 
 def _steady(arm: Moments) -> bool:

@@ -273,7 +273,7 @@ def moments_of_pair(control: Sample, treatment: Sample) -> tuple[Moments, Moment
     pair = moments(control), moments(treatment)
     if isinstance(control, Proportion) and isinstance(treatment, Proportion):
         return _smoothed(control, treatment, *pair)
-    return pair
+    return _borrowed(*pair)
 
 
 def common_theta(control: Adjusted, treatment: Adjusted) -> float:
@@ -334,11 +334,29 @@ def _smoothed(
     Otherwise total failure could not be told from chance, and it is what must be stopped first.
     Source: Agresti and Caffo, The American Statistician 54 (2000).
     """
-    if first.readable == second.readable or 0 in (control.n, treatment.n):
+    if first.mean == second.mean or min(control.n, treatment.n) < 2:
         return first, second
-    sample, bad = (treatment, second) if first.readable else (control, first)
+    return _mended(control, first), _mended(treatment, second)
+
+
+def _mended(sample: Proportion, found: Moments) -> Moments:
+    if found.readable:
+        return found
     share = (sample.successes + 1) / (sample.n + 2)
-    mended = replace(bad, variance=share * (1 - share), note="")
+    return replace(found, variance=share * (1 - share), note="")
+
+
+def _borrowed(first: Moments, second: Moments) -> tuple[Moments, Moments]:
+    """An arm of equal values gets the other arm's variance, which is more than it shows.
+
+    Otherwise an arm that always scores zero could not be told from chance.
+    """
+    if first.readable == second.readable or first.mean == second.mean:
+        return first, second
+    steady, other = (second, first) if first.readable else (first, second)
+    if steady.n < 2 or steady.note != "nothing varies":
+        return first, second
+    mended = replace(steady, variance=other.variance, note="")
     return (first, mended) if first.readable else (mended, second)
 
 

@@ -2,7 +2,8 @@
 
 Two readings: a Bayes factor that may be looked at daily (Lindon and Malek, "Anytime-valid
 inference for multinomial count data", NeurIPS 2022), and chi-square for one look. Arms of zero
-weight take no part in either; GrowthBook's chi-square counts them in its degrees of freedom.
+weight take no part in either, where GrowthBook's chi-square counts them in its degrees of freedom;
+but a unit in such an arm can't be, so a single one is a mismatch.
 """
 
 from __future__ import annotations
@@ -24,18 +25,22 @@ SINGLE_LOOK_LEVEL = 0.001
 
 @dataclass(frozen=True, slots=True)
 class SampleRatio:
-    """``sequential_p`` is 1 over the largest Bayes factor seen; ``units`` as counted last."""
+    """``sequential_p`` is 1 over the largest Bayes factor seen; ``units`` as counted last.
+
+    ``stray`` are units in arms of zero weight: no shares that were meant give even one.
+    """
 
     units: tuple[int, ...]
     expected: tuple[float, ...]
     chi_square_p: float
     bayes_factor: float
     sequential_p: float
+    stray: int = 0
 
     @property
     def mismatch(self) -> bool:
         """Whether nothing else of the experiment may be read."""
-        return self.sequential_p < LEVEL or self.chi_square_p < SINGLE_LOOK_LEVEL
+        return self.stray > 0 or self.sequential_p < LEVEL or self.chi_square_p < SINGLE_LOOK_LEVEL
 
 
 def check(looks: Sequence[Sequence[int]], weights: Sequence[float]) -> SampleRatio:
@@ -49,6 +54,7 @@ def check(looks: Sequence[Sequence[int]], weights: Sequence[float]) -> SampleRat
     total = sum(weights[index] for index in live)
     shares = [weights[index] / total for index in live]
     counts = [tuple(int(look[index]) for index in live) for look in looks]
+    stray = int(sum(looks[-1])) - sum(counts[-1]) if looks else 0
     for before, after in pairwise(counts):
         if any(b > a for b, a in zip(before, after, strict=True)):
             raise ValueError(f"cumulative counts shrink from {before} to {after}")
@@ -61,6 +67,7 @@ def check(looks: Sequence[Sequence[int]], weights: Sequence[float]) -> SampleRat
         chi_square_p(last, shares),
         math.exp(min(log_factors[-1], 700.0)),
         math.exp(-max(0.0, *log_factors)),
+        stray,
     )
 
 
