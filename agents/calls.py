@@ -48,6 +48,7 @@ class Call:
     user_id: UUID | None = None
     key_id: UUID | None = None
     run_id: UUID | None = None
+    workflow: str = ""
     step_id: UUID | None = None
     conversation_id: UUID | None = None
     unit: str | None = None
@@ -79,6 +80,7 @@ class Call:
             "user": str(self.user_id or ""),
             "client": str(self.client_id),
             "conversation": str(self.conversation_id or ""),
+            "workflow": self.workflow,
         }
 
     @property

@@ -26,10 +26,12 @@ from config.access.audiences import audiences_of
 from config.errors import Conflict, NotFound
 
 MAX_VERSIONS_KEPT = 512
+# An audience of this kind is the calls of one workflow's runs.
+WORKFLOW = "workflow:"
 
 _QUERY = """
     SELECT a.id, a.slug, a.name, a.state, a.state_reason, a.fallback, a.limits, a.risk, a.audience,
-        l.version_id, s.id, s.epoch, s.seed, s.unit, s.arms, s.audience,
+        l.version_id, s.id, s.epoch, s.seed, s.unit, s.arms, s.audience, s.gates,
         e.invocation_id, e.client_id
     FROM agents_agent a
     LEFT JOIN agents_label l ON l.agent_id = a.id AND l.name = 'production'
@@ -147,7 +149,8 @@ def _chosen(
     row: Any, units: dict[str, str], *, effect_id: str = "", unit: str, pinned: UUID | None
 ) -> Choice:
     (agent_id, slug, name, state, reason, fallback, limits, risk, _audience, production,
-     split_id, epoch, seed, split_unit, arms, wave, answered_by, answered_client) = row  # fmt: skip
+     split_id, epoch, seed, split_unit, arms, wave, gates, answered_by,
+     answered_client) = row  # fmt: skip
     if answered_by is not None and str(answered_client) != units.get("client"):
         raise NotFound("effect", effect_id)
     if state != "active" and answered_by is None:
@@ -157,7 +160,9 @@ def _chosen(
         split_id = epoch = None
     elif split_id is not None:
         who = unit or units.get(split_unit) or ""
-        if who:
+        if who and not traffic.passes(_json(gates) or (), who):
+            split_id, epoch, who = None, None, ""
+        elif who:
             bucket = traffic.bucket_of(seed, who)
             chosen = traffic.arm_of(_json(arms), bucket) or production
     if chosen is None:
@@ -233,7 +238,7 @@ def canary_of(version_id: UUID) -> str:
 
 def _is_met(wave: list[str] | None, units: dict[str, str]) -> bool:
     """Whether a split is for this caller; outside of its audience it is as if there were none."""
-    if not wave:
+    if not wave or f"{WORKFLOW}{units.get('workflow', '')}" in wave:
         return True
     return bool(set(wave) & audiences_of(units.get("user", ""), units.get("client", "")))
 

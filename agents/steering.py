@@ -32,6 +32,7 @@ class Outcome:
     cost_usd: float
     seconds: float
     tokens: int
+    version: str = ""
 
 
 def open_agent(
@@ -69,13 +70,14 @@ def split_traffic(
     unit: str,
     seed: str,
     audience: Sequence[str] = (),
+    gates: Sequence[Mapping[str, Any]] = (),
     reason: str = "",
     by: str = "",
 ) -> int:
     """Open the agent's next epoch and return its number; raises NotFound, InvalidInput."""
     split = versions.open_split(
-        agent=_agent(slug), arms=arms, unit=unit, seed=seed, audience=audience, reason=reason,
-        by=by,
+        agent=_agent(slug), arms=arms, unit=unit, seed=seed, audience=audience, gates=gates,
+        reason=reason, by=by,
     )  # fmt: skip
     return split.epoch
 
@@ -147,10 +149,10 @@ def outcomes(
         cursor.execute(_OUTCOMES, [agent.pk, first_id(since - SLACK), since, list(epochs), until])
         while rows := cursor.fetchmany(FETCHED):
             for row in rows:
-                unit, bucket, first_at, calls, failures, cost, seconds, tokens = row
+                unit, bucket, first_at, calls, failures, cost, seconds, tokens, version = row
                 yield Outcome(
                     unit, bucket, first_at, calls, failures, float(cost), float(seconds),
-                    int(tokens),
+                    int(tokens), version,
                 )  # fmt: skip
 
 
@@ -158,7 +160,8 @@ _OUTCOMES = """
     SELECT unit, min(bucket), min(started_at), count(*),
            count(*) FILTER (WHERE state IN ('failed', 'blocked', 'fallback')),
            sum(cost_usd), sum(duration_seconds),
-           sum(input_tokens + cached_tokens + output_tokens)
+           sum(input_tokens + cached_tokens + output_tokens),
+           (array_agg(version_id::text ORDER BY id))[1]
     FROM agents_invocation
     WHERE agent_id = %s AND id >= %s AND started_at >= %s AND split_epoch = ANY(%s)
       AND unit <> '' AND bucket IS NOT NULL

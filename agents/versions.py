@@ -188,6 +188,7 @@ def open_split(
     unit: str = TrafficSplit.Unit.RUN,
     seed: str | None = None,
     audience: Sequence[str] = (),
+    gates: Sequence[Mapping[str, Any]] = (),
     reason: str = "",
     by: str = "",
 ) -> TrafficSplit:
@@ -213,6 +214,7 @@ def open_split(
             unit=unit,
             arms={version: [list(pair) for pair in ranges] for version, ranges in arms.items()},
             audience=list(audience),
+            gates=[dict(gate) for gate in gates],
             reason=reason[:300],
             opened_by=by[:80],
         )
@@ -230,6 +232,8 @@ def close_split(*, agent: Agent, by: str = "") -> bool:
 
 def preview(split: TrafficSplit, unit: str) -> str | None:
     """The version that ``unit`` would meet under ``split``; None for production."""
+    if not traffic.passes(split.gates, unit):
+        return None
     return traffic.arm_of(split.arms, traffic.bucket_of(split.seed, unit))
 
 

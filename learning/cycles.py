@@ -34,6 +34,8 @@ QUEUE = "analysis"
 # A cycle whose pieces have stood still for so long is sent again, so many times at most.
 LOST_AFTER = timedelta(minutes=15)
 MOST_SENDS = 20
+# A report whose process died before it was mailed is still news for so long.
+MAILED_FOR = timedelta(days=2)
 # Candidates that one weekly cycle replays, and what each may cost.
 MOST_REPLAYS = 5
 REPLAY_CAP_USD = Decimal(1)
@@ -195,8 +197,13 @@ def mail(cycle_id: UUID) -> int:
 
 
 def sweep() -> int:
-    """Send cycles again whose pieces have stood still; how many."""
+    """Send cycles again whose pieces have stood still; how many. Mails reports that were not."""
     quiet = timezone.now() - LOST_AFTER
+    unsent = Cycle.objects.filter(
+        state=Cycle.State.DONE, mailed_at=None, ended_at__lt=quiet, ended_at__gte=quiet - MAILED_FOR
+    )
+    for pk in unsent.values_list("pk", flat=True):
+        mail(pk)
     sent = 0
     for cycle in Cycle.objects.filter(
         state=Cycle.State.RUNNING, sent_at__lt=quiet, sends__lt=MOST_SENDS

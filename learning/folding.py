@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +15,22 @@ from django.db.models.functions import Now
 from agents import services as agents
 from learning.domain import measures
 from learning.domain.measures import Said, UnitSeen
-from learning.models import ArmDay, Feedback, Score
+from learning.models import ArmDay, Feedback, Score, Subject
+from workflows import splits
+
+# Runs whose feedback one question asks for.
+ASKED_AT_ONCE = 5_000
+# A stage's units that came during an incident are a stage of this name.
+APART = "~"
+Cells = dict[tuple[str, date], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where one stage's units come from: an agent's epochs, and the arms' buckets."""
+    """Where one stage's units come from: an agent's or a workflow's epochs, and arms' buckets.
+
+    ``parked``: version → arm of no range. ``incidents``: spans whose units are kept apart.
+    """
 
     owner_id: UUID
     client_id: UUID
@@ -31,6 +41,10 @@ class Source:
     metrics: Sequence[Mapping[str, Any]]
     since: datetime
     until: datetime
+    parked: Mapping[str, str] = field(default_factory=dict)
+    incidents: Sequence[tuple[datetime, datetime]] = ()
+    workflow: str = ""
+    unit: str = "run"
 
 
 def fold(source: Source) -> int:
@@ -40,16 +54,24 @@ def fold(source: Source) -> int:
     """
     if not source.epochs:
         return 0
-    caps = {str(m["key"]): float(m["cap"]) for m in source.metrics if m.get("cap") is not None}
-    cells = measures.fold(_units(source), arms=source.arms, metrics=source.metrics, caps=caps)
     rows = [
         ArmDay(
-            owner_id=source.owner_id, client_id=source.client_id, stage=source.stage, arm=arm,
+            owner_id=source.owner_id, client_id=source.client_id, stage=stage, arm=arm,
             day=day, units=cell["units"], statistics=cell["statistics"],
         )
-        for (arm, day), cell in sorted(cells.items())
+        for stage, found in cells(source).items()
+        for (arm, day), cell in sorted(found.items())
     ]  # fmt: skip
+    kept = {(row.stage, row.arm, row.day) for row in rows}
     with transaction.atomic():
+        before = ArmDay.objects.filter(
+            owner_id=source.owner_id, stage__in=[source.stage, APART + source.stage]
+        )
+        gone = [
+            pk for pk, *place in before.values_list("pk", "stage", "arm", "day")
+            if tuple(place) not in kept
+        ]  # fmt: skip
+        ArmDay.objects.filter(pk__in=gone).delete()
         ArmDay.objects.bulk_create(
             rows,
             update_conflicts=True,
@@ -60,17 +82,55 @@ def fold(source: Source) -> int:
     return sum(row.units for row in rows)
 
 
-def stages_of(owner_id: UUID, weights: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
+def cells(source: Source) -> dict[str, Cells]:
+    """Stage → (arm, day) → units and sums; what came during an incident is a stage of its own."""
+    caps = {str(m["key"]): float(m["cap"]) for m in source.metrics if m.get("cap") is not None}
+    sides: dict[str, list[UnitSeen]] = {source.stage: [], APART + source.stage: []}
+    for unit, first_at in _units(source):
+        within = any(start <= first_at < end for start, end in source.incidents)
+        sides[APART + source.stage if within else source.stage].append(unit)
+    return {
+        stage: measures.fold(
+            found, arms=source.arms, metrics=source.metrics, caps=caps, parked=source.parked
+        )
+        for stage, found in sides.items()
+    }
+
+
+def with_apart(weights: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[str, float]]:
+    """The stages of ``weights`` and, beside them, what came during incidents in each."""
+    return {**weights, **{APART + name: shares for name, shares in weights.items()}}
+
+
+def left_out(owner_id: UUID) -> int:
+    """Units that came during an incident, in all arms and stages."""
+    rows = ArmDay.objects.filter(owner_id=owner_id, stage__startswith=APART)
+    return int(rows.aggregate(total=Sum("units"))["total"] or 0)
+
+
+def stages_of(
+    owner_id: UUID,
+    weights: Mapping[str, Mapping[str, float]],
+    instead: Mapping[str, Cells] | None = None,
+) -> list[dict[str, Any]]:
     """The ``stages`` of a statistics document; ``weights``: stage → arm → share that was meant.
 
     Arms without units on a day are there with zeros, so that no data is seen as no data.
+    ``instead`` of what is stored of a stage, cells as ``cells`` makes them.
     """
     found: dict[str, dict[str, dict[str, ArmDay]]] = {}
     for row in ArmDay.objects.filter(owner_id=owner_id).order_by("day", "arm"):
         found.setdefault(row.stage, {}).setdefault(row.day.isoformat(), {})[row.arm] = row
+    for stage, given in (instead or {}).items():
+        found[stage] = {}
+        for (arm, day), cell in sorted(given.items()):
+            row = ArmDay(units=cell["units"], statistics=cell["statistics"])
+            found[stage].setdefault(day.isoformat(), {})[arm] = row
     stages = []
     for name, shares in weights.items():
         days = found.get(name, {})
+        if not days and name.startswith(APART):
+            continue
         stages.append(
             {
                 "name": name,
@@ -121,28 +181,45 @@ def _zero(kind: str) -> dict[str, float]:
     return {"n": 0, "sum": 0, "sum_squares": 0}
 
 
-def _units(source: Source) -> Iterator[UnitSeen]:
+def _units(source: Source) -> Iterator[tuple[UnitSeen, datetime]]:
     said = _said(source)
-    for outcome in agents.outcomes(
-        source.agent_slug, source.epochs, since=source.since, until=source.until
-    ):
-        yield UnitSeen(
+    for outcome in _outcomes(source):
+        seen = UnitSeen(
             outcome.bucket, outcome.first_at.astimezone(UTC).date(), outcome.calls,
             outcome.failures, outcome.cost_usd, outcome.seconds, outcome.tokens,
-            said.get(outcome.unit, Said()),
+            said.get(outcome.unit, Said()), outcome.version,
         )  # fmt: skip
+        yield seen, outcome.first_at
+
+
+def _outcomes(source: Source) -> Iterator[agents.Outcome | splits.RunOutcome]:
+    when: dict[str, datetime] = {"since": source.since, "until": source.until}
+    if source.workflow:
+        return splits.outcomes(source.workflow, source.epochs, unit=source.unit, **when)
+    return agents.outcomes(source.agent_slug, source.epochs, **when)
+
+
+def _about(source: Source, model: Any, *fields: str) -> Iterator[tuple[Any, ...]]:
+    """(unit, *fields) of what was said: of an agent's calls, or of a workflow's runs."""
+    rows = model.objects.filter(superseded_at=None)
+    if not source.workflow:
+        own = rows.filter(agent_slug=source.agent_slug, split_epoch__in=list(source.epochs))
+        yield from own.values_list("unit", *fields)
+        return
+    of = splits.units_of_runs(source.workflow, source.epochs, unit=source.unit, since=source.since)
+    runs = list(of)
+    for place in range(0, len(runs), ASKED_AT_ONCE):
+        part = rows.filter(
+            subject_kind=Subject.RUN, subject_id__in=runs[place : place + ASKED_AT_ONCE]
+        )
+        for run_id, *values in part.values_list("subject_id", *fields):
+            yield of[run_id], *values
 
 
 def _said(source: Source) -> dict[str, Said]:
     """What was said per unit: standing ratings, complaints, and scores."""
-    about = {
-        "agent_slug": source.agent_slug, "split_epoch__in": list(source.epochs),
-        "superseded_at": None,
-    }  # fmt: skip
     sums: dict[str, list[float]] = {}
-    for unit, kind, rating in Feedback.objects.filter(**about).values_list(
-        "unit", "kind", "rating"
-    ):
+    for unit, kind, rating in _about(source, Feedback, "kind", "rating"):
         cell = sums.setdefault(unit, [0.0, 0, 0])
         if rating is not None:
             cell[0] += rating
@@ -150,7 +227,7 @@ def _said(source: Source) -> dict[str, Said]:
         # A rating of 1 or 2 is a complaint without words.
         cell[2] += kind == Feedback.Kind.COMPLAINT or (rating is not None and rating <= 2)
     scores: dict[str, dict[str, tuple[float, int]]] = {}
-    for unit, name, value in Score.objects.filter(**about).values_list("unit", "name", "value"):
+    for unit, name, value in _about(source, Score, "name", "value"):
         total, count = scores.setdefault(unit, {}).get(name, (0.0, 0))
         scores[unit][name] = (total + value, count + 1)
     return {

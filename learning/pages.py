@@ -15,9 +15,10 @@ from config import readable
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput, NotFound
 from config.pages import page
-from learning import analysis, experiments, overview, plots, rollouts
+from learning import experiments, overview, plots, rollouts
 from learning.domain.measures import stage_layout
 from learning.models import Experiment, Improvement, Rollout
+from learning.report_pages import as_html
 
 
 @require_GET
@@ -25,7 +26,10 @@ from learning.models import Experiment, Improvement, Rollout
 def learning(request: HttpRequest, caller: Caller) -> HttpResponse:
     """``/dashboard/learning``: what is seen, proposed, tried and gained."""
     seen = overview.overview(caller, now=timezone.now())
-    return render(request, "learning/learning.html", {**seen, "headline": _headline(seen)})
+    report = as_html(seen["cycle"].report) if seen["cycle"] else ""
+    return render(
+        request, "learning/learning.html", {**seen, "headline": _headline(seen), "report": report}
+    )
 
 
 def _headline(seen: dict[str, Any]) -> str:
@@ -68,12 +72,12 @@ def experiment(request: HttpRequest, caller: Caller, experiment_id: UUID) -> Htt
 
 
 def _experiment(row: Experiment, caller: Caller, fault: AppError | None = None) -> dict[str, Any]:
-    found = row.analysis or analysis.analyse(experiments.document(row))
+    found = row.analysis or experiments.read(row)
     return {
         "row": row, "found": found, "fault": fault, "variants": list(row.variants.all()),
         "may_decide": caller.has("learning:decide"),
         "rollouts": list(row.rollouts.all()), "improvement": row.improvement,
-        "is_same": len({v.version_id for v in row.variants.all()}) == 1,
+        "is_same": row.is_aa, "warnings": [] if row.ended_at else experiments.overlaps(row),
         **_numbers(found),
     }  # fmt: skip
 
@@ -102,7 +106,7 @@ def rollout(request: HttpRequest, caller: Caller, rollout_id: UUID) -> HttpRespo
 
 
 def _rollout(row: Rollout, caller: Caller, fault: AppError | None = None) -> dict[str, Any]:
-    found = row.analysis or analysis.analyse(rollouts.document(row))
+    found = row.analysis or rollouts.read(row)
     return {
         "row": row, "found": found, "fault": fault, "may_decide": caller.has("learning:decide"),
         "stages": [_stage(row, index) for index in range(len(row.stages))],
@@ -142,14 +146,20 @@ def _said(row: Rollout, now: datetime) -> str:
 
 
 def _reach(row: Rollout) -> dict[str, Any] | None:
-    """How long the version still answered after the decision to take it back."""
-    if row.breached_at is None:
+    """How long the version still answered after the harm first showed, and after the decision."""
+    if row.breached_at is None or row.ended_at is None:
         return None
-    seconds = None
-    if row.last_exposure_at is not None:
-        seconds = max(0.0, (row.last_exposure_at - row.breached_at).total_seconds())
-    return {"breached_at": row.breached_at, "last_exposure_at": row.last_exposure_at,
-            "seconds": seconds}  # fmt: skip
+
+    def after(start: datetime, end: datetime | None) -> float | None:
+        return None if end is None else max(0.0, (end - start).total_seconds())
+
+    return {
+        "breached_at": row.breached_at, "decided_at": row.ended_at,
+        "last_exposure_at": row.last_exposure_at,
+        "seconds": after(row.breached_at, row.last_exposure_at),
+        "seconds_to_decision": after(row.breached_at, row.ended_at),
+        "seconds_after_decision": after(row.ended_at, row.last_exposure_at),
+    }  # fmt: skip
 
 
 def _numbers(found: dict[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,8 @@ def _improvement(row: Improvement) -> dict[str, Any]:
 
 
 def _comparison(row: Experiment | Rollout, name: str) -> dict[str, Any]:
-    return {"agent": row.agent_slug, "name": name, "state": row.state, "verdict": row.verdict,
+    subject = row.subject if isinstance(row, Experiment) else row.agent_slug
+    return {"agent": subject, "name": name, "state": row.state, "verdict": row.verdict,
             "headline": row.headline}  # fmt: skip
 
 

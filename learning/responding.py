@@ -13,11 +13,14 @@ import logging
 from collections.abc import Callable
 from uuid import UUID
 
+from django.db.models import Q
+
 from config import logs
 from config.errors import AppError, NotFound
 from learning import experiments, rollouts
 from learning.models import Experiment, Rollout
 from monitoring import services as monitoring
+from monitoring.services import Asked
 
 logger = logging.getLogger(__name__)
 BY = "incident policy"
@@ -28,7 +31,7 @@ def respond() -> int:
     asked = monitoring.take_actions(tuple(ACTS))
     for action in asked:
         try:
-            said, ok = ACTS[action.kind](action.target), True
+            said, ok = ACTS[action.kind](action), True
         except AppError as error:
             said, ok = str(error), False
         monitoring.report_action(action.id, ok=ok, result={"said": said})
@@ -36,10 +39,12 @@ def respond() -> int:
     return len(asked)
 
 
-def _take_back(target: str) -> str:
+def _take_back(asked: Asked) -> str:
+    target = asked.target
     row = _rollout(target)
     if row is not None:
-        if not rollouts.back(row, reason="an incident began with it", by=BY):
+        why = "an incident began with it"
+        if not rollouts.back(row, reason=why, by=BY, breached_at=asked.since):
             return f"the rollout of {row.agent_slug} had ended"
         return f"{row.agent_slug}: production answers everybody again"
     experiment = _experiment(target)
@@ -47,7 +52,8 @@ def _take_back(target: str) -> str:
     return f"{experiment.agent_slug}: its experiment is stopped, production answers everybody"
 
 
-def _hold(target: str) -> str:
+def _hold(asked: Asked) -> str:
+    target = asked.target
     row = _rollout(target)
     if row is not None:
         held = rollouts.hold(row, by=BY, reason="an incident of its agent")
@@ -58,8 +64,9 @@ def _hold(target: str) -> str:
     return f"{experiment.agent_slug}: the experiment is {words}"
 
 
-def _go_on(target: str) -> str:
+def _go_on(asked: Asked) -> str:
     """Only what an incident held: a person's own pause stands."""
+    target = asked.target
     row = _rollout(target)
     if row is not None:
         gone = rollouts.let_go(row, held_by=BY)
@@ -81,7 +88,8 @@ def _rollout(target: str) -> Rollout | None:
 def _experiment(target: str) -> Experiment:
     rows = Experiment.objects.filter(state__in=["running", "paused"])
     uid = _uuid(target)
-    found = (rows.filter(pk=uid) if uid else rows.filter(agent_slug=_slug(target))).first()
+    held = Q(agent_slug=_slug(target)) | Q(variants__agent_versions__has_key=_slug(target))
+    found = (rows.filter(pk=uid) if uid else rows.filter(held)).first()
     if found is None:
         raise NotFound("open rollout or experiment of", target)
     return found
@@ -98,7 +106,7 @@ def _uuid(target: str) -> UUID | None:
         return None
 
 
-ACTS: dict[str, Callable[[str], str]] = {
+ACTS: dict[str, Callable[[Asked], str]] = {
     "roll_back_rollout": _take_back,
     "pause_rollout": _hold,
     "resume_rollout": _go_on,

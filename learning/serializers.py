@@ -6,7 +6,19 @@ from typing import Any
 
 from rest_framework import serializers as s
 
-from learning.models import Experiment, Feedback, Improvement, Rollout, Score, Subject, Unit
+from learning import experiments
+from learning.models import (
+    Experiment,
+    Feedback,
+    Holdout,
+    Improvement,
+    Layer,
+    Rollout,
+    Score,
+    Subject,
+    Unit,
+)
+from learning.rollouts import drilling
 
 JSON = s.JSONField
 
@@ -81,14 +93,25 @@ class ImprovementDocument(s.ModelSerializer[Improvement]):
 
 
 class NewVariant(s.Serializer[Any]):
-    version = s.CharField(help_text="A version's id, number or label.")
+    version = s.CharField(
+        required=False, default="", allow_blank=True,
+        help_text="A version's id, number or label; of a workflow, empty: the current one.",
+    )  # fmt: skip
+    agents = s.DictField(
+        child=s.CharField(), required=False,
+        help_text="Only for a workflow: agent → its version in runs of this arm.",
+    )  # fmt: skip
     key = s.CharField(required=False, max_length=40)
-    weight = s.FloatField(required=False, default=1.0, min_value=0.000001)
+    weight = s.FloatField(required=False, default=1.0, min_value=0)
     is_control = s.BooleanField(required=False, default=False)
 
 
 class NewExperiment(s.Serializer[Any]):
-    agent = s.SlugField(max_length=64)
+    agent = s.SlugField(max_length=64, required=False, default="", allow_blank=True)
+    workflow = s.CharField(
+        max_length=64, required=False, default="", allow_blank=True,
+        help_text="In the place of an agent: all runs of this workflow.",
+    )  # fmt: skip
     name = s.CharField(max_length=120)
     hypothesis = s.CharField(required=False, default="", allow_blank=True, max_length=20_000)
     unit = s.ChoiceField(Unit.choices, required=False, default=Unit.RUN)
@@ -100,12 +123,19 @@ class NewExperiment(s.Serializer[Any]):
     maturity_hours = s.FloatField(required=False, default=0.0, min_value=0, max_value=2160)
     autoconclude = s.BooleanField(required=False, default=False)
     improvement_id = s.UUIDField(required=False, allow_null=True, default=None)
+    layer = s.SlugField(required=False, default="", allow_blank=True, max_length=60)
+    layer_share_ratio = s.FloatField(required=False, allow_null=True, default=None)
+    mode = s.ChoiceField(
+        ["ab", "aa"], required=False, default="", allow_blank=True,
+        help_text="aa: all arms are one version; by default what the versions make it.",
+    )  # fmt: skip
 
 
 class VariantDocument(s.Serializer[Any]):
     key = s.CharField()
     version_id = s.UUIDField()
     version_number = s.IntegerField()
+    agent_versions = JSON()
     weight = s.FloatField()
     is_control = s.BooleanField()
     ranges = JSON()
@@ -115,14 +145,65 @@ class ExperimentDocument(s.ModelSerializer[Experiment]):
     unit = s.CharField()
     state = s.CharField()
     variants = VariantDocument(many=True, read_only=True)
+    layer = s.CharField(source="layer.name", default=None, allow_null=True)
+    warnings = s.SerializerMethodField()
+
+    def get_warnings(self, row: Experiment) -> list[dict[str, Any]]:
+        """Other open experiments that meet the same work; while it is drafted or open."""
+        return [] if row.ended_at else experiments.overlaps(row)
 
     class Meta:
         model = Experiment
         fields = [
-            "id", "client_id", "agent_slug", "name", "hypothesis", "unit", "seed",
-            "coverage_ratio", "variants", "metrics", "test", "plan", "maturity_hours",
+            "id", "client_id", "agent_slug", "workflow_name", "name", "hypothesis", "unit", "seed",
+            "coverage_ratio", "layer", "layer_share_ratio", "gates", "is_aa", "warnings",
+            "variants", "metrics", "test", "plan", "maturity_hours",
             "autoconclude", "state", "state_by", "state_reason", "improvement", "verdict",
             "headline", "analysed_at", "started_at", "ended_at", "created_by", "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class NewLayer(s.Serializer[Any]):
+    name = s.SlugField(max_length=60)
+    unit = s.ChoiceField(Unit.choices, required=False, default=Unit.RUN)
+    note = s.CharField(required=False, default="", allow_blank=True, max_length=20_000)
+
+
+class LayerDocument(s.ModelSerializer[Layer]):
+    unit = s.CharField()
+    experiments = s.SerializerMethodField()
+    free_ratio = s.SerializerMethodField()
+
+    def get_experiments(self, row: Layer) -> dict[str, list[list[int]]]:
+        """Open experiments and their buckets of 10,000."""
+        return experiments.taken(row)
+
+    def get_free_ratio(self, row: Layer) -> float:
+        """Share of the layer that no open experiment holds."""
+        used = (pair for ranges in experiments.taken(row).values() for pair in ranges)
+        return 1 - sum(end - start for start, end in used) / 10_000
+
+    class Meta:
+        model = Layer
+        fields = [
+            "id", "name", "unit", "seed", "note", "experiments", "free_ratio", "created_by",
+            "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class NewHoldout(s.Serializer[Any]):
+    share_ratio = s.FloatField(min_value=0.0001, max_value=0.5)
+    reason = s.CharField(required=False, default="", allow_blank=True, max_length=20_000)
+
+
+class HoldoutDocument(s.ModelSerializer[Holdout]):
+    class Meta:
+        model = Holdout
+        fields = [
+            "id", "share_ratio", "seed", "reason", "opened_by", "opened_at", "closed_by",
+            "closed_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -140,7 +221,21 @@ class NewRollout(s.Serializer[Any]):
     improvement_id = s.UUIDField(required=False, allow_null=True, default=None)
 
 
+class NewDrill(s.Serializer[Any]):
+    seconds = s.FloatField(
+        required=False, default=180.0, min_value=5, max_value=600,
+        help_text="It is taken back after this at the latest.",
+    )  # fmt: skip
+
+
 class RolloutDocument(s.ModelSerializer[Rollout]):
+    reach = s.SerializerMethodField()
+
+    def get_reach(self, row: Rollout) -> dict[str, Any]:
+        """Seconds from the breach to the rollback and to the last exposure; null: not known."""
+        found = drilling.result(row)
+        return {key: value for key, value in found.items() if key.endswith("_seconds")}
+
     unit = s.CharField()
     state = s.CharField()
     strategy = s.CharField()
@@ -151,7 +246,7 @@ class RolloutDocument(s.ModelSerializer[Rollout]):
             "id", "client_id", "agent_slug", "from_version_id", "to_version_id", "strategy",
             "stages", "stage", "unit", "seed", "metrics", "test", "state", "state_by",
             "state_reason", "improvement", "experiment", "verdict", "headline", "analysis",
-            "analysed_at", "stage_started_at", "breached_at", "last_exposure_at", "created_by",
-            "created_at", "ended_at",
+            "analysed_at", "stage_started_at", "is_drill", "reach", "breached_at",
+            "last_exposure_at", "created_by", "created_at", "ended_at",
         ]  # fmt: skip
         read_only_fields = fields

@@ -8,6 +8,7 @@ from uuid import UUID
 from celery import shared_task
 
 from learning import cycles, experiments, replay, responding, rollouts, trials
+from learning.rollouts import drilling
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,12 @@ def run_replay(replay_id: str) -> None:
 def run_cycle(cadence: str) -> None:
     """Begin today's cycle, unless it has begun."""
     cycles.run(cadence)
+
+
+@shared_task(name="learning.rollback_drill", ignore_result=True)
+def rollback_drill(rollout_id: str, seconds: float) -> None:
+    """Send a drill its calls until it is taken back."""
+    drilling.run(rollouts.find(UUID(rollout_id)), seconds=seconds)
 
 
 # A chord counts the results of its pieces, so these two are kept.

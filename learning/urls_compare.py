@@ -2,8 +2,8 @@
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from learning import feedback_pages, pages
-from learning.api import experiments, feedback
+from learning import feedback_pages, pages, report_pages
+from learning.api import experiments, feedback, layers
 
 _ID = r"(?P<{}>[0-9a-f-]{{36}})"
 
@@ -35,7 +35,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
         experiments.MoveExperiment.as_view(),
         name="experiment-move",
     ),
+    path("api/v1/layers", layers.Layers.as_view(), name="layers"),
+    path("api/v1/holdouts", layers.Holdouts.as_view(), name="holdouts"),
+    path(
+        "api/v1/holdouts/<uuid:holdout_id>/close",
+        layers.CloseHoldout.as_view(),
+        name="holdout-close",
+    ),
     path("api/v1/rollouts", experiments.Rollouts.as_view(), name="rollouts"),
+    path("api/v1/rollouts/drills", experiments.RollbackDrills.as_view(), name="rollout-drills"),
     path("api/v1/rollouts/<uuid:rollout_id>", experiments.OneRollout.as_view(), name="rollout"),
     re_path(
         rf"^api/v1/rollouts/{_ID.format('rollout_id')}"
@@ -44,6 +52,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="rollout-move",
     ),
     path("dashboard/learning", pages.learning),
+    path("dashboard/learning/reports/<uuid:cycle_id>", report_pages.report),
     path("dashboard/experiments/<uuid:experiment_id>", pages.experiment),
     path("dashboard/rollouts/<uuid:rollout_id>", pages.rollout),
     path("dashboard/_feedback/<str:kind>/<uuid:subject_id>", feedback_pages.piece),

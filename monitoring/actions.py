@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Min
 from django.utils import timezone
 
 from config.errors import Conflict
 from monitoring.audit import audit
 from monitoring.domain.responses import UNDO
-from monitoring.models import Action, IncidentEvent
+from monitoring.models import Action, Alert, IncidentEvent
 
 State = Action.State
 # An owner that died with an action in its hands: it may be taken again after this.
@@ -23,13 +24,17 @@ TAKEN_FOR = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One action to carry out: ``kind`` on ``target``. ``is_undo`` takes an earlier one back."""
+    """One action to carry out: ``kind`` on ``target``. ``is_undo`` takes an earlier one back.
+
+    ``since`` is when the condition of the incident's first alert began to hold; None without one.
+    """
 
     id: UUID
     kind: str
     target: str
     parameters: dict[str, Any]
     is_undo: bool
+    since: datetime | None = None
 
 
 @transaction.atomic
@@ -45,10 +50,18 @@ def take_actions(kinds: Sequence[str], *, most: int = 20) -> list[Asked]:
         .order_by("id")[:most]
     )
     Action.objects.filter(pk__in=[row.pk for row in rows]).update(state=State.TAKEN, taken_at=now)
+    began = dict(
+        Alert.objects.filter(incident_id__in=[row.incident_id for row in rows])
+        .values_list("incident_id")
+        .annotate(Min("pending_since"))
+    )
     return [
-        Asked(row.pk, row.kind, row.target, row.parameters, row.undoes_id is not None)
+        Asked(
+            row.pk, row.kind, row.target, row.parameters, row.undoes_id is not None,
+            began.get(row.incident_id),
+        )
         for row in rows
-    ]
+    ]  # fmt: skip
 
 
 @transaction.atomic

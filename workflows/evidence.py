@@ -9,7 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from config.partitions import first_id
-from workflows.models import StepRun
+from workflows import starting
+from workflows.models import StepRun, WorkflowVersion
+from workflows.plans import plan_for
 
 # A run may wait for people this long before a step of it fails.
 LONGEST_RUN = timedelta(days=90)
@@ -49,6 +51,34 @@ def failed_steps(since: datetime, until: datetime, *, limit: int) -> list[Failed
         for pk, client, workflow, key, user, run, error, cost, at in reversed(rows)
         if at is not None
     ]
+
+
+def version_values(workflow: str, reference: str = "") -> dict[str, Any]:
+    """A version's id, number and the agents that its steps ask.
+
+    ``reference`` is a number, a label, or empty for the current one. Raises NotFound, Conflict for
+    a deprecated version.
+    """
+    found = (
+        starting.named_version(workflow, reference)
+        if reference
+        else starting.current_version(workflow)
+    )
+    steps = plan_for(found.pk).steps.values()
+    return {
+        "id": found.pk,
+        "number": found.number,
+        "agents": frozenset(step.target for step in steps if step.kind == "agent"),
+    }
+
+
+def agents_by_workflow() -> dict[str, frozenset[str]]:
+    """Workflow → the agents that steps of its current version ask."""
+    rows = WorkflowVersion.objects.filter(is_current=True)
+    return {
+        name: frozenset(step.target for step in plan_for(pk).steps.values() if step.kind == "agent")
+        for pk, name in rows.values_list("pk", "workflow__name")
+    }
 
 
 def _message(error: Any) -> str:

@@ -21,7 +21,7 @@ from config.access.callers import Caller
 from config.access.ids import uuid7
 from config.access.models import Client
 from config.errors import Conflict, Forbidden, IdempotencyMismatch, InvalidInput, NotFound
-from workflows import artifacts, dispatch, endings, fanout, rights
+from workflows import artifacts, dispatch, endings, fanout, rights, splits
 from workflows.advance import Advance, Moved
 from workflows.contexts import RunFacts
 from workflows.database import execute
@@ -78,13 +78,20 @@ def start_run(
 ) -> tuple[Run, bool]:
     """Start ``workflow`` (its current version, or the numbered or labelled one); is it new?
 
+    While a split of the workflow is open, the version is its arm's unless one is named.
+
     The same key with the same inputs gives the same run. Raises NotFound, Forbidden, InvalidInput
     (inputs against the workflow's JSON Schema), IdempotencyMismatch.
     """
-    chosen = current_version(workflow) if version is None else named_version(workflow, version)
+    run_id, client = uuid7(), client_id or caller.home_client_id
+    met = None
+    if version is not None:
+        chosen = named_version(workflow, version)
+    else:
+        met = None if is_demo else splits.meet(workflow, run_id=run_id, client_id=client)
+        chosen = (met.version if met else None) or current_version(workflow)
     plan = plan_for(chosen.pk)
     require_start(caller, plan)
-    client = client_id or caller.home_client_id
     if not caller.sees(client):
         raise NotFound("client", client)
     if priority is not None and priority not in PRIORITIES:
@@ -101,7 +108,8 @@ def start_run(
     inputs = with_defaults(plan, inputs)
     check_inputs(plan, inputs, client_id=client)
     run = Run(
-        id=uuid7(), client_id=client, version=chosen, workflow_name=plan.name, inputs=inputs,
+        id=run_id, client_id=client, version=chosen, workflow_name=plan.name, inputs=inputs,
+        split_epoch=met.epoch if met else None, bucket=met.bucket if met else None,
         deadline_at=deadline_at, inputs_digest=digest, idempotency_key=idempotency_key or None,
         started_by_id=caller.user_id, priority=priority or plan.priority,
         is_demo=is_demo or Client.objects.filter(pk=client, is_demo=True).exists(),
@@ -121,14 +129,19 @@ def start_child(*, step_id: UUID, workflow: str, inputs: dict[str, Any], facts: 
     """Start the run of a sub-workflow step, unless it was started before."""
     if Run.objects.filter(parent_step_id=step_id).exists():
         return
-    version = current_version(workflow)
+    run_id = uuid7()
+    met = None if facts.is_demo else splits.meet(
+        workflow, run_id=run_id, client_id=facts.client_id
+    )  # fmt: skip
+    version = (met.version if met else None) or current_version(workflow)
     plan = plan_for(version.pk)
     if _nesting(facts.run_id) >= MAX_NESTING:
         raise InvalidInput("workflow", workflow, f"workflows nest at most {MAX_NESTING} deep")
     inputs = with_defaults(plan, inputs)
     check_inputs(plan, inputs, client_id=facts.client_id)
     run = Run(
-        id=uuid7(), client_id=facts.client_id, version=version, workflow_name=plan.name,
+        id=run_id, client_id=facts.client_id, version=version, workflow_name=plan.name,
+        split_epoch=met.epoch if met else None, bucket=met.bucket if met else None,
         inputs=inputs, inputs_digest=digest_of(workflow, inputs), parent_step_id=step_id,
         started_by_id=facts.started_by, priority=facts.priority, is_demo=facts.is_demo,
     )  # fmt: skip

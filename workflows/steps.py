@@ -263,7 +263,7 @@ def _perform(
     answer: Answer = invoke(
         Call(
             agent=target, inputs=arguments, client_id=facts.client_id, user_id=facts.started_by,
-            run_id=row.run_id, step_id=row.step_id, unit=str(row.run_id), effect_id=effect,
+            run_id=row.run_id, workflow=facts.workflow_name, step_id=row.step_id, effect_id=effect,
             attempt=row.attempt, deadline=_deadline(started, limit, facts), artifacts=store,
             is_demo=facts.is_demo,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 from config.errors import InvalidInput
 
@@ -41,6 +42,14 @@ def arm_of(arms: Arms, bucket: int) -> str | None:
         if any(start <= bucket < end for start, end in ranges):
             return version
     return None
+
+
+def passes(gates: Sequence[Mapping[str, Any]], unit: str) -> bool:
+    """Whether every gate lets ``unit`` in; a gate is a ``seed`` and the ``ranges`` under it."""
+    return all(
+        any(start <= bucket_of(gate["seed"], unit) < end for start, end in gate["ranges"])
+        for gate in gates
+    )
 
 
 def check_arms(arms: Arms) -> None:

@@ -150,6 +150,9 @@ class TrafficSplit(models.Model):
     audience = models.JSONField(
         default=list, blank=True, help_text="kind:name; only these are in it. Empty: everybody."
     )
+    gates = models.JSONField(
+        default=list, blank=True, help_text="seed and ranges; a unit outside of one is not in it."
+    )
     reason = models.CharField(max_length=300, blank=True, default="")
     opened_by = models.CharField(max_length=80, blank=True, default="")
     opened_at = models.DateTimeField(db_default=Now())

@@ -17,6 +17,7 @@ from learning import analysis, experiments, rollouts
 from learning import serializers as shapes
 from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
 from learning.models import Experiment, Rollout
+from learning.rollouts import drilling
 
 ANY = {"type": "object", "additionalProperties": True}
 OBJECT = OpenApiTypes.OBJECT
@@ -56,7 +57,7 @@ class Experiments(APIView):
     @extend_schema(
         operation_id="experiments_list",
         parameters=[
-            *PAGES, OpenApiParameter("agent", str),
+            *PAGES, OpenApiParameter("agent", str), OpenApiParameter("workflow", str),
             OpenApiParameter("state", str, enum=Experiment.State.values),
         ],
         responses=shapes.ExperimentDocument(many=True),
@@ -95,7 +96,7 @@ class ExperimentAnalysis(APIView):
     def get(self, request: Request, experiment_id: UUID) -> Response:
         """The verdict document of what is stored now; it may be read on any day."""
         row = _experiment(request, experiment_id)
-        return Response(analysis.analyse(experiments.document(row)))
+        return Response(experiments.read(row))
 
 
 class MoveExperiment(APIView):
@@ -154,6 +155,22 @@ class Rollouts(APIView):
         return Response(shapes.RolloutDocument(row).data, status=201)
 
 
+class RollbackDrills(APIView):
+    scopes = {"POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="rollouts_drill", parameters=[KEY], request=shapes.NewDrill,
+        responses={202: shapes.RolloutDocument, 409: PROBLEM, 422: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request) -> Response:
+        """Begin a rollback drill; its rollout says how long it reached callers once it is over."""
+        seconds = checked(shapes.NewDrill, request)["seconds"]
+        row = drilling.begin_drill(caller=rest.caller_of(request), seconds=seconds)
+        headers = {"Location": f"/api/v1/rollouts/{row.pk}"}
+        return Response(shapes.RolloutDocument(row).data, status=202, headers=headers)
+
+
 class OneRollout(APIView):
     scopes = {"GET": "learning:read"}
 
@@ -189,7 +206,10 @@ class MoveRollout(APIView):
 
 def _asked(request: Request, model: Any) -> Any:
     rows = rest.caller_of(request).only_visible(model.objects.all())
-    for name, field in {"agent": "agent_slug", "state": "state"}.items():
+    fields = {"agent": "agent_slug", "state": "state"}
+    if model is Experiment:
+        fields["workflow"] = "workflow_name"
+    for name, field in fields.items():
         if request.query_params.get(name):
             rows = rows.filter(**{field: request.query_params[name]})
     return rows

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["ship", "rollback", "review", "inconclusive"]
@@ -123,6 +123,23 @@ def decide(
         return _nothing_shown(sound, progress, horizon, stop)
     best = max(better, key=lambda reading: reading.effect)
     return _about_the_best(best, progress, horizon, stop)
+
+
+def of_the_same(verdict: Verdict) -> Verdict:
+    """The verdict of an A/A comparison: nothing is shipped or rolled back, the set-up is judged."""
+    if verdict.kind in ("ship", "rollback") or (verdict.kind == "review" and verdict.arm):
+        return Verdict(
+            "review",
+            "A/A: a difference was shown between arms of one version. Don't trust this set-up.",
+            (*verdict.reasons, verdict.headline, "look at the metric, the units and the logging"),
+            days_left=verdict.days_left,
+        )
+    if verdict.kind == "inconclusive" and verdict.is_complete:
+        words = "A/A: no difference was shown at the planned size, as it should be."
+        return replace(verdict, headline=words)
+    if verdict.kind == "inconclusive":
+        return replace(verdict, headline=f"A/A: {verdict.headline}")
+    return verdict
 
 
 def _too_early(progress: Progress) -> Verdict:

@@ -39,6 +39,7 @@ class UnitSeen:
     seconds: float
     tokens: float
     said: Said = Said()
+    version: str = ""
 
 
 # Each gives (value,) for one number a unit, or (numerator, denominator).
@@ -97,15 +98,18 @@ def fold(
     arms: Mapping[str, Ranges],
     metrics: Sequence[Mapping[str, Any]],
     caps: Mapping[str, float] | None = None,
+    parked: Mapping[str, str] | None = None,
 ) -> dict[tuple[str, date], dict[str, Any]]:
     """(arm, day) → ``{"units", "statistics": {metric: sums}}``; others' units are left out.
 
-    ``caps`` winsorise a mean from above; set before the start, they favour no arm.
+    ``caps`` winsorise a mean from above; set before the start, they favour no arm. ``parked``:
+    version → arm of no range; a unit that met one counts there, for the sample ratio to see.
     """
     limits = caps or {}
+    strays = parked or {}
     found: dict[tuple[str, date], dict[str, Any]] = {}
     for unit in units:
-        arm = arm_of(arms, unit.bucket)
+        arm = arm_of(arms, unit.bucket) or strays.get(unit.version)
         if arm is None:
             continue
         cell = found.setdefault((arm, unit.day), {"units": 0, "statistics": {}})
@@ -145,16 +149,20 @@ def layout(
 ) -> dict[str, list[list[int]]]:
     """Disjoint bucket ranges: treatments from the bottom, control from the top.
 
-    Each arm gets its weight's share of ``coverage``. Raises InvalidInput for an arm of none.
+    Each arm gets its weight's share of ``coverage``; one of weight 0 gets no range. Raises
+    InvalidInput for an arm whose share is less than a bucket.
     """
     total = sum(weights.values())
     sizes = {arm: int(10_000 * coverage * weight / total) for arm, weight in weights.items()}
     for arm, size in sizes.items():
-        if size < 1:
-            raise InvalidInput(f"variants.{arm}.weight", weights[arm], "a share of 0.0001 or more")
-    found, start = {}, 0
+        if size < 1 and weights[arm] > 0:
+            raise InvalidInput(f"variants.{arm}.weight", weights[arm], "0, or a share of 0.0001")
+    found: dict[str, list[list[int]]] = {}
+    start = 0
     for arm, size in sizes.items():
-        if arm == control:
+        if not size:
+            found[arm] = []
+        elif arm == control:
             found[arm] = [[10_000 - size, 10_000]]
         else:
             found[arm] = [[start, start + size]]

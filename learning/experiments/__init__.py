@@ -1,7 +1,8 @@
 """Start, pause, resume and stop comparisons; fold their outcomes; act on their verdicts."""
 
 from learning.experiments.drafting import create
-from learning.experiments.judging import document, refresh, sweep
+from learning.experiments.judging import document, read, refresh, sweep
+from learning.experiments.layers import close_holdout, create_layer, open_holdout, taken
 from learning.experiments.moving import (
     busy_agents,
     find,
@@ -13,8 +14,10 @@ from learning.experiments.moving import (
     stop_by_machine,
     thaw,
 )
+from learning.experiments.overlaps import overlaps
 
 __all__ = [
-    "busy_agents", "create", "document", "find", "freeze", "pause", "refresh", "resume", "start",
-    "stop", "stop_by_machine", "sweep", "thaw",
+    "busy_agents", "close_holdout", "create", "create_layer", "document", "find", "freeze",
+    "open_holdout", "overlaps", "pause", "read", "refresh", "resume", "start", "stop",
+    "stop_by_machine", "sweep", "taken", "thaw",
 ]  # fmt: skip

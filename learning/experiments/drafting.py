@@ -8,13 +8,13 @@ from uuid import UUID
 
 from django.db import transaction
 
-from agents import services as agents
 from config.access.callers import Caller
 from config.errors import InvalidInput
-from learning import improvements, rollouts
+from learning import rollouts
 from learning.analysis import analyse
 from learning.domain import measures
 from learning.domain.analysis.settings import comparison as read_test
+from learning.experiments import arms, layers
 from learning.experiments.judging import document
 from learning.models import Experiment, Variant
 
@@ -31,9 +31,10 @@ PLAN_FIELDS = frozenset({"minimum_units", "minimum_days", "planned_units", "plan
 def create(
     *,
     caller: Caller,
-    agent_slug: str,
     name: str,
     variants: list[dict[str, Any]],
+    agent_slug: str = "",
+    workflow: str = "",
     hypothesis: str = "",
     unit: str = "run",
     coverage_ratio: float = 1.0,
@@ -44,14 +45,28 @@ def create(
     autoconclude: bool = False,
     improvement_id: UUID | None = None,
     rollout_plan: dict[str, Any] | None = None,
+    layer: str = "",
+    layer_share_ratio: float | None = None,
+    mode: str = "",
     seed: str = "",
 ) -> Experiment:
     """A draft with its arms laid out in buckets; its seed, random unless given, never changes.
 
-    ``variants``: ``{"key", "version", "weight", "is_control"}``, version by id, number or label.
+    It is on one agent or on one whole ``workflow``. ``variants``: ``{"key", "version", "weight",
+    "is_control"}``, version by id, number or label; in a workflow a number or label (the current
+    version if empty), and ``agents``, agent → version, for calls of the workflow's runs alone.
+    ``layer`` names the namespace that it shares with others, of which it takes
+    ``layer_share_ratio`` (all). ``mode`` is ``ab`` or ``aa``, by default what the versions make it.
     Raises InvalidInput for what can't be compared, Barred for a version that was rolled back.
     """
-    rows = _variants(agent_slug, variants)
+    if bool(agent_slug) == bool(workflow):
+        raise InvalidInput("agent", agent_slug or workflow or None, "either an agent or a workflow")
+    if workflow:
+        rows = arms.of_workflow(workflow, variants, unit)
+        arms.check_measures(metrics or ())
+    else:
+        rows = arms.of_agent(agent_slug, variants)
+    is_aa = arms.is_aa(rows, mode)
     control = next(row["key"] for row in rows if row["is_control"])
     ranges = measures.layout({r["key"]: r["weight"] for r in rows}, control, coverage_ratio)
     specs = [measures.metric(raw, i) for i, raw in enumerate(metrics or DEFAULT_METRICS)]
@@ -61,11 +76,14 @@ def create(
     if wrong:
         raise InvalidInput(f"plan.{wrong[0]}", (plan or {})[wrong[0]], " or ".join(PLAN_FIELDS))
     experiment = Experiment.objects.create(
-        client_id=caller.home_client_id, agent_slug=agent_slug, name=name, hypothesis=hypothesis,
+        client_id=caller.home_client_id, agent_slug=agent_slug, workflow_name=workflow,
+        name=name, hypothesis=hypothesis,
         unit=unit, seed=seed or secrets.token_hex(16), coverage_ratio=coverage_ratio, metrics=specs,
         test=test or {"kind": "sequential"}, plan={**DEFAULT_PLAN, **(plan or {})},
         maturity_hours=maturity_hours, autoconclude=autoconclude, improvement_id=improvement_id,
-        rollout_plan=rollouts.checked_plan(rollout_plan or {}),
+        rollout_plan=rollouts.checked_plan(rollout_plan or {}), is_aa=is_aa,
+        layer=layers.layer_named(layer, unit) if layer else None,
+        layer_share_ratio=_share(layer, layer_share_ratio),
         created_by=caller.name[:80],
     )  # fmt: skip
     Variant.objects.bulk_create(
@@ -75,34 +93,11 @@ def create(
     return experiment
 
 
-def _variants(agent_slug: str, given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if len(given) < 2:
-        raise InvalidInput("variants", len(given), "two or more")
-    rows = []
-    for index, raw in enumerate(given):
-        version = agents.version_values(agent_slug, raw["version"])
-        if version["retired_at"] is not None:
-            raise InvalidInput(f"variants[{index}].version", version["number"], "a live version")
-        rows.append(
-            {
-                "key": str(raw.get("key") or f"v{version['number']}"),
-                "version_id": version["id"],
-                "version_number": version["number"],
-                "weight": float(raw.get("weight", 1.0)),
-                "is_control": bool(raw.get("is_control", False)),
-            }
-        )
-    if len({row["key"] for row in rows}) < len(rows):
-        raise InvalidInput("variants", [row["key"] for row in rows], "a different key for each")
-    if any(row["weight"] <= 0 for row in rows):
-        raise InvalidInput("variants", [row["weight"] for row in rows], "weights above 0")
-    controls = sum(row["is_control"] for row in rows)
-    if controls > 1:
-        raise InvalidInput("variants", controls, "one control")
-    if not controls:
-        rows[0]["is_control"] = True
-    control = next(row["version_id"] for row in rows if row["is_control"])
-    for row in rows:
-        if row["version_id"] != control:
-            improvements.check_not_barred(agent_slug, row["version_id"])
-    return rows
+def _share(layer: str, share: float | None) -> float | None:
+    if not layer:
+        if share is not None:
+            raise InvalidInput("layer_share_ratio", share, "a layer that it is a share of")
+        return None
+    if share is not None and not 0.0001 <= share <= 1:
+        raise InvalidInput("layer_share_ratio", share, "from 0.0001 to 1")
+    return 1.0 if share is None else share

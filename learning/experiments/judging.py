@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -12,24 +14,31 @@ from django.utils import timezone
 
 from agents import services as agents
 from config.errors import Conflict
-from learning import folding, improvements, rollouts
+from learning import folding, improvements, quiet, rollouts
 from learning.analysis import analyse
+from learning.experiments import subjects
 from learning.experiments.moving import State, move
 from learning.models import Experiment, Improvement, Rollout
+from monitoring.periods import Window
 
 logger = logging.getLogger(__name__)
 MACHINE = "system:learning"
 
 
-def document(experiment: Experiment, now: datetime | None = None) -> dict[str, Any]:
-    """The statistics document of what is stored."""
+def document(
+    experiment: Experiment, now: datetime | None = None, *, everything: bool = False
+) -> dict[str, Any]:
+    """The statistics document of what is stored; ``everything``: what came in incidents too."""
     weights = {v.key: v.weight for v in experiment.variants.all()}
     control = experiment.variants.filter(is_control=True).values_list("key", flat=True)[0]
     specs = [{k: v for k, v in m.items() if k != "cap"} for m in experiment.metrics]
-    stages = folding.stages_of(experiment.pk, {"all": weights})
+    stages_asked: dict[str, Mapping[str, float]] = {"all": weights}
+    if everything:
+        stages_asked = folding.with_apart(stages_asked)
+    stages = folding.stages_of(experiment.pk, stages_asked)
     settings: dict[str, Any] = {
         "name": experiment.name, "control": control, "metrics": specs, "test": experiment.test,
-        **experiment.plan,
+        "aa": experiment.is_aa, **experiment.plan,
     }  # fmt: skip
     if experiment.started_at:
         settings["days"] = _days(experiment.started_at, experiment.ended_at or now)
@@ -38,6 +47,23 @@ def document(experiment: Experiment, now: datetime | None = None) -> dict[str, A
 
 def _days(start: datetime, end: datetime | None) -> float:
     return max(0.0, ((end or timezone.now()) - start).total_seconds() / 86_400)
+
+
+def read(experiment: Experiment, now: datetime | None = None) -> dict[str, Any]:
+    """The verdict document of what is stored, incidents left out and said."""
+    return quiet.read(
+        experiment.pk, lambda everything: document(experiment, now, everything=everything),
+        _incidents(experiment, now),
+    )  # fmt: skip
+
+
+def _incidents(experiment: Experiment, now: datetime | None) -> list[Window]:
+    if experiment.started_at is None:
+        return []
+    return quiet.windows(
+        agent=experiment.agent_slug, workflow=experiment.workflow_name,
+        since=experiment.started_at, until=experiment.ended_at or now or timezone.now(),
+    )  # fmt: skip
 
 
 def refresh(experiment: Experiment, now: datetime | None = None) -> dict[str, Any]:
@@ -50,12 +76,14 @@ def refresh(experiment: Experiment, now: datetime | None = None) -> dict[str, An
     folding.fold(
         folding.Source(
             experiment.pk, experiment.client_id, experiment.agent_slug, "all",
-            agents.epochs_named(experiment.agent_slug, f"experiment {experiment.pk}"),
+            subjects.epochs_of(experiment),
             {v.key: v.ranges for v in experiment.variants.all()},
             experiment.metrics, experiment.started_at, until,
+            {str(v.version_id): v.key for v in experiment.variants.all() if not v.ranges},
+            quiet.spans(_incidents(experiment, now)), experiment.workflow_name, experiment.unit,
         )
     )  # fmt: skip
-    found = analyse(document(experiment, now))
+    found = read(experiment, now)
     Experiment.objects.filter(pk=experiment.pk).update(
         verdict=found["verdict"], headline=found["headline"][:500], analysis=found,
         analysed_at=now or Now(),
@@ -75,7 +103,7 @@ def sweep(now: datetime | None = None) -> int:
         except Exception:  # one that can't be analysed must not keep harm elsewhere going
             logger.exception("learning.experiment.failed", extra={"experiment": str(experiment.pk)})
             continue
-        is_final = found["verdict"] == "ship" or found["complete"]
+        is_final = (found["verdict"] == "ship" or found["complete"]) and not found["is_frozen"]
         if found["verdict"] == "rollback" or (is_final and experiment.autoconclude):
             concluded += _conclude(experiment, found, now)
     return concluded
@@ -99,17 +127,31 @@ def _conclude(experiment: Experiment, found: dict[str, Any], now: datetime | Non
 
 
 def _bury_losers(experiment: Experiment, found: dict[str, Any]) -> None:
+    """A tombstone for each harmful version. Of several agents in an arm none is to blame alone."""
+    control = experiment.variants.get(is_control=True).agent_versions
     for variant in experiment.variants.filter(key__in=found["stop_arms"], is_control=False):
-        improvements.bury(
-            client_id=experiment.client_id, agent_slug=experiment.agent_slug,
-            version_id=variant.version_id, reason=found["headline"],
-            evidence={"experiment": str(experiment.pk), "verdict": found["verdict"]}, by=MACHINE,
-        )  # fmt: skip
+        changed = {experiment.agent_slug: str(variant.version_id)}
+        if experiment.workflow_name:
+            changed = {
+                slug: version for slug, version in variant.agent_versions.items()
+                if control.get(slug) != version
+            }  # fmt: skip
+        for slug, version in changed.items() if len(changed) == 1 else ():
+            improvements.bury(
+                client_id=experiment.client_id, agent_slug=slug, version_id=UUID(version),
+                reason=found["headline"], by=MACHINE,
+                evidence={"experiment": str(experiment.pk), "verdict": found["verdict"]},
+            )  # fmt: skip
     improvements.move(experiment.improvement_id, Improvement.State.REFUSED)
 
 
 def _ship(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> None:
-    """Low risk goes on by itself; the rest waits for a person, who sees the verdict."""
+    """Low risk goes on by itself; the rest waits for a person, who sees the verdict.
+
+    A workflow's winner is made current by a person: no rollout has stages for it.
+    """
+    if experiment.workflow_name:
+        return
     winner = experiment.variants.get(key=found["arm"])
     risk = experiment.improvement.risk if experiment.improvement else None
     agent = agents.version_values(experiment.agent_slug, winner.version_id)

@@ -13,11 +13,11 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from agents import services as agents
 from config import logs
 from config.access.callers import Caller
 from config.errors import Conflict, NotFound
 from learning import improvements, rollouts
+from learning.experiments import layers, subjects
 from learning.models import Experiment, Improvement, Rollout
 from monitoring import services as monitoring
 
@@ -86,8 +86,8 @@ def busy_agents() -> set[str]:
     """Agents whose traffic an open experiment or rollout holds."""
     held = Experiment.objects.filter(state__in=[State.RUNNING, State.PAUSED])
     moving = Rollout.objects.filter(state__in=rollouts.OPEN)
-    return {*held.values_list("agent_slug", flat=True),
-            *moving.values_list("agent_slug", flat=True)}  # fmt: skip
+    own = {slug for row in held.prefetch_related("variants") for slug in subjects.agents_of(row)}
+    return own | set(moving.values_list("agent_slug", flat=True))
 
 
 def find(experiment_id: UUID) -> Experiment:
@@ -107,42 +107,30 @@ def move(
     row = find(experiment_id)
     changes: dict[str, Any] = {"state": after, "state_by": by[:80], "state_reason": reason[:500]}
     if before == State.DRAFT:
-        changes["started_at"] = now or Now()
+        changes |= {"started_at": now or Now(), "gates": layers.gates_for(row)}
     if after in (State.STOPPED, State.CONCLUDED):
         changes["ended_at"] = now or Now()
     try:
         with transaction.atomic():
             moved = Experiment.objects.filter(pk=experiment_id, state=before).update(**changes)
     except IntegrityError:
-        raise Conflict(f"agent {row.agent_slug}", "in an experiment", "no other open") from None
+        raise Conflict(row.subject, "in an experiment", "no other open") from None
     if not moved:
         raise Conflict(f"experiment {row.name!r}", find(experiment_id).state, before)
     row.refresh_from_db()
     if after == State.RUNNING:
-        rollouts.check_free(row.agent_slug)
-        agents.split_traffic(
-            row.agent_slug, _split_arms(row), unit=row.unit, seed=row.seed,
-            reason=f"experiment {row.pk}", by=by,
-        )  # fmt: skip
+        subjects.open_arms(row, by=by)
         improvements.move(row.improvement_id, Improvement.State.TESTING)
     elif before == State.RUNNING:
-        agents.end_split(row.agent_slug, by=by)
+        subjects.close_arms(row, by=by)
     monitoring.audit(
         actor=caller.principal if caller else by, action=f"learning.experiment.{after}",
         target=f"experiment:{row.pk}", client_id=row.client_id,
         user_id=caller.user_id if caller else None, after={"reason": reason},
     )  # fmt: skip
     monitoring.mark(
-        kind="experiment", scope="agent", key=row.agent_slug,
+        kind="experiment", scope="agent" if row.agent_slug else "workflow", key=row.subject,
         text=f"experiment {row.name} {after}", href=f"/dashboard/experiments/{row.pk}",
     )  # fmt: skip
     logs.event(logger, "learning.experiment.moved", experiment=str(row.pk), state=after, by=by)
     return row
-
-
-def _split_arms(experiment: Experiment) -> dict[str, list[list[int]]]:
-    """Version → ranges; in an A/A both arms share one version."""
-    arms: dict[str, list[list[int]]] = {}
-    for variant in experiment.variants.all():
-        arms.setdefault(str(variant.version_id), []).extend(variant.ranges)
-    return arms

@@ -6,6 +6,7 @@ from learning.models.examples import Example
 from learning.models.experiments import ArmDay, Experiment, Rollout, Unit, Variant
 from learning.models.feedback import Feedback, Score, Subject
 from learning.models.improvements import Improvement, Tombstone
+from learning.models.layers import Holdout, Layer
 from learning.models.patterns import Pattern, PatternCount
 from learning.models.policies import TrialPolicy
 from learning.models.replays import Replay, ReplayCase, Study
@@ -18,7 +19,9 @@ __all__ = [
     "Example",
     "Experiment",
     "Feedback",
+    "Holdout",
     "Improvement",
+    "Layer",
     "Pattern",
     "PatternCount",
     "Replay",

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from config.access.ids import uuid7
 from learning.models.improvements import Improvement
+from learning.models.layers import Layer
 
 
 class Unit(models.TextChoices):
@@ -23,7 +24,10 @@ class Unit(models.TextChoices):
 
 
 class Experiment(models.Model):
-    """Two or more versions of one agent, side by side. Test and plan are fixed at the start."""
+    """Two or more versions of one agent or one workflow, side by side.
+
+    Test, plan, layer and gates are fixed at the start.
+    """
 
     class State(models.TextChoices):
         DRAFT = "draft"
@@ -34,12 +38,23 @@ class Experiment(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     client_id = models.UUIDField()
-    agent_slug = models.CharField(max_length=64)
+    agent_slug = models.CharField(max_length=64, blank=True, default="")
+    workflow_name = models.CharField(
+        max_length=64, blank=True, default="", help_text="In the place of an agent."
+    )
     name = models.CharField(max_length=120)
     hypothesis = models.TextField(blank=True, default="")
     unit = models.CharField(max_length=12, choices=Unit.choices, default=Unit.RUN)
     seed = models.CharField(max_length=64)
     coverage_ratio = models.FloatField(default=1.0, help_text="Share of all units in any arm.")
+    layer = models.ForeignKey(Layer, null=True, blank=True, on_delete=models.PROTECT)
+    layer_share_ratio = models.FloatField(
+        null=True, blank=True, help_text="Share of the layer that it takes."
+    )
+    gates = models.JSONField(
+        default=list, blank=True, help_text="kind, seed, ranges: whom it may meet at all."
+    )
+    is_aa = models.BooleanField(default=False, help_text="All arms are one version.")
     metrics = models.JSONField(default=list)
     test = models.JSONField(default=dict)
     plan = models.JSONField(default=dict)
@@ -68,8 +83,16 @@ class Experiment(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["agent_slug"],
-                condition=Q(state__in=["running", "paused"]),
+                condition=Q(state__in=["running", "paused"]) & ~Q(agent_slug=""),
                 name="experiment_one_open_per_agent",
+            ),
+            models.UniqueConstraint(
+                fields=["workflow_name"],
+                condition=Q(state__in=["running", "paused"]) & ~Q(workflow_name=""),
+                name="experiment_one_open_per_workflow",
+            ),
+            models.CheckConstraint(
+                condition=Q(agent_slug="") ^ Q(workflow_name=""), name="experiment_of_one_thing"
             ),
             models.CheckConstraint(
                 condition=Q(coverage_ratio__gt=0, coverage_ratio__lte=1),
@@ -85,6 +108,18 @@ class Experiment(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def subject(self) -> str:
+        """The agent or the workflow that is compared."""
+        return self.agent_slug or self.workflow_name
+
+    @property
+    def subject_href(self) -> str:
+        """Its page."""
+        if self.agent_slug:
+            return f"/dashboard/agents/{self.agent_slug}"
+        return f"/dashboard/workflows/{self.workflow_name}"
+
 
 class Variant(models.Model):
     """One arm: a version and its bucket ranges, which never change."""
@@ -94,6 +129,9 @@ class Variant(models.Model):
     key = models.CharField(max_length=40)
     version_id = models.UUIDField()
     version_number = models.PositiveIntegerField()
+    agent_versions = models.JSONField(
+        default=dict, blank=True, help_text="Agent → version id, in an arm of a workflow."
+    )
     weight = models.FloatField(default=1.0)
     is_control = models.BooleanField(default=False)
     ranges = models.JSONField(default=list, help_text="[[start, end)] in 10,000 buckets.")
@@ -152,7 +190,9 @@ class Rollout(models.Model):
     analysis = models.JSONField(default=dict)
     analysed_at = models.DateTimeField(null=True, blank=True)
     stage_started_at = models.DateTimeField(db_default=Now())
-    is_drill = models.BooleanField(default=False, help_text="Both arms are production.")
+    is_drill = models.BooleanField(
+        default=False, help_text="Of an agent of its own, to be taken back."
+    )
     postcheck = models.JSONField(
         default=dict, blank=True, help_text="What was forecast, what was measured."
     )

@@ -1,12 +1,13 @@
 """Bring a version to everybody in stages, and back by itself."""
 
-from learning.rollouts.judging import document, refresh, sweep
+from learning.rollouts.judging import document, read, refresh, sweep
 from learning.rollouts.moving import (
     OPEN,
     advance,
     back,
     begin,
     check_free,
+    check_no_experiment,
     find,
     hold,
     let_go,
@@ -17,6 +18,7 @@ from learning.rollouts.moving import (
 from learning.rollouts.stages import STRATEGIES, checked_plan
 
 __all__ = [
-    "OPEN", "STRATEGIES", "advance", "back", "begin", "check_free", "checked_plan", "document",
-    "find", "hold", "let_go", "pause", "refresh", "resume", "rollback", "sweep",
+    "OPEN", "STRATEGIES", "advance", "back", "begin", "check_free", "check_no_experiment",
+    "checked_plan", "document", "find", "hold", "let_go", "pause", "read", "refresh", "resume",
+    "rollback", "sweep",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,12 +11,14 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents import services as agents
-from learning import folding
+from learning import folding, quiet
 from learning.analysis import analyse
 from learning.domain import measures
 from learning.domain.postcheck import postcheck
 from learning.models import Rollout
+from learning.rollouts.breaching import first_breach
 from learning.rollouts.moving import MACHINE, OPEN, State, back, hold, next_stage, reason_of, write
+from monitoring.periods import Window
 
 logger = logging.getLogger(__name__)
 # A stage that nobody met for this long says nothing, and no data is never success.
@@ -24,14 +27,23 @@ NO_DATA_AFTER = timedelta(hours=24)
 WATCHED = timedelta(hours=1)
 
 
-def document(row: Rollout) -> dict[str, Any]:
-    """The statistics document over all stages so far, each with the shares that it meant."""
-    weights = {}
+def document(
+    row: Rollout, *, everything: bool = False,
+    instead: Mapping[str, folding.Cells] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The statistics document over all stages so far, each with the shares that it meant.
+
+    ``everything``: what came during incidents too. ``instead``: cells of a stage in the place of
+    those that are stored.
+    """
+    weights: dict[str, Mapping[str, float]] = {}
     for index in range(row.stage + 1):
         ranges = measures.stage_layout(row.stages[index]["share"])
         weights[_name(row, index)] = {
             arm: float(sum(end - start for start, end in pairs)) for arm, pairs in ranges.items()
         }
+    if everything:
+        weights = folding.with_apart(weights)
     specs = [{k: v for k, v in m.items() if k != "cap"} for m in row.metrics]
     return {
         "experiment": {
@@ -39,7 +51,7 @@ def document(row: Rollout) -> dict[str, Any]:
             "test": row.test, "minimum_days": 0,
             "minimum_units": min(stage["minimum_units"] for stage in row.stages),
         },
-        "stages": folding.with_zeros(folding.stages_of(row.pk, weights), specs),
+        "stages": folding.with_zeros(folding.stages_of(row.pk, weights, instead), specs),
     }  # fmt: skip
 
 
@@ -47,24 +59,55 @@ def _name(row: Rollout, index: int) -> str:
     return f"{index}: {row.stages[index]['share'] * 100:g} %"
 
 
+def read(row: Rollout, now: datetime | None = None) -> dict[str, Any]:
+    """The verdict document of what is stored, incidents left out and said."""
+    return quiet.read(
+        row.pk, lambda everything: document(row, everything=everything), _incidents(row, now)
+    )
+
+
+def _incidents(row: Rollout, now: datetime | None) -> list[Window]:
+    return quiet.windows(
+        agent=row.agent_slug, workflow="", since=row.created_at,
+        until=row.ended_at or now or timezone.now(),
+    )  # fmt: skip
+
+
 def refresh(row: Rollout, now: datetime | None = None) -> dict[str, Any]:
     """Fold the present stage and store the analysis over all; returns the verdict document."""
-    stage = row.stages[row.stage]
-    folding.fold(
-        folding.Source(
-            row.pk, row.client_id, row.agent_slug, _name(row, row.stage),
-            agents.epochs_named(row.agent_slug, reason_of(row, row.stage)),
-            measures.stage_layout(stage["share"]), row.metrics, row.created_at,
-            now or timezone.now(),
-        )
-    )  # fmt: skip
-    found = analyse(document(row))
+    folding.fold(_source(row, now))
+    found = read(row, now)
     Rollout.objects.filter(pk=row.pk).update(
         verdict=found["verdict"], headline=found["headline"][:500], analysis=found,
         analysed_at=now or Now(),
     )  # fmt: skip
     row.headline, row.verdict = found["headline"][:500], found["verdict"]
     return found
+
+
+def _source(row: Rollout, now: datetime | None, until: datetime | None = None) -> folding.Source:
+    """The present stage's units, of those that came before ``until``."""
+    return folding.Source(
+        row.pk, row.client_id, row.agent_slug, _name(row, row.stage),
+        agents.epochs_named(row.agent_slug, reason_of(row, row.stage)),
+        measures.stage_layout(row.stages[row.stage]["share"]), row.metrics, row.created_at,
+        until or now or timezone.now(), incidents=quiet.spans(_incidents(row, now)),
+    )  # fmt: skip
+
+
+def _breached_at(row: Rollout, now: datetime | None) -> datetime:
+    """When the harm that this look found first showed; ``row`` is as the look before left it."""
+    until = now or timezone.now()
+    since = max(row.stage_started_at, row.analysed_at or row.stage_started_at)
+
+    def is_breached(moment: datetime) -> bool:
+        found = folding.cells(_source(row, now, moment))
+        return any(
+            analyse(document(row, everything=everything, instead=found))["verdict"] == "rollback"
+            for everything in (False, True)
+        )
+
+    return first_breach(min(since, until), until, is_breached=is_breached)
 
 
 def sweep(now: datetime | None = None) -> dict[str, int]:
@@ -75,30 +118,41 @@ def sweep(now: datetime | None = None) -> dict[str, int]:
     done = {"rolled_back": 0, "advanced": 0, "held": 0}
     for row in Rollout.objects.filter(state__in=OPEN):
         try:
-            what = _judge(row, refresh(row, now), now)
+            what = judge(row, now)
         except Exception:  # one that can't be judged must not keep others from going back
             logger.exception("learning.rollout.failed", extra={"rollout": str(row.pk)})
             continue
         if what:
             done[what] += 1
-    _watch_last_exposures(now or timezone.now())
+    watch_last_exposures(now or timezone.now())
     return done
 
 
-def _judge(row: Rollout, found: dict[str, Any], now: datetime | None) -> str:
+def judge(row: Rollout, now: datetime | None = None) -> str:
+    """Look at one open rollout and act: ``rolled_back``, ``advanced``, ``held``, or nothing."""
+    return _acted(row, refresh(row, now), now)
+
+
+def _acted(row: Rollout, found: dict[str, Any], now: datetime | None) -> str:
     if found["verdict"] == "rollback":
-        return "rolled_back" if back(row, reason=found["headline"], by=MACHINE, now=now) else ""
+        at = _breached_at(row, now)
+        gone = back(row, reason=found["headline"], by=MACHINE, now=now, breached_at=at)
+        return "rolled_back" if gone else ""
     if row.state != State.RUNNING:
         return ""
     if found["sample_ratio"] and found["sample_ratio"]["mismatch"]:
         held = write(row, State.RUNNING, state=State.PAUSED, state_by=MACHINE,
                       state_reason=found["headline"][:500])  # fmt: skip
         return "held" if held else ""
+    if found["is_frozen"]:
+        return ""
     age = (now or timezone.now()) - row.stage_started_at
     units = _units_of_stage(row)
     if units == 0 and age >= NO_DATA_AFTER:
         reason = f"no unit met the version in {age.total_seconds() / 3600:.0f} hours"
-        return "rolled_back" if back(row, reason=reason, by=MACHINE, now=now) else ""
+        at = row.stage_started_at + NO_DATA_AFTER
+        gone = back(row, reason=reason, by=MACHINE, now=now, breached_at=at)
+        return "rolled_back" if gone else ""
     stage = row.stages[row.stage]
     ripe = age >= timedelta(hours=stage["minimum_hours"]) and units >= stage["minimum_units"]
     if not ripe:
@@ -127,7 +181,7 @@ def _units_of_stage(row: Rollout) -> int:
     return min(rows.get("treatment", 0), rows.get("control", 0))
 
 
-def _watch_last_exposures(now: datetime) -> None:
+def watch_last_exposures(now: datetime) -> None:
     """When the bad version last answered: how far the rollback reached, and how fast."""
     since = now - WATCHED
     for row in Rollout.objects.filter(state=State.ROLLED_BACK, ended_at__gte=since):

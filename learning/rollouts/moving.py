@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from agents import services as agents
@@ -51,6 +52,7 @@ def begin(
     by: str = "",
     improvement_id: UUID | None = None,
     experiment_id: UUID | None = None,
+    is_drill: bool = False,
     now: datetime | None = None,
 ) -> Rollout:
     """Open the first stage. Raises Barred for a version with a tombstone, Conflict if not free.
@@ -72,7 +74,7 @@ def begin(
                 to_version_id=target["id"], strategy=strategy, stages=plan, unit=unit,
                 seed=seed or secrets.token_hex(16), metrics=specs,
                 test=test or {"kind": "sequential"}, state_by=by[:80], created_by=by[:80],
-                improvement_id=improvement_id, experiment_id=experiment_id,
+                improvement_id=improvement_id, experiment_id=experiment_id, is_drill=is_drill,
                 **({"created_at": now, "stage_started_at": now} if now else {}),
             )  # fmt: skip
     except IntegrityError:
@@ -89,8 +91,13 @@ def check_free(agent_slug: str) -> None:
         raise Conflict(f"agent {agent_slug}", "in a rollout", "no open rollout")
 
 
-def _check_no_experiment(agent_slug: str) -> None:
-    if Experiment.objects.filter(agent_slug=agent_slug, state__in=["running", "paused"]).exists():
+def check_no_experiment(agent_slug: str, *, but: UUID | None = None) -> None:
+    """Raise Conflict while an experiment (other than ``but``) holds the agent's traffic."""
+    rows = Experiment.objects.filter(
+        Q(agent_slug=agent_slug) | Q(variants__agent_versions__has_key=agent_slug),
+        state__in=["running", "paused"],
+    )
+    if (rows.exclude(pk=but) if but else rows).exists():
         raise Conflict(f"agent {agent_slug}", "in an experiment", "no open experiment")
 
 
@@ -164,17 +171,18 @@ def find(rollout_id: UUID) -> Rollout:
 @transaction.atomic
 def back(
     row: Rollout, *, reason: str, by: str, caller: Caller | None = None,
-    now: datetime | None = None,
+    now: datetime | None = None, breached_at: datetime | None = None,
 ) -> bool:  # fmt: skip
     """Everybody meets the former version from their next call; False if somebody was quicker.
 
-    Leaves a tombstone with the evidence.
+    Leaves a tombstone with the evidence. ``breached_at`` is when the harm first showed, this moment
+    unless given: exposures are counted from then on.
     """
     done = row.state == State.DONE
     before = (State.DONE,) if done else OPEN
     moved = Rollout.objects.filter(pk=row.pk, state__in=before).update(
         state=State.ROLLED_BACK, state_by=by[:80], state_reason=reason[:500],
-        ended_at=now or Now(), breached_at=now or Now(),
+        ended_at=now or Now(), breached_at=breached_at or now or Now(),
     )  # fmt: skip
     if not moved:
         return False
@@ -183,11 +191,12 @@ def back(
             agents.promote(row.agent_slug, row.from_version_id, by=by)
     else:
         agents.end_split(row.agent_slug, by=by)
-    improvements.bury(
-        client_id=row.client_id, agent_slug=row.agent_slug, version_id=row.to_version_id,
-        reason=reason, by=by,
-        evidence={"rollout": str(row.pk), "stage": row.stage, "headline": row.headline},
-    )  # fmt: skip
+    if not row.is_drill:
+        improvements.bury(
+            client_id=row.client_id, agent_slug=row.agent_slug, version_id=row.to_version_id,
+            reason=reason, by=by,
+            evidence={"rollout": str(row.pk), "stage": row.stage, "headline": row.headline},
+        )  # fmt: skip
     improvements.move(row.improvement_id, Improvement.State.ROLLED_BACK)
     _note(row, "rolled_back", by, caller, reason)
     return True
@@ -226,7 +235,7 @@ def write(row: Rollout, *before: str, **changes: Any) -> bool:
 
 def _open(row: Rollout, by: str) -> None:
     """The split of the present stage; the same seed, so nobody leaves the treatment."""
-    _check_no_experiment(row.agent_slug)
+    check_no_experiment(row.agent_slug)
     ranges = measures.stage_layout(row.stages[row.stage]["share"])
     agents.split_traffic(
         row.agent_slug,

@@ -17,9 +17,9 @@ from config.access.models import Client
 SLUG = "tax-vat-001"
 
 
-def make_agent(risk: str = "low") -> tuple[Agent, AgentVersion, AgentVersion]:
+def make_agent(risk: str = "low", slug: str = SLUG) -> tuple[Agent, AgentVersion, AgentVersion]:
     """An agent, its production version and a candidate."""
-    agent = Agent.objects.create(slug=SLUG, name="VAT", domain="tax", purpose="p", risk=risk)
+    agent = Agent.objects.create(slug=slug, name="VAT", domain="tax", purpose="p", risk=risk)
     old, _ = versions.publish(
         agent=agent, content=versions.Content("Answer."), label=Label.Name.PRODUCTION
     )
@@ -45,15 +45,17 @@ def meet(
     rows = []
     for number in range(units):
         unit = f"{seed}-{number}"
-        bucket = traffic.bucket_of(split.seed, unit) if split else None
-        arm = traffic.arm_of(split.arms, bucket) if split else None
+        is_in = split is not None and traffic.passes(split.gates, unit)
+        bucket = traffic.bucket_of(split.seed, unit) if is_in else None
+        arm = traffic.arm_of(split.arms, bucket) if is_in else None
         version_id = UUID(arm) if arm else production.pk
         good = rng.random() < success[version_id]
         rows.append(
             Invocation(
                 client_id=client.pk, agent_id=agent.pk, agent_slug=agent.slug,
-                version_id=version_id, version_number=1, split_id=split.pk if split else None,
-                split_epoch=split.epoch if split else None, unit=unit, bucket=bucket,
+                version_id=version_id, version_number=1, split_id=split.pk if is_in else None,
+                split_epoch=split.epoch if is_in else None, unit=unit if is_in else "",
+                bucket=bucket,
                 state="succeeded" if good else "failed", cost_usd="0.01",
                 duration_seconds=1 + rng.random() / 10,
                 started_at=start + timedelta(days=number % days, microseconds=number),

@@ -111,7 +111,7 @@ def test_a_rollout_shows_its_stages_and_how_fast_it_went_back(engineer, ground, 
     text = text_of(site.get(address))
     assert "Taken back at stage 1" in text and "complaints" in text
     assert Rollout.objects.get().last_exposure_at is not None
-    assert "Last exposure after that" in text and "none seen" not in text
+    assert "Breach to last exposure" in text and "none seen" not in text
 
 
 def test_another_clients_experiment_is_not_there(engineer, ground):

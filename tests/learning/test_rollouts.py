@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from unittest.mock import patch
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from agents.domain import traffic
@@ -155,61 +152,6 @@ def test_its_improvement_moves_along(engineer, ground):
     rollouts.rollback(caller=engineer, rollout_id=row.pk, reason="complaints")
     one.refresh_from_db()
     assert one.state == Improvement.State.ROLLED_BACK
-
-
-class Crash(Exception):
-    """The process dies here."""
-
-
-@pytest.mark.parametrize("place", ["agents.services.split_traffic", "monitoring.services.audit"])
-@pytest.mark.parametrize("move", ["begin", "advance", "rollback", "finish"])
-def test_a_crash_in_the_middle_of_a_transition_leaves_nothing_half_done(
-    engineer, ground, place, move
-):
-    firm, agent, _, new = ground
-    strategy = {"strategy": "immediate", "stages": None} if move == "finish" else {}
-    row = None if move == "begin" else begin(firm, new, **strategy)
-
-    def act():
-        if row is None:
-            return begin(firm, new)
-        if move == "rollback":
-            return rollouts.rollback(caller=engineer, rollout_id=row.pk, reason="complaints")
-        return rollouts.advance(caller=engineer, rollout_id=row.pk)
-
-    def picture():
-        split = the_split(agent)
-        return (
-            list(Rollout.objects.values("state", "stage")), split and split.epoch,
-            production(agent), Tombstone.objects.count(),
-        )  # fmt: skip
-
-    if place == "agents.services.split_traffic" and move in ("rollback", "finish"):
-        place = "agents.services.end_split"
-    before = picture()
-    with patch(place, side_effect=Crash), pytest.raises(Crash):
-        act()
-    assert picture() == before
-    act()
-    assert picture() != before
-
-
-@pytest.mark.django_db(transaction=True)
-def test_two_sweeps_at_once_open_the_next_stage_once(ground):
-    firm, agent, old, new = ground
-    begin(firm, new)
-    meet(agent, firm, units=900, success={old.pk: 0.8, new.pk: 0.8})
-
-    def sweep(_):
-        try:
-            return rollouts.sweep()["advanced"]
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(3) as pool:
-        assert sum(pool.map(sweep, range(3))) == 1
-    assert Rollout.objects.get().stage == 1
-    assert TrafficSplit.objects.filter(agent=agent).count() == 2
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from workflows.models.runs import (
     StepRun,
     Workflow,
     WorkflowLabel,
+    WorkflowSplit,
     WorkflowVersion,
 )
 from workflows.models.triggers import Schedule, ScheduleTick, Suggestion, Watch
@@ -29,5 +30,6 @@ __all__ = [
     "Watch",
     "Workflow",
     "WorkflowLabel",
+    "WorkflowSplit",
     "WorkflowVersion",
 ]

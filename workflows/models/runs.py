@@ -90,6 +90,44 @@ class WorkflowLabel(models.Model):
         return f"{self.name} → {self.version}"
 
 
+class WorkflowSplit(models.Model):
+    """One epoch of shares between versions of a workflow. At most one is open per workflow.
+
+    ``arms``: version and its list of [start, end) in 10,000 buckets, two arms may have one
+    version; a unit outside all of them gets the current version.
+    """
+
+    class Unit(models.TextChoices):
+        RUN = "run"
+        CLIENT = "client"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="splits")
+    epoch = models.PositiveIntegerField()
+    seed = models.CharField(max_length=64)
+    unit = models.CharField(max_length=8, choices=Unit.choices, default=Unit.RUN)
+    arms = models.JSONField(default=list)
+    gates = models.JSONField(
+        default=list, blank=True, help_text="seed and ranges; a unit outside of one is not in it."
+    )
+    reason = models.CharField(max_length=300, blank=True, default="")
+    opened_by = models.CharField(max_length=80, blank=True, default="")
+    opened_at = models.DateTimeField(db_default=Now())
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["workflow", "-epoch"]
+        constraints = [
+            models.UniqueConstraint(fields=["workflow", "epoch"], name="workflowsplit_epoch_once"),
+            models.UniqueConstraint(
+                fields=["workflow"], condition=Q(closed_at=None), name="workflowsplit_one_open"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow_id} epoch {self.epoch}"
+
+
 class Run(models.Model):
     """One run of a workflow version, for one client."""
 
@@ -109,6 +147,10 @@ class Run(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
     parent_step_id = models.UUIDField(null=True, blank=True, help_text="Step that contains it.")
+    split_epoch = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of the workflow's split that it began under."
+    )
+    bucket = models.PositiveSmallIntegerField(null=True, blank=True)
     forked_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL)
     concurrency_key = models.CharField(max_length=300, default="", blank=True)
     budget_usd = models.DecimalField(max_digits=20, decimal_places=9, null=True, blank=True)

@@ -45,6 +45,7 @@ def read(document: Any) -> Study:
     return Study(
         str(settings.get("name") or settings.get("key") or "experiment"),
         arms, control, wanted, test, found_plan, stages, correction(settings),
+        is_aa=settings.get("aa") is True,
     )  # fmt: skip
 
 

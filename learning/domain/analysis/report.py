@@ -15,7 +15,14 @@ from learning.domain.analysis.comparing import (
     one,
 )
 from learning.domain.analysis.study import Metric, Study
-from learning.domain.decisions import ArmReading, GuardReading, Progress, Verdict, decide
+from learning.domain.decisions import (
+    ArmReading,
+    GuardReading,
+    Progress,
+    Verdict,
+    decide,
+    of_the_same,
+)
 from learning.domain.statistics import bandit, srm
 from learning.domain.statistics.effects import Result, combine
 from learning.domain.statistics.samples import Adjusted, Sample, pooled
@@ -35,8 +42,11 @@ def report(study: Study) -> dict[str, Any]:
         mismatch=ratio is not None and ratio.mismatch,
         horizon=horizon(study),
     )
+    if study.is_aa:
+        verdict = of_the_same(verdict)
     return {
         "name": study.name,
+        "is_aa": study.is_aa,
         **verdict_values(verdict),
         "sample_ratio": _ratio_values(study, ratio),
         "test": _test_values(study),
@@ -87,7 +97,7 @@ def sample_ratio(study: Study) -> srm.SampleRatio | None:
                 total[name] += data.units
             looks.append([total[name] for name in names])
         readings.append(srm.check(looks, [stage.weights[name] for name in names]))
-    return min(readings, key=lambda r: min(r.sequential_p, r.chi_square_p))
+    return min(readings, key=lambda r: (-r.stray, min(r.sequential_p, r.chi_square_p)))
 
 
 def path(study: Study) -> list[dict[str, Any]]:
@@ -216,6 +226,7 @@ def _ratio_values(study: Study, ratio: srm.SampleRatio | None) -> dict[str, Any]
     live = [a for s in study.stages for a, w in s.weights.items() if w > 0]
     return {
         "mismatch": ratio.mismatch,
+        "stray_units": ratio.stray,
         "arms": list(dict.fromkeys(live)),
         "units": list(ratio.units),
         "expected": list(ratio.expected),
@@ -278,13 +289,16 @@ def _bandit_values(study: Study) -> dict[str, Any] | None:
 
 def _notes(study: Study) -> list[str]:
     notes = []
-    idle = [
-        f"{arm} had weight 0 in stage {stage.name} and takes no part in its sample ratio"
-        for stage in study.stages
-        for arm, weight in stage.weights.items()
-        if weight == 0
-    ]
-    notes += idle
+    for stage in study.stages:
+        for arm, weight in stage.weights.items():
+            if weight == 0:
+                units = sum(p.arms[arm].units for p in stage.periods if arm in p.arms)
+                notes.append(
+                    f"{arm} had weight 0 in stage {stage.name}, but {units} units met it"
+                    if units
+                    else f"{arm} had weight 0 in stage {stage.name} and takes no part in its "
+                    "sample ratio"
+                )
     if len(study.stages) > 1:
         notes.append("stages are compared within themselves and combined, never pooled")
     if study.test.kind == "bayesian":

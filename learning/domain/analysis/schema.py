@@ -130,6 +130,10 @@ EXPERIMENT: dict[str, Any] = {
         "planned_units": {**COUNT, "description": "Per arm."},
         "planned_days": NUMBER,
         "days": {**NUMBER, "description": "Days so far; default: counted where days are given."},
+        "aa": {
+            "type": "boolean",
+            "description": "All arms are one version: any difference is a fault of the set-up.",
+        },
         "complete": {"type": "boolean", "description": "The declared end of the test has come."},
     },
 }

@@ -100,6 +100,7 @@ class Study:
     stages: Sequence[Stage]
     correction: Correction = "holm"
     notes: Sequence[str] = ()
+    is_aa: bool = False
 
     @property
     def treatments(self) -> list[str]:

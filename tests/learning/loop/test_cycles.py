@@ -5,6 +5,8 @@ from datetime import date, timedelta
 import pytest
 from celery import current_app
 from django.core import mail
+from django.db import connection
+from django.test import Client as Browser
 from django.utils import timezone
 
 from agents.models import Agent
@@ -14,6 +16,7 @@ from config.schedules import SCHEDULE
 from learning import cycles, drifting, replay
 from learning.models import Cycle, CycleStep, DriftWindow, Improvement, Pattern
 from tests.learning.loop.conftest import days_ago
+from tests.learning.test_crashes import Death, Died, at_once
 from tests.workflows.workers import wait_for, worker
 
 pytestmark = pytest.mark.django_db
@@ -172,3 +175,61 @@ def test_beats_task_runs_a_whole_cycle_on_real_workers(bare, call, process_envir
     assert made.sends == 1
     assert Improvement.objects.count() == 1
     assert "aud-test-002" in made.report  # it has no version: told, not hidden
+
+
+def test_two_beats_at_once_make_one_cycle_and_two_ends_one_letter(
+    transactional_db, firm, sent, bare, monkeypatch
+):
+    reader = User.objects.create_user("rev", email="rev@localhost", password="x")
+    Membership.objects.create(user=reader, client=firm, role="reviewer")
+    made = {one.pk for one in at_once(lambda: cycles.run("daily", DAY))}
+    assert len(made) == 1 and sent == list(made)
+    (uid,) = made
+    for name in ("patterns", "examples", f"agent:{bare.slug}"):
+        assert sum(at_once(lambda name=name: cycles.do_step(uid, name))) == 1
+    assert sum(at_once(lambda: cycles.conclude(uid))) == 1
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize("cadence", ["daily", "weekly"])
+def test_a_cycle_that_dies_at_any_write_is_done_by_the_next_and_reported_once(
+    bare, call, begin, firm, cadence, monkeypatch
+):
+    reader = User.objects.create_user("rev", email="rev@localhost", password="x")
+    Membership.objects.create(user=reader, client=firm, role="reviewer")
+    for n in range(9):
+        call(bare, days_ago(0.5 + n / 30), state="failed", error_code="bad_answer",
+             error={"code": "bad_answer", "message": f"no JSON at place {n}"})  # fmt: skip
+    asked = []
+    monkeypatch.setattr(replay, "start", lambda **given: asked.append(given["improvement_id"]))
+    made = begin(cadence)
+    deaths = 0
+    for number in range(1, 60):  # die at the first write, then the second …; then get through
+        try:
+            with connection.execute_wrapper(Death(number)):
+                finish(made)
+            break
+        except Died:
+            deaths += 1
+    Cycle.objects.update(ended_at=timezone.now() - 2 * cycles.LOST_AFTER)
+    cycles.sweep()
+    made.refresh_from_db()
+    assert deaths >= 4 and made.state == "done" and "9 times" in made.report
+    assert made.steps.count() == 3 and Pattern.objects.count() == 1
+    assert Improvement.objects.count() == (cadence == "weekly")
+    assert [letter.body for letter in mail.outbox] == [made.report]
+
+
+def test_the_report_is_a_page(begin, bare, firm):
+    made = begin("daily")
+    browser = Browser()
+    user = User.objects.create_user("rev", password="x")
+    Membership.objects.create(user=user, client=firm, role="reviewer")
+    browser.force_login(user)
+    address = f"/dashboard/learning/reports/{made.pk}"
+    assert "Being written: 0 pieces" in browser.get(address).content.decode()
+    assert finish(made)
+    text = browser.get(address).content.decode()
+    assert "<h2>Cost and payback</h2>" in text and "No confirmed drift" in text
+    assert address in browser.get("/dashboard/learning").content.decode()
+    assert browser.get(f"/dashboard/learning/reports/{firm.pk}").status_code == 404

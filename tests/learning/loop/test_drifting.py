@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from learning import drifting
+from agents import services as agents
+from learning import drifting, tasks
 from learning.models import DriftWindow
 from tests.learning.loop.conftest import NOW, days_ago
 
@@ -84,3 +85,42 @@ def test_windows_are_listed_over_http(bare, call, api):
     rows = api("get", f"/api/v1/drift?agent={bare.slug}&metric=latency_seconds").json()["results"]
     assert [(r["test"], r["drifted"]) for r in rows] == [("anderson-darling", False)]
     assert api("get", "/api/v1/drift?confirmed=true").json()["results"] == []
+
+
+def test_real_calls_that_changed_are_a_confirmed_drift_over_http(ground, model, firm, api):
+    """Calls through the batch path to a model that becomes wordy; two daily cycles; GET /drift."""
+    slug = "aud-wordy-001"
+    agents.open_agent(slug, prompt="State the total of the case that is given.")
+    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def a_day(days_before, count=40):
+        start = midnight - timedelta(days=days_before)
+        answers = agents.answer_all([
+            agents.Call(
+                agent=slug, client_id=firm.pk, inputs={"case": days_before * 100 + n, "total": n},
+                asked_at=start + timedelta(minutes=30 * n),
+            )
+            for n in range(count)
+        ])  # fmt: skip
+        assert all(isinstance(answer, agents.Answer) for answer in answers)
+
+    for days_before in range(8, 2, -1):
+        a_day(days_before)
+    model.behave({"verbosity": "verbose"})
+    a_day(2)
+    a_day(1)
+    for tick in (midnight - timedelta(days=1), midnight):
+        made = api("post", "/api/v1/cycles",
+                   {"cadence": "daily", "tick": tick.date().isoformat()})  # fmt: skip
+        assert made.status_code == 202, made.content
+        uid = made.json()["id"]
+        for name in ("patterns", "examples", f"agent:{slug}"):
+            tasks.cycle_step(uid, name)
+        assert tasks.cycle_report(uid)
+    rows = api("get", f"/api/v1/drift?agent={slug}&metric=output_tokens").json()["results"]
+    assert [(r["drifted"], r["is_confirmed"]) for r in rows] == [(True, True), (True, False)]
+    assert rows[0]["current_mean"] > 1.2 * rows[0]["reference_mean"]
+    confirmed = api("get", f"/api/v1/drift?agent={slug}&confirmed=true").json()["results"]
+    assert "output_tokens" in {row["metric"] for row in confirmed}
+    report = api("get", f"/api/v1/cycles/{uid}").json()["report"]
+    assert f"Drift of {slug} version 1: output_tokens" in report.replace("\\_", "_")

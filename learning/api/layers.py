@@ -1,0 +1,76 @@
+"""Layers, in which experiments share no unit, and the holdout, which none of them meets."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from config import rest
+from learning import experiments
+from learning import serializers as shapes
+from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
+from learning.models import Holdout, Layer
+
+
+class Layers(APIView):
+    scopes = {"GET": "learning:read", "POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="layers_list", parameters=PAGES, responses=shapes.LayerDocument(many=True)
+    )
+    def get(self, request: Request) -> Response:
+        """Layers with their open experiments and what is free."""
+        return page(request, Layer.objects.all(), shapes.LayerDocument)
+
+    @extend_schema(
+        operation_id="layers_create", parameters=[KEY], request=shapes.NewLayer,
+        responses={201: shapes.LayerDocument, 409: PROBLEM, 422: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request) -> Response:
+        """Make a layer; experiments name it when they are drafted."""
+        data = checked(shapes.NewLayer, request)
+        row = experiments.create_layer(caller=rest.caller_of(request), **data)
+        row.refresh_from_db()
+        return Response(shapes.LayerDocument(row).data, status=201)
+
+
+class Holdouts(APIView):
+    scopes = {"GET": "learning:read", "POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="holdouts_list", parameters=PAGES,
+        responses=shapes.HoldoutDocument(many=True),
+    )  # fmt: skip
+    def get(self, request: Request) -> Response:
+        """Holdouts, the open one first."""
+        return page(request, Holdout.objects.all(), shapes.HoldoutDocument)
+
+    @extend_schema(
+        operation_id="holdouts_create", parameters=[KEY], request=shapes.NewHoldout,
+        responses={201: shapes.HoldoutDocument, 409: PROBLEM, 422: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request) -> Response:
+        """Hold a share of units out of every experiment that starts from now on."""
+        data = checked(shapes.NewHoldout, request)
+        row = experiments.open_holdout(caller=rest.caller_of(request), **data)
+        return Response(shapes.HoldoutDocument(row).data, status=201)
+
+
+class CloseHoldout(APIView):
+    scopes = {"POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="holdouts_close", parameters=[KEY], request=None,
+        responses={200: shapes.HoldoutDocument, 404: PROBLEM, 409: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request, holdout_id: UUID) -> Response:
+        """Let later experiments meet everybody again."""
+        row = experiments.close_holdout(caller=rest.caller_of(request), holdout_id=holdout_id)
+        return Response(shapes.HoldoutDocument(row).data)

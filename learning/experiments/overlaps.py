@@ -1,0 +1,42 @@
+"""Which open experiments meet the same work, so that one's effect may depend on the other's arm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from learning.models import Experiment
+from workflows import evidence as workflows
+
+OPEN = ("running", "paused")
+
+
+def overlaps(experiment: Experiment) -> list[dict[str, Any]]:
+    """Other open experiments that share an agent or a workflow with this one, and where.
+
+    Those of the same layer share no unit and are left out.
+    """
+    uses = workflows.agents_by_workflow()
+    own = surfaces(experiment, uses)
+    found = []
+    for other in Experiment.objects.filter(state__in=OPEN).exclude(pk=experiment.pk):
+        if experiment.layer_id is not None and experiment.layer_id == other.layer_id:
+            continue
+        shared = sorted(own & surfaces(other, uses))
+        if shared:
+            found.append(
+                {
+                    "experiment_id": str(other.pk), "name": other.name, "shared": shared,
+                    "words": f"{other.name!r} meets the same work ({', '.join(shared)}): an effect "
+                    "may depend on the other's arm; a common layer would keep them apart",
+                }
+            )  # fmt: skip
+    return found
+
+
+def surfaces(experiment: Experiment, uses: dict[str, frozenset[str]]) -> set[str]:
+    """``agent:…`` and ``workflow:…`` that an experiment touches; ``uses``: workflow → agents."""
+    if experiment.workflow_name:
+        name = experiment.workflow_name
+        return {f"workflow:{name}", *(f"agent:{slug}" for slug in uses.get(name, ()))}
+    slug = experiment.agent_slug
+    return {f"agent:{slug}", *(f"workflow:{name}" for name, own in uses.items() if slug in own)}

@@ -1,0 +1,75 @@
+"""What an experiment compares: versions of an agent, or of a workflow and the agents in it.
+
+An arm of a workflow is a version of it, and may name versions of its agents. Its runs get the arm's
+version; the agents' own splits, of the same seed, unit and buckets, hold for calls of its runs
+alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents import services as agents
+from agents.resolving import WORKFLOW
+from learning import rollouts
+from learning.models import Experiment
+from workflows import splits
+
+Ranges = list[list[int]]
+
+
+def open_arms(experiment: Experiment, *, by: str) -> None:
+    """Open its splits, in the transaction at hand; raises Conflict where an agent is not free."""
+    given: dict[str, Any] = {
+        "unit": experiment.unit, "seed": experiment.seed, "gates": experiment.gates,
+        "reason": reason_of(experiment), "by": by,
+    }  # fmt: skip
+    arms = list(experiment.variants.exclude(ranges=[]))
+    if experiment.workflow_name:
+        shares = [{"version_id": arm.version_id, "ranges": arm.ranges} for arm in arms]
+        splits.open_split(experiment.workflow_name, shares, **given)
+        given["audience"] = [f"{WORKFLOW}{experiment.workflow_name}"]
+    for slug, shares_of_agent in _by_agent(experiment, arms).items():
+        agents.split_traffic(slug, shares_of_agent, **given)
+        # The split locked the agent, so what stands now is all that there is.
+        rollouts.check_free(slug)
+        rollouts.check_no_experiment(slug, but=experiment.pk)
+
+
+def close_arms(experiment: Experiment, *, by: str) -> None:
+    """Let production and the current version answer everybody again."""
+    if experiment.workflow_name:
+        splits.close_split(experiment.workflow_name, by=by)
+    for slug in agents_of(experiment):
+        agents.end_split(slug, by=by)
+
+
+def agents_of(experiment: Experiment) -> set[str]:
+    """The agents whose traffic it holds while it is open."""
+    if experiment.agent_slug:
+        return {experiment.agent_slug}
+    return {slug for arm in experiment.variants.all() for slug in arm.agent_versions}
+
+
+def reason_of(experiment: Experiment) -> str:
+    """What its splits were opened for; its epochs are found by it."""
+    return f"experiment {experiment.pk}"
+
+
+def epochs_of(experiment: Experiment) -> list[int]:
+    """The epochs of its agent or its workflow."""
+    if experiment.workflow_name:
+        return splits.epochs_named(experiment.workflow_name, reason_of(experiment))
+    return agents.epochs_named(experiment.agent_slug, reason_of(experiment))
+
+
+def _by_agent(experiment: Experiment, arms: list[Any]) -> dict[str, dict[str, Ranges]]:
+    """Agent → version → ranges; arms of one version (an A/A) share its entry."""
+    found: dict[str, dict[str, Ranges]] = {}
+    for arm in arms:
+        named = arm.agent_versions
+        if experiment.agent_slug:
+            named = {experiment.agent_slug: str(arm.version_id)}
+        for slug, version in named.items():
+            found.setdefault(slug, {}).setdefault(version, []).extend(arm.ranges)
+    return found

@@ -1,0 +1,188 @@
+"""The rollback drill: a rollout of an agent of its own, taken back while calls come in.
+
+Nothing is stood in for: the calls go the way of every call, the split decides, the graded answers
+are scores, and the sweep that judges every rollout finds the harm. Only the grade is the drill's:
+the candidate's answers count as wrong.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from celery import current_app
+from django.db import transaction
+from django.utils import timezone
+
+from agents import connections
+from agents import services as agents
+from agents.invoke import invoke
+from config.access import callers
+from config.access.callers import Caller
+from config.access.ids import uuid7
+from config.errors import AppError, InvalidInput
+from learning import feedback
+from learning.models import Rollout
+from learning.rollouts.judging import judge, watch_last_exposures
+from learning.rollouts.moving import OPEN, back, begin
+
+AGENT = "rollback-drill"
+PROMPT = "Answer with one word."
+METRIC, GRADER = "drill", "rollback drill 1"
+STAGES: list[dict[str, Any]] = [
+    {"share": 0.5, "minimum_hours": 1, "minimum_units": 20},
+    {"share": 1, "minimum_hours": 1, "minimum_units": 20},
+]
+# Tuned to what a drill's callers send within seconds.
+TEST = {"kind": "sequential", "difference_type": "absolute", "tuning": 60}
+# Calls go on for so long after the rollback, to see that none meets the candidate.
+AFTER_SECONDS = 3.0
+# It waits for answers, so it must not keep the one analysis worker busy.
+QUEUE = "low"
+MOST_SECONDS, MOST_CALLERS = 600.0, 8
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What the drill's callers met; threads write under its lock."""
+
+    rollout_id: UUID
+    candidate: UUID
+    caller: Caller
+    pause_seconds: float
+    stop: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    calls: int = 0
+    exposures: int = 0
+    refused: int = 0
+
+    def one(self) -> None:
+        """Call until told to stop; every answer is graded at once."""
+        try:
+            while not self.stop.wait(self.pause_seconds):
+                self._call()
+        finally:
+            connections.end_of_work()
+
+    def _call(self) -> None:
+        run = uuid7()
+        try:
+            answer = invoke(
+                agents.Call(
+                    agent=AGENT, inputs={"case": str(run)}, client_id=self.caller.home_client_id,
+                    unit=str(run), is_demo=True, use_cache=False, max_output_tokens=16,
+                )
+            )  # fmt: skip
+            is_candidate = answer.version_id == self.candidate
+            feedback.score(
+                caller=self.caller, subject_kind="invocation", subject_id=answer.invocation_id,
+                name=METRIC, value=0.0 if is_candidate else 1.0, source="code",
+                source_version=GRADER,
+            )  # fmt: skip
+        except AppError:
+            with self.lock:
+                self.refused += 1
+            return
+        with self.lock:
+            self.calls += 1
+            self.exposures += is_candidate
+
+
+@transaction.atomic
+def prepare(*, caller: Caller) -> Rollout:
+    """The drill's agent, half of its calls at a fresh candidate; Conflict if a drill is open."""
+    agents.open_agent(AGENT, prompt=PROMPT, name="Rollback drill")
+    version = agents.publish_prompt(AGENT, f"{PROMPT} Drill {uuid7()}.", by=caller.name)
+    row = begin(
+        client_id=caller.home_client_id, agent_slug=AGENT, to_version=version, strategy="custom",
+        stages=STAGES, metrics=[{"key": f"score:{METRIC}", "role": "primary"}], test=TEST,
+        by=caller.name, is_drill=True,
+    )  # fmt: skip
+    row.refresh_from_db()
+    return row
+
+
+@transaction.atomic
+def begin_drill(*, caller: Caller, seconds: float) -> Rollout:
+    """The same, and a worker sends the calls."""
+    row = prepare(caller=caller)
+    transaction.on_commit(
+        partial(
+            current_app.send_task, "learning.rollback_drill", (str(row.pk), seconds), queue=QUEUE
+        )
+    )
+    return row
+
+
+def run(
+    row: Rollout, *, seconds: float = 180.0, callers_at_once: int = 4,
+    pause_seconds: float = 0.05, look_seconds: float | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Send calls until the rollout is taken back, and measure how far it reached.
+
+    The instance's own sweep judges it, or with ``look_seconds`` this function does, so often. A
+    drill that is not taken back within ``seconds`` is taken back by it, and ``found`` is false.
+    Raises InvalidInput.
+    """
+    if not 0 < seconds <= MOST_SECONDS:
+        raise InvalidInput("seconds", seconds, f"above 0, at most {MOST_SECONDS:g}")
+    if not 1 <= callers_at_once <= MOST_CALLERS:
+        raise InvalidInput("callers", callers_at_once, f"from 1 to {MOST_CALLERS}")
+    traffic = Traffic(
+        row.pk, row.to_version_id, callers.system("drill", row.client_id), pause_seconds
+    )
+    until = time.monotonic() + seconds
+    with ThreadPoolExecutor(callers_at_once, thread_name_prefix="drill") as pool:
+        for _ in range(callers_at_once):
+            pool.submit(traffic.one)
+        try:
+            found = _taken_back(row, until, look_seconds)
+            before = traffic.exposures
+            time.sleep(AFTER_SECONDS)
+        finally:
+            traffic.stop.set()
+    watch_last_exposures(timezone.now())
+    row.refresh_from_db()
+    return {**result(row), "found": found, "calls": traffic.calls, "refused": traffic.refused,
+            "exposures": traffic.exposures,
+            "exposures_after_rollback": traffic.exposures - before}  # fmt: skip
+
+
+def _taken_back(row: Rollout, until: float, look_seconds: float | None) -> bool:
+    """Wait until the rollout is over; whether somebody found the harm in time."""
+    looked = time.monotonic()
+    while time.monotonic() < until:
+        time.sleep(0.1)
+        if look_seconds is not None and time.monotonic() - looked >= look_seconds:
+            looked = time.monotonic()
+            judge(Rollout.objects.get(pk=row.pk))
+        if Rollout.objects.filter(pk=row.pk).exclude(state__in=OPEN).exists():
+            return True
+    back(row, reason="the drill's time was over and nobody had found its harm", by="drill")
+    return False
+
+
+def result(row: Rollout) -> dict[str, Any]:
+    """A drill's times, seconds; None where a moment is not known."""
+
+    def between(start: Any, end: Any) -> float | None:
+        if start is None or end is None:
+            return None
+        return round(max(0.0, (end - start).total_seconds()), 3)
+
+    return {
+        "rollout_id": str(row.pk),
+        "state": row.state,
+        "reason": row.state_reason,
+        "breached_at": row.breached_at.isoformat() if row.breached_at else None,
+        "rolled_back_at": row.ended_at.isoformat() if row.ended_at else None,
+        "last_exposure_at": row.last_exposure_at.isoformat() if row.last_exposure_at else None,
+        "breach_to_rollback_seconds": between(row.breached_at, row.ended_at),
+        "rollback_to_last_exposure_seconds": between(row.ended_at, row.last_exposure_at),
+        "breach_to_last_exposure_seconds": between(row.breached_at, row.last_exposure_at),
+    }

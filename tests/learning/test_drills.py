@@ -1,0 +1,122 @@
+"""How far a rollback reached: dated from the breach, and drilled with real calls."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from celery import current_app
+from django.core.management import CommandError, call_command
+from django.test import Client as Browser
+from django.utils import timezone
+
+from agents.models import Label, TrafficSplit
+from learning import responding, rollouts, tasks
+from learning.models import Rollout, Tombstone
+from learning.rollouts import drilling
+from learning.rollouts.breaching import first_breach
+from monitoring.models import Action
+from tests.agents.conftest import ground, model, offline
+from tests.learning.ground import SLUG, make_agent, meet
+from tests.learning.test_apart import an_incident
+
+__all__ = ["ground", "model", "offline"]
+STAGES = [{"share": 0.5, "minimum_hours": 0, "minimum_units": 20},
+          {"share": 1, "minimum_hours": 0, "minimum_units": 20}]  # fmt: skip
+
+
+def begun(firm, new, began):
+    row = rollouts.begin(
+        client_id=firm.pk, agent_slug=SLUG, to_version=new.pk, strategy="custom", stages=STAGES,
+        metrics=[{"key": "success", "role": "primary"}],
+    )  # fmt: skip
+    Rollout.objects.filter(pk=row.pk).update(created_at=began, stage_started_at=began)
+    return row
+
+
+@pytest.mark.django_db
+def test_a_breach_is_dated_by_the_calls_that_showed_it_not_by_the_sweep(firm, api, person):
+    agent, old, new = make_agent()
+    began = timezone.now() - timedelta(hours=4)
+    row = begun(firm, new, began)
+    meet(agent, firm, units=100, success={old.pk: 0.9, new.pk: 0.9}, started=began)
+    rollouts.refresh(Rollout.objects.get(), now=began + timedelta(hours=1))
+    turned = began + timedelta(hours=2)
+    meet(agent, firm, units=400, success={old.pk: 0.9, new.pk: 0.1}, seed=2, started=turned)
+    meet(agent, firm, units=5, success={old.pk: 0.9, new.pk: 0.1}, seed=3,
+         started=timezone.now() - timedelta(minutes=1))  # fmt: skip
+    assert rollouts.sweep()["rolled_back"] == 1
+    found = api("get", f"rollouts/{row.pk}").json()
+    row.refresh_from_db()
+    assert turned <= row.breached_at <= turned + timedelta(minutes=3)
+    assert row.ended_at - row.breached_at > timedelta(hours=1.9)
+    assert row.last_exposure_at > turned + timedelta(hours=1)
+    assert found["reach"]["breach_to_last_exposure_seconds"] > 1.8 * 3600
+    browser = Browser()
+    browser.force_login(person("reviewer"))
+    text = browser.get(f"/dashboard/rollouts/{row.pk}").content.decode()
+    assert "Breach to last exposure" in text and "Rollback to last exposure" in text
+
+
+@pytest.mark.django_db
+def test_a_rollback_for_an_incident_is_dated_by_its_first_alert(firm):
+    _, _, new = make_agent()
+    began = timezone.now() - timedelta(hours=1)
+    row = begun(firm, new, began)
+    incident = an_incident(began + timedelta(minutes=10))
+    Action.objects.create(incident=incident, kind="roll_back_rollout", target=SLUG)
+    assert responding.respond() == 1
+    row.refresh_from_db()
+    assert row.state == "rolled_back" and row.breached_at == began + timedelta(minutes=10)
+
+
+def test_a_breach_is_found_by_halving_the_time_between_two_looks():
+    start = timezone.now()
+    turned = start + timedelta(seconds=40)
+    found = first_breach(
+        start, start + timedelta(seconds=60), is_breached=lambda moment: moment >= turned
+    )
+    assert turned <= found < turned + timedelta(seconds=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_drill_takes_its_own_rollout_back_and_measures_the_reach(firm, ground):
+    out = StringIO()
+    call_command("rollback_drill", "--look-seconds", "0.5", "--callers", "2", stdout=out)
+    found = json.loads(out.getvalue())
+    assert found["found"] and found["state"] == "rolled_back" and "worse" in found["reason"]
+    assert found["exposures"] > 0 and found["refused"] == 0
+    assert found["exposures_after_rollback"] <= 2  # only what was under way in two callers
+    assert found["breach_to_last_exposure_seconds"] is not None
+    row = Rollout.objects.get()
+    assert row.is_drill and not Tombstone.objects.exists()
+    assert not TrafficSplit.objects.filter(closed_at=None).exists()
+    production = Label.objects.get(agent__slug=drilling.AGENT, name="production").version_id
+    assert production == row.from_version_id
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_drill_over_http_sends_its_calls_from_a_worker(firm, ground, api, monkeypatch):
+    sent = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: sent.append(
+        (name, args, queue)))  # fmt: skip
+    monkeypatch.setattr(drilling, "AFTER_SECONDS", 0.1)
+    made = api("post", "rollouts/drills", {"seconds": 5})
+    assert made.status_code == 202 and made.json()["is_drill"], made.content
+    assert api("post", "rollouts/drills", {}).status_code == 409
+    assert api("post", "rollouts/drills", {}, role="professional").status_code == 403
+    ((name, args, queue),) = sent
+    tasks_by_name = {tasks.rollback_drill.name: tasks.rollback_drill}
+    assert queue == "low"
+    tasks_by_name[name](*args)  # nobody sweeps here: its time runs out, and it goes back
+    found = api("get", made["Location"].removeprefix("/api/v1/")).json()
+    assert found["state"] == "rolled_back" and "nobody had found its harm" in found["state_reason"]
+    assert found["reach"]["rollback_to_last_exposure_seconds"] is not None
+
+
+@pytest.mark.django_db
+def test_a_drill_without_a_firm_or_beyond_its_limits_is_refused():
+    with pytest.raises(CommandError, match="no firm"):
+        call_command("rollback_drill")

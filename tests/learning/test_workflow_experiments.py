@@ -1,0 +1,199 @@
+"""Experiments on a whole workflow: its versions, or the agents in it, run by run, over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agents import versions
+from agents.domain import traffic
+from agents.invoke import invoke
+from agents.models import Agent, Invocation
+from config.access.models import Client
+from learning import experiments
+from learning.models import Experiment, Tombstone, Variant
+from tests.agents.conftest import SLUG, ground, model, offline, publish
+from tests.workflows.conftest import Broker, broker
+from workflows import publishing
+from workflows.models import Run
+
+__all__ = ["broker", "ground", "model", "offline"]
+pytestmark = pytest.mark.django_db(transaction=True)
+METRICS = [{"key": "success", "role": "primary"}]
+SOUND = """
+name: filing
+title: Filing
+access: {start: [professional, platform_engineer]}
+steps:
+  check: {tool: core.echo, with: {value: 1}}
+outputs: {value: "${ steps.check.output.value }"}
+"""
+BROKEN = SOUND.replace("{tool: core.echo, with: {value: 1}}",
+                       "{tool: core.fail, with: {times: 9}, retry: {max_attempts: 1}}").replace(
+    'outputs: {value: "${ steps.check.output.value }"}', 'outputs: {n: "${ steps.check.output.attempt }"}')  # fmt: skip  # noqa: E501
+ASKS = f"""
+name: asks
+title: Asks an agent
+access: {{start: [professional, platform_engineer]}}
+inputs: {{type: object}}
+steps:
+  ask: {{agent: {SLUG}, with: {{n: "${{ inputs.n }}"}}}}
+"""
+
+
+def draft(api, workflow, variants, **changes):
+    body = {
+        "workflow": workflow, "name": f"on {workflow}", "metrics": METRICS, "variants": variants,
+        "plan": {"minimum_days": 0, "minimum_units": 10}, **changes,
+    }  # fmt: skip
+    return api("post", "experiments", body)
+
+
+def started(api, *given, **changes):
+    made = draft(api, *given, **changes)
+    assert made.status_code == 201, made.content
+    uid = made.json()["id"]
+    answer = api("post", f"experiments/{uid}/start", {})
+    assert answer.status_code == 200, answer.content
+    return uid
+
+
+def runs_of(api, broker: Broker, workflow, count, **inputs):
+    ids = []
+    for number in range(count):
+        made = api("post", "runs", {"workflow": workflow, "inputs": {"n": number, **inputs}})
+        assert made.status_code in (201, 202), made.content
+        ids.append(made.json()["id"])
+    broker.drain()
+    return Run.objects.in_bulk(ids)
+
+
+@pytest.fixture
+def filing(firm):
+    """Two versions, the first of them current."""
+    publishing.publish(SOUND)
+    publishing.publish(BROKEN)
+    publishing.make_current("filing", 1)
+
+
+TWO = [{"version": "1", "key": "today", "is_control": True}, {"version": "2", "key": "new"}]
+
+
+def test_runs_meet_the_version_of_their_arm_and_harm_ends_it(api, filing, broker):
+    uid = started(api, "filing", TWO)
+    row = Experiment.objects.get(pk=uid)
+    arms = {v.version_number: v.ranges for v in Variant.objects.filter(experiment=uid)}
+    runs = runs_of(api, broker, "filing", 30)
+    for run in runs.values():
+        bucket = traffic.bucket_of(row.seed, str(run.pk))
+        (number,) = [n for n, r in arms.items() if any(a <= bucket < b for a, b in r)]
+        assert (run.version.number, run.split_epoch, run.bucket) == (number, 1, bucket)
+        assert run.state == ("succeeded" if number == 1 else "failed")
+    assert experiments.sweep() == 1
+    found = api("get", f"experiments/{uid}/analysis").json()
+    assert found["verdict"] == "rollback" and sum(found["progress"]["units"].values()) == 30
+    assert api("get", "experiments?workflow=filing&state=concluded").json()["results"]
+    after = runs_of(api, broker, "filing", 5)
+    assert {(r.version.number, r.split_epoch) for r in after.values()} == {(1, None)}
+
+
+def test_a_run_on_a_named_version_and_a_demonstration_stay_outside(api, filing, broker):
+    started(api, "filing", TWO)
+    made = api("post", "runs", {"workflow": "filing", "inputs": {}, "version": "1"})
+    assert Run.objects.get(pk=made.json()["id"]).split_epoch is None
+
+
+def test_by_client_all_runs_of_one_client_have_one_arm(api, filing, broker, firm):
+    uid = started(api, "filing", TWO, unit="client")
+    runs = runs_of(api, broker, "filing", 6)
+    assert len({run.version_id for run in runs.values()}) == 1
+    experiments.sweep()
+    found = api("get", f"experiments/{uid}/analysis").json()
+    assert sum(found["progress"]["units"].values()) == 1  # one client is one unit
+
+
+def test_an_aa_test_on_a_workflow_has_one_version_in_two_arms(api, filing, broker):
+    same = [{"version": "1", "key": "a"}, {"version": "1", "key": "b"}]
+    uid = started(api, "filing", same, mode="aa")
+    runs_of(api, broker, "filing", 16)
+    experiments.sweep()
+    found = api("get", f"experiments/{uid}/analysis").json()
+    assert found["is_aa"] and min(found["progress"]["units"].values()) > 1
+
+
+@pytest.mark.parametrize(
+    ("variants", "changes", "status", "field"),
+    [
+        (TWO, {"unit": "user"}, 422, "unit"),
+        (TWO, {"agent": "tax-vat-001"}, 422, "agent"),
+        (TWO, {"metrics": [{"key": "tokens", "role": "primary"}]}, 422, "metrics[0].key"),
+        ([TWO[0], {"version": "9"}], {}, 404, None),
+        ([TWO[0], {"agents": {"tax-vat-001": "1"}, "key": "x"}], {}, 422,
+         "variants[1].agents.tax-vat-001"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_on_a_workflow_is_refused(
+    api, filing, variants, changes, status, field
+):
+    answer = draft(api, "filing", variants, **changes)
+    assert answer.status_code == status and answer.json().get("field") == field
+    assert not Experiment.objects.exists()
+
+
+def test_arms_may_be_versions_of_the_agents_in_the_runs(api, ground, broker, firm):
+    publish(SLUG)
+    agent = Agent.objects.get(slug=SLUG)
+    production = agent.labels.get(name="production").version
+    content = versions.content_of(production)
+    content = replace(content, prompt=content.prompt + "\nBe brief.")
+    new, _ = versions.publish(agent=agent, content=content)
+    publishing.publish(ASKS)
+    uid = started(api, "asks", [
+        {"key": "today", "is_control": True, "agents": {SLUG: str(production.number)}},
+        {"key": "brief", "agents": {SLUG: str(new.number)}},
+    ])  # fmt: skip
+    row = Experiment.objects.get(pk=uid)
+    arms = {v.agent_versions[SLUG]: v.ranges for v in row.variants.all()}
+    runs = runs_of(api, broker, "asks", 8)
+    calls = Invocation.objects.filter(run_id__in=list(runs))
+    assert calls.count() == 8
+    for call in calls:
+        bucket = traffic.bucket_of(row.seed, str(call.run_id))
+        assert traffic.arm_of(arms, bucket) == str(call.version_id)
+        assert call.bucket == bucket == runs[call.run_id].bucket
+    assert {str(c.version_id) for c in calls} == set(arms)  # of eight runs both arms met some
+
+    outside = invoke(_call(firm))  # the agent's other work is not part of it
+    assert outside.version_id == production.pk
+    busy = {"agent": SLUG, "name": "x", "variants": [{"version": "1"}, {"version": "2"}]}
+    made = api("post", "experiments", busy).json()["id"]
+    assert api("post", f"experiments/{made}/start", {}).status_code == 409
+    assert api("post", "rollouts", {"agent": SLUG, "version": str(new.number)}).status_code == 409
+
+    api("post", f"experiments/{uid}/stop", {"reason": "enough"})
+    later = runs_of(api, broker, "asks", 4)
+    met = Invocation.objects.filter(run_id__in=list(later)).values_list("version_id", flat=True)
+    assert set(met) == {production.pk}
+    assert api("post", f"experiments/{made}/start", {}).status_code == 200
+
+
+def _call(firm: Client):
+    from agents.calls import Call
+
+    return Call(agent=SLUG, inputs={"n": 1}, client_id=firm.pk)
+
+
+def test_what_people_say_of_runs_is_counted_in_their_arms(api, filing, broker):
+    same = [{"version": "1", "key": "a"}, {"version": "1", "key": "b"}]
+    metrics = [{"key": "rating", "role": "primary"}]
+    uid = started(api, "filing", same, metrics=metrics)
+    runs = runs_of(api, broker, "filing", 6)
+    for run_id in runs:
+        said = {"subject_kind": "run", "subject_id": str(run_id), "kind": "rating", "rating": 4}
+        assert api("post", "feedback", said).status_code == 201
+    experiments.sweep()
+    found = api("get", f"experiments/{uid}/analysis").json()
+    arms = found["metrics"][0]["arms"]
+    assert sum(arm["n"] for arm in arms) == 6 and {arm["mean"] for arm in arms} <= {4.0, None}
+    assert not Tombstone.objects.exists()
