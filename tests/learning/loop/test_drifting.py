@@ -9,7 +9,7 @@ from django.utils import timezone
 from agents import services as agents
 from learning import drifting, tasks
 from learning.models import DriftWindow
-from tests.learning.loop.conftest import NOW, days_ago
+from tests.learning.loop.conftest import NOW, days_ago, id_at
 
 pytestmark = pytest.mark.django_db
 
@@ -95,12 +95,13 @@ def test_real_calls_that_changed_are_a_confirmed_drift_over_http(ground, model, 
 
     def a_day(days_before, count=40):
         start = midnight - timedelta(days=days_before)
+        times = [start + timedelta(minutes=30 * n) for n in range(count)]
         answers = agents.answer_all([
             agents.Call(
                 agent=slug, client_id=firm.pk, inputs={"case": days_before * 100 + n, "total": n},
-                asked_at=start + timedelta(minutes=30 * n),
+                asked_at=at, invocation_id=id_at(at),
             )
-            for n in range(count)
+            for n, at in enumerate(times)
         ])  # fmt: skip
         assert all(isinstance(answer, agents.Answer) for answer in answers)
 
