@@ -18,7 +18,7 @@ from agents.budgets import Held
 from agents.calls import Answer, Call
 from agents.endpoints import Request, Served
 from agents.endpoints.asking import as_error
-from agents.endpoints.batching import ask_all
+from agents.endpoints.batches import ask_all
 from agents.endpoints.values import Failure, Try
 from agents.errors import BadAnswer
 from agents.guarding import Guard

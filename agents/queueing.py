@@ -166,7 +166,9 @@ def _taken_in(batch: Batch) -> bool:
         line = told.replies.get(str(item.pk), {"error": told.why or "left out"})
         line = {**line, "price_version": served.price.version}
         BatchItem.objects.filter(pk=item.pk).update(replies=[*item.replies, line], body=None)
-    return _move(batch, Batch.State.OPEN)
+    moved = _move(batch, Batch.State.OPEN)
+    batches.delete_files(served, batch.external_id)  # the replies are ours now
+    return moved
 
 
 def _pass(batch: Batch) -> None:
