@@ -20,6 +20,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # at every one. They are small, and browsers keep them.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 django = get_asgi_application()
+# What is asked for by POST is answered by synchronous views; two of the pages' streams are not.
+asked = import_string("config.one_thread.OneThreadHandler")()
+DOORS = ("/v1/", "/api/", "/webhooks/")
 # An application of its own, named as a string: the ground imports no app.
 MCP = "agents.tools.mcp_server"
 
@@ -30,6 +33,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _live(receive, send)
     elif scope["type"] == "http" and scope["path"].rstrip("/") == "/mcp":
         await _mcp("application")(scope, receive, send)
+    elif scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(DOORS):
+        await asked(scope, receive, send)
     else:
         await django(scope, receive, send)  # type: ignore[arg-type]
 

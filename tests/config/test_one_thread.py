@@ -1,0 +1,119 @@
+"""A request that asks for something is answered whole by one thread, as Django answers it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core import signals
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+
+from config import asgi
+
+pytestmark = pytest.mark.django_db(transaction=True)
+seen: list[tuple[str, int]] = []
+
+
+@csrf_exempt
+def plain(request: HttpRequest) -> HttpResponse:
+    seen.append(("view", threading.get_ident()))
+    return HttpResponse(request.body[::-1])
+
+
+@csrf_exempt
+def endless(request: HttpRequest) -> StreamingHttpResponse:
+    async def pieces() -> Any:
+        try:
+            while True:
+                yield b"piece"
+        finally:
+            seen.append(("closed", threading.get_ident()))
+
+    return StreamingHttpResponse(pieces())
+
+
+urlpatterns = [path("v1/plain", plain), path("v1/endless", endless)]
+
+
+async def ask(url: str, body: bytes = b"", *, hang_up_after: int = 10_000) -> list[Any]:
+    """What the web process sends for a POST; the reader hangs up after so many messages."""
+    sent: list[Any] = []
+    gone = asyncio.Event()
+    inbox = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def receive() -> Any:
+        for message in inbox:
+            return message
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+        if len(sent) >= hang_up_after:
+            gone.set()
+        await asyncio.sleep(0)
+
+    headers = [(b"host", b"localhost")]
+    scope = {"type": "http", "method": "POST", "path": url, "headers": headers,
+             "query_string": b"", "http_version": "1.1", "scheme": "http"}  # fmt: skip
+    await asgi.application(scope, receive, send)
+    return sent
+
+
+@pytest.fixture
+def told() -> Iterator[list[tuple[str, int]]]:
+    """What happens in a request, and on which thread."""
+    seen.clear()
+
+    def started(**_: Any) -> None:
+        seen.append(("started", threading.get_ident()))
+
+    def finished(**_: Any) -> None:
+        seen.append(("finished", threading.get_ident()))
+
+    signals.request_started.connect(started)
+    signals.request_finished.connect(finished)
+    yield seen
+    signals.request_started.disconnect(started)
+    signals.request_finished.disconnect(finished)
+
+
+async def test_a_post_is_begun_answered_and_ended_on_one_thread_that_is_not_the_loops(
+    told: list[tuple[str, int]], settings: Any
+) -> None:
+    settings.ROOT_URLCONF = __name__
+    start, body = await ask("/v1/plain", b"abc")
+    assert (start["status"], body["body"]) == (200, b"cba")
+    assert [name for name, _ in told] == ["started", "view", "finished"]
+    assert len({thread for _, thread in told}) == 1
+    assert told[0][1] != threading.get_ident()
+
+
+async def test_a_reader_that_hangs_up_ends_its_stream(
+    told: list[tuple[str, int]], settings: Any
+) -> None:
+    settings.ROOT_URLCONF = __name__
+    sent = await ask("/v1/endless", hang_up_after=5)
+    assert sent[1]["body"] == b"piece"
+    async with asyncio.timeout(60):
+        while "closed" not in [
+            name for name, _ in told
+        ]:  # the loop ends generators in its own time
+            await asyncio.sleep(0.01)
+    assert sorted(name for name, _ in told) == ["closed", "finished", "started"]
+
+
+async def test_what_middleware_adds_and_refuses_is_there() -> None:
+    start, body = await ask("/v1/chat/completions", b"{}")
+    headers = dict(start["headers"])
+    assert start["status"] == 401
+    assert json.loads(body["body"])["error"]["code"] == "invalid_api_key"
+    assert headers[b"X-Content-Type-Options"] == b"nosniff"
+    assert headers[b"X-Frame-Options"] == b"DENY"
+    assert len(headers[b"X-Request-ID"]) == 32
