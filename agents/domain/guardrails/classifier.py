@@ -29,7 +29,10 @@ def buckets(plain: str) -> NDArray[np.int64]:
     codes = np.frombuffer(f" {plain} ".encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     parts = [_char_grams(codes.astype(np.uint64), n) for n in (3, 4, 5) if len(codes) >= n]
     parts.append(_word_grams(plain))
-    return np.unique(np.concatenate(parts))
+    seen = np.zeros(BUCKETS, dtype=bool)  # in order and once each, without sorting
+    for part in parts:
+        seen[part] = True
+    return np.flatnonzero(seen)
 
 
 def _char_grams(codes: NDArray[np.uint64], n: int) -> NDArray[np.int64]:

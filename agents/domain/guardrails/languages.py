@@ -209,6 +209,7 @@ _MARKER_SETS = {code: frozenset(words.split()) for code, words in _MARKERS.items
 _LATIN = {code: tuple(_european(code)) for code in _EUROPEAN if code != "ru"}
 _CYRILLIC = tuple(_european("ru"))
 _OTHER_SCRIPTS = tuple(s for c in _OTHER for s in _either_order(c))
+ALL = (*(s for group in _LATIN.values() for s in group), *_CYRILLIC, *_OTHER_SCRIPTS)
 _HAS_CYRILLIC = re.compile("[\u0400-\u04ff]")
 _HAS_OTHER = re.compile("[\u0590-\u0dff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _WORDS = re.compile(r"[^\W\d_]+")

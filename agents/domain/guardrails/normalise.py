@@ -30,6 +30,7 @@ _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 _FOREIGN = re.compile(r"[\u0370-\u03ff\u0400-\u052f\u0530-\u058f\u0250-\u02af\u0196\u0142]")
 _WORD = re.compile(r"\w+")
 _SPACE = re.compile(r"\s+")
+_MARKS = re.compile("[\u0300-\u036f]+")
 _TAG_BLOCK = re.compile("[\U000e0020-\U000e007e]{4,}")
 
 _BASE64 = re.compile(r"(?<![\w+/=-])(?:[A-Za-z0-9+/_-]{16,}={0,2})(?![\w+/=])")
@@ -91,9 +92,7 @@ def _reads_cyrillic(text: str) -> bool:
 
 def _unaccented_latin(text: str) -> str:
     """Stacked combining marks removed ("Zalgo"); ordinary accents stay."""
-    if not any(0x0300 <= ord(c) <= 0x036F for c in text):
-        return text
-    return "".join(c for c in text if not 0x0300 <= ord(c) <= 0x036F)
+    return _MARKS.sub("", text)
 
 
 def mixes_scripts(text: str) -> bool:
