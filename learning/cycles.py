@@ -26,7 +26,7 @@ from agents import queries
 from config import logs
 from config.access.models import Client, User
 from config.errors import AppError, InvalidInput, NotFound
-from learning import drifting, examples, patterns, proposing, replay, reporting
+from learning import drifting, examples, history, patterns, proposing, replay, reporting
 from learning.models import Cycle, CycleStep, Improvement, Replay
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def _signature(name: str, *arguments: str) -> Any:
 
 def _pending(cycle: Cycle) -> tuple[list[str], list[str]]:
     done = set(cycle.steps.values_list("name", flat=True))
-    common = ["patterns", "examples"] if cycle.cadence != Cycle.Cadence.MONTHLY else []
+    common = ["patterns", "examples"] if cycle.cadence != Cycle.Cadence.MONTHLY else ["history"]
     agents = [f"agent:{slug}" for slug in sorted(queries.known_agents())]
     if cycle.cadence == Cycle.Cadence.MONTHLY:
         agents = []
@@ -116,6 +116,8 @@ def _work_for(cycle: Cycle, name: str) -> Callable[[], dict[str, Any]]:
     until = until_of(cycle)
     if name == "patterns":
         return lambda: dict(patterns.find_patterns(until))
+    if name == "history":
+        return lambda: history.compare(settings.LAKE_URL, until.date())
     if name == "examples":
         since = until - timedelta(days=DAYS[Cycle.Cadence.WEEKLY])
         return lambda: {"collected": examples.collect(since, until)}

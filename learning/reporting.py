@@ -129,6 +129,7 @@ def markdown(cycle: Cycle, seen: Mapping[str, Any]) -> str:
             ),
             "No confirmed drift.",
         ),
+        *_history(seen["steps"].get("history")),
         "## Proposed",
         f"{seen['proposed']} new, {seen['open']} open, ranked by {FORMULA}:",
         *_lines(
@@ -153,6 +154,26 @@ def markdown(cycle: Cycle, seen: Mapping[str, Any]) -> str:
         *_failed(seen["steps"]),
     ]
     return "\n\n".join(_joined(parts)) + "\n"
+
+
+def _history(step: Mapping[str, Any] | None) -> list[str]:
+    """A month beside the three before it, of the exported record; nothing in other cycles."""
+    if step is None or step["error"]:
+        return []
+    found, days = step["result"], step["result"]["days"]
+    parts = [
+        "## The month beside the three before, from the exported record",
+        f"{days['now']} of 30 and {days['before']} of 90 days were exported"
+        + (" (`export_telemetry` writes them)." if days["now"] + days["before"] < 120 else "."),
+    ]
+    lines = [
+        f"- {slug}: {drift['metric']}, {drift['effect_name']} {drift['effect']:g}"
+        f"{_from_to(drift)}, "
+        f"{one['calls'][0]} calls before and {one['calls'][1]} now"
+        for slug, one in found["agents"].items()
+        for drift in one["drifts"]
+    ]
+    return [*parts, *(lines or ["Nothing changed that matters."])]
 
 
 def _tried(row: Mapping[str, Any]) -> str:

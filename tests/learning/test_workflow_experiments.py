@@ -197,3 +197,23 @@ def test_what_people_say_of_runs_is_counted_in_their_arms(api, filing, broker):
     arms = found["metrics"][0]["arms"]
     assert sum(arm["n"] for arm in arms) == 6 and {arm["mean"] for arm in arms} <= {4.0, None}
     assert not Tombstone.objects.exists()
+
+
+def test_steps_are_assigned_by_the_unit_that_an_agents_split_asks_for(api, ground, broker, firm):
+    publish(SLUG)
+    agent = Agent.objects.get(slug=SLUG)
+    content = versions.content_of(agent.labels.get(name="production").version)
+    new, _ = versions.publish(agent=agent, content=replace(content, prompt=f"{content.prompt} Ok."))
+    publishing.publish(ASKS)
+    for unit in ("client", "user", "conversation"):
+        made = api("post", "experiments", {
+            "agent": SLUG, "name": unit, "unit": unit, "metrics": METRICS,
+            "variants": [{"version": "production"}, {"version": str(new.number)}],
+        }).json()["id"]  # fmt: skip
+        api("post", f"experiments/{made}/start", {})
+        runs = runs_of(api, broker, "asks", 2)
+        calls = Invocation.objects.filter(run_id__in=list(runs))
+        wanted = {"client": {str(firm.pk)}, "conversation": {""},
+                  "user": {str(run.started_by_id) for run in runs.values()}}[unit]  # fmt: skip
+        assert set(calls.values_list("unit", flat=True)) == wanted
+        api("post", f"experiments/{made}/stop", {"reason": "x"})

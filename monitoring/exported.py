@@ -1,0 +1,49 @@
+"""Reading back what was exported: days of one table from the lake, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import fsspec
+import pyarrow.parquet as pq
+
+from config.errors import Unavailable
+
+ROWS_AT_ONCE = 20_000
+
+
+def days(root: str, dataset: str, *, since: date, until: date) -> list[date]:
+    """Which days of [since, until) have a file. Raises Unavailable for a place without access."""
+    files, path = _place(root)
+    span = (since + timedelta(days=n) for n in range((until - since).days))
+    try:
+        return [day for day in span if files.exists(_file(path, dataset, day))]
+    except OSError as error:
+        raise Unavailable("the lake", f"{root}: {error}") from None
+
+
+def rows(
+    root: str, dataset: str, day: date, columns: Sequence[str]
+) -> Iterator[dict[str, list[Any]]]:
+    """One day's file as columns of plain values, a batch at a time. Raises Unavailable."""
+    files, path = _place(root)
+    try:
+        with files.open(_file(path, dataset, day), "rb") as file:
+            for batch in pq.ParquetFile(file).iter_batches(ROWS_AT_ONCE, columns=list(columns)):
+                yield batch.to_pydict()
+    except (OSError, ValueError) as error:
+        raise Unavailable("the lake", f"{dataset} of {day}: {error}") from None
+
+
+def _file(path: str, dataset: str, day: date) -> str:
+    return f"{path}/{dataset}/day={day.isoformat()}/part-0.parquet"
+
+
+def _place(root: str) -> tuple[Any, str]:
+    try:
+        files, path = fsspec.core.url_to_fs(root)
+    except (OSError, ValueError, ImportError) as error:
+        raise Unavailable("the lake", f"{root}: {error}") from None
+    return files, path.rstrip("/")
