@@ -78,8 +78,19 @@ def _experiment(row: Experiment, caller: Caller, fault: AppError | None = None) 
         "may_decide": caller.has("learning:decide"),
         "rollouts": list(row.rollouts.all()), "improvement": row.improvement,
         "is_same": row.is_aa, "warnings": [] if row.ended_at else experiments.overlaps(row),
-        **_numbers(found),
+        "incidents": _incidents(found), **_numbers(found),
     }  # fmt: skip
+
+
+def _incidents(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was left out, with times that a page can say; ``seconds`` None while it lasts."""
+    shown = []
+    for one in found.get("incidents", ()):
+        since = datetime.fromisoformat(one["since"])
+        until = datetime.fromisoformat(one["until"]) if one["until"] else None
+        seconds = (until - since).total_seconds() if until else None
+        shown.append({**one, "since": since, "seconds": seconds})
+    return shown
 
 
 @require_http_methods(["GET", "POST"])
@@ -112,6 +123,7 @@ def _rollout(row: Rollout, caller: Caller, fault: AppError | None = None) -> dic
         "stages": [_stage(row, index) for index in range(len(row.stages))],
         "reach": _reach(row), "said": _said(row, timezone.now()),
         "improvement": row.improvement, "is_open": row.state in rollouts.OPEN,
+        "incidents": _incidents(found),
         **_numbers(found),
     }  # fmt: skip
 

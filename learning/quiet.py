@@ -54,7 +54,8 @@ def read(
         found["headline"] = f"Frozen while an incident lasts ({title}). {found['headline']}"
     if left_out:
         names = ", ".join(dict.fromkeys(one.title for one in incidents)) or "an incident"
-        words = f"{left_out} unit{'s' if left_out != 1 else ''} that came during {names} left out."
+        units = "1 unit" if left_out == 1 else f"{left_out} units"
+        words = f"Left out: {units} that came during {names}."
         found["headline"] = f"{found['headline']} {words}"
         found["reasons"] = [*found["reasons"], words]
     return found

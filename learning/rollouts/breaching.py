@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-# How finely a breach is dated: a look's span is halved so often, or down to a second.
-HALVINGS = 7
+# How finely a breach is dated: to a second within twelve days; a longer span as often halved.
+HALVINGS = 20
 FINEST = timedelta(seconds=1)
 
 
@@ -16,7 +16,7 @@ def first_breach(
     """The earliest moment in (since, until] at which the outcomes so far say harm.
 
     ``is_breached`` judges the units that came before a moment. It held at ``until``, and not yet at
-    the look before, ``since``; what lies between is halved until it is a second, or 1/128 of it.
+    the look before, ``since``; what lies between is halved until it is a second.
     """
     low, high = since, until
     for _ in range(HALVINGS):
