@@ -42,6 +42,7 @@ def sweep() -> None:
     background.sweep()
     conversations.end_idle(now=timezone.now())
     queueing.sweep()
+    index.cut_pending()
     index.embed_pending()
 
 

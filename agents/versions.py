@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.db.models.functions import Now
 
-from agents.domain import prompts, traffic
+from agents.domain import chunking, prompts, retrieval, traffic
 from agents.domain.scoring import Policy
 from agents.models import Agent, AgentVersion, CachedAnswer, Label, TrafficSplit
 from agents.tools import registry
@@ -95,6 +95,7 @@ def check(content: Content) -> None:
         if not isinstance(value, int | float) or not low <= value <= high:
             raise InvalidInput(f"model.{key}", value, f"from {low} to {high}")
     _check_route(content.model)
+    _check_retrieval(content.retrieval)
     if unknown := registry.missing(content.tools):
         raise InvalidInput("tools", ", ".join(unknown), "tools that exist (see GET /tools)")
     for name, policy in content.guardrails.items():
@@ -115,6 +116,26 @@ def _check_route(model: dict[str, Any]) -> None:
     ):
         limit = f"from {MIN_HEDGE_SECONDS} to {MAX_HEDGE_SECONDS} s, or nothing"
         raise InvalidInput("model.hedge_after_seconds", after, limit)
+
+
+def _check_retrieval(settings: dict[str, Any]) -> None:
+    sources = settings.get("sources", [])
+    if not isinstance(sources, list) or not all(isinstance(one, str) for one in sources):
+        raise InvalidInput("retrieval.sources", sources, "a list of titles")
+    for key, low, high in (("passages", 1, 50), ("max_tokens", 1, 50_000)):
+        value = settings.get(key, low)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise InvalidInput(f"retrieval.{key}", value, f"a whole number from {low} to {high}")
+    try:
+        if settings.get("cut"):
+            chunking.cut_named(str(settings["cut"]))
+    except ValueError as error:
+        raise InvalidInput("retrieval.cut", settings["cut"], str(error)) from None
+    weights = settings.get("weights") or {}
+    try:
+        retrieval.weights_from(weights)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InvalidInput("retrieval.weights", weights, str(error)) from None
 
 
 def content_of(version: AgentVersion) -> Content:

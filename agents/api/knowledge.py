@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Prefetch
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -158,7 +159,8 @@ class OneDocument(APIView):
     def get(self, request: Request, document_id: UUID) -> Response:
         """A document with its passages."""
         rows = visible_documents(rest.caller_of(request))
-        document = rows.prefetch_related("passages").filter(pk=document_id).first()
+        standard = Prefetch("passages", Passage.objects.filter(cut=""))
+        document = rows.prefetch_related(standard).filter(pk=document_id).first()
         if document is None:
             raise NotFound("document", document_id)
         return Response(DocumentDetail(document).data)

@@ -25,6 +25,10 @@ HALF_LIFE_DAYS = 730.0
 FRESHNESS_WEIGHT = 0.1
 # How far marks may move a score either way; two imagined marks keep one real one from deciding.
 MARK_WEIGHT = 0.3
+# Sum of the rankings' weights in settings; only their ratio matters, so more is a slip.
+MOST_WEIGHT = 30.0
+# The rankings that are fused, in the order in which search makes them.
+RANKINGS = ("words", "nearest", "coverage")
 _CITED = re.compile(r"\[(\d{1,3})\]")
 
 Key = TypeVar("Key")
@@ -39,27 +43,65 @@ class Standing:
     unhelpful: int = 0
 
 
-def fuse(rankings: Iterable[Sequence[Key]], k: int = RRF_K) -> dict[Key, float]:
-    """Reciprocal rank fusion: the sum of ``1 / (k + rank)`` over all rankings, ranks from 1.
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each ranking, freshness and marks count; a version's settings may change them."""
+
+    words: float = 1.0
+    nearest: float = 1.0
+    coverage: float = 1.0
+    freshness: float = FRESHNESS_WEIGHT
+    marks: float = MARK_WEIGHT
+
+    def __post_init__(self) -> None:
+        rankings = (self.words, self.nearest, self.coverage)
+        if min(rankings) < 0 or not 0 < sum(rankings) <= MOST_WEIGHT:
+            raise ValueError(f"need weights from 0, above 0 and at most {MOST_WEIGHT} in all")
+        if not (0 <= self.freshness < 1 and 0 <= self.marks < 1):
+            raise ValueError("need freshness and marks from 0 to under 1")
+
+    @property
+    def rankings(self) -> tuple[float, float, float]:
+        """In the order of RANKINGS."""
+        return self.words, self.nearest, self.coverage
+
+
+STANDARD = Weights()
+
+
+def weights_from(given: Mapping[str, Any]) -> Weights:
+    """The weights that settings name, others standard; raises ValueError."""
+    if unknown := sorted(set(given) - {"words", "nearest", "coverage", "freshness", "marks"}):
+        raise ValueError(f"unknown: {', '.join(unknown)}")
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in given.values()):
+        raise ValueError("need numbers")
+    return Weights(**{name: float(value) for name, value in given.items()})
+
+
+def fuse(
+    rankings: Iterable[Sequence[Key]], k: int = RRF_K, weights: Sequence[float] | None = None
+) -> dict[Key, float]:
+    """Reciprocal rank fusion: the sum of ``weight / (k + rank)`` over all rankings, ranks from 1.
 
     Source: Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion Outperforms Condorcet and
     Individual Rank Learning Methods", SIGIR 2009.
     """
     scores: dict[Key, float] = {}
-    for ranking in rankings:
+    for place, ranking in enumerate(rankings):
+        counts = 1.0 if weights is None else weights[place]
         for rank, key in enumerate(ranking, start=1):
-            scores[key] = scores.get(key, 0.0) + 1.0 / (k + rank)
+            scores[key] = scores.get(key, 0.0) + counts / (k + rank)
     return scores
 
 
-def weight(standing: Standing, today: date) -> float:
+def weight(standing: Standing, today: date, weights: Weights = STANDARD) -> float:
     """A factor around 1 for freshness and marks."""
     fresh = 0.5
     if standing.as_of is not None:
         age = max(0, (today - standing.as_of).days)
         fresh = 0.5 ** (age / HALF_LIFE_DAYS)
     marks = (standing.helpful + 1) / (standing.helpful + standing.unhelpful + 2)
-    return (1 + FRESHNESS_WEIGHT * (2 * fresh - 1)) * (1 + MARK_WEIGHT * (2 * marks - 1))
+    return (1 + weights.freshness * (2 * fresh - 1)) * (1 + weights.marks * (2 * marks - 1))
 
 
 def by_coverage(query: str, texts: Mapping[Key, str]) -> list[Key]:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
 
-from agents.domain.chunking import Chunk, chunks
+from agents.domain.chunking import Block, Chunk, Cut, chunks, cut_named, windows
 from agents.knowledge import embedding, reading
-from agents.models import CachedAnswer, Document, Passage
+from agents.models import AgentVersion, CachedAnswer, Document, Passage
 from config import logs
 from config.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 # Passages embedded in one pass of the sweep.
 SWEEP_PASSAGES = 512
+# Documents cut another way in one pass of the sweep, for each version that asks for it.
+SWEEP_DOCUMENTS = 50
+# Stands for every document that the client may see, in place of titles.
+ANY_SOURCE = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +69,112 @@ def add(given: Given, *, client_id: UUID, created_by: str = "") -> tuple[Documen
         created_by=created_by[:80],
     )
     _store(document, chunks(blocks))
+    for name in cuts_in_use(document.title):
+        cut_again(document, cut_named(name))
     embed_pending(document_id=document.pk)
     document.refresh_from_db(fields=["embedding_cost_usd", "created_at"])
     return document, True
+
+
+def cuts_in_use(title: str) -> list[str]:
+    """The cuts that live versions ask for of documents with this title."""
+    rows = AgentVersion.objects.filter(retired_at=None, retrieval__has_key="cut").filter(
+        Q(retrieval__sources__contains=[title]) | Q(retrieval__sources__contains=[ANY_SOURCE])
+    )
+    return sorted({str(one) for one in rows.values_list("retrieval__cut", flat=True) if one})
+
+
+def quotable_documents(sources: Collection[str]) -> QuerySet[Document]:
+    """Current documents that settings with these sources name, of every client."""
+    rows = Document.objects.filter(state=Document.State.CURRENT).order_by("id")
+    return rows if ANY_SOURCE in sources else rows.filter(title__in=list(sources))
+
+
+def cut_pending() -> int:
+    """Cut what live versions ask for and is not cut yet; how many documents. For a sweep."""
+    done = 0
+    rows = AgentVersion.objects.filter(retired_at=None, retrieval__has_key="cut")
+    for sources, name in rows.values_list("retrieval__sources", "retrieval__cut"):
+        if not name:
+            continue
+        there = Passage.objects.filter(document=OuterRef("pk"), cut=name)
+        for document in quotable_documents(sources or ()).filter(~Exists(there))[:SWEEP_DOCUMENTS]:
+            done += bool(cut_again(document, cut_named(str(name))))
+    return done
+
+
+def cut_again(document: Document, cut: Cut) -> int:
+    """Cut a stored document another way, beside its standard passages; how many there are.
+
+    One that is cut so already stays as it is. Vectors are made by ``embed_pending``.
+    """
+    with transaction.atomic():
+        Document.objects.select_for_update().get(pk=document.pk)
+        there = Passage.objects.filter(document=document, cut=cut.name).count()
+        if there:
+            return there
+        made = windows(blocks_of(document), cut)
+        Passage.objects.bulk_create(_rows(document, made, cut.name), batch_size=500)
+    return len(made)
+
+
+def blocks_of(document: Document) -> list[Block]:
+    """A stored document's text in reading order, put together from its standard passages."""
+    rows = Passage.objects.filter(document=document, cut="").order_by("number")
+    return [
+        Block(text, heading, page)
+        for text, heading, page in rows.values_list("text", "heading", "page")
+    ]
+
+
+def embedding_cost_usd(document_ids: Collection[UUID]) -> Decimal:
+    """What the vectors of these documents have cost so far."""
+    rows = Document.objects.filter(pk__in=document_ids).aggregate(cost=Sum("embedding_cost_usd"))
+    return rows["cost"] or Decimal(0)
+
+
+def passages_in(cut: str, document_ids: Collection[UUID]) -> int:
+    """How many passages these documents have under a cut; empty is the standard one."""
+    return Passage.objects.filter(document__in=document_ids, cut=cut).count()
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """A passage that an answer had before it, and the current document that it stands in."""
+
+    document_id: UUID
+    client_id: UUID
+    title: str
+    text: str
+    is_shared: bool
+    is_cited: bool
+
+
+def quoted(passages: Mapping[UUID, bool]) -> list[Quoted]:
+    """These passages, cited ones (True) first; those of replaced documents are gone."""
+    rows = Passage.objects.filter(pk__in=list(passages)).select_related("document")
+    found = [
+        Quoted(row.document_id, row.client_id, row.document.title, row.text,
+               row.document.is_shared, passages[row.pk])
+        for row in rows.defer("embedding", "words")
+    ]  # fmt: skip
+    return sorted(found, key=lambda one: not one.is_cited)
+
+
+def current(title: str, client_id: UUID) -> Document | None:
+    """The client's current document of this title."""
+    return Document.objects.filter(
+        client_id=client_id, title=title, state=Document.State.CURRENT
+    ).first()
+
+
+def drop_cut(cut: str, document_ids: Collection[UUID]) -> int:
+    """Remove passages of a cut that no live version asks for; how many documents had them."""
+    dropped = 0
+    for document in Document.objects.filter(pk__in=document_ids):
+        if cut and cut not in cuts_in_use(document.title):
+            dropped += bool(Passage.objects.filter(document=document, cut=cut).delete()[0])
+    return dropped
 
 
 def delete(document: Document) -> None:
@@ -115,21 +224,23 @@ def _store(document: Document, cut: list[Chunk]) -> None:
         Passage.objects.filter(document=old).delete()
         Document.objects.filter(pk=old.pk).update(state=Document.State.REPLACED)
     document.save(force_insert=True)
-    Passage.objects.bulk_create(
-        [
-            Passage(
-                client_id=document.client_id,
-                document=document,
-                number=one.number,
-                heading=one.heading,
-                page=one.page,
-                text=one.text,
-                tokens=one.tokens,
-            )
-            for one in cut
-        ],
-        batch_size=500,
-    )
+    Passage.objects.bulk_create(_rows(document, cut, ""), batch_size=500)
+
+
+def _rows(document: Document, made: list[Chunk], cut: str) -> list[Passage]:
+    return [
+        Passage(
+            client_id=document.client_id,
+            document=document,
+            cut=cut,
+            number=one.number,
+            heading=one.heading,
+            page=one.page,
+            text=one.text,
+            tokens=one.tokens,
+        )
+        for one in made
+    ]
 
 
 def _update(document: Document, given: Given) -> None:

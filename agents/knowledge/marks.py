@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
@@ -11,6 +13,31 @@ from agents.knowledge.search import visible_documents
 from agents.models import Passage, PassageMark
 from config.access.callers import Caller
 from config.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What somebody thought of a passage in an answer: whose, which text, helpful or not."""
+
+    invocation_id: UUID
+    client_id: UUID
+    passage_id: UUID
+    text: str
+    is_helpful: bool
+
+
+def marked(document_ids: Collection[UUID], *, limit: int) -> list[Marked]:
+    """The newest marks on passages of these documents that name the answer they are about."""
+    rows = PassageMark.objects.filter(
+        passage__document__in=document_ids, invocation_id__isnull=False
+    ).order_by("-id")
+    return [
+        Marked(invocation, client, passage, text, helpful)
+        for invocation, client, passage, text, helpful in rows.values_list(
+            "invocation_id", "client_id", "passage_id", "passage__text", "is_helpful"
+        )[:limit]
+        if invocation is not None
+    ]
 
 
 @transaction.atomic

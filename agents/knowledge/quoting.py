@@ -5,23 +5,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from agents.calls import Call
-from agents.domain import messages
+from agents.domain import messages, retrieval
 from agents.domain.guardrails.findings import Source
 from agents.domain.guardrails.untrusted import delimit
 from agents.errors import GuardrailBlocked
 from agents.guarding import Guard
+from agents.knowledge.index import ANY_SOURCE
 from agents.knowledge.search import Found, search
 from agents.resolving import Choice
 
 # What a version's retrieval settings say if they do not say otherwise.
 PASSAGES = 4
 MAX_TOKENS = 600
-# Stands for every document that the client may see, in place of titles.
-ANY_SOURCE = "*"
 _TAGS = re.compile(r"</?\s*(?:passage|document|doc|source|context|excerpt)\b[^>]*>", re.IGNORECASE)
 _RULE = "Where a passage supports a statement, cite its number like [1]; cite nothing else."
 
@@ -47,11 +47,13 @@ def quotable(call: Call, choice: Choice, guard: Guard) -> Quotable:
     if not sources:
         return NOTHING
     found = search(
-        _question(call),
+        question_of(call.inputs, call.messages),
         client_ids={call.client_id},
         titles=() if ANY_SOURCE in sources else sources,
         limit=int(settings.get("passages", PASSAGES)),
         max_tokens=int(settings.get("max_tokens", MAX_TOKENS)),
+        cut=str(settings.get("cut", "")),
+        weights=retrieval.weights_from(settings.get("weights") or {}),
     )
     safe = [(one, text) for one in found if (text := _screened(one, guard)) is not None]
     if not safe:
@@ -70,12 +72,12 @@ def quotable(call: Call, choice: Choice, guard: Guard) -> Quotable:
     )
 
 
-def _question(call: Call) -> str:
-    """What the call asks, as words: a chat's last message, or names and words of an input."""
-    if call.messages:
-        return messages.text_of(call.messages[-1])
+def question_of(inputs: Mapping[str, Any], chat: Sequence[messages.Message] | None) -> str:
+    """What a call asks, as words: a chat's last message, or names and words of an input."""
+    if chat:
+        return messages.text_of(chat[-1])
     words: list[str] = []
-    for name, value in call.inputs.items():
+    for name, value in inputs.items():
         words.append(name.replace("_", " "))
         if isinstance(value, str):
             words.append(value)

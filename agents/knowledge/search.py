@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from agents.domain import retrieval
-from agents.domain.retrieval import Standing
+from agents.domain.retrieval import Standing, Weights
 from agents.knowledge import embedding
 from agents.models import Document, Passage
 from config.access.callers import Caller
@@ -26,12 +26,12 @@ MAX_QUERY_CHARACTERS = 2_000
 _WORDS = """
     SELECT p.id FROM agents_passage p JOIN agents_document d ON d.id = p.document_id,
         CAST(replace(plainto_tsquery('english', %(query)s)::text, '&', '|') AS tsquery) AS asked
-    WHERE p.words @@ asked AND {visible}
+    WHERE p.words @@ asked AND p.cut = %(cut)s AND {visible}
     ORDER BY ts_rank_cd(p.words, asked, 1) DESC, p.id LIMIT %(depth)s
 """
 _NEAREST = """
     SELECT p.id FROM agents_passage p JOIN agents_document d ON d.id = p.document_id
-    WHERE p.embedding_model = %(model)s AND {visible}
+    WHERE p.embedding_model = %(model)s AND p.cut = %(cut)s AND {visible}
     ORDER BY p.embedding <=> %(vector)s::vector LIMIT %(depth)s
 """
 _VISIBLE = """d.state = 'current' AND (d.expires_at IS NULL OR d.expires_at > now())
@@ -57,6 +57,8 @@ class Found:
     score: float
     helpful: int
     unhelpful: int
+    # Place in each ranking of ``retrieval.RANKINGS``, from 1; None where it was not ranked.
+    ranks: tuple[int | None, int | None, int | None] = (None, None, None)
 
 
 def search(
@@ -67,11 +69,15 @@ def search(
     limit: int = 8,
     max_tokens: int = 4_000,
     now: datetime | None = None,
+    cut: str = "",
+    weights: Weights = retrieval.STANDARD,
 ) -> list[Found]:
     """The passages that fit ``query`` best, best first, within ``max_tokens`` in all.
 
     ``client_ids`` None sees every client's documents; shared ones are always seen. ``titles``
     narrows to documents of these titles. Expired and replaced documents are never found.
+    ``cut`` names other passages than the standard ones; documents that are not cut so yet are
+    not found, and if none is, the standard passages answer.
     """
     query = query.strip()[:MAX_QUERY_CHARACTERS]
     if not query:
@@ -85,10 +91,13 @@ def search(
         "clients": list(client_ids or ()),
         "any_title": not titles,
         "titles": list(titles),
+        "cut": cut,
         "model": model,
         "vector": None if vector is None else str(vector),
     }
     words, nearest = _ranked(asked)
+    if cut and not words and not nearest:
+        words, nearest = _ranked({**asked, "cut": ""})
     rows = {
         row.pk: row
         for row in Passage.objects.filter(pk__in={*words, *nearest})
@@ -96,10 +105,15 @@ def search(
         .defer("embedding", "words")
     }
     texts = {key: f"{row.heading}\n{row.text}" for key, row in rows.items()}
-    scores = retrieval.fuse([words, nearest, retrieval.by_coverage(query, texts)])
+    rankings = [words, nearest, retrieval.by_coverage(query, texts)]
+    scores = retrieval.fuse(rankings, weights=weights.rankings)
+    places = [{key: rank for rank, key in enumerate(one, start=1)} for one in rankings]
     today = (now or timezone.now()).date()
     found = sorted(
-        (_found(row, scores[key], today) for key, row in rows.items()),
+        (
+            replace(_found(row, scores[key], today, weights), ranks=_ranks(places, key))
+            for key, row in rows.items()
+        ),
         key=lambda one: (-one.score, one.passage_id),
     )
     return found[: retrieval.pack([one.text for one in found], max_tokens, limit)]
@@ -125,7 +139,12 @@ def _ranked(asked: dict[str, Any]) -> tuple[list[UUID], list[UUID]]:
         return words, [row[0] for row in cursor.fetchall()]
 
 
-def _found(row: Passage, score: float, today: date) -> Found:
+def _ranks(places: list[dict[UUID, int]], key: UUID) -> tuple[int | None, int | None, int | None]:
+    words, nearest, coverage = (one.get(key) for one in places)
+    return words, nearest, coverage
+
+
+def _found(row: Passage, score: float, today: date, weights: Weights) -> Found:
     document = row.document
     standing = Standing(document.as_of, row.helpful, row.unhelpful)
     return Found(
@@ -140,7 +159,7 @@ def _found(row: Passage, score: float, today: date) -> Found:
         page=row.page,
         text=row.text,
         tokens=row.tokens,
-        score=score * retrieval.weight(standing, today),
+        score=score * retrieval.weight(standing, today, weights),
         helpful=row.helpful,
         unhelpful=row.unhelpful,
     )

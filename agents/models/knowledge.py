@@ -56,6 +56,10 @@ class Passage(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     client_id = models.UUIDField()
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="passages")
+    cut = models.CharField(
+        max_length=12, blank=True, default="", db_default="",
+        help_text="Empty: the standard one. Else tokens/overlap, for versions that ask for it.",
+    )  # fmt: skip
     number = models.PositiveIntegerField(help_text="From 1, in reading order.")
     heading = models.CharField(max_length=300, blank=True, default="")
     page = models.PositiveIntegerField(null=True, blank=True)
@@ -72,7 +76,7 @@ class Passage(models.Model):
     unhelpful = models.PositiveIntegerField(default=0)
 
     class Meta:
-        ordering = ["document", "number"]
+        ordering = ["document", "cut", "number"]
         indexes = [
             GinIndex(fields=["words"], name="passage_words"),
             HnswIndex(
@@ -81,7 +85,9 @@ class Passage(models.Model):
             models.Index(fields=["embedding_model"], name="passage_embedded_by"),
         ]
         constraints = [
-            models.UniqueConstraint(fields=["document", "number"], name="passage_number_once")
+            models.UniqueConstraint(
+                fields=["document", "cut", "number"], name="passage_in_cut_once"
+            )
         ]
 
     def __str__(self) -> str:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import math
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 
+from agents.domain import chunking, retrieval
 from agents.domain.chunking import MIN_TOKENS, Block, chunks
 from agents.domain.retrieval import (
     DIMENSIONS,
@@ -81,3 +83,41 @@ def test_a_text_without_stops_is_cut_between_words() -> None:
     assert len(cut) > 1
     assert all(c.tokens < 600 for c in cut)
     assert set(" ".join(c.text for c in cut).split()) == {"figure"}
+
+
+def test_a_cut_runs_over_headings_and_begins_with_the_end_of_the_one_before():
+    blocks = [Block(" ".join(f"Sentence {n} has six words." for n in range(a, a + 10)), f"H{a}")
+              for a in (0, 10, 20)]  # fmt: skip
+    cut = chunking.Cut(80, 20)
+    made = chunking.windows(blocks, cut)
+    assert [one.number for one in made] == list(range(1, len(made) + 1))
+    assert all(one.tokens <= 80 for one in made)
+    assert made[0].heading == "H0" and "H10" in " ".join(one.text for one in made)
+    for before, after in pairwise(made):
+        first = after.text.split(".")[0]
+        assert first in before.text
+    told = " ".join(one.text for one in made)
+    assert all(f"Sentence {n} has" in told for n in range(30))
+
+
+def test_without_overlap_every_sentence_stands_once():
+    text = " ".join(f"Sentence {n} has six words." for n in range(40))
+    made = chunking.windows([Block(text)], chunking.Cut(64, 0))
+    assert " ".join(one.text for one in made) == text
+    assert chunking.windows([], chunking.Cut(64, 0)) == []
+
+
+@pytest.mark.parametrize("name", ["", "512", "16/0", "512/300", "9999/0", "512/-1"])
+def test_a_cut_that_is_none_is_refused(name):
+    with pytest.raises(ValueError, match="need"):
+        chunking.cut_named(name)
+
+
+def test_weights_count_rankings_and_odd_ones_are_refused():
+    near = retrieval.weights_from({"nearest": 3, "words": 0})
+    scores = retrieval.fuse([["a", "b"], ["b", "a"], []], weights=near.rankings)
+    assert scores["b"] > scores["a"]
+    for bad in ({"words": -1}, {"odd": 1}, {"marks": 1}, {"words": True},
+                {"words": 0, "nearest": 0, "coverage": 0}):  # fmt: skip
+        with pytest.raises(ValueError, match=r"need|unknown"):
+            retrieval.weights_from(bad)
