@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 
 from agents import versions
 from agents.domain.catalogue import Entry, load_catalogue
+from agents.domain.cost import TUNED
 from agents.endpoints.directory import forget
 from agents.models import Agent, Budget, Endpoint, Label, PriceList
 from agents.tools import registry
@@ -109,13 +110,34 @@ def load_endpoints() -> None:
     if not settings.OFFLINE_MODEL_IN_USE:
         Endpoint.objects.update_or_create(
             name=CONFIGURED,
-            defaults={"base_url": settings.OPENAI_BASE_URL, "served": _configured_models()},
+            defaults={
+                "base_url": settings.OPENAI_BASE_URL,
+                "served": [*_configured_models(), *tuned_models(CONFIGURED)],
+            },
             create_defaults={
                 "base_url": settings.OPENAI_BASE_URL,
                 "served": _configured_models(),
                 "api_key_env": "OPENAI_API_KEY",
             },
         )
+
+
+def tuned_models(name: str) -> list[dict[str, Any]]:
+    """The tuned models that an endpoint serves: they outlive a change of its configuration."""
+    served = Endpoint.objects.filter(name=name).values_list("served", flat=True).first() or []
+    return [dict(model) for model in served if str(model["name"]).startswith(TUNED)]
+
+
+def add_tuned_model(endpoint: str, model: str, *, base: str) -> None:
+    """Let an endpoint serve a model tuned from its ``base``; only versions that name it ask it."""
+    with transaction.atomic():
+        row = Endpoint.objects.select_for_update().get(name=endpoint)
+        like = next((dict(one) for one in row.served if one["name"] == base), None)
+        if like is None or any(one["name"] == model for one in row.served):
+            return
+        row.served = [*row.served, {**like, "name": model}]
+        row.save(update_fields=["served", "updated_at"])
+    forget()
 
 
 def add_endpoint(name: str, base_url: str, models: Mapping[str, str]) -> None:

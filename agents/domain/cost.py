@@ -17,6 +17,8 @@ BYTES_PER_TOKEN_AT_LEAST = 2
 TOKENS_PER_MESSAGE = 16
 # The price list's entry for models that it does not name.
 ANY_MODEL = "*"
+# How providers' names of tuned models begin.
+TUNED = "ft:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Usage:
 class Price:
     """USD for a million tokens of each kind, from the list ``version``.
 
-    ``batch_ratio``: what a batch pays of it.
+    ``batch_ratio``: what a batch pays of it. ``training``: a token that a model is tuned on.
     """
 
     input: Decimal
@@ -56,14 +58,18 @@ class Price:
     version: str
     simulated: bool = False
     batch_ratio: Decimal = Decimal(1)
+    training: Decimal = Decimal(0)
 
 
 def price_from(prices: Mapping[str, Any], model: str, version: str) -> Price:
     """The price of ``model``; one that the list does not name costs what its ``*`` says.
 
+    A tuned model (``ft:base:…``) costs what ``ft:base`` does, where the list has that.
+
     Raises KeyError if the list has neither.
     """
-    row = prices.get(model) or prices[ANY_MODEL]
+    tuned = prices.get(":".join(model.split(":")[:2])) if model.startswith(TUNED) else None
+    row = prices.get(model) or tuned or prices[ANY_MODEL]
     base, out = Decimal(str(row["input"])), Decimal(str(row["output"]))
     return Price(
         input=base,
@@ -73,6 +79,7 @@ def price_from(prices: Mapping[str, Any], model: str, version: str) -> Price:
         version=version,
         simulated=bool(row.get("simulated", False)),
         batch_ratio=Decimal(str(row.get("batch_ratio", 1))),
+        training=Decimal(str(row.get("training", out))),
     )
 
 

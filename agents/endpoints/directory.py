@@ -19,7 +19,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from agents.domain import scoring
-from agents.domain.cost import Price, most_usd, price_from
+from agents.domain.cost import TUNED, Price, most_usd, price_from
 from agents.domain.scoring import Candidate, Needs, Policy
 from agents.endpoints.secrets import open_secret
 from agents.models import Endpoint, PriceList
@@ -52,6 +52,11 @@ class Served:
     max_in_flight: int
     limits: dict[str, Any]
     price: Price
+
+    @property
+    def is_named_only(self) -> bool:
+        """A tuned model answers for the version that names it, never because it is cheap."""
+        return self.model.startswith(TUNED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,8 @@ def candidates(
     served = [
         s
         for s in directory()
-        if s.capabilities != EMBEDDINGS_ONLY and (not only_model or s.model == only_model)
+        if s.capabilities != EMBEDDINGS_ONLY
+        and (s.model == only_model if only_model else not s.is_named_only)
     ]
     by_pair = {(s.endpoint, s.model): s for s in served}
     ranked = scoring.order(
