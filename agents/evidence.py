@@ -17,13 +17,18 @@ from django.db.models import Avg, Count, Q, QuerySet, Sum
 
 from agents import guarding
 from agents.domain import context
-from agents.models import Agent, AgentVersion, Invocation, Label, ToolCall
+from agents.models import Agent, AgentVersion, Invocation, Label, ModelCall, ToolCall
+from agents.tools import registry
+from config.access.callers import Caller
 from config.errors import NotFound
 from config.partitions import first_id
 
 BAD = (Invocation.State.FAILED, Invocation.State.BLOCKED, Invocation.State.FALLBACK)
 # An answer this long is compared by its beginning.
 MOST_TEXT = 4_000
+MOST_SAID = 300
+# Repeated questions that are looked at, the first ones of a window.
+MOST_GROUPS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +161,78 @@ def slow_tools(slug: str, since: datetime, until: datetime) -> list[dict[str, An
     return [dict(row) for row in rows]
 
 
+def cited_passages(invocation_id: UUID) -> dict[UUID, bool]:
+    """The passages that an answer had before it, and whether it named them."""
+    rows = Invocation.objects.filter(pk=invocation_id)
+    citations = rows.values_list("output__citations", flat=True).first() or []
+    return {UUID(one["passage_id"]): bool(one.get("cited")) for one in citations}
+
+
+def told_calls(caller: Caller, ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    """Calls by id as a reviewer reads them, those that the caller may see, newest first."""
+    rows = caller.only_visible(Invocation.objects.filter(pk__in=list(ids))).order_by("-id")
+    return [
+        {"id": str(row.pk), "agent": row.agent_slug, "version": row.version_number,
+         "state": row.state, "code": row.error_code, "at": row.started_at,
+         "cost_usd": f"{row.cost_usd:f}", "run_id": row.run_id and str(row.run_id),
+         "says": (_message(row.error_code, row.error) if row.error_code
+                  else str(row.output.get("text", "")))[:MOST_SAID]}
+        for row in rows
+    ]  # fmt: skip
+
+
+def failed_tools(
+    slug: str, since: datetime, until: datetime, *, samples: int = 20
+) -> list[dict[str, Any]]:
+    """Tools that an agent's live calls asked for in vain, by tool and error, most often first.
+
+    ``code`` is ``not_found`` for a tool that the agent does not have. ``arguments`` are the newest
+    ones asked with, ``good`` the newest ones that worked, ``invocations`` where to look.
+    """
+    calls = live_calls(since, until).filter(agent_slug=slug).values("id")
+    rows = ToolCall.objects.filter(
+        id__gte=first_id(since), id__lt=first_id(until), invocation_id__in=calls
+    )
+    failed = rows.filter(state=Invocation.State.FAILED).exclude(error_code="")
+    found = []
+    for group in failed.values("name", "error_code").annotate(calls=Count("id")):
+        name, code = group["name"], group["error_code"]
+        newest = list(
+            failed.filter(name=name, error_code=code)
+            .order_by("-id")
+            .values_list("arguments", "invocation_id", "error__message")[:samples]
+        )
+        good = rows.filter(name=name, state=Invocation.State.SUCCEEDED).order_by("-id")
+        found.append({
+            "name": name, "code": code, "calls": group["calls"],
+            "arguments": [a for a, _, _ in newest if isinstance(a, dict)],
+            "good": list(good.values_list("arguments", flat=True)[:samples]),
+            "message": str(newest[0][2] or "") if newest else "",
+            "invocations": [str(i) for _, i, _ in newest[:5]],
+        })  # fmt: skip
+    return sorted(found, key=lambda one: (-one["calls"], one["name"], one["code"]))
+
+
+def reply_figures(slug: str, since: datetime, until: datetime) -> dict[str, Any]:
+    """How an agent's live replies ended: how many, how many cut short, and repeats.
+
+    ``repeated`` counts calls that asked what another one of the same client and version had asked,
+    and were answered anew.
+    """
+    calls = live_calls(since, until).filter(agent_slug=slug)
+    replies = ModelCall.objects.filter(
+        id__gte=first_id(since), id__lt=first_id(until), invocation_id__in=calls.values("id"),
+        state=Invocation.State.SUCCEEDED,
+    )  # fmt: skip
+    found = replies.aggregate(
+        replies=Count("id"), cut=Count("id", filter=Q(finish_reason="length")),
+    )  # fmt: skip
+    asked = calls.filter(state=Invocation.State.SUCCEEDED, cached="")
+    groups = asked.values("client_id", "version_id", "inputs").annotate(calls=Count("id"))
+    repeated = sum(group["calls"] - 1 for group in groups.filter(calls__gt=1)[:MOST_GROUPS])
+    return {**found, "repeated": repeated}
+
+
 def recorded_calls(
     slug: str, *, since: datetime, until: datetime, limit: int, ids: Sequence[UUID] = ()
 ) -> list[Recorded]:
@@ -178,6 +255,12 @@ def production(slug: str) -> AgentVersion:
     if found is None:
         raise NotFound("production version of agent", slug)
     return found.version
+
+
+def has_only_pure_tools(version: AgentVersion) -> bool:
+    """Whether the version's answers may be kept: no tool with effects, none that reads files."""
+    tools = [registry.get(name) for name in version.tools if not registry.missing([name])]
+    return all(tool.idempotent and not tool.wants_context for tool in tools)
 
 
 def version(slug: str, version_id: UUID) -> AgentVersion:

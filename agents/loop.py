@@ -277,7 +277,7 @@ class _Runner:
     def run(self, wanted: dict[str, Any], tool: Tool | None) -> Ran:
         name, raw = wanted["function"]["name"], wanted["function"]["arguments"] or "{}"
         if tool is None:
-            return _refused(name, {}, NotFound("tool of this agent", name))
+            return _refused(name, _readable(raw), NotFound("tool of this agent", name))
         try:
             asked = json.loads(raw)
             if not isinstance(asked, dict):
@@ -296,6 +296,15 @@ class _Runner:
         )
         ran = tool_calls.run(tool, arguments, where, until=self.until)
         return replace(ran, arguments=asked)
+
+
+def _readable(raw: str) -> dict[str, Any]:
+    """What a tool that does not exist was asked with: it says what tool is missing."""
+    try:
+        asked = json.loads(raw)
+    except ValueError:
+        return {}
+    return asked if isinstance(asked, dict) else {}
 
 
 def _whole(arguments: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
