@@ -36,10 +36,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One version's graded answer and its cost."""
+    """One version's graded answer, its cost, and what it said."""
 
     graded: Graded
     cost_usd: Decimal
+    text: str = ""
 
 
 def graded_questions(slug: str, client_id: UUID) -> list[Question]:
@@ -98,7 +99,7 @@ def ask(work_id: UUID, slug: str, question: Question, version_id: UUID) -> Asked
         return Asked(Graded(0.0, (f"failed: {error.code}",)), Decimal(0))
     text = str(answer.output.get("text", ""))
     facts = answer.output.get("facts") or {}
-    return Asked(grade_answer(text, question.case, facts), answer.cost_usd)
+    return Asked(grade_answer(text, question.case, facts), answer.cost_usd, text)
 
 
 def stand_in_for(

@@ -1,4 +1,4 @@
-"""Searching for a better prompt: bottlenecks, other wordings, and what they do on graded cases.
+"""Searching for a better version: bottlenecks, variants, and what they do on graded cases.
 
 Variants are compared on one part of the graded cases and the best is checked on the part held
 out, because the best of several looks better than it is. What could not be asked within the cap
@@ -22,22 +22,25 @@ from agents import services as agents
 from agents.domain.context import estimate_tokens
 from agents.versions import Content
 from config.errors import AppError, InvalidInput
-from learning import examples, patterns
+from learning import demonstrating, examples, patterns, reflecting
 from learning.asking import Asked, Question, corrected_questions, graded_questions
 from learning.bench import Bench, estimated, measured, rank
 from learning.domain.goals import KINDS, Goal
 from learning.domain.proposals import LIGHTER
+from learning.domain.reflection import Reason
 from learning.domain.splits import split
 from learning.domain.variations import Variation, variations
 from learning.models import Study
-from learning.proposing import propose_best
+from learning.proposing import best_of, propose_best
+from learning.reflecting import Tried
 
 WINDOW = timedelta(days=28)
 HELD_OUT_RATIO = 0.4
 MOST_CAP_USD = Decimal(20)
 # A person waits for the answer; what is not measured by then is estimated.
 MOST_SECONDS = 45.0
-FEW_SHOTS = 3
+# Complaints and failures that the search reads as reasons.
+MOST_REASONS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Variant:
     content: Content
     why: str
     expects: str
+    # Cases that it shows as examples, and is therefore not measured on.
+    shown: frozenset[str] = frozenset()
 
 
 def vary(
@@ -86,10 +91,18 @@ def vary(
     before = bench.score(base.pk, tune) if bench else []
     missed = list(dict.fromkeys(m for a in before if a for m in a.graded.missing))
     found = bottlenecks(agent, base.prompt, missed, now)
-    made = variants_of(agent, versions.content_of(base), wanted, missed, found, (tune, held))
-    shown = [_assessed(v, base, study, bench, tune, before) for v in made]
-    _check_held_out(shown, base.pk, bench, held)
+    content = versions.content_of(base)
+    made = variants_of(agent, content, wanted, missed, found, (tune, held), before)
+    tried: list[Tried] = [Tried("present", content, base.pk, [*before])]
+    shown = [_assessed(v, base, study, bench, tune, tried) for v in made]
+    search = None
+    if bench and tune and Goal.IMPROVE_ACCURACY in wanted:
+        search = reflecting.evolve(bench, tune, tried, _reasons(agent, found, held, now))
+        shown += [_found(one, base) for one in search.shown]
+    _check_held_out(shown, wanted, base.pk, bench, held)
     body = _document(study, base.number, wanted, found, shown, (len(tune), len(held)), bench)
+    body["pareto"] = reflecting.pareto(search) if search else None
+    body["notes"] = _notes(wanted, shown, questions)
     if propose:
         body["improvements"] = propose_best(body, base.pk, study)
     Study.objects.filter(pk=study.pk).update(document=body, cost_usd=Decimal(body["cost_usd"]))
@@ -134,6 +147,7 @@ def variants_of(
     missed: Sequence[str],
     found: Sequence[Mapping[str, Any]],
     parts: tuple[Sequence[Question], Sequence[Question]],
+    before: Sequence[Asked | None] = (),
 ) -> list[Variant]:
     """The variants that serve ``goals``, each another content than the base's."""
     wanted = {kind for goal in goals for kind in KINDS[goal]}
@@ -142,11 +156,15 @@ def variants_of(
         _worded(content, v)
         for v in variations(content.prompt, tools=content.tools, missed=missed, failures=failures)
     ]
-    shots = _shots(agent, *parts)
-    if shots and shots != content.examples:
-        made.append(Variant("few_shot", replace(content, examples=shots),
-                            f"{len(shots)} reviewed examples, near to the graded questions "
-                            "and unlike one another", "answers in their form"))  # fmt: skip
+    made += [
+        Variant(kind, other, why, "answers in their form")
+        for kind, other, why in demonstrating.sets_for(agent, content, *parts)
+    ]
+    own = demonstrating.own_answers(content, parts[0], before) if before else None
+    if own is not None:
+        made.append(Variant("own_answers", own[0], f"{len(own[0].examples)} of its own answers "
+                            "that were wholly right", "answers in their form; not measured on the "
+                            "cases that it shows", frozenset(own[1])))  # fmt: skip
     lighter = LIGHTER.get(str(content.model.get("tier")))
     if lighter:
         made.append(Variant("lighter_model", replace(content, model={**content.model,
@@ -160,10 +178,19 @@ def _worded(content: Content, variation: Variation) -> Variant:
                    variation.expects)  # fmt: skip
 
 
-def _shots(agent: str, tune: Sequence[Question], held: Sequence[Question]) -> list[dict[str, Any]]:
-    about = " ".join(str(question.inputs) for question in tune)[:4000]
+def _reasons(
+    agent: str, found: Sequence[Mapping[str, Any]], held: Sequence[Question], now: datetime
+) -> list[Reason]:
+    """What people and records say against the agent, without a word on held-out questions."""
     hidden = {q.recorded_id for q in held if q.recorded_id}
-    return [*examples.few_shot(agent, about, most=FEW_SHOTS, without=hidden)]
+    corrected = [e.reason for e in examples.approved(agent) if e.invocation_id not in hidden]
+    said = patterns.listed(None, until=now.date(), agent=agent, kind="complaint")
+    failures = [str(b["title"]) for b in found if b["kind"] == "failure"]
+    return reflecting.reasons_of(
+        [text for text in corrected if text][:MOST_REASONS],
+        [{"title": one["example"] or one["title"]} for one in said[:MOST_REASONS]],
+        failures[:MOST_REASONS],
+    )
 
 
 def _assessed(
@@ -172,16 +199,10 @@ def _assessed(
     study: Study,
     bench: Bench | None,
     tune: Sequence[Question],
-    before: Sequence[Asked | None],
+    tried: list[Tried],
 ) -> dict[str, Any]:
     """One variant with its effect: measured on the tuning cases, or else from lengths."""
-    tokens = estimate_tokens(variant.content.prompt) - estimate_tokens(base.prompt)
-    body: dict[str, Any] = {
-        "kind": variant.kind, "why": variant.why, "expects": variant.expects,
-        "prompt": variant.content.prompt, "examples": variant.content.examples,
-        "model": variant.content.model, "prompt_tokens_difference": tokens,
-        "version_id": None, "effect": estimated(tokens, base.prompt),
-    }  # fmt: skip
+    body = _described(variant.kind, variant.content, base, variant.why, variant.expects)
     if bench is None or bench.is_stopped:
         return body
     try:
@@ -192,24 +213,69 @@ def _assessed(
     except AppError as error:
         return {**body, "refused": str(error)}
     body["version_id"] = str(version.pk)
-    effect = measured(before, bench.score(version.pk, tune), part="tuning")
+    asked = [place for place, q in enumerate(tune) if q.case.key not in variant.shown]
+    answers = bench.score(version.pk, [tune[place] for place in asked])
+    effect = measured([tried[0].answers[place] for place in asked], answers, part="tuning")
     if effect is not None:
         body["effect"] = effect
+    if not variant.shown and None not in answers:
+        tried.append(Tried(variant.kind, variant.content, version.pk, answers))
     return body
 
 
+def _found(one: Mapping[str, Any], base: Any) -> dict[str, Any]:
+    """A variant of the search in the shape of all others."""
+    body = _described(one["kind"], one["content"], base, one["why"], one["expects"])
+    body |= {name: one[name] for name in ("name", "parent", "version_id")}
+    return {**body, "effect": one["effect"] or body["effect"]}
+
+
+def _described(kind: str, content: Content, base: Any, why: str, expects: str) -> dict[str, Any]:
+    tokens = estimate_tokens(content.prompt) - estimate_tokens(base.prompt)
+    return {
+        "kind": kind, "name": kind, "parent": "present", "why": why, "expects": expects,
+        "prompt": content.prompt, "examples": content.examples, "model": content.model,
+        "prompt_tokens_difference": tokens, "version_id": None,
+        "effect": estimated(tokens, base.prompt),
+    }  # fmt: skip
+
+
+def _notes(
+    goals: Sequence[Goal], shown: Sequence[Mapping[str, Any]], questions: Sequence[Question]
+) -> list[str]:
+    """What the caller can do where the search had nothing to go on."""
+    notes = []
+    if not questions:
+        notes.append("nothing was measured: the agent has no graded cases and no corrections")
+    for goal in goals:
+        if not any(one["kind"] in KINDS[goal] for one in shown):
+            notes.append(f"no variant for {goal.value}" + (
+                ": correct answers and approve them as examples first"
+                if goal is Goal.BETTER_EXAMPLES else ""))  # fmt: skip
+    return notes
+
+
 def _check_held_out(
-    shown: list[dict[str, Any]], base_id: UUID, bench: Bench | None, held: Sequence[Question]
+    shown: list[dict[str, Any]],
+    goals: Sequence[Goal],
+    base_id: UUID,
+    bench: Bench | None,
+    held: Sequence[Question],
 ) -> None:
-    """Measure the best variant, and it alone, on the cases that had no part in choosing it."""
+    """Measure the best variant of each goal, and it alone, on cases that had no part in choosing.
+
+    The best of all is marked.
+    """
     tried = [v for v in shown if v["effect"].get("cases")]
     if bench is None or bench.is_stopped or not tried or not held:
         return
-    best = max(tried, key=lambda v: rank(v["effect"]))
+    max(tried, key=lambda v: rank(v["effect"]))["is_best"] = True
     before = bench.score(base_id, held)
-    best["held_out"] = measured(before, bench.score(UUID(best["version_id"]), held),
-                                 part="held-out")  # fmt: skip
-    best["is_best"] = True
+    for goal in goals:
+        best = best_of(tried, goal)
+        if best is not None and "held_out" not in best:
+            after = bench.score(UUID(best["version_id"]), held)
+            best["held_out"] = measured(before, after, part="held-out")
 
 
 def _document(

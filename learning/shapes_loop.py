@@ -130,6 +130,8 @@ class VariationsDocument(Shape):
     goals = serializers.ListField(child=serializers.CharField())
     bottlenecks = serializers.ListField(child=serializers.DictField())
     variants = serializers.ListField(child=serializers.DictField())
+    pareto = serializers.DictField(allow_null=True)
+    notes = serializers.ListField(child=serializers.CharField())
     split = serializers.DictField()
     improvements = serializers.ListField(child=serializers.DictField(), required=False)
     cost_usd = serializers.CharField()

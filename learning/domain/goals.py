@@ -14,9 +14,12 @@ class Goal(StrEnum):
     BETTER_EXAMPLES = "better_examples"
 
 
+_EXAMPLES = ("few_shot", "few_shot_more", "few_shot_spread", "own_answers")
 # Which kinds of variant serve which goal.
 KINDS: Mapping[Goal, tuple[str, ...]] = {
-    Goal.REDUCE_COST: ("compressed", "lighter_model"),
-    Goal.IMPROVE_ACCURACY: ("explicit", "error_handling", "anti_hallucination", "few_shot"),
-    Goal.BETTER_EXAMPLES: ("few_shot",),
-}
+    Goal.REDUCE_COST: ("compressed", "brief", "lighter_model"),
+    Goal.IMPROVE_ACCURACY: (
+        "explicit", "error_handling", "anti_hallucination", "reflective", "merged", *_EXAMPLES,
+    ),
+    Goal.BETTER_EXAMPLES: _EXAMPLES,
+}  # fmt: skip

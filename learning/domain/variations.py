@@ -42,6 +42,18 @@ ANTI_HALLUCINATION = (
     'they stand there. Where there is none, write "not available"; never estimate silently. '
     "Mark every assumption as one."
 )
+BRIEF = (
+    "Answer in as few words as carry the result: every figure once with its label, the conclusion "
+    "in one sentence, no preamble, no repetition of the question."
+)
+# Kinds of facts that an answer can lack, and the step that guards against it. The facts themselves
+# stay out of the prompt: they belong to one case.
+_CHECKS = {
+    "number": "Check that every figure of the tools' results stands in the answer, not rounded.",
+    "text": "Check that each tool's conclusion stands in the answer in its own words.",
+    "regex": "Check that dates, references and codes stand in the answer as they were given.",
+    "absent": "Check that nothing is in the answer that neither input nor tool has said.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +73,7 @@ def variations(
     missed: Sequence[str] = (),
     failures: Sequence[str] = (),
 ) -> list[Variation]:
-    """The wordings that differ from ``prompt``: explicit, compressed, error handling, constraints.
+    """The wordings that differ from ``prompt``: explicit, short, error handling, constraints.
 
     ``missed`` are facts that answers lacked, ``failures`` templates of errors that came up.
     """
@@ -72,6 +84,9 @@ def variations(
         Variation("compressed", compressed(prompt),
                   "fillers and repeated sentences are cut",
                   "fewer input tokens at the same accuracy"),
+        Variation("brief", _with_section(prompt, BRIEF),
+                  "it asks for the result in as few words as carry it",
+                  "fewer output tokens; accuracy has to be measured"),
         Variation("error_handling", error_handling(prompt, failures),
                   "it says what to do about missing inputs and failing tools",
                   "fewer failed calls and guessed values"),
@@ -89,8 +104,9 @@ def explicit(prompt: str, tools: Sequence[str] = (), missed: Sequence[str] = ())
         named = ", ".join(tools)
         steps.append(f"Call the tools that apply ({named}) before you state any figure.")
     steps.append("State every result with its label, unit and period, one line each.")
-    if missed:
-        steps.append(f"Check that the answer holds: {'; '.join(missed[:5])}.")
+    steps += [
+        check for kind, check in _CHECKS.items() if any(f"({kind} " in f"({one}" for one in missed)
+    ]
     steps.append("Read the answer against the question once more; add what is missing.")
     numbered = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, start=1))
     return _with_section(prompt, f"Work in these steps:\n{numbered}")

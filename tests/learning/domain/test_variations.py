@@ -13,7 +13,9 @@ PROMPT = (
 )
 
 
-@pytest.mark.parametrize("kind", ["explicit", "compressed", "error_handling", "anti_hallucination"])
+@pytest.mark.parametrize(
+    "kind", ["explicit", "compressed", "brief", "error_handling", "anti_hallucination"]
+)
 def test_every_variation_is_a_template_that_renders(kind):
     (found,) = [
         v
@@ -52,13 +54,14 @@ def test_what_changes_nothing_is_no_variation():
     assert "compressed" not in kinds
 
 
-def test_failures_and_missed_facts_are_named():
+def test_failures_are_named_and_missed_facts_by_their_kind_alone():
     found = {
         v.kind: v.prompt
         for v in made.variations(
             "Answer.", tools=["a.b"], missed=["number 12.5"], failures=["tool <*> timed out"]
         )
     }
-    assert "number 12.5" in found["explicit"]
+    assert "12.5" not in found["explicit"]  # the answer to one case helps no other
+    assert "every figure of the tools' results" in found["explicit"]
     assert "a.b" in found["explicit"]
     assert "timed out" in found["error_handling"]
