@@ -23,6 +23,7 @@ from learning.models import (
     Score,
     Study,
     Tombstone,
+    TuningJob,
 )
 
 _NAMED = (
@@ -34,6 +35,7 @@ _NAMED = (
     (Rollout, "state_by"),
     (Study, "asked_by"),
     (Tombstone, "raised_by"),
+    (TuningJob, "asked_by"),
 )
 
 

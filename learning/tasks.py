@@ -7,7 +7,16 @@ from uuid import UUID
 
 from celery import shared_task
 
-from learning import cycles, experiments, replay, responding, rollouts, trials
+from learning import (
+    cycles,
+    experiments,
+    finetuning,
+    knowledge_changes,
+    replay,
+    responding,
+    rollouts,
+    trials,
+)
 from learning.rollouts import drilling
 
 logger = logging.getLogger(__name__)
@@ -17,6 +26,12 @@ logger = logging.getLogger(__name__)
 def run_replay(replay_id: str) -> None:
     """Ask what a replay has still to ask, and conclude it."""
     replay.work(UUID(replay_id))
+
+
+@shared_task(name="learning.fine_tune", acks_late=True, ignore_result=True)
+def fine_tune(job_id: str) -> None:
+    """Bring one fine-tuning job a step on."""
+    finetuning.work(UUID(job_id))
 
 
 @shared_task(name="learning.run_cycle", ignore_result=True)
@@ -46,9 +61,11 @@ def cycle_report(cycle_id: str) -> bool:
 
 @shared_task(name="learning.resume", ignore_result=True)
 def resume() -> None:
-    """Send lost cycles and replays again."""
+    """Send lost cycles and replays again, tuning jobs that are due; make approved changes."""
     cycles.sweep()
     replay.sweep()
+    finetuning.sweep()
+    knowledge_changes.sweep()
 
 
 @shared_task(name="learning.sweep_comparisons", ignore_result=True)

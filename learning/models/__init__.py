@@ -10,6 +10,7 @@ from learning.models.layers import Holdout, Layer
 from learning.models.patterns import Pattern, PatternCount
 from learning.models.policies import TrialPolicy
 from learning.models.replays import Replay, ReplayCase, Study
+from learning.models.tuning import TuningJob
 
 __all__ = [
     "ArmDay",
@@ -32,6 +33,7 @@ __all__ = [
     "Subject",
     "Tombstone",
     "TrialPolicy",
+    "TuningJob",
     "Unit",
     "Variant",
 ]
