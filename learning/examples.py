@@ -21,11 +21,11 @@ from agents.domain.prompts import render
 from config import logs
 from config.access.callers import Caller
 from config.errors import Conflict, InvalidInput, NotFound
-from learning import said
+from learning import knowledge_changes, said
 from learning.domain import datasets
 from learning.domain.datasets import Dataset, Lesson
 from learning.domain.probes import leak_rate
-from learning.domain.selection import choose, distinct
+from learning.domain.selection import BALANCE, choose, distinct
 from learning.domain.splits import digest_of
 from learning.models import Example
 from monitoring import services as monitoring
@@ -90,12 +90,20 @@ def visible(caller: Caller, *, agent: str = "", state: str = "") -> QuerySet[Exa
     return rows.filter(state=state) if state else rows
 
 
-@transaction.atomic
 def decide(caller: Caller, example_id: UUID, *, state: str, reason: str = "") -> Example:
     """Approve, reject or retire an example; raises NotFound, Conflict or InvalidInput.
 
-    One that was decided may only be retired, and only if it was approved.
+    One that was decided may only be retired, and only if it was approved. An approved correction
+    of an answer that quoted a document may propose a change of that document.
     """
+    found = _decide(caller, example_id, state=state, reason=reason)
+    if state == Example.State.APPROVED:
+        knowledge_changes.propose(found)
+    return found
+
+
+@transaction.atomic
+def _decide(caller: Caller, example_id: UUID, *, state: str, reason: str = "") -> Example:
     caller.require("learning:decide", "decide about examples")
     if state not in (Example.State.APPROVED, Example.State.REJECTED, Example.State.RETIRED):
         raise InvalidInput("state", state, "approved, rejected or retired")
@@ -123,14 +131,20 @@ def approved(agent: str) -> list[Example]:
 
 
 def few_shot(
-    agent: str, question: str, *, most: int = 3, without: Collection[UUID] = ()
+    agent: str,
+    question: str,
+    *,
+    most: int = 3,
+    balance: float = BALANCE,
+    without: Collection[UUID] = (),
 ) -> list[dict[str, str]]:
     """Examples for a prompt, near to ``question`` and unlike one another: input and output.
 
+    ``balance`` is the weight on nearness; the rest is on difference.
     ``without`` are invocations whose examples must not be shown, such as held-out questions.
     """
     library = [row for row in approved(agent) if row.invocation_id not in without]
-    picked = choose(question, [row.question for row in library], most=most)
+    picked = choose(question, [row.question for row in library], most=most, balance=balance)
     return [{"input": library[p].question, "output": library[p].answer} for p in picked]
 
 

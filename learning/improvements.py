@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
 
+from agents import evidence as recorded
 from agents import services as agents
+from agents import versions
 from config import logs
 from config.access.callers import Caller
 from config.errors import AppError, Conflict, InvalidInput, NotFound
@@ -20,6 +24,7 @@ from monitoring import services as monitoring
 
 logger = logging.getLogger(__name__)
 State = Improvement.State
+OPEN = (State.PROPOSED, State.APPROVED, State.TESTING, State.ROLLING_OUT)
 # Before → after, for moves that a conditional write makes.
 MOVES: dict[str, frozenset[str]] = {
     State.APPROVED: frozenset({State.PROPOSED}),
@@ -75,7 +80,7 @@ def propose(
     row, created = Improvement.objects.get_or_create(
         agent_slug=agent_slug,
         digest=digest,
-        state__in=[State.PROPOSED, State.APPROVED, State.TESTING, State.ROLLING_OUT],
+        state__in=OPEN,
         defaults={
             "state": State.PROPOSED, "client_id": client_id, "kind": kind, "title": title[:200],
             "proposal": proposal, "evidence": evidence, "expected": expected or {},
@@ -109,11 +114,77 @@ def reject(*, caller: Caller, improvement_id: UUID, reason: str) -> Improvement:
         raise InvalidInput("reason", reason, "why it is refused")
     with transaction.atomic():
         row = _decide(caller, improvement_id, State.REJECTED, reason)
-        _bury(
-            client_id=row.client_id, agent_slug=row.agent_slug, digest=row.digest,
-            version_id=row.candidate_version_id or row.pk, reason=f"rejected: {reason}",
-            evidence=row.evidence, by=caller.name,
-        )  # fmt: skip
+        bar(row, reason=f"rejected: {reason}", by=caller.name)
+    return row
+
+
+def find(improvement_id: UUID) -> Improvement:
+    """One improvement; raises NotFound."""
+    found = Improvement.objects.filter(pk=improvement_id).first()
+    if found is None:
+        raise NotFound("improvement", improvement_id)
+    return found
+
+
+def bar(row: Improvement, *, reason: str, by: str) -> Tombstone:
+    """Bar what an improvement proposes, until a person lifts it."""
+    return _bury(
+        client_id=row.client_id, agent_slug=row.agent_slug, digest=row.digest, reason=reason,
+        version_id=row.candidate_version_id or row.pk, evidence=row.evidence, by=by,
+    )  # fmt: skip
+
+
+def close(improvement_id: UUID, *, reason: str, states: Sequence[str] = (State.PROPOSED,)) -> bool:
+    """Refuse what turned out not to be possible; False unless it is in one of ``states``."""
+    return bool(
+        Improvement.objects.filter(pk=improvement_id, state__in=states).update(
+            state=State.REJECTED, decision_reason=reason[:500], decided_at=Now(), updated_at=Now()
+        )
+    )
+
+
+@transaction.atomic
+def edit(*, caller: Caller, improvement_id: UUID, prompt: str, reason: str = "") -> Improvement:
+    """A person changes the candidate's prompt before deciding: another version takes its place.
+
+    Raises NotFound, InvalidInput for a prompt that could not answer or changes nothing, Barred for
+    content that was rolled back, Conflict unless it is proposed with a candidate, or when somebody
+    else has just changed it.
+    """
+    row = find(improvement_id)
+    if row.state != State.PROPOSED or row.candidate_version_id is None:
+        raise Conflict(f"improvement {row.title!r}", row.state, "proposed, with a candidate")
+    present = recorded.version(row.agent_slug, row.candidate_version_id)
+    plain = prompt.replace("\r\n", "\n")
+    if plain.strip() == present.prompt.strip():
+        raise InvalidInput("prompt", "unchanged", "another prompt than the candidate's")
+    version, _ = agents.publish(
+        agent=recorded.agent(row.agent_slug), note=f"edited in review: {row.title}",
+        content=replace(versions.content_of(present), prompt=plain), created_by=caller.name,
+    )  # fmt: skip
+    check_not_barred(row.agent_slug, version.pk)
+    by_content = row.digest == present.digest
+    changed = {
+        "candidate_version_id": version.pk, "updated_at": Now(),
+        "evidence": {**row.evidence, "edited_by": caller.name[:80], "edited_because": reason[:300]},
+    }  # fmt: skip
+    if by_content:
+        changed["digest"] = version.digest
+    if Improvement.objects.filter(agent_slug=row.agent_slug, digest=version.digest).exclude(
+        pk=row.pk
+    ).filter(state__in=OPEN).exists():  # fmt: skip
+        raise Conflict(f"this content of {row.agent_slug}", "proposed already", "one proposal")
+    won = Improvement.objects.filter(
+        pk=row.pk, state=State.PROPOSED, candidate_version_id=present.pk
+    ).update(**changed)
+    if not won:
+        raise Conflict(f"improvement {row.title!r}", "changed meanwhile", "as you read it")
+    monitoring.audit(
+        actor=caller.principal, action="learning.improvement.edited",
+        target=f"improvement:{row.pk}", client_id=row.client_id, user_id=caller.user_id,
+        before={"version": str(present.pk)}, after={"version": str(version.pk), "reason": reason},
+    )  # fmt: skip
+    row.refresh_from_db()
     return row
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from agents import evidence
 from config.errors import AppError
-from learning import drifting, examples, improvements, patterns
+from learning import candidates, drifting, examples, improvements, patterns, retrieval_tuning
 from learning.bench import rank
 from learning.domain.goals import KINDS, Goal
 from learning.domain.prioritise import BAD_CALL_USD, FORMULA, Priority, confidence_of, monthly
-from learning.domain.proposals import Facts
+from learning.domain.proposals import Facts, Proposal
 from learning.domain.proposals import propose as by_rule
 from learning.models import Improvement, Study
 
@@ -24,20 +24,34 @@ DRIFT_FIELDS = ("metric", "reference_mean", "current_mean", "effect", "p_value",
 
 
 def propose_best(body: Mapping[str, Any], base_id: UUID, study: Study) -> list[dict[str, Any]]:
-    """An improvement for each goal's best measured variant that is no worse than the base."""
+    """An improvement for each goal's best variant, unless it is worse on what was held out."""
     made = []
     figures = next(b for b in body["bottlenecks"] if b["kind"] == "cost")
     for goal in body["goals"]:
-        fitting = [
-            v for v in body["variants"]
-            if v["kind"] in KINDS[Goal(goal)] and v["version_id"] and v["effect"].get("cases")
-            and v["effect"]["score_difference"] >= 0
-        ]  # fmt: skip
-        if not fitting:
-            continue
-        best = max(fitting, key=lambda v: rank(v["effect"]))
-        made.append(_one_proposal(goal, best, figures, base_id, study))
+        best = best_of(body["variants"], Goal(goal))
+        if best is None:
+            made.append({"goal": goal, "refused": "no variant was as good as the present one"})
+        elif (best.get("held_out") or {}).get("score_difference", 0) < 0:
+            made.append({"goal": goal, "refused": "it is worse on the cases held out"})
+        else:
+            made.append(_one_proposal(goal, best, figures, base_id, study))
     return made
+
+
+def best_of(variants: Sequence[dict[str, Any]], goal: Goal) -> dict[str, Any] | None:
+    """The measured variant that serves ``goal`` best and is no worse than the base on its cases.
+
+    For less cost, the cheapest of those; for everything else the one with the highest score.
+    """
+    fitting = [
+        v for v in variants
+        if v["kind"] in KINDS[goal] and v["version_id"] and v["effect"].get("cases")
+        and v["effect"]["score_difference"] >= 0
+    ]  # fmt: skip
+    if goal is Goal.REDUCE_COST:
+        fitting = [v for v in fitting if (v["effect"]["cost_ratio"] or 1.0) < 1]
+        return min(fitting, key=lambda v: v["effect"]["cost_ratio"], default=None)
+    return max(fitting, key=lambda v: rank(v["effect"]), default=None)
 
 
 def _one_proposal(
@@ -90,9 +104,24 @@ def propose_by_rule(slug: str, until: datetime, *, client_id: UUID) -> dict[str,
         except AppError as error:
             refused.append({"title": proposal.title, "why": str(error)})
             continue
+        if created and candidates.attach(row, _failure_of(proposal)) is None:
+            row.refresh_from_db()
+            if row.state != Improvement.State.PROPOSED:
+                refused.append({"title": proposal.title, "why": row.decision_reason})
+                continue
         made.append(str(row.pk))
         new += created
-    return {"improvements": made, "new": new, "refused": refused}
+    found: dict[str, Any] = {"improvements": made, "new": new, "refused": refused}
+    tuned = retrieval_tuning.tune_by_marks(slug, client_id=client_id)
+    if tuned is not None:
+        found["retrieval"] = tuned
+        found["new"] += bool((tuned["improvement"] or {}).get("is_new"))
+    return found
+
+
+def _failure_of(proposal: Proposal) -> str:
+    is_failure = proposal.change.get("rule") == "failure"
+    return proposal.title.partition(": ")[2] if is_failure else ""
 
 
 def gather(slug: str, until: datetime) -> Facts:
@@ -119,4 +148,8 @@ def gather(slug: str, until: datetime) -> Facts:
         ],
         tools=evidence.slow_tools(slug, since, until),
         seconds=float(figures["mean_seconds"]) * figures["calls"],
+        failed_tools=evidence.failed_tools(slug, since, until),
+        replies=evidence.reply_figures(slug, since, until),
+        model=version.model,
+        is_cacheable=evidence.has_only_pure_tools(version),
     )

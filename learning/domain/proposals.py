@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from learning.domain.prioritise import BAD_CALL_USD, Priority, confidence_of, monthly
+from learning.domain.schemas import schema_of, tool_of
 
 # Fewer mentions are chance.
 MIN_FAILURES, MIN_COMPLAINTS = 5, 3
@@ -23,6 +24,12 @@ SLOW_SECONDS, SLOW_SHARE = 2.0, 0.5
 GOOD_RATIO, LIGHTER_SAVES = 0.02, 0.5
 LIGHTER = {"strong": "standard", "standard": "light"}
 MIN_MONTHLY_USD = 5.0
+STRONGER = {"light": "standard", "standard": "strong"}
+# From which share of bad calls, in how many, a stronger model is worth a try, and what it costs.
+BAD_RATIO, MIN_CALLS, STRONGER_COSTS = 0.1, 50, 5.0
+# Error codes of a tool that is not there, and of arguments that one refuses.
+ABSENT, REFUSED = "not_found", ("invalid_input", "bad_answer")
+MIN_REPEATED, MOST_OUTPUT_TOKENS = 20, 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,10 @@ class Facts:
     drifts: Sequence[Mapping[str, Any]] = ()
     tools: Sequence[Mapping[str, Any]] = ()
     seconds: float = 0.0
+    failed_tools: Sequence[Mapping[str, Any]] = ()
+    replies: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+    is_cacheable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +74,10 @@ def propose(facts: Facts) -> list[Proposal]:
         *_from_patterns(facts),
         *_from_drift(facts),
         *_from_tools(facts),
+        *_from_failed_tools(facts),
         *_from_cost(facts),
+        *_from_quality(facts),
+        *_from_replies(facts),
         *_from_examples(facts),
     ]
     return sorted(found, key=lambda p: (-p.priority.score, p.title))
@@ -168,6 +182,83 @@ def _from_cost(facts: Facts) -> Iterator[Proposal]:
         {"metric": "cost_usd", "direction": "down", "ratio": LIGHTER_SAVES},
         Priority(cost * LIGHTER_SAVES, confidence_of(facts.calls, half=200), 0.5),
         facts.risk, ("reduce_cost",),
+    )  # fmt: skip
+
+
+def _from_failed_tools(facts: Facts) -> Iterator[Proposal]:
+    """A tool that models ask for and the agent lacks; arguments that a tool keeps refusing."""
+    for tool in facts.failed_tools:
+        name, count = str(tool["name"]), int(tool["calls"])
+        if count < MIN_FAILURES or tool["code"] not in (ABSENT, *REFUSED):
+            continue
+        impact = monthly(count * BAD_CALL_USD, days=facts.days)
+        seen = {"calls": count, "invocations": list(tool["invocations"]),
+                "error": str(tool["message"])[:200]}  # fmt: skip
+        if tool["code"] == ABSENT:
+            declared = tool_of(name, tool["arguments"], purpose=f"Asked for by {facts.slug}.")
+            yield Proposal(
+                "tools", f"Add the tool {name}", {"rule": "absent_tool", "tool": name},
+                {**seen, "suggested_tool": declared},
+                {"metric": "error_ratio", "direction": "down"},
+                Priority(impact, confidence_of(count), 3.0), "high",
+            )  # fmt: skip
+        else:
+            good = schema_of(tool["good"]) if tool["good"] else None
+            yield Proposal(
+                "tools", f"Declare the arguments of {name} more clearly",
+                {"rule": "refused_arguments", "tool": name},
+                {**seen, "asked_with": schema_of(tool["arguments"]), "worked_with": good},
+                {"metric": "error_ratio", "direction": "down"},
+                Priority(impact, confidence_of(count), 1.0), "medium",
+            )  # fmt: skip
+
+
+def _from_quality(facts: Facts) -> Iterator[Proposal]:
+    """A stronger model where many calls go wrong."""
+    stronger = STRONGER.get(facts.tier)
+    if stronger is None or facts.calls < MIN_CALLS or facts.bad / facts.calls < BAD_RATIO:
+        return
+    impact = monthly(facts.bad / 2 * BAD_CALL_USD, days=facts.days)
+    dearer = monthly(facts.cost_usd, days=facts.days) * (STRONGER_COSTS - 1)
+    if impact <= dearer:
+        return
+    yield Proposal(
+        "model", f"Try the {stronger} model",
+        {"rule": "quality", "model": {"tier": stronger}},
+        {"calls": facts.calls, "bad": facts.bad, "tier": facts.tier,
+         "dearer_usd_a_month": round(dearer, 2)},
+        {"metric": "error_ratio", "direction": "down"},
+        Priority(impact - dearer, confidence_of(facts.calls, half=200), 0.5), facts.risk,
+        ("improve_accuracy",),
+    )  # fmt: skip
+
+
+def _from_replies(facts: Facts) -> Iterator[Proposal]:
+    """Replies that were cut short; questions that were answered anew again and again."""
+    replies, cut = int(facts.replies.get("replies", 0)), int(facts.replies.get("cut", 0))
+    limit = facts.model.get("max_output_tokens")
+    if isinstance(limit, int) and cut >= MIN_FAILURES and limit < MOST_OUTPUT_TOKENS:
+        room = min(2 * limit, MOST_OUTPUT_TOKENS)
+        yield Proposal(
+            "parameters", f"Let replies have {room} tokens",
+            {"rule": "cut_replies", "model": {"max_output_tokens": room}},
+            {"replies": replies, "cut": cut, "max_output_tokens": limit},
+            {"metric": "error_ratio", "direction": "down"},
+            Priority(monthly(cut * BAD_CALL_USD, days=facts.days), confidence_of(cut), 0.25),
+            facts.risk,
+        )  # fmt: skip
+    repeated = int(facts.replies.get("repeated", 0))
+    warm = float(facts.model.get("temperature", 0.0) or 0.0) > 0
+    if not (facts.calls and warm and facts.is_cacheable and repeated >= MIN_REPEATED):
+        return
+    saved = monthly(facts.cost_usd * repeated / facts.calls, days=facts.days)
+    waited = monthly(facts.seconds * repeated / facts.calls * WAITING_USD, days=facts.days)
+    yield Proposal(
+        "cache", "Let repeated questions get the stored answer",
+        {"rule": "repeated_questions", "model": {"temperature": 0.0}},
+        {"calls": facts.calls, "repeated": repeated, "saved_usd_a_month": round(saved, 2)},
+        {"metric": "cost_usd", "direction": "down", "ratio": 1 - repeated / facts.calls},
+        Priority(saved + waited, confidence_of(repeated), 0.25), facts.risk, ("reduce_cost",),
     )  # fmt: skip
 
 

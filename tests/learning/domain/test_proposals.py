@@ -87,3 +87,47 @@ def test_the_change_is_the_same_next_week_though_the_figures_are_not():
     assert sorted(json.dumps(p.change) for p in first) == sorted(
         json.dumps(p.change) for p in later
     )
+
+
+def failed(code, calls=6):
+    return {"name": "tax_rate", "code": code, "calls": calls, "message": "no such tool",
+            "arguments": [{"country": "DE"}] * calls, "good": [{"land": "DE"}],
+            "invocations": ["i"]}  # fmt: skip
+
+
+def test_a_tool_that_is_asked_for_in_vain_is_suggested_with_its_schema():
+    (found,) = propose(replace(QUIET, failed_tools=[failed("not_found")]))
+    assert (found.kind, found.title) == ("tools", "Add the tool tax_rate")
+    assert found.evidence["suggested_tool"]["parameters"]["required"] == ["country"]
+    assert "calls" not in json.dumps(dict(found.change))
+    assert propose(replace(QUIET, failed_tools=[failed("not_found", calls=4)])) == []
+    assert propose(replace(QUIET, failed_tools=[failed("timeout")])) == []
+
+
+def test_arguments_that_a_tool_refuses_are_shown_beside_those_that_worked():
+    (found,) = propose(replace(QUIET, failed_tools=[failed("invalid_input")]))
+    assert found.change == {"rule": "refused_arguments", "tool": "tax_rate"}
+    assert list(found.evidence["asked_with"]["properties"]) == ["country"]
+    assert list(found.evidence["worked_with"]["properties"]) == ["land"]
+
+
+def test_a_stronger_model_is_proposed_where_much_goes_wrong_and_it_pays():
+    facts = replace(QUIET, bad=200, cost_usd=2.0, tier="light", calls=1000)
+    (found,) = [p for p in propose(facts) if p.change["rule"] == "quality"]
+    assert found.change["model"] == {"tier": "standard"}
+    assert propose(replace(facts, bad=50)) == []
+    assert propose(replace(facts, tier="strong")) == []
+    dear = replace(facts, cost_usd=5000.0)
+    assert not [p for p in propose(dear) if p.change["rule"] == "quality"]
+
+
+def test_replies_that_were_cut_get_more_room_and_repeats_the_stored_answer():
+    model = {"max_output_tokens": 500, "temperature": 0.7}
+    facts = replace(QUIET, model=model, seconds=2000.0, cost_usd=4.0,
+                    replies={"replies": 900, "cut": 30, "repeated": 400})  # fmt: skip
+    found = {p.kind: p for p in propose(facts)}
+    assert found["parameters"].change["model"] == {"max_output_tokens": 1000}
+    assert found["cache"].change["model"] == {"temperature": 0.0}
+    cold = replace(facts, model={**model, "temperature": 0.0, "max_output_tokens": 8000})
+    assert propose(cold) == []
+    assert "cache" not in {p.kind for p in propose(replace(facts, is_cacheable=False))}

@@ -92,7 +92,9 @@ def test_a_weekly_cycle_proposes_ranks_and_replays_candidates(bare, call, begin,
     monkeypatch.setattr(replay, "start", lambda **given: asked.append(given["improvement_id"]))
     made = begin("weekly")
     assert finish(made)
-    assert asked == [candidate.pk]
+    by_rule = Improvement.objects.get(title__startswith="Prevent the failure")
+    assert by_rule.candidate_version_id  # what a rule words, a version says
+    assert set(asked) == {candidate.pk, by_rule.pk}
     assert made.figures["proposed"] >= 1
     assert "Prevent the failure" in made.report
     assert "USD a month ×" in made.report
