@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
-from unfold.decorators import action, display
+from unfold.decorators import display
 
 from config.access import callers
-from config.errors import AppError
-from learning import improvements, rollouts, trials
+from config.access.callers import Caller
+from config.errors import AppError, NotFound
+from learning import examples, finetuning, handoff, improvements, reviewing, rollouts, trials
 from learning.models import (
+    Example,
     Experiment,
     Feedback,
     Improvement,
@@ -23,6 +27,7 @@ from learning.models import (
     Score,
     Tombstone,
     TrialPolicy,
+    TuningJob,
 )
 
 TONES = {
@@ -30,6 +35,14 @@ TONES = {
     "testing": "info", "rolling_out": "info", "proposed": "warning", "paused": "warning",
     "rejected": "danger", "refused": "danger", "rolled_back": "danger", "stopped": "danger",
 }  # fmt: skip
+
+
+def _has(request: HttpRequest, scope: str) -> bool:
+    """Whether who is signed in has a right, by role: what the API goes by too."""
+    try:
+        return callers.of_user(request.user).has(scope)  # type: ignore[arg-type]
+    except AppError:
+        return False
 
 
 class ReadOnly(ModelAdmin):
@@ -47,11 +60,14 @@ class ReadOnly(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _has(request, "learning:read")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return _has(request, "learning:read")
+
     def has_decide_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        try:
-            return callers.of_user(request.user).has("learning:decide")  # type: ignore[arg-type]
-        except AppError:
-            return False
+        return _has(request, "learning:decide")
 
     @display(description="state", ordering="state", label=TONES)
     def shown_state(self, row: Any) -> str:
@@ -60,52 +76,61 @@ class ReadOnly(ModelAdmin):
 
 @admin.register(Improvement)
 class ImprovementAdmin(ReadOnly):
-    """Ranked proposals; approve or reject from the list or from the page of one."""
+    """Ranked proposals; the page of one shows all that its decision needs, and takes it."""
 
     list_display = ["title", "agent_slug", "kind", "priority", "risk", "shown_state", "created_at"]
     list_filter = ["state", "kind", "risk", "agent_slug"]
     search_fields = ["title", "agent_slug"]
     actions = ["approve_chosen"]
-    actions_detail = ["approve_one", "reject_one"]
 
     @admin.action(description="Approve", permissions=["decide"])
     def approve_chosen(self, request: HttpRequest, rows: Any) -> None:
         for row in rows:
-            self._decide(request, row.pk, improvements.approve, "")
+            self._do(request, row.pk, "approve", "")
 
-    @action(description="Approve", permissions=["decide"])
-    def approve_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._ask(request, object_id, improvements.approve, "Approve")
-
-    @action(description="Reject", permissions=["decide"])
-    def reject_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._ask(request, object_id, improvements.reject, "Reject")
-
-    def _ask(self, request: HttpRequest, object_id: str, decide: Any, word: str) -> HttpResponse:
-        """A page that asks for the reason; the decision itself is a POST."""
-        form = ReasonForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            self._decide(request, object_id, decide, form.cleaned_data["reason"])
-            return redirect("admin:learning_improvement_change", object_id)
-        context = {
-            **self.admin_site.each_context(request), "title": f"{word} this improvement",
-            "form": form, "word": word, "one": Improvement.objects.get(pk=object_id),
-        }  # fmt: skip
-        return TemplateResponse(request, "admin/learning/decide.html", context)
-
-    def _decide(self, request: HttpRequest, object_id: Any, decide: Any, reason: str) -> None:
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:  # fmt: skip
+        """The review of one improvement; a POST decides, by the button that was pressed."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        given = request.POST
+        if request.method == "POST" and self.has_decide_permission(request):
+            if self._do(request, object_id, given.get("do", ""), given.get("reason", ""),
+                        given.get("prompt", "")):  # fmt: skip
+                return redirect("admin:learning_improvement_change", object_id)
         try:
-            caller = callers.of_user(request.user)  # type: ignore[arg-type]
-            row = decide(caller=caller, improvement_id=object_id, reason=reason)
-            messages.success(request, f"{row.title}: {row.get_state_display()}")
+            doc = reviewing.dossier(self._caller(request), UUID(object_id))
+        except (NotFound, ValueError):
+            raise Http404(f"no improvement {object_id}") from None
+        shown = doc["difference"] or {}
+        context = {
+            **self.admin_site.each_context(request), "title": doc["title"], "doc": doc,
+            "lines": reviewing.lines_of(shown.get("prompt", [])),
+            "evidence": reviewing.told(doc["evidence"]), "expected": handoff.said(doc["expected"]),
+            "may_decide": self.has_decide_permission(request), "reason": given.get("reason", ""),
+            "prompt": given.get("prompt") or shown.get("candidate_prompt", ""),
+            "decide_url": request.path, "opts": self.opts,
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/learning/review.html", context)
+
+    def _do(
+        self, request: HttpRequest, object_id: Any, what: str, reason: str, prompt: str = ""
+    ) -> bool:
+        """Carry out what a button says; False, with the reason shown, if it can't be."""
+        try:
+            row = reviewing.act(
+                self._caller(request), UUID(str(object_id)), what, reason=reason, prompt=prompt
+            )
         except AppError as error:
             messages.error(request, str(error))
+            return False
+        messages.success(request, f"{row.title}: {reviewing.DONE[what]}")
+        return True
 
-
-class ReasonForm(forms.Form):
-    reason = forms.CharField(
-        required=False, max_length=500, widget=forms.Textarea(attrs={"rows": 3})
-    )
+    def _caller(self, request: HttpRequest) -> Caller:
+        return callers.of_user(request.user)  # type: ignore[arg-type]
 
 
 @admin.register(TrialPolicy)
@@ -187,6 +212,48 @@ class RolloutAdmin(ReadOnly):
         for row in rows:
             try:
                 rollouts.rollback(caller=caller, rollout_id=row.pk, reason="from the admin")
+            except AppError as error:
+                messages.error(request, str(error))
+
+
+@admin.register(Example)
+class ExampleAdmin(ReadOnly):
+    """The library of corrections; decide about many at once."""
+
+    list_display = ["question", "agent_slug", "source", "masked", "shown_state", "created_at"]
+    list_filter = ["state", "source", "agent_slug"]
+    search_fields = ["question", "answer", "reason"]
+    actions = ["approve", "reject"]
+
+    @admin.action(description="Approve", permissions=["decide"])
+    def approve(self, request: HttpRequest, rows: Any) -> None:
+        self._decide(request, rows, Example.State.APPROVED)
+
+    @admin.action(description="Reject", permissions=["decide"])
+    def reject(self, request: HttpRequest, rows: Any) -> None:
+        self._decide(request, rows, Example.State.REJECTED)
+
+    def _decide(self, request: HttpRequest, rows: Any, state: str) -> None:
+        caller = callers.of_user(request.user)  # type: ignore[arg-type]
+        for row in rows:
+            try:
+                examples.decide(caller, row.pk, state=state, reason="from the admin")
+            except AppError as error:
+                messages.error(request, str(error))
+
+
+@admin.register(TuningJob)
+class TuningJobAdmin(ReadOnly):
+    list_display = ["agent_slug", "model", "lessons", "shown_state", "cost_usd", "created_at"]
+    list_filter = ["state", "agent_slug"]
+    actions = ["call_off"]
+
+    @admin.action(description="Cancel", permissions=["decide"])
+    def call_off(self, request: HttpRequest, rows: Any) -> None:
+        caller = callers.of_user(request.user)  # type: ignore[arg-type]
+        for row in rows:
+            try:
+                finetuning.cancel(caller, row.pk, reason="from the admin")
             except AppError as error:
                 messages.error(request, str(error))
 

@@ -17,7 +17,15 @@ from rest_framework.views import APIView
 from agents import doors, interactive
 from config import rest
 from config.errors import InvalidInput
-from learning import cycles, drifting, examples, handoff, optimizer, patterns, replay
+from learning import (
+    cycles,
+    drifting,
+    examples,
+    handoff,
+    optimizer,
+    patterns,
+    replay,
+)
 from learning import shapes_loop as shapes
 from learning.models import Cycle, Example, Pattern, Replay
 

@@ -143,6 +143,11 @@ def _message(row: Improvement) -> str:
     return "\n".join(lines)
 
 
+def said(value: Any) -> str:
+    """A value of evidence in words, cut where it is long."""
+    return _short(value)
+
+
 def _short(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{k} {_short(v)}" for k, v in value.items() if v not in (None, ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -12,7 +11,7 @@ from rest_framework.views import APIView
 
 from config import rest
 from config.errors import InvalidInput
-from learning import feedback, improvements
+from learning import feedback, reviewing
 from learning import serializers as shapes
 from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
 from learning.models import Feedback, Improvement, Subject
@@ -112,8 +111,7 @@ class DecideImprovement(APIView):
         """Approve a proposal, or refuse it with a reason."""
         reason = checked(shapes.Decision, request)["reason"]
         caller = rest.caller_of(request)
-        decide: Any = improvements.approve if action == "approve" else improvements.reject
-        row = decide(caller=caller, improvement_id=improvement_id, reason=reason)
+        row = reviewing.act(caller, improvement_id, action, reason=reason)
         return Response(shapes.ImprovementDocument(row).data)
 
 

@@ -1,0 +1,96 @@
+"""Doors of the review of one improvement."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from config import rest
+from learning import reviewing
+from learning import serializers as shapes
+from learning.api.shared import KEY, PROBLEM, checked
+
+Shape = serializers.Serializer[Any]
+
+
+class Dossier(Shape):
+    """All that a decision needs; ``difference`` has the prompt's unified lines."""
+
+    id = serializers.UUIDField()
+    title = serializers.CharField()
+    agent = serializers.CharField()
+    kind = serializers.CharField()
+    state = serializers.CharField()
+    headline = serializers.CharField()
+    risk = serializers.DictField()
+    priority = serializers.DictField()
+    proposed_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    decided = serializers.DictField()
+    proposal = serializers.DictField()
+    expected = serializers.DictField()
+    evidence = serializers.DictField()
+    suggested_tool = serializers.DictField(allow_null=True)
+    change = serializers.DictField(allow_null=True)
+    pattern = serializers.DictField(allow_null=True)
+    runs = serializers.ListField(child=serializers.DictField())
+    difference = serializers.DictField(allow_null=True)
+    replays = serializers.ListField(child=serializers.DictField())
+    barred = serializers.ListField(child=serializers.DictField())
+    follows = serializers.ListField(child=serializers.DictField())
+    actions = serializers.ListField(child=serializers.CharField())
+
+
+class Edit(Shape):
+    prompt = serializers.CharField(max_length=50_000, trim_whitespace=False)
+    reason = serializers.CharField(max_length=500, allow_blank=True, default="")
+
+
+class TakeBack(Shape):
+    reason = serializers.CharField(max_length=500)
+
+
+class OneImprovement(APIView):
+    scopes = {"GET": "learning:read"}
+
+    @extend_schema(operation_id="improvements_dossier", responses={200: Dossier, 404: PROBLEM})
+    def get(self, request: Request, improvement_id: UUID) -> Response:
+        """One improvement with its pattern, evidence, exact runs, difference, replays and risk."""
+        found = reviewing.dossier(rest.caller_of(request), improvement_id)
+        return Response(Dossier(found).data)
+
+
+class EditImprovement(APIView):
+    scopes = {"POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="improvements_edit", parameters=[KEY], request=Edit,
+        responses={200: shapes.ImprovementDocument, 404: PROBLEM, 409: PROBLEM, 422: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request, improvement_id: UUID) -> Response:
+        """Put a prompt of yours in the place of the candidate's, before you decide."""
+        data = checked(Edit, request)
+        row = reviewing.act(rest.caller_of(request), improvement_id, "edit", **data)
+        return Response(shapes.ImprovementDocument(row).data)
+
+
+class TakeBackImprovement(APIView):
+    scopes = {"POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="improvements_take_back", parameters=[KEY], request=TakeBack,
+        responses={200: shapes.ImprovementDocument, 404: PROBLEM, 409: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request, improvement_id: UUID) -> Response:
+        """Store a document without an approved change again."""
+        data = checked(TakeBack, request)
+        row = reviewing.act(rest.caller_of(request), improvement_id, "take_back", **data)
+        return Response(shapes.ImprovementDocument(row).data)

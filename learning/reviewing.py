@@ -1,0 +1,241 @@
+"""All that a reviewer needs to decide about one improvement, in one document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+
+from agents import evidence, versions
+from config.access.callers import Caller
+from config.errors import AppError, Conflict, InvalidInput, NotFound
+from learning import handoff, improvements, knowledge_changes, patterns, replay
+from learning.models import Experiment, Improvement, Replay, Rollout, Tombstone, TuningJob
+
+State = Improvement.State
+REPLAY_CAP_USD = Decimal(1)
+# What was done, in the words that the page answers with.
+DONE = {
+    "approve": "approved", "reject": "rejected", "edit": "the new prompt is its candidate now",
+    "replay": "a replay has begun", "take_back": "taken back",
+}  # fmt: skip
+MOST_CASES, MOST_RUNS, MOST_TOMBSTONES = 12, 20, 5
+# What of the evidence has a place of its own on the page.
+_TOLD_APART = ("pattern", "invocations", "formula", "priority", "suggested_tool", "change")
+_RISKS = {
+    "low": "Low: a trial policy may approve it by itself, and it is easily taken back.",
+    "medium": "Medium: a person approves it; it is compared on live traffic before it ships.",
+    "high": "High: a person approves it; look at the exact runs before you do.",
+}
+
+
+def find(caller: Caller, improvement_id: UUID) -> Improvement:
+    """An improvement of the clients that the caller may see; raises NotFound."""
+    found = caller.only_visible(Improvement.objects.filter(pk=improvement_id)).first()
+    if found is None:
+        raise NotFound("improvement", improvement_id)
+    return found
+
+
+def dossier(caller: Caller, improvement_id: UUID) -> dict[str, Any]:
+    """Pattern, evidence, exact runs, differences, replay, risk and history of one improvement."""
+    row = find(caller, improvement_id)
+    shown = row.evidence if isinstance(row.evidence, Mapping) else {}
+    pattern = _pattern(caller, row, shown)
+    return {
+        "id": str(row.pk), "title": row.title, "agent": row.agent_slug, "kind": row.kind,
+        "state": row.state, "headline": _headline(row),
+        "risk": {"level": row.risk, "says": _RISKS.get(row.risk, "")},
+        "priority": {"score": round(row.priority, 4), "shown": shown.get("priority", ""),
+                     "formula": shown.get("formula", "")},
+        "proposed_by": row.proposed_by, "created_at": row.created_at,
+        "decided": {"by": str(row.decided_by or ""), "at": row.decided_at,
+                    "reason": row.decision_reason},
+        "proposal": row.proposal, "expected": row.expected,
+        "evidence": {
+            name: value for name, value in shown.items()
+            if name not in _TOLD_APART and value not in (None, "", [], {})
+        },
+        "suggested_tool": shown.get("suggested_tool"), "change": shown.get("change"),
+        "pattern": pattern, "runs": _runs(caller, shown, pattern),
+        "difference": difference(row), "replays": _replays(caller, row),
+        "barred": _tombstones(row), "follows": _follows(row),
+        "neighbours": _neighbours(caller, row),
+        "actions": _actions(row),
+    }  # fmt: skip
+
+
+def act(
+    caller: Caller, improvement_id: UUID, what: str, *, reason: str = "", prompt: str = ""
+) -> Improvement:
+    """Approve, reject, edit, replay or take back; raises the AppError that stands in the way."""
+    caller.require("learning:decide", "decide about improvements")
+    row = find(caller, improvement_id)
+    if what not in DONE:
+        raise InvalidInput("do", what, f"one of {', '.join(DONE)}")
+    if what == "approve":
+        row = improvements.approve(caller=caller, improvement_id=row.pk, reason=reason)
+        if row.kind == Improvement.Kind.KNOWLEDGE:
+            knowledge_changes.make(row)
+    elif what == "reject":
+        row = improvements.reject(caller=caller, improvement_id=row.pk, reason=reason)
+    elif what == "edit":
+        row = improvements.edit(caller=caller, improvement_id=row.pk, prompt=prompt, reason=reason)
+    elif what == "take_back":
+        row = knowledge_changes.take_back(caller=caller, improvement_id=row.pk, reason=reason)
+    else:
+        _replay(caller, row)
+    row.refresh_from_db()
+    return row
+
+
+def _replay(caller: Caller, row: Improvement) -> None:
+    if row.candidate_version_id is None:
+        raise Conflict(f"improvement {row.title!r}", "without a candidate", "a candidate version")
+    replay.start(
+        agent=row.agent_slug, candidate_id=row.candidate_version_id, client_id=row.client_id,
+        baseline_id=row.base_version_id, cap_usd=REPLAY_CAP_USD, improvement_id=row.pk,
+        asked_by=caller.name,
+    )  # fmt: skip
+
+
+def lines_of(diff: Sequence[str]) -> list[dict[str, str]]:
+    """A unified diff line by line, each with its kind and how it is read out."""
+    kinds = {"+": ("new", "+", "added"), "-": ("gone", "−", "removed"), "@": ("place", "", "")}
+    found = []
+    for line in diff:
+        if line.startswith(("+++", "---")):
+            continue
+        kind, mark, said = kinds.get(line[:1], ("same", "", ""))
+        text = "…" if kind == "place" else line[1:]
+        found.append({"kind": kind, "mark": mark, "said": said, "text": text})
+    return found[1:] if found and found[0]["kind"] == "place" else found
+
+
+def told(shown: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Evidence in words, a line a fact."""
+    return [(name, handoff.said(value)) for name, value in shown.items()]
+
+
+def difference(row: Improvement) -> dict[str, Any] | None:
+    """What the candidate changes: lines of the prompt, and before and after of all else."""
+    if row.candidate_version_id is None:
+        return None
+    try:
+        after = evidence.version(row.agent_slug, row.candidate_version_id)
+        before = (
+            evidence.version(row.agent_slug, row.base_version_id)
+            if row.base_version_id
+            else evidence.production(row.agent_slug)
+        )
+    except AppError:
+        return None
+    changed = versions.diff(before, after)
+    return {
+        "before": before.number, "after": after.number, "prompt": changed.pop("prompt", []),
+        "others": changed, "candidate_prompt": after.prompt,
+        "is_stale": before.pk != evidence.production(row.agent_slug).pk,
+    }  # fmt: skip
+
+
+def _headline(row: Improvement) -> str:
+    if row.state == State.PROPOSED:
+        what = "a candidate to try" if row.candidate_version_id else "no candidate yet"
+        return f"Waits for your decision; {what}."
+    who = f" by {row.decided_by}" if row.decided_by else ""
+    why = f": {row.decision_reason}" if row.decision_reason else ""
+    return f"{row.get_state_display().capitalize()}{who}{why}."
+
+
+def _pattern(caller: Caller, row: Improvement, shown: Mapping[str, Any]) -> dict[str, Any] | None:
+    key = shown.get("pattern")
+    if not key:
+        return None
+    rows = patterns.listed(caller, until=timezone.now().date(), days=90, agent=row.agent_slug)
+    return next((one for one in rows if one["key"] == key), None)
+
+
+def _runs(
+    caller: Caller, shown: Mapping[str, Any], pattern: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    """The calls that the proposal rests on, those that the caller may see."""
+    ids = [*shown.get("invocations", ()), *(pattern or {}).get("invocations", ())]
+    once = list(dict.fromkeys(str(one) for one in ids))[:MOST_RUNS]
+    return evidence.told_calls(caller, [UUID(one) for one in once])
+
+
+def _replays(caller: Caller, row: Improvement) -> list[dict[str, Any]]:
+    found = []
+    rows = Replay.objects.filter(
+        Q(improvement_id=row.pk)
+        | Q(candidate_id=row.candidate_version_id, agent_slug=row.agent_slug)
+    )
+    for one in rows.order_by("-id")[:3]:
+        cases = caller.only_visible(one.cases.all()).order_by("candidate_score", "key")
+        found.append({
+            "id": str(one.pk), "state": one.state, "verdict": one.verdict, "result": one.result,
+            "at": one.ended_at or one.created_at,
+            "is_of_candidate": one.candidate_id == row.candidate_version_id,
+            "cases": [
+                {"source": case.source, "recorded_id": case.recorded_id and str(case.recorded_id),
+                 "before": case.baseline_score, "after": case.candidate_score,
+                 "missing": case.candidate_missing, "missed": case.baseline_missing}
+                for case in cases[:MOST_CASES]
+            ],
+        })  # fmt: skip
+    return found
+
+
+def _tombstones(row: Improvement) -> list[dict[str, Any]]:
+    rows = Tombstone.objects.filter(agent_slug=row.agent_slug, lifted_at=None)[:MOST_TOMBSTONES]
+    return [
+        {"reason": one.reason, "by": one.raised_by, "at": one.created_at,
+         "is_this": one.digest == row.digest}
+        for one in rows
+    ]  # fmt: skip
+
+
+def _follows(row: Improvement) -> list[dict[str, Any]]:
+    """What came of it: experiments, rollouts, the job it stems from."""
+    found = [
+        {"what": "experiment", "id": str(one.pk), "state": one.state, "says": one.headline}
+        for one in Experiment.objects.filter(improvement_id=row.pk)
+    ]
+    found += [
+        {"what": "rollout", "id": str(one.pk), "state": one.state, "says": one.headline}
+        for one in Rollout.objects.filter(improvement_id=row.pk)
+    ]
+    found += [
+        {"what": "fine-tuning job", "id": str(one.pk), "state": one.state, "says": one.reason}
+        for one in TuningJob.objects.filter(improvement_id=row.pk)
+    ]
+    return found
+
+
+def _neighbours(caller: Caller, row: Improvement) -> dict[str, str | None]:
+    """The proposals before and after this one in the order of the list."""
+    waiting = caller.only_visible(Improvement.objects.filter(state=State.PROPOSED))
+    ids = list(waiting.order_by("-priority", "-id").values_list("pk", flat=True)[:500])
+    place = ids.index(row.pk) if row.pk in ids else -1
+    after = place + 1
+    return {
+        "before": str(ids[place - 1]) if place > 0 else None,
+        "after": str(ids[after]) if after < len(ids) else None,
+        "waiting": str(len(ids)),
+    }
+
+
+def _actions(row: Improvement) -> list[str]:
+    """What a person may do with it now."""
+    if row.state == State.PROPOSED:
+        more = ["edit", "replay"] if row.candidate_version_id else []
+        return ["approve", "reject", *more]
+    if row.state == State.APPROVED:
+        return ["reject"]
+    if row.state == State.SHIPPED and row.kind == Improvement.Kind.KNOWLEDGE:
+        return ["take_back"]
+    return []
