@@ -208,13 +208,15 @@ def _read(
         parameters.append(list(clients))  # type: ignore[arg-type]
     # Only what is asked for leaves the database. Names were checked against the list.
     columns = ", ".join(f"stats->'{name}'" for name in metrics)
+    columns = f"jsonb_build_array({columns})"
     statement = _ROWS.format(metrics=columns, windows=" OR ".join(windows), keys=condition)
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        for start, key, *values in cursor.fetchall():
+        for start, key, values in cursor.fetchall():
+            read = json.loads(values) if isinstance(values, str) else values
             found = {
-                name: Stat.from_json(json.loads(value) if isinstance(value, str) else value)
-                for name, value in zip(metrics, values, strict=True)
+                name: Stat.from_json(value)
+                for name, value in zip(metrics, read, strict=True)
                 if value is not None
             }
             yield start, key, found

@@ -90,8 +90,6 @@ def fill(*, calls: int, days: int, seed: int, processes: int = 2) -> Filled:
         with pool:
             done = list(pool.map(_day_of, work))
     filling.folded_through(now)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE agents_invocation, monitoring_rollup, monitoring_rollupwindow")
     return Filled(calls, sum(done), days)
 
 

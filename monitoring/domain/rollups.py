@@ -6,23 +6,39 @@ import base64
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from monitoring.domain.metrics import METRICS, SCOPES, SEPARATOR, Kind
-from monitoring.domain.sketches import Sketch, merged
+from monitoring.domain.sketches import Sketch, merged, united
 
 # (scope, key) → metric → what it sums up to.
 Windows = dict[tuple[str, str], dict[str, "Stat"]]
 
 
-@dataclass(frozen=True, slots=True)
 class Stat:
-    """What one window knows of one metric; ``sketch`` only of a distribution."""
+    """What one window knows of one metric; ``sketch`` only of a distribution.
 
-    count: int
-    total: float
-    sketch: Sketch | None = None
+    A sketch is kept as it lies in its row until somebody asks for it: most pages add up counts,
+    and a percentile of many windows is read from all of them in one pass.
+    """
+
+    __slots__ = ("_packed", "_sketch", "count", "total")
+
+    def __init__(
+        self, count: int, total: float, sketch: Sketch | None = None,
+        packed: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
+        self.count, self.total = count, total
+        self._sketch, self._packed = sketch, packed
+
+    @property
+    def sketch(self) -> Sketch | None:
+        """Raises ValueError if a row's sketch is cut short."""
+        if self._packed:
+            read = united([base64.b64decode(text) for text in self._packed])
+            self._sketch = read if self._sketch is None else merged((self._sketch, read))
+            self._packed = ()
+        return self._sketch
 
     @property
     def mean(self) -> float | None:
@@ -30,19 +46,35 @@ class Stat:
 
     def percentile(self, q: float) -> float | None:
         """Within 1 % of the true one; None without a sketch or a value."""
-        return self.sketch.quantile(q) if self.sketch is not None and self.count else None
+        if not self.count:
+            return None
+        sketch = self.sketch
+        return None if sketch is None else sketch.quantile(q)
 
     def as_json(self) -> list[Any]:
         """As it lies in a row: count, total, sketch (base64)."""
-        if self.sketch is None:
+        if self._sketch is None and len(self._packed) == 1:
+            return [self.count, self.total, self._packed[0]]
+        sketch = self.sketch
+        if sketch is None:
             return [self.count, self.total]
-        return [self.count, self.total, base64.b64encode(self.sketch.to_bytes()).decode()]
+        return [self.count, self.total, base64.b64encode(sketch.to_bytes()).decode()]
 
     @classmethod
     def from_json(cls, value: Sequence[Any]) -> Stat:
         """Read what ``as_json`` wrote."""
-        sketch = Sketch.from_bytes(base64.b64decode(value[2])) if len(value) > 2 else None
-        return cls(int(value[0]), float(value[1]), sketch)
+        return cls(int(value[0]), float(value[1]), None, tuple(value[2:3]))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Stat):
+            return NotImplemented
+        mine, theirs = (self.count, self.total), (other.count, other.total)
+        return mine == theirs and self.sketch == other.sketch
+
+    __hash__ = None  # type: ignore[assignment]  # a sketch is mutable
+
+    def __repr__(self) -> str:
+        return f"Stat(count={self.count}, total={self.total})"
 
 
 def merge(stats: Iterable[Stat]) -> Stat:
@@ -50,11 +82,12 @@ def merge(stats: Iterable[Stat]) -> Stat:
     given = list(stats)
     if len(given) == 1:
         return given[0]
-    sketches = [stat.sketch for stat in given if stat.sketch is not None]
+    sketches = [stat._sketch for stat in given if stat._sketch is not None]
     return Stat(
         sum(stat.count for stat in given),
         sum(stat.total for stat in given),
         merged(sketches) if sketches else None,
+        tuple(text for stat in given for text in stat._packed),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -264,6 +264,72 @@ def merged(sketches: Iterable[Sketch]) -> Sketch:
         result.minimum = min(result.minimum, sketch.minimum)
         result.maximum = max(result.maximum, sketch.maximum)
     return result
+
+
+def united(packed: Sequence[bytes]) -> Sketch:
+    """The sketch of all that ``to_bytes`` wrote, as ``merged`` of each read back, in one pass.
+
+    Raises ValueError as ``Sketch.from_bytes`` does.
+    """
+    if len(packed) == 1:
+        return Sketch.from_bytes(packed[0])
+    result = Sketch()
+    for data in packed:
+        if len(data) <= _HEADER.size or data[0] != _VERSION or data[-1] > 0x7F:
+            raise ValueError(f"not a sketch of version {_VERSION}: {len(data)} bytes")
+        _, total, minimum, maximum = _HEADER.unpack_from(data)
+        result.total += total
+        result.minimum = min(result.minimum, minimum)
+        result.maximum = max(result.maximum, maximum)
+    if not packed:
+        return result
+    numbers, first, ends = _numbers_of(packed)
+    result.zeros = int(numbers[first].sum())
+    at = first + 1
+    for store in (result._positive, result._negative):
+        if bool((at >= ends).any()):
+            raise ValueError("a sketch is cut short")
+        sizes = numbers[at]
+        if bool((at + 2 * sizes >= ends).any()):
+            raise ValueError("a sketch is cut short")
+        _gather(store, numbers, at + 1, sizes)
+        at = at + 1 + 2 * sizes
+    if not np.array_equal(at, ends):
+        raise ValueError("bytes are left over behind a sketch")
+    result.count = result.zeros + sum(result._positive.values()) + sum(result._negative.values())
+    return result
+
+
+def _numbers_of(packed: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All numbers of all bodies, and where each body's first one lies and its last one ends."""
+    bodies = [data[_HEADER.size :] for data in packed]
+    raw = np.frombuffer(b"".join(bodies), dtype=np.uint8)
+    lasts = np.flatnonzero(raw < 0x80)
+    starts = np.concatenate(([0], lasts[:-1] + 1))
+    places = np.arange(raw.size) - np.repeat(starts, lasts + 1 - starts)
+    numbers = np.add.reduceat((raw & 0x7F).astype(np.int64) << (7 * places), starts)
+    ends = np.searchsorted(lasts, np.cumsum([len(body) for body in bodies]) - 1) + 1
+    return numbers, np.concatenate(([0], ends[:-1])), ends
+
+
+def _gather(
+    store: dict[int, int], numbers: np.ndarray, begin: np.ndarray, sizes: np.ndarray
+) -> None:
+    """Add up buckets of several sketches: at ``begin`` their keys' gaps, behind them counts."""
+    begin, sizes = begin[sizes > 0], sizes[sizes > 0]
+    if not begin.size:
+        return
+    bounds = np.concatenate(([0], np.cumsum(sizes)))
+    place = np.arange(bounds[-1]) + np.repeat(begin - bounds[:-1], sizes)
+    gaps = numbers[place]
+    firsts = gaps[bounds[:-1]]
+    gaps[bounds[:-1]] = np.where(firsts % 2 == 0, firsts // 2, -(firsts + 1) // 2)
+    sums = np.cumsum(gaps)
+    keys = sums - np.repeat(sums[bounds[:-1]] - gaps[bounds[:-1]], sizes)
+    found, where = np.unique(keys, return_inverse=True)
+    counts = np.zeros(found.size, dtype=np.int64)
+    np.add.at(counts, where, numbers[place + np.repeat(sizes, sizes)])
+    store.update(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 def _representative(key: int) -> float:

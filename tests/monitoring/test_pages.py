@@ -13,7 +13,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from config.access.models import Client, Membership, User
-from monitoring import rollups, shipped, sla
+from monitoring import audit, rollups, services, shipped, sla
 from monitoring.models import Alert, AlertRule, Board, Incident, SlaReport
 from monitoring.models import Measurement as Row
 from monitoring.services import Measurement, mark, record, security_event
@@ -24,7 +24,7 @@ PAGES = [
     "/dashboard", "/dashboard/domains", "/dashboard/domains/audit", "/dashboard/conversations",
     "/dashboard/costs", "/dashboard/costs?by=client", "/dashboard/costs?by=learning",
     "/dashboard/costs.csv?by=version", "/dashboard/objectives", "/dashboard/sla",
-    "/dashboard/incidents", "/dashboard/security", "/dashboard/boards",
+    "/dashboard/incidents", "/dashboard/on-call", "/dashboard/security", "/dashboard/boards",
     "/dashboard/_panel?scope=all", f"/dashboard/_panel?scope=agent&key={AGENT}&range=7d",
     "/dashboard/_panel?scope=workflow&key=annual_audit&range=90d", "/dashboard/_top",
     "/dashboard/_attention", "/dashboard/_open", f"/dashboard/_alerts?scope=agent&key={AGENT}",
@@ -88,6 +88,8 @@ def test_every_page_stands_with_data_and_reads_rollups_only(browser: Browser, fi
     record([Measurement({"runs": 1.0, "run_errors": 0.0, "run_duration_seconds": 3.0},
                         {"workflow": "annual_audit", "client": str(firm.pk)})])  # fmt: skip
     security_event(kind="injection", actor="user:1", severity="high")
+    services.audit(actor="user:1", action="done")
+    audit.seal()
     rollups.roll_up()
     Row.objects.all().delete()
     for path in PAGES:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitoring.domain.sketches import Sketch, merged
+from monitoring.domain.sketches import Sketch, merged, united
 
 QS = (0.0, 0.01, 0.25, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 RNG = np.random.default_rng(7)
@@ -46,6 +46,24 @@ def test_any_union_of_windows_equals_the_sketch_of_all_their_values(windows, ran
     assert [*merged(sketches)._buckets()] == [*whole._buckets()]
     assert merged(sketches).count == whole.count
     assert (merged(sketches).minimum, merged(sketches).maximum) == (whole.minimum, whole.maximum)
+
+
+@given(st.lists(st.lists(values, max_size=50), max_size=6))
+@settings(max_examples=100, deadline=None)
+def test_many_that_lie_in_rows_are_read_as_one_in_a_single_pass(windows):
+    packed = [Sketch.of(window).to_bytes() for window in windows]
+    one_by_one = merged([Sketch.from_bytes(data) for data in packed])
+    assert united(packed) == one_by_one
+    assert united(packed).count == one_by_one.count
+
+
+@pytest.mark.parametrize("cut", [b"", b"\x80", b"\x01", b"\x01\x05"])
+def test_a_broken_one_among_many_is_refused(cut):
+    good = Sketch.of([1.0, 2.0, -3.0, 0.0]).to_bytes()
+    with pytest.raises(ValueError, match="sketch"):
+        united([good, good[:25] + cut, good])
+    with pytest.raises(ValueError, match="left over"):
+        united([good, good + b"\x01"])
 
 
 @given(st.lists(values, max_size=100))
