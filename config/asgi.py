@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -45,11 +46,23 @@ def _mcp(name: str) -> Any:
     return import_string(f"{MCP}.{name}")
 
 
+def _spare_the_collector() -> None:
+    """Leave what was imported out of every collection, and collect less often.
+
+    A page makes tens of thousands of small objects; the default looks through the whole process
+    several times for that, at a third of the page's time (measured).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 async def _live(receive: Receive, send: Send) -> None:
     """Answer the server's start and stop; at the stop, end what runs beside requests."""
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
+            _spare_the_collector()
             await send({"type": "lifespan.startup.complete"})
         elif message["type"] == "lifespan.shutdown":
             if _mcp.cache_info().currsize:

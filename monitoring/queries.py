@@ -246,7 +246,7 @@ def _cover(since: datetime, until: datetime, largest: str) -> list[tuple[str, li
         inside = start >= since and start + LENGTH[Grain(grain)] <= until
         if not dirty and inside:
             clean[grain].add(start)
-        elif grain == Grain.HOUR:
+        elif grain == Grain.HOUR and start > since - HOUR:
             open_hours.append(start)
     days = clean[Grain.DAY] if largest == Grain.DAY else set()
     hours = clean[Grain.HOUR] if largest != Grain.MINUTE else set()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import pkgutil
 import typing
 from collections.abc import Callable, Iterable, Iterator
@@ -67,7 +68,8 @@ class Tool:
     @property
     def parameters(self) -> dict[str, Any]:
         """JSON Schema of the arguments."""
-        return self.arguments.model_json_schema()
+        schema: dict[str, Any] = json.loads(_schema_of(self.arguments))
+        return schema
 
     def call(self, arguments: dict[str, Any], context: ToolContext | None = None) -> Any:
         """Validate ``arguments`` and run; raises InvalidInput naming the first bad argument."""
@@ -81,6 +83,12 @@ class Tool:
         if self.wants_context:
             values["context"] = context or ToolContext()
         return self.function(**values)
+
+
+@cache
+def _schema_of(arguments: type[BaseModel]) -> str:
+    """As text, so that nobody changes what others get: making one costs a millisecond."""
+    return json.dumps(arguments.model_json_schema())
 
 
 _tools: dict[str, Tool] = {}
