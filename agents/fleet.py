@@ -8,6 +8,7 @@ from typing import Any
 from agents import queries
 from agents.models import Agent, AgentVersion, Label
 from monitoring import charts, watchlist
+from monitoring.queries import EMPTY
 from monitoring.sight import Sight
 from monitoring.stretch import Stretch
 from monitoring.watchlist import Firing
@@ -43,7 +44,8 @@ class Row:
 
 def rows(sight: Sight, when: Stretch, *, domain: str = "") -> list[Row]:
     """Every agent, by domain and name. Alerts only for those who see every client."""
-    grid = sight.grid(METRICS, when, scope="agent")
+    totals = sight.totals(METRICS, when, scope="agent")
+    course = sight.courses("invocations", when, scope="agent")
     firing = watchlist.worst_by_key("agent") if sight.clients is None else {}
     production = dict(
         Label.objects.filter(name=Label.Name.PRODUCTION).values_list("agent_id", "version__number")
@@ -51,17 +53,14 @@ def rows(sight: Sight, when: Stretch, *, domain: str = "") -> list[Row]:
     agents = Agent.objects.filter(domain=domain) if domain else Agent.objects.all()
     found = []
     for agent in agents.order_by("domain", "slug"):
-        calls = grid.total(agent.slug, "invocations").total
-        seconds = grid.total(agent.slug, "invocation_duration_seconds")
-        errors = grid.total(agent.slug, "invocation_errors").total
+        stats = totals.get(agent.slug, {})
+        calls, errors, seconds, cost, accuracy = (stats.get(one, EMPTY) for one in METRICS)
         found.append(
             Row(
-                queries.agent_values(agent), production.get(agent.pk), calls,
-                errors / calls if calls else None,
-                seconds.percentile(0.50), seconds.percentile(0.95),
-                grid.total(agent.slug, "cost_usd").total,
-                grid.total(agent.slug, "accuracy_ratio").mean,
-                charts.totals_of(grid.values(agent.slug, "invocations")),
+                queries.agent_values(agent), production.get(agent.pk), calls.total,
+                errors.total / calls.total if calls.total else None,
+                seconds.percentile(0.50), seconds.percentile(0.95), cost.total, accuracy.mean,
+                course.get(agent.slug, []),
                 firing.get(agent.slug),
             )
         )  # fmt: skip

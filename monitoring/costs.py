@@ -89,15 +89,14 @@ def attributed(sight: Sight, by: str, when: Stretch) -> list[dict[str, Any]]:
     if by not in BY:
         raise InvalidInput("by", by, f"one of {', '.join(BY)}")
     cost = COST.get(by, "cost_usd")
-    grid = sight.grid((cost, "saved_usd"), when, scope=BY[by])
+    course = sight.courses(cost, when, scope=BY[by])
     rows = []
-    for key in grid.cells:
-        spent = grid.total(key, cost)
+    for key, stats in sight.totals((cost, "saved_usd"), when, scope=BY[by]).items():
+        spent, saved = stats.get(cost, queries.EMPTY), stats.get("saved_usd", queries.EMPTY)
         if spent.count and (spent.total or by != "learning"):
             rows.append({
                 "key": key, "cost_usd": usd(spent.total), "calls": spent.count,
-                "saved_usd": usd(grid.total(key, "saved_usd").total),
-                "by_step": [stat.total if stat.count else None for stat in grid.values(key, cost)],
+                "saved_usd": usd(saved.total), "by_step": course.get(key, []),
             })  # fmt: skip
     whole = sum((Decimal(str(row["cost_usd"])) for row in rows), Decimal(0))
     for row in rows:

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from config import readable
-from monitoring import addresses, charts, figures
+from monitoring import addresses, figures
 from monitoring.domain.rollups import Stat
 from monitoring.figures import Figure
+from monitoring.queries import EMPTY
 from monitoring.sight import Sight
 from monitoring.stretch import Stretch
 
 METRICS = ("invocations", "invocation_errors", "invocation_duration_seconds", "cost_usd",
-           "accuracy_ratio", "satisfaction_score")  # fmt: skip
+           "accuracy_ratio")  # fmt: skip
 SHOWN = 5
 # Fewer calls say little of an agent.
 ENOUGH_CALLS = 20
@@ -36,17 +37,15 @@ class Leader:
 
 def of_agents(sight: Sight, when: Stretch, client: str = "") -> dict[str, list[Leader]]:
     """``best``: few errors, then quick; ``worst``: most failed calls."""
-    grid = sight.grid(METRICS, when, scope="agent")
+    course = sight.courses("invocations", when, scope="agent")
     found = []
-    for key in grid.cells:
-        calls, seconds = grid.total(key, "invocations"), grid.total(key, METRICS[2])
+    for key, stats in sight.totals(METRICS, when, scope="agent").items():
+        calls, errors, seconds, cost, accuracy = (stats.get(one, EMPTY) for one in METRICS)
         if not calls.total:
             continue
-        errors = grid.total(key, "invocation_errors").total
         found.append(Leader(
-            key, calls.total, errors / calls.total, seconds.percentile(0.95),
-            grid.total(key, "cost_usd").total, grid.total(key, "accuracy_ratio").mean,
-            charts.totals_of(grid.values(key, "invocations")),
+            key, calls.total, errors.total / calls.total, seconds.percentile(0.95),
+            cost.total, accuracy.mean, course.get(key, []),
             addresses.page_of("agent", key),
             f"{addresses.rows_of('agent', key, client=client)}&range={when.name}&state=failed",
         ))  # fmt: skip

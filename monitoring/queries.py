@@ -6,10 +6,10 @@ what is not closed yet. They merge exactly, so a percentile over any stretch is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -27,10 +27,18 @@ MOST_POINTS = 2000
 LONGEST = timedelta(days=800)
 EMPTY = Stat(0, 0.0)
 
+# Windows of one key and step are put together by the database: fewer rows leave it, and what
+# nobody asks for (other metrics, sketches of what is only added up) never does.
 _ROWS = """
-SELECT start, key, {metrics} FROM monitoring_rollup
-WHERE scope = %s AND ({windows}) {keys}
+SELECT {key}, extract(epoch FROM start - %s)::int8 / %s, {sums}
+FROM (SELECT key, start, {metrics} FROM monitoring_rollup
+      WHERE scope = %s AND ({windows}) {keys} OFFSET 0) r
+GROUP BY 1, 2
 """
+_SUM = "sum((m{0}->>0)::int8)::int8, sum((m{0}->>1)::float8)"
+_SKETCHES = "array_agg(m{0}->>2) FILTER (WHERE m{0}->>2 IS NOT NULL)"
+_BEHIND = f"strpos(key, '{SEPARATOR}')"
+_OWN = f"CASE {_BEHIND} WHEN 0 THEN '' ELSE substr(key, {_BEHIND} + 1) END"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +57,36 @@ def totals(
     until: datetime,
     keys: Sequence[str] | None = None,
     prefix: str | None = None,
+    clients: Sequence[str] | None = None,
 ) -> dict[str, dict[str, Stat]]:
     """Each key's stats over the whole stretch: key → metric → Stat. Absent: nothing measured.
 
-    ``keys`` chooses some, ``prefix`` those that begin so (``"<client>|"`` for one client's).
-    Raises InvalidInput for an unknown metric or scope, or a stretch that is too long.
+    ``keys`` chooses some, ``prefix`` those that begin so (``"<client>|"`` for one client's);
+    ``clients``: only theirs, put together. Raises InvalidInput for an unknown metric or scope, or
+    a stretch that is too long.
     """
-    gathered: dict[str, dict[str, list[Stat]]] = {}
-    for _, key, stats in _read(metrics, scope, since, until, keys, prefix):
-        here = gathered.setdefault(key, {})
-        for name, stat in stats.items():
-            here.setdefault(name, []).append(stat)
-    return {
-        key: {name: merge(stats) for name, stats in found.items()}
-        for key, found in gathered.items()
-    }
+    chosen = _Chosen.of(scope, keys=keys, prefix=prefix, clients=clients)
+    rows = _read(metrics, chosen, since, until, since, until - since + MINUTE)
+    return {key: stats for _, key, stats in rows if stats}
+
+
+def courses(
+    metric: str, *, scope: str = "all", since: datetime, until: datetime, step: timedelta,
+    clients: Sequence[str] | None = None,
+) -> dict[str, list[float | None]]:  # fmt: skip
+    """Each key's sum by step, None where nothing was measured: for sparklines.
+
+    Raises InvalidInput as ``series`` does.
+    """
+    first, count, largest = _steps(since, until, step)
+    chosen = _Chosen.of(scope, clients=clients)
+    found: dict[str, list[float | None]] = {}
+    for place, key, stats in _read(
+        [metric], chosen, first, until, first, step, largest, sketches=False
+    ):
+        if metric in stats and stats[metric].count:
+            found.setdefault(key, [None] * count)[place] = stats[metric].total
+    return found
 
 
 def total(
@@ -89,11 +112,11 @@ def series(
     does, and for more than ``MOST_POINTS`` points.
     """
     first, count, largest = _steps(since, until, step)
-    steps: dict[datetime, list[Stat]] = {first + n * step: [] for n in range(count)}
-    for start, _, stats in _read([metric], scope, first, until, [key], None, largest):
-        if metric in stats:
-            steps[_floor(start, step)].append(stats[metric])
-    return [Point(start, merge(stats)) for start, stats in steps.items()]
+    found = [EMPTY] * count
+    chosen = _Chosen.of(scope, keys=[key])
+    for place, _, stats in _read([metric], chosen, first, until, first, step, largest):
+        found[place] = stats.get(metric, EMPTY)
+    return [Point(first + n * step, stat) for n, stat in enumerate(found)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,31 +158,47 @@ def grid(
 
     Raises InvalidInput as ``series`` does, and for a scope that is not kept for each client.
     """
-    if clients is not None:
-        if scope not in OF_ONE_CLIENT:
-            raise InvalidInput("scope", scope, f"for one client: {', '.join(OF_ONE_CLIENT)}")
-        scope = OF_ONE_CLIENT[scope]
     first, count, largest = _steps(since, until, step)
-    gathered: dict[str, list[dict[str, list[Stat]]]] = {}
-    of_clients = None
-    if clients is not None and keys is not None:
-        keys = [_joined(client, key) for client in clients for key in keys]
-    elif clients is not None:
-        of_clients = list(clients)
-    rows = _read(metrics, scope, first, until, keys, None, largest, of_clients)
-    for start, key, stats in rows:
-        own = key.partition(SEPARATOR)[2] if clients is not None else key
-        row = gathered.get(own)
+    chosen = _Chosen.of(scope, keys=keys, clients=clients)
+    cells: dict[str, list[dict[str, Stat]]] = {}
+    for place, key, stats in _read(metrics, chosen, first, until, first, step, largest):
+        row = cells.get(key)
         if row is None:
-            row = gathered[own] = [{} for _ in range(count)]
-        cell = row[(start - first) // step]
-        for name, stat in stats.items():
-            cell.setdefault(name, []).append(stat)
-    cells = {
-        key: [{name: merge(found) for name, found in cell.items()} for cell in row]
-        for key, row in gathered.items()
-    }
+            row = cells[key] = [{} for _ in range(count)]
+        row[place] = stats
     return Grid([first + n * step for n in range(count)], step, cells)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Which rows of a scope; ``own``: keys are told without the client that they begin with."""
+
+    scope: str
+    condition: str = ""
+    given: tuple[list[str] | str, ...] = ()
+    own: bool = False
+
+    @classmethod
+    def of(
+        cls, scope: str, *, keys: Sequence[str] | None = None, prefix: str | None = None,
+        clients: Sequence[str] | None = None,
+    ) -> _Chosen:  # fmt: skip
+        """Raises InvalidInput where clients are given of whom the scope is not kept."""
+        own = clients is not None
+        if clients is not None:
+            if scope not in OF_ONE_CLIENT:
+                raise InvalidInput("scope", scope, f"for one client: {', '.join(OF_ONE_CLIENT)}")
+            scope = OF_ONE_CLIENT[scope]
+            if keys is not None:
+                keys = [_joined(client, key) for client in clients for key in keys]
+            else:
+                condition = f"AND split_part(key, '{SEPARATOR}', 1) = ANY(%s)"
+                return cls(scope, condition, (list(clients),), own)
+        if keys is not None:
+            return cls(scope, "AND key = ANY(%s)", (list(keys),), own)
+        if prefix is not None:
+            return cls(scope, "AND starts_with(key, %s)", (prefix,), own)
+        return cls(scope)
 
 
 def _joined(client: str, key: str) -> str:
@@ -181,45 +220,41 @@ def _steps(since: datetime, until: datetime, step: timedelta) -> tuple[datetime,
 
 def _read(
     metrics: Sequence[str],
-    scope: str,
+    chosen: _Chosen,
     since: datetime,
     until: datetime,
-    keys: Sequence[str] | None,
-    prefix: str | None,
+    first: datetime,
+    step: timedelta,
     largest: str = Grain.DAY,
-    clients: Sequence[str] | None = None,
-) -> Iterator[tuple[datetime, str, dict[str, Stat]]]:
-    _check(metrics, scope, since, until)
-    windows, parameters = [], [scope]
-    for grain, starts in _cover(since, until, largest):
+    *,
+    sketches: bool = True,
+) -> Iterator[tuple[int, str, dict[str, Stat]]]:
+    """(number of the step from ``first``, key, metric → Stat), one for each that has any."""
+    _check(metrics, chosen.scope, since, until)
+    windows: list[str] = []
+    starts: list[Any] = []
+    for grain, begun in _cover(since, until, largest):
         windows.append(f"(grain = '{grain}' AND start = ANY(%s))")
-        parameters.append(starts)  # type: ignore[arg-type]
+        starts.append(begun)
     if not windows:
         return
-    condition = ""
-    if keys is not None:
-        condition = "AND key = ANY(%s)"
-        parameters.append(list(keys))  # type: ignore[arg-type]
-    elif prefix is not None:
-        condition = "AND starts_with(key, %s)"
-        parameters.append(prefix)
-    elif clients is not None:
-        condition = f"AND split_part(key, '{SEPARATOR}', 1) = ANY(%s)"
-        parameters.append(list(clients))  # type: ignore[arg-type]
-    # Only what is asked for leaves the database. Names were checked against the list.
-    columns = ", ".join(f"stats->'{name}'" for name in metrics)
-    columns = f"jsonb_build_array({columns})"
-    statement = _ROWS.format(metrics=columns, windows=" OR ".join(windows), keys=condition)
+    each = f"{_SUM}, {_SKETCHES if sketches else 'NULL'}"
+    statement = _ROWS.format(
+        key=_OWN if chosen.own else "key",
+        sums=", ".join(each.format(n) for n in range(len(metrics))),
+        # Names were checked against the list.
+        metrics=", ".join(f"stats->'{name}' AS m{n}" for n, name in enumerate(metrics)),
+        windows=" OR ".join(windows), keys=chosen.condition,
+    )  # fmt: skip
+    given = [first, int(step.total_seconds()), chosen.scope, *starts, *chosen.given]
     with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        for start, key, values in cursor.fetchall():
-            read = json.loads(values) if isinstance(values, str) else values
-            found = {
-                name: Stat.from_json(value)
-                for name, value in zip(metrics, read, strict=True)
-                if value is not None
-            }
-            yield start, key, found
+        cursor.execute(statement, given)
+        for key, place, *values in cursor.fetchall():
+            yield place, key, {
+                name: Stat(values[3 * n], values[3 * n + 1], None, tuple(values[3 * n + 2] or ()))
+                for n, name in enumerate(metrics)
+                if values[3 * n] is not None
+            }  # fmt: skip
 
 
 def _check(metrics: Sequence[str], scope: str, since: datetime, until: datetime) -> None:

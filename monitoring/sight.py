@@ -11,6 +11,7 @@ from config.access.callers import Caller
 from config.errors import Forbidden, InvalidInput
 from monitoring import queries
 from monitoring.domain.metrics import OF_ONE_CLIENT
+from monitoring.domain.rollups import Stat
 from monitoring.queries import Grid
 from monitoring.stretch import Stretch
 
@@ -34,12 +35,29 @@ class Sight:
         step: timedelta | None = None,
     ) -> Grid:
         """``queries.grid`` of what may be seen. Raises Forbidden for a scope without clients."""
-        if self.clients is not None and scope not in OF_ONE_CLIENT:
-            raise Forbidden(f"see figures by {scope}", "access to every client")
+        self._may(scope)
         return queries.grid(
             metrics, scope=scope, since=when.since, until=when.until, step=step or when.step,
             keys=keys, clients=self.clients,
         )  # fmt: skip
+
+    def totals(
+        self, metrics: Sequence[str], when: Stretch, *, scope: str
+    ) -> dict[str, dict[str, Stat]]:
+        """``queries.totals`` of what may be seen, over the steps of ``grid``. Raises Forbidden."""
+        self._may(scope)
+        return queries.totals(metrics, scope=scope, since=when.since, until=when.until,
+                              clients=self.clients)  # fmt: skip
+
+    def courses(self, metric: str, when: Stretch, *, scope: str) -> dict[str, list[float | None]]:
+        """``queries.courses`` of what may be seen. Raises Forbidden."""
+        self._may(scope)
+        return queries.courses(metric, scope=scope, since=when.since, until=when.until,
+                               step=when.step, clients=self.clients)  # fmt: skip
+
+    def _may(self, scope: str) -> None:
+        if self.clients is not None and scope not in OF_ONE_CLIENT:
+            raise Forbidden(f"see figures by {scope}", "access to every client")
 
     def sees(self, scope: str) -> bool:
         return self.clients is None or scope in OF_ONE_CLIENT
