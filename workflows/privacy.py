@@ -28,6 +28,7 @@ from workflows.models import (
     Signal,
     StepRun,
     Suggestion,
+    WorkflowSplit,
 )
 
 _ERROR = {"code": ERASED, "message": "what it said was erased with its person"}
@@ -74,7 +75,7 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
         "suggestions": Suggestion.objects.filter(decided_by_id=subject.id).update(
             reason="", decided_by=None
         ),
-        "names": take_name_off(subject, [(RunEvent, "actor")]),
+        "names": take_name_off(subject, [(RunEvent, "actor"), (WorkflowSplit, "opened_by")]),
     }
     if keep_records:
         done["artifacts_unnamed"] = _files(subject).update(created_by=None)

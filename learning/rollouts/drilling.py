@@ -25,7 +25,7 @@ from agents.invoke import invoke
 from config.access import callers
 from config.access.callers import Caller
 from config.access.ids import uuid7
-from config.errors import AppError, InvalidInput
+from config.errors import AppError, InvalidInput, Unavailable
 from learning import feedback
 from learning.models import Rollout
 from learning.rollouts.judging import judge, watch_last_exposures
@@ -109,7 +109,8 @@ def prepare(*, caller: Caller) -> Rollout:
 
 @transaction.atomic
 def begin_drill(*, caller: Caller, seconds: float) -> Rollout:
-    """The same, and a worker sends the calls."""
+    """The same, and a worker sends the calls; raises InvalidInput too."""
+    check_limits(seconds, 1)
     row = prepare(caller=caller)
     transaction.on_commit(
         partial(
@@ -129,10 +130,7 @@ def run(
     drill that is not taken back within ``seconds`` is taken back by it, and ``found`` is false.
     Raises InvalidInput.
     """
-    if not 0 < seconds <= MOST_SECONDS:
-        raise InvalidInput("seconds", seconds, f"above 0, at most {MOST_SECONDS:g}")
-    if not 1 <= callers_at_once <= MOST_CALLERS:
-        raise InvalidInput("callers", callers_at_once, f"from 1 to {MOST_CALLERS}")
+    check_limits(seconds, callers_at_once)
     traffic = Traffic(
         row.pk, row.to_version_id, callers.system("drill", row.client_id), pause_seconds
     )
@@ -147,10 +145,32 @@ def run(
         finally:
             traffic.stop.set()
     watch_last_exposures(timezone.now())
+    counts = {
+        "found": found, "calls": traffic.calls, "refused": traffic.refused,
+        "exposures": traffic.exposures, "exposures_after_rollback": traffic.exposures - before,
+    }  # fmt: skip
+    Rollout.objects.filter(pk=row.pk).update(postcheck={"drill": counts})
     row.refresh_from_db()
-    return {**result(row), "found": found, "calls": traffic.calls, "refused": traffic.refused,
-            "exposures": traffic.exposures,
-            "exposures_after_rollback": traffic.exposures - before}  # fmt: skip
+    return result(row)
+
+
+def wait(row: Rollout, *, seconds: float) -> dict[str, Any]:
+    """The result of a drill that a worker does; raises Unavailable if it is not over in time."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        row.refresh_from_db()
+        if "drill" in row.postcheck:
+            return result(row)
+        time.sleep(0.5)
+    raise Unavailable("the drill", "no worker has ended it; is the instance running?", 60)
+
+
+def check_limits(seconds: float, callers_at_once: int) -> None:
+    """Raise InvalidInput for a drill that would be too long or too busy."""
+    if not 0 < seconds <= MOST_SECONDS:
+        raise InvalidInput("seconds", str(seconds), f"above 0, at most {MOST_SECONDS:g}")
+    if not 1 <= callers_at_once <= MOST_CALLERS:
+        raise InvalidInput("callers", callers_at_once, f"from 1 to {MOST_CALLERS}")
 
 
 def _taken_back(row: Rollout, until: float, look_seconds: float | None) -> bool:
@@ -185,4 +205,5 @@ def result(row: Rollout) -> dict[str, Any]:
         "breach_to_rollback_seconds": between(row.breached_at, row.ended_at),
         "rollback_to_last_exposure_seconds": between(row.ended_at, row.last_exposure_at),
         "breach_to_last_exposure_seconds": between(row.breached_at, row.last_exposure_at),
+        **row.postcheck.get("drill", {}),
     }

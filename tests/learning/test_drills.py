@@ -114,9 +114,17 @@ def test_a_drill_over_http_sends_its_calls_from_a_worker(firm, ground, api, monk
     found = api("get", made["Location"].removeprefix("/api/v1/")).json()
     assert found["state"] == "rolled_back" and "nobody had found its harm" in found["state_reason"]
     assert found["reach"]["rollback_to_last_exposure_seconds"] is not None
+    told = drilling.wait(Rollout.objects.get(), seconds=1)
+    assert told["found"] is False and told["calls"] > 0
 
 
 @pytest.mark.django_db
-def test_a_drill_without_a_firm_or_beyond_its_limits_is_refused():
-    with pytest.raises(CommandError, match="no firm"):
-        call_command("rollback_drill")
+def test_a_drill_without_a_firm_or_beyond_its_limits_is_refused(api):
+    for wrong in ("nan", 4, 601):
+        refused = api("post", "rollouts/drills", {"seconds": wrong})
+        assert (refused.status_code, refused.json()["field"]) == (422, "seconds")
+    with pytest.raises(CommandError, match="at most 600"):
+        call_command("rollback_drill", "--seconds", "601")
+    with pytest.raises(CommandError, match="callers"):
+        call_command("rollback_drill", "--callers", "9")
+    assert not Rollout.objects.exists()
