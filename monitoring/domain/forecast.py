@@ -78,12 +78,15 @@ def breach(outlook: Forecast, limit: float, *, above: bool = True) -> Breach:
 
 
 def breach_in_words(found: Breach, *, row_seconds: float) -> str | None:
-    """ "breaches in about 6 h (4 h to 9 h)", or None when the middle stays inside."""
+    """ "breaches in about 6 h (4 h to 9 h)", or None when the middle stays inside.
+
+    Where the slow end of the range never breaches: "(4 h or later)".
+    """
     if found.expected is None:
         return None
     start = _span((found.earliest or found.expected) * row_seconds)
-    end = "later" if found.latest is None else _span(found.latest * row_seconds)
-    return f"breaches in about {_span(found.expected * row_seconds)} ({start} to {end})"
+    end = "or later" if found.latest is None else f"to {_span(found.latest * row_seconds)}"
+    return f"breaches in about {_span(found.expected * row_seconds)} ({start} {end})"
 
 
 def _first(line: tuple[float, ...], limit: float, sign: int) -> int | None:

@@ -72,7 +72,7 @@ def test_words_give_the_span_in_the_unit_that_fits():
         "breaches in about 6 h (4 h to 9 h)"
     )
     assert breach_in_words(Breach(1, 2, None), row_seconds=60) == (
-        "breaches in about 2 min (60 s to later)"
+        "breaches in about 2 min (60 s or later)"
     )
 
 
