@@ -1,5 +1,7 @@
 """Answers given before: memory, then Redis, then PostgreSQL; one caller asks while others wait.
 
+Last, where the version wants it, the answer to a question that means the same (``agents.alike``).
+
 A key names tenant, version (so prompt, model, tools and schema) and question. Only answers at
 temperature 0 of versions whose tools have no effects and read no files are kept.
 """
@@ -11,7 +13,7 @@ import logging
 import random
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache as once
@@ -23,7 +25,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from agents import connections
+from agents import alike, connections
+from agents.alike import Asked
 from agents.calls import Call
 from agents.domain.caching import Memory, jittered, key_of
 from agents.domain.messages import Message
@@ -83,6 +86,7 @@ class Flight:
     key: str
     token: str
     keep_seconds: int
+    asked: Asked | None = None
 
 
 def seek(
@@ -120,7 +124,8 @@ def seek(
         if state == 2:
             return _hit("redis", _remember(key, json.loads(found), keep))
         if state == 1:
-            return _from_database(key, token, keep)
+            either = _from_database(key, token, keep)
+            return either if isinstance(either, Hit) else _alike(either, call, choice, messages)
         connections.release()
         if time.monotonic() + POLL_SECONDS >= until:
             return None
@@ -142,6 +147,8 @@ def land(flight: Flight, answer: dict[str, Any] | None) -> None:
         logs.event(logger, "agents.cache.unreachable", level=logging.WARNING, error=str(error))
     if answer is not None:
         _remember(flight.key, json.loads(text), flight.keep_seconds)
+        if flight.asked is not None:
+            alike.remember(flight.asked, flight.key)
 
 
 def row_of(flight: Flight, call: Call, choice: Choice, answer: dict[str, Any]) -> CachedAnswer:
@@ -189,6 +196,18 @@ def _from_database(key: str, token: str, keep: int) -> Hit | Flight:
     answer = json.loads(rows[0][0])
     land(flight, answer)
     return _hit("database", answer)
+
+
+def _alike(flight: Flight, call: Call, choice: Choice, messages: list[Message]) -> Hit | Flight:
+    """The answer to a question that means the same; it is not copied under this one's key."""
+    one = alike.asked(call, choice, messages)
+    if one is None:
+        return flight
+    answer = alike.nearest(one)
+    if answer is None:
+        return replace(flight, asked=one)
+    land(flight, None)
+    return _hit("semantic", answer)
 
 
 def _hit(tier: str, answer: dict[str, Any]) -> Hit:

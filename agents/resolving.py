@@ -77,6 +77,12 @@ class Version:
         return None if after is None else float(after)
 
     @property
+    def semantic_threshold(self) -> float | None:
+        """How near a question must be to one answered before; None: it must be the same."""
+        threshold = self.model.get("semantic_threshold")
+        return None if threshold is None else float(threshold)
+
+    @property
     def is_cacheable(self) -> bool:
         """Whether the same question may get the stored answer.
 

@@ -18,7 +18,7 @@ from agents import (
     responding,
     retention,
 )
-from agents.knowledge import index
+from agents.knowledge import embedding, index
 
 
 @shared_task(name="agents.invoke_async", acks_late=True, ignore_result=True)
@@ -35,7 +35,7 @@ def run_batch(batch_id: str) -> None:
 
 @shared_task(name="agents.sweep", ignore_result=True)
 def sweep() -> None:
-    """Incidents' wishes, holds, budgets, lost calls, silent talks, missing embeddings."""
+    """Incidents' wishes, holds, budgets, lost calls, silent talks, missing vectors."""
     responding.respond()
     budgets.expire_holds()
     budget_use.measure_budgets()
@@ -44,6 +44,7 @@ def sweep() -> None:
     queueing.sweep()
     index.cut_pending()
     index.embed_pending()
+    embedding.embed_ahead()
 
 
 @shared_task(name="agents.prepare_partitions", ignore_result=True)

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 TIERS = ("light", "standard", "strong")
 # Sooner, every call would be asked twice; later than any reply takes, none.
 MIN_HEDGE_SECONDS, MAX_HEDGE_SECONDS = 0.05, 60.0
+# Below it, the semantic cache would share answers between questions about one subject.
+LEAST_THRESHOLD = 0.7
 POLICIES = ("pass", "flag", "redact", "block", "ask")
 
 
@@ -96,6 +98,12 @@ def check(content: Content) -> None:
             raise InvalidInput(f"model.{key}", value, f"from {low} to {high}")
     _check_route(content.model)
     _check_retrieval(content.retrieval)
+    threshold = content.model.get("semantic_threshold")
+    if threshold is not None and (
+        not isinstance(threshold, int | float) or not LEAST_THRESHOLD <= threshold <= 1.0
+    ):
+        limit = f"from {LEAST_THRESHOLD} to 1, or nothing"
+        raise InvalidInput("model.semantic_threshold", threshold, limit)
     if unknown := registry.missing(content.tools):
         raise InvalidInput("tools", ", ".join(unknown), "tools that exist (see GET /tools)")
     for name, policy in content.guardrails.items():

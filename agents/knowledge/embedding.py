@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import openai
-from django.core.cache import cache
 
 from agents import connections, endpoints
 from agents.domain import lexical
@@ -17,6 +15,7 @@ from agents.domain.cost import Usage, cost_usd
 from agents.domain.retrieval import DIMENSIONS, fitted
 from agents.endpoints import Served
 from agents.endpoints.clients import client_for
+from agents.knowledge import frequent
 from config import logs
 from config.errors import Unavailable
 
@@ -25,8 +24,6 @@ CAPABILITY = "embeddings"
 LEXICAL = "lexical-1"
 # Texts in one request.
 BATCH = 64
-# A frequent question is embedded once in so long; the vector says little about the text.
-QUERY_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +68,8 @@ def embed_query(text: str, model: str) -> list[float] | None:
     """The vector of a question, kept for a day; None if the endpoint fails: words must do."""
     if model == LEXICAL:
         return list(lexical.embed(text, DIMENSIONS))
-    plain = " ".join(text.casefold().split())
-    digest = hashlib.sha256(f"{model}\0{plain}".encode()).hexdigest()
-    key = f"query-vector:{digest}"
-    kept: list[float] | None = cache.get(key)
+    frequent.count(text)
+    kept = frequent.vector_of(text, model)
     if kept is not None:
         return kept
     try:
@@ -83,8 +78,29 @@ def embed_query(text: str, model: str) -> list[float] | None:
         logs.event(logger, "agents.knowledge.unembedded", level=logging.WARNING, model=model,
                    why=error.why)  # fmt: skip
         return None
-    cache.set(key, vector, QUERY_SECONDS)
+    frequent.keep(text, model, vector)
     return vector
+
+
+def embed_ahead() -> int:
+    """Have the vectors of frequent questions ready before they are asked; how many were made.
+
+    A vector goes with a new embedding model, or with the shared memory; this brings it back in
+    requests of many, instead of one while somebody waits.
+    """
+    model = current_model()
+    if model == LEXICAL:  # computed here, in less time than it takes to look it up
+        return 0
+    missing = frequent.without_vector(model)
+    try:
+        vectors = embed(missing, model).vectors if missing else []
+    except Unavailable as error:
+        logs.event(logger, "agents.knowledge.unembedded", level=logging.WARNING, model=model,
+                   why=error.why)  # fmt: skip
+        return 0
+    for text, vector in zip(missing, vectors, strict=True):
+        frequent.keep(text, model, vector)
+    return len(vectors)
 
 
 def _served() -> Served | None:

@@ -4,7 +4,7 @@ from agents.models.asynchronous import AsyncCall
 from agents.models.batches import Batch, BatchItem
 from agents.models.budgets import Budget, Hold
 from agents.models.conversations import Conversation, Turn
-from agents.models.effects import CachedAnswer, EffectAnswer, IdempotentToolResult
+from agents.models.effects import CachedAnswer, CachedQuestion, EffectAnswer, IdempotentToolResult
 from agents.models.endpoints import Endpoint, PriceList
 from agents.models.knowledge import Document, Passage, PassageMark
 from agents.models.records import Invocation, ModelCall, ToolCall
@@ -19,6 +19,7 @@ __all__ = [
     "BatchItem",
     "Budget",
     "CachedAnswer",
+    "CachedQuestion",
     "Conversation",
     "Document",
     "EffectAnswer",

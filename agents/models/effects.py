@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from pgvector.django import VectorField
 
+from agents.domain.retrieval import DIMENSIONS
 from config.access.ids import uuid7
 
 
@@ -84,3 +86,31 @@ class CachedAnswer(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class CachedQuestion(models.Model):
+    """What the semantic tier knows of a question: where it points, never what it says."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    client_id = models.UUIDField()
+    version_id = models.UUIDField()
+    answer = models.ForeignKey(CachedAnswer, on_delete=models.CASCADE, related_name="questions")
+    context = models.CharField(max_length=64, help_text="Digest of what stands before it.")
+    telling = models.CharField(max_length=64, help_text="Digest of what must be equal in it.")
+    embedding = VectorField(dimensions=DIMENSIONS)
+    embedding_model = models.CharField(max_length=160)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["answer"], name="cachedquestion_one_an_answer")
+        ]
+        indexes = [
+            models.Index(
+                fields=["client_id", "version_id", "context", "telling"],
+                name="cachedquestion_partition",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return str(self.answer_id)

@@ -16,6 +16,7 @@ from typing import Any
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PARTS = {
+    "alike": "tests.benchmarks.alike",
     "anomalies": "tests.benchmarks.anomalies",
     "calls": "tests.benchmarks.calls",
     "dashboards": "tests.benchmarks.dashboards",
