@@ -19,6 +19,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from agents import budget_use
 from agents.errors import BudgetExceeded
 from agents.models import Budget
 from config import logs, statements
@@ -113,7 +114,7 @@ _SETTLE = (
     SET held_usd = b.held_usd - coalesce((SELECT amount_usd FROM gone), 0),
         spent_usd = w.spent + %(cost)s, window_started_at = w.started
     FROM wanted w WHERE b.id = w.id
-    RETURNING b.scope, b.key, b.cap_usd, b.spent_usd
+    RETURNING b.scope, b.key, b."window", b.client_id, b.cap_usd, b.spent_usd
     """
 )
 
@@ -197,10 +198,15 @@ def settle(held: Held, *, cost_usd: Decimal) -> None:
     rows = statements.execute(
         _SETTLE, {"hold": held.id, "budgets": list(held.budget_ids), "cost": cost_usd}
     )
-    for scope, key, cap, spent in rows:
+    passed = []
+    for row in rows:
+        scope, key, _window, _client, cap, spent = row
         for percent in crossed(cap, spent - cost_usd, spent):
+            passed.append(row)
             logs.event(logger, "agents.budget.threshold_crossed", level=logging.WARNING,
                        scope=scope, key=key, percent=percent, cap_usd=str(cap))  # fmt: skip
+    if passed:
+        budget_use.measure_settled(passed)
 
 
 def crossed(cap_usd: Decimal, before_usd: Decimal, after_usd: Decimal) -> list[int]:
@@ -259,6 +265,7 @@ def set_budget(
 
 
 def _refusal(refused: list[str], needed: Decimal) -> BudgetExceeded:
+    budget_use.measure_refusal([one.rpartition(" ")[0] for one in refused], needed)
     name, _, remaining = refused[0].rpartition(" ")
     return BudgetExceeded(name, max(Decimal(remaining), Decimal(0)), needed)
 

@@ -40,10 +40,20 @@ RULES: tuple[dict[str, Any], ...] = (
      "denominator": "runs", "statistic": "ratio", "scope": "workflow", "limit": 0.10,
      "clear": 0.05, "critical": 0.5, "min_count": 5, "severity": "high", "runbook": "errors.md",
      "advice": "Look at the failed step of the last runs."},
-    {"slug": "budget-used", "title": "Budget nearly used", "kind": "threshold",
-     "metric": "budget_used_ratio", "statistic": "maximum", "scope": "budget", "limit": 0.9,
-     "clear": 0.85, "critical": 0.999, "severity": "medium", "runbook": "cost.md",
-     "advice": "Raise the budget, or let lighter models answer."},
+    *(  # a limit is passed by what lies over it: a hair below, so that half is half
+        {"slug": slug, "title": title, "kind": "threshold", "metric": "budget_used_ratio",
+         "statistic": "maximum", "scope": "budget", "limit": share - 0.0001, "clear": share - 0.05,
+         "window_seconds": 15 * MINUTE, "pending_seconds": 0, "severity": severity,
+         "runbook": "cost.md", "advice": advice}
+        for slug, title, share, severity, advice in (
+            ("budget-half", "Half of a budget is used", 0.5, "low",
+             "Compare with the part of its window that is over; see the forecast of the month."),
+            ("budget-most", "Four fifths of a budget are used", 0.8, "medium",
+             "Raise the budget, or let lighter models answer, before calls are refused."),
+            ("budget-used", "A budget is used up", 1.0, "high",
+             "Calls that count against it are refused until its window ends or it is raised."),
+        )
+    ),
     {"slug": "queue-depth", "title": "Work piles up", "kind": "threshold",
      "metric": "queue_depth", "statistic": "p50", "scope": "queue", "limit": 500.0,
      "clear": 200.0, "critical": 5000.0, "window_seconds": 5 * MINUTE, "severity": "high",

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from agents import budgets
+from agents import budget_use, budgets
 from agents.errors import BudgetExceeded
 from agents.models import Budget, Hold
 from config.access.ids import uuid7
@@ -180,3 +180,41 @@ def test_setting_a_cap_again_keeps_what_is_spent():
     budgets.set_budget(scope="agent", key="a", window="total", cap_usd=Decimal(9))
     row = Budget.objects.get()
     assert (row.cap_usd, row.spent_usd) == (Decimal(9), Decimal("0.50"))
+
+
+def test_a_call_that_passes_a_threshold_or_is_refused_raises_the_alert_at_once(
+    client, agent, key, settings
+):
+    from django.core.management import call_command
+
+    from monitoring import tasks
+    from monitoring.models import Alert, AlertRule
+
+    call_command("load_monitoring", verbosity=0)
+    budget_use._told.clear()
+    cases = iter(agent.cases)
+
+    def ask():
+        body = {"inputs": next(cases)["input"]}
+        return client.post(
+            f"/api/v1/agents/{agent.slug}/invocations",
+            body,
+            "application/json",
+            headers={"Authorization": f"Bearer {key}", "Cache-Control": "no-cache"},
+        )
+
+    def fired():
+        AlertRule.objects.update(evaluated_at=None)
+        tasks.watch()
+        return set(Alert.objects.values_list("rule__slug", flat=True))
+
+    own = Budget.objects.get_or_create(
+        scope="agent", key=agent.slug, window="month", defaults={"cap_usd": 1}
+    )[0]
+    Budget.objects.filter(pk=own.pk).update(cap_usd=1, spent_usd="0.79999", soft_cap_usd=None)
+    assert ask().status_code == 200
+    assert fired() >= {"budget-half", "budget-most"}
+    Budget.objects.filter(pk=own.pk).update(spent_usd="0.99999")
+    refused = ask()
+    assert (refused.status_code, refused.json()["code"]) == (402, "budget_exceeded")
+    assert "budget-used" in fired()

@@ -54,7 +54,7 @@ def breach() -> None:
     numbers = {"invocations": 1.0, "invocation_errors": 1.0, "invocation_duration_seconds": 9.0,
                "cost_usd": 1.0, "accuracy_ratio": 0.5}  # fmt: skip
     record([Measurement(numbers, labels)] * 150)
-    record([Measurement({"budget_used_ratio": 0.95}, {"budget": "client:x:month"})])
+    record([Measurement({"budget_used_ratio": 1.0}, {"budget": "client:x:month"})])
     record([Measurement({"drift_score": 0.4}, {"agent": "a"})])
     record([Measurement({"runs": 1, "run_errors": 1}, {"workflow": "w"})] * 10)
     for _ in range(25):

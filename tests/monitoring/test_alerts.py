@@ -377,17 +377,32 @@ def test_messages_that_pile_up_are_measured_at_the_broker_and_told(
     assert (alert.key, alert.value) == ("low", 5.0)
 
 
-def test_a_budget_that_is_nearly_used_is_told_and_well_again_in_its_next_window() -> None:
+BUDGET_RULES = ("budget-half", "budget-most", "budget-used")
+
+
+@pytest.mark.parametrize(
+    ("spent", "fires"), [("4.9", 0), ("5", 1), ("7.99", 1), ("8", 2), ("9.99", 2), ("10", 3)]
+)
+def test_a_budget_is_told_at_half_at_four_fifths_and_used_up(spent: str, fires: int) -> None:
+    Budget.objects.create(scope="client", key="x", window="month", cap_usd=10, spent_usd=spent)
+    budget_use.measure_budgets()
+    again()
+    found = [live(slug) for slug in BUDGET_RULES]
+    assert [len(one) for one in found] == [1] * fires + [0] * (3 - fires)
+    assert {alert.key for one in found for alert in one} <= {"client:x:month"}
+
+
+def test_a_budget_alert_is_well_again_in_its_next_window() -> None:
     AlertRule.objects.update(resolve_seconds=0)
     budget = Budget.objects.create(scope="client", key="x", window="day", cap_usd=10,
                                    spent_usd="9.5")  # fmt: skip
     assert budget_use.measure_budgets() == 1
     again()
-    (alert,) = live("budget-used")
+    (alert,) = live("budget-most")
     assert (alert.key, round(alert.value or 0, 2)) == ("client:x:day", 0.95)
     for table in (Rollup, RollupWindow, Row):  # an hour has gone by
         table._base_manager.all().delete()
     Budget.objects.filter(pk=budget.pk).update(window_started_at=now() - timedelta(days=1))
     assert budget_use.measure_budgets() == 1
     again()
-    assert not live("budget-used")
+    assert not live("budget-most")
