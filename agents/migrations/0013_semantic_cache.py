@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agents', '0011_gates'),
+        ('agents', '0012_passages_in_other_cuts'),
     ]
 
     operations = [
