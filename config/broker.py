@@ -7,7 +7,7 @@ buys, redelivery after ``visibility_timeout``, comes an hour after the sweep has
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import redis
@@ -78,6 +78,24 @@ class Transport(shipped.Transport):
     """``broker_transport`` for redis:// addresses."""
 
     Channel = Channel
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Let ``loop`` watch the channels' sockets."""
+        super().register_with_event_loop(connection, _Loop(loop))
+
+
+class _Loop:
+    """A worker's event loop that is not told anew, before every wait, of each socket it knows."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def add_reader(self, fd: int, callback: Callable[..., Any], *args: Any) -> None:
+        if self._loop.readers.get(fd) != (callback, args):
+            self._loop.add_reader(fd, callback, *args)
 
 
 def _is_hint(message: Any) -> bool:

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-
 from config import tracing
 
 # What a caller may give as its own request id.
@@ -51,29 +49,14 @@ class JsonFormatter(logging.Formatter):
 class RequestContextMiddleware:
     """Give each request an id, in its logs and in its answer; and a span, where spans go out."""
 
-    sync_capable = async_capable = True
-
     def __init__(self, get_response: Any) -> None:
         self.get_response = get_response
-        self.is_async = iscoroutinefunction(get_response)
-        if self.is_async:
-            markcoroutinefunction(self)
 
     def __call__(self, request: Any) -> Any:
-        if self.is_async:
-            return self._answer(request)
         token = context.set({"request_id": _request_id(request)})
         try:
             with tracing.request_span(request) as answered:
                 return answered(self._label(request, self.get_response(request)))
-        finally:
-            context.reset(token)
-
-    async def _answer(self, request: Any) -> Any:
-        token = context.set({"request_id": _request_id(request)})
-        try:
-            with tracing.request_span(request) as answered:
-                return answered(self._label(request, await self.get_response(request)))
         finally:
             context.reset(token)
 

@@ -272,6 +272,8 @@ TOOL_PRIVATE_HOSTS = env.words("TOOL_PRIVATE_HOSTS")
 MCP_PROGRAMS = env.words("MCP_PROGRAMS")
 # Interactive calls at once in one web process; the next one gets an honest 429.
 INTERACTIVE_CALLS = env.whole("INTERACTIVE_CALLS", 64, low=1, high=1000)
+# Requests that a web process works on at once; more wait. A call that waits for a model holds one.
+WEB_THREADS = env.whole("WEB_THREADS", 256, low=8, high=4000)
 # A person asks a few times a minute; a key may serve a busy system (500 calls a second).
 USER_CALLS_PER_MINUTE = env.whole("USER_CALLS_PER_MINUTE", 600, low=1)
 KEY_CALLS_PER_MINUTE = env.whole("KEY_CALLS_PER_MINUTE", 30_000, low=1)

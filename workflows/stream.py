@@ -1,6 +1,6 @@
 """The events of a run as server-sent events, resumable by ``Last-Event-ID``.
 
-The view is asynchronous: a stream costs no thread and holds no database connection while it waits.
+The stream is asynchronous: it costs no thread and holds no database connection while it waits.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ HEARTBEAT_SECONDS = 10.0
 LONGEST_SECONDS = 3600.0
 
 
-async def run_events(request: HttpRequest, run_id: UUID) -> Any:
+def run_events(request: HttpRequest, run_id: UUID) -> Any:
     """``GET /api/v1/runs/{id}/events``."""
     try:
-        await sync_to_async(_authorise)(request, run_id)
+        _authorise(request, run_id)
     except AppError as error:
         return JsonResponse(
             error.as_problem(), status=error.http_status, content_type="application/problem+json"
         )
     cursor = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     if request.GET.get("format") == "json":
-        events = await sync_to_async(_read)(run_id, cursor)
+        events = _read(run_id, cursor)
         return JsonResponse({"results": events[0]}, json_dumps_params={"default": str})
     response = StreamingHttpResponse(_stream(run_id, cursor), content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"

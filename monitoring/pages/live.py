@@ -1,6 +1,6 @@
 """What is now, as server-sent events: the last minute of a key, and when rollups were made.
 
-The view is asynchronous: a stream costs no thread and holds no connection while it waits.
+The stream is asynchronous: it costs no thread and holds no connection while it waits.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ POLL_SECONDS = 2.5
 LONGEST_SECONDS = 3600.0
 
 
-async def stream(request: HttpRequest) -> Any:
+def stream(request: HttpRequest) -> Any:
     """``GET /dashboard/_stream?scope=agent&key=…``."""
     try:
-        clients = await sync_to_async(_authorise)(request)
+        clients = _authorise(request)
         label, key = latest.label_of(request.GET.get("scope", "all"), request.GET.get("key", ""))
     except AppError as error:
         return JsonResponse(
