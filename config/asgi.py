@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cache
 from typing import Any
 
-from django.core.asgi import get_asgi_application
+import django
 from django.utils.module_loading import import_string
+
+from config.one_thread import OneThreadHandler
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -20,10 +22,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # Static files are read by WhiteNoise, which is synchronous; Django reads them whole and says so
 # at every one. They are small, and browsers keep them.
 warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
-django = get_asgi_application()
-# What is asked for by POST is answered by synchronous views; two of the pages' streams are not.
-asked = import_string("config.one_thread.OneThreadHandler")()
-DOORS = ("/v1/", "/api/", "/webhooks/")
+django.setup(set_prefix=False)
+pages_and_api = OneThreadHandler()
 # An application of its own, named as a string: the ground imports no app.
 MCP = "agents.tools.mcp_server"
 
@@ -34,10 +34,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await _live(receive, send)
     elif scope["type"] == "http" and scope["path"].rstrip("/") == "/mcp":
         await _mcp("application")(scope, receive, send)
-    elif scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(DOORS):
-        await asked(scope, receive, send)
     else:
-        await django(scope, receive, send)  # type: ignore[arg-type]
+        await pages_and_api(scope, receive, send)  # type: ignore[arg-type]
 
 
 @cache

@@ -3,7 +3,8 @@
 Django's own hops between the event loop and a thread made for the request: once to tell that it
 began, twice for the middleware and the view, once to close. None of that waits for anything, and
 together it was a third of what a cached call costs. Here the loop reads the body, one thread of a
-pool does all the work, and the loop sends the answer. A stream is sent and watched as Django does.
+pool does all the work, and the loop sends the answer. A stream is sent and watched as Django does:
+all views are synchronous, but what they stream may wait in the loop and hold no thread.
 """
 
 from __future__ import annotations
@@ -27,9 +28,6 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-# Beside the calls that people wait for (each holds a thread): requests that refuse, or are quick.
-MORE_THREADS = 64
-
 
 class OneThreadHandler(ASGIHandler):
     """An ASGI application for synchronous views; streams may be asynchronous."""
@@ -37,9 +35,7 @@ class OneThreadHandler(ASGIHandler):
     def __init__(self) -> None:
         super().__init__()
         # A pool starts a thread only when none is idle: as many as were ever needed at once.
-        self._pool = ThreadPoolExecutor(
-            settings.INTERACTIVE_CALLS + MORE_THREADS, thread_name_prefix="request"
-        )
+        self._pool = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="request")
 
     def load_middleware(self, is_async: bool = False) -> None:
         """Build the synchronous chain, whatever the base class asks for."""
@@ -51,9 +47,7 @@ class OneThreadHandler(ASGIHandler):
             body = await self.read_body(receive)
         except RequestAborted:
             return
-        set_script_prefix(get_script_prefix(scope))
-        loop = asyncio.get_running_loop()
-        run = copy_context().run
+        loop, run = asyncio.get_running_loop(), copy_context().run
         response = await loop.run_in_executor(self._pool, run, self._answer, scope, body)
         if not response.streaming:
             await self.send_response(response, send)
@@ -65,6 +59,7 @@ class OneThreadHandler(ASGIHandler):
             body.close()
 
     def _answer(self, scope: Scope, body: IO[bytes]) -> HttpResponseBase:
+        set_script_prefix(get_script_prefix(scope))
         signals.request_started.send(sender=self.__class__, scope=scope)
         request, refused = self.create_request(scope, body)
         response: Any = refused if request is None else self._respond(request)

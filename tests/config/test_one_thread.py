@@ -1,4 +1,4 @@
-"""A request that asks for something is answered whole by one thread, as Django answers it."""
+"""A request is answered whole by one thread, as Django answers it."""
 
 from __future__ import annotations
 
