@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
+from agents import reviews
 from agents.models import (
     Agent,
     AgentVersion,
@@ -18,9 +20,12 @@ from agents.models import (
     Invocation,
     Label,
     PriceList,
+    Review,
     TrafficSplit,
     Turn,
 )
+from config.access import callers
+from config.errors import AppError
 
 
 class ReadOnly(ModelAdmin):
@@ -141,6 +146,38 @@ class ConversationAdmin(ReadOnly):
     list_display = ["id", "agent_slug", "channel", "state", "last_turn_at"]
     list_filter = ["state", "channel"]
     inlines = [TurnInline]
+
+
+@admin.register(Review)
+class ReviewAdmin(ReadOnly):
+    """What guardrails hold back; the actions answer it. Its text is shown on its own page only."""
+
+    list_display = ["id", "agent_slug", "guardrail", "place", "state", "created_at", "decided_at"]
+    list_filter = ["state", "guardrail"]
+    search_fields = ["=id", "=agent_slug"]
+    readonly_fields = ["text"]
+    ordering = ["-id"]
+    actions = ["approve", "reject"]
+
+    def text(self, review: Review) -> str:
+        """The text that is held back."""
+        return reviews.text_of(review)
+
+    @admin.action(description="Approve: let the text pass for a week")
+    def approve(self, request: HttpRequest, rows: QuerySet[Review]) -> None:
+        self._decide(request, rows, approve=True)
+
+    @admin.action(description="Reject")
+    def reject(self, request: HttpRequest, rows: QuerySet[Review]) -> None:
+        self._decide(request, rows, approve=False)
+
+    def _decide(self, request: HttpRequest, rows: QuerySet[Review], *, approve: bool) -> None:
+        for review in rows:
+            try:
+                caller = callers.of_user(request.user)  # type: ignore[arg-type]
+                reviews.decide(caller, review.pk, approve=approve, reason="in the admin")
+            except AppError as error:
+                self.message_user(request, str(error), messages.ERROR)
 
 
 @admin.register(IdempotentToolResult)

@@ -188,6 +188,11 @@ def forget_memory() -> None:
         _memory = Memory(MEMORY_ENTRIES, settings.ANSWER_CACHE_POLICY)
 
 
+def let_pass(answer: dict[str, Any]) -> Hit:
+    """The answer that a person has let pass, as a hit of a tier of its own."""
+    return _hit("review", answer)
+
+
 def _from_database(key: str, token: str, keep: int) -> Hit | Flight:
     flight = Flight(key, token, keep)
     rows = statements.execute(_FIND, {"key": key})

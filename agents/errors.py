@@ -50,6 +50,29 @@ class GuardrailBlocked(AppError):
         return f"the {self.guardrail} guardrail blocked the {self.direction}: {why}"
 
 
+class ReviewRequired(GuardrailBlocked):
+    """A person must look at the text first; ask again once ``review`` is approved."""
+
+    code, http_status = "review_required", 403
+
+    def __init__(
+        self, guardrail: str, direction: str, reasons: list[str], identity: str = "", text: str = ""
+    ) -> None:
+        super().__init__(guardrail, direction, reasons)
+        self._identity, self._text = identity, text
+        self.review = ""
+
+    @property
+    def held(self) -> tuple[str, str]:
+        """Keyed digest of the text that is held back, and the text."""
+        return self._identity, self._text
+
+    def __str__(self) -> str:
+        why = ", ".join(self.reasons[:5]) or "policy"
+        what = f"a person must look at the {self.direction} first ({self.guardrail}: {why})"
+        return f"{what}; ask again once review {self.review} is approved" if self.review else what
+
+
 class AgentPaused(AppError):
     """The agent is paused or retired."""
 

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -19,17 +19,18 @@ from uuid import UUID
 
 from django.conf import settings
 
+from agents import reviews
 from agents.domain.guardrails.findings import Source, longest_first
 from agents.domain.guardrails.output import Expected, check_output
 from agents.domain.guardrails.pii import TYPES, find_pii
 from agents.domain.guardrails.pipeline import ScanResult, scan
-from agents.domain.guardrails.policy import Action, Policy
+from agents.domain.guardrails.policy import Action, Policy, strictest
 from agents.domain.guardrails.pseudonyms import Pseudonyms, pseudonymise, restore
 from agents.domain.guardrails.redact import mask
 from agents.domain.guardrails.secrets import find_secrets
 from agents.domain.guardrails.untrusted import leaks_canary
 from agents.endpoints.secrets import open_secret, seal_secret
-from agents.errors import GuardrailBlocked
+from agents.errors import GuardrailBlocked, ReviewRequired
 from config import logs
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ class Guard:
     client_id: UUID
     rails: dict[str, Any]
     canary: str
+    # Without a name nothing is asked of a person: what would be is refused.
+    agent: str = ""
     findings: list[dict[str, Any]] = field(default_factory=list)
     sources: list[str] | None = None
     _tokens: Pseudonyms = field(init=False)
@@ -82,7 +85,9 @@ class Guard:
             return value
         self._note(where, result)
         if not result.decision.allowed:
-            raise GuardrailBlocked(_culprit(result), where, list(result.decision.reasons))
+            self._hold(
+                result.decision.action, _culprit(result), where, result.decision.reasons, text
+            )
         return self._masked(value, result) if result.pii or result.secrets else value
 
     def check_answer(self, text: str, finish_reason: str) -> str:
@@ -96,12 +101,15 @@ class Guard:
         if found.canary_leaked:
             raise GuardrailBlocked("canary", "answer", ["the answer repeats the agent's prompt"])
         if found.secrets and self._policy.secrets in _HELD:
-            raise GuardrailBlocked("secrets", "answer", sorted({s.type for s in found.secrets}))
-        stop = [s.type for s in found.pii if self._policy.action_for(s.type) in _HELD]
+            kinds = sorted({s.type for s in found.secrets})
+            self._hold(self._policy.secrets, "secrets", "answer", kinds, text)
+        stop = sorted({s.type for s in found.pii if self._policy.action_for(s.type) in _HELD})
         if stop:
-            raise GuardrailBlocked("pii", "answer", sorted(set(stop)))
-        if found.unsupported and self.rails.get("unsupported") == "block":
-            raise GuardrailBlocked("unsupported", "answer", list(found.unsupported[:3]))
+            worst = strictest(*map(self._policy.action_for, stop))
+            self._hold(worst, "pii", "answer", stop, text)
+        if found.unsupported and self.rails.get("unsupported") in _HELD:
+            action = Action(str(self.rails["unsupported"]))
+            self._hold(action, "unsupported", "answer", found.unsupported[:3], text)
         self._note_answer(found)
         spans = [
             s for s in (*found.pii, *found.secrets)
@@ -110,6 +118,30 @@ class Guard:
         ]  # fmt: skip
         # What the model brought up itself is nobody's to get back: a mask, not a token.
         return mask(text, longest_first(spans)) if spans else text
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person may be asked about anything, so that an answer can't be streamed."""
+        own = self._policy
+        told = {own.injection, own.pii, own.secrets, *own.by_type.values()}
+        return bool(self.agent) and (
+            Action.ASK in told or self.rails.get("unsupported") == Action.ASK
+        )
+
+    def identity(self, text: str) -> str:
+        """A digest that stands for this text of this client to this agent."""
+        message = f"review\0{self.agent}\0{text}".encode("utf-8", "surrogatepass")
+        return hmac.new(tenant_key(self.client_id), message, hashlib.sha256).hexdigest()
+
+    def _hold(
+        self, action: Action, guardrail: str, where: str, reasons: Sequence[str], text: str
+    ) -> None:
+        """Stop here, unless a person may be asked and has let this text pass."""
+        if action is not Action.ASK or not self.agent:
+            raise GuardrailBlocked(guardrail, where, list(reasons))
+        identity = self.identity(text)
+        if not reviews.is_approved(self.client_id, identity):
+            raise ReviewRequired(guardrail, where, list(reasons), identity, text)
 
     def released(self, piece: str, *, before: str) -> str:
         """A piece of a streamed answer as its reader may see it, ``before`` it what was said.

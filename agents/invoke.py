@@ -14,7 +14,17 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from agents import budgets, cache, connections, limiting, recording, resolving, spans, tripping
+from agents import (
+    budgets,
+    cache,
+    connections,
+    limiting,
+    recording,
+    resolving,
+    reviewing,
+    spans,
+    tripping,
+)
 from agents.budgets import Held
 from agents.cache import Flight, Hit
 from agents.calls import Answer, Call, Pending
@@ -67,7 +77,11 @@ def _invoke(call: Call, span: Any) -> Answer:
     story = story_of(call)
     work = Work(messages=[])
     held: Held | None = None
-    guard = Guard(call.client_id, choice.version.guardrails, choice.version.canary)
+    guard = Guard(
+        call.client_id, choice.version.guardrails, choice.version.canary, agent=choice.slug
+    )
+    if guard.asks:  # a word that is out can't be held back
+        call = replace(call, stream=None)
     until = _until(call, started)
     found: Hit | Flight | None = None
     tripped: Look | None = None
@@ -78,8 +92,11 @@ def _invoke(call: Call, span: Any) -> Answer:
         # 3. Render: the prompt with its variables and what it may quote, then the input or chat.
         quotes = quoting.quotable(safe, choice, guard)
         work.messages = render(safe, choice, story, quotes.text)
+        story.sent = len(work.messages)
         # 4. Cache: the same question of the same tenant to the same version.
-        found = cache.seek(safe, choice, work.messages, until=until)
+        found = reviewing.released(guard, work.messages) or cache.seek(
+            safe, choice, work.messages, until=until
+        )
         if isinstance(found, Hit):
             _take_hit(call, story, found, guard)
         else:
@@ -96,6 +113,7 @@ def _invoke(call: Call, span: Any) -> Answer:
             story.output, story.kept = work.output, work.remembered
             _cite(work, story, quotes)
     except AppError as error:
+        reviewing.ask(call, choice, work, story, guard, error)
         take_error(call, choice, work, story, error)
     except Pending as pending:  # the batch has it: what is reserved stays so
         pending.held = reserve.held
@@ -171,7 +189,7 @@ def take_error(call: Call, choice: Choice, work: Work, story: Story, error: AppE
         given = call.inputs if call.messages is None else call.messages
         story.inputs = {"stopped": redact(json.dumps(given, default=str)[:MAX_STOPPED_CHARACTERS])}
     if isinstance(error, GuardrailBlocked):
-        story.state, story.output = CallState.BLOCKED, {}
+        story.state, story.output, story.kept = CallState.BLOCKED, {}, {}
     elif error.retryable and call.may_fall_back and choice.fallback:
         story.state, story.output = CallState.FALLBACK, {**work.output, "text": choice.fallback}
         story.kept = {**(work.remembered or {}), "text": choice.fallback}

@@ -23,6 +23,7 @@ from agents.models import (
     Label,
     ModelCall,
     PassageMark,
+    Review,
     ToolCall,
     TrafficSplit,
     Turn,
@@ -62,6 +63,7 @@ def export_subject(subject: Subject) -> dict[str, list[dict[str, Any]]]:
         "queued_calls": as_rows(AsyncCall.objects.filter(user_id=subject.id)),
         "batches": as_rows(Batch.objects.filter(user_id=subject.id)),
         "batch_items": as_rows(BatchItem.objects.filter(batch__user_id=subject.id)),
+        "reviews": as_rows(Review.objects.filter(user_id=subject.id)),
         "passage_marks": as_rows(PassageMark.objects.filter(principal=subject.principal)),
     }
 
@@ -86,6 +88,7 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
         "queued_calls": AsyncCall.objects.filter(user_id=subject.id).delete()[0],
         "batches": queueing.forget(user_id=subject.id),
         "turns": Turn.objects.filter(conversation__in=_talks(subject)).delete()[0],
+        "reviews": Review.objects.filter(user_id=subject.id).delete()[0],
         "passage_marks": PassageMark.objects.filter(principal=subject.principal).delete()[0],
     }
     # Experiments count units once: another name for the same unit keeps them countable.

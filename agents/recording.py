@@ -63,6 +63,8 @@ class Story:
     sealed: str = ""
     model: str = ""
     is_simulated: bool = False
+    # Messages that the first request of a model has; what follows is the talk with its tools.
+    sent: int = 0
 
 
 def store(

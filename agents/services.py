@@ -12,6 +12,7 @@ from agents.batching import answer_all
 from agents.budgets import open_run_budget
 from agents.calls import Answer, Call
 from agents.loading import add_endpoint, load_prices
+from agents.reviews import settle as settle_review
 from agents.steering import (
     Outcome,
     end_split,
@@ -54,6 +55,7 @@ __all__ = [
     "publish",
     "publish_prompt",
     "set_state",
+    "settle_review",
     "split_traffic",
     "version_values",
 ]

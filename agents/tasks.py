@@ -17,6 +17,7 @@ from agents import (
     queueing,
     responding,
     retention,
+    reviews,
 )
 from agents.knowledge import embedding, index
 
@@ -51,5 +52,7 @@ def sweep() -> None:
 def prepare_partitions() -> None:
     """Make the coming months' partitions, forget what has expired."""
     retention.prepare(timezone.now())
-    retention.forget(timezone.now() - timedelta(days=retention.KEEP_DAYS))
+    before = timezone.now() - timedelta(days=retention.KEEP_DAYS)
+    retention.forget(before)
+    reviews.forget(before=before)
     cache.forget_expired()

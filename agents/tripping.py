@@ -9,7 +9,7 @@ breaker, so what mends the agent is not held back by what broke it.
 
 from __future__ import annotations
 
-from agents.errors import AgentTripped, BadAnswer, GuardrailBlocked
+from agents.errors import AgentTripped, BadAnswer, GuardrailBlocked, ReviewRequired
 from agents.resolving import Choice
 from config.errors import AppError
 from scaling import breaker
@@ -41,6 +41,8 @@ def report(choice: Choice, seen: Look | None, error: AppError | None) -> None:
 
 def is_own_fault(error: AppError | None) -> bool:
     """Whether the version's own answer is to blame."""
+    if isinstance(error, ReviewRequired):
+        return False  # nobody has said yet that it was wrong
     if isinstance(error, GuardrailBlocked):
         # Who asks can make any agent repeat its prompt; that must not take it from others.
         return error.direction == ANSWER and error.guardrail != "canary"

@@ -3,7 +3,17 @@
 from django.urls import URLPattern, URLResolver, path
 
 from agents import chat_api, listing, pages, webhooks
-from agents.api import batches, calls, conversations, knowledge, money, registry, sources, talks
+from agents.api import (
+    batches,
+    calls,
+    conversations,
+    knowledge,
+    money,
+    registry,
+    reviews,
+    sources,
+    talks,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/agents", registry.Agents.as_view(), name="agents"),
@@ -64,6 +74,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/endpoints", money.Endpoints.as_view(), name="endpoints"),
     path("api/v1/endpoints/<slug:name>", money.OneEndpoint.as_view(), name="endpoint"),
     path("api/v1/guardrails/scan", calls.GuardrailScan.as_view(), name="guardrails-scan"),
+    path("api/v1/reviews", reviews.Reviews.as_view(), name="reviews"),
+    path("api/v1/reviews/<uuid:review_id>", reviews.OneReview.as_view(), name="review"),
     path("dashboard/_fleet", pages.fleet_piece),
     path("dashboard/_calls", pages.calls),
     path("dashboard/_talks", listing.talks),

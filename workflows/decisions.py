@@ -13,7 +13,7 @@ from django.utils import timezone
 from config import logs
 from config.access.callers import Caller
 from config.errors import Conflict, Forbidden, InvalidInput, NotFound
-from workflows import endings, engine, measuring, rights
+from workflows import asking, endings, engine, measuring, rights
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import repeat_if_deadlocked
@@ -110,7 +110,10 @@ def answer_approval(
     measuring.approval_answered(approval.run_id, approved=approve)
     if approve and approval.level < approval.levels:
         return approval
-    _end_approval_step(approval, approve=approve, reason=reason)
+    if approval.step.kind == "agent":
+        asking.answered(approval, approve=approve, reason=reason, by=caller)
+    else:
+        _end_approval_step(approval, approve=approve, reason=reason)
     logs.event(logger, "workflows.approval.answered", approval=str(approval.pk), state=state)
     return approval
 

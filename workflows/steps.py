@@ -19,11 +19,12 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from agents import services as agents
+from agents.errors import ReviewRequired
 from agents.invoke import Answer, Call, invoke
 from agents.tools.registry import ToolContext, get
 from config import logs
 from config.errors import AppError
-from workflows import artifacts, children, engine, statements
+from workflows import artifacts, asking, children, engine, statements
 from workflows.advance import Moved, Outcome
 from workflows.contexts import RunFacts, kept_facts, run_facts, with_steps
 from workflows.database import execute, from_json
@@ -175,6 +176,7 @@ def _do(row: Claimed, facts: RunFacts, plan: Plan, token: UUID, worker: str) -> 
     step = plan.steps[key]
     started = time.monotonic()
     arguments: Any = None
+    failure: AppError
     try:
         arguments = _arguments(row, step, facts)
         if row.kind == "workflow":
@@ -184,6 +186,13 @@ def _do(row: Claimed, facts: RunFacts, plan: Plan, token: UUID, worker: str) -> 
             row.step_id, row.key, StepState.SUCCEEDED, output=result, input=arguments,
             cost_usd=cost, invocation_id=call,
         )  # fmt: skip
+    except ReviewRequired as error:
+        if error.review:
+            ended: Outcome | None = _patiently(
+                lambda asked=error: asking.wait(row.step_id, row.key, facts, asked, token=token)
+            )
+            return ended
+        failure = error
     except AppError as error:
         failure = error
     except Exception as error:

@@ -9,6 +9,7 @@ from agents.models.endpoints import Endpoint, PriceList
 from agents.models.knowledge import Document, Passage, PassageMark
 from agents.models.records import Invocation, ModelCall, ToolCall
 from agents.models.registry import Agent, AgentVersion, Label, TrafficSplit
+from agents.models.reviews import Review
 from agents.models.sources import ToolSource
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Passage",
     "PassageMark",
     "PriceList",
+    "Review",
     "ToolCall",
     "ToolSource",
     "TrafficSplit",
