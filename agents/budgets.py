@@ -275,9 +275,6 @@ def _copy_templates(keys: Sequence[Key], client_id: UUID) -> None:
     now = time.monotonic()
     if all(_seen.get(key, 0.0) > now for key in keys):
         return
-    if len(_seen) > MAX_SEEN:
-        _seen.clear()
-    _seen.update(dict.fromkeys(keys, now + SEEN_SECONDS))
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -293,3 +290,7 @@ def _copy_templates(keys: Sequence[Key], client_id: UUID) -> None:
             """,
             [client_id, [scope for scope, _ in keys], [key for _, key in keys]],
         )
+    # Only now: another thread that took them for made would reserve nothing in them.
+    if len(_seen) > MAX_SEEN:
+        _seen.clear()
+    _seen.update(dict.fromkeys(keys, now + SEEN_SECONDS))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
+from threading import Barrier
 from uuid import uuid4
 
 import pytest
@@ -144,6 +145,26 @@ def test_a_template_is_copied_for_each_new_user():
         take("0.06", [("user", user)])
     take("0.06", [("user", str(uuid4()))])
     assert Budget.objects.get(key="*").held_usd == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_callers_who_are_first_at_once_all_count_against_the_new_budget():
+    cap("1.00", scope="user", key="*", window="day")
+    callers = 8
+
+    def first(user, all_here):
+        all_here.wait(60)
+        try:
+            take("0.01", keys=[("user", user)])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(callers) as pool:
+        for number in range(15):
+            all_here, user = Barrier(callers), f"new-{number}"
+            list(pool.map(first, [user] * callers, [all_here] * callers))
+    held = Budget.objects.filter(key__startswith="new-").values_list("held_usd", flat=True)
+    assert list(held) == [Decimal("0.08")] * 15
 
 
 def test_the_soft_cap_is_told_and_does_not_stop():

@@ -42,7 +42,7 @@ def run() -> dict[str, Row]:
     """Figures in the shape of ``benchmarks.json``."""
     with running() as bench, ExitStack() as stack:
         prompt = _publish(bench)
-        served = _model(bench)
+        served = model_address(bench)
         plain = stack.enter_context(_client(f"{served}/v1", "none"))
         ours = stack.enter_context(_client(f"{bench.url}/v1", bench.key))
         calls = {
@@ -77,7 +77,7 @@ def _publish(bench: Bench) -> str:
     return str(content["prompt"])
 
 
-def _model(bench: Bench) -> str:
+def model_address(bench: Bench) -> str:
     for process in bench.processes():
         line = process.cmdline()
         if "agents.offline_model" in line:
