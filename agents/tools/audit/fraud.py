@@ -22,9 +22,14 @@ INTENT = {
     "duplicate_document": 2,
     "vendor_respelled": 2,
     "vendor_number": 2,
+    "vendor_burst": 3,
+    "other_payee": 2,
+    "lone_number": 2,
+    "digit_run": 2,
+    "cut_off": 2,
     "round_amount": 1,
     "weekend": 1,
-    "cut_off": 2,
+    "bank_holiday": 1,
 }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agents.tools import registry
+from agents.tools.audit import fraud
+from agents.tools.ledger.journal import ranking
 from config.errors import InvalidInput
 
 
@@ -244,6 +246,10 @@ def test_an_event_before_the_years_end_is_refused():
 def test_the_opinion_follows_from_nature_and_pervasiveness(changes, kind):
     given = {"uncorrected_misstatement": 99, "overall_materiality": 100} | changes
     assert call("opinion", **given)["opinion"] == kind
+
+
+def test_intent_is_weighed_under_the_names_that_the_ledger_tests_use():
+    assert set(fraud.INTENT) <= {kind.name for kind in ranking.KINDS}
 
 
 def test_fraud_needs_all_three_conditions():
