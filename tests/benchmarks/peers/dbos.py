@@ -34,6 +34,7 @@ def measure() -> dict[str, Any] | None:
                 [python, PROGRAM], env=env, capture_output=True, text=True, check=False, timeout=600
             )
     if done.returncode != 0:
+        print(done.stderr[-1000:], flush=True)
         return None
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
