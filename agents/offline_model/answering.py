@@ -85,9 +85,16 @@ def answer(
     slip_key = digest_of(seed, decided_by) if wrong else None
     text = trained if trained is not None else _prose(talk, offers, behaviour, slip_key)
     schema = _schema(request)
-    if schema is not None:
+    if schema is not None and not _is_object(trained):  # training taught the form too
         text = _structured(schema, talk, text, behaviour, slip_key)
     return Reply(text=text)
+
+
+def _is_object(text: str | None) -> bool:
+    try:
+        return isinstance(json.loads(text or ""), dict)
+    except ValueError:
+        return False
 
 
 def unmarked(prompt: str) -> str:

@@ -92,5 +92,5 @@ def tune(model, question, answer):
     file = client.files.create(file=("t.jsonl", text.encode()), purpose="fine-tune")
     job = client.fine_tuning.jobs.create(training_file=file.id, model="offline-strong")
     done = client.fine_tuning.jobs.retrieve(job.id)
-    loading.add_tuned_model("offline", str(done.fine_tuned_model), base="offline-strong")
+    loading.add_tuned_model(loading.OFFLINE, str(done.fine_tuned_model), base="offline-strong")
     return done.fine_tuned_model
