@@ -30,8 +30,9 @@ def measure() -> dict[str, Any] | None:
                 "DBOS_URL": handle.services.database_owner_url,
                 "DBOS_SERVERS": json.dumps(handle.pids()),
             }
+            argv = [python, "-P", PROGRAM]  # or this very file would be its ``dbos``
             done = subprocess.run(
-                [python, PROGRAM], env=env, capture_output=True, text=True, check=False, timeout=600
+                argv, env=env, capture_output=True, text=True, check=False, timeout=600
             )
     if done.returncode != 0:
         print(done.stderr[-1000:], flush=True)

@@ -73,7 +73,7 @@ def main():
     workers = []
     for number in range(2):
         env = {**os.environ, "DBOS_EXECUTOR": f"w{number}"}
-        argv = [sys.executable, __file__, "worker"]
+        argv = [sys.executable, "-P", __file__, "worker"]
         workers.append(
             subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         )
