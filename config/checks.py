@@ -32,6 +32,7 @@ def related_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                       "config.E005", "connecting is part of a reply; lower "
                       "MODEL_CONNECT_TIMEOUT_SECONDS"),
                 _upload(),
+                _threads(),
             ],
         )
     )  # fmt: skip
@@ -68,4 +69,15 @@ def _upload() -> CheckMessage | None:
         f"MAX_ARTIFACT_BYTES ({settings.MAX_ARTIFACT_BYTES}) is not less than "
         f"DATA_UPLOAD_MAX_MEMORY_SIZE ({settings.DATA_UPLOAD_MAX_MEMORY_SIZE}).",
         id="config.E006",
+    )
+
+
+def _threads() -> CheckMessage | None:
+    if settings.INTERACTIVE_CALLS < settings.WEB_THREADS:
+        return None
+    return Error(
+        f"INTERACTIVE_CALLS ({settings.INTERACTIVE_CALLS}) is not less than WEB_THREADS "
+        f"({settings.WEB_THREADS}): calls would wait where a 429 is promised, and hold up pages; "
+        "raise WEB_THREADS.",
+        id="config.E007",
     )

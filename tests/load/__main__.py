@@ -36,7 +36,9 @@ class Seen:
 def main() -> None:
     users, seconds = int(os.environ.get("USERS", 40)), float(os.environ.get("SECONDS", 30))
     model = float(os.environ.get("MODEL_SECONDS", 1.1))
-    with running(env={"INTERACTIVE_CALLS": str(min(max(64, users), 1000))}) as bench:
+    places = min(max(64, users), 1000)
+    env = {"INTERACTIVE_CALLS": str(places), "WEB_THREADS": str(max(256, places + 64))}
+    with running(env=env) as bench:
         latency = {"latency": {"first_token": {"median_seconds": model, "sigma": 0.3}}}
         httpx.post(f"{model_address(bench)}/admin/profile", json=latency).raise_for_status()
         bench.rows("UPDATE agents_agent SET limits = '{}' RETURNING 1")
