@@ -26,11 +26,12 @@ from workflows.domain.transitions import StepState, satisfies
 
 PATIENCE = fanout.PATIENCE
 WORKER = "engine"
-_NOT_NEEDED = {"code": "not_needed", "message": "what waited for it goes on", "retryable": False}
+NOT_NEEDED = {"code": "not_needed", "message": "what waited for it goes on", "retryable": False}
 
 _NEEDLESS = """
-SELECT s.id, s.state, s.kind = 'approval' FROM workflows_steprun s
-WHERE s.run_id = %(run)s AND s.key = %(key)s AND s.item = -1 AND s.state IN ('pending', 'waiting')
+SELECT s.id, s.state, s.kind FROM workflows_steprun s
+WHERE s.run_id = %(run)s AND s.key = %(key)s AND s.item = -1
+  AND (s.state IN ('pending', 'waiting') OR (s.kind = 'workflow' AND s.state = 'queued'))
   AND NOT EXISTS (SELECT 1 FROM workflows_steprun f WHERE f.run_id = %(run)s
       AND f.key = ANY(%(behind)s) AND f.item = -1 AND f.state = 'pending')
 """
@@ -86,10 +87,14 @@ def storable(outcomes: list[Outcome], facts: RunFacts) -> tuple[list[Outcome], d
     outputs: list[str | None] = []
     inputs: list[str | None] = []
     for outcome in outcomes:
-        key, client = outcome.key, facts.client_id
+        key, client, run = outcome.key, facts.client_id, facts.run_id
         try:
-            given = artifacts.shorten(outcome.input, client_id=client, name=f"{key}.input")
-            made = artifacts.shorten(outcome.output, client_id=client, name=f"{key}.output")
+            given = artifacts.shorten(
+                outcome.input, client_id=client, run_id=run, name=f"{key}.input"
+            )
+            made = artifacts.shorten(
+                outcome.output, client_id=client, run_id=run, name=f"{key}.output"
+            )
         except AppError as error:
             given = made = None
             outcome = replace(
@@ -166,18 +171,26 @@ class Advance:
         self._drain()
 
     def withdraw_needless(self, gone_on: Iterable[str]) -> None:
-        """Withdraw approvals and waits that nothing needs any more, now that ``gone_on`` have."""
+        """Withdraw what nothing needs any more and only waits, now that ``gone_on`` have."""
         for key in gone_on:
             for needless in self.plan.dispensable.get(key, ()):
                 self._withdraw(needless)
 
     def _withdraw(self, key: str) -> None:
-        behind = [follower for follower, _ in self.plan.successors[key]]
+        behind = self.plan.needed_by(key)
         rows = execute(_NEEDLESS, {"run": self.facts.run_id, "key": key, "behind": behind})
-        for step_id, state, asked in rows:
+        for step_id, state, kind in rows:
             # An answer that is being given at this moment has its approval already: it stands.
-            if state == StepState.PENDING or not asked or approvals.withdraw(step_id):
-                self._resolve([Outcome(step_id, key, StepState.CANCELLED, error=_NOT_NEEDED)])
+            asked = state != StepState.PENDING and kind == "approval"
+            if asked and not approvals.withdraw(step_id):
+                continue
+            cost = endings.spent_inside(step_id) if kind == "workflow" else Decimal(0)
+            self._resolve(
+                [Outcome(step_id, key, StepState.CANCELLED, error=NOT_NEEDED, cost_usd=cost)]
+            )
+            if kind == "workflow":  # the row first: whoever starts a run inside looks at it
+                fanout.cancel_items(self.facts.run_id, key)
+                endings.cancel_children(self.facts.run_id, key)
 
     def _drain(self) -> None:
         while self.pending:

@@ -1,10 +1,15 @@
-"""Stored files, and outputs too large for a row. The same content of a client is stored once."""
+"""Stored files, and outputs too large for a row. The same content of a client is stored once.
+
+Who may see a file follows from who gave it and which runs use it (``queries.visible_artifacts``),
+so both are written down.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,6 +21,7 @@ from django.db import IntegrityError, transaction
 from config import logs
 from config.access.ids import uuid7
 from config.errors import InvalidInput, NotFound, Unavailable
+from workflows.database import execute
 from workflows.domain.documents import json_text
 from workflows.models import Artifact
 
@@ -32,8 +38,11 @@ def save(
     content: bytes,
     content_type: str = "application/octet-stream",
     user_id: UUID | None = None,
+    run_id: UUID | None = None,
 ) -> Artifact:
     """Store ``content``; the same name and content of a client give the same artifact.
+
+    It is then known as given by ``user_id`` and used by ``run_id``.
 
     Raises InvalidInput over MAX_ARTIFACT_BYTES, Unavailable when the disk refuses it.
     """
@@ -44,6 +53,15 @@ def save(
         )
     if not name.strip() or len(name) > 200:
         raise InvalidInput("name", name, "1 to 200 characters")
+    kept = _stored(client_id, name, content, content_type, user_id)
+    if run_id is not None or (user_id is not None and kept.created_by_id != user_id):
+        execute(_USE, {"ids": [kept.pk], "run": run_id, "user": user_id})
+    return kept
+
+
+def _stored(
+    client_id: UUID, name: str, content: bytes, content_type: str, user_id: UUID | None
+) -> Artifact:
     digest = hashlib.sha256(content).hexdigest()
     same = {"client_id": client_id, "sha256": digest, "name": name}
     existing = Artifact.objects.filter(**same).first()
@@ -65,6 +83,26 @@ def save(
         return Artifact.objects.get(**same)
     logs.event(logger, "workflows.artifact.saved", artifact=str(made.pk), size=made.size)
     return made
+
+
+_USE = """
+INSERT INTO workflows_artifactuse (artifact_id, run_id, user_id)
+SELECT id, %(run)s::uuid, %(user)s::uuid FROM unnest(%(ids)s::uuid[]) AS id
+ON CONFLICT DO NOTHING
+"""
+
+
+def used_by_run(given: Mapping[str, Any], *, run_id: UUID) -> None:
+    """Write down that a run was given these artifacts, by the names of its inputs."""
+    if given:
+        ids = [UUID(str(ref)) for ref in given.values()]
+        execute(_USE, {"ids": ids, "run": run_id, "user": None})
+
+
+def no_artifact(name: str, given: Any) -> InvalidInput:
+    """The error for an input that names no artifact which its giver may see."""
+    wanted = "must be the id of an artifact; upload the file to /api/v1/artifacts first"
+    return InvalidInput(f"inputs.{name}", given, wanted)
 
 
 def read(ref: str | UUID, *, client_id: UUID) -> bytes:
@@ -95,7 +133,7 @@ def _open(artifact: Artifact) -> bytes:
         raise Unavailable("artifact storage", error.strerror or "it cannot be read") from error
 
 
-def shorten(output: Any, *, client_id: UUID, name: str) -> str | None:
+def shorten(output: Any, *, client_id: UUID, name: str, run_id: UUID | None = None) -> str | None:
     """``output`` as JSON text, or as that of a reference to an artifact, if it is large.
 
     Raises InvalidInput for what is no JSON or larger than an artifact may be.
@@ -114,6 +152,7 @@ def shorten(output: Any, *, client_id: UUID, name: str) -> str | None:
         name=f"{name}.json",
         content=content,
         content_type="application/json",
+        run_id=run_id,
     )
     return json.dumps({REFERENCE: str(kept.pk), "size": kept.size})
 
@@ -127,18 +166,22 @@ def expand(output: Any, *, client_id: UUID) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The artifacts of one client, as tools see them."""
+    """The artifacts of one client, as the tools of a run see them."""
 
     client_id: UUID
+    run_id: UUID | None = None
 
     def read(self, ref: str) -> bytes:
         return read(ref, client_id=self.client_id)
 
     def save(self, name: str, content: bytes, content_type: str) -> str:
-        kept = save(client_id=self.client_id, name=name, content=content, content_type=content_type)
+        kept = save(
+            client_id=self.client_id, name=name, content=content, content_type=content_type,
+            run_id=self.run_id,
+        )  # fmt: skip
         return str(kept.pk)
 
 
-def store_for(client_id: UUID) -> Store:
-    """The store bound to a client (named in settings.ARTIFACT_STORE)."""
-    return Store(client_id)
+def store_for(client_id: UUID, run_id: UUID | None = None) -> Store:
+    """The store bound to a client and a run of it (named in settings.ARTIFACT_STORE)."""
+    return Store(client_id, run_id)

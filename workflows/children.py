@@ -10,12 +10,13 @@ from uuid import UUID
 from django.db import transaction
 
 from workflows import starting
-from workflows.advance import Outcome
+from workflows.advance import NOT_NEEDED, Outcome
 from workflows.contexts import RunFacts
 from workflows.database import execute, repeat_if_deadlocked
 from workflows.domain.definition import Step
 from workflows.domain.transitions import RunState, StepState
 from workflows.models import Run
+from workflows.plans import plan_for
 
 # How often a sweep looks whether a child has ended without its parent hearing of it.
 RECHECK = timedelta(seconds=30)
@@ -29,21 +30,36 @@ RETURNING id
 
 _HOLD = "SELECT state FROM workflows_run WHERE id = %(run)s FOR SHARE"
 
+# What decides whether the run inside is still wanted: the fan-out that the step is an item of, or
+# the joins that need it. Held against an end that would not see the child about to be written.
+_WANTED = """
+SELECT state FROM workflows_steprun
+WHERE run_id = %(run)s AND item = -1 AND key = ANY(%(keys)s) ORDER BY id FOR SHARE
+"""
+
 
 @repeat_if_deadlocked
 @transaction.atomic
 def start(
-    step_id: UUID, step: Step, facts: RunFacts, inputs: dict[str, Any], *, token: UUID
+    step_id: UUID,
+    step: Step,
+    facts: RunFacts,
+    inputs: dict[str, Any],
+    *,
+    token: UUID,
+    is_item: bool = False,
 ) -> Outcome | None:
     """Start the child run of a claimed step and let the step wait.
 
-    The outcome at once if the child of an earlier attempt has ended already, or if the run of
-    the step is being stopped.
+    The outcome at once if the child of an earlier attempt has ended already, if the run of the
+    step is being stopped, or if nothing needs the step any more.
     """
     # Held against a cancel that would not see the child that is about to be written.
     held = execute(_HOLD, {"run": facts.run_id})
     if held[0][0] not in (RunState.RUNNING, RunState.PAUSED):
         return Outcome(step_id, step.key, StepState.CANCELLED)
+    if not _is_wanted(step, facts, is_item=is_item):
+        return Outcome(step_id, step.key, StepState.CANCELLED, error=NOT_NEEDED)
     starting.start_child(step_id=step_id, workflow=step.target, inputs=inputs, facts=facts)
     outcome = outcome_of(step_id, step)
     if outcome is not None:
@@ -57,6 +73,18 @@ def start(
             {"id": step_id},
         )
     return None
+
+
+def _is_wanted(step: Step, facts: RunFacts, *, is_item: bool) -> bool:
+    if is_item:
+        rows = execute(_WANTED, {"run": facts.run_id, "keys": [step.key]})
+        return any(state == StepState.WAITING for (state,) in rows)
+    plan = plan_for(facts.version_id)
+    behind = plan.needed_by(step.key)
+    if not any(step.key in plan.dispensable.get(follower, ()) for follower in behind):
+        return True
+    rows = execute(_WANTED, {"run": facts.run_id, "keys": behind})
+    return any(state == StepState.PENDING for (state,) in rows)
 
 
 def outcome_of(step_id: UUID, step: Step) -> Outcome | None:

@@ -11,7 +11,7 @@ from django.db import transaction
 from config.access.callers import Caller
 from config.access.ids import uuid7
 from config.errors import Conflict, Forbidden, InvalidInput, NotFound
-from workflows import dispatch, endings, engine, measuring, rights, starting, waits
+from workflows import dispatch, endings, engine, measuring, queries, rights, starting, waits
 from workflows.advance import Advance, Moved, Outcome
 from workflows.contexts import RunFacts, run_facts
 from workflows.database import execute, from_json, repeat_if_deadlocked
@@ -234,6 +234,7 @@ def fork_run(
         raise InvalidInput("from_step", from_step, f"one of {', '.join(plan.steps)}")
     merged = {**original.inputs, **(inputs or {})}
     starting.check_inputs(plan, merged, client_id=original.client_id)
+    queries.require_artifacts(caller, starting.given_artifacts(plan, inputs or {}))
     again = _downstream(plan, from_step)
     kept = {k: v for k, v in _reusable(original, frozenset(plan.steps)).items() if k not in again}
     run = Run(
@@ -284,6 +285,8 @@ def requeue(caller: Caller, step_id: UUID | str) -> None:
         if not rows:
             raise NotFound("dead letter", step_id)
         _, run_id, queue, client_id = rows[0]
+        if not queries.visible_runs(caller).filter(pk=run_id).exists():
+            raise NotFound("dead letter", step_id)
         endings.note(run_id, "step.requeued", actor=caller.name, detail={"step": str(key)})
         measuring.audit_control(caller, run_id, client_id, "step.requeued", {"step": str(key)})
         dispatch.publish_on_commit([dispatch.Ready(key, run_id, queue)])

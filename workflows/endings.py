@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -158,6 +159,16 @@ def cancel_children(run_id: UUID, key: str | None = None) -> None:
     )
     for (child,) in children:
         cancel(child, actor="its parent run")
+
+
+def spent_inside(step_id: UUID) -> Decimal:
+    """What the run inside a step has cost so far, in USD."""
+    rows = execute(
+        "SELECT coalesce(sum(s.cost_usd), 0) FROM workflows_steprun s "
+        "JOIN workflows_run c ON c.id = s.run_id WHERE c.parent_step_id = %(step)s",
+        {"step": step_id},
+    )
+    return Decimal(rows[0][0])
 
 
 _ABANDON = """

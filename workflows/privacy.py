@@ -22,6 +22,7 @@ from workflows import artifacts
 from workflows.models import (
     Approval,
     Artifact,
+    ArtifactUse,
     Run,
     RunEvent,
     Schedule,
@@ -48,6 +49,7 @@ def export_subject(subject: Subject) -> dict[str, list[dict[str, Any]]]:
         "schedules": as_rows(Schedule.objects.filter(runs_as_id=subject.id)),
         "suggestions": as_rows(Suggestion.objects.filter(decided_by_id=subject.id)),
         "artifacts": as_rows(_files(subject)),
+        "artifacts_given": as_rows(ArtifactUse.objects.filter(user_id=subject.id)),
     }
 
 
@@ -77,6 +79,7 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
         ),
         "names": take_name_off(subject, [(RunEvent, "actor"), (WorkflowSplit, "opened_by")]),
     }
+    ArtifactUse.objects.filter(user_id=subject.id).delete()
     if keep_records:
         done["artifacts_unnamed"] = _files(subject).update(created_by=None)
         done["runs_unnamed"] = runs.update(started_by=None)

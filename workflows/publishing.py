@@ -20,7 +20,7 @@ from config import logs
 from config.access.callers import Caller
 from config.access.models import Audience
 from config.access.roles import ROLES
-from config.errors import NotFound
+from config.errors import Conflict, NotFound
 from monitoring import services as monitoring
 from workflows.domain.definition import Plan
 from workflows.domain.documents import parse
@@ -114,15 +114,29 @@ def make_current(name: str, number: int, *, by: Caller | None = None) -> Workflo
 
 
 def deprecate(name: str, number: int, *, by: Caller | None = None) -> WorkflowVersion:
-    """Mark a version as no longer to be used; runs on it finish. Raises NotFound."""
+    """Mark a version as no longer to be used; runs on it finish.
+
+    Raises NotFound, Conflict for the current one: what new runs use instead is for a person to say.
+    """
     with transaction.atomic():
-        _, version = _locked(name, number)
+        workflow, version = _locked(name, number)
+        if version.is_current:
+            raise Conflict(f"{name} v{number}", "current", _other_than(workflow, version))
         WorkflowVersion.objects.filter(pk=version.pk, deprecated_at=None).update(
-            deprecated_at=timezone.now(), is_current=False
+            deprecated_at=timezone.now()
         )
         _audit(by, version, "deprecated")
     version.refresh_from_db()
     return version
+
+
+def _other_than(workflow: Workflow, version: WorkflowVersion) -> str:
+    """What has to be done before the current version can be deprecated."""
+    others = workflow.versions.filter(deprecated_at=None).exclude(pk=version.pk)
+    numbers = [f"v{n}" for n in others.order_by("-number").values_list("number", flat=True)[:5]]
+    if not numbers:
+        return "another version: publish one first, because this is the only one still in use"
+    return f"another version: make one current first, {' or '.join(numbers)}"
 
 
 def label(name: str, number: int, label: str, *, by: Caller | None = None) -> WorkflowVersion:

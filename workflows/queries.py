@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from config.access.callers import Caller
 from config.errors import InvalidInput
-from workflows import rights
+from workflows import artifacts, rights
 from workflows.database import execute, from_json
 from workflows.domain.definition import Plan
 from workflows.domain.transitions import RunState
-from workflows.models import Approval, Artifact, Run, StepRun, WorkflowVersion
+from workflows.models import Approval, Artifact, ArtifactUse, Run, StepRun, WorkflowVersion
 from workflows.plans import plan_for
 
 # Items of one fan-out that a run's document shows; the rest is behind /runs/{id}/steps.
@@ -69,12 +69,36 @@ def _moment(name: str, text: str) -> datetime:
 
 def _of_others(caller: Caller, hidden: list[UUID], run: str = "") -> Q:
     """Runs of versions that are hidden from the caller, but for those that it started."""
-    mine = Q(**{f"{run}started_by_id": caller.user_id})
-    return Q(**{f"{run}version_id__in": hidden}) & ~mine
+    others = Q(**{f"{run}version_id__in": hidden})
+    if caller.user_id is None:
+        return others
+    return others & ~Q(**{f"{run}started_by_id": caller.user_id})
 
 
 def visible_artifacts(caller: Caller) -> QuerySet[Artifact]:
-    return caller.only_visible(Artifact.objects.all()).order_by("-id")
+    """Files that the caller may see, newest first.
+
+    A file that runs use is seen with one of these runs, or by who gave it; one that no run uses
+    is seen by everybody of its client.
+    """
+    rows = caller.only_visible(Artifact.objects.all())
+    if hidden := rights.hidden_versions(caller):
+        uses = ArtifactUse.objects.filter(artifact=OuterRef("pk"))
+        used = uses.filter(run__isnull=False)
+        seen = Q(~Exists(used)) | Q(Exists(used.exclude(_of_others(caller, hidden, "run__"))))
+        if caller.user_id is not None:
+            seen |= Q(created_by_id=caller.user_id) | Q(Exists(uses.filter(user=caller.user_id)))
+        rows = rows.filter(seen)
+    return rows.order_by("-id")
+
+
+def require_artifacts(caller: Caller, given: Mapping[str, Any]) -> None:
+    """Raise InvalidInput if the caller may not see an artifact that it gives to a run."""
+    ids = {str(ref): name for name, ref in given.items()}
+    if ids:
+        seen = visible_artifacts(caller).filter(pk__in=list(ids)).values_list("pk", flat=True)
+        for ref in ids.keys() - set(map(str, seen)):
+            raise artifacts.no_artifact(ids[ref], ref)
 
 
 def visible_versions() -> QuerySet[WorkflowVersion]:

@@ -21,7 +21,7 @@ from config.access.callers import Caller
 from config.access.ids import uuid7
 from config.access.models import Client
 from config.errors import Conflict, Forbidden, IdempotencyMismatch, InvalidInput, NotFound
-from workflows import artifacts, dispatch, endings, fanout, rights, splits
+from workflows import artifacts, dispatch, endings, fanout, queries, rights, splits
 from workflows.advance import Advance, Moved
 from workflows.contexts import RunFacts
 from workflows.database import execute
@@ -34,6 +34,8 @@ from workflows.plans import Handling, handling_of, plan_for
 
 logger = logging.getLogger(__name__)
 PRIORITIES = ("high", "default", "low")
+# What a row holds of a concurrency key; a longer one is known by its digest.
+MOST_KEY = 300
 # Workflows in workflows in workflows: deeper than this is a mistake.
 MAX_NESTING = 5
 
@@ -107,6 +109,7 @@ def start_run(
             return _same(existing, digest, idempotency_key), False
     inputs = with_defaults(plan, inputs)
     check_inputs(plan, inputs, client_id=client)
+    queries.require_artifacts(caller, given_artifacts(plan, inputs))
     run = Run(
         id=run_id, client_id=client, version=chosen, workflow_name=plan.name, inputs=inputs,
         split_epoch=met.epoch if met else None, bucket=met.bucket if met else None,
@@ -166,6 +169,7 @@ def create(run: Run, plan: Plan, reused: Mapping[str, Reused] | None = None) -> 
     run.state = _initial_state(run, plan, facts)
     run.started_at = now if run.state == RunState.RUNNING else None
     run.save(force_insert=True)
+    artifacts.used_by_run(given_artifacts(plan, run.inputs), run_id=run.pk)
     endings.note(run.pk, "run.created", actor=str(run.started_by_id or "engine"))
     rows = insert_steps(run, plan, reused or {})
     logs.event(
@@ -305,16 +309,21 @@ def check_inputs(plan: Plan, inputs: Any, *, client_id: UUID) -> None:
     if error is not None:
         where = ".".join(["inputs", *(str(part) for part in error.absolute_path)])
         raise InvalidInput(where, error.instance if error.absolute_path else "", error.message)
-    for name, part in (schema.get("properties") or {}).items():
-        if part.get("format") == "artifact" and inputs.get(name) is not None:
-            try:
-                artifacts.find(inputs[name], client_id=client_id)
-            except NotFound:
-                raise InvalidInput(
-                    f"inputs.{name}",
-                    inputs[name],
-                    "must be the id of an artifact; upload the file to /api/v1/artifacts first",
-                ) from None
+    for name, given in given_artifacts(plan, inputs).items():
+        try:
+            artifacts.find(given, client_id=client_id)
+        except NotFound:
+            raise artifacts.no_artifact(name, given) from None
+
+
+def given_artifacts(plan: Plan, inputs: Any) -> dict[str, Any]:
+    """The inputs that name artifacts, as the workflow's schema says."""
+    properties = plan.inputs_schema.get("properties") or {}
+    return {
+        name: inputs[name]
+        for name, part in properties.items()
+        if part.get("format") == "artifact" and inputs.get(name) is not None
+    }
 
 
 def require_start(caller: Caller, plan: Plan) -> None:
@@ -329,7 +338,7 @@ def _initial_state(run: Run, plan: Plan, facts: RunFacts) -> RunState:
     if plan.concurrency_max is None:
         return RunState.RUNNING
     key = plan.concurrency_key
-    run.concurrency_key = str(key.render(facts.context()) if key else "*")[:300]
+    run.concurrency_key = _place(run, str(key.render(facts.context()))) if key else "*"
     execute(
         "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 7))",
         {"name": f"{plan.name}:{run.concurrency_key}"},
@@ -340,6 +349,14 @@ def _initial_state(run: Run, plan: Plan, facts: RunFacts) -> RunState:
         {"workflow": plan.name, "key": run.concurrency_key},
     )[0][0]
     return RunState.RUNNING if busy < plan.concurrency_max else RunState.WAITING
+
+
+def _place(run: Run, key: str) -> str:
+    """A concurrency key among those of the run's client: one client never waits for another's."""
+    whole = f"{run.client_id}:{key}"
+    if len(whole) <= MOST_KEY:
+        return whole
+    return f"{run.client_id}:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def _handlings(plan: Plan, priority: str) -> dict[str, Handling]:

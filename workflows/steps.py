@@ -180,7 +180,9 @@ def _do(row: Claimed, facts: RunFacts, plan: Plan, token: UUID, worker: str) -> 
     try:
         arguments = _arguments(row, step, facts)
         if row.kind == "workflow":
-            return children.start(row.step_id, step, facts, arguments, token=token)
+            return children.start(
+                row.step_id, step, facts, arguments, token=token, is_item=row.item >= 0
+            )
         result, cost, call = _perform(row, step, facts, arguments, started)
         return Outcome(
             row.step_id, row.key, StepState.SUCCEEDED, output=result, input=arguments,
@@ -251,7 +253,7 @@ def _perform(
     """Call the tool or agent; its result, what it cost and its invocation."""
     target = (step.compensate or {})["tool"] if row.kind == COMPENSATE else step.target
     effect = f"{row.step_id}"
-    store = artifacts.store_for(facts.client_id)
+    store = artifacts.store_for(facts.client_id, facts.run_id)
     if row.kind in ("tool", COMPENSATE):
         tool = get(target)
         if tool.light:  # a message of its own, perhaps, but never a thread

@@ -102,8 +102,24 @@ class Expected:
     effects: dict[str, int] = field(default_factory=dict)
 
 
-def interpret(dag: Dag) -> Expected:
-    """The outcome of every step by the rules of the contract."""
+def may_be_withdrawn(dag: Dag) -> set[str]:
+    """Sub-workflows that every join behind them may go on without."""
+    behind: dict[str, list[Node]] = {}
+    for node in dag.nodes:
+        for need in node.needs:
+            behind.setdefault(need, []).append(node)
+    return {
+        node.key
+        for node in dag.nodes
+        if node.child and any(after.mode != "all" for after in behind.get(node.key, ()))
+    }
+
+
+def interpret(dag: Dag, withdrawn: frozenset[str] = frozenset()) -> Expected:
+    """The outcome of every step by the rules of the contract.
+
+    ``withdrawn`` are sub-workflows that were still under way when nothing needed them any more.
+    """
     found = Expected()
     by_key = {node.key: node for node in dag.nodes}
     sent: dict[str, list[str]] = {}
@@ -112,6 +128,8 @@ def interpret(dag: Dag) -> Expected:
             sent.setdefault(node.on_error, []).append(node.key)
     for node in dag.nodes:
         state, effects = _outcome(node, sent.get(node.key, []), by_key, found)
+        if node.key in withdrawn:
+            state = "cancelled"
         found.states[node.key] = state
         found.effects[node.key] = effects
         found.values[node.key] = state == "succeeded" and node.items is None

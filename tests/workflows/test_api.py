@@ -403,6 +403,23 @@ def test_a_definition_is_published_once_and_its_versions_are_compared(
     assert label.json()["is_current"] is True
     gone = post(web, "workflows/echo/versions", {"number": 2, "action": "deprecate"}, who).json()
     assert gone["deprecated_at"] is not None
+    only = problem(
+        post(web, "workflows/echo/versions", {"number": 1, "action": "deprecate"}, who),
+        409, "conflict",
+    )  # fmt: skip
+    assert "echo v1 is current" in only["detail"]
+    assert "publish one first" in only["detail"]
+    assert post(web, "runs", {"workflow": "echo"}, who).status_code == 201, "nothing has changed"
+    post(web, "workflows", {"definition": ECHO.replace("value: 1", "value: 3")}, who)
+    chosen = problem(
+        post(web, "workflows/echo/versions", {"number": 3, "action": "deprecate"}, who),
+        409, "conflict",
+    )  # fmt: skip
+    assert "make one current first, v1" in chosen["detail"]
+    post(web, "workflows/echo/versions", {"number": 1, "action": "current"}, who)
+    assert post(
+        web, "workflows/echo/versions", {"number": 3, "action": "deprecate"}, who
+    ).json()["deprecated_at"]  # fmt: skip
     problem(get(web, "workflows/echo/versions?diff=1..9", who), 404, "not_found")
     problem(get(web, "workflows/nope/versions", who), 404, "not_found")
 

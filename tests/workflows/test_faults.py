@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from config.errors import InvalidInput
 from tests.workflows.conftest import Begin, Broker, states
-from workflows import controls, engine, queries, starting, steps, sweeps, waits
+from workflows import children, controls, engine, queries, starting, steps, sweeps, waits
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import execute
@@ -223,6 +223,38 @@ def test_a_fan_out_that_fails_to_a_handler_cancels_the_runs_inside(
     assert run.state == "succeeded"
     inside = Run.objects.filter(workflow_name="picky").exclude(parent_step_id=None)
     assert sorted(inside.values_list("state", flat=True)) == ["cancelled", "failed"]
+
+
+@pytest.mark.parametrize("child", ["{workflow: inner}", "{for_each: [1], workflow: inner}"])
+@pytest.mark.parametrize("joins_first", [True, False])
+def test_a_child_run_that_begins_while_nothing_needs_it_any_more_is_not_left_running(
+    begin: Begin, broker: Broker, caller, monkeypatch: pytest.MonkeyPatch,
+    child: str, joins_first: bool,
+) -> None:  # fmt: skip
+    begin("name: inner\nsteps:\n  w: {wait: {signal: go}}\n")
+    run = begin(
+        f"name: outer\nsteps:\n  i: {child}\n  quick: {{wait: {{signal: enough}}}}\n"
+        "  z: {needs: {any: [i, quick]}, tool: core.echo}\n"
+    )
+    named, method = (children, "_is_wanted") if joins_first else (starting, "start_child")
+    original = getattr(named, method)
+    joining: list[threading.Thread] = []
+
+    def met_meanwhile(*args: Any, **kwargs: Any) -> Any:
+        if not joining:  # before it looks whether it is wanted, or after
+            met = lambda: controls.send_signal(caller, run.pk, name="enough")  # noqa: E731
+            joining.append(beside(met))
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(named, method, met_meanwhile)
+    broker.drain()
+    joining[0].join(20)
+    settle(run, broker)
+    assert run.state == "succeeded"
+    assert states(run) == {"i": "cancelled", "quick": "succeeded", "z": "succeeded"}
+    assert open_steps(run) == []
+    inside = Run.objects.filter(workflow_name="inner").exclude(parent_step_id=None)
+    assert set(inside.values_list("state", flat=True)) <= {"cancelled"}
 
 
 # ---------------------------------------------------------------- retrying a run

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from config.access.callers import Caller
 from config.errors import InvalidDocument
 from tests.workflows import effects
-from tests.workflows.dags import CHILD, Dag, Expected, dags, interpret
+from tests.workflows.dags import CHILD, Dag, Expected, dags, interpret, may_be_withdrawn
 from tests.workflows.test_faults import grow_old
 from workflows import database, dispatch, publishing, starting, steps, sweeps
 from workflows.models import Run, RunEvent, StepRun
@@ -131,10 +131,12 @@ def play(dag: Dag, world: World, caller: Caller, ledger: Path) -> Run:
 
 
 def check(dag: Dag, run: Run, ledger: Path, deaths: int) -> None:
-    expected = interpret(dag)
     assert not Run.objects.filter(ended_at=None).exists()
-    assert run.state == expected.run, run.error
     rows = list(StepRun.objects.filter(run=run).exclude(kind__in=["end", "chunk"]))
+    withdrawn = {row.key for row in rows if row.item == -1 and _was_withdrawn(row)}
+    assert withdrawn <= may_be_withdrawn(dag)
+    expected = interpret(dag, frozenset(withdrawn))
+    assert run.state == expected.run, run.error
     assert {row.state for row in rows} <= FINAL
     called = list(effects.calls(ledger))
     if expected.run == "succeeded":
@@ -148,10 +150,15 @@ def check(dag: Dag, run: Run, ledger: Path, deaths: int) -> None:
     _history_agrees(run, rows)
 
 
+def _was_withdrawn(row: StepRun) -> bool:
+    return row.state == "cancelled" and (row.error or {}).get("code") == "not_needed"
+
+
 def _states_are(expected: Expected, run: Run, rows: list[StepRun]) -> None:
     last = {r.key: r for r in sorted(rows, key=lambda r: r.iteration) if r.item == -1}
     assert {key: row.state for key, row in last.items()} == expected.states
-    assert all(row.state != "cancelled" for row in rows if row.item == -1)
+    cancelled = {row.key for row in rows if row.item == -1 and row.state == "cancelled"}
+    assert cancelled == {key for key, state in expected.states.items() if state == "cancelled"}
 
 
 def _effects_are(expected: Expected, rows: list[StepRun], called: list[str]) -> None:
@@ -170,7 +177,7 @@ def _effects_are(expected: Expected, rows: list[StepRun], called: list[str]) -> 
         elif UUID(effect) in inner:
             found[parents[str(inner[UUID(effect)])]] += 1
     # A fan-out that goes to a handler stops its other items wherever they are.
-    stopped = {k for k, state in expected.states.items() if state == "failed"}
+    stopped = {k for k, state in expected.states.items() if state in ("failed", "cancelled")}
     for key, count in expected.effects.items():
         if key not in stopped:
             assert found[key] == count, key

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pytest
 from django.core import mail
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import DatabaseError
 from django.test import Client as Browser
 from django.utils import timezone
@@ -23,12 +24,20 @@ from django.utils import timezone
 from config.access.models import Audience, Client, User
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import get, post, problem, start
-from workflows import engine, notices, steps, sweeps, tasks
+from workflows import engine, notices, publishing, steps, sweeps, tasks
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import execute
 from workflows.domain.transitions import StepState
-from workflows.models import Approval, ApprovalNotice, ApprovalWebhook, Run, RunEvent, StepRun
+from workflows.models import (
+    Approval,
+    ApprovalNotice,
+    ApprovalWebhook,
+    Artifact,
+    Run,
+    RunEvent,
+    StepRun,
+)
 from workflows.plans import plan_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -66,6 +75,87 @@ def test_a_run_that_only_partners_may_see_is_in_no_list_of_others(web: Browser, 
     assert len(get(web, "approvals", other).json()["results"]) == 2
     mine = start(web, manager, CLOSED)
     assert [r["id"] for r in get(web, "runs", manager).json()["results"]] == [mine["id"]]
+
+
+def test_files_of_a_hidden_run_are_hidden_unless_they_are_seen_elsewhere(
+    web: Browser, key: Key, broker: Broker, settings: Any
+) -> None:
+    """What it was given, what it made, and what was too large for a row; by list, id and input."""
+    settings.MAX_INLINE_BYTES = 200
+    partner, manager = key("partner"), key("manager")
+
+    def upload(who: dict[str, str], content: bytes) -> str:
+        file = SimpleUploadedFile("ledger.csv", content)
+        return web.post("/api/v1/artifacts", {"file": file}, headers=who).json()["id"]
+
+    def seen_by(who: dict[str, str]) -> set[str]:
+        listed = {a["id"] for a in get(web, "artifacts", who).json()["results"]}
+        everything = map(str, Artifact.objects.values_list("pk", flat=True))
+        read = {a for a in everything if get(web, f"artifacts/{a}", who).status_code == 200}
+        assert read == listed
+        return listed
+
+    form = "inputs: {type: object, properties: {file: {type: string, format: artifact}}}\n"
+    work = "steps:\n  big: {tool: core.echo, with: {value: '" + "x" * 300 + "'}}\n"
+    given, free = upload(partner, b"secret"), upload(partner, b"for all")
+    assert seen_by(manager) == {given, free}
+    start(web, partner, f"name: closed\naccess: {{see: [partner]}}\n{form}{work}",
+          inputs={"file": given})  # fmt: skip
+    broker.drain()
+    made = {str(pk) for pk in Artifact.objects.values_list("pk", flat=True)} - {given, free}
+    assert len(made) == 2, "the input and the output of its step"
+    assert seen_by(manager) == {free}
+    assert seen_by(partner) == seen_by(key("partner")) == {given, free, *made}
+
+    publishing.publish(f"name: open\n{form}{work}")
+    body = {"workflow": "open", "inputs": {"file": given}}
+    problem(post(web, "runs", body, manager), 422, "invalid_input")
+    assert upload(manager, b"secret") == given, "the same content is stored once"
+    assert post(web, "runs", body, manager).status_code == 201
+    broker.drain()
+    assert seen_by(key("manager")) == {given, free, *made}, "a run that they may see uses them"
+
+
+@pytest.mark.parametrize("who", ["k", "k" * 400])
+def test_a_concurrency_key_of_one_client_holds_back_no_run_of_another(
+    web: Browser, key: Key, broker: Broker, other_client: Client, who: str
+) -> None:
+    ours, theirs = key("professional"), key("professional", other_client)
+    source = (
+        "name: limited\nconcurrency: {key: '${ inputs.who }', max: 1}\n"
+        "steps:\n  w: {wait: {signal: go}}\n"
+    )
+    first, second, other, third = (
+        start(web, by, source, inputs={"who": who}) for by in (ours, ours, theirs, theirs)
+    )
+    states = [
+        get(web, f"runs/{r['id']}", by).json()["state"]
+        for r, by in ((first, ours), (second, ours), (other, theirs), (third, theirs))
+    ]
+    assert states == ["running", "waiting", "running", "waiting"]
+    post(web, f"runs/{other['id']}/signal", {"name": "go"}, theirs)
+    assert get(web, f"runs/{third['id']}", theirs).json()["state"] == "running"
+    assert get(web, f"runs/{second['id']}", ours).json()["state"] == "waiting"
+
+
+def test_a_limit_without_a_key_is_one_of_the_whole_workflow(
+    web: Browser, key: Key, other_client: Client
+) -> None:
+    source = "name: whole\nconcurrency: {max: 1}\nsteps:\n  w: {wait: {signal: go}}\n"
+    first = start(web, key("professional"), source)
+    other = start(web, key("professional", other_client), source)
+    assert (first["state"], other["state"]) == ("running", "waiting")
+
+
+def test_a_dead_letter_of_a_hidden_run_is_given_out_by_nobody_who_may_not_see_it(
+    web: Browser, key: Key
+) -> None:
+    start(web, key("partner"), CLOSED)
+    step = StepRun.objects.get(key="bad")
+    StepRun.objects.filter(pk=step.pk).update(state="dead", wake_at=None)
+    at = f"dead-letters/{step.pk}/requeue"
+    problem(post(web, at, {}, key("administrator")), 404, "not_found")
+    assert post(web, at, {}, key("partner")).status_code == 202
 
 
 def test_who_may_approve_is_what_the_workflow_says_besides_the_steps_role(
@@ -230,6 +320,61 @@ def test_an_approval_that_nothing_needs_any_more_is_withdrawn_and_the_run_ends(
         post(web, f"approvals/{Approval.objects.get().pk}", {"decision": "approve"}, key()),
         409, "conflict",
     )  # fmt: skip
+
+
+def test_a_sub_workflow_that_nothing_needs_any_more_is_cancelled_and_undone(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key()
+    publishing.publish(
+        "name: inner\nsteps:\n  did: {tool: core.echo, compensate: {tool: core.echo}}\n"
+        "  w: {needs: [did], wait: {signal: go}}\n"
+    )
+    run = start(
+        web, who,
+        "name: outer\nsteps:\n  one: {workflow: inner}\n"
+        "  many: {for_each: [1, 2, 3], max_parallel: 2, workflow: inner}\n"
+        "  slow: {wait: {signal: enough}}\n"
+        "  first: {needs: {any: [one, many, slow]}, tool: core.echo}\n",
+    )  # fmt: skip
+    broker.drain()
+    inside = Run.objects.exclude(parent_step_id=None)
+    assert list(inside.values_list("state", flat=True)) == ["running"] * 3
+    assert post(web, f"runs/{run['id']}/signal", {"name": "enough"}, who).status_code == 202
+    broker.drain()
+    told = get(web, f"runs/{run['id']}?items=all", who).json()
+    assert told["state"] == "succeeded"
+    ends = {(s["key"], s["index"]): s["state"] for s in told["steps"]}
+    assert ends == {
+        ("one", None): "cancelled", ("many", None): "cancelled", ("slow", None): "succeeded",
+        ("first", None): "succeeded", **{("many", n): "cancelled" for n in range(3)},
+    }  # fmt: skip
+    assert set(inside.values_list("state", flat=True)) == {"cancelled"}
+    undone = StepRun.objects.filter(run__in=inside, kind="compensate")
+    assert list(undone.values_list("state", flat=True)) == ["succeeded"] * 3
+
+
+def test_the_failure_of_one_step_withdraws_no_other_that_has_the_same_handler(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key()
+    publishing.publish("name: inner\nsteps:\n  w: {wait: {signal: go}}\n")
+    run = start(
+        web, who,
+        "name: outer\nsteps:\n  pay: {workflow: inner, on_error: {go_to: alert}}\n"
+        "  ship: {tool: core.fail, with: {times: 9}, retry: {max_attempts: 1}, "
+        "on_error: {go_to: alert}}\n  alert: {tool: core.echo}\n",
+    )  # fmt: skip
+    broker.drain()
+    child = Run.objects.get(workflow_name="inner")
+    assert child.state == "running"
+    post(web, f"runs/{child.pk}/signal", {"name": "go"}, who)
+    broker.drain()
+    told = get(web, f"runs/{run['id']}", who).json()
+    assert told["state"] == "succeeded"
+    assert {s["key"]: s["state"] for s in told["steps"]} == {
+        "pay": "succeeded", "ship": "failed", "alert": "succeeded",
+    }  # fmt: skip
 
 
 def test_an_approval_that_another_step_or_the_outputs_still_need_goes_on_waiting(

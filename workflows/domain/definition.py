@@ -132,20 +132,25 @@ class Plan:
 
     @cached_property
     def dispensable(self) -> Mapping[str, tuple[str, ...]]:
-        """For each join, the approvals and waits in front of it that may turn out needless.
+        """For each join, what in front of it may turn out needless: it waits for others.
 
-        One is needless once everything behind it goes on or has ended without it. Only a join of
-        ``any`` or ``at_least`` goes on without one; what the run's outputs read is never needless.
+        Approvals, waits and sub-workflows are. One is needless once everything that needs it goes
+        on or has ended without it. Only a join of ``any`` or ``at_least`` goes on without one;
+        what the run's outputs read is never needless.
         """
         found: dict[str, list[str]] = {}
         for key, step in self.steps.items():
-            behind = [follower for follower, _ in self.successors[key]]
-            if step.kind not in ("approval", "wait") or key in self.outputs.steps:
+            if step.kind not in ("approval", "wait", "workflow") or key in self.outputs.steps:
                 continue
+            behind = self.needed_by(key)
             if any(self.steps[follower].mode is not Mode.ALL for follower in behind):
                 for follower in behind:
                     found.setdefault(follower, []).append(key)
         return {key: tuple(keys) for key, keys in found.items()}
+
+    def needed_by(self, key: str) -> list[str]:
+        """The steps that need ``key`` to succeed; its failure's handler is none of them."""
+        return [follower for follower, on_failure in self.successors[key] if not on_failure]
 
     @cached_property
     def layers(self) -> Mapping[str, int]:

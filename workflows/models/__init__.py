@@ -4,6 +4,7 @@ from workflows.models.notices import ApprovalNotice, ApprovalWebhook
 from workflows.models.runs import (
     Approval,
     Artifact,
+    ArtifactUse,
     Run,
     RunEvent,
     Signal,
@@ -20,6 +21,7 @@ __all__ = [
     "ApprovalNotice",
     "ApprovalWebhook",
     "Artifact",
+    "ArtifactUse",
     "Run",
     "RunEvent",
     "Schedule",

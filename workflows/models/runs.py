@@ -365,6 +365,29 @@ class Artifact(models.Model):
         return self.name
 
 
+class ArtifactUse(models.Model):
+    """That a run was given a file or made it, or that a person gave one that was there already."""
+
+    id = models.BigAutoField(primary_key=True)
+    artifact = models.ForeignKey(
+        Artifact, on_delete=models.CASCADE, related_name="uses", db_index=False
+    )
+    run = models.ForeignKey(Run, null=True, on_delete=models.CASCADE, related_name="files")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["artifact", "run", "user"],
+                name="artifactuse_once",
+                nulls_distinct=False,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.artifact} in {self.run_id or self.user_id}"
+
+
 class Signal(models.Model):
     """A message to a run from outside; kept, so that one that comes early is not lost."""
 
