@@ -230,11 +230,17 @@ class NewDrill(s.Serializer[Any]):
 
 class RolloutDocument(s.ModelSerializer[Rollout]):
     reach = s.SerializerMethodField()
+    drill = s.SerializerMethodField()
 
     def get_reach(self, row: Rollout) -> dict[str, Any]:
         """Seconds from the breach to the rollback and to the last exposure; null: not known."""
         found = drilling.result(row)
         return {key: value for key, value in found.items() if key.endswith("_seconds")}
+
+    def get_drill(self, row: Rollout) -> dict[str, Any] | None:
+        """Of a drill that is over: whether its harm was found, and what its calls met."""
+        found: dict[str, Any] | None = row.postcheck.get("drill")
+        return found
 
     unit = s.CharField()
     state = s.CharField()
@@ -246,7 +252,8 @@ class RolloutDocument(s.ModelSerializer[Rollout]):
             "id", "client_id", "agent_slug", "from_version_id", "to_version_id", "strategy",
             "stages", "stage", "unit", "seed", "metrics", "test", "state", "state_by",
             "state_reason", "improvement", "experiment", "verdict", "headline", "analysis",
-            "analysed_at", "stage_started_at", "is_drill", "reach", "breached_at",
+            "analysed_at", "stage_started_at", "is_drill", "reach", "drill",
+            "breached_at",
             "last_exposure_at", "created_by", "created_at", "ended_at",
         ]  # fmt: skip
         read_only_fields = fields

@@ -6,6 +6,7 @@ import logging
 from uuid import UUID
 
 from celery import shared_task
+from django.utils import timezone
 
 from learning import (
     cycles,
@@ -72,7 +73,8 @@ def resume() -> None:
 def sweep_comparisons() -> None:
     """Judge what is open, the safe direction first; none waits for another."""
     failed: list[Exception] = []
-    for sweep in (responding.respond, rollouts.sweep, experiments.sweep, trials.sweep):
+    for sweep in (responding.respond, rollouts.sweep, _close_lost_drills, experiments.sweep,
+                  trials.sweep):  # fmt: skip
         try:
             sweep()
         except Exception as error:
@@ -80,3 +82,7 @@ def sweep_comparisons() -> None:
             failed.append(error)
     if failed:
         raise failed[0]
+
+
+def _close_lost_drills() -> None:
+    drilling.close_lost(timezone.now())

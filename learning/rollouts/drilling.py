@@ -7,10 +7,12 @@ the candidate's answers count as wrong.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -27,12 +29,15 @@ from config.access.callers import Caller
 from config.access.ids import uuid7
 from config.errors import AppError, InvalidInput, Unavailable
 from learning import feedback
+from learning.domain.drills import lost
 from learning.models import Rollout
 from learning.rollouts.judging import judge, watch_last_exposures
 from learning.rollouts.moving import OPEN, back, begin
 
+logger = logging.getLogger(__name__)
 AGENT = "rollback-drill"
 PROMPT = "Answer with one word."
+BY = "drill"
 METRIC, GRADER = "drill", "rollback drill 1"
 STAGES: list[dict[str, Any]] = [
     {"share": 0.5, "minimum_hours": 1, "minimum_units": 20},
@@ -94,8 +99,12 @@ class Traffic:
 
 
 @transaction.atomic
-def prepare(*, caller: Caller) -> Rollout:
-    """The drill's agent, half of its calls at a fresh candidate; Conflict if a drill is open."""
+def prepare(*, caller: Caller, seconds: float) -> Rollout:
+    """The drill's agent, half of its calls at a fresh candidate; Conflict if a drill is open.
+
+    One that nobody will end any more is closed first.
+    """
+    close_lost(timezone.now())
     agents.open_agent(AGENT, prompt=PROMPT, name="Rollback drill")
     version = agents.publish_prompt(AGENT, f"{PROMPT} Drill {uuid7()}.", by=caller.name)
     row = begin(
@@ -103,6 +112,7 @@ def prepare(*, caller: Caller) -> Rollout:
         stages=STAGES, metrics=[{"key": f"score:{METRIC}", "role": "primary"}], test=TEST,
         by=caller.name, is_drill=True,
     )  # fmt: skip
+    Rollout.objects.filter(pk=row.pk).update(postcheck={"drill_seconds": seconds})
     row.refresh_from_db()
     return row
 
@@ -111,7 +121,7 @@ def prepare(*, caller: Caller) -> Rollout:
 def begin_drill(*, caller: Caller, seconds: float) -> Rollout:
     """The same, and a worker sends the calls; raises InvalidInput too."""
     check_limits(seconds, 1)
-    row = prepare(caller=caller)
+    row = prepare(caller=caller, seconds=seconds)
     transaction.on_commit(
         partial(
             current_app.send_task, "learning.rollback_drill", (str(row.pk), seconds), queue=QUEUE
@@ -128,12 +138,13 @@ def run(
 
     The instance's own sweep judges it, or with ``look_seconds`` this function does, so often. A
     drill that is not taken back within ``seconds`` is taken back by it, and ``found`` is false.
-    Raises InvalidInput.
+    One that is over already gets no call. Raises InvalidInput.
     """
     check_limits(seconds, callers_at_once)
-    traffic = Traffic(
-        row.pk, row.to_version_id, callers.system("drill", row.client_id), pause_seconds
-    )
+    if not _begun(row):
+        row.refresh_from_db()
+        return result(row)
+    traffic = Traffic(row.pk, row.to_version_id, callers.system(BY, row.client_id), pause_seconds)
     until = time.monotonic() + seconds
     with ThreadPoolExecutor(callers_at_once, thread_name_prefix="drill") as pool:
         for _ in range(callers_at_once):
@@ -149,7 +160,7 @@ def run(
         "found": found, "calls": traffic.calls, "refused": traffic.refused,
         "exposures": traffic.exposures, "exposures_after_rollback": traffic.exposures - before,
     }  # fmt: skip
-    Rollout.objects.filter(pk=row.pk).update(postcheck={"drill": counts})
+    Rollout.objects.filter(pk=row.pk).update(postcheck={**row.postcheck, "drill": counts})
     row.refresh_from_db()
     return result(row)
 
@@ -173,6 +184,33 @@ def check_limits(seconds: float, callers_at_once: int) -> None:
         raise InvalidInput("callers", callers_at_once, f"from 1 to {MOST_CALLERS}")
 
 
+def close_lost(now: datetime) -> int:
+    """Take back drills that no worker took up, or whose worker died; returns how many."""
+    closed = 0
+    for row in Rollout.objects.filter(state__in=OPEN, is_drill=True):
+        begun = row.postcheck.get("drill_began_at")
+        reason = lost(
+            now, made=row.created_at, begun=datetime.fromisoformat(begun) if begun else None,
+            lasts=timedelta(seconds=row.postcheck.get("drill_seconds", MOST_SECONDS)),
+        )  # fmt: skip
+        if reason and back(row, reason=reason, by=BY):
+            closed += 1
+            logger.warning("learning.drill.lost", extra={"fields": {"rollout": str(row.pk)}})
+            kept = {**row.postcheck, "drill": {"found": False}}
+            Rollout.objects.filter(pk=row.pk).update(postcheck=kept)
+    return closed
+
+
+def _begun(row: Rollout) -> bool:
+    """Note that calls begin; False if the drill is over, or another worker sends them."""
+    row.postcheck = {**row.postcheck, "drill_began_at": timezone.now().isoformat()}
+    return bool(
+        Rollout.objects.filter(pk=row.pk, state__in=OPEN)
+        .exclude(postcheck__has_key="drill_began_at")
+        .update(postcheck=row.postcheck)
+    )
+
+
 def _taken_back(row: Rollout, until: float, look_seconds: float | None) -> bool:
     """Wait until the rollout is over; whether somebody found the harm in time."""
     looked = time.monotonic()
@@ -181,9 +219,10 @@ def _taken_back(row: Rollout, until: float, look_seconds: float | None) -> bool:
         if look_seconds is not None and time.monotonic() - looked >= look_seconds:
             looked = time.monotonic()
             judge(Rollout.objects.get(pk=row.pk))
-        if Rollout.objects.filter(pk=row.pk).exclude(state__in=OPEN).exists():
-            return True
-    back(row, reason="the drill's time was over and nobody had found its harm", by="drill")
+        ended = Rollout.objects.filter(pk=row.pk).exclude(state__in=OPEN)
+        if (by := ended.values_list("state_by", flat=True).first()) is not None:
+            return by != BY
+    back(row, reason="the drill's time was over and nobody had found its harm", by=BY)
     return False
 
 

@@ -87,6 +87,7 @@ def test_the_drill_takes_its_own_rollout_back_and_measures_the_reach(firm, groun
     call_command("rollback_drill", "--look-seconds", "0.5", "--callers", "2", stdout=out)
     found = json.loads(out.getvalue())
     assert found["found"] and found["state"] == "rolled_back" and "worse" in found["reason"]
+    assert "score:drill" in found["reason"] and "varies" not in found["reason"]
     assert found["exposures"] > 0 and found["refused"] == 0
     assert found["exposures_after_rollback"] <= 2  # only what was under way in two callers
     assert found["breach_to_last_exposure_seconds"] is not None
@@ -116,6 +117,31 @@ def test_a_drill_over_http_sends_its_calls_from_a_worker(firm, ground, api, monk
     assert found["reach"]["rollback_to_last_exposure_seconds"] is not None
     told = drilling.wait(Rollout.objects.get(), seconds=1)
     assert told["found"] is False and told["calls"] > 0
+
+
+@pytest.mark.django_db
+def test_a_drill_that_a_crash_left_open_is_closed_by_the_sweep_and_blocks_no_other(
+    firm, api, monkeypatch
+):
+    monkeypatch.setattr(current_app, "send_task", lambda *args, **kwargs: None)
+    left = api("post", "rollouts/drills", {"seconds": 30}).json()["id"]
+    row = Rollout.objects.get(pk=left)
+    assert drilling._begun(row) and not drilling._begun(Rollout.objects.get(pk=left))
+    drilling.close_lost(timezone.now() + timedelta(seconds=80))
+    assert Rollout.objects.get(pk=left).state == "running"  # its worker may still end it
+    long_ago = (timezone.now() - timedelta(seconds=95)).isoformat()
+    Rollout.objects.update(postcheck={**row.postcheck, "drill_began_at": long_ago})
+    tasks.sweep_comparisons()
+    found = api("get", f"rollouts/{left}").json()
+    assert (found["state"], found["drill"]) == ("rolled_back", {"found": False})
+    assert "has not ended it" in found["state_reason"]
+    late = drilling.run(Rollout.objects.get(pk=left), seconds=30)  # its message, come again
+    assert late["found"] is False and "calls" not in late
+
+    nobody = api("post", "rollouts/drills", {"seconds": 30}).json()["id"]
+    Rollout.objects.filter(pk=nobody).update(created_at=timezone.now() - timedelta(minutes=11))
+    assert api("post", "rollouts/drills", {"seconds": 30}).status_code == 202
+    assert "no worker took" in Rollout.objects.get(pk=nobody).state_reason
 
 
 @pytest.mark.django_db

@@ -124,18 +124,31 @@ def _arm_reading(study: Study, arm: str, found: Sequence[Finding]) -> ArmReading
     guards = [GuardReading(f.metric.key, f.guard) for f in own if f.guard is not None]
     estimate = primary.result.estimate if primary.result else 0.0
     effect = -estimate if primary.metric.lower_is_better else estimate
-    return ArmReading(arm, primary.reading, effect, guards, _words(primary))
+    return ArmReading(arm, primary.reading, effect, guards, _words(study, primary))
 
 
-def _words(finding: Finding) -> str:
+def _words(study: Study, finding: Finding) -> str:
     result = finding.result
     if result is None:
-        return finding.note
+        return _steady(study, finding) if finding.reading == "worse" else finding.note
     unit, factor = (" %", 100) if finding.scale == "relative" else ("", 1)
     if finding.scale == "absolute" and finding.metric.type == "proportion":
         unit, factor = " points", 100
     low, mid, high = (_short(v * factor) for v in (result.lower, result.estimate, result.upper))
     return f"{finding.metric.key} {mid}{unit} ({low} to {high})"
+
+
+def _steady(study: Study, finding: Finding) -> str:
+    """Both arms' figures, where every unit of an arm has the same and there is no interval."""
+    own, control = (
+        _short_mean(_arm_values(study, finding.metric, arm)["mean"])
+        for arm in (finding.arm, study.control)
+    )
+    return f"{finding.metric.key} {own}, {study.control} {control}"
+
+
+def _short_mean(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}".replace("-", "−")
 
 
 def _short(value: float) -> str:

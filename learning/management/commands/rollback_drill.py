@@ -15,10 +15,11 @@ from django.core.management.base import BaseCommand, CommandError
 from config.access import callers
 from config.access.models import Client
 from config.errors import AppError
+from learning.domain.drills import ENDS_WITHIN, TAKEN_UP_WITHIN
 from learning.rollouts import drilling
 
 # How long a worker may take to begin, and to end after the last call.
-START_SECONDS = 60.0
+START_SECONDS = (TAKEN_UP_WITHIN + ENDS_WITHIN).total_seconds()
 
 
 class Command(BaseCommand):
@@ -43,7 +44,8 @@ class Command(BaseCommand):
                 found = drilling.wait(row, seconds=options["seconds"] + START_SECONDS)
             else:
                 found = drilling.run(
-                    drilling.prepare(caller=caller), seconds=options["seconds"],
+                    drilling.prepare(caller=caller, seconds=options["seconds"]),
+                    seconds=options["seconds"],
                     callers_at_once=options["callers"], look_seconds=options["look_seconds"],
                 )  # fmt: skip
         except AppError as error:
