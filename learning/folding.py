@@ -30,6 +30,7 @@ class Source:
     """Where one stage's units come from: an agent's or a workflow's epochs, and arms' buckets.
 
     ``parked``: version → arm of no range. ``incidents``: spans whose units are kept apart.
+    ``seen``: units of earlier stages, which don't count again; this stage's are added to it.
     """
 
     owner_id: UUID
@@ -45,6 +46,7 @@ class Source:
     incidents: Sequence[tuple[datetime, datetime]] = ()
     workflow: str = ""
     unit: str = "run"
+    seen: set[str] | None = None
 
 
 def fold(source: Source) -> int:
@@ -184,6 +186,10 @@ def _zero(kind: str) -> dict[str, float]:
 def _units(source: Source) -> Iterator[tuple[UnitSeen, datetime]]:
     said = _said(source)
     for outcome in _outcomes(source):
+        if source.seen is not None:
+            if outcome.unit in source.seen:
+                continue
+            source.seen.add(outcome.unit)
         seen = UnitSeen(
             outcome.bucket, outcome.first_at.astimezone(UTC).date(), outcome.calls,
             outcome.failures, outcome.cost_usd, outcome.seconds, outcome.tokens,

@@ -77,9 +77,21 @@ def _experiment(row: Experiment, caller: Caller, fault: AppError | None = None) 
         "row": row, "found": found, "fault": fault, "variants": list(row.variants.all()),
         "may_decide": caller.has("learning:decide"),
         "rollouts": list(row.rollouts.all()), "improvement": row.improvement,
-        "is_same": row.is_aa, "warnings": [] if row.ended_at else experiments.overlaps(row),
+        "batches": _batches(row), "is_same": row.is_aa,
+        "warnings": [] if row.ended_at else experiments.overlaps(row),
         "incidents": _incidents(found), **_numbers(found),
     }  # fmt: skip
+
+
+def _batches(row: Experiment) -> list[dict[str, Any]]:
+    """A bandit's batches, the latest first, each with its arms' shares in the variants' order."""
+    if row.test.get("kind") != "bandit" or row.started_at is None:
+        return []
+    began = [row.started_at, *(datetime.fromisoformat(one["began_at"]) for one in row.batches)]
+    return [
+        {"began_at": at, "shares": list(batch.weights.values())}
+        for at, batch in zip(began, experiments.batches_of(row), strict=True)
+    ][::-1]
 
 
 def _incidents(found: dict[str, Any]) -> list[dict[str, Any]]:

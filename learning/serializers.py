@@ -129,6 +129,10 @@ class NewExperiment(s.Serializer[Any]):
         ["ab", "aa"], required=False, default="", allow_blank=True,
         help_text="aa: all arms are one version; by default what the versions make it.",
     )  # fmt: skip
+    batch_hours = s.FloatField(
+        required=False, allow_null=True, default=None,
+        help_text="Of a bandit: hours between two looks that move its shares, 1 to 168; a day.",
+    )  # fmt: skip
 
 
 class VariantDocument(s.Serializer[Any]):
@@ -147,6 +151,7 @@ class ExperimentDocument(s.ModelSerializer[Experiment]):
     variants = VariantDocument(many=True, read_only=True)
     layer = s.CharField(source="layer.name", default=None, allow_null=True)
     warnings = s.SerializerMethodField()
+    batches = JSON()
 
     def get_warnings(self, row: Experiment) -> list[dict[str, Any]]:
         """Other open experiments that meet the same work; while it is drafted or open."""
@@ -158,7 +163,8 @@ class ExperimentDocument(s.ModelSerializer[Experiment]):
             "id", "client_id", "agent_slug", "workflow_name", "name", "hypothesis", "unit", "seed",
             "coverage_ratio", "layer", "layer_share_ratio", "gates", "is_aa", "warnings",
             "variants", "metrics", "test", "plan", "maturity_hours",
-            "autoconclude", "state", "state_by", "state_reason", "improvement", "verdict",
+            "autoconclude", "batch_hours", "batches", "state", "state_by", "state_reason",
+            "improvement", "verdict",
             "headline", "analysed_at", "started_at", "ended_at", "created_by", "created_at",
         ]  # fmt: skip
         read_only_fields = fields

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from agents.tools import registry
 from config.partitions import first_id
 from workflows import starting
+from workflows.domain.definition import Step
 from workflows.models import StepRun, WorkflowVersion
 from workflows.plans import plan_for
 
@@ -54,7 +57,7 @@ def failed_steps(since: datetime, until: datetime, *, limit: int) -> list[Failed
 
 
 def version_values(workflow: str, reference: str = "") -> dict[str, Any]:
-    """A version's id, number and the agents that its steps ask.
+    """A version's id, number and what its steps do: whom they ask, what they write, who approves.
 
     ``reference`` is a number, a label, or empty for the current one. Raises NotFound, Conflict for
     a deprecated version.
@@ -65,11 +68,28 @@ def version_values(workflow: str, reference: str = "") -> dict[str, Any]:
         else starting.current_version(workflow)
     )
     steps = plan_for(found.pk).steps.values()
+    undone = frozenset(
+        str(step.compensate["tool"])
+        for step in steps
+        if step.compensate is not None and "tool" in step.compensate
+    )
+    tools = undone | _targets(steps, "tool")
     return {
         "id": found.pk,
         "number": found.number,
-        "agents": frozenset(step.target for step in steps if step.kind == "agent"),
+        "agents": _targets(steps, "agent"),
+        "workflows": _targets(steps, "workflow"),
+        "writes": frozenset(name for name in tools if not registry.get(name).idempotent),
+        "approvals": {
+            step.key: (str(step.when), dict(step.options))
+            for step in steps
+            if step.kind == "approval"
+        },
     }
+
+
+def _targets(steps: Iterable[Step], kind: str) -> frozenset[str]:
+    return frozenset(step.target for step in steps if step.kind == kind)
 
 
 def agents_by_workflow() -> dict[str, frozenset[str]]:

@@ -15,9 +15,10 @@ from learning.experiments.moving import (
     thaw,
 )
 from learning.experiments.overlaps import overlaps
+from learning.experiments.subjects import batches_of
 
 __all__ = [
-    "busy_agents", "close_holdout", "create", "create_layer", "document", "find", "freeze",
-    "open_holdout", "overlaps", "pause", "read", "refresh", "resume", "start", "stop",
+    "batches_of", "busy_agents", "close_holdout", "create", "create_layer", "document", "find",
+    "freeze", "open_holdout", "overlaps", "pause", "read", "refresh", "resume", "start", "stop",
     "stop_by_machine", "sweep", "taken", "thaw",
 ]  # fmt: skip

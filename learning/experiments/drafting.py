@@ -24,6 +24,8 @@ DEFAULT_METRICS = (
     {"key": "cost_usd_per_call", "role": "guardrail", "margin": 0.2},
 )
 DEFAULT_PLAN = {"minimum_units": 100, "minimum_days": 14}
+# Between two looks of a bandit, hours: a day holds every hour's work; a week is the longest wait.
+BATCH_HOURS, LEAST_BATCH_HOURS, MOST_BATCH_HOURS = 24.0, 1.0, 168.0
 PLAN_FIELDS = frozenset({"minimum_units", "minimum_days", "planned_units", "planned_days"})
 
 
@@ -49,6 +51,7 @@ def create(
     layer_share_ratio: float | None = None,
     mode: str = "",
     seed: str = "",
+    batch_hours: float | None = None,
 ) -> Experiment:
     """A draft with its arms laid out in buckets; its seed, random unless given, never changes.
 
@@ -57,6 +60,8 @@ def create(
     version if empty), and ``agents``, agent → version, for calls of the workflow's runs alone.
     ``layer`` names the namespace that it shares with others, of which it takes
     ``layer_share_ratio`` (all). ``mode`` is ``ab`` or ``aa``, by default what the versions make it.
+    ``batch_hours`` lie between two looks of a bandit (a day); its unit is the run, because whoever
+    comes again would change arms.
     Raises InvalidInput for what can't be compared, Barred for a version that was rolled back.
     """
     if bool(agent_slug) == bool(workflow):
@@ -72,14 +77,21 @@ def create(
     specs = [measures.metric(raw, i) for i, raw in enumerate(metrics or DEFAULT_METRICS)]
     settings = {"test": test or "sequential", "metrics": specs}
     read_test(settings)
+    is_bandit = (test or {}).get("kind") == "bandit"
+    _check_bandit(is_bandit, unit, batch_hours)
     wrong = sorted(set(plan or {}) - PLAN_FIELDS)
     if wrong:
         raise InvalidInput(f"plan.{wrong[0]}", (plan or {})[wrong[0]], " or ".join(PLAN_FIELDS))
+    planned = {**DEFAULT_PLAN, **(plan or {})}
+    if is_bandit and not {"planned_units", "planned_days"} & planned.keys():
+        # Read at a declared end only; what was asked for at least is that.
+        planned["planned_days"] = max(planned["minimum_days"], 1)
     experiment = Experiment.objects.create(
         client_id=caller.home_client_id, agent_slug=agent_slug, workflow_name=workflow,
         name=name, hypothesis=hypothesis,
         unit=unit, seed=seed or secrets.token_hex(16), coverage_ratio=coverage_ratio, metrics=specs,
-        test=test or {"kind": "sequential"}, plan={**DEFAULT_PLAN, **(plan or {})},
+        test=test or {"kind": "sequential"}, plan=planned,
+        batch_hours=batch_hours or BATCH_HOURS,
         maturity_hours=maturity_hours, autoconclude=autoconclude, improvement_id=improvement_id,
         rollout_plan=rollouts.checked_plan(rollout_plan or {}), is_aa=is_aa,
         layer=layers.layer_named(layer, unit) if layer else None,
@@ -91,6 +103,21 @@ def create(
     )
     analyse(document(experiment))  # refuses settings that could not be analysed, before the start
     return experiment
+
+
+def _check_bandit(is_bandit: bool, unit: str, hours: float | None) -> None:
+    if is_bandit and unit != "run":
+        raise InvalidInput(
+            "unit", unit, "run: a bandit's shares move, and others would change arms"
+        )
+    if hours is None:
+        return
+    if not is_bandit:
+        raise InvalidInput("batch_hours", hours, "a test of kind bandit")
+    if not LEAST_BATCH_HOURS <= hours <= MOST_BATCH_HOURS:
+        raise InvalidInput(
+            "batch_hours", hours, f"from {LEAST_BATCH_HOURS:g} to {MOST_BATCH_HOURS:g}"
+        )
 
 
 def _share(layer: str, share: float | None) -> float | None:

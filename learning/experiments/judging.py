@@ -16,7 +16,7 @@ from agents import services as agents
 from config.errors import Conflict
 from learning import folding, improvements, quiet, rollouts
 from learning.analysis import analyse
-from learning.experiments import subjects
+from learning.experiments import adopting, shifting, subjects
 from learning.experiments.moving import State, move
 from learning.models import Experiment, Improvement, Rollout
 from monitoring.periods import Window
@@ -29,10 +29,11 @@ def document(
     experiment: Experiment, now: datetime | None = None, *, everything: bool = False
 ) -> dict[str, Any]:
     """The statistics document of what is stored; ``everything``: what came in incidents too."""
-    weights = {v.key: v.weight for v in experiment.variants.all()}
     control = experiment.variants.filter(is_control=True).values_list("key", flat=True)[0]
     specs = [{k: v for k, v in m.items() if k != "cap"} for m in experiment.metrics]
-    stages_asked: dict[str, Mapping[str, float]] = {"all": weights}
+    stages_asked: dict[str, Mapping[str, float]] = {
+        batch.stage: batch.weights for batch in subjects.batches_of(experiment)
+    }
     if everything:
         stages_asked = folding.with_apart(stages_asked)
     stages = folding.stages_of(experiment.pk, stages_asked)
@@ -73,16 +74,20 @@ def refresh(experiment: Experiment, now: datetime | None = None) -> dict[str, An
     until = (experiment.ended_at or now or timezone.now()) - timedelta(
         hours=experiment.maturity_hours
     )
-    folding.fold(
-        folding.Source(
-            experiment.pk, experiment.client_id, experiment.agent_slug, "all",
-            subjects.epochs_of(experiment),
-            {v.key: v.ranges for v in experiment.variants.all()},
-            experiment.metrics, experiment.started_at, until,
-            {str(v.version_id): v.key for v in experiment.variants.all() if not v.ranges},
-            quiet.spans(_incidents(experiment, now)), experiment.workflow_name, experiment.unit,
-        )
-    )  # fmt: skip
+    variants = experiment.variants.all()
+    parked = {str(v.version_id): v.key for v in variants if not v.ranges}
+    incidents = quiet.spans(_incidents(experiment, now))
+    # A run under way at a bandit's look stays in the batch, and the arm, that it began in.
+    seen: set[str] | None = set() if experiment.test.get("kind") == "bandit" else None
+    for batch in subjects.batches_of(experiment):
+        folding.fold(
+            folding.Source(
+                experiment.pk, experiment.client_id, experiment.agent_slug, batch.stage,
+                subjects.epochs_of(experiment, batch), batch.ranges, experiment.metrics,
+                experiment.started_at, until, parked, incidents, experiment.workflow_name,
+                experiment.unit, seen,
+            )
+        )  # fmt: skip
     found = read(experiment, now)
     Experiment.objects.filter(pk=experiment.pk).update(
         verdict=found["verdict"], headline=found["headline"][:500], analysis=found,
@@ -106,6 +111,8 @@ def sweep(now: datetime | None = None) -> int:
         is_final = (found["verdict"] == "ship" or found["complete"]) and not found["is_frozen"]
         if found["verdict"] == "rollback" or (is_final and experiment.autoconclude):
             concluded += _conclude(experiment, found, now)
+        elif not found["is_frozen"]:
+            shifting.shift(experiment, found, now)
     return concluded
 
 
@@ -146,11 +153,12 @@ def _bury_losers(experiment: Experiment, found: dict[str, Any]) -> None:
 
 
 def _ship(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> None:
-    """Low risk goes on by itself; the rest waits for a person, who sees the verdict.
-
-    A workflow's winner is made current by a person: no rollout has stages for it.
-    """
+    """Low risk goes on by itself; the rest waits for a person, who sees the verdict and why."""
     if experiment.workflow_name:
+        reason = adopting.adopt(experiment, found["arm"], now)
+        if reason:
+            said = f"{found['headline']} It waits for a person: {reason}."
+            Experiment.objects.filter(pk=experiment.pk).update(state_reason=said[:500])
         return
     winner = experiment.variants.get(key=found["arm"])
     risk = experiment.improvement.risk if experiment.improvement else None

@@ -7,27 +7,46 @@ alone.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from agents import services as agents
 from agents.resolving import WORKFLOW
 from learning import rollouts
+from learning.domain import shares
 from learning.models import Experiment
 from workflows import splits
 
 Ranges = list[list[int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A stretch of fixed shares: all of an experiment, or what lies between two looks of a bandit.
+
+    ``stage`` names it where outcomes are kept, ``reason`` its splits; ``weights`` are the arms'.
+    """
+
+    stage: str
+    reason: str
+    ranges: dict[str, Ranges]
+    weights: dict[str, float]
+
+
 def open_arms(experiment: Experiment, *, by: str) -> None:
     """Open its splits, in the transaction at hand; raises Conflict where an agent is not free."""
     given: dict[str, Any] = {
         "unit": experiment.unit, "seed": experiment.seed, "gates": experiment.gates,
-        "reason": reason_of(experiment), "by": by,
+        "by": by,
     }  # fmt: skip
+    batch = batches_of(experiment)[-1]
+    given["reason"] = batch.reason
     arms = list(experiment.variants.exclude(ranges=[]))
+    for arm in arms:
+        arm.ranges = batch.ranges[arm.key]
     if experiment.workflow_name:
-        shares = [{"version_id": arm.version_id, "ranges": arm.ranges} for arm in arms]
-        splits.open_split(experiment.workflow_name, shares, **given)
+        met = [{"version_id": arm.version_id, "ranges": arm.ranges} for arm in arms]
+        splits.open_split(experiment.workflow_name, met, **given)
         given["audience"] = [f"{WORKFLOW}{experiment.workflow_name}"]
     for slug, shares_of_agent in _by_agent(experiment, arms).items():
         agents.split_traffic(slug, shares_of_agent, **given)
@@ -51,16 +70,28 @@ def agents_of(experiment: Experiment) -> set[str]:
     return {slug for arm in experiment.variants.all() for slug in arm.agent_versions}
 
 
-def reason_of(experiment: Experiment) -> str:
-    """What its splits were opened for; its epochs are found by it."""
-    return f"experiment {experiment.pk}"
+def batches_of(experiment: Experiment) -> list[Batch]:
+    """Its batches in order, the present one last; one of them unless it is a bandit."""
+    variants = list(experiment.variants.all())
+    name = f"experiment {experiment.pk}"
+    if experiment.test.get("kind") != "bandit":
+        weights = {v.key: v.weight for v in variants}
+        return [Batch("all", name, {v.key: v.ranges for v in variants}, weights)]
+    first = {v.key: v.ranges for v in variants if v.ranges}
+    found = [Batch("batch 1", name, first, shares.ratios(first))]
+    for number, one in enumerate(experiment.batches, start=2):
+        ranges = {arm: one["ranges"][arm] for arm in first}  # JSON does not keep the order
+        found.append(
+            Batch(f"batch {number}", f"{name} batch {number}", ranges, shares.ratios(ranges))
+        )
+    return found
 
 
-def epochs_of(experiment: Experiment) -> list[int]:
-    """The epochs of its agent or its workflow."""
+def epochs_of(experiment: Experiment, batch: Batch) -> list[int]:
+    """The epochs of its agent or its workflow in one batch."""
     if experiment.workflow_name:
-        return splits.epochs_named(experiment.workflow_name, reason_of(experiment))
-    return agents.epochs_named(experiment.agent_slug, reason_of(experiment))
+        return splits.epochs_named(experiment.workflow_name, batch.reason)
+    return agents.epochs_named(experiment.agent_slug, batch.reason)
 
 
 def _by_agent(experiment: Experiment, arms: list[Any]) -> dict[str, dict[str, Ranges]]:

@@ -60,6 +60,12 @@ class Experiment(models.Model):
     plan = models.JSONField(default=dict)
     maturity_hours = models.FloatField(default=0.0, help_text="Age at which a unit counts.")
     autoconclude = models.BooleanField(default=False)
+    batch_hours = models.FloatField(
+        default=24.0, help_text="Of a bandit: between two looks that move its shares."
+    )
+    batches = models.JSONField(
+        default=list, blank=True, help_text="Of a bandit: each look's began_at, shares and ranges."
+    )
     rollout_plan = models.JSONField(
         default=dict, blank=True, help_text="strategy and stages of the rollout of a winner."
     )
@@ -122,7 +128,7 @@ class Experiment(models.Model):
 
 
 class Variant(models.Model):
-    """One arm: a version and its bucket ranges, which never change."""
+    """One arm: a version and its first bucket ranges; only a bandit's looks give it others."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="variants")

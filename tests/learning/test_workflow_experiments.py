@@ -11,8 +11,9 @@ from agents.domain import traffic
 from agents.invoke import invoke
 from agents.models import Agent, Invocation
 from config.access.models import Client
-from learning import experiments
+from learning import experiments, tasks
 from learning.models import Experiment, Tombstone, Variant
+from monitoring.models import AuditEntry
 from tests.agents.conftest import SLUG, ground, model, offline, publish
 from tests.workflows.conftest import Broker, broker
 from workflows import publishing
@@ -98,6 +99,36 @@ def test_runs_meet_the_version_of_their_arm_and_harm_ends_it(api, filing, broker
     assert api("get", "experiments?workflow=filing&state=concluded").json()["results"]
     after = runs_of(api, broker, "filing", 5)
     assert {(r.version.number, r.split_epoch) for r in after.values()} == {(1, None)}
+
+
+def test_a_winner_that_nobody_has_to_decide_about_is_made_current_by_the_sweep(
+    api, filing, broker, firm
+):
+    publishing.make_current("filing", 2)
+    broken_first = [{**TWO[1], "is_control": True}, {**TWO[0], "is_control": False}]
+    uid = started(api, "filing", broken_first, autoconclude=True)
+    runs_of(api, broker, "filing", 60)
+    tasks.sweep_comparisons()  # what beat sends each minute
+    found = api("get", f"experiments/{uid}").json()
+    assert (found["state"], found["verdict"]) == ("concluded", "ship"), found["headline"]
+    after = runs_of(api, broker, "filing", 3)
+    assert {(r.version.number, r.split_epoch) for r in after.values()} == {(1, None)}
+    assert AuditEntry.objects.filter(action="workflows.version.made_current",
+                                     actor="system:learning").exists()  # fmt: skip
+
+
+def test_a_winner_without_the_approval_of_today_waits_for_a_person(api, filing, broker):
+    sign = "  sign: {approval: {role: reviewer}, needs: [check]}"
+    approved = BROKEN.replace("outputs:", f"{sign}\noutputs:")
+    publishing.publish(approved)  # the third, and current
+    given = [{"version": "3", "key": "today", "is_control": True}, {"version": "1", "key": "new"}]
+    uid = started(api, "filing", given, autoconclude=True)
+    runs_of(api, broker, "filing", 60)
+    tasks.sweep_comparisons()
+    found = api("get", f"experiments/{uid}").json()
+    assert (found["state"], found["verdict"]) == ("concluded", "ship"), found["headline"]
+    assert found["state_reason"].endswith("It waits for a person: its approvals are others.")
+    assert {r.version.number for r in runs_of(api, broker, "filing", 2).values()} == {3}
 
 
 def test_a_run_on_a_named_version_and_a_demonstration_stay_outside(api, filing, broker):

@@ -284,11 +284,11 @@ def _bandit_values(study: Study) -> dict[str, Any] | None:
     if study.test.kind != "bandit":
         return None
     arms = {}
-    for arm in study.treatments:
-        control, treatment = combine(batches(study, study.primary, arm))
-        arms[study.control], arms[arm] = control, treatment
-    ordered = [arms[name] for name in study.arms]
     try:
+        for arm in study.treatments:
+            control, treatment = combine(batches(study, study.primary, arm))
+            arms[study.control], arms[arm] = control, treatment
+        ordered = [arms[name] for name in study.arms]
         chances = bandit.chance_to_be_best(ordered, lower_is_better=study.primary.lower_is_better)
     except ValueError as error:
         return {"note": str(error), "chance_to_be_best": None, "next_shares": None}
