@@ -73,6 +73,17 @@ class Channel(shipped.Channel):
             kept = self._kept_client = super()._create_client()
         return kept
 
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        """Where to connect to.
+
+        A task that ends after its worker has lost the broker acknowledges on a closed channel.
+        The worker knows what to do with a lost connection; of kombu's AttributeError it dies.
+        """
+        if self.connection is None or self.connection.client is None:
+            raise redis.ConnectionError("this channel was closed with its connection")
+        params: dict[str, Any] = super()._connparams(asynchronous)
+        return params
+
 
 class Transport(shipped.Transport):
     """``broker_transport`` for redis:// addresses."""

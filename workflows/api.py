@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.http import HttpResponse
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -15,10 +16,22 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config import rest
-from config.errors import InvalidInput, NotFound
-from workflows import artifacts, controls, decisions, publishing, queries, starting
+from config.errors import Forbidden, InvalidInput, NotFound
+from monitoring.sight import sight
+from monitoring.stretch import RANGES, stretch
+from workflows import (
+    artifacts,
+    controls,
+    decisions,
+    figures,
+    publishing,
+    queries,
+    rights,
+    starting,
+)
 from workflows import serializers as shapes
 from workflows.models import Artifact, Run, WorkflowVersion
+from workflows.plans import plan_for
 
 PROBLEM = OpenApiResponse(rest.ProblemSerializer)
 KEY = OpenApiParameter(
@@ -61,8 +74,8 @@ class Runs(APIView):
         rows = queries.filtered_runs(rows, request.query_params)
 
         def render(page: list[Run]) -> list[dict[str, Any]]:
-            figures = queries.figures_of([run.pk for run in page])
-            return [queries.run_summary(run, figures.get(run.pk)) for run in page]
+            found = queries.figures_of([run.pk for run in page])
+            return [queries.run_summary(run, found.get(run.pk)) for run in page]
 
         return paged(request, rows, render)
 
@@ -307,6 +320,28 @@ class Versions(APIView):
             return Response(_version(act(name, number, data["label"], by=caller)))
         move = publishing.make_current if action == "current" else publishing.deprecate
         return Response(_version(move(name, number, by=caller)))
+
+
+class Statistics(APIView):
+    scopes = {"GET": "workflows:read"}
+
+    @extend_schema(
+        operation_id="workflow_statistics",
+        parameters=[
+            OpenApiParameter("range", str, enum=list(RANGES), description="30d unless given."),
+            OpenApiParameter("client", UUID, description="Only this client's runs."),
+        ],
+        responses={200: shapes.WorkflowStatistics, 403: PROBLEM, 404: PROBLEM, 422: PROBLEM},
+    )  # fmt: skip
+    def get(self, request: Request, name: str) -> Response:
+        """How a workflow's ended runs did: success, duration, cost, and its slowest steps."""
+        caller = rest.caller_of(request)
+        plan = plan_for(starting.current_version(name).pk)
+        if not rights.may(caller, plan, "see"):
+            raise Forbidden(f"see figures of {name}", rights.in_words(plan, "see"))
+        when = stretch(request.query_params.get("range") or "30d", now=timezone.now())
+        seen = sight(caller, request.query_params.get("client", ""))
+        return Response(figures.statistics(seen, when, name))
 
 
 class Validate(APIView):

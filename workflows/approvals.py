@@ -6,11 +6,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.utils import timezone
-
 from config.access.ids import uuid7
 from workflows.contexts import RunFacts, with_steps
-from workflows.database import execute
+from workflows.database import database_time, execute
 from workflows.domain.definition import Step
 from workflows.domain.expressions import compile_template
 from workflows.domain.transitions import duration_seconds
@@ -39,7 +37,7 @@ def roles_of(step: Step) -> list[str]:
 
 def open_for(step_id: UUID, step: Step, facts: RunFacts) -> None:
     """Ask: write a row for each level, and let the step wait."""
-    now = timezone.now()
+    now = database_time()
     expires = _after(now, step.options.get("timeout"))
     escalate = step.options.get("escalate") or {}
     escalates = _after(now, escalate.get("after"))

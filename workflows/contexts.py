@@ -31,6 +31,8 @@ class RunFacts:
     created_at: datetime
     workflow_name: str
     priority: str
+    # The deadline on this machine's monotonic clock: a wall clock may jump or be wrong.
+    deadline: float | None = None
 
     def context(self, **more: Any) -> dict[str, Any]:
         """The names that every expression may read, and ``more``."""
@@ -64,6 +66,8 @@ def run_facts(run_id: UUID) -> RunFacts:
     if not rows:
         raise NotFound("run", run_id)
     version, client, inputs, *rest = rows[0]
+    left = rest.pop()
+    rest.append(None if left is None else time.monotonic() + left)
     return RunFacts(run_id, version, client, from_json(inputs) or {}, *rest)
 
 

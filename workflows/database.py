@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -38,6 +39,12 @@ def execute(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]
             return cursor.fetchall() if cursor.description else []
         finally:
             cursor.close()
+
+
+def database_time() -> datetime:
+    """The time by the clock that everybody shares; that of a worker may jump or be wrong."""
+    at: datetime = execute("SELECT now()", {})[0][0]
+    return at
 
 
 def _plan_anew_now_and_then(session: Any) -> None:
@@ -103,6 +110,7 @@ def repeat_if_deadlocked(service: Callable[P, T]) -> Callable[P, T]:
 
 __all__ = [
     "as_json",
+    "database_time",
     "execute",
     "from_json",
     "plain_text",

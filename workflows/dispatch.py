@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+from amqp.exceptions import AMQPError
 from celery import current_app
 from django.db import transaction
 from kombu import Producer
 from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
 
 from config import logs
 from config.broker import HINT
@@ -19,6 +22,10 @@ from config.broker import HINT
 logger = logging.getLogger(__name__)
 
 TASK = "workflows.run_steps"
+# What a broker that is away or has just come back gives: not every transport's errors are kombu's.
+AWAY = (KombuError, OSError, RedisError, AMQPError)
+# One new connection, at once: whoever waits for a commit does not wait for a broker.
+_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 # Light siblings travel together: one message carries up to this many of a run.
 BUNDLE = 32
 
@@ -65,21 +72,40 @@ def wake_on_commit(step_id: UUID, run_id: UUID) -> None:
 
 
 def _send(messages: list[tuple[UUID, str, list[str], float]]) -> None:
-    try:
-        with current_app.producer_or_acquire() as producer:
-            if len(messages) == 1:
-                _send_one(producer, *messages[0])
-                return
-            with producer.batch():
+    with _losing_nothing_by_it():
+        try:
+            with current_app.producer_or_acquire() as producer:
+                if len(messages) == 1:
+                    _send_one(producer, *messages[0])
+                    return
+                with producer.batch():
+                    for message in messages:
+                        _send_one(producer, *message)
+        except AWAY:  # the kept connection may have died with an earlier broker
+            with current_app.producer_or_acquire() as producer:
                 for message in messages:
-                    _send_one(producer, *message)
-    except (KombuError, ConnectionError, OSError) as error:
+                    _send_one(producer, *message, retry=True)
+
+
+@contextmanager
+def _losing_nothing_by_it() -> Iterator[None]:
+    try:
+        yield
+    except AWAY as error:
         logs.event(
             logger, "workflows.message.lost", level=logging.WARNING, error=type(error).__name__
         )
 
 
-def _send_one(producer: Producer, run_id: UUID, queue: str, ids: list[str], delay: float) -> None:
+def _send_one(
+    producer: Producer,
+    run_id: UUID,
+    queue: str,
+    ids: list[str],
+    delay: float,
+    *,
+    retry: bool = False,
+) -> None:
     """What ``send_task`` does for a task without a result, at two thirds of its cost.
 
     It would make a result's handle, look for a parent and print the arguments at length.
@@ -90,20 +116,19 @@ def _send_one(producer: Producer, run_id: UUID, queue: str, ids: list[str], dela
         countdown=delay or None, root_id=str(run_id), ignore_result=True,
         argsrepr=f"({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})", kwargsrepr="{}",
     )  # fmt: skip
-    amqp.send_task_message(producer, TASK, message, queue=queue, retry=False, headers={HINT: True})
+    amqp.send_task_message(
+        producer, TASK, message, queue=queue, retry=retry, retry_policy=_ONCE, headers={HINT: True}
+    )
 
 
 def _send_wake(step_id: UUID, run_id: UUID) -> None:
-    try:
+    with _losing_nothing_by_it():
         current_app.send_task(
             "workflows.wake_step",
             (str(step_id),),
             queue="control",
             root_id=str(run_id),
-            retry=False,
+            retry=True,
+            retry_policy=_ONCE,
             ignore_result=True,
-        )
-    except (KombuError, ConnectionError, OSError) as error:
-        logs.event(
-            logger, "workflows.message.lost", level=logging.WARNING, error=type(error).__name__
         )

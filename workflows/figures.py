@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from monitoring import charts
@@ -23,6 +24,7 @@ class Figures:
     success_ratio: float | None
     p50_seconds: float | None
     p95_seconds: float | None
+    p99_seconds: float | None
     cost_usd: float
     by_step: list[float | None]
     slowest: str
@@ -41,10 +43,38 @@ def by_workflow(sight: Sight, when: Stretch, name: str = "") -> dict[str, Figure
             step, share = busiest.get(key, ("", None))
             found[key] = Figures(
                 runs, failed, 1 - failed / runs, seconds.percentile(0.5),
-                seconds.percentile(0.95), grid.total(key, "run_cost_usd").total,
+                seconds.percentile(0.95), seconds.percentile(0.99),
+                grid.total(key, "run_cost_usd").total,
                 charts.totals_of(grid.values(key, "runs")), step, share,
             )  # fmt: skip
     return found
+
+
+def statistics(sight: Sight, when: Stretch, name: str) -> dict[str, Any]:
+    """Success, durations, cost and slowest steps of a workflow's ended runs, as clients see them.
+
+    ``steps`` is null for those who see only some clients: times of steps are kept for all of them.
+    """
+    found = by_workflow(sight, when, name).get(name)
+    cost = Decimal(str(found.cost_usd)) if found else Decimal(0)
+    steps = slowest_steps(sight, when, name) if sight.sees("step") else None
+    return {
+        "workflow": name, "range": when.name, "since": when.since, "until": when.until,
+        "runs": int(found.runs) if found else 0, "failed": int(found.failed) if found else 0,
+        "success_ratio": found.success_ratio if found else None,
+        "duration_seconds": {
+            "p50": found.p50_seconds if found else None,
+            "p95": found.p95_seconds if found else None,
+            "p99": found.p99_seconds if found else None,
+        },
+        "cost": {"total_usd": _money(cost), "currency": "USD",
+                 "per_run_usd": _money(cost / int(found.runs)) if found else None},
+        "steps": steps,
+    }  # fmt: skip
+
+
+def _money(usd: Decimal) -> str:
+    return f"{usd:.9f}"
 
 
 def _bottlenecks(sight: Sight, when: Stretch) -> dict[str, tuple[str, float]]:

@@ -239,6 +239,45 @@ class VersionDocument(serializers.Serializer[Any]):
     source = serializers.CharField(required=False)  # type: ignore[assignment]
 
 
+class Durations(serializers.Serializer[Any]):
+    p50 = serializers.FloatField(allow_null=True)
+    p95 = serializers.FloatField(allow_null=True)
+    p99 = serializers.FloatField(allow_null=True)
+
+
+class RunCosts(serializers.Serializer[Any]):
+    total_usd = serializers.CharField()
+    per_run_usd = serializers.CharField(allow_null=True)
+    currency = serializers.CharField()
+
+
+class StepStatistics(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    times = serializers.FloatField(help_text="How often it ended.")
+    total_seconds = serializers.FloatField()
+    share = serializers.FloatField(allow_null=True, help_text="Of the time of all steps, 0 to 1.")
+    p50_seconds = serializers.FloatField(allow_null=True)
+    p95_seconds = serializers.FloatField(allow_null=True)
+    wait_p95_seconds = serializers.FloatField(allow_null=True, help_text="In its queue.")
+    retries = serializers.FloatField()
+
+
+class WorkflowStatistics(serializers.Serializer[Any]):
+    workflow = serializers.CharField()
+    range = serializers.CharField()
+    since = serializers.DateTimeField()
+    until = serializers.DateTimeField()
+    runs = serializers.IntegerField(help_text="That have ended.")
+    failed = serializers.IntegerField()
+    success_ratio = serializers.FloatField(allow_null=True)
+    duration_seconds = Durations()
+    cost = RunCosts()
+    steps = StepStatistics(
+        many=True, allow_null=True,
+        help_text="By the time that went into them, most first; null unless you see every client.",
+    )  # fmt: skip
+
+
 class LabelVersion(serializers.Serializer[Any]):
     number = serializers.IntegerField(min_value=1)
     action = serializers.ChoiceField(

@@ -33,7 +33,7 @@ FROM claimed ORDER BY key, item
 # Everything a step needs to know of its run, once a claim.
 RUN_OF = """
 SELECT version_id, client_id, inputs::text, started_by_id, is_demo, deadline_at, budget_usd,
-       created_at, workflow_name, priority
+       created_at, workflow_name, priority, extract(epoch FROM deadline_at - now())::float8
 FROM workflows_run WHERE id = %(run)s
 """
 

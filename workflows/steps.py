@@ -16,7 +16,6 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
-from django.utils import timezone
 
 from agents import services as agents
 from agents.errors import ReviewRequired
@@ -171,7 +170,11 @@ def _is_light(row: Claimed, plan: Plan) -> bool:
 
 
 def _do(row: Claimed, facts: RunFacts, plan: Plan, token: UUID, worker: str) -> Outcome | None:
-    """The outcome of one step; None if it was sent round again or now waits."""
+    """The outcome of one step; None if it was sent round again, now waits or is left to its lease.
+
+    A database that is away is no failure of the step. Whether it acted before is not known here,
+    so nothing is decided: its lease ends, and the sweep does what is right for such a step.
+    """
     key = row.key.removesuffix(f".{COMPENSATE}")
     step = plan.steps[key]
     started = time.monotonic()
@@ -197,6 +200,13 @@ def _do(row: Claimed, facts: RunFacts, plan: Plan, token: UUID, worker: str) -> 
         failure = error
     except AppError as error:
         failure = error
+    except (OperationalError, InterfaceError) as error:
+        logs.event(
+            logger, "workflows.step.left", level=logging.WARNING, step=str(row.step_id),
+            error=type(error).__name__,
+        )  # fmt: skip
+        connection.close()
+        return None
     except Exception as error:
         logger.exception("workflows.step.crashed", extra={"fields": {"step": str(row.step_id)}})
         failure = BrokenStep(f"step {key}", f"{type(error).__name__}: {error}"[:300])
@@ -284,14 +294,13 @@ def _perform(
 
 def _deadline(started: float, limit_seconds: float, facts: RunFacts) -> float:
     """When the step gives up, on the monotonic clock: its own limit or the run's deadline."""
-    if facts.deadline_at is None:
-        return started + limit_seconds
-    left = (facts.deadline_at - timezone.now()).total_seconds()
-    if left <= 0:  # what this worker remembers may be older than a retry of the run
-        deadline = run_facts(facts.run_id).deadline_at or facts.deadline_at
-        left = (deadline - timezone.now()).total_seconds()
+    deadline = facts.deadline
+    if deadline is not None and deadline <= time.monotonic():
+        # What this worker remembers may be older than a retry of the run.
+        deadline = run_facts(facts.run_id).deadline
         connection.close()
-    return started + max(0.0, min(limit_seconds, left))
+    limit = started + limit_seconds
+    return limit if deadline is None else max(started, min(limit, deadline))
 
 
 def _patiently(write: Any) -> Any:

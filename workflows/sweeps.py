@@ -14,13 +14,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
-from django.utils import timezone
 
 from config import logs
 from workflows import children, dispatch, endings, engine, fanout, schedules, shedding, statements
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
-from workflows.database import execute
+from workflows.database import database_time, execute
 from workflows.dispatch import Ready
 from workflows.domain.transitions import StepState
 from workflows.models import Approval
@@ -156,7 +155,7 @@ def _wake_parent(step_id: UUID) -> None:
 
 
 def _wake_approval(step_id: UUID) -> None:
-    now = timezone.now()
+    now = database_time()
     open_ = Approval.objects.filter(step_id=step_id, state=Approval.State.WAITING)
     expired = open_.filter(expires_at__lte=now)
     if expired.exists():

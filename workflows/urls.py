@@ -36,6 +36,7 @@ urlpatterns = [
     path(V1 + "workflows", api.Workflows.as_view()),
     path(V1 + "workflows/validate", api.Validate.as_view()),
     path(V1 + "workflows/<str:name>/versions", api.Versions.as_view()),
+    path(V1 + "workflows/<str:name>/statistics", api.Statistics.as_view()),
     path("dashboard/runs", runs.all_runs),
     path("dashboard/runs.csv", runs.as_csv),
     path("dashboard/_runs", runs.latest),

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from config.errors import InvalidInput
 from workflows.contexts import RunFacts, with_steps
-from workflows.database import execute, from_json
+from workflows.database import database_time, execute, from_json
 from workflows.domain.definition import Step
 from workflows.domain.expressions import compile_template
 from workflows.domain.transitions import duration_seconds
@@ -42,10 +42,10 @@ def open_for(step_id: UUID, step: Step, facts: RunFacts) -> tuple[bool, Any]:
         if found:
             return True, payload
         limit = step.options.get("timeout")
-        wake = timezone.now() + timedelta(seconds=duration_seconds(limit)) if limit else None
+        wake = database_time() + timedelta(seconds=duration_seconds(limit)) if limit else None
     else:
         wake = _until(step, facts)
-        if wake <= timezone.now():
+        if wake <= database_time():
             return True, None
     execute(_OPEN, {"id": step_id, "wake": wake})
     return False, None
@@ -59,7 +59,7 @@ def take_signal(run_id: UUID, name: str, step_id: UUID) -> tuple[bool, Any]:
 
 def _until(step: Step, facts: RunFacts) -> datetime:
     if "for" in step.options:
-        return timezone.now() + timedelta(seconds=duration_seconds(step.options["for"]))
+        return database_time() + timedelta(seconds=duration_seconds(step.options["for"]))
     template = compile_template(step.options["until"])
     value = template.render(with_steps(facts, template.steps))
     try:

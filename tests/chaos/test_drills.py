@@ -6,17 +6,19 @@ import os
 import random
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from datetime import timedelta
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import redis
-from django.utils import timezone
+from celery import current_app
 
 from tests.workflows import effects
 from tests.workflows.conftest import Begin, begin, caller, firm  # noqa: F401
-from tests.workflows.workers import QUICK, Worker, sweeping, wait_for, worker
+from tests.workflows.servers import NO_RABBITMQ, rabbitmq, using_broker
+from tests.workflows.workers import QUICK, Worker, impatient, sweeping, wait_for, worker
 from workflows.models import Run, RunEvent, StepRun
 
 pytestmark = [
@@ -94,18 +96,42 @@ def all_ended(runs: list[Run]) -> bool:
     return not Run.objects.filter(pk__in=[r.pk for r in runs], ended_at=None).exists()
 
 
-def impatient() -> None:
-    """Let rows that wait for a lost message be looked at now rather than in half a minute."""
-    past = timezone.now() - timedelta(seconds=1)
-    StepRun.objects.filter(state="queued", queued_at__lt=timezone.now()).update(wake_at=past)
+@dataclass(frozen=True)
+class Broker:
+    """What workers need to use it, and how it forgets every message."""
+
+    environment: dict[str, str]
+    forget: Callable[[], object]
+
+
+@pytest.fixture(
+    params=[
+        "redis",
+        pytest.param("rabbitmq", marks=pytest.mark.skipif(bool(NO_RABBITMQ), reason=NO_RABBITMQ)),
+    ]
+)
+def broker(request: pytest.FixtureRequest, process_environment: dict[str, str]) -> Iterator[Broker]:
+    environment = {**process_environment, **QUICK, "MAX_DELIVERIES": "50"}
+    if request.param == "redis":
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            yield Broker(environment, client.flushdb)
+        return
+    with rabbitmq() as rabbit, using_broker(rabbit.url):
+        yield Broker({**environment, "BROKER_URL": rabbit.url}, _purge)
+
+
+def _purge() -> None:
+    with current_app.connection_for_write() as connection:
+        for queue in current_app.conf.task_queues:
+            queue(connection.default_channel).purge()
 
 
 def test_two_hundred_runs_survive_five_kills_a_flush_and_a_double_beat(
-    process_environment: dict[str, str],
+    broker: Broker,
     begin: Begin,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    environment = {**process_environment, **QUICK, "MAX_DELIVERIES": "50"}
+    environment = broker.environment
     ledger = tmp_path / "ledger"
     with ExitStack() as stack:
         workers = [
@@ -117,8 +143,7 @@ def test_two_hundred_runs_survive_five_kills_a_flush_and_a_double_beat(
             time.sleep(random.uniform(0.5, 2.5))
             kill_and_replace(stack, workers, environment, tmp_path)
             if number == 2:
-                with redis.Redis.from_url(os.environ["REDIS_URL"]) as broker:
-                    broker.flushdb()
+                broker.forget()
         until = time.monotonic() + 300
         while not all_ended(runs) and time.monotonic() < until:
             impatient()
@@ -128,11 +153,11 @@ def test_two_hundred_runs_survive_five_kills_a_flush_and_a_double_beat(
 
 
 def test_runs_survive_workers_that_are_killed_all_the_time(
-    process_environment: dict[str, str],
+    broker: Broker,
     begin: Begin,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    environment = {**process_environment, **QUICK, "MAX_DELIVERIES": "50"}
+    environment = broker.environment
     ledger = tmp_path / "ledger"
     with ExitStack() as stack:
         workers = [

@@ -41,6 +41,13 @@ def effect_once(
     return _act(ledger, context, value, seconds, 0)
 
 
+if times := int(os.environ.get("DRILL_SENDS", "1")) - 1:  # a broker that repeats every message
+    from workflows import dispatch
+
+    _send_once = dispatch._send
+    dispatch._send = lambda messages: _send_once(messages * (times + 1))
+
+
 def _act(
     ledger: str, context: ToolContext, value: Any, seconds: float, fails: int
 ) -> dict[str, Any]:

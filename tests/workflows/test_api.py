@@ -48,7 +48,7 @@ EVERYWHERE = [
     ("get", f"approvals/{NOBODYS}"), ("post", f"approvals/{NOBODYS}"), ("get", "artifacts"),
     ("post", "artifacts"), ("get", f"artifacts/{NOBODYS}"), ("get", "workflows"),
     ("post", "workflows"), ("post", "workflows/validate"), ("get", "workflows/echo/versions"),
-    ("post", "workflows/echo/versions"),
+    ("post", "workflows/echo/versions"), ("get", "workflows/echo/statistics"),
 ]  # fmt: skip
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.db import connection
+from django.test import Client as Browser
 from django.utils import timezone
 
 from config.access.callers import Caller
+from config.access.models import Client
 from monitoring import queries, rollups
 from monitoring.models import AuditEntry, AuditPayload
-from tests.workflows.conftest import Begin, Broker
-from workflows import controls, measuring
+from tests.workflows.conftest import Begin, Broker, Key
+from tests.workflows.http import get, problem, start
+from workflows import controls, measuring, publishing
 from workflows.models import RunEvent
 
 TWO = """
@@ -37,6 +40,35 @@ def test_runs_their_steps_and_their_waits_are_measured(finished: Begin) -> None:
     assert steps["two|b"]["queue_wait_seconds"].percentile(1.0) < 60
     actions = set(AuditEntry.objects.values_list("action", flat=True))
     assert {"workflows.run.succeeded", "workflows.run.failed"} <= actions
+
+
+def test_how_a_workflow_did_is_told_over_http_to_those_who_may_see_it(
+    web: Browser, key: Key, broker: Broker, other_client: Client
+) -> None:
+    who = key("administrator")
+    for source in (TWO, TWO, FAILS):
+        start(web, who, source)
+    start(web, key("professional", other_client), TWO)
+    broker.drain()
+    rollups.roll_up()
+    told = get(web, "workflows/two/statistics?range=24h", who).json()
+    assert (told["runs"], told["failed"], told["success_ratio"]) == (3, 0, 1.0)
+    assert 0 < told["duration_seconds"]["p50"] <= told["duration_seconds"]["p99"]
+    assert told["cost"] == {
+        "total_usd": "0.000000000", "per_run_usd": "0.000000000", "currency": "USD",
+    }  # fmt: skip
+    assert {step["key"]: step["times"] for step in told["steps"]} == {"a": 3, "b": 3}
+    failing = get(web, "workflows/fails/statistics", who).json()
+    assert (failing["runs"], failing["failed"], failing["success_ratio"]) == (1, 1, 0.0)
+    outside = key("professional", other_client)
+    theirs = get(web, "workflows/two/statistics", outside).json()
+    assert (theirs["runs"], theirs["steps"]) == (1, None)
+    problem(get(web, "workflows/none/statistics", who), 404, "not_found")
+    problem(get(web, "workflows/two/statistics?range=1y", who), 422, "invalid_input")
+    publishing.publish("name: closed\naccess: {see: [partner]}\nsteps:\n  a: {tool: core.echo}\n")
+    problem(get(web, "workflows/closed/statistics", key("manager")), 403, "forbidden")
+    untold = get(web, "workflows/closed/statistics", key("partner")).json()
+    assert (untold["runs"], untold["success_ratio"]) == (0, None)
 
 
 def test_an_ended_runs_entry_seals_every_transition(finished: Begin) -> None:
