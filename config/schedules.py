@@ -91,6 +91,13 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute=40, hour=1),
         "options": {"queue": "control", "expire_seconds": 3600},
     },
+    # Hourly, though a day is written once: an export that was cut off goes on within the hour, and
+    # the lane is free again in between. Ahead of the monthly cycle, which reads it.
+    "monitoring-export": {
+        "task": "monitoring.export_telemetry",
+        "schedule": crontab(minute=35),
+        "options": {"queue": "analysis", "expire_seconds": 3000},
+    },
     # On the 3rd, when late rows of the last days have come; a second run finds them made.
     "monitoring-sla-reports": {
         "task": "monitoring.keep_sla_reports",

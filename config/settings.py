@@ -322,6 +322,8 @@ CELERY_DB_REUSE_MAX = 10_000
 # Who gives tables to the data lake, and where it lies unless the command says otherwise.
 TELEMETRY_SOURCES = ("agents.lake", "learning.lake", "monitoring.lake", "workflows.lake")
 LAKE_URL = env.text("LAKE_URL", str(RATCHET_HOME / "lake"))
+# Whether beat keeps the lake up to yesterday; without, the command has to.
+LAKE_EXPORT = env.flag("LAKE_EXPORT", default=True)
 SENTRY_DSN = env.text("SENTRY_DSN", "-")
 # Which queues must be consumed before the instance counts as ready, and how long one may rest.
 READY_QUEUES = env.words("READY_QUEUES", "high,default,low,analysis,control")

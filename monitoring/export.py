@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import fsspec
 import pyarrow as pa
@@ -25,8 +25,8 @@ from django.db import connection, transaction
 
 from config import logs
 from config.errors import InvalidInput, Unavailable
-from config.partitions import first_id
-from monitoring.lake import Dataset
+from config.partitions import first_id, time_of
+from monitoring.lake import BY_ID, Dataset
 
 logger = logging.getLogger(__name__)
 # A row's id is made a little before it is committed: a day is closed this long after midnight.
@@ -35,6 +35,8 @@ ROWS_AT_ONCE = 10_000
 # One file a day and table: that many rows are still one comfortable Parquet file.
 MOST_DAYS = 4000
 FORMAT = 1
+# Of the one scheduled pass at a time, among all advisory locks.
+LOCK = 0x4C414B45
 _MANIFEST = "_ratchet/manifest.json"
 
 
@@ -91,6 +93,38 @@ def export(
             done.rows += rows
     logs.event(logger, "monitoring.export.done", files=done.files, rows=done.rows)
     return done
+
+
+def keep_up(*, now: datetime) -> Done:
+    """Write every day that is over and not in the lake yet, back to the first row there is.
+
+    Another pass at the same time, or ``LAKE_EXPORT`` off, does nothing. A pass that was cut off
+    left whole days, and the next goes on behind them. Raises Unavailable.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        mine = cursor.fetchone()[0] and settings.LAKE_EXPORT
+    try:
+        last = (now - timedelta(days=1) - SETTLED_AFTER).astimezone(UTC).date()
+        first = _first_day() if mine else None
+        if first is None or first > last:
+            return Done()
+        since = max(first, last - timedelta(days=MOST_DAYS - 1))
+        return export(settings.LAKE_URL, since=since, until=last, now=now)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+
+
+def _first_day() -> date | None:
+    """The day of the oldest row of the tables whose rows are of the day of their id."""
+    found: list[UUID] = []
+    with connection.cursor() as cursor:
+        for one in datasets():
+            if one.day == BY_ID and " " not in one.source:
+                cursor.execute(f'SELECT id FROM "{one.source}" ORDER BY id LIMIT 1')  # noqa: S608
+                found += [row[0] for row in cursor.fetchall()]
+    return time_of(min(found)).date() if found else None
 
 
 class _Lake:

@@ -9,6 +9,7 @@ from config.access import exports
 from monitoring import (
     audit,
     calling,
+    export,
     health,
     intents,
     notify,
@@ -82,3 +83,9 @@ def tidy() -> None:
 def keep_sla_reports() -> None:
     """Keep last month's reports, for everything, each domain and each client."""
     sla.keep_month(now=timezone.now())
+
+
+@shared_task(name="monitoring.export_telemetry", ignore_result=True)
+def export_telemetry() -> None:
+    """Write the days that are over and not yet in the lake."""
+    export.keep_up(now=timezone.now())

@@ -15,8 +15,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from agents.models import Invocation
+from config.errors import Unavailable
 from config.partitions import first_id
-from monitoring import export, lake
+from config.schedules import SCHEDULE
+from monitoring import export, health, lake, tasks
 from monitoring.models import Measurement
 
 pytestmark = pytest.mark.django_db
@@ -145,3 +147,42 @@ def test_the_shipped_notebook_reads_what_was_exported(
     assert told["errors"].to_dict() == {("timeout", "one"): 1}
     assert told["by_metric"]["sum"].tolist() == [1.0]
     assert told["ratings"].empty
+
+
+def test_beat_keeps_the_lake_up_to_yesterday_and_goes_on_where_a_pass_was_cut_off(
+    tmp_path: Path, settings: Any, monkeypatch: Any
+) -> None:
+    settings.LAKE_URL = str(tmp_path / "lake")
+    entry = SCHEDULE["monitoring-export"]
+    assert entry["task"] == tasks.export_telemetry.name
+    tasks.export_telemetry()  # nothing is there to write
+    for days in (4, 3, 2, 0):
+        called(day_ago(days))
+    put, written = export._Lake.put, []
+
+    def cut_off(lake: Any, one: Any, day: Any, closed: bool) -> int:
+        if len(written) == 1:
+            raise Unavailable("the lake", "the disk went away")
+        written.append(put(lake, one, day, closed))
+        return written[-1]
+
+    monkeypatch.setattr(export._Lake, "put", cut_off)
+    with pytest.raises(Unavailable):
+        tasks.export_telemetry()
+    monkeypatch.setattr(export._Lake, "put", put)
+    tasks.export_telemetry()
+    days = sorted(str(row["day"]) for row in rows_of(settings.LAKE_URL, "invocations"))
+    assert days == [str(day_ago(n).date()) for n in (4, 3, 2)]  # today is not over
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
+    tasks.export_telemetry()
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")} == before
+
+
+def test_a_lake_that_is_late_fires_an_alert_and_keeps_the_instance_in_service() -> None:
+    now = timezone.now()
+    seen = {health.TASK + str(one["task"]): now for one in SCHEDULE.values()}
+    seen[health.TASK + "monitoring.export_telemetry"] = now - timedelta(hours=3)
+    assert [one.partition(" ")[0] for one in health.stuck_tasks(seen, now)] == [
+        "monitoring.export_telemetry"
+    ]
+    assert health._sweeps(seen, now).ok
