@@ -30,11 +30,13 @@ EMPTY = Stat(0, 0.0)
 # Windows of one key and step are put together by the database: fewer rows leave it, and what
 # nobody asks for (other metrics, sketches of what is only added up) never does.
 _ROWS = """
-SELECT {key}, extract(epoch FROM start - %s)::int8 / %s, {sums}
+SELECT {key}, {place}, {sums}
 FROM (SELECT key, start, {metrics} FROM monitoring_rollup
       WHERE scope = %s AND ({windows}) {keys} OFFSET 0) r
 GROUP BY 1, 2
 """
+_STEP = "extract(epoch FROM start - %s)::int8 / %s"
+_STRETCH = "width_bucket(start, %s::timestamptz[]) - 1"
 _SUM = "sum((m{0}->>0)::int8)::int8, sum((m{0}->>1)::float8)"
 _SKETCHES = "array_agg(m{0}->>2) FILTER (WHERE m{0}->>2 IS NOT NULL)"
 _BEHIND = f"strpos(key, '{SEPARATOR}')"
@@ -95,6 +97,32 @@ def total(
     """One metric of one key over the whole stretch; empty where nothing was measured."""
     found = totals([metric], scope=scope, since=since, until=until, keys=[key])
     return found.get(key, {}).get(metric, EMPTY)
+
+
+def behind(
+    metrics: Sequence[str], ends: Sequence[timedelta], *, until: datetime, scope: str = "all",
+    keys: Sequence[str] | None = None,
+) -> dict[timedelta, dict[str, dict[str, Stat]]]:  # fmt: skip
+    """For each of ``ends`` what ``totals`` says of the time from so long before ``until``.
+
+    One read for all of them: they lie in one another. Raises InvalidInput as ``totals`` does.
+    """
+    edges = sorted({until - end for end in ends})
+    chosen = _Chosen.of(scope, keys=keys)
+    parts: list[dict[str, dict[str, Stat]]] = [{} for _ in edges]
+    for place, key, stats in _read(metrics, chosen, edges[0], until, edges=edges):
+        parts[place][key] = stats
+    found: dict[timedelta, dict[str, dict[str, Stat]]] = {}
+    for place, edge in enumerate(edges):
+        inside = parts[place:]
+        found[until - edge] = {
+            key: {
+                name: merge(one[key][name] for one in inside if name in one.get(key, {}))
+                for name in {name for one in inside for name in one.get(key, {})}
+            }
+            for key in {key for one in inside for key in one}
+        }
+    return found
 
 
 def series(
@@ -223,30 +251,35 @@ def _read(
     chosen: _Chosen,
     since: datetime,
     until: datetime,
-    first: datetime,
-    step: timedelta,
+    first: datetime | None = None,
+    step: timedelta = DAY,
     largest: str = Grain.DAY,
     *,
     sketches: bool = True,
+    edges: Sequence[datetime] = (),
 ) -> Iterator[tuple[int, str, dict[str, Stat]]]:
-    """(number of the step from ``first``, key, metric → Stat), one for each that has any."""
+    """(number of the step from ``first``, key, metric → Stat), one for each that has any.
+
+    ``edges`` in the place of steps: where each stretch begins, the first at ``since``.
+    """
     _check(metrics, chosen.scope, since, until)
     windows: list[str] = []
     starts: list[Any] = []
-    for grain, begun in _cover(since, until, largest):
+    for grain, begun in _cover(since, until, largest, edges):
         windows.append(f"(grain = '{grain}' AND start = ANY(%s))")
         starts.append(begun)
     if not windows:
         return
     each = f"{_SUM}, {_SKETCHES if sketches else 'NULL'}"
     statement = _ROWS.format(
-        key=_OWN if chosen.own else "key",
+        key=_OWN if chosen.own else "key", place=_STRETCH if edges else _STEP,
         sums=", ".join(each.format(n) for n in range(len(metrics))),
         # Names were checked against the list.
         metrics=", ".join(f"stats->'{name}' AS m{n}" for n, name in enumerate(metrics)),
         windows=" OR ".join(windows), keys=chosen.condition,
     )  # fmt: skip
-    given = [first, int(step.total_seconds()), chosen.scope, *starts, *chosen.given]
+    places: list[Any] = [list(edges)] if edges else [first, int(step.total_seconds())]
+    given = [*places, chosen.scope, *starts, *chosen.given]
     with connection.cursor() as cursor:
         cursor.execute(statement, given)
         for key, place, *values in cursor.fetchall():
@@ -269,8 +302,13 @@ def _check(metrics: Sequence[str], scope: str, since: datetime, until: datetime)
         raise InvalidInput("since", since.isoformat(), f"at most {LONGEST.days} days before until")
 
 
-def _cover(since: datetime, until: datetime, largest: str) -> list[tuple[str, list[datetime]]]:
-    """The windows to read, grain by grain: closed days, closed hours, and minutes elsewhere."""
+def _cover(
+    since: datetime, until: datetime, largest: str, edges: Sequence[datetime] = ()
+) -> list[tuple[str, list[datetime]]]:
+    """The windows to read, grain by grain: closed days, closed hours, and minutes elsewhere.
+
+    None of them reaches over one of ``edges``.
+    """
     rows = RollupWindow.objects.filter(start__gte=since - DAY, start__lt=until)
     clean: dict[str, set[datetime]] = {Grain.HOUR: set(), Grain.DAY: set()}
     open_hours = []
@@ -278,7 +316,8 @@ def _cover(since: datetime, until: datetime, largest: str) -> list[tuple[str, li
     for grain, start, dirty in rows.filter(grain__in=wanted).values_list(
         "grain", "start", "is_dirty"
     ):
-        inside = start >= since and start + LENGTH[Grain(grain)] <= until
+        end = start + LENGTH[Grain(grain)]
+        inside = start >= since and end <= until and not any(start < e < end for e in edges)
         if not dirty and inside:
             clean[grain].add(start)
         elif grain == Grain.HOUR and start > since - HOUR:

@@ -46,11 +46,13 @@ def scorecard(request: HttpRequest, caller: Caller) -> HttpResponse:
     scope, key = _place(request, caller)
     now = timezone.now()
     cards = objectives.scorecard(now=now, scope=scope, key=key)
+    budgeted = [card.objective for card in cards if card.budget is not None]
     burning = [
-        {"title": card.objective.title, "burns": objectives.burns(
-            card.objective, now=now, scope=scope, key=key)}
-        for card in cards if card.budget is not None
-    ]  # fmt: skip
+        {"title": one.title, "burns": burns}
+        for one, burns in zip(
+            budgeted, objectives.burns(budgeted, now=now, scope=scope, key=key), strict=True
+        )
+    ]
     context = {
         **offered(caller, found), "scope": scope, "key": key, "name": _name(scope, key),
         "rows": [_row(card) for card in cards], "burning": burning,

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client as Browser
@@ -235,3 +236,17 @@ def test_a_filter_that_makes_no_sense_is_refused_with_its_reason(
     browser: Browser, path: str
 ) -> None:
     assert "Something in that is not right" in page(browser, path, 422)
+
+
+def test_objectives_read_their_figures_at_once_however_many_there_are(
+    browser: Browser, django_assert_max_num_queries: Any
+) -> None:
+    shipped.load()
+    at = timezone.now()
+    for back in (2, 40, 300, 3000):
+        given = {"invocations": 10, "invocation_errors": 3, "invocation_duration_seconds": 1.0}
+        record([Measurement(given, {"agent": AGENT}, at - timedelta(minutes=back))])
+    rollups.roll_up()
+    with django_assert_max_num_queries(20):
+        text = page(browser, "/dashboard/objectives")
+    assert text.count("burning") >= 2 and "Edge-case coverage rising" in text

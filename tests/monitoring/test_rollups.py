@@ -182,3 +182,20 @@ def test_months_are_prepared_ahead_and_dropped_when_their_time_is_over() -> None
     first = datetime(at.year, at.month, 1, tzinfo=UTC)
     assert f"monitoring_measurement_y{first.year}m{first.month:02d}" not in names
     assert len(names) >= 4
+
+
+def test_stretches_that_lie_in_one_another_are_read_at_once_and_agree_with_each_alone() -> None:
+    at = now()
+    for back in (2, 20, 50, 90, 200, 500, 1300, 2000, 4000):
+        measured(at - back * MINUTE, seconds=back / 100)
+    rollups.roll_up()
+    ends = [timedelta(minutes=m) for m in (5, 30, 60, 120, 360, 1440, 4320)]
+    names = ["invocations", "invocation_duration_seconds"]
+    found = queries.behind(names, ends, until=at, scope="agent", keys=["a"])
+    for end in ends:
+        alone = queries.totals(names, scope="agent", since=at - end, until=at, keys=["a"])["a"]
+        both = found[end]["a"]
+        assert both["invocations"].total == alone["invocations"].total
+        times = names[1]
+        assert both[times].percentile(0.95) == pytest.approx(alone[times].percentile(0.95))
+    assert [found[end]["a"]["invocations"].total for end in ends] == [1, 2, 3, 4, 5, 7, 9]
