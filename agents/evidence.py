@@ -17,7 +17,8 @@ from django.db.models import Avg, Count, Q, QuerySet, Sum
 
 from agents import guarding
 from agents.domain import context
-from agents.models import Agent, AgentVersion, Invocation, Label, ModelCall, ToolCall
+from agents.domain.cost import MILLION, price_from
+from agents.models import Agent, AgentVersion, Invocation, Label, ModelCall, PriceList, ToolCall
 from agents.tools import registry
 from config.access.callers import Caller
 from config.errors import NotFound
@@ -301,3 +302,18 @@ def _recorded(row: Invocation, calls: Sequence[ToolCall]) -> Recorded:
     chat = isinstance(messages, list)
     return Recorded(row.pk, row.client_id, {} if chat else given, messages if chat else None,
                     str(row.output.get("text", "")), tools)  # fmt: skip
+
+
+def undiscounted_usd(invocation_id: UUID) -> Decimal:
+    """What a call would have cost had its endpoint remembered nothing of earlier prompts.
+
+    Two versions are compared by this: which of them is asked first must not make it dearer.
+    """
+    total = Decimal(0)
+    for call in ModelCall.objects.filter(invocation_id=invocation_id):
+        total += call.cost_usd
+        if call.cached_tokens:
+            prices = PriceList.objects.get(version=call.price_version).prices
+            price = price_from(prices, call.model, call.price_version)
+            total += call.cached_tokens * (price.input - price.cached) / MILLION
+    return total

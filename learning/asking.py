@@ -36,17 +36,22 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One version's graded answer, its cost, and what it said."""
+    """One version's graded answer, its cost, and what it said.
+
+    ``full_usd``: the cost without the discount on prompts that the endpoint remembered.
+    """
 
     graded: Graded
     cost_usd: Decimal
     text: str = ""
+    full_usd: Decimal = Decimal(0)
 
 
 def graded_questions(slug: str, client_id: UUID) -> list[Question]:
+    """The catalogue's cases. They belong to nobody: every instance splits them alike."""
     return [
-        Question(Case(_key(case["input"], None, client_id), "catalogue", tuple(case["facts"])),
-                 client_id, case["input"])
+        Question(Case(digest_of(case["input"]), "catalogue", tuple(case["facts"])), client_id,
+                 case["input"])
         for case in evidence.agent(slug).cases
     ]  # fmt: skip
 
@@ -99,7 +104,8 @@ def ask(work_id: UUID, slug: str, question: Question, version_id: UUID) -> Asked
         return Asked(Graded(0.0, (f"failed: {error.code}",)), Decimal(0))
     text = str(answer.output.get("text", ""))
     facts = answer.output.get("facts") or {}
-    return Asked(grade_answer(text, question.case, facts), answer.cost_usd, text)
+    full = evidence.undiscounted_usd(answer.invocation_id)
+    return Asked(grade_answer(text, question.case, facts), answer.cost_usd, text, full)
 
 
 def stand_in_for(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,8 @@ class Bench:
     study: Study
     until: float
     is_stopped: str = ""
+    # Keys of the cases that were answered, by whichever version.
+    answered: set[str] = field(default_factory=set)
 
     def score(self, version_id: UUID, questions: Sequence[Question]) -> list[Asked | None]:
         """A graded answer to each question; None where money or time had run out."""
@@ -37,7 +39,9 @@ class Bench:
             if self.is_stopped or time.monotonic() > self.until:
                 self.is_stopped = self.is_stopped or "the time was up"
                 return None
-            return ask(self.study.pk, self.study.agent_slug, question, version_id)
+            told = ask(self.study.pk, self.study.agent_slug, question, version_id)
+            self.answered.add(question.case.key)  # one step of the interpreter: threads may
+            return told
         except BudgetExceeded:
             self.is_stopped = "the cap was reached"
             return None
@@ -56,12 +60,16 @@ def estimated(tokens: int, prompt: str) -> dict[str, Any]:
 def measured(
     before: Sequence[Asked | None], after: Sequence[Asked | None], *, part: str
 ) -> dict[str, Any] | None:
-    """Score and cost beside the base's on the cases that both answered; None if none was."""
+    """Score and cost beside the base's on the cases that both answered; None if none was.
+
+    Costs are those without a discount on remembered prompts, so that the order of asking is no
+    part of them.
+    """
     pairs = [(b, a) for b, a in zip(before, after, strict=True) if b and a]
     if not pairs:
         return None
     base, other = (sum(pair[side].graded.score for pair in pairs) for side in (0, 1))
-    spent, spends = (sum((pair[side].cost_usd for pair in pairs), Decimal(0)) for side in (0, 1))
+    spent, spends = (sum((pair[side].full_usd for pair in pairs), Decimal(0)) for side in (0, 1))
     return {
         "how": f"measured on {len(pairs)} graded {part} cases",
         "cases": len(pairs),

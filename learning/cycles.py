@@ -26,7 +26,16 @@ from agents import queries
 from config import logs
 from config.access.models import Client, User
 from config.errors import AppError, InvalidInput, NotFound
-from learning import drifting, examples, history, patterns, proposing, replay, reporting
+from learning import (
+    coverage,
+    drifting,
+    examples,
+    history,
+    patterns,
+    proposing,
+    replay,
+    reporting,
+)
 from learning.models import Cycle, CycleStep, Improvement, Replay
 
 logger = logging.getLogger(__name__)
@@ -123,9 +132,10 @@ def _work_for(cycle: Cycle, name: str) -> Callable[[], dict[str, Any]]:
         return lambda: {"collected": examples.collect(since, until)}
     slug = name.removeprefix("agent:")
     if cycle.cadence == Cycle.Cadence.DAILY:
-        return lambda: dict(
-            drifting.find_drift(slug, until, incidents=drifting.incident_periods(until))
-        )
+        return lambda: {
+            **drifting.find_drift(slug, until, incidents=drifting.incident_periods(until)),
+            **coverage.measure(slug, until, client_id=_firm()),
+        }
     return lambda: proposing.propose_by_rule(slug, until, client_id=_firm())
 
 

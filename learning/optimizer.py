@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -22,37 +21,23 @@ from agents import services as agents
 from agents.domain.context import estimate_tokens
 from agents.versions import Content
 from config.errors import AppError, InvalidInput
-from learning import demonstrating, examples, patterns, reflecting
-from learning.asking import Asked, Question, corrected_questions, graded_questions
+from learning import examples, patterns, reflecting
+from learning.asking import Question, corrected_questions, graded_questions
 from learning.bench import Bench, estimated, measured, rank
 from learning.domain.goals import KINDS, Goal
-from learning.domain.proposals import LIGHTER
 from learning.domain.reflection import Reason
 from learning.domain.splits import split
-from learning.domain.variations import Variation, variations
 from learning.models import Study
 from learning.proposing import best_of, propose_best
 from learning.reflecting import Tried
+from learning.variants import Variant, bottlenecks, variants_of
 
-WINDOW = timedelta(days=28)
 HELD_OUT_RATIO = 0.4
 MOST_CAP_USD = Decimal(20)
 # A person waits for the answer; what is not measured by then is estimated.
 MOST_SECONDS = 45.0
 # Complaints and failures that the search reads as reasons.
 MOST_REASONS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One other version of the agent, and why it may help."""
-
-    kind: str
-    content: Content
-    why: str
-    expects: str
-    # Cases that it shows as examples, and is therefore not measured on.
-    shown: frozenset[str] = frozenset()
 
 
 def vary(
@@ -115,67 +100,6 @@ def _goal(name: str) -> Goal:
     except ValueError:
         known = ", ".join(goal.value for goal in Goal)
         raise InvalidInput("goals", name, f"one of {known}") from None
-
-
-def bottlenecks(
-    agent: str, prompt: str, missed: Sequence[str], until: datetime
-) -> list[dict[str, Any]]:
-    """What holds the agent back: missed facts, failures, complaints, slow tools, long prompts."""
-    since = until - WINDOW
-    figures = evidence.call_figures(agent, since, until)
-    found: list[dict[str, Any]] = []
-    if missed:
-        found.append({"kind": "missed_facts", "count": len(missed), "facts": list(missed[:10])})
-    for pattern in patterns.listed(None, until=until.date(), agent=agent)[:5]:
-        found.append({"kind": pattern["kind"], "title": pattern["title"], "pattern": pattern["key"],
-                      "count": pattern["impact"]["count"], "trend": pattern["trend"]})  # fmt: skip
-    for tool in evidence.slow_tools(agent, since, until)[:3]:
-        found.append({"kind": "tool_time", **tool})
-    tokens = estimate_tokens(prompt)
-    found.append({
-        "kind": "cost", "prompt_tokens": tokens, "calls": figures["calls"],
-        "cost_usd": f"{Decimal(figures['cost_usd']):f}", "input_tokens": figures["input_tokens"],
-        "output_tokens": figures["output_tokens"], "cache_hits": figures["hits"],
-    })  # fmt: skip
-    return found
-
-
-def variants_of(
-    agent: str,
-    content: Content,
-    goals: Sequence[Goal],
-    missed: Sequence[str],
-    found: Sequence[Mapping[str, Any]],
-    parts: tuple[Sequence[Question], Sequence[Question]],
-    before: Sequence[Asked | None] = (),
-) -> list[Variant]:
-    """The variants that serve ``goals``, each another content than the base's."""
-    wanted = {kind for goal in goals for kind in KINDS[goal]}
-    failures = [str(b["title"]) for b in found if b["kind"] == "failure"]
-    made: list[Variant] = [
-        _worded(content, v)
-        for v in variations(content.prompt, tools=content.tools, missed=missed, failures=failures)
-    ]
-    made += [
-        Variant(kind, other, why, "answers in their form")
-        for kind, other, why in demonstrating.sets_for(agent, content, *parts)
-    ]
-    own = demonstrating.own_answers(content, parts[0], before) if before else None
-    if own is not None:
-        made.append(Variant("own_answers", own[0], f"{len(own[0].examples)} of its own answers "
-                            "that were wholly right", "answers in their form; not measured on the "
-                            "cases that it shows", frozenset(own[1])))  # fmt: skip
-    lighter = LIGHTER.get(str(content.model.get("tier")))
-    if lighter:
-        made.append(Variant("lighter_model", replace(content, model={**content.model,
-                            "tier": lighter}), f"the {lighter} model instead",
-                            "lower cost; accuracy has to be measured"))  # fmt: skip
-    return [variant for variant in made if variant.kind in wanted]
-
-
-def _worded(content: Content, variation: Variation) -> Variant:
-    return Variant(variation.kind, replace(content, prompt=variation.prompt), variation.why,
-                   variation.expects)  # fmt: skip
 
 
 def _reasons(
@@ -292,6 +216,7 @@ def _document(
         "goals": [goal.value for goal in goals], "bottlenecks": found, "variants": shown,
         "split": {"tuning": sizes[0], "held_out": sizes[1],
                   "stopped": bench.is_stopped if bench else "not measured"},
+        "cases": sorted(bench.answered) if bench else [],
         "cost_usd": f"{Decimal(queries.run_costs(study.pk)['cost_usd']):f}",
         "cap_usd": f"{study.cap_usd:f}", "currency": "USD",
     }  # fmt: skip

@@ -17,6 +17,11 @@ from learning.domain.proposals import Facts, Proposal
 from learning.domain.proposals import propose as by_rule
 from learning.models import Improvement, Study
 
+_NONE = {
+    Goal.REDUCE_COST: "no variant was as good as the present one and cheaper",
+    Goal.IMPROVE_ACCURACY: "no variant was better than the present one",
+    Goal.BETTER_EXAMPLES: "no examples were better than the present ones",
+}
 # Figures of a study's bottlenecks are from this window.
 STUDY_DAYS = 28.0
 DRIFT_FIELDS = ("metric", "reference_mean", "current_mean", "effect", "p_value", "streak",
@@ -30,7 +35,7 @@ def propose_best(body: Mapping[str, Any], base_id: UUID, study: Study) -> list[d
     for goal in body["goals"]:
         best = best_of(body["variants"], Goal(goal))
         if best is None:
-            made.append({"goal": goal, "refused": "no variant was as good as the present one"})
+            made.append({"goal": goal, "refused": _NONE[Goal(goal)]})
         elif (best.get("held_out") or {}).get("score_difference", 0) < 0:
             made.append({"goal": goal, "refused": "it is worse on the cases held out"})
         else:
@@ -39,9 +44,10 @@ def propose_best(body: Mapping[str, Any], base_id: UUID, study: Study) -> list[d
 
 
 def best_of(variants: Sequence[dict[str, Any]], goal: Goal) -> dict[str, Any] | None:
-    """The measured variant that serves ``goal`` best and is no worse than the base on its cases.
+    """The measured variant that serves ``goal`` best, and better than the base.
 
-    For less cost, the cheapest of those; for everything else the one with the highest score.
+    For less cost, the cheapest of those that are no worse; for everything else the one with the
+    highest score. Of equals the first, so that the same evidence gives the same proposal.
     """
     fitting = [
         v for v in variants
@@ -51,6 +57,7 @@ def best_of(variants: Sequence[dict[str, Any]], goal: Goal) -> dict[str, Any] | 
     if goal is Goal.REDUCE_COST:
         fitting = [v for v in fitting if (v["effect"]["cost_ratio"] or 1.0) < 1]
         return min(fitting, key=lambda v: v["effect"]["cost_ratio"], default=None)
+    fitting = [v for v in fitting if v["effect"]["score_difference"] > 0]
     return max(fitting, key=lambda v: rank(v["effect"]), default=None)
 
 

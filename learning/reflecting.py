@@ -22,7 +22,7 @@ from learning.asking import Asked, Question
 from learning.bench import Bench, measured
 from learning.domain import reflection
 from learning.domain.reflection import Reason, Source
-from learning.domain.splits import share_of
+from learning.domain.splits import digest_of, share_of
 
 ROUNDS = 4
 # Cases that a rewriting has to be better on before it is asked all of them.
@@ -71,7 +71,7 @@ def evolve(
     ``reasons`` are those of people and records; what the tuning cases missed is added to them.
     """
     found = Search(bench, tune, reasons, {tried.name: tried for tried in pool})
-    seed = f"{bench.study.agent_slug}/{bench.study.version_id}"
+    seed = f"{bench.study.agent_slug}/{digest_of(pool[0].content.prompt)}"
     for number in range(1, ROUNDS + 1):
         if bench.is_stopped or any(min(t.scores) >= 1 for t in found.pool.values()):
             break

@@ -164,7 +164,8 @@ OBJECTIVES: tuple[dict[str, Any], ...] = (
      "definition": "Relative growth of mean accuracy against the window before."},
     {"slug": "coverage", "title": "Edge-case coverage rising", "above": True, "target": 0.0,
      "metric": "edge_case_coverage_ratio", "statistic": "growth",
-     "definition": "Relative growth of mean coverage against the window before."},
+     "definition": "Graded cases and approved corrections that an evaluation asked in 28 days, "
+                   "mean over agents and days, against the window before."},
     {"slug": "automation", "title": "90 % of processes automated", "above": True, "target": 0.9,
      "metric": "automated_ratio", "statistic": "mean",
      "definition": "Share of a run's steps that need no person's hand, mean over runs."},

@@ -13,8 +13,10 @@ from agents.models import Agent
 from config.access.models import Membership, User
 from config.errors import InvalidInput
 from config.schedules import SCHEDULE
-from learning import cycles, drifting, replay
-from learning.models import Cycle, CycleStep, DriftWindow, Improvement, Pattern
+from learning import asking, coverage, cycles, drifting, replay
+from learning.models import Cycle, CycleStep, DriftWindow, Improvement, Pattern, Study
+from monitoring import shipped
+from monitoring.models import Measurement
 from tests.learning.loop.conftest import days_ago
 from tests.learning.test_crashes import Death, Died, at_once
 from tests.workflows.workers import wait_for, worker
@@ -78,6 +80,23 @@ def test_a_daily_cycle_finds_patterns_and_drift_and_reports(bare, call, firm, be
     assert letter.to == ["rev@localhost"]
     assert letter.body == made.report
     assert cycles.mail(made.pk) == 0
+
+
+def test_a_daily_cycle_measures_how_many_edge_cases_evaluations_have_asked(bare, call, firm, begin):
+    cases = [{"input": {"n": n}, "facts": [{"number": n}]} for n in range(4)]
+    Agent.objects.filter(pk=bare.pk).update(cases=cases)
+    call(bare, days_ago(0.5))
+    keys = [question.case.key for question in asking.graded_questions(bare.slug, firm.pk)]
+    long_ago, lately = [Study.objects.create(
+        client_id=firm.pk, agent_slug=bare.slug, version_id=bare.pk, goals=[], cap_usd=1,
+        document={"cases": asked}) for asked in (keys[2:], keys[:1])]  # fmt: skip
+    Study.objects.filter(pk=long_ago.pk).update(created_at=days_ago(40))
+    Study.objects.filter(pk=lately.pk).update(created_at=days_ago(3))
+    assert finish(begin("daily"))
+    (row,) = Measurement.objects.filter(names__contains=[coverage.METRIC])
+    assert row.numbers == [0.25] and row.labels["agent"] == bare.slug
+    card = next(one for one in shipped.OBJECTIVES if one["slug"] == "coverage")
+    assert card["metric"] == coverage.METRIC
 
 
 def test_a_weekly_cycle_proposes_ranks_and_replays_candidates(bare, call, begin, firm, monkeypatch):
