@@ -17,6 +17,7 @@ from agents.invoke import Call, invoke
 from agents.models import AgentVersion, Budget, Endpoint, Hold
 from config.errors import Unavailable
 from learning import finetuning, tasks
+from learning.finetuning import working
 from learning.models import Example, Improvement, Replay, TuningJob
 from workflows import artifacts
 
@@ -119,9 +120,7 @@ def test_a_worker_that_died_while_bringing_back_is_followed_by_another(
 ):
     job_id = start(api, library).json()["id"]
     finetuning.work(job_id)
-    monkeypatch.setattr(
-        finetuning, "_end", lambda *a, **n: (_ for _ in ()).throw(KeyboardInterrupt)
-    )
+    monkeypatch.setattr(working, "_end", lambda *a, **n: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         finetuning.work(job_id)
     monkeypatch.undo()

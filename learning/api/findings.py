@@ -1,0 +1,65 @@
+"""Doors of what the loop sees: patterns of failures, and drift."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from config import rest
+from config.errors import InvalidInput
+from learning import drifting, patterns
+from learning import shapes_loop as shapes
+from learning.api.shared import days_of, whole
+from learning.models import Pattern
+
+
+class Patterns(APIView):
+    scopes = {"GET": "learning:read"}
+
+    @extend_schema(
+        operation_id="patterns_list",
+        parameters=[
+            OpenApiParameter("kind", str, enum=Pattern.Kind.values),
+            OpenApiParameter("agent", str), OpenApiParameter("days", int),
+        ],
+        responses=shapes.PatternDocument(many=True),
+    )  # fmt: skip
+    def get(self, request: Request) -> Response:
+        """Clusters of failures and complaints with trend, impact and examples, by frequency."""
+        given = request.query_params
+        kind = given.get("kind", "")
+        if kind and kind not in Pattern.Kind.values:
+            raise InvalidInput("kind", kind, f"one of {', '.join(Pattern.Kind.values)}")
+        rows = patterns.listed(
+            rest.caller_of(request), until=timezone.now().date(), kind=kind,
+            days=days_of(request, 28), agent=given.get("agent", ""),
+        )  # fmt: skip
+        return whole(list(shapes.PatternDocument(rows, many=True).data))
+
+
+class DriftWindows(APIView):
+    scopes = {"GET": "learning:read"}
+
+    @extend_schema(
+        operation_id="drift_list",
+        parameters=[
+            OpenApiParameter("agent", str), OpenApiParameter("metric", str),
+            OpenApiParameter("confirmed", bool), OpenApiParameter("days", int),
+        ],
+        responses=shapes.DriftDocument(many=True),
+    )  # fmt: skip
+    def get(self, request: Request) -> Response:
+        """Windows of each version's figures beside their reference, newest first."""
+        given = request.query_params
+        rows = drifting.listed(
+            since=timezone.now() - timedelta(days=days_of(request, 14)),
+            agent=given.get("agent", ""),
+            metric=given.get("metric", ""),
+            confirmed=given.get("confirmed", "").lower() in ("1", "true"),
+        )
+        return whole(list(shapes.DriftDocument(rows, many=True).data))
