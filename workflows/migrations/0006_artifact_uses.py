@@ -5,21 +5,20 @@ from django.conf import settings
 from django.db import migrations, models
 
 # What can be known of files stored before: those that inputs or results name at the top level,
-# and whole inputs and outputs that were too large for a row.
+# and whole inputs and outputs that were too large for a row. One statement, which names each pair
+# once: the constraint is made at the migration's end, so there is no conflict to do nothing on.
 KNOWN = """
 INSERT INTO workflows_artifactuse (artifact_id, run_id)
-SELECT DISTINCT a.id, r.id FROM workflows_run r
+SELECT a.id, r.id FROM workflows_run r
 CROSS JOIN LATERAL jsonb_each_text(
     CASE WHEN jsonb_typeof(r.inputs) = 'object' THEN r.inputs ELSE '{}' END) AS given(name, value)
 JOIN workflows_artifact a ON a.client_id = r.client_id AND a.id::text = given.value
-ON CONFLICT DO NOTHING;
-INSERT INTO workflows_artifactuse (artifact_id, run_id)
-SELECT DISTINCT a.id, r.id FROM workflows_steprun s JOIN workflows_run r ON r.id = s.run_id
+UNION
+SELECT a.id, r.id FROM workflows_steprun s JOIN workflows_run r ON r.id = s.run_id
 CROSS JOIN LATERAL (VALUES (s.input), (s.output)) AS part(value)
 CROSS JOIN LATERAL jsonb_each_text(
     CASE WHEN jsonb_typeof(part.value) = 'object' THEN part.value ELSE '{}' END) AS named(name, value)
-JOIN workflows_artifact a ON a.client_id = r.client_id AND a.id::text = named.value
-ON CONFLICT DO NOTHING;
+JOIN workflows_artifact a ON a.client_id = r.client_id AND a.id::text = named.value;
 """
 
 
