@@ -7,8 +7,11 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -17,6 +20,8 @@ from django.db import connection
 
 from config import embedded
 from config.access.models import Client
+from config.backup import manifest
+from config.embedded import state
 from monitoring import audit as auditing
 from monitoring.services import audit
 from tests import services
@@ -44,11 +49,11 @@ def backup(tmp_path: Path) -> Path:
     return folder
 
 
-def manage(*argv: str) -> subprocess.CompletedProcess[str]:
+def manage(*argv: str, **given: str) -> subprocess.CompletedProcess[str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
-        [sys.executable, "manage.py", *argv], env=kept, cwd=ROOT, capture_output=True, text=True,
-        check=False,
+        [sys.executable, "manage.py", *argv], env={**kept, **given}, cwd=ROOT,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 
@@ -143,3 +148,74 @@ def test_a_folder_in_use_is_no_place_for_a_backup(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="not empty; give a new folder"):
         call_command("backup", str(tmp_path / "full"))
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A database with roles of its own names, made as the documentation says."""
+    home, address = services.home(), urlsplit(os.environ["DATABASE_OWNER_URL"])
+    tag = uuid4().hex[:8]
+    owner, app, name = f"keeper_{tag}", f"server_{tag}", f"elsewhere_{tag}"
+    at = f"{address.hostname}:{address.port}"
+    root = f"postgresql://postgres:{state.password(home, 'postgres')}@{at}/"
+    with psycopg.connect(f"{root}postgres", autocommit=True) as server:
+        for role in (owner, app):
+            server.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{tag}'")
+        server.execute(f"CREATE DATABASE {name} OWNER {owner} TEMPLATE template0")
+    with psycopg.connect(f"{root}{name}", autocommit=True) as server:
+        server.execute("CREATE EXTENSION vector")
+        for rights in ("SELECT, INSERT, UPDATE, DELETE ON TABLES", "USAGE, SELECT ON SEQUENCES"):
+            server.execute(f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} GRANT {rights} TO {app}")
+    yield {
+        "DATABASE_URL": f"postgresql://{app}:{tag}@{at}/{name}",
+        "DATABASE_OWNER_URL": f"postgresql://{owner}:{tag}@{at}/{name}",
+        "REDIS_URL": os.environ["REDIS_URL"],
+    }
+    with psycopg.connect(f"{root}postgres", autocommit=True) as server:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        server.execute(f"DROP ROLE {app}, {owner}")
+
+
+def test_a_database_of_ones_own_with_other_roles_takes_a_backup_and_keeps_the_log_append_only(
+    tmp_path: Path, backup: Path, elsewhere: dict[str, str]
+) -> None:
+    done = manage("restore", str(backup), "--home", str(tmp_path / "new"), **elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert "the chain holds; 5 entries" in done.stdout
+    assert "append-only is not enforced" not in done.stdout
+    with psycopg.connect(elsewhere["DATABASE_URL"], autocommit=True) as server:
+        assert server.execute("SELECT name FROM access_client").fetchall() == [("The firm",)]
+        server.execute("UPDATE access_client SET name = 'Moved'")
+        log = "monitoring_auditentry"
+        for forbidden in (f"DELETE FROM {log}", f"UPDATE {log} SET actor = 'x'",
+                          f"TRUNCATE {log}", f"ALTER TABLE {log} DISABLE TRIGGER ALL"):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                server.execute(forbidden)
+        month = server.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits"
+            " WHERE inhparent = 'monitoring_auditentry'::regclass"
+        ).fetchone()
+        assert month is not None
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            server.execute(f"DELETE FROM {month[0]}")
+    again = manage("restore", str(backup), "--home", str(tmp_path / "next"), **elsewhere)
+    assert again.returncode == 1 and "not empty" in again.stderr
+
+
+def test_a_restore_that_does_not_verify_leaves_a_database_of_ones_own_empty(
+    tmp_path: Path, backup: Path, elsewhere: dict[str, str]
+) -> None:
+    audits = next((backup / "audit").rglob("head.json"))
+    head = json.loads(audits.read_text())
+    audits.write_text(json.dumps({**head, "number": head["number"] + 7}))
+    described = json.loads((backup / "manifest.json").read_text())
+    described["files"].update(manifest.described(backup))
+    (backup / "manifest.json").write_text(json.dumps(described))
+    done = manage("restore", str(backup), "--home", str(tmp_path / "new"), **elsewhere)
+    assert done.returncode == 1 and "nothing was kept" in done.stderr, done.stderr
+    with psycopg.connect(elsewhere["DATABASE_OWNER_URL"]) as server:
+        found = server.execute(
+            "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            " AND relkind IN ('r', 'p')"
+        ).fetchone()
+    assert found == (0,)
