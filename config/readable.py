@@ -60,7 +60,7 @@ def percent(ratio: float | None) -> str:
     """A ratio from 0 to 1 as ``98.3 %``; never 100 unless it is all."""
     if ratio is None:
         return "–"
-    if 0.999 <= ratio < 1:
+    if 0.999 < ratio < 1:
         return "> 99.9 %"
     return f"{significant(ratio * 100)} %"
 

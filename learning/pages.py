@@ -150,7 +150,7 @@ def _stage(row: Rollout, index: int) -> dict[str, Any]:
     if index < row.stage or row.state == Rollout.State.DONE:
         state = "succeeded"
     elif index == row.stage:
-        state = {"running": "running", "paused": "paused"}.get(row.state, "cancelled")
+        state = row.state
     return {**stage, "number": index + 1, "state": state, "treated": sizes["treatment"],
             "control": sizes["control"]}  # fmt: skip
 

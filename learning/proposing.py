@@ -22,6 +22,11 @@ _NONE = {
     Goal.IMPROVE_ACCURACY: "no variant was better than the present one",
     Goal.BETTER_EXAMPLES: "no examples were better than the present ones",
 }
+_AIMS = {
+    Goal.REDUCE_COST: "to reduce the cost",
+    Goal.IMPROVE_ACCURACY: "to improve accuracy",
+    Goal.BETTER_EXAMPLES: "as better examples",
+}
 # Figures of a study's bottlenecks are from this window.
 STUDY_DAYS = 28.0
 DRIFT_FIELDS = ("metric", "reference_mean", "current_mean", "effect", "p_value", "streak",
@@ -73,7 +78,7 @@ def _one_proposal(
     try:
         row, created = improvements.propose(
             client_id=study.client_id, agent_slug=study.agent_slug, kind=kind,
-            title=f"{best['kind'].replace('_', ' ').capitalize()} for {goal.replace('_', ' ')}",
+            title=f"{best['kind'].replace('_', ' ').capitalize()} {_AIMS[Goal(goal)]}",
             proposal={"variation": best["kind"], "version": best["version_id"]},
             evidence={"study": str(study.pk), "effect": effect, "held_out": best.get("held_out"),
                       "formula": FORMULA, "priority": priority.shown()},

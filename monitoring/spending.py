@@ -62,9 +62,13 @@ def changes(*, now: datetime) -> list[Change]:
     """The latest deployments and what each brought in cost, newest first.
 
     As many days before as since, at most ``WATCHED``; the agent's own learning in both counts
-    as what it cost.
+    as what it cost. A first version is left out: nothing was there before it.
     """
-    rows = Mark.objects.filter(scope="agent", kind=Mark.Kind.DEPLOYMENT).order_by("-at")
+    rows = (
+        Mark.objects.filter(scope="agent", kind=Mark.Kind.DEPLOYMENT)
+        .exclude(text="v1 deployed")
+        .order_by("-at")
+    )
     return [
         Change(row.key, row.text, row.href, row.at, _found(row, now))
         for row in rows[:MOST_CHANGES]

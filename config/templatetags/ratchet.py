@@ -250,7 +250,8 @@ def spark(values: Sequence[float | None], said: str = "") -> SafeString:
             is_open = False
             continue
         y = SPARK_HEIGHT - 1 - (SPARK_HEIGHT - 2) * max(value, 0.0) / top
-        path += f"{'L' if is_open else 'M'}{place * step:.1f} {y:.1f}"
+        # One between two gaps is a dot: a line of no length with round ends.
+        path += f"{'L' if is_open else 'M'}{place * step:.1f} {y:.1f}" + ("" if is_open else "h0")
         is_open = True
     return format_html(
         '<svg class="spark" viewBox="0 0 {} {}" role="img" aria-label="{}"><path d="{}"/></svg>',
