@@ -105,7 +105,7 @@ def weight(standing: Standing, today: date, weights: Weights = STANDARD) -> floa
 
 
 def by_coverage(query: str, texts: Mapping[Key, str]) -> list[Key]:
-    """Keys by how much of the query's rarer words their text covers, best first.
+    """Keys by how much of the query's rarer words their text covers, best first; ties as given.
 
     Word weights are BM25's (k1 1.2, b 0.75; Robertson and Zaragoza, 2009) with frequencies among
     ``texts`` themselves: PostgreSQL's rank has none, and common words would decide.
@@ -118,7 +118,8 @@ def by_coverage(query: str, texts: Mapping[Key, str]) -> list[Key]:
     for key, bag in bags.items():
         length = 1.2 * (0.25 + 0.75 * bag.total() / mean)
         score = 0.0
-        for word in wanted & bag.keys():
+        # In one order: sums of floats in another could part two equal texts.
+        for word in sorted(wanted & bag.keys()):
             rare = math.log(1 + (len(bags) - spread[word] + 0.5) / (spread[word] + 0.5))
             score += rare * bag[word] * 2.2 / (bag[word] + length)
         if score:

@@ -27,12 +27,14 @@ _WORDS = """
     SELECT p.id FROM agents_passage p JOIN agents_document d ON d.id = p.document_id,
         CAST(replace(plainto_tsquery('english', %(query)s)::text, '&', '|') AS tsquery) AS asked
     WHERE p.words @@ asked AND p.cut = %(cut)s AND {visible}
-    ORDER BY ts_rank_cd(p.words, asked, 1) DESC, p.id LIMIT %(depth)s
+    ORDER BY ts_rank_cd(p.words, asked, 1) DESC, p.document_id, p.number LIMIT %(depth)s
 """
+# The index knows distances alone, so those that are equally near are put in order afterwards.
 _NEAREST = """
-    SELECT p.id FROM agents_passage p JOIN agents_document d ON d.id = p.document_id
+    SELECT p.id, p.embedding <=> %(vector)s::vector AS distance, p.document_id, p.number
+    FROM agents_passage p JOIN agents_document d ON d.id = p.document_id
     WHERE p.embedding_model = %(model)s AND p.cut = %(cut)s AND {visible}
-    ORDER BY p.embedding <=> %(vector)s::vector LIMIT %(depth)s
+    ORDER BY distance LIMIT %(depth)s
 """
 _VISIBLE = """d.state = 'current' AND (d.expires_at IS NULL OR d.expires_at > now())
     AND (%(everyone)s OR d.is_shared OR d.client_id = ANY(%(clients)s))
@@ -77,7 +79,8 @@ def search(
     ``client_ids`` None sees every client's documents; shared ones are always seen. ``titles``
     narrows to documents of these titles. Expired and replaced documents are never found.
     ``cut`` names other passages than the standard ones; documents that are not cut so yet are
-    not found, and if none is, the standard passages answer.
+    not found, and if none is, the standard passages answer. Equal ones come in the order of
+    their document.
     """
     query = query.strip()[:MAX_QUERY_CHARACTERS]
     if not query:
@@ -103,6 +106,7 @@ def search(
         for row in Passage.objects.filter(pk__in={*words, *nearest})
         .select_related("document")
         .defer("embedding", "words")
+        .order_by("document_id", "number")
     }
     texts = {key: f"{row.heading}\n{row.text}" for key, row in rows.items()}
     rankings = [words, nearest, retrieval.by_coverage(query, texts)]
@@ -114,7 +118,7 @@ def search(
             replace(_found(row, scores[key], today, weights), ranks=_ranks(places, key))
             for key, row in rows.items()
         ),
-        key=lambda one: (-one.score, one.passage_id),
+        key=lambda one: (-one.score, one.document_id, one.number),
     )
     return found[: retrieval.pack([one.text for one in found], max_tokens, limit)]
 
@@ -136,7 +140,8 @@ def _ranked(asked: dict[str, Any]) -> tuple[list[UUID], list[UUID]]:
         if asked["vector"] is None:
             return words, []
         cursor.execute(_NEAREST.format(visible=_VISIBLE), asked)
-        return words, [row[0] for row in cursor.fetchall()]
+        near = sorted(cursor.fetchall(), key=lambda row: row[1:])
+        return words, [row[0] for row in near]
 
 
 def _ranks(places: list[dict[UUID, int]], key: UUID) -> tuple[int | None, int | None, int | None]:

@@ -20,10 +20,11 @@ steps:
   each:
     title: Every item
     needs: [slow]
-    for_each: "${ [1, 2, 3, 4] }"
-    max_parallel: 2
+    # Two are done at once, two take long enough that the page is seen between.
+    for_each: "${ [0, 0, 8, 8] }"
+    max_parallel: 4
     tool: core.sleep
-    with: {seconds: 0.6}
+    with: {seconds: "${ item }"}
   ask:
     title: A person agrees
     needs: [each, never]
