@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -90,12 +91,14 @@ def spawn(
     cwd: Path | None = None,
     account: Account | None = None,
     death_signal: signal.Signals = signal.SIGTERM,
+    keep: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a child in its own session, with its output appended to ``log``.
 
     It gets ``death_signal`` when this process dies, however that happens. Call it from the main
     thread: the kernel means the *thread* that started the child, so a child of another thread
-    is started without that bond. Raises OSError if the log or the program can't be opened.
+    is started without that bond. Of open files it gets those numbered in ``keep``. Raises OSError
+    if the log or the program can't be opened.
     """
     words = [os.fspath(word) for word in argv]
     bond = death_signal if threading.current_thread() is threading.main_thread() else 0
@@ -113,6 +116,7 @@ def spawn(
             env=None if env is None else dict(env),
             cwd=cwd,
             start_new_session=True,
+            pass_fds=keep,
         )
 
 
@@ -131,6 +135,17 @@ def run(
         text=True,
         check=False,
     )
+
+
+def ended_children() -> set[int]:
+    """This process's children that have ended and that nobody has waited for yet."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            if state == "Z" and int(parent) == os.getpid():
+                found.add(int(stat.parent.name))
+    return found
 
 
 def wait_gone(who: Identity, *, seconds: float) -> bool:

@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,8 +17,10 @@ from pathlib import Path
 from config.launch import BASE_DIR
 from config.processes import Identity, identity, spawn
 from config.supervisor.backoff import failures_in_a_row, restart_delay
+from config.supervisor.forked import Forked, ForkServer
 
 _LOG_LIMIT_BYTES = 50_000_000
+Running = subprocess.Popen[bytes] | Forked
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,12 @@ class Program:
     env: Mapping[str, str] = field(default_factory=dict)  # on top of the instance's
     stage: int = 0  # a stop goes through the stages in order, each at once
     grace_seconds: float = 10.0  # from SIGTERM to SIGKILL
+    niceness: int = 0  # how far it gives way to the others, 0 to 19
+
+    @property
+    def module(self) -> str | None:
+        """What ``python -m`` is to run, if it is that."""
+        return self.argv[2] if self.argv[:2] == (sys.executable, "-m") else None
 
 
 class Child:
@@ -39,6 +48,7 @@ class Child:
         program: Program,
         *,
         logs: Path,
+        forks: ForkServer | None = None,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -46,10 +56,11 @@ class Child:
         self.log = logs / f"{program.name}.log"
         self.failures = 0  # deaths in a row
         self.restart_at: float | None = None
+        self._forks = forks
         self._clock = clock
         self._draw = draw
         self._started = 0.0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Running | None = None
 
     @property
     def name(self) -> str:
@@ -67,9 +78,22 @@ class Child:
         """Start it. Raises OSError if its log can't be opened."""
         self.restart_at = None
         self._started = self._clock()
-        self._process = spawn(
-            self.program.argv, log=self.log, env={**env, **self.program.env}, cwd=BASE_DIR
-        )
+        self._process = self._forked(env) or self._spawned(env)
+
+    def _forked(self, env: Mapping[str, str]) -> Running | None:
+        """From the warm process, if there is one and it runs modules of Python."""
+        wanted = self.program
+        if self._forks is None or wanted.module is None:
+            return None
+        return self._forks.run(
+            wanted.module, wanted.argv[3:],
+            log=self.log, env={**env, **wanted.env}, niceness=wanted.niceness,
+        )  # fmt: skip
+
+    def _spawned(self, env: Mapping[str, str]) -> Running:
+        wanted = self.program
+        gentle = ("nice", "-n", str(wanted.niceness)) if wanted.niceness else ()
+        return spawn((*gentle, *wanted.argv), log=self.log, env={**env, **wanted.env}, cwd=BASE_DIR)
 
     def tick(self, env: Mapping[str, str]) -> str | None:
         """Notice a death or make a due restart; returns a line when there is news."""
@@ -124,7 +148,7 @@ class Child:
                 shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
                 os.truncate(self.log, 0)
 
-    def _reap(self, process: subprocess.Popen[bytes]) -> int:
+    def _reap(self, process: Running) -> int:
         """End what the process left of its group (a pool's children), then take its code."""
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -132,7 +156,7 @@ class Child:
         return process.wait()
 
 
-def _ended(process: subprocess.Popen[bytes]) -> bool:
+def _ended(process: Running) -> bool:
     # WNOWAIT leaves the zombie, so that its number still names its group in _reap.
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 

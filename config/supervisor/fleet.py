@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from config import embedded
 from config.embedded import ServiceFailed
-from config.processes import Identity
+from config.processes import Identity, ended_children
 from config.supervisor.backoff import failures_in_a_row, restart_delay
 from config.supervisor.child import Child
 
@@ -44,6 +46,7 @@ class Fleet:
         self._server_due: dict[str, float] = {}
         self._housekeeping_at = 0.0
         self._joined_check_at = 0.0
+        self._ended_before: set[int] = set()
         self.changed = True  # whether processes came or went since the last ``identities``
 
     def start(self) -> None:
@@ -71,6 +74,18 @@ class Fleet:
             self._housekeeping_at = now + _HOUSEKEEPING_SECONDS
             for child in self.children:
                 child.trim_log()
+            self._bury_orphans()
+
+    def _bury_orphans(self) -> None:
+        """Wait for the ended children that nobody has waited for since the last look.
+
+        Orphans of our children become ours (``forked``); our own are waited for at once.
+        """
+        ended = ended_children()
+        for pid in ended & self._ended_before:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        self._ended_before = ended
 
     def identities(self) -> dict[str, Identity]:
         """Who runs now, to be written down for the next start after an unclean stop."""

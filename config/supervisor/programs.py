@@ -18,6 +18,43 @@ _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 # Threads share connections (measured: 826 tasks a second with a pool, 168 without).
 _POOL = {"DATABASE_POOL": "1"}
 IO_THREADS = 4
+# What most programs load and what reads no settings. The analysis worker's own libraries stay out:
+# every copy would bear them.
+LOADED_ONCE = (
+    "agents.domain.catalogue",
+    "agents.domain.guardrails.languages",
+    "agents.domain.guardrails.output",
+    "agents.domain.guardrails.pii.persons",
+    "agents.domain.guardrails.signals",
+    "agents.domain.retrieval",
+    "celery.apps.worker",
+    "celery.bin.celery",
+    "celery.worker.consumer",
+    "cryptography.fernet",
+    "django.core.handlers.asgi",
+    "django.db.backends.postgresql.base",
+    "django.db.migrations.executor",
+    "django.template.loader",
+    "django.views.generic",
+    "fsspec",
+    "httpx",
+    "jinja2.sandbox",
+    "kombu.transport.redis",
+    "learning.domain.decisions",
+    "limits",
+    "monitoring.domain.rules",
+    "openai",
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "opentelemetry.sdk.metrics",
+    "opentelemetry.sdk.trace",
+    "prometheus_client",
+    "psycopg_pool",
+    "pyarrow.parquet",
+    "redis.asyncio",
+    "sentry_sdk",
+    "uvicorn.main",
+    "workflows.domain.expressions",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +128,12 @@ def _flower(port: int, auth: str) -> Program:
     """Flower, which changes nothing: anyone who may see tasks could otherwise stop workers."""
     options = (f"--port={port}", "--address=127.0.0.1", "--read_only=True")
     # As a variable: a command line would show the password to every user of the machine.
+    # Who only watches gives way to those who work, at the start most of all.
     watcher = _celery(
         "flower", "flower", *options, env={"FLOWER_BASIC_AUTH": auth}, stage=_SUPPORT,
         grace_seconds=5.0,
     )  # fmt: skip
-    # Who only watches gives way to those who work, at the start most of all.
-    return replace(watcher, argv=("nice", "-n", "10", *watcher.argv))
+    return replace(watcher, niceness=10)
 
 
 def _offline_model(port: int) -> Program:

@@ -21,7 +21,8 @@ from config.supervisor import instance, preparation
 from config.supervisor.child import Child
 from config.supervisor.errors import PortInUse, StartFailed
 from config.supervisor.fleet import TICK_SECONDS, Fleet
-from config.supervisor.programs import Ports, programs
+from config.supervisor.forked import ForkServer
+from config.supervisor.programs import LOADED_ONCE, Ports, programs
 from config.supervisor.readiness import wait_ready
 from config.supervisor.signals import StopAsked, StopSignals
 
@@ -101,6 +102,9 @@ class Up:
             self.say(f"ended {', '.join(left)}, left by an unclean stop")
         self._ports = self._choose_ports()
         cleanup.callback(instance.remove, self.home)
+        forks = ForkServer(LOADED_ONCE, log=self.home / "logs" / "forkserver.log")
+        cleanup.callback(forks.stop)
+        forks.start()  # it loads while PostgreSQL and Redis start
         self._record({})
         services = self._start_services()
         if services is not None:
@@ -114,7 +118,7 @@ class Up:
             flower_auth=self.flower_auth,
             flower=self.options.flower,
         )
-        children = [Child(program, logs=self.home / "logs") for program in chosen]
+        children = [Child(program, logs=self.home / "logs", forks=forks) for program in chosen]
         fleet = Fleet(children, services=services, environment=self._environment, say=self.say)
         # Last in, first out: children stop before the services they lean on.
         cleanup.callback(self._stop, fleet)
