@@ -10,12 +10,25 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import TransactionTestCase
+from hypothesis import settings as properties
 
 from tests import services
 
+# The same examples every time: a run of the suite fails for what was changed, not for its luck.
+properties.register_profile("suite", derandomize=True, deadline=None, database=None)
 _TESTS = Path(__file__).parent
 # Folders whose tests start what they need themselves, or nothing.
 _ALONE = {"domain", "embedded", "supervisor", "processes"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # New examples where proofs may take their time: in ``make chaos``.
+    if not _is_long(config):
+        properties.load_profile("suite")
+
+
+def _is_long(config: pytest.Config) -> bool:
+    return bool({"chaos", "slow"} & set(str(config.option.markexpr).split()))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -26,8 +39,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Slow proofs run when they are asked for (``-m slow``, ``-m chaos``), not in ``make test``."""
-    asked = str(config.option.markexpr)
-    if "chaos" in asked or "slow" in asked:
+    if _is_long(config):
         return
     if left_out := [item for item in items if item.get_closest_marker("slow") is not None]:
         config.hook.pytest_deselected(items=left_out)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from config.access import callers
 from config.access.models import User
 from tests.browser.conftest import opened, sign_in
-from workflows import publishing
+from workflows import controls, publishing
 from workflows.models import Run
 
 FLOW = """
@@ -15,7 +16,8 @@ name: watched
 title: A run to watch
 inputs: {type: object, required: [who], properties: {who: {type: string}}}
 steps:
-  slow: {tool: core.sleep, title: A slow step, with: {seconds: 2.5}}
+  gate: {title: Until it is watched, wait: {signal: watched}}
+  slow: {needs: [gate], tool: core.sleep, title: A slow step, with: {seconds: 2.5}}
   never: {needs: [slow], when: "false", tool: core.echo, title: Left out}
   each:
     title: Every item
@@ -48,7 +50,7 @@ def test_a_run_is_started_watched_and_approved_in_the_browser(
         page.wait_for_url("**/dashboard/runs/*")
         page.evaluate("window.notReloaded = true")
 
-        _moves_by_itself(page)
+        _moves_by_itself(page, person)
         _panel_opens_and_closes(page)
         assert page.evaluate("window.notReloaded"), "the page moved by a reload, not by itself"
 
@@ -65,10 +67,11 @@ def test_a_run_is_started_watched_and_approved_in_the_browser(
     assert run.approvals.get().reason == "It reads well."
 
 
-def _moves_by_itself(page: Page) -> None:
-    expect(page.locator("#n-slow.busy")).to_be_visible()
-    expect(page.locator("#n-say")).to_have_attribute("aria-label", "The end: Not started")
+def _moves_by_itself(page: Page, person: User) -> None:
     expect(page.locator("#heard")).to_contain_text("Live")
+    expect(page.locator("#n-say")).to_have_attribute("aria-label", "The end: Not started")
+    controls.send_signal(callers.of_user(person), Run.objects.get().pk, name="watched")
+    expect(page.locator("#n-slow.busy")).to_be_visible()
     expect(page.locator("#n-slow")).to_have_attribute("data-state", "succeeded")
     expect(page.locator("#n-each")).to_contain_text("2/4")
     expect(page.locator(".verdict")).to_contain_text("Waiting for the manager’s approval")
