@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 
-from agents.domain.guardrails import languages, normalise, signals
+from agents.domain.guardrails import languages, normalise, orders, signals
+from agents.domain.guardrails.asides import asides
 from agents.domain.guardrails.classifier import attack_logit
 from agents.domain.guardrails.findings import Injection, Source
 from agents.domain.guardrails.signals import Signal
-from agents.domain.guardrails.starts import Index
+from agents.domain.guardrails.starts import Index, Starts
 
 THRESHOLD = 0.5
 # A hidden reading that is itself an attack is worse than the same words said openly.
@@ -63,13 +65,14 @@ def score_injection(
     """
     text = _bounded(text)
     plain = normalise.plain(text)
-    evidence = dict(_evidence(plain, source))
+    starts = _index().of(plain)
+    evidence = dict(_evidence(starts, source))
     visible = _rules_alone(evidence)
     for technique, reading in normalise.hidden_readings(text):
         decoded = normalise.plain(reading)
         if decoded == plain:
             continue
-        hidden = _rules_alone(dict(_evidence(decoded, source)))
+        hidden = _rules_alone(dict(_evidence(_index().of(decoded), source)))
         if technique not in _RESPELLED:
             hidden = max(hidden, 0.6 if attack_logit(decoded) > OFFSET else 0.0)
         if hidden >= 0.4 and hidden > visible:
@@ -78,7 +81,13 @@ def score_injection(
             _raise(evidence, "hidden by unicode_tags", 0.8)
     if normalise.mixes_scripts(text):
         _raise(evidence, "look-alike letters", 0.35)
-    score = round(_combined(evidence, plain), 4)
+    score = _combined(evidence, plain)
+    aside = _worst_aside(text, starts, source)
+    if aside.score > score:
+        score = aside.score
+        for group, weight in aside.evidence.items():
+            _raise(evidence, group, weight)
+    score = round(score, 4)
     reasons = tuple(sorted(evidence, key=lambda name: -evidence[name]))
     flagged = score >= threshold
     if flagged and not reasons:
@@ -86,18 +95,84 @@ def score_injection(
     return Injection(score=score, flagged=flagged, reasons=reasons)
 
 
-def _evidence(plain: str, source: Source) -> Iterable[tuple[str, float]]:
-    """The strongest weight of each group of signals that the plain reading shows."""
+@dataclass(frozen=True, slots=True)
+class _Aside:
+    """A sentence among code or data, judged alone."""
+
+    score: float = 0.0
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+
+def _worst_aside(text: str, whole: Starts, source: Source) -> _Aside:
+    """The sentence in comments, strings, values or names of ``text`` that is most like an order."""
+    steps = dict(_ordered(whole, orders.STEPS))
+    worst = _Aside(_aside_score(steps, whole.text), steps) if len(steps) > 1 else _Aside()
+    if not any(word in whole.text for word in orders.GATE):
+        return worst
+    for said in asides(text):
+        alone = normalise.plain(said)
+        if not any(word in alone for word in orders.GATE):
+            continue
+        starts = _index().of(alone)
+        found = dict(_evidence(starts, source, among_code=True))
+        for group, weight in _ordered(starts):
+            _raise(found, group, weight)
+        if found and (score := _aside_score(found, alone)) > worst.score:
+            worst = _Aside(score, found)
+    return worst
+
+
+def _aside_score(found: Mapping[str, float], plain: str) -> float:
+    """One group alone is ordinary in comments, unless it is strong."""
+    if len(found) == 1 and max(found.values()) < orders.STANDS_ALONE:
+        return 0.0
+    return blend(_rules_alone(found), attack_logit(plain))
+
+
+def _ordered(starts: Starts, groups: Collection[str] = ()) -> Iterable[tuple[str, float]]:
+    """The strongest weight of each group of orders that a plain reading shows."""
     found: dict[str, float] = {}
+    for signal in orders.ORDERS:
+        if not starts.may_hold(signal.pattern) or (groups and signal.group not in groups):
+            continue
+        match = starts.search(signal.pattern)
+        if match is not None:
+            _raise(found, signal.group, signal.weight * _denial(starts.text, match, signal.group))
+    return ((group, weight) for group, weight in found.items() if weight)
+
+
+def _denial(plain: str, match: re.Match[str], group: str) -> float:
+    """0 where what could be an order is forbidden, below 1 where it is told."""
+    before = max(0, match.start() - 28)
+    if group in orders.FORBIDDEN and _DENIED.search(plain, before, match.start()):
+        return 0.0
+    return 0.45 if _NARRATED.search(plain, before, match.start()) else 1.0
+
+
+def _evidence(
+    starts: Starts, source: Source, *, among_code: bool = False
+) -> Iterable[tuple[str, float]]:
+    """The strongest weight of each group of signals that the plain reading shows.
+
+    A sentence that stands ``among_code`` is no question to the model, and not quoted.
+    """
+    found: dict[str, float] = {}
+    plain = starts.text
     question = _QUESTION.match(plain) is not None
-    report = _QUOTED_REPORT.search(plain) is not None
+    report = not among_code and _QUOTED_REPORT.search(plain) is not None
     quotes = [m.span() for m in _QUOTED.finditer(plain)] if report else []
-    starts = _index().of(plain)
-    for signal in _applicable(plain):
+    closed = {group for group, words in signals.GATES.items() if not any(w in plain for w in words)}
+    for signal in _possible(starts):
+        if signal.group in closed:
+            continue
         match = starts.search(signal.pattern)
         if match is None:
             continue
         weight = signal.weight * _doubt(plain, match, question, report, quotes)
+        if among_code and weight:
+            weight *= _denial(plain, match, signal.group)
+        elif signal.group in _SAID and len(_PUNCTUATION.findall(match[0])) > 1:
+            weight *= 0.4  # of several pieces of code; each sentence in it is judged alone
         if source is not Source.USER and signal.group in _ORDERS:
             weight = 1 - (1 - weight) * 0.75
         _raise(found, signal.group, weight)
@@ -107,7 +182,7 @@ def _evidence(plain: str, source: Source) -> Iterable[tuple[str, float]]:
 @cache
 def _index() -> Index:
     """Made at the first text: a tenth of a second that other commands need not spend."""
-    return Index(one.pattern for one in (*signals.ENGLISH, *languages.ALL))
+    return Index(one.pattern for one in (*signals.ENGLISH, *languages.ALL, *orders.ORDERS))
 
 
 _ORDERS = frozenset(
@@ -115,10 +190,21 @@ _ORDERS = frozenset(
 )
 
 
-def _applicable(plain: str) -> Iterable[Signal]:
-    closed = {group for group, words in signals.GATES.items() if not any(w in plain for w in words)}
-    yield from (s for s in signals.ENGLISH if s.group not in closed)
-    yield from languages.applicable(plain)
+# Groups whose sentences hold no code.
+_SAID = frozenset(
+    {"secret extraction", "prompt extraction", "instruction override", "goal hijack", "many-shot"}
+)
+_PUNCTUATION = re.compile(r"[{}<>=;()\[\]_|\\]|\": ")
+_DENIED = re.compile(
+    r"\b(?:not|never|don't|cannot|can't|mustn't|shouldn't|avoid|nor|no one may|nobody may|refuse to|"
+    r"instead of|without|prevents?|forbids?|stops?) (?:to )?(?:\w+ )?$"
+)
+
+
+def _possible(starts: Starts) -> Iterable[Signal]:
+    """The signals whose beginnings the text holds, of English and of its languages."""
+    yield from (one for one in signals.ENGLISH if starts.may_hold(one.pattern))
+    yield from languages.applicable(starts.text)
 
 
 def _doubt(
@@ -145,7 +231,7 @@ def _combined(evidence: dict[str, float], plain: str) -> float:
     return blend(_rules_alone(evidence), logit)
 
 
-def _rules_alone(evidence: dict[str, float]) -> float:
+def _rules_alone(evidence: Mapping[str, float]) -> float:
     miss = 1.0
     for weight in evidence.values():
         miss *= 1 - weight

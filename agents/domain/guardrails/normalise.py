@@ -47,9 +47,9 @@ _LEET_WORD = re.compile(
     r"(?<!\w)(?=\w*[a-z@$!|])(?=[\w@$!|+]*[013457@$!|])[\w@$!|+]{4,}(?!\w)", re.IGNORECASE
 )
 _HTML_HIDDEN = re.compile(
-    r"<!--(.{8,2000}?)-->|<[^>]{0,300}(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0"
+    r"<[^>]{0,300}(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0"
     r"|opacity\s*:\s*0|color\s*:\s*(?:white|#fff(?:fff)?))[^>]{0,300}>([^<]{4,2000})|"
-    r"\[//\]: # \((.{4,500}?)\)|<[^>]{0,200}\b(?:alt|title|aria-label|content)=[\"']([^\"']{15,500})",
+    r"\[//\]: # \((.{4,500}?)\)",
     re.IGNORECASE | re.DOTALL,
 )
 _MORSE_CODE = dict(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
@@ -33,9 +33,17 @@ class Index:
     """Patterns with their beginnings, for texts that all of them are tried on."""
 
     def __init__(self, patterns: Iterable[re.Pattern[str]]) -> None:
-        self.beginnings = {pattern: beginnings(pattern) for pattern in patterns}
-        wanted = [found for found in self.beginnings.values() if found is not None]
-        self._wanted = frozenset[str]().union(*wanted)
+        self._patterns = tuple(patterns)  # kept, so that their ids stay theirs
+        by_key: dict[str, list[int]] = defaultdict(list)
+        unknown: list[int] = []
+        for pattern in self._patterns:
+            keys = beginnings(pattern)
+            if keys is None:
+                unknown.append(id(pattern))
+            for key in keys or ():
+                by_key[key].append(id(pattern))
+        self._by_key = {key: tuple(found) for key, found in by_key.items()}
+        self._unknown = frozenset(unknown)
         self._kept: dict[str, tuple[str, ...]] = {}
 
     def of(self, text: str) -> Starts:
@@ -50,7 +58,12 @@ class Index:
                 keys = self._keys(first)
             for key in keys:
                 places[key].append(at)
-        return Starts(text, places, self.beginnings)
+        tries: dict[int, list[int]] = {}
+        for key, found in places.items():
+            for number in self._by_key[key]:
+                known = tries.get(number)
+                tries[number] = found if known is None else known + found
+        return Starts(text, tries, self._unknown)
 
     def _keys(self, first: str) -> tuple[str, ...]:
         """The beginnings that some pattern has among those of ``first``."""
@@ -59,24 +72,30 @@ class Index:
             all_of.add(DIGIT)
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
-        found = self._kept[first] = tuple(all_of & self._wanted)
+        found = self._kept[first] = tuple(all_of & self._by_key.keys())
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """A text and the places where the patterns of an index may begin in it."""
+    """A text and the places where the patterns of an index may begin in it.
+
+    Patterns go by their ``id``: the hash of a pattern is made anew of its whole code each time.
+    """
 
     text: str
-    places: Mapping[str, list[int]]
-    known: Mapping[re.Pattern[str], frozenset[str] | None]
+    tries: Mapping[int, list[int]]
+    unknown: Set[int]
+
+    def may_hold(self, pattern: re.Pattern[str]) -> bool:
+        """Whether ``pattern`` has a place to begin at, or is tried everywhere."""
+        return id(pattern) in self.tries or id(pattern) in self.unknown
 
     def search(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """What ``pattern.search(text)`` finds, with fewer tries."""
-        known = self.known.get(pattern)
-        if known is None:
-            return pattern.search(self.text)
-        found = [at for key in known & self.places.keys() for at in self.places[key]]
+        """What ``pattern.search(text)`` finds, with fewer tries; ``pattern`` is the index's."""
+        found = self.tries.get(id(pattern))
+        if found is None:
+            return pattern.search(self.text) if id(pattern) in self.unknown else None
         for at in sorted(found):
             match = pattern.match(self.text, at)
             if match is not None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from agents.domain.guardrails import languages, signals, training
+from agents.domain.guardrails import languages, orders, signals, training
 from agents.domain.guardrails.normalise import plain
 from agents.domain.guardrails.starts import DIGIT, Index, beginnings
 
-SIGNALS = (*signals.ENGLISH, *languages.ALL)
+SIGNALS = (*signals.ENGLISH, *languages.ALL, *orders.ORDERS)
 
 
 @pytest.mark.parametrize(
