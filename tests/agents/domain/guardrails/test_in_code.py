@@ -47,7 +47,7 @@ def test_orders_in_code_are_told_from_harmless_words_in_code(
         ("<i title='shown when one points'>x</i>", "shown when one points"),
         ("note: the value of a key\nport: 80", "the value of a key"),
         ('s = "he said \\"leave\\" and went\\nhome"', 'he said "leave" and went home'),
-        ("a &lt; b <p>if a &lt; b then stop</p>", "if a < b then stop"),
+        ("a &lt; b <p>if a &lt; b then stop it</p>", "if a < b then stop it"),
         ("2026-11-28 10:00 ERROR disk is full once more", "disk is full once more"),
         ("1,2026-01-02,paid by the tenant late,20.00", "paid by the tenant late"),
         ("def send_all_the_keys_now(): ...", "send all the keys now"),
