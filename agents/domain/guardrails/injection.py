@@ -169,8 +169,12 @@ def _evidence(
         if match is None:
             continue
         weight = signal.weight * _doubt(plain, match, question, report, quotes)
-        if among_code and weight:
+        if among_code:
             weight *= _denial(plain, match, signal.group)
+        elif signal.group in orders.FORBIDDEN and _NEVER.search(
+            plain, max(0, match.start() - 12), match.start()
+        ):
+            weight *= 0.3
         elif signal.group in _SAID and len(_PUNCTUATION.findall(match[0])) > 1:
             weight *= 0.4  # of several pieces of code; each sentence in it is judged alone
         if source is not Source.USER and signal.group in _ORDERS:
@@ -195,6 +199,7 @@ _SAID = frozenset(
     {"secret extraction", "prompt extraction", "instruction override", "goal hijack", "many-shot"}
 )
 _PUNCTUATION = re.compile(r"[{}<>=;()\[\]_|\\]|\": ")
+_NEVER = re.compile(r"\b(?:never|(?:must|should|may|shall|do) not|don't|mustn't) $")
 _DENIED = re.compile(
     r"\b(?:not|never|don't|cannot|can't|mustn't|shouldn't|avoid|nor|no one may|nobody may|refuse to|"
     r"instead of|without|prevents?|forbids?|stops?) (?:to )?(?:\w+ )?$"
