@@ -14,7 +14,9 @@ from django.db import IntegrityError, transaction
 from agents import budgets, guarding, measuring, tool_calls
 from agents.budgets import Held
 from agents.calls import Answer, Call
+from agents.domain.guardrails.redact import redact
 from agents.endpoints import Try
+from agents.errors import GuardrailBlocked
 from agents.loop import Work
 from agents.models import CachedAnswer, EffectAnswer, Invocation, ModelCall, ToolCall
 from agents.models.records import CallState
@@ -218,11 +220,7 @@ def _model_calls(call: Call, work: Work, story: Story) -> list[ModelCall]:
                 error_code=one.error_code,
                 http_status=one.http_status,
                 messages=tool_calls.small(one.messages[told:]),
-                answer=(
-                    {"text": reply.text, "tool_calls": list(reply.tool_calls)}
-                    if reply
-                    else {"error": one.error}
-                ),
+                answer=_said(one, work, story),
                 finish_reason=reply.finish_reason[:24] if reply else "",
                 input_tokens=reply.usage.input if reply else 0,
                 cached_tokens=reply.usage.cached if reply else 0,
@@ -237,6 +235,25 @@ def _model_calls(call: Call, work: Work, story: Story) -> list[ModelCall]:
         )
         told = len(one.messages)
     return rows
+
+
+def _said(one: Try, work: Work, story: Story) -> dict[str, Any]:
+    """What a try brought, as it may be remembered: the record holds no more than the answer does.
+
+    Of an answer that a guardrail stopped nothing is kept but which one did; of a masked one the
+    mask, and what was said on the way to it or to an error is redacted.
+    """
+    reply = one.reply
+    if reply is None:
+        return {"error": one.error}
+    told = {"text": reply.text, "tool_calls": list(reply.tool_calls)}
+    error, last = story.error, work.tries[-1]
+    if isinstance(error, GuardrailBlocked) and error.direction == "answer":
+        return {"text": "", "tool_calls": [], "withheld": error.guardrail}
+    if error is None and one is last:
+        return {**told, "text": work.text}
+    masked = error is not None or last.reply is None or last.reply.text != work.text
+    return {**told, "text": redact(reply.text)} if masked and reply.text else told
 
 
 def _tool_calls(call: Call, work: Work, story: Story) -> list[ToolCall]:

@@ -225,15 +225,23 @@ def _over_limit(one: Served, input_tokens: int) -> int | None:
     return None
 
 
-def good_try(one: Served, request: Request, reply: Reply, at: datetime, seconds: float) -> Try:
-    """What is remembered of a try that was answered."""
+def good_try(
+    one: Served,
+    request: Request,
+    reply: Reply,
+    at: datetime,
+    seconds: float,
+    *,
+    batch: bool = False,
+) -> Try:
+    """What is remembered of a try that was answered; a line of a batch pays a batch's price."""
     return Try(
         endpoint=one.endpoint,
         model=one.model,
         started_at=at,
         duration_seconds=seconds,
         reply=reply,
-        cost_usd=cost_usd(reply.usage, one.price),
+        cost_usd=cost_usd(reply.usage, one.price, batch=batch),
         price_version=one.price.version,
         is_simulated=one.price.simulated,
         messages=list(request.messages),

@@ -151,7 +151,7 @@ def _one_file(served: Served, requests: Sequence[Request], until: float) -> list
         except Failure as failure:
             found.append(failed_try(served, request, failure, at, seconds))
         else:
-            found.append(good_try(served, request, reply, at, seconds))
+            found.append(good_try(served, request, reply, at, seconds, batch=True))
     return found
 
 

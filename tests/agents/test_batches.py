@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from agents import queueing
+from agents import queueing, services, versions
+from agents.calls import Answer, Call
 from agents.domain.cost import Usage, cost_usd
 from agents.domain.grading import grade
 from agents.endpoints.directory import directory, forget
@@ -161,3 +162,24 @@ def test_without_an_endpoint_that_offers_batches_each_question_says_so(
     work(batch_id)
     assert {item.error["code"] for item in BatchItem.objects.all()} == {"unavailable"}
     assert not Hold.objects.exists()
+
+
+def test_calls_that_wait_for_a_batch_together_pay_its_price_too(firm: Any, ground: Any) -> None:
+    agent = Agent.objects.create(slug="bulk", name="Bulk", domain="operations", purpose="x")
+    versions.publish(agent=agent, content=versions.Content(prompt="Say what you are told."),
+                     label="production")  # fmt: skip
+    asked = [Call(agent="bulk", inputs={"said": f"item {n}"}, client_id=firm.pk) for n in range(3)]
+    answers = services.answer_all(asked)
+    assert all(isinstance(one, Answer) for one in answers), answers
+    calls = list(ModelCall.objects.all())
+    assert len(calls) == 3
+    for call in calls:
+        price = next(one.price for one in directory() if one.model == call.model)
+        used = Usage(call.input_tokens, call.cached_tokens, call.output_tokens,
+                     call.reasoning_tokens)  # fmt: skip
+        assert price.batch_ratio == Decimal("0.5")
+        assert call.cost_usd == cost_usd(used, price, batch=True) > 0
+    spent = sum(call.cost_usd for call in calls)
+    assert sum(row.cost_usd for row in Invocation.objects.all()) == spent
+    assert {b.held_usd for b in Budget.objects.all()} <= {0}
+    assert spent in set(Budget.objects.values_list("spent_usd", flat=True))

@@ -247,6 +247,32 @@ LEAK = "Her IBAN is DE89370400440532013000."
 
 
 @pytest.mark.parametrize(
+    ("action", "kept"),
+    [("pass", "DE89370400440532013000"), ("redact", "⟦IBAN⟧"), ("block", None), ("ask", None)],
+)
+def test_the_record_of_a_model_call_holds_no_more_than_the_answer_may(ground, firm, action, kept):
+    from agents.calls import Call
+
+    agent = Agent.objects.create(slug="quoter", name="Quote", domain="operations", purpose="x")
+    content = versions.Content(prompt=f"Quote what fits.\n[1] {LEAK}", guardrails={"pii": action})
+    versions.publish(agent=agent, content=content, label="production")
+    call = Call(agent="quoter", inputs={"question": "What is her IBAN?"}, client_id=firm.pk)
+    if kept is None:
+        with pytest.raises(GuardrailBlocked, match="answer"):
+            invoke(call)
+    else:
+        assert kept in invoke(call).output["text"]
+    row = ModelCall.objects.get()
+    assert row.output_tokens > 0
+    if kept is None:
+        assert row.answer == {"text": "", "tool_calls": [], "withheld": "pii"}
+        assert Invocation.objects.get().output == {}
+    else:
+        assert kept in row.answer["text"]
+        assert ("DE8937" in str(row.answer)) is (action == "pass")
+
+
+@pytest.mark.parametrize(
     ("rails", "answer", "kept"),
     [
         ({"pii": "pass"}, LEAK, LEAK),

@@ -44,6 +44,23 @@ def test_fresh_and_helpful_weigh_more_but_never_by_much() -> None:
     assert 0.6 < worst < weight(Standing(TODAY, 10_000, 0), TODAY) < 1.5
 
 
+def test_one_mark_never_outweighs_a_place_and_many_alike_do() -> None:
+    ranking = [f"p{place}" for place in range(1, 8)]  # the places that a context has room for
+    scores = fuse([ranking, ranking, ranking])
+
+    def first_place_of(key: str, standing: Standing) -> int:
+        marked = {one: scores[one] * weight(standing if one == key else Standing(), TODAY)
+                  for one in ranking}  # fmt: skip
+        return sorted(ranking, key=lambda one: -marked[one]).index(key) + 1
+
+    for place, key in enumerate(ranking, start=1):
+        assert first_place_of(key, Standing(helpful=1)) == place
+        assert first_place_of(key, Standing(unhelpful=1)) == place
+        assert first_place_of(key, Standing(helpful=1, unhelpful=1)) == place
+    assert first_place_of("p4", Standing(helpful=10)) == 1
+    assert first_place_of("p1", Standing(unhelpful=10)) > 4
+
+
 def test_a_context_takes_the_best_passages_that_fit_and_always_one() -> None:
     assert pack(["a" * 40, "b" * 40, "c" * 40], max_tokens=20, limit=9) == 2
     assert pack(["a" * 400], max_tokens=20, limit=9) == 1
