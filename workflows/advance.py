@@ -235,10 +235,14 @@ class Advance:
         # Held against a cancel that would not see the items that are about to be written.
         execute("SELECT 1 FROM workflows_run WHERE id = %(run)s FOR SHARE", {"run": row.run_id})
         items = fanout.items_of(step.for_each.render(context), step)
+        outer = items if step.each is not None else None
+        if outer is not None:
+            items = fanout.nested_items(outer, step, context)
         if items:
-            fanout.open_fan(row.step_id, step, self.facts, items)
+            fanout.open_fan(row.step_id, step, self.facts, items, outer)
         else:
-            self._resolve([Outcome(row.step_id, row.key, StepState.SUCCEEDED, output=[])])
+            none: list[Any] = [[] for _ in outer or ()]
+            self._resolve([Outcome(row.step_id, row.key, StepState.SUCCEEDED, output=none)])
 
     def _wait(self, row: Moved, step: Step) -> None:
         found, payload = waits.open_for(row.step_id, step, self.facts)

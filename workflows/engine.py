@@ -226,7 +226,7 @@ def end_part(facts: RunFacts, plan: Plan, step: Step, part_id: UUID, *, is_chunk
         return
     if fail_if_an_item_did(facts, plan, step):
         return
-    output = fanout.outputs_of(facts.run_id, step.key)
+    output = fanout.outputs_of(facts.run_id, step)
     advance.resolve(facts, plan, [Outcome(fan_id, step.key, StepState.SUCCEEDED, output=output)])
 
 

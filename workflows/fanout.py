@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -24,14 +25,18 @@ CHUNK = 64
 # Items written in one transaction.
 BATCH = 1024
 MAX_ITEMS = 100_000
+# Lists inside of which a step may fan out once more: each is an expression evaluated while others
+# wait, at some 50 us.
+MAX_LISTS = 10_000
 # How long a queued row may wait before a sweep asks whether its message was lost.
 PATIENCE = timedelta(seconds=30)
 # How often a sweep looks at a fan-out that waits for its items.
 RECHECK = timedelta(seconds=20)
 
 _OPEN = """
-UPDATE workflows_steprun SET state = 'waiting', value = %(value)s, needs_left = %(parts)s,
-    needs_open = %(parts)s, wake_at = now() + %(recheck)s, started_at = now(), attempt = 1
+UPDATE workflows_steprun SET state = 'waiting', value = %(value)s, input = %(outer)s,
+    needs_left = %(parts)s, needs_open = %(parts)s, wake_at = now() + %(recheck)s,
+    started_at = now(), attempt = 1
 WHERE id = %(id)s AND state = 'pending' RETURNING id
 """
 
@@ -67,7 +72,7 @@ FROM workflows_steprun f WHERE f.id = %(id)s FOR UPDATE
 """
 
 
-def items_of(value: Any, step: Step) -> list[Any]:
+def items_of(value: Any, step: Step, where: str = "for_each") -> list[Any]:
     """The items that ``for_each`` gave; a mapping gives ``{key, value}`` pairs.
 
     Raises InvalidInput if it is neither list nor mapping, or too long.
@@ -75,22 +80,63 @@ def items_of(value: Any, step: Step) -> list[Any]:
     if isinstance(value, dict):
         value = [{"key": key, "value": part} for key, part in value.items()]
     if not isinstance(value, list):
-        raise InvalidInput(f"{step.key}.for_each", type(value).__name__, "must give a list")
+        raise InvalidInput(f"{step.key}.{where}", type(value).__name__, "must give a list")
     if len(value) > MAX_ITEMS:
-        raise InvalidInput(f"{step.key}.for_each", len(value), f"at most {MAX_ITEMS} items")
+        raise InvalidInput(f"{step.key}.{where}", len(value), f"at most {MAX_ITEMS} items")
     return value
 
 
-def open_fan(fan_id: UUID, step: Step, facts: RunFacts, items: list[Any]) -> bool:
+def nested_items(outer: list[Any], step: Step, context: Mapping[str, Any]) -> list[Any]:
+    """``[place in outer, place in its list, item]`` of all lists inside ``outer``, in order.
+
+    Raises InvalidInput for too many of either, ExpressionFailed.
+    """
+    assert step.each is not None  # noqa: S101
+    if len(outer) > MAX_LISTS:
+        raise InvalidInput(f"{step.key}.for_each", len(outer), f"at most {MAX_LISTS} beside each")
+    found: list[Any] = []
+    for place, value in enumerate(outer):
+        names = {**context, step.item_name: value, "index": place}
+        inner = items_of(step.each.render(names), step, "each.for_each")
+        found += [[place, number, item] for number, item in enumerate(inner)]
+        if len(found) > MAX_ITEMS:
+            limit = f"at most {MAX_ITEMS} items in all"
+            raise InvalidInput(f"{step.key}.each.for_each", f"over {MAX_ITEMS}", limit)
+    return found
+
+
+def outer_item(run_id: UUID, key: str, place: int) -> Any:
+    """The item at ``place`` of the outer list of a nested fan-out; a row holds only its own."""
+    rows = execute(
+        "SELECT (input->%(place)s::int)::text FROM workflows_steprun "
+        "WHERE run_id = %(run)s AND key = %(key)s AND item = -1",
+        {"run": run_id, "key": key, "place": place},
+    )
+    return from_json(rows[0][0]) if rows else None
+
+
+def open_fan(
+    fan_id: UUID,
+    step: Step,
+    facts: RunFacts,
+    items: list[Any],
+    outer: list[Any] | None = None,
+) -> bool:
     """Begin a fan-out over ``items`` in the transaction at hand; the rest follows on commit.
 
-    False if the row has moved on meanwhile.
+    ``outer`` is the list that nested items lie in. False if the row has moved on meanwhile.
     """
     chunked = len(items) > CHUNK
     parts = math.ceil(len(items) / CHUNK) if chunked else len(items)
     opened = execute(
         _OPEN,
-        {"id": fan_id, "value": as_json(items), "parts": parts, "recheck": RECHECK},
+        {
+            "id": fan_id,
+            "value": as_json(items),
+            "outer": as_json(outer),
+            "parts": parts,
+            "recheck": RECHECK,
+        },
     )
     if not opened:
         return False
@@ -214,14 +260,24 @@ def finished_chunks(fan_id: UUID) -> list[UUID]:
     return [row[0] for row in rows]
 
 
-def outputs_of(run_id: UUID, key: str) -> list[Any]:
-    """Outputs of all items in their order; null for those that failed."""
+def outputs_of(run_id: UUID, step: Step) -> list[Any]:
+    """Outputs of all items in order, nested ones by their list; null for those that failed."""
     rows = execute(
-        "SELECT output::text FROM workflows_steprun "
+        "SELECT output::text, CASE WHEN %(nested)s THEN value->0 END FROM workflows_steprun "
         "WHERE run_id = %(run)s AND key = %(key)s AND item >= 0 ORDER BY item",
-        {"run": run_id, "key": key},
+        {"run": run_id, "key": step.key, "nested": step.each is not None},
     )
-    return [from_json(row[0]) for row in rows]
+    if step.each is None:
+        return [from_json(output) for output, _ in rows]
+    lists = execute(
+        "SELECT jsonb_array_length(input) FROM workflows_steprun "
+        "WHERE run_id = %(run)s AND key = %(key)s AND item = -1",
+        {"run": run_id, "key": step.key},
+    )[0][0]
+    found: list[list[Any]] = [[] for _ in range(lists)]
+    for output, place in rows:
+        found[int(place)].append(from_json(output))
+    return found
 
 
 def failure_in(run_id: UUID, key: str) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from config.access.callers import Caller
 from config.errors import InvalidInput
 from workflows import artifacts, rights
 from workflows.database import execute, from_json
-from workflows.domain.definition import Plan
+from workflows.domain.definition import Plan, Step
 from workflows.domain.transitions import RunState
 from workflows.models import Approval, Artifact, ArtifactUse, Run, StepRun, WorkflowVersion
 from workflows.plans import plan_for
@@ -213,6 +213,7 @@ def _step(
         "target": step.target if step else "",
         "needs": list(step.needs) if step else [],
         "index": row.item if row.item >= 0 else None,
+        "place": _place(row, step),
         "iteration": row.iteration,
         "state": row.state,
         "queue": row.queue,
@@ -229,6 +230,13 @@ def _step(
         "ended_at": row.ended_at,
         "duration_seconds": _seconds(row.started_at, row.ended_at),
     }
+
+
+def _place(row: StepRun, step: Step | None) -> list[int] | None:
+    """Where an item of a nested fan-out lies: in the outer list and in its own."""
+    if step is None or step.each is None or row.item < 0 or not isinstance(row.value, list):
+        return None  # no such item, or erased with its person
+    return row.value[:2]
 
 
 def _only_attempt(row: StepRun) -> list[dict[str, Any]]:

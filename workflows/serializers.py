@@ -37,6 +37,10 @@ class StepDocument(serializers.Serializer[Any]):
     target = serializers.CharField()
     needs = serializers.ListField(child=serializers.CharField())
     index = serializers.IntegerField(allow_null=True)
+    place = serializers.ListField(
+        child=serializers.IntegerField(), allow_null=True, required=False,
+        help_text="Of an item of a nested fan-out: in the outer and in the inner list.",
+    )  # fmt: skip
     iteration = serializers.IntegerField()
     state = serializers.CharField()
     attempts = Attempt(many=True)

@@ -23,7 +23,7 @@ from agents.invoke import Answer, Call, invoke
 from agents.tools.registry import ToolContext, get
 from config import logs
 from config.errors import AppError
-from workflows import artifacts, asking, children, engine, statements
+from workflows import artifacts, asking, children, engine, fanout, statements
 from workflows.advance import Moved, Outcome
 from workflows.contexts import RunFacts, kept_facts, run_facts, with_steps
 from workflows.database import execute, from_json
@@ -252,9 +252,20 @@ def _arguments(row: Claimed, step: Step, facts: RunFacts) -> dict[str, Any]:
         template = step.arguments
     if not template.expressions:
         return dict(template.value)
-    extra = {step.item_name: row.value, "index": row.item} if row.item >= 0 else {}
+    extra = _item_names(row, step, template.names) if row.item >= 0 else {}
     rendered: dict[str, Any] = template.render(with_steps(facts, template.steps, **extra))
     return rendered
+
+
+def _item_names(row: Claimed, step: Step, named: frozenset[str]) -> dict[str, Any]:
+    """What expressions call the item at hand, and where it lies."""
+    if step.each is None:
+        return {step.item_name: row.value, "index": row.item}
+    outer, place, value = row.value
+    found = {step.each_name: value, "index": place, "outer_index": outer}
+    if step.item_name in named:
+        found[step.item_name] = fanout.outer_item(row.run_id, row.key, outer)
+    return found
 
 
 def _perform(

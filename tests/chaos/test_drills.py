@@ -123,7 +123,9 @@ def broker(request: pytest.FixtureRequest, process_environment: dict[str, str]) 
 def _purge() -> None:
     with current_app.connection_for_write() as connection:
         for queue in current_app.conf.task_queues:
-            queue(connection.default_channel).purge()
+            bound = queue(connection.default_channel)
+            bound.declare()
+            bound.purge()
 
 
 def test_two_hundred_runs_survive_five_kills_a_flush_and_a_double_beat(

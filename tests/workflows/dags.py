@@ -29,6 +29,7 @@ class Node:
     when: str = ""  # "" | true | false | the key of a need whose value it reads
     items: tuple[int, ...] | None = None  # a fan-out: failures of each item
     parallel: int = 2
+    nested: bool = False  # the same items in lists of lists
     turns: int = 1
     child: bool = False
     undo: bool = False
@@ -72,6 +73,10 @@ def _step(node: Node, ledger: str) -> dict[str, Any]:
     if node.items is not None:
         step |= {"for_each": list(node.items), "max_parallel": node.parallel}
         fails = "${ item }"
+        if node.nested:
+            step |= {"for_each": [list(node.items[:2]), [], list(node.items[2:])]}
+            step |= {"each": {"for_each": "${ item }", "as": "inner"}}
+            fails = "${ inner }"
     if node.child:
         step |= {"workflow": "dag_child", "with": {"ledger": ledger, "fails": fails}}
     else:
@@ -213,6 +218,7 @@ def _work(draw: st.DrawFn) -> dict[str, Any]:
         work["items"] = tuple(draw(st.lists(_FAILS, max_size=5)))
         work["parallel"] = draw(st.integers(1, 3))
         work["child"] = draw(st.integers(0, 4)) == 0
+        work["nested"] = draw(st.integers(0, 2)) == 0
     elif shape == "child":
         work |= {"child": True, "fails": draw(_FAILS)}
     else:

@@ -23,6 +23,7 @@ from config.embedded import binaries, state
 from config.embedded.service import Service
 from tests import services
 from tests.workflows.workers import wait_for
+from workflows.dispatch import AWAY
 
 _VERSION = os.environ.get("RATCHET_TEST_POSTGRES", "18")
 # A killed server loses nothing that it has handed to the kernel, so only the disk is not waited
@@ -186,7 +187,7 @@ class Rabbit:
             with current_app.amqp.Connection(self.url, connect_timeout=5) as one:
                 one.ensure_connection(max_retries=1, timeout=5)
                 return True
-        except OSError:
+        except AWAY:
             return False
 
 

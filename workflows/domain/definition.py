@@ -50,6 +50,8 @@ class Step:
     max_iterations: int
     compensate: Mapping[str, Any] | None
     options: Mapping[str, Any]  # of an approval or a wait
+    each: Template | None = None  # the list inside of each item, if it fans out once more
+    each_name: str = ""
 
     @property
     def is_plain(self) -> bool:
@@ -72,6 +74,8 @@ class Step:
             found |= self.when.steps
         if self.for_each is not None:
             found |= self.for_each.steps
+        if self.each is not None:
+            found |= self.each.steps
         return found
 
 
@@ -235,6 +239,7 @@ def _step(key: str, raw: Mapping[str, Any], failures_of: list[str]) -> Step:
     repeat = raw.get("repeat") or {}
     when = raw.get("when")
     each = raw.get("for_each")
+    inner = raw.get("each")
     return Step(
         key=key,
         title=raw.get("title") or key.replace("_", " ").capitalize(),
@@ -257,6 +262,8 @@ def _step(key: str, raw: Mapping[str, Any], failures_of: list[str]) -> Step:
         max_iterations=int(repeat.get("max", 1)),
         compensate=raw.get("compensate"),
         options=raw[kind] if kind not in TASK_KINDS else {},
+        each=compile_template(inner["for_each"]) if inner else None,
+        each_name=inner["as"] if inner else "",
     )
 
 

@@ -153,6 +153,9 @@ class _Check:
         # Walking the graph back is worth it only where an expression reads a step.
         before = _ancestors(key, self.predecessors) if "steps" in repr(raw) else set()
         item = frozenset({raw.get("as", "item"), "index"}) if "for_each" in raw else frozenset()
+        if "each" in raw:
+            self._expressions(raw["each"]["for_each"], (*at, "each", "for_each"), before, item)
+            item |= {raw["each"]["as"], "outer_index"}
         self._expressions(raw.get("with"), (*at, "with"), before, item)
         self._expressions(raw.get("for_each"), (*at, "for_each"), before, frozenset())
         if "when" in raw and isinstance(raw["when"], str):
@@ -258,7 +261,14 @@ class _Check:
         if isinstance(raw.get("for_each"), str):
             lists = frozenset({"array", "object"})
             self._may_fit(raw["for_each"], lists, (*at, "for_each"), strictly=True)
-        for part in ("as", "max_parallel"):
+        if isinstance(inner := (raw.get("each") or {}).get("for_each"), str):
+            lists = frozenset({"array", "object"})
+            self._may_fit(inner, lists, (*at, "each", "for_each"), strictly=True)
+        taken = {raw.get("as", "item"), "index", "outer_index"}
+        if "each" in raw and raw["each"]["as"] in taken:
+            said = f"{raw['each']['as']!r} is taken; there are {', '.join(sorted(taken))} already"
+            self.add((*at, "each", "as"), said)
+        for part in ("as", "max_parallel", "each"):
             if part in raw and "for_each" not in raw:
                 self.add((*at, part), "has no meaning without for_each")
         if ("approval" in raw or "wait" in raw) and ("for_each" in raw or "repeat" in raw):
