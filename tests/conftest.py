@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import TransactionTestCase
 from hypothesis import settings as properties
 
-from tests import services
+from tests import processes, services
 
 # The same examples every time: a run of the suite fails for what was changed, not for its luck.
 properties.register_profile("suite", derandomize=True, deadline=None, database=None)
@@ -54,6 +54,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    processes.stop()
     services.stop()
 
 

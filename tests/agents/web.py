@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
+
+from tests import processes
 
 # A busy machine starts eight processes at once.
 START_SECONDS = 180
@@ -19,16 +22,16 @@ STOP_SECONDS = 10
 @contextmanager
 def serve_web(environment: dict[str, str]) -> Iterator[str]:
     """The address of a web process for as long as the block lasts."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(128)
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        number = str(listening.fileno())
-        command = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--fd", number,
-                   "--no-access-log", "--log-level", "warning"]  # fmt: skip
-        process = subprocess.Popen(
-            command, env={**environment, "DATABASE_POOL": "1"}, pass_fds=[listening.fileno()]
-        )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    with TemporaryDirectory() as folder:
+        process = processes.start(
+            "uvicorn", "config.asgi:application", "--port", str(port), "--no-access-log",
+            "--log-level", "warning",
+            env={**environment, "DATABASE_POOL": "1"}, log=Path(folder) / "web.log",
+        )  # fmt: skip
         try:
             _wait(address, process)
             yield address
@@ -41,7 +44,7 @@ def serve_web(environment: dict[str, str]) -> Iterator[str]:
                 process.wait()
 
 
-def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
+def _wait(address: str, process: processes.Process) -> None:
     until = time.monotonic() + START_SECONDS
     while True:
         try:

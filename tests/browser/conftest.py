@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from django.db import connection
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from config.access.models import Client, Membership, User
+from tests import processes
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -62,17 +62,16 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @contextmanager
 def process(argv: list[str], environment: dict[str, str], log: Path) -> Iterator[None]:
-    with log.open("wb") as out:
-        child = subprocess.Popen(argv, env=environment, stdout=out, stderr=out)
+    child = processes.start(*argv, env=environment, log=log)
+    try:
+        yield
+    finally:
+        child.terminate()
         try:
-            yield
-        finally:
-            child.terminate()
-            try:
-                child.wait(10)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait(10)
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait(10)
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +94,7 @@ def web(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    argv = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--port", str(port),
+    argv = ["uvicorn", "config.asgi:application", "--port", str(port),
             "--log-level", "warning"]  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     log = tmp_path_factory.mktemp("web") / "web.log"
@@ -123,7 +122,7 @@ def _until_up(url: str, log: Path) -> None:
 @pytest.fixture
 def workers(environment: dict[str, str], tmp_path: Path) -> Iterator[None]:
     """A real worker for every queue."""
-    argv = [sys.executable, "-m", "celery", "-A", "config", "worker", "-P", "threads", "-c", "4",
+    argv = ["celery", "-A", "config", "worker", "-P", "threads", "-c", "4",
             "-Q", "high,default,low,analysis,control", "-l", "warning", "--without-gossip",
             "--without-mingle", "-n", "browser@%h"]  # fmt: skip
     with process(argv, environment, tmp_path / "worker.log"):

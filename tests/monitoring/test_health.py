@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,6 +15,7 @@ from django.db import DatabaseError, connection
 from django.test import Client
 
 from monitoring import health, signs, tasks
+from tests import processes
 from tests.services import home
 
 
@@ -29,16 +28,17 @@ def _fresh() -> Iterator[None]:
 
 
 @pytest.fixture
-def worker(process_environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    argv = [sys.executable, "-m", "celery", "-A", "config", "worker", "-P", "threads", "-c", "2",
-            "-Q", "high,default,low,analysis,control", "--without-gossip", "--without-mingle",
-            "-n", "health@%h"]  # fmt: skip
-    with open(home() / "worker.log", "wb") as log:
-        process = subprocess.Popen(argv, env=process_environment, stdout=log, stderr=log)
-        yield process
-        process.send_signal(signal.SIGCONT)
-        process.kill()
-        process.wait(10)
+def worker(process_environment: dict[str, str]) -> Iterator[processes.Process]:
+    options = ("-A", "config", "worker", "-P", "threads", "-c", "2",
+               "-Q", "high,default,low,analysis,control", "--without-gossip", "--without-mingle",
+               "-n", "health@%h")  # fmt: skip
+    process = processes.start(
+        "celery", *options, env=process_environment, log=home() / "worker.log"
+    )
+    yield process
+    process.send_signal(signal.SIGCONT)
+    process.kill()
+    process.wait(10)
 
 
 def ask(client: Client) -> tuple[int, dict[str, Any]]:
@@ -54,7 +54,7 @@ def test_alive_needs_no_database(client: Client) -> None:
 
 @pytest.mark.worker
 def test_ready_means_that_every_queue_is_consumed_and_stops_when_the_worker_hangs(
-    client: Client, worker: subprocess.Popen[bytes], settings: Any
+    client: Client, worker: processes.Process, settings: Any
 ) -> None:
     status, body = ask(client)
     assert status == 503

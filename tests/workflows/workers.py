@@ -18,6 +18,7 @@ from typing import Any
 from celery import current_app
 from django.utils import timezone
 
+from tests import processes
 from workflows.models import Run, StepRun
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ _START_SECONDS = 120.0
 class Worker:
     """One ``celery worker`` and the file that it logs to."""
 
-    process: subprocess.Popen[bytes]
+    process: processes.Process | subprocess.Popen[bytes]
     log: Path
     name: str
 
@@ -60,14 +61,15 @@ def worker(
 ) -> Iterator[Worker]:
     """A worker for the body, killed afterwards if it still runs."""
     log = folder / f"{name}-{time.monotonic_ns()}.log"
-    argv = [sys.executable, "-m", "celery", "-A", "config", "worker", "-P", pool]
+    argv = ["-A", "config", "worker", "-P", pool]
     argv += ["-c", str(concurrency), "-n", f"{name}@%h", "-Q", queues, "-E", "-l", "INFO"]
     argv += ["-I", "tests.workflows.effects", "--without-gossip", "--without-mingle"]
     env = {**environment, **({"DATABASE_POOL": "1"} if pool == "threads" else {})}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            argv, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
-        )
+    process = (
+        _alone(argv, env, log)
+        if "LD_PRELOAD" in env
+        else processes.start("celery", *argv, env=env, log=log)
+    )
     made = Worker(process, log, name)
     try:
         if ready:
@@ -76,6 +78,15 @@ def worker(
     finally:
         if process.poll() is None:
             made.kill()
+
+
+def _alone(argv: list[str], env: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """From nothing: what the dynamic loader is to read is too late for a copy."""
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "celery", *argv],
+            cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
 
 
 def wait_for(
