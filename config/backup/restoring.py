@@ -40,7 +40,10 @@ _OWN = """
 SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, c.relname, ''
 FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'S')
 AND NOT c.relispartition
-AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('e', 'i', 'a'))
+AND NOT EXISTS (
+    -- A partitioned table depends on itself, for its key.
+    SELECT 1 FROM pg_depend d
+    WHERE d.objid = c.oid AND d.deptype IN ('e', 'i', 'a') AND d.refobjid <> c.oid)
 UNION ALL
 SELECT 'FUNCTION', p.proname, pg_get_function_identity_arguments(p.oid) FROM pg_proc p
 WHERE p.pronamespace = 'public'::regnamespace AND NOT EXISTS (
