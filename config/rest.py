@@ -118,6 +118,24 @@ def _flatten(detail: Any, path: str = "") -> Any:
         yield {"path": path, "message": str(detail)}
 
 
+def document_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """The OpenAPI schema with what any operation may end in, in the type that it has."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    body = {PROBLEM: {"schema": schema}}
+    other = {"description": "Any other error, as a problem (RFC 9457).", "content": body}
+    for path, operations in result["paths"].items():
+        if not path.startswith("/api/v1/"):
+            continue
+        for operation in operations.values():
+            if not isinstance(operation, dict) or "responses" not in operation:
+                continue
+            for response in operation["responses"].values():
+                if response.get("content") == {"application/json": {"schema": schema}}:
+                    response["content"] = body
+            operation["responses"].setdefault("default", other)
+    return result
+
+
 def _problem(body: dict[str, Any], status: int) -> Response:
     response = Response(body, status=status, content_type=PROBLEM)
     if retry := body.get("retry_after_seconds"):

@@ -224,6 +224,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.rest.document_problems",
+    ],
     # One list under two field names has one name in the schema.
     "ENUM_NAME_OVERRIDES": {"SeverityEnum": "monitoring.models.alerts.SEVERITIES"},
 }
