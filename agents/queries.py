@@ -231,6 +231,7 @@ def tools(caller: Caller | None = None) -> list[dict[str, Any]]:
             "name": tool.name,
             "description": tool.description,
             "parameters": tool.parameters,
+            "output_schema": tool.output_schema,
             "light": tool.light,
             "idempotent": tool.idempotent,
             "cache_seconds": tool.cache_seconds,

@@ -269,6 +269,7 @@ class ToolDocument(Fields):
     name = serializers.CharField()
     description = serializers.CharField()
     parameters = serializers.JSONField()
+    output_schema = serializers.JSONField(allow_null=True)
     light = serializers.BooleanField()
     idempotent = serializers.BooleanField()
     cache_seconds = serializers.IntegerField()

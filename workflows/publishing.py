@@ -43,6 +43,11 @@ def known() -> Known:
                 "workflow__name", "definition__inputs"
             )
         },
+        outputs_of={
+            tool.name: schema
+            for tool in registry.all_tools()
+            if (schema := tool.output_schema) is not None
+        },
         roles=frozenset(ROLES),
         audiences=frozenset(f"{a.kind}:{a.name}" for a in Audience.objects.all()),
     )

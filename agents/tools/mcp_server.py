@@ -129,12 +129,18 @@ def tools_for(caller: Caller) -> list[types.Tool]:
             name=tool.name,
             description=tool.description,
             input_schema=tool.parameters,
+            output_schema=_objects_only(tool.output_schema),
             annotations=types.ToolAnnotations(
                 idempotent_hint=tool.idempotent, read_only_hint=tool.idempotent
             ),
         )
         for tool in registry.all_tools()
     ]
+
+
+def _objects_only(schema: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The protocol knows results that are objects only."""
+    return schema if schema is not None and schema.get("type") == "object" else None
 
 
 def call(caller: Caller, name: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -210,6 +210,7 @@ def test_an_endpoints_key_goes_in_and_never_comes_out(api):
 def test_tools_are_listed_with_their_schema(api):
     tools = {t["name"]: t for t in api("get", "/api/v1/tools").json()["results"]}
     assert tools["core.sleep"]["parameters"]["required"] == ["seconds"]
+    assert tools["core.sleep"]["output_schema"]["required"] == ["slept_seconds"]
 
 
 def test_a_scan_tells_and_redacts(api):

@@ -39,12 +39,10 @@ def _wide(types: frozenset[str]) -> frozenset[str]:
     return types | {"integer"} if "number" in types else types
 
 
-def types_of(
-    value: Any, inputs: Mapping[str, Any], outputs: Mapping[str, frozenset[str]]
-) -> frozenset[str]:
+def types_of(value: Any, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> frozenset[str]:
     """The types that ``value`` may come to: of a template, of a path into the inputs.
 
-    ``inputs`` is the workflow's JSON Schema, ``outputs`` the known types of steps' outputs. A
+    ``inputs`` is the workflow's JSON Schema, ``outputs`` what is known of steps' outputs, too. A
     value without an expression is not judged here.
     """
     if not isinstance(value, str) or "${" not in value:
@@ -62,23 +60,27 @@ def types_of(
 def types_at(
     path: tuple[str | int, ...] | None,
     inputs: Mapping[str, Any],
-    outputs: Mapping[str, frozenset[str]],
+    outputs: Mapping[str, Any],
 ) -> frozenset[str]:
     """The types of what an expression's path leads to."""
     if path and path[0] == "inputs":
-        schema: Any = inputs
-        for part in path[1:]:
-            if not isinstance(schema, dict) or "$ref" in schema:
-                return TYPES
-            schema = (
-                schema.get("items")
-                if isinstance(part, int)
-                else (schema.get("properties") or {}).get(part)
-            )
-        return types_in(schema, inputs) if len(path) > 1 else frozenset({"object"})
-    if path and len(path) == 3 and path[0] == "steps" and path[2] == "output":
-        return outputs.get(str(path[1]), TYPES)
+        return _types_below(inputs, path[1:]) if len(path) > 1 else frozenset({"object"})
+    if path and len(path) > 2 and path[0] == "steps" and path[2] == "output":
+        return _types_below(outputs.get(str(path[1])), path[3:])
     return TYPES
+
+
+def _types_below(schema: Any, path: tuple[str | int, ...]) -> frozenset[str]:
+    root = schema
+    for part in path:
+        if not isinstance(schema, dict) or "$ref" in schema:
+            return TYPES
+        schema = (
+            schema.get("items")
+            if isinstance(part, int)
+            else (schema.get("properties") or {}).get(part)
+        )
+    return types_in(schema, root)
 
 
 def misfit(given: frozenset[str], wanted: frozenset[str], *, strictly: bool) -> str:

@@ -31,7 +31,7 @@ class Known:
     """What a definition may name: tools with their argument schemas, agents, workflows, roles.
 
     ``None`` means that this kind of name is not checked. ``inputs_of`` are the JSON Schemas of
-    the workflows that one may contain.
+    the workflows that one may contain, ``outputs_of`` those of what tools return.
     """
 
     tools: Mapping[str, Mapping[str, Any]] | None = None
@@ -40,6 +40,7 @@ class Known:
     roles: frozenset[str] | None = None
     audiences: frozenset[str] | None = None
     inputs_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    outputs_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @cache
@@ -81,7 +82,7 @@ class _Check:
     names: frozenset[str] = frozenset()
     predecessors: Mapping[str, list[str]] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    outputs: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
     def add(self, path: Path, message: str) -> None:
         where = ".".join(str(part) for part in path)
@@ -100,6 +101,14 @@ class _Check:
                 best = error
             self.add(tuple(best.absolute_path), _in_words(best))
 
+    def _output_of(self, raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """A JSON Schema of what a step gives, as far as it is known."""
+        if "for_each" in raw:
+            return {"type": "array"}
+        if "approval" in raw:
+            return {"type": "object"}
+        return self.known.outputs_of.get(str(raw.get("tool")))
+
     # ------------------------------------------------------------ meaning
     def meaning(self) -> None:
         source = self.document.value
@@ -107,11 +116,7 @@ class _Check:
         steps: Mapping[str, Any] = source["steps"]
         self.names, self.predecessors = frozenset(steps), _predecessors(steps)
         self.inputs = source.get("inputs") or {}
-        self.outputs = {
-            key: frozenset({"array" if "for_each" in raw else "object"})
-            for key, raw in steps.items()
-            if "for_each" in raw or "approval" in raw
-        }
+        self.outputs = {key: self._output_of(raw) for key, raw in steps.items()}
         for key, raw in steps.items():
             self._step(key, raw, steps)
         for name, roles in (source.get("access") or {}).items():

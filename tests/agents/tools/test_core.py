@@ -28,6 +28,14 @@ def test_sleep_refuses_a_negative_wait():
     assert registry.get("core.sleep").call({"seconds": 0}) == {"slept_seconds": 0}
 
 
+def test_a_tool_says_what_it_gives_by_the_types_that_its_function_returns():
+    slept = registry.get("core.sleep").output_schema
+    assert slept["properties"]["slept_seconds"]["type"] == "number"
+    assert registry.get("core.fail").output_schema["required"] == ["attempt"]
+    said = [tool.output_schema for tool in registry.all_tools()]
+    assert all(schema is not None and schema["type"] == "object" for schema in said)
+
+
 def test_declaring_every_tool_imports_no_numeric_library():
     import subprocess
     import sys

@@ -65,6 +65,7 @@ async def _agents_and_tools(web: str, key: str, agent: Agent, mode: str) -> None
         names = {tool.name: tool for tool in (await mcp.list_tools()).tools}
         assert {f"agent.{agent.slug}", "core.echo"} <= set(names)
         assert names["core.echo"].input_schema["type"] == "object"
+        assert names["core.sleep"].output_schema["required"] == ["slept_seconds"]
         echo = await mcp.call_tool("core.echo", {"value": [1, "ü"]})
         assert echo.structured_content == {"value": [1, "ü"]}
         answer = await mcp.call_tool(f"agent.{agent.slug}", {"inputs": agent.cases[0]["input"]})

@@ -12,7 +12,7 @@ from workflows.domain.validation import Known, compile_definition, faults_of
 
 ECHO = {"type": "object", "properties": {"value": {}, "n": {"type": "integer"}}}
 KNOWN = Known(
-    tools={"echo": ECHO, "need": {**ECHO, "required": ["n"]}},
+    tools={"echo": ECHO, "rows": ECHO, "need": {**ECHO, "required": ["n"]}},
     agents=frozenset({"aud-fraud-009"}),
     workflows=frozenset({"other"}),
     inputs_of={
@@ -22,6 +22,7 @@ KNOWN = Known(
             "properties": {"year": {"type": "integer"}},
         }
     },
+    outputs_of={"rows": {"type": "object", "properties": {"rows": {"type": "array"}}}},
     roles=frozenset({"manager", "partner"}),
 )
 # The contract's example, with every key once.
@@ -103,6 +104,11 @@ def step(text: str) -> str:
     return f"name: w\nsteps:\n  a: {{tool: echo}}\n  b: {text}\n"
 
 
+def after_rows(given: str) -> str:
+    steps = f"  a: {{tool: rows}}\n  b: {{needs: [a], tool: echo, with: {{n: '{given}'}}}}\n"
+    return f"name: w\nsteps:\n{steps}"
+
+
 @pytest.mark.parametrize(
     ("text", "path", "line", "says"),
     [
@@ -160,6 +166,10 @@ def step(text: str) -> str:
          "unknown step"),
         (step("{tool: echo, with: {n: '${ inputs }'}}"), "steps.b.with.n", 4,
          "gives object, where integer is wanted"),
+        (after_rows("${ steps.a.output }"), "steps.b.with.n", 4,
+         "gives object, where integer is wanted"),
+        (after_rows("${ steps.a.output.rows }"), "steps.b.with.n", 4,
+         "gives array, where integer is wanted"),
         (step("{tool: echo, for_each: '${ 1 } and ${ 2 }'}"), "steps.b.for_each", 4,
          "gives string, where array or object is wanted"),
         (step("{workflow: other, with: {yeer: 1}}"), "steps.b.with", 4,
@@ -247,12 +257,12 @@ def test_a_join_that_some_run_can_meet_is_no_fault(needs: str) -> None:
 @pytest.mark.parametrize(
     "given",
     ["'${ inputs.text }'", "'${ inputs.any }'", "'${ inputs.list[0] }'", "'${ 1 + 1 }'",
-     "'${ steps.a.output }'"],
+     "'${ steps.a.output }'", "'${ steps.r.output.other }'"],
 )  # fmt: skip
 def test_what_may_fit_is_no_fault(given: str) -> None:
     text = (
         "name: w\ninputs: {properties: {text: {type: string}, any: {}, list: {type: array, "
-        "items: {type: integer}}}}\nsteps:\n  a: {tool: echo}\n"
-        f"  b: {{needs: [a], tool: echo, with: {{n: {given}}}}}\n"
+        "items: {type: integer}}}}\nsteps:\n  a: {tool: echo}\n  r: {tool: rows}\n"
+        f"  b: {{needs: [a, r], tool: echo, with: {{n: {given}}}}}\n"
     )
     assert faults_of(parse(text), KNOWN) == []
