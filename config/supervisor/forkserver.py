@@ -128,7 +128,8 @@ def become(order: Order) -> None:
     os.nice(order.niceness)
     os.chdir(order.folder)
     sys.argv = [order.module, *order.arguments]
-    setproctitle(f"{sys.executable} -m {order.module} {' '.join(order.arguments)}")
+    name = order.env.get("RATCHET_PROCESS", "python")
+    setproctitle(f"{name} -m {order.module} {' '.join(order.arguments)}")
     runpy.run_module(order.module, run_name="__main__", alter_sys=True)
 
 

@@ -20,7 +20,7 @@ import httpx
 import openai
 import psutil
 
-from tests.benchmarks.instance import Bench, running
+from tests.benchmarks.instance import Bench, running, words
 from tests.benchmarks.peers import litellm
 from tests.benchmarks.recording import measure as recording
 
@@ -79,14 +79,14 @@ def _publish(bench: Bench) -> str:
 
 def model_address(bench: Bench) -> str:
     for process in bench.processes():
-        line = process.cmdline()
+        line = words(process)
         if "agents.offline_model" in line:
             return f"http://127.0.0.1:{line[line.index('--port') + 1]}"
     raise RuntimeError("the instance runs no offline model")
 
 
 def _web(bench: Bench) -> psutil.Process:
-    return next(p for p in bench.processes() if "config.asgi:application" in p.cmdline())
+    return next(p for p in bench.processes() if "config.asgi:application" in words(p))
 
 
 def _client(base_url: str, key: str) -> openai.OpenAI:

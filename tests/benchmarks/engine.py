@@ -18,7 +18,7 @@ import httpx
 import psutil
 
 from tests.benchmarks import workloads
-from tests.benchmarks.instance import Bench, running
+from tests.benchmarks.instance import Bench, running, words
 from tests.benchmarks.peers import canvas, dbos
 
 REPEATS = 3
@@ -246,7 +246,7 @@ def _workers(bench: Bench) -> dict[int, float]:
     """CPU seconds of the Celery workers and beat."""
     found = {}
     for process in bench.processes():
-        if "celery" in process.cmdline():
+        if "celery" in words(process):
             times = process.cpu_times()
             found[process.pid] = times.user + times.system
     return found

@@ -66,6 +66,11 @@ class Bench:
         return [parent, *parent.children(recursive=True)]
 
 
+def words(process: psutil.Process) -> list[str]:
+    """The words of a process's command line: one that set its title has them as one text."""
+    return " ".join(process.cmdline()).split()
+
+
 @contextmanager
 def running(*, env: dict[str, str] | None = None) -> Iterator[Bench]:
     """An instance in a home of its own, without the demo; gone afterwards."""

@@ -30,7 +30,7 @@ import yaml
 
 from agents.domain.grading import grade
 from agents.domain.scoring import TIERS
-from tests.benchmarks.instance import ROOT, Bench, running
+from tests.benchmarks.instance import ROOT, Bench, running, words
 
 QUESTIONS = 1_200
 CALLERS = 4
@@ -245,7 +245,7 @@ def _web(bench: Bench, model: str, switches: frozenset[str]) -> Iterator[str]:
 def _behave(bench: Bench) -> str:
     """Put the truth in force at the instance's own offline model; returns its address."""
     for process in bench.processes():
-        line = process.cmdline()
+        line = words(process)
         if "agents.offline_model" in line:
             root = f"http://127.0.0.1:{line[line.index('--port') + 1]}"
             body = json.dumps(truth())

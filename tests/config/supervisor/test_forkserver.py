@@ -41,7 +41,7 @@ def forks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServe
 
 def telling(tmp_path: Path, forks: ForkServer, seconds: str, **options: object) -> Child:
     argv = (sys.executable, "-m", "telling", seconds)
-    program = Program("told", argv, {"SHADE": "green"}, **options)  # type: ignore[arg-type]
+    program = Program("told", argv, {"SHADE": "green", "RATCHET_PROCESS": "ratchet-told"}, **options)  # type: ignore[arg-type]
     return Child(program, logs=tmp_path, forks=forks, draw=lambda: 0.0)
 
 
@@ -67,7 +67,7 @@ def test_a_copy_is_signalled_restarted_and_dies_with_its_group(
     first = one.identity
     assert first is not None
     title = Path(f"/proc/{first.pid}/cmdline").read_text().strip("\0 ")
-    assert title == f"{sys.executable} -m telling 60"
+    assert title == "ratchet-told -m telling 60"
     assert os.getpgid(first.pid) == os.getsid(first.pid) == first.pid
     one.send(signal.SIGKILL)
     assert "killed by SIGKILL" in news_of(one)
