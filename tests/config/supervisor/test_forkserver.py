@@ -41,7 +41,8 @@ def forks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForkServe
 
 def telling(tmp_path: Path, forks: ForkServer, seconds: str, **options: object) -> Child:
     argv = (sys.executable, "-m", "telling", seconds)
-    program = Program("told", argv, {"SHADE": "green", "RATCHET_PROCESS": "ratchet-told"}, **options)  # type: ignore[arg-type]
+    env = {"SHADE": "green", "RATCHET_PROCESS": "ratchet-told"}
+    program = Program("told", argv, env, **options)  # type: ignore[arg-type]
     return Child(program, logs=tmp_path, forks=forks, draw=lambda: 0.0)
 
 

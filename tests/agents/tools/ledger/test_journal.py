@@ -19,7 +19,7 @@ from tests.agents.tools.ledger.planting import Planted, Planter, mix, sample_row
 LEAST_RECALL = {"appended": 0.85, "renumbered": 0.85}
 
 
-@pytest.mark.parametrize("style", ["appended", "renumbered"])
+@pytest.mark.parametrize("style", ["appended", pytest.param("renumbered", marks=pytest.mark.slow)])
 def test_the_first_200_lines_hold_most_of_what_was_planted(call, store, style):
     planted = Planter(sample_rows(), seed=1, style=style).plant(mix(1))
     ref = store.save("planted.csv", planted.csv_bytes(), "text/csv")
