@@ -135,12 +135,13 @@ def test_two_hundred_runs_survive_five_kills_a_flush_and_a_double_beat(
 ) -> None:
     environment = broker.environment
     ledger = tmp_path / "ledger"
+    # Before anybody works, so that the kills meet work however slow the machine is.
+    runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(RUNS)]
     with ExitStack() as stack:
         workers = [
             stack.enter_context(worker(environment, tmp_path, name=f"w{i}")) for i in range(2)
         ]
         stack.enter_context(sweeping(copies=2))
-        runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(RUNS)]
         for number in range(KILLS):
             time.sleep(random.uniform(0.5, 2.5))
             kill_and_replace(stack, workers, environment, tmp_path)
@@ -161,12 +162,12 @@ def test_runs_survive_workers_that_are_killed_all_the_time(
 ) -> None:
     environment = broker.environment
     ledger = tmp_path / "ledger"
+    runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(60)]
     with ExitStack() as stack:
         workers = [
             stack.enter_context(worker(environment, tmp_path, name=f"w{i}")) for i in range(2)
         ]
         stack.enter_context(sweeping())
-        runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(60)]
         over = threading.Event()
         for _ in range(12):
             if all_ended(runs):

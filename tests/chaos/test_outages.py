@@ -81,11 +81,11 @@ def test_runs_survive_servers_that_crash_one_after_the_other(
     tmp_path: Path,
 ) -> None:
     ledger = tmp_path / "ledger"
+    runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(60)]
     with ExitStack() as stack:
         for number in range(2):
             stack.enter_context(worker(crashing.servers.environment, tmp_path, name=f"w{number}"))
         stack.enter_context(sweeping(copies=2))
-        runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(60)]
         for name in 2 * list(crashing.crash):
             time.sleep(random.uniform(0.5, 2.5))
             crashing.crash[name]()
@@ -102,12 +102,12 @@ def test_runs_survive_workers_whose_clocks_jump_all_the_time(
 ) -> None:
     ledger = tmp_path / "ledger"
     clocks = [wall_clock(tmp_path, f"clock{number}") for number in range(2)]
+    runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(60)]
     with ExitStack() as stack:
         for number, clock in enumerate(clocks):
             environment = {**process_environment, **PATIENT, **clock.environment}
             stack.enter_context(worker(environment, tmp_path, name=f"w{number}"))
         stack.enter_context(sweeping())
-        runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(60)]
         for _ in range(20):
             random.choice(clocks).jump_to(random.randint(-24 * HOUR, 24 * HOUR))
             time.sleep(0.5)
@@ -125,13 +125,13 @@ def test_runs_survive_workers_that_hang_and_messages_that_come_twice(
 ) -> None:
     ledger = tmp_path / "ledger"
     environment = {**process_environment, **PATIENT, "DRILL_SENDS": "2"}
+    runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(60)]
     with ExitStack() as stack:
         workers = [
             stack.enter_context(worker(environment, tmp_path, name=f"w{number}"))
             for number in range(3)
         ]
         stack.enter_context(sweeping(copies=2))
-        runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(60)]
         for _ in range(4):
             stopped = random.choice(workers)
             os.killpg(stopped.process.pid, signal.SIGSTOP)
