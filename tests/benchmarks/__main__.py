@@ -22,6 +22,7 @@ PARTS = {
     "dashboards": "tests.benchmarks.dashboards",
     "engine": "tests.benchmarks.engine",
     "learning": "tests.benchmarks.learning",
+    "memory": "tests.benchmarks.memory",
     "savings": "tests.benchmarks.savings",
 }
 
