@@ -161,7 +161,7 @@ def _check(piece: _Piece) -> None:
     try:
         if fault := take(work, reply, schema):
             raise BadAnswer(piece.choice.slug, fault)
-        work.text = piece.guard.check_answer(work.text, work.finish_reason)
+        work.let_out(piece.guard.check_answer(work.said, work.finish_reason))
     except AppError as error:
         _fail(piece, error)
         return

@@ -109,7 +109,7 @@ def _invoke(call: Call, span: Any) -> Answer:
                      guard=guard)  # fmt: skip
             _check_tools(call, work)
             # 8. Output guardrails: what must not leave does not.
-            work.text = guard.check_answer(work.text, work.finish_reason)
+            work.let_out(guard.check_answer(work.said, work.finish_reason))
             story.output, story.kept = work.output, work.remembered
             _cite(work, story, quotes)
     except AppError as error:

@@ -66,6 +66,24 @@ class Work:
         return sum((t.cost_usd for t in self.tries), Decimal(0))
 
     @property
+    def said(self) -> str:
+        """The answer as its reader meets it: in JSON no sign hides behind an escape."""
+        if self.parsed is None or "\\" not in self.text:
+            return self.text
+        return context.as_json(self.parsed)
+
+    def let_out(self, text: str) -> None:
+        """Take what the guardrails made of ``said``; JSON that a mask broke is left out."""
+        if text == self.said:
+            return
+        self.text = text
+        if self.parsed is not None:
+            try:
+                self.parsed = json.loads(text)
+            except ValueError:
+                self.parsed = None
+
+    @property
     def remembered(self) -> dict[str, Any] | None:
         """The answer as it may be kept: masked as the model read it; None if it is too large.
 

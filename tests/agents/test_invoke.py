@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -272,6 +273,27 @@ def test_the_record_of_a_model_call_holds_no_more_than_the_answer_may(ground, fi
     else:
         assert kept in row.answer["text"]
         assert ("DE8937" in str(row.answer)) is (action == "pass")
+
+
+@pytest.mark.parametrize("said", [LEAK, LEAK.replace("4", "\\u0034"), LEAK.replace("D", "\\u0044")])
+def test_json_is_masked_like_the_text_that_it_was_read_from(ground, firm, said):
+    from agents.calls import Call
+    from agents.endpoints.values import Reply, Usage
+
+    schema = {"type": "object", "required": ["said"], "properties": {"said": {"type": "string"}}}
+    agent = Agent.objects.create(slug="shaped", name="S", domain="operations", purpose="x")
+    content = versions.Content(prompt="Answer.", output_schema=schema, guardrails={"pii": "redact"})
+    versions.publish(agent=agent, content=content, label="production")
+    call = Call(
+        agent="shaped", inputs={"question": "What is her IBAN?"}, client_id=firm.pk,
+        ask=lambda request, served, note: Reply(
+            '{"said": "' + said + '"}', (), "stop", Usage(), "m"
+        ),
+    )  # fmt: skip
+    output = invoke(call).output
+    assert output["json"] == {"said": "Her IBAN is ⟦IBAN⟧."}
+    assert json.loads(output["text"]) == output["json"]
+    assert "DE8937" not in str(Invocation.objects.get().output)
 
 
 @pytest.mark.parametrize(
