@@ -19,7 +19,7 @@ _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 _POOL = {"DATABASE_POOL": "1"}
 IO_THREADS = 4
 # What most programs load and what reads no settings. The analysis worker's own libraries stay out:
-# every copy would bear them.
+# every copy would bear them. Celery's worker too: Sentry replaces what it imports by name.
 LOADED_ONCE = (
     "agents.domain.catalogue",
     "agents.domain.guardrails.languages",
@@ -27,9 +27,7 @@ LOADED_ONCE = (
     "agents.domain.guardrails.pii.persons",
     "agents.domain.guardrails.signals",
     "agents.domain.retrieval",
-    "celery.apps.worker",
     "celery.bin.celery",
-    "celery.worker.consumer",
     "cryptography.fernet",
     "django.core.handlers.asgi",
     "django.db.backends.postgresql.base",

@@ -20,7 +20,7 @@ from monitoring.services import Measurement, mark, record, security_event
 from tests.browser.conftest import Watched, opened, sign_in
 from tests.browser.test_run_page import FLOW
 from tests.workflows.conftest import Broker
-from workflows import dispatch, publishing, starting
+from workflows import controls, dispatch, publishing, starting
 from workflows.models import Run
 
 AGENT = "aud-fraud-009"
@@ -35,10 +35,10 @@ def run(person: User, monkeypatch: pytest.MonkeyPatch) -> Run:
     broker = Broker()
     monkeypatch.setattr(dispatch, "_send", broker.send)
     monkeypatch.setattr(dispatch, "_send_wake", broker.wake)
-    publishing.publish(FLOW.replace("2.5", "0.01").replace("0.6", "0.01"), user_id=person.pk)
-    started, _ = starting.start_run(
-        caller=callers.of_user(person), workflow="watched", inputs={"who": "Ada"}
-    )
+    publishing.publish(FLOW.replace("2.5", "0").replace("8, 8", "0, 0"), user_id=person.pk)
+    caller = callers.of_user(person)
+    started, _ = starting.start_run(caller=caller, workflow="watched", inputs={"who": "Ada"})
+    controls.send_signal(caller, started.pk, name="watched")
     broker.drain()
     return started
 
