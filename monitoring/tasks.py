@@ -9,7 +9,6 @@ from config.access import exports
 from monitoring import (
     audit,
     calling,
-    export,
     health,
     intents,
     notify,
@@ -88,4 +87,6 @@ def keep_sla_reports() -> None:
 @shared_task(name="monitoring.export_telemetry", ignore_result=True)
 def export_telemetry() -> None:
     """Write the days that are over and not yet in the lake."""
+    from monitoring import export  # it loads pyarrow, which no other task needs
+
     export.keep_up(now=timezone.now())

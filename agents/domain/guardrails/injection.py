@@ -88,6 +88,7 @@ def score_injection(
         for group, weight in aside.evidence.items():
             _raise(evidence, group, weight)
     score = round(score, 4)
+    evidence.pop(_FORBIDS, None)
     reasons = tuple(sorted(evidence, key=lambda name: -evidence[name]))
     flagged = score >= threshold
     if flagged and not reasons:
@@ -174,12 +175,14 @@ def _evidence(
         elif signal.group in orders.FORBIDDEN and _NEVER.search(
             plain, max(0, match.start() - 12), match.start()
         ):
-            weight *= 0.3
+            found.setdefault(_FORBIDS, 0.0)  # no order, of a document either
+            continue
         elif signal.group in _SAID and len(_PUNCTUATION.findall(match[0])) > 1:
             weight *= 0.4  # of several pieces of code; each sentence in it is judged alone
-        if source is not Source.USER and signal.group in _ORDERS:
+        if weight and source is not Source.USER and signal.group in _ORDERS:
             weight = 1 - (1 - weight) * 0.75
-        _raise(found, signal.group, weight)
+        if weight:
+            _raise(found, signal.group, weight)
     return found.items()
 
 
@@ -199,6 +202,8 @@ _SAID = frozenset(
     {"secret extraction", "prompt extraction", "instruction override", "goal hijack", "many-shot"}
 )
 _PUNCTUATION = re.compile(r"[{}<>=;()\[\]_|\\]|\": ")
+# Evidence of weight 0: something is forbidden that attacks order.
+_FORBIDS = "forbids"
 _NEVER = re.compile(r"\b(?:never|(?:must|should|may|shall|do) not|don't|mustn't) $")
 _DENIED = re.compile(
     r"\b(?:not|never|don't|cannot|can't|mustn't|shouldn't|avoid|nor|no one may|nobody may|refuse to|"
@@ -231,6 +236,8 @@ def _doubt(
 def _combined(evidence: dict[str, float], plain: str) -> float:
     """Noisy or of the groups, joined with what the linear model says of the wording."""
     logit = attack_logit(plain)
+    if _FORBIDS in evidence and not any(evidence.values()):
+        logit = min(logit, 0.0)  # it forbids in the words of attacks, and orders nothing
     if _QUOTED_REPORT.search(plain) and _QUOTED.search(plain):
         logit = min(logit, -1.5)  # an attack that is quoted and talked about
     return blend(_rules_alone(evidence), logit)

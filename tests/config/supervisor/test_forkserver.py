@@ -150,7 +150,7 @@ def test_what_is_loaded_once_reads_no_settings_and_no_analysis_library() -> None
         "load(sys.argv[1:])\n"
         "from django.conf import settings\n"
         "import threading\n"
-        "heavy = {'pandas', 'scipy', 'statsmodels'} & set(sys.modules)\n"
+        "heavy = {'pandas', 'pyarrow', 'scipy', 'statsmodels'} & set(sys.modules)\n"
         "assert not settings.configured and not heavy, heavy\n"
         "assert threading.active_count() == 1\n"
         "missing = set(sys.argv[1:]) - set(sys.modules)\n"
