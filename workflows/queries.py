@@ -292,38 +292,57 @@ def attempts_of(run_id: UUID) -> dict[UUID, list[dict[str, Any]]]:
     return {step: [by[n] for n in sorted(by)] for step, by in found.items()}
 
 
-# Events become visible in the order of their transactions: one that is still open hides all
-# later ones, so a reader that remembers the last it saw misses none.
+# A reader that remembers the last event it saw misses none if it sees them in the order of their
+# transactions: one that is still open, anywhere on the server, makes later ones unsettled.
 _EVENTS = """
-SELECT transaction, id, step_id, key, item, attempt, name, detail::text, actor, at
+SELECT transaction, id, step_id, key, item, attempt, name, detail::text, actor, at,
+    transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS settled
 FROM workflows_runevent
 WHERE run_id = %(run)s AND (transaction, id) > (%(transaction)s, %(id)s)
-  AND transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    AND (%(all)s OR transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
 ORDER BY transaction, id LIMIT %(limit)s
 """
 
 
-def events_after(run_id: UUID, cursor: str = "", *, limit: int = 500) -> list[dict[str, Any]]:
-    """Events of a run behind ``cursor`` (an event's ``id``), oldest first."""
+def events_after(
+    run_id: UUID, cursor: str = "", *, limit: int = 500, has_ended: bool = False
+) -> list[dict[str, Any]]:
+    """Events of a run behind ``cursor`` (an event's ``id``), oldest first.
+
+    Of a run that ``has_ended`` nothing more is waited for, so unsettled ones are among them.
+    """
+    return [_event(row) for row in _events(run_id, cursor, limit, unsettled=has_ended)]
+
+
+def history(run_id: UUID, *, limit: int = 500) -> tuple[list[dict[str, Any]], str]:
+    """Events of a run as they are now, oldest first, and the cursor of a reader that goes on."""
+    rows = _events(run_id, "", limit, unsettled=True)
+    cursor = next((f"{row[0]}-{row[1]}" for row in reversed(rows) if row[-1]), "")
+    return [_event(row) for row in rows], cursor
+
+
+def _events(run_id: UUID, cursor: str, limit: int, *, unsettled: bool) -> list[Any]:
     transaction, _, number = cursor.partition("-")
-    rows = execute(
+    return execute(
         _EVENTS,
         {
             "run": run_id,
             "transaction": int(transaction) if transaction.isdigit() else 0,
             "id": int(number) if number.isdigit() else 0,
+            "all": unsettled,
             "limit": limit,
         },
     )
-    return [
-        {
-            "id": f"{transaction}-{number}", "name": name, "key": key,
-            "step_id": str(step_id) if step_id else None,
-            "index": item if item >= 0 else None, "attempt": attempt,
-            "detail": from_json(detail), "actor": actor, "at": at,
-        }
-        for transaction, number, step_id, key, item, attempt, name, detail, actor, at in rows
-    ]  # fmt: skip
+
+
+def _event(row: Any) -> dict[str, Any]:
+    transaction, number, step_id, key, item, attempt, name, detail, actor, at, _ = row
+    return {
+        "id": f"{transaction}-{number}", "name": name, "key": key,
+        "step_id": str(step_id) if step_id else None,
+        "index": item if item >= 0 else None, "attempt": attempt,
+        "detail": from_json(detail), "actor": actor, "at": at,
+    }  # fmt: skip
 
 
 def _approvals(run: Run) -> Iterable[Approval]:

@@ -76,7 +76,8 @@ class NotSignedIn(AppError):
 def _read(run_id: UUID, cursor: str) -> tuple[list[dict[str, Any]], str]:
     try:
         state = Run.objects.values_list("state", flat=True).get(pk=run_id)
-        return queries.events_after(run_id, cursor), state
+        ended = RunState(state).is_final
+        return queries.events_after(run_id, cursor, has_ended=ended), state
     finally:
         connection.close()
 

@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import AsyncClient
 from django.test import Client as Browser
 from django.utils import timezone
@@ -16,7 +18,7 @@ from django.utils import timezone
 from config.access.models import Client, Membership, User
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import ECHO, get, post, problem, start
-from workflows import publishing, steps, stream, sweeps
+from workflows import publishing, queries, steps, stream, sweeps
 from workflows.models import Approval, Run, StepRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -334,6 +336,23 @@ async def test_events_stream_until_the_end_and_resume_after_the_last_seen(
     assert names.count("step.succeeded") == 2
     resumed = await _read(AsyncClient(), path, {**who, "Last-Event-ID": events[1]["id"]})
     assert resumed == events[2:]
+
+
+def test_a_transaction_that_is_open_elsewhere_hides_nothing_of_an_ended_run(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key()
+    with psycopg.connect(**connection.get_connection_params()) as elsewhere:
+        elsewhere.execute("SELECT pg_current_xact_id()")
+        run = start(web, who)
+        path = f"runs/{run['id']}/events?format=json"
+        assert get(web, path, who).json()["results"] == [], "a reader that goes on misses none"
+        events, cursor = queries.history(UUID(run["id"]))
+        assert events[0]["name"] == "run.created" and cursor == ""
+        broker.drain()
+        names = [one["name"] for one in get(web, path, who).json()["results"]]
+    assert names[0] == "run.created" and names[-1] == "run.succeeded"
+    assert queries.history(UUID(run["id"]))[1] != ""
 
 
 # ---------------------------------------------------------------- approvals

@@ -56,7 +56,7 @@ def _moving(run: Run, caller: Caller) -> dict[str, Any]:
     now = timezone.now()
     picture = run_picture(run, now=now)
     titles = {step["key"]: step["title"] for step in picture["steps"]}
-    events = queries.events_after(run.pk, limit=SHOWN_EVENTS)
+    events, cursor = queries.history(run.pk, limit=SHOWN_EVENTS)
     history = [{**e, "words": wording.event_words(e, titles)} for e in events]
     waiting = picture["waiting"]
     if waiting:
@@ -70,7 +70,7 @@ def _moving(run: Run, caller: Caller) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "run": run, "picture": picture, "history": list(reversed(history)),
-        "cursor": events[-1]["id"] if events else "", "allowed": allowed,
+        "cursor": cursor, "allowed": allowed,
         "is_final": state.is_final, "now": now, "has_outputs": bool(run.outputs),
     }  # fmt: skip
 
