@@ -246,7 +246,9 @@ def _workers(bench: Bench) -> dict[int, float]:
     """CPU seconds of the Celery workers and beat."""
     found = {}
     for process in bench.processes():
-        if "celery" in words(process):
+        # Celery's own title is "[celeryd: …" or "[celery beat] …".
+        line = words(process)
+        if "celery" in " ".join(line[:3]) and "config.supervisor.forkserver" not in line:
             times = process.cpu_times()
             found[process.pid] = times.user + times.system
     return found
