@@ -136,18 +136,29 @@ def _ordered(starts: Starts, groups: Collection[str] = ()) -> Iterable[tuple[str
     for signal in orders.ORDERS:
         if not starts.may_hold(signal.pattern) or (groups and signal.group not in groups):
             continue
-        match = starts.search(signal.pattern)
-        if match is not None:
-            _raise(found, signal.group, signal.weight * _denial(starts.text, match, signal.group))
-    return ((group, weight) for group, weight in found.items() if weight)
+        if (match := _order(starts, signal, _DENIED, 28)) is not None:
+            _raise(found, signal.group, signal.weight * _told(starts.text, match))
+    return found.items()
 
 
-def _denial(plain: str, match: re.Match[str], group: str) -> float:
-    """0 where what could be an order is forbidden, below 1 where it is told."""
-    before = max(0, match.start() - 28)
-    if group in orders.FORBIDDEN and _DENIED.search(plain, before, match.start()):
-        return 0.0
-    return 0.45 if _NARRATED.search(plain, before, match.start()) else 1.0
+def _order(
+    starts: Starts, signal: Signal, denial: re.Pattern[str], reach: int
+) -> re.Match[str] | None:
+    """The first match that is not forbidden by what stands up to ``reach`` characters before it.
+
+    All of them count: one that is forbidden may be there to hide one that is ordered.
+    """
+    if signal.group not in orders.FORBIDDEN:
+        return starts.search(signal.pattern)
+    for match in starts.matches(signal.pattern):
+        if not denial.search(starts.text, max(0, match.start() - reach), match.start()):
+            return match
+    return None
+
+
+def _told(plain: str, match: re.Match[str]) -> float:
+    """Below 1 where what could be an order is told of."""
+    return 0.45 if _NARRATED.search(plain, max(0, match.start() - 28), match.start()) else 1.0
 
 
 def _evidence(
@@ -166,23 +177,19 @@ def _evidence(
     for signal in _possible(starts):
         if signal.group in closed:
             continue
-        match = starts.search(signal.pattern)
+        match = _order(starts, signal, *((_DENIED, 28) if among_code else (_NEVER, 12)))
         if match is None:
+            if not among_code and starts.search(signal.pattern) is not None:
+                found.setdefault(_FORBIDS, 0.0)  # no order, of a document either
             continue
         weight = signal.weight * _doubt(plain, match, question, report, quotes)
         if among_code:
-            weight *= _denial(plain, match, signal.group)
-        elif signal.group in orders.FORBIDDEN and _NEVER.search(
-            plain, max(0, match.start() - 12), match.start()
-        ):
-            found.setdefault(_FORBIDS, 0.0)  # no order, of a document either
-            continue
+            weight *= _told(plain, match)
         elif signal.group in _SAID and len(_PUNCTUATION.findall(match[0])) > 1:
             weight *= 0.4  # of several pieces of code; each sentence in it is judged alone
-        if weight and source is not Source.USER and signal.group in _ORDERS:
+        if source is not Source.USER and signal.group in _ORDERS:
             weight = 1 - (1 - weight) * 0.75
-        if weight:
-            _raise(found, signal.group, weight)
+        _raise(found, signal.group, weight)
     return found.items()
 
 
@@ -204,6 +211,7 @@ _SAID = frozenset(
 _PUNCTUATION = re.compile(r"[{}<>=;()\[\]_|\\]|\": ")
 # Evidence of weight 0: something is forbidden that attacks order.
 _FORBIDS = "forbids"
+_FURTHER = re.compile(r"[.!?;:] +\S")
 _NEVER = re.compile(r"\b(?:never|(?:must|should|may|shall|do) not|don't|mustn't) $")
 _DENIED = re.compile(
     r"\b(?:not|never|don't|cannot|can't|mustn't|shouldn't|avoid|nor|no one may|nobody may|refuse to|"
@@ -236,8 +244,8 @@ def _doubt(
 def _combined(evidence: dict[str, float], plain: str) -> float:
     """Noisy or of the groups, joined with what the linear model says of the wording."""
     logit = attack_logit(plain)
-    if _FORBIDS in evidence and not any(evidence.values()):
-        logit = min(logit, 0.0)  # it forbids in the words of attacks, and orders nothing
+    if _FORBIDS in evidence and not any(evidence.values()) and not _FURTHER.search(plain):
+        logit = min(logit, 0.0)  # it forbids in the words of attacks, and says nothing else
     if _QUOTED_REPORT.search(plain) and _QUOTED.search(plain):
         logit = min(logit, -1.5)  # an attack that is quoted and talked about
     return blend(_rules_alone(evidence), logit)

@@ -93,14 +93,19 @@ class Starts:
 
     def search(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """What ``pattern.search(text)`` finds, with fewer tries; ``pattern`` is the index's."""
+        return next(self.matches(pattern), None)
+
+    def matches(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+        """What ``pattern`` finds in the text, first to last; what it finds may overlap."""
         found = self.tries.get(id(pattern))
         if found is None:
-            return pattern.search(self.text) if id(pattern) in self.unknown else None
+            if id(pattern) in self.unknown:
+                yield from pattern.finditer(self.text)
+            return
         for at in sorted(found):
             match = pattern.match(self.text, at)
             if match is not None:
-                return match
-        return None
+                yield match
 
 
 def beginnings(pattern: re.Pattern[str]) -> frozenset[str] | None:
