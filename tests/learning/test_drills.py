@@ -45,7 +45,7 @@ def test_a_breach_is_dated_by_the_calls_that_showed_it_not_by_the_sweep(firm, ap
     rollouts.refresh(Rollout.objects.get(), now=began + timedelta(hours=1))
     turned = began + timedelta(hours=2)
     meet(agent, firm, units=400, success={old.pk: 0.9, new.pk: 0.1}, seed=2, started=turned)
-    meet(agent, firm, units=5, success={old.pk: 0.9, new.pk: 0.1}, seed=3,
+    meet(agent, firm, units=60, success={old.pk: 0.9, new.pk: 0.1}, seed=3,
          started=timezone.now() - timedelta(minutes=1))  # fmt: skip
     assert rollouts.sweep()["rolled_back"] == 1
     found = api("get", f"rollouts/{row.pk}").json()
