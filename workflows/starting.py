@@ -19,7 +19,6 @@ from django.utils import timezone
 from config import logs
 from config.access.callers import Caller
 from config.access.ids import uuid7
-from config.access.models import Client
 from config.errors import Conflict, Forbidden, IdempotencyMismatch, InvalidInput, NotFound
 from workflows import artifacts, dispatch, endings, fanout, queries, rights, splits
 from workflows.advance import Advance, Moved
@@ -66,6 +65,17 @@ FROM unnest(%(ids)s::uuid[], %(keys)s::text[], %(kinds)s::text[], %(states)s::te
 """
 
 
+# All that a start asks of the workflow and its client, in one look.
+_STANDING = """
+SELECT v.id, s.id IS NOT NULL,
+       EXISTS (SELECT 1 FROM access_client c WHERE c.id = %(client)s AND c.is_demo)
+FROM (SELECT 1) AS asked
+LEFT JOIN workflows_workflow w ON w.name = %(workflow)s
+LEFT JOIN workflows_workflowversion v ON v.workflow_id = w.id AND v.is_current
+LEFT JOIN workflows_workflowsplit s ON s.workflow_id = w.id AND s.closed_at IS NULL
+"""
+
+
 def start_run(
     *,
     caller: Caller,
@@ -87,12 +97,15 @@ def start_run(
     """
     run_id, client = uuid7(), client_id or caller.home_client_id
     met = None
+    chosen, is_split, of_demo = _standing(workflow, client)
     if version is not None:
-        chosen = named_version(workflow, version)
-    else:
-        met = None if is_demo else splits.meet(workflow, run_id=run_id, client_id=client)
-        chosen = (met.version if met else None) or current_version(workflow)
-    plan = plan_for(chosen.pk)
+        chosen = named_version(workflow, version).pk
+    elif is_split and not is_demo:
+        met = splits.meet(workflow, run_id=run_id, client_id=client)
+        chosen = met.version.pk if met and met.version else chosen
+    if chosen is None:
+        raise NotFound("workflow", workflow)
+    plan = plan_for(chosen)
     require_start(caller, plan)
     if not caller.sees(client):
         raise NotFound("client", client)
@@ -111,11 +124,11 @@ def start_run(
     check_inputs(plan, inputs, client_id=client)
     queries.require_artifacts(caller, given_artifacts(plan, inputs))
     run = Run(
-        id=run_id, client_id=client, version=chosen, workflow_name=plan.name, inputs=inputs,
+        id=run_id, client_id=client, version_id=chosen, workflow_name=plan.name, inputs=inputs,
         split_epoch=met.epoch if met else None, bucket=met.bucket if met else None,
         deadline_at=deadline_at, inputs_digest=digest, idempotency_key=idempotency_key or None,
         started_by_id=caller.user_id, priority=priority or plan.priority,
-        is_demo=is_demo or Client.objects.filter(pk=client, is_demo=True).exists(),
+        is_demo=is_demo or of_demo,
     )  # fmt: skip
     try:
         with transaction.atomic():
@@ -259,6 +272,13 @@ def counters(plan: Plan, step: Step, ended: Mapping[str, Reused]) -> tuple[int, 
         ):
             left -= 1
     return max(left, 0), open_
+
+
+def _standing(workflow: str, client_id: UUID) -> tuple[UUID | None, bool, bool]:
+    """The current version's id, whether a split is open, whether the client is a demo's."""
+    rows = execute(_STANDING, {"workflow": workflow, "client": client_id})
+    version_id, is_split, of_demo = rows[0]
+    return version_id, is_split, of_demo
 
 
 def current_version(workflow: str) -> WorkflowVersion:
