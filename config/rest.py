@@ -203,13 +203,21 @@ def _claim_key(request: Request, key: str) -> tuple[IdempotencyRecord, Response 
 
 
 def body_digest(request: Request) -> str:
-    """A digest of what was sent; uploaded files count by name and size."""
-    files = [(name, file.name, file.size) for name, file in sorted(request.FILES.items())]
+    """A digest of what was sent, uploaded files with their names and content."""
+    files = [(name, file.name, _content(file)) for name, file in sorted(request.FILES.items())]
     data: Any = request.data
     if files and isinstance(data, dict):
         data = {name: value for name, value in data.items() if name not in request.FILES}
     content = json.dumps([data, files], sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _content(file: Any) -> str:
+    digest = hashlib.sha256()
+    for part in file.chunks():
+        digest.update(part)
+    file.seek(0)
+    return digest.hexdigest()
 
 
 def require_match(request: Request, etag: str, what: str) -> None:

@@ -317,7 +317,7 @@ if BROKER_URL.startswith("redis"):
         # Priorities are lanes, so a queue is one list instead of four to be asked each time.
         "priority_steps": [0],
     }
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "config.steady_beat:SteadyScheduler"
 CELERY_TIMEZONE = "UTC"
 # A forked worker's connection serves this many tasks before it is made anew.
 CELERY_DB_REUSE_MAX = 10_000
