@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 from yaml.constructor import ConstructorError
 
 from config.errors import InvalidDocument, InvalidInput
+from workflows.domain.fault_words import yaml_problem
 
 # A definition is written by people; more than this is a mistake or an attack.
 MAX_CHARACTERS = 512 * 1024
@@ -46,7 +48,8 @@ def parse(text: str, *, what: str = "the document") -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error)
-        raise _refused(what, str(problem), mark.line + 1 if mark else None) from None
+        line = mark.line + 1 if mark else None
+        raise _refused(what, yaml_problem(str(problem)), line) from None
     if root is None:
         raise _refused(what, "is empty", None)
     document = Document(None)
@@ -74,7 +77,11 @@ class _Builder:
         try:
             value = self.scalars.construct_object(node)
         except (ConstructorError, ValueError) as error:
-            raise _refused(self.what, str(error), node.start_mark.line + 1) from None
+            line = node.start_mark.line + 1
+            raise _refused(self.what, yaml_problem(str(error)), line) from None
+        if isinstance(value, float) and not math.isfinite(value):
+            line = node.start_mark.line + 1
+            raise _refused(self.what, f"holds {node.value}, which is no number of JSON", line)
         if "\0" in node.value:
             line = node.start_mark.line + 1
             raise _refused(self.what, "must not hold the NUL character", line)

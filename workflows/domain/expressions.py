@@ -15,6 +15,7 @@ from typing import Any
 
 from config.errors import AppError
 from workflows.domain.cel_engine import Program, compile_source
+from workflows.domain.fault_words import cel_problem
 
 # An expression is one line of a person's intent. CEL has no loops but its macros, so length,
 # depth and the number of nested macros bound its time.
@@ -45,13 +46,17 @@ class ExpressionFailed(AppError):
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One compiled expression; ``names`` are the roots it reads, ``steps`` the steps."""
+    """One compiled expression; ``names`` are the roots it reads, ``steps`` the steps.
+
+    ``functions`` are those that it calls by name; operators and macros are none.
+    """
 
     source: str
     names: frozenset[str]
     steps: frozenset[str]
     path: tuple[str | int, ...] | None
     program: Program | None
+    functions: frozenset[str] = frozenset()
 
     def evaluate(self, context: Mapping[str, Any]) -> Any:
         """The value over ``context``; raises ExpressionFailed."""
@@ -81,10 +86,11 @@ def compile_expression(source: str) -> Expression:
     try:
         program = compile_source(text)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise ExpressionFailed(text, _first_line(error)) from None
+        raise ExpressionFailed(text, cel_problem(text, str(error))) from None
     bound = set(re.findall(_MACRO.pattern + r"\s*([A-Za-z_]\w*)\s*,", bare))
     names = frozenset(program.variables()) - bound
-    return Expression(text, names, steps, None, program)
+    functions = frozenset(f for f in program.functions() if f[0].isalpha())
+    return Expression(text, names, steps, None, program, functions)
 
 
 def _check_bounds(text: str) -> None:
@@ -103,10 +109,6 @@ def _check_bounds(text: str) -> None:
         raise ExpressionFailed(text, f"it nests {deepest} deep; the limit is {MAX_DEPTH}")
     if len(_MACRO.findall(bare)) > MAX_MACROS:
         raise ExpressionFailed(text, f"it has more than {MAX_MACROS} of map, filter, all, exists")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).replace("Failed to parse expression", "cannot read").splitlines()[0][:300]
 
 
 def _walk(path: tuple[str | int, ...], context: Mapping[str, Any]) -> Any:

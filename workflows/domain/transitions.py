@@ -58,7 +58,7 @@ CONTROLS: dict[str, frozenset[RunState]] = {
     "resume": frozenset({RunState.PAUSED}),
     "retry": frozenset({RunState.FAILED, RunState.CANCELLED}),
     "fork": FINAL_RUN_STATES | {RunState.RUNNING, RunState.PAUSED},
-    "signal": frozenset({RunState.RUNNING, RunState.PAUSED}),
+    "signal": frozenset({RunState.WAITING, RunState.RUNNING, RunState.PAUSED}),
 }
 
 

@@ -14,6 +14,7 @@ import jsonschema
 from jsonschema.validators import validator_for
 
 from config.errors import InvalidDocument
+from workflows.domain import slips
 from workflows.domain.definition import ROOT_NAMES, Plan, in_order, needs_of, plan_of
 from workflows.domain.documents import Document, Path, parse
 from workflows.domain.expressions import (
@@ -22,8 +23,12 @@ from workflows.domain.expressions import (
     compile_expression,
     compile_template,
 )
+from workflows.domain.fault_words import schema_fault
 from workflows.domain.fitting import misfit, types_at, types_in, types_of
 from workflows.domain.reachability import never_reached
+
+# Nobody reads more at once; the last of so many says how many there are.
+MOST_FAULTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,16 @@ def compile_definition(text: str, known: Known) -> Plan:
 
 
 def faults_of(document: Document, known: Known) -> list[dict[str, Any]]:
-    """All faults, in the order of their lines; empty means it is good."""
+    """All faults (MOST_FAULTS at most), in the order of their lines; empty means it is good."""
     check = _Check(document, known)
     check.structure()
     if not check.faults:  # meaning is only looked for in what has the right form
         check.meaning()
-    return sorted(check.faults, key=lambda fault: (fault["line"] or 0, fault["path"]))
+    faults = sorted(check.faults, key=lambda fault: (fault["line"] or 0, fault["path"]))
+    if len(faults) > MOST_FAULTS:
+        more = f"and {len(faults) - MOST_FAULTS} more faults; mend these first"
+        faults[MOST_FAULTS:] = [{"path": "", "line": None, "message": more}]
+    return faults
 
 
 @dataclass(slots=True)
@@ -79,6 +88,7 @@ class _Check:
     document: Document
     known: Known
     faults: list[dict[str, Any]] = field(default_factory=list)
+    told: set[tuple[str, str]] = field(default_factory=set)
     names: frozenset[str] = frozenset()
     predecessors: Mapping[str, list[str]] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -86,9 +96,10 @@ class _Check:
 
     def add(self, path: Path, message: str) -> None:
         where = ".".join(str(part) for part in path)
-        fault = {"path": where, "line": self.document.line(path), "message": message}
-        if fault not in self.faults:
-            self.faults.append(fault)
+        if (where, message) not in self.told:
+            self.told.add((where, message))
+            line = self.document.line(path)
+            self.faults.append({"path": where, "line": line, "message": message})
 
     # ------------------------------------------------------------ form
     def structure(self) -> None:
@@ -96,10 +107,9 @@ class _Check:
             self.add((), "a definition is a mapping with name and steps")
             return
         for error in _validator().iter_errors(self.document.value):
-            best = jsonschema.exceptions.best_match([error]) or error
-            if best.validator == "oneOf":
-                best = error
-            self.add(tuple(best.absolute_path), _in_words(best))
+            path, message = schema_fault(error)
+            if message:
+                self.add(path, message)
 
     def _output_of(self, raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """A JSON Schema of what a step gives, as far as it is known."""
@@ -112,6 +122,8 @@ class _Check:
     # ------------------------------------------------------------ meaning
     def meaning(self) -> None:
         source = self.document.value
+        for path, message in slips.of_definition(source):
+            self.add(path, message)
         self._schema_of_inputs(source.get("inputs"))
         steps: Mapping[str, Any] = source["steps"]
         self.names, self.predecessors = frozenset(steps), _predecessors(steps)
@@ -171,8 +183,11 @@ class _Check:
         if "compensate" in raw:
             inner = raw["compensate"]
             self._expressions(inner.get("with"), (*at, "compensate"), set(steps), frozenset())
-            tools = None if self.known.tools is None else frozenset(self.known.tools)
-            self._named("tool", inner["tool"], tools, (*at, "compensate", "tool"))
+            tools = self.known.tools
+            names = None if tools is None else frozenset(tools)
+            path = (*at, "compensate")
+            if self._named("tool", inner["tool"], names, (*path, "tool")) and tools is not None:
+                self._arguments(inner, tools[inner["tool"]], path)
         for part in ("approval", "wait"):
             self._expressions(raw.get(part), (*at, part), before, frozenset())
 
@@ -188,6 +203,7 @@ class _Check:
             own = frozenset({self.document.value["name"]})
             if raw["workflow"] in own:
                 self.add((*at, "workflow"), "a workflow cannot contain itself")
+                return
             self._named("workflow", raw["workflow"], self.known.workflows, (*at, "workflow"))
             if raw["workflow"] in self.known.inputs_of:
                 self._inputs_of_child(raw, self.known.inputs_of[raw["workflow"]], at)
@@ -319,17 +335,17 @@ class _Check:
         self, expression: Expression, at: Path, before: Iterable[str], extra: frozenset[str]
     ) -> None:
         allowed = ROOT_NAMES | extra
-        for name in sorted(expression.names - allowed):
-            self.add(at, f"unknown name {name!r}; there are {', '.join(sorted(allowed))}")
         every = frozenset(self.document.value["steps"])
+        for name in sorted(expression.names - allowed):
+            near = difflib.get_close_matches(name, sorted(allowed), n=1)
+            better = f"steps.{name}" if name in every else (near[0] if near else "")
+            hint = f"did you mean {better}? There" if better else "there"
+            self.add(at, f"unknown name {name!r}; {hint} are {', '.join(sorted(allowed))}")
         for step in sorted(expression.steps):
             if self._named("step", step, every, at) and step not in before:
                 self.add(at, f"reads steps.{step}, which need not have ended by then; add a need")
-        declared = self.document.value.get("inputs") or {}
-        if expression.path and expression.path[0] == "inputs" and len(expression.path) > 1:
-            properties = declared.get("properties")
-            if properties is not None and declared.get("additionalProperties") is not True:
-                self._named("input", str(expression.path[1]), frozenset(properties), at)
+        for message in slips.of_expression(expression, self.document.value.get("inputs") or {}):
+            self.add(at, message)
 
     # ------------------------------------------------------------ shape
     def _graph(self, plan: Plan) -> None:
@@ -379,16 +395,3 @@ def _ancestors(key: str, predecessors: Mapping[str, list[str]]) -> set[str]:
                 found.add(need)
                 stack.append(need)
     return found
-
-
-def _in_words(error: jsonschema.ValidationError) -> str:
-    if error.validator == "additionalProperties":
-        allowed = sorted(error.schema.get("properties", {}))
-        extra = sorted(set(error.instance) - set(allowed))
-        return f"unknown key {', '.join(map(repr, extra))}; there are {', '.join(allowed)}"
-    if error.validator == "oneOf" and "tool" in str(error.validator_value):
-        return "a step is exactly one of tool, agent, workflow, approval, wait"
-    if error.validator == "required":
-        return str(error.message)
-    text = str(error.message)
-    return text if len(text) < 240 else f"{text[:200]}… ({error.validator})"

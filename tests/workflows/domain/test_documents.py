@@ -38,9 +38,9 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     [
         ("", None, "is empty"),
         ("a: 1\na: 2\n", 2, "the key 'a' twice"),
-        ("a: [1\n", 2, "expected"),
-        ("a: 1\n b: 2\n", 2, "not allowed"),
-        ("a: !!python/object:os.system x", 1, "could not determine a constructor"),
+        ("a: [1\n", 2, "not closed by"),
+        ("a: 1\n b: 2\n", 2, "where none can be"),
+        ("a: !!python/object:os.system x", 1, "has a tag"),
         ("a: &a [*a]", 1, "deep"),
         ('a: "\\0"', 1, "NUL"),
         (BOMB, None, "values"),

@@ -60,7 +60,7 @@ def test_an_expression_tells_what_it_reads(source: str, names: set[str], steps: 
     ("source", "says"),
     [
         ("", "empty"),
-        ("1 +", "cannot read"),
+        ("1 +", "it ends too early"),
         ("a" * 1001, "limit is 1000"),
         ("(" * 21 + "1" + ")" * 21, "limit is 20"),
         ("[1].map(a, [1].map(b, [1].map(c, 1)))", "more than 2 of map"),
