@@ -2,21 +2,26 @@
 
 from django.urls import path, re_path
 
-from workflows import api, stream, triggers_api
+from workflows import stream
+from workflows.api import approvals as approvals_api
+from workflows.api import artifacts as artifacts_api
+from workflows.api import definitions as definitions_api
+from workflows.api import runs as runs_api
+from workflows.api import triggers as triggers_api
 from workflows.pages import approvals, library, run, runs, schedules, suggestions
 
 V1 = "api/v1/"
 
 urlpatterns = [
-    path(V1 + "runs", api.Runs.as_view()),
-    path(V1 + "runs/<uuid:run_id>", api.OneRun.as_view()),
+    path(V1 + "runs", runs_api.Runs.as_view()),
+    path(V1 + "runs/<uuid:run_id>", runs_api.OneRun.as_view()),
     path(V1 + "runs/<uuid:run_id>/events", stream.run_events),
     re_path(
         r"^api/v1/runs/(?P<run_id>[0-9a-f-]{36})/(?P<action>cancel|pause|resume|retry|fork|signal)$",
-        api.RunControl.as_view(),
+        runs_api.RunControl.as_view(),
     ),
-    path(V1 + "dead-letters", api.DeadLetters.as_view()),
-    path(V1 + "dead-letters/<uuid:step_id>/requeue", api.Requeue.as_view()),
+    path(V1 + "dead-letters", runs_api.DeadLetters.as_view()),
+    path(V1 + "dead-letters/<uuid:step_id>/requeue", runs_api.Requeue.as_view()),
     path(V1 + "schedules", triggers_api.Schedules.as_view()),
     path(V1 + "schedules/<uuid:schedule_id>", triggers_api.OneSchedule.as_view()),
     re_path(
@@ -29,14 +34,14 @@ urlpatterns = [
     path(V1 + "suggestions/<uuid:suggestion_id>/dismiss", triggers_api.DismissSuggestion.as_view()),
     path(V1 + "watches", triggers_api.Watches.as_view()),
     path(V1 + "watches/<uuid:watch_id>", triggers_api.OneWatch.as_view()),
-    path(V1 + "approvals", api.Approvals.as_view()),
-    path(V1 + "approvals/<uuid:approval_id>", api.OneApproval.as_view()),
-    path(V1 + "artifacts", api.Artifacts.as_view()),
-    path(V1 + "artifacts/<uuid:artifact_id>", api.OneArtifact.as_view()),
-    path(V1 + "workflows", api.Workflows.as_view()),
-    path(V1 + "workflows/validate", api.Validate.as_view()),
-    path(V1 + "workflows/<str:name>/versions", api.Versions.as_view()),
-    path(V1 + "workflows/<str:name>/statistics", api.Statistics.as_view()),
+    path(V1 + "approvals", approvals_api.Approvals.as_view()),
+    path(V1 + "approvals/<uuid:approval_id>", approvals_api.OneApproval.as_view()),
+    path(V1 + "artifacts", artifacts_api.Artifacts.as_view()),
+    path(V1 + "artifacts/<uuid:artifact_id>", artifacts_api.OneArtifact.as_view()),
+    path(V1 + "workflows", definitions_api.Workflows.as_view()),
+    path(V1 + "workflows/validate", definitions_api.Validate.as_view()),
+    path(V1 + "workflows/<str:name>/versions", definitions_api.Versions.as_view()),
+    path(V1 + "workflows/<str:name>/statistics", definitions_api.Statistics.as_view()),
     path("dashboard/runs", runs.all_runs),
     path("dashboard/runs.csv", runs.as_csv),
     path("dashboard/_runs", runs.latest),

@@ -16,7 +16,7 @@ from config.access.callers import Caller
 from config.errors import InvalidInput, NotFound
 from workflows import queries, rights, schedules, starting, watches
 from workflows import serializers as shapes
-from workflows.api import KEY, PROBLEM, checked, paged
+from workflows.api.doors import KEY, PROBLEM, checked, paged
 from workflows.models import Schedule, ScheduleTick, Suggestion, Watch
 from workflows.plans import plan_for
 

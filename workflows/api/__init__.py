@@ -1,0 +1,1 @@
+"""The HTTP API of workflows: doors that only call services."""
