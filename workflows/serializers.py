@@ -184,7 +184,7 @@ class Cancel(Reason):
 
 class Fork(serializers.Serializer[Any]):
     from_step = serializers.CharField(max_length=80)
-    inputs = serializers.JSONField(required=False)
+    inputs = serializers.DictField(required=False, help_text="Replace single inputs.")
 
 
 class SignalBody(serializers.Serializer[Any]):
@@ -276,10 +276,7 @@ class WorkflowStatistics(serializers.Serializer[Any]):
     success_ratio = serializers.FloatField(allow_null=True)
     duration_seconds = Durations()
     cost = RunCosts()
-    steps = StepStatistics(
-        many=True, allow_null=True,
-        help_text="By the time that went into them, most first; null unless you see every client.",
-    )  # fmt: skip
+    steps = StepStatistics(many=True, help_text="By the time that went into them, most first.")
 
 
 class LabelVersion(serializers.Serializer[Any]):

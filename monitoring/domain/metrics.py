@@ -119,6 +119,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "client_agent": ("client", "agent"),
     "client_domain": ("client", "domain"),
     "client_workflow": ("client", "workflow"),
+    "client_step": ("client", "workflow", "step"),
     "user": ("user",),
     "key": ("key",),
     "experiment": ("experiment",),
@@ -141,6 +142,7 @@ OF_ONE_CLIENT: dict[str, str] = {
     "agent": "client_agent",
     "domain": "client_domain",
     "workflow": "client_workflow",
+    "step": "client_step",
     "intent": "client_intent",
     "channel": "client_channel",
 }
