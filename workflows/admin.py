@@ -15,7 +15,7 @@ from unfold.decorators import display
 
 from config.access import callers
 from config.errors import AppError
-from workflows import schedules, watches
+from workflows import rights, schedules, watches
 from workflows.models import (
     Approval,
     ApprovalNotice,
@@ -61,6 +61,16 @@ class ReadOnly(ModelAdmin):
         return str(row.state)
 
 
+class OfRuns(ReadOnly):
+    """Rows of runs: only of those that whoever looks may see anywhere else."""
+
+    run = "run__"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        caller = callers.of_user(request.user)  # type: ignore[arg-type]
+        return rights.visible(caller, super().get_queryset(request), self.run)
+
+
 @admin.register(Workflow)
 class WorkflowAdmin(ReadOnly):
     list_display = ["title", "name", "is_shipped", "created_at"]
@@ -83,7 +93,8 @@ class LabelAdmin(ReadOnly):
 
 
 @admin.register(Run)
-class RunAdmin(ReadOnly):
+class RunAdmin(OfRuns):
+    run = ""
     list_display = ["workflow_name", "shown_state", "client", "started_by", "created_at",
                     "ended_at", "page"]  # fmt: skip
     list_filter = ["state", "workflow_name", "is_demo"]
@@ -97,7 +108,7 @@ class RunAdmin(ReadOnly):
 
 
 @admin.register(StepRun)
-class StepRunAdmin(ReadOnly):
+class StepRunAdmin(OfRuns):
     list_display = ["key", "item", "kind", "shown_state", "attempt", "cost_usd", "started_at",
                     "ended_at", "page"]  # fmt: skip
     list_filter = ["state", "kind"]
@@ -117,9 +128,17 @@ class RunEventAdmin(ReadOnly):
     search_fields = ["=run_id", "=step_id"]
     ordering = ["-id"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RunEvent]:
+        caller = callers.of_user(request.user)  # type: ignore[arg-type]
+        rows: QuerySet[RunEvent] = super().get_queryset(request)
+        if caller.client_ids is None and rights.hidden_runs(caller) is None:
+            return rows
+        # An event names its run, which may have gone before it.
+        return rows.filter(run_id__in=rights.visible(caller, Run.objects.all()).values("id"))
+
 
 @admin.register(Approval)
-class ApprovalAdmin(ReadOnly):
+class ApprovalAdmin(OfRuns):
     list_display = ["run", "level", "role", "shown_state", "decided_by", "decided_at",
                     "created_at", "page"]  # fmt: skip
     list_filter = ["state", "role"]
@@ -139,9 +158,13 @@ class ArtifactAdmin(ReadOnly):
     exclude = ["file"]
     ordering = ["-id"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Artifact]:
+        caller = callers.of_user(request.user)  # type: ignore[arg-type]
+        return super().get_queryset(request) & rights.visible_artifacts(caller)
+
 
 @admin.register(Signal)
-class SignalAdmin(ReadOnly):
+class SignalAdmin(OfRuns):
     list_display = ["name", "run", "sent_by", "taken_by_step", "created_at"]
     search_fields = ["=run__id", "name"]
     list_select_related = ["run", "sent_by"]
@@ -149,7 +172,8 @@ class SignalAdmin(ReadOnly):
 
 
 @admin.register(ApprovalNotice)
-class ApprovalNoticeAdmin(ReadOnly):
+class ApprovalNoticeAdmin(OfRuns):
+    run = "approval__run__"
     list_display = ["approval", "name", "user", "webhook", "shown_state", "tries", "sent_at",
                     "last_error"]  # fmt: skip
     list_filter = ["state", "name"]

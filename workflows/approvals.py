@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Max
+
 from config.access.ids import uuid7
 from workflows.contexts import RunFacts, with_steps
 from workflows.database import database_time, execute
@@ -46,12 +48,14 @@ def open_for(step_id: UUID, step: Step, facts: RunFacts) -> None:
         return
     roles = roles_of(step)
     shown = _shown(step, facts)
+    turn = turn_of(step_id)
     Approval.objects.bulk_create(
         Approval(
             id=uuid7(),
             client_id=facts.client_id,
             run_id=facts.run_id,
             step_id=step_id,
+            turn=turn,
             level=level,
             levels=len(roles),
             role=role,
@@ -64,6 +68,12 @@ def open_for(step_id: UUID, step: Step, facts: RunFacts) -> None:
         )
         for level, role in enumerate(roles, start=1)
     )
+
+
+def turn_of(step_id: UUID) -> int:
+    """Which time a step asks now, from 1."""
+    last = Approval.objects.filter(step_id=step_id).aggregate(last=Max("turn"))["last"]
+    return int(last or 0) + 1
 
 
 def withdraw(step_id: UUID) -> bool:

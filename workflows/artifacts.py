@@ -1,7 +1,8 @@
 """Stored files, and outputs too large for a row. The same content of a client is stored once.
 
-Who may see a file follows from who gave it and which runs use it (``queries.visible_artifacts``),
-so both are written down.
+Who may see a file follows from who gave it and which runs use it (``rights.visible_artifacts``),
+so both are written down. A run opens what it or one of its family (the runs around and inside it,
+forks and their originals) was given or made, and what the person who started it may see.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from django.core.files.base import ContentFile
 from django.db import IntegrityError, transaction
 
 from config import logs
+from config.access import callers
 from config.access.ids import uuid7
-from config.errors import InvalidInput, NotFound, Unavailable
+from config.access.models import User
+from config.errors import Forbidden, InvalidInput, NotFound, Unavailable
+from workflows import rights
 from workflows.database import execute
 from workflows.domain.documents import json_text
 from workflows.models import Artifact
@@ -105,9 +109,43 @@ def no_artifact(name: str, given: Any) -> InvalidInput:
     return InvalidInput(f"inputs.{name}", given, wanted)
 
 
-def read(ref: str | UUID, *, client_id: UUID) -> bytes:
-    """The bytes of an artifact of this client; raises NotFound."""
-    return _open(find(ref, client_id=client_id))
+def read(ref: str | UUID, *, client_id: UUID, run_id: UUID | None = None) -> bytes:
+    """The bytes of an artifact of this client, if the run (where one is named) may open it.
+
+    Raises NotFound.
+    """
+    found = find(ref, client_id=client_id)
+    if run_id is not None and not _opens(run_id, found):
+        raise NotFound("artifact", ref)
+    return _open(found)
+
+
+def require(name: str, ref: Any, *, client_id: UUID, run_id: UUID) -> None:
+    """Raise InvalidInput if a run may not open what it gives as the input ``name`` of another."""
+    if not _opens(run_id, find(ref, client_id=client_id)):
+        raise no_artifact(name, ref)
+
+
+_FAMILY = """
+SELECT r.started_by_id, EXISTS (
+    SELECT 1 FROM workflows_artifactuse u JOIN workflows_run o ON o.id = u.run_id
+    WHERE u.artifact_id = %(artifact)s
+      AND coalesce(o.family_id, o.id) = coalesce(r.family_id, r.id))
+FROM workflows_run r WHERE r.id = %(run)s
+"""
+
+
+def _opens(run_id: UUID, artifact: Artifact) -> bool:
+    """Whether a run may open a file of its client."""
+    rows = execute(_FAMILY, {"run": run_id, "artifact": artifact.pk})
+    starter, is_ours = rows[0] if rows else (None, False)
+    if is_ours or starter is None:
+        return is_ours
+    try:
+        person = callers.of_user(User.objects.get(pk=starter))
+    except (Forbidden, NotFound):  # has no membership any more
+        return False
+    return rights.visible_artifacts(person).filter(pk=artifact.pk).exists()
 
 
 def find(ref: str | UUID, *, client_id: UUID) -> Artifact:
@@ -141,7 +179,8 @@ def shorten(output: Any, *, client_id: UUID, name: str, run_id: UUID | None = No
     if output is None:
         return None
     text = json_text(output, field=name)
-    if len(text) <= settings.MAX_INLINE_BYTES:
+    # What a person or tool wrote like a reference becomes the content of one: none is forged.
+    if len(text) <= settings.MAX_INLINE_BYTES and not _is_reference(output):
         return text
     content = text.encode()
     if len(content) > settings.MAX_ARTIFACT_BYTES:
@@ -157,11 +196,21 @@ def shorten(output: Any, *, client_id: UUID, name: str, run_id: UUID | None = No
     return json.dumps({REFERENCE: str(kept.pk), "size": kept.size})
 
 
-def expand(output: Any, *, client_id: UUID) -> Any:
-    """The whole output behind a reference that ``shorten`` left; others pass through."""
-    if isinstance(output, dict) and REFERENCE in output and output.keys() <= {REFERENCE, "size"}:
-        return json.loads(read(output[REFERENCE], client_id=client_id))
-    return output
+def expand(output: Any, *, client_id: UUID, run_id: UUID) -> Any:
+    """The whole output of a run behind a reference that ``shorten`` left; others pass through.
+
+    Raises NotFound for a file that is gone, or was never the run's.
+    """
+    if not _is_reference(output):
+        return output
+    try:
+        return json.loads(read(output[REFERENCE], client_id=client_id, run_id=run_id))
+    except ValueError:
+        raise NotFound("output", output[REFERENCE]) from None
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, dict) and REFERENCE in value and value.keys() <= {REFERENCE, "size"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +221,7 @@ class Store:
     run_id: UUID | None = None
 
     def read(self, ref: str) -> bytes:
-        return read(ref, client_id=self.client_id)
+        return read(ref, client_id=self.client_id, run_id=self.run_id)
 
     def save(self, name: str, content: bytes, content_type: str) -> str:
         kept = save(

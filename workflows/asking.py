@@ -16,7 +16,7 @@ from agents.domain.guardrails.redact import redact
 from agents.errors import ReviewRequired
 from config.access.callers import Caller
 from config.access.ids import uuid7
-from workflows import dispatch, engine
+from workflows import approvals, dispatch, engine
 from workflows.advance import Outcome
 from workflows.contexts import RunFacts, run_facts
 from workflows.database import execute, repeat_if_deadlocked
@@ -53,10 +53,9 @@ def wait(
         return Outcome(step_id, key, StepState.CANCELLED)
     if not execute(_WAIT, {"id": step_id, "token": token}):
         return None
-    level = Approval.objects.filter(step_id=step_id).count() + 1
     Approval.objects.create(
-        id=uuid7(), client_id=facts.client_id, run_id=facts.run_id, step_id=step_id, level=level,
-        levels=level, role=ROLE, forbid_self=True, shown=_shown(error),
+        id=uuid7(), client_id=facts.client_id, run_id=facts.run_id, step_id=step_id,
+        turn=approvals.turn_of(step_id), role=ROLE, forbid_self=True, shown=_shown(error),
     )  # fmt: skip
     return None
 

@@ -60,7 +60,10 @@ def start(
         return Outcome(step_id, step.key, StepState.CANCELLED)
     if not _is_wanted(step, facts, is_item=is_item):
         return Outcome(step_id, step.key, StepState.CANCELLED, error=NOT_NEEDED)
-    starting.start_child(step_id=step_id, workflow=step.target, inputs=inputs, facts=facts)
+    starting.start_child(
+        step_id=step_id, workflow=step.target, inputs=inputs, facts=facts,
+        timeout_seconds=step.timeout_seconds,
+    )  # fmt: skip
     outcome = outcome_of(step_id, step)
     if outcome is not None:
         return outcome

@@ -85,7 +85,9 @@ def _outputs(facts: RunFacts, keys: list[str]) -> Mapping[str, Any]:
     return {
         key: {
             "state": state,
-            "output": artifacts.expand(from_json(output), client_id=facts.client_id),
+            "output": artifacts.expand(
+                from_json(output), client_id=facts.client_id, run_id=facts.run_id
+            ),
             "error": from_json(error),
         }
         for key, state, output, error in rows

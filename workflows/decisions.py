@@ -8,7 +8,7 @@ from uuid import UUID
 
 import jsonschema
 from django.db import transaction
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from config import logs
 from config.access.callers import Caller
@@ -39,13 +39,8 @@ def find_approval(caller: Caller, approval_id: UUID | str) -> Approval:
 
 
 def _may_see(caller: Caller, approval: Approval) -> bool:
-    run = approval.run
-    plan = plan_for(run.version_id)
-    return (
-        rights.may(caller, plan, "see")
-        or run.started_by_id == caller.user_id
-        or not may_answer(caller, approval)
-    )
+    # Who is asked sees the question, though perhaps not the run that asks.
+    return rights.may_see(caller, approval.run) or not may_answer(caller, approval)
 
 
 def may_answer(caller: Caller, approval: Approval) -> str:
@@ -58,8 +53,7 @@ def may_answer(caller: Caller, approval: Approval) -> str:
         return rights.in_words(plan, "approve")
     if approval.forbid_self and approval.run.started_by_id == caller.user_id:
         return "somebody else than the person who started the run"
-    before = Approval.objects.filter(step_id=approval.step_id, level__lt=approval.level)
-    if approval.forbid_self and before.filter(decided_by_id=caller.user_id).exists():
+    if approval.forbid_self and approval.before().filter(decided_by_id=caller.user_id).exists():
         return "somebody else than the person who answered an earlier level"
     return ""
 
@@ -82,10 +76,7 @@ def answer_approval(
     approval = find_approval(caller, approval_id)
     if why := may_answer(caller, approval):
         raise Forbidden("answer this approval", why)
-    earlier = Approval.objects.filter(step_id=approval.step_id, level__lt=approval.level).exclude(
-        state=Approval.State.APPROVED
-    )
-    if earlier.exists():
+    if approval.before().exclude(state=Approval.State.APPROVED).exists():
         raise Conflict("this approval", f"at level {approval.level}", "the earlier levels approved")
     if not approve and not reason.strip():
         raise InvalidInput("reason", reason, "say why it is rejected")
@@ -94,7 +85,7 @@ def answer_approval(
     state = Approval.State.APPROVED if approve else Approval.State.REJECTED
     won = Approval.objects.filter(pk=approval.pk, state=Approval.State.WAITING).update(
         state=state, answer=answer, reason=reason[:2000], decided_by_id=caller.user_id,
-        decided_at=timezone.now(),
+        decided_at=Now(),
     )  # fmt: skip
     approval.refresh_from_db()
     if not won:
@@ -133,10 +124,12 @@ def _end_approval_step(approval: Approval, *, approve: bool, reason: str) -> Non
     plan = plan_for(facts.version_id)
     key = approval.step.key
     if approve:
-        levels = Approval.objects.filter(step_id=approval.step_id).order_by("level")
+        levels = Approval.objects.filter(step_id=approval.step_id, turn=approval.turn)
         output = {
             "decision": "approved",
-            "by": [str(a.decided_by) for a in levels.select_related("decided_by")],
+            "by": [
+                str(a.decided_by) for a in levels.select_related("decided_by").order_by("level")
+            ],
             "form": approval.answer or {},
         }
         outcome = Outcome(approval.step_id, key, StepState.SUCCEEDED, output=output)

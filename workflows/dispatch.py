@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from amqp.exceptions import AMQPError
@@ -18,6 +19,7 @@ from redis.exceptions import RedisError
 
 from config import logs
 from config.broker import HINT
+from workflows.database import execute
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ AWAY = (KombuError, OSError, RedisError, AMQPError)
 _ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 # Light siblings travel together: one message carries up to this many of a run.
 BUNDLE = 32
+# How long a queued row may wait before a sweep asks whether its message was lost.
+PATIENCE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,18 @@ def publish_on_commit(ready: list[Ready]) -> None:
 def wake_on_commit(step_id: UUID, run_id: UUID) -> None:
     """Ask a worker to look at a waiting step soon; the sweep would, later."""
     transaction.on_commit(lambda: _send_wake(step_id, run_id))
+
+
+_QUEUED = """
+UPDATE workflows_steprun SET wake_at = now() + %(patience)s, queued_at = now()
+WHERE run_id = %(run)s AND state = 'queued' RETURNING id, queue, is_light
+"""
+
+
+def queued_of(run_id: UUID) -> list[Ready]:
+    """Messages for all rows of a run that are queued."""
+    rows = execute(_QUEUED, {"run": run_id, "patience": PATIENCE})
+    return [Ready(step_id, run_id, queue, light) for step_id, queue, light in rows]
 
 
 def _send(messages: list[tuple[UUID, str, list[str], float]]) -> None:

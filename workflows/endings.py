@@ -18,7 +18,7 @@ from django.db import transaction
 
 from config import logs
 from config.access.ids import uuid7
-from workflows import dispatch, measuring
+from workflows import dispatch, measuring, places
 from workflows.contexts import RunFacts, run_facts, with_steps
 from workflows.database import as_json, execute
 from workflows.dispatch import Ready
@@ -272,47 +272,4 @@ def _finish(run_id: UUID, state: RunState, *, outputs: Any = None, error: Any = 
         )
         dispatch.wake_on_commit(parent, run_id)
     if key:
-        start_waiting(workflow, key)
-
-
-_START_WAITING = """
-WITH freed AS (
-    SELECT id FROM workflows_run
-    WHERE workflow_name = %(workflow)s AND concurrency_key = %(key)s AND state = 'waiting'
-    ORDER BY id LIMIT greatest(0, %(most)s - (
-        SELECT count(*) FROM workflows_run
-        WHERE workflow_name = %(workflow)s AND concurrency_key = %(key)s
-          AND ended_at IS NULL AND state <> 'waiting'))
-)
-UPDATE workflows_run r SET state = 'running', started_at = now() FROM freed WHERE r.id = freed.id
-RETURNING r.id
-"""
-
-
-def start_waiting(workflow: str, key: str) -> None:
-    """Let waiting runs of a concurrency key start, as many as there are places free."""
-    execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 7))", {"name": f"{workflow}:{key}"}
-    )
-    version = execute(
-        "SELECT version_id FROM workflows_run WHERE workflow_name = %(workflow)s "
-        "AND concurrency_key = %(key)s AND state = 'waiting' ORDER BY id LIMIT 1",
-        {"workflow": workflow, "key": key},
-    )
-    if not version:
-        return
-    most = plan_for(version[0][0]).concurrency_max or 1
-    started = execute(_START_WAITING, {"workflow": workflow, "key": key, "most": most})
-    for (run_id,) in started:
-        note(run_id, "run.started", actor="engine")
-        dispatch.publish_on_commit(queued_of(run_id))
-
-
-def queued_of(run_id: UUID) -> list[Ready]:
-    """Messages for all rows of a run that are queued."""
-    rows = execute(
-        "UPDATE workflows_steprun SET wake_at = now() + %(patience)s, queued_at = now() "
-        "WHERE run_id = %(run)s AND state = 'queued' RETURNING id, queue, is_light",
-        {"run": run_id, "patience": _PATIENCE},
-    )
-    return [Ready(step_id, run_id, queue, light) for step_id, queue, light in rows]
+        places.pass_on(workflow, key)

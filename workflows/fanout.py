@@ -28,8 +28,7 @@ MAX_ITEMS = 100_000
 # Lists inside of which a step may fan out once more: each is an expression evaluated while others
 # wait, at some 50 us.
 MAX_LISTS = 10_000
-# How long a queued row may wait before a sweep asks whether its message was lost.
-PATIENCE = timedelta(seconds=30)
+PATIENCE = dispatch.PATIENCE
 # How often a sweep looks at a fan-out that waits for its items.
 RECHECK = timedelta(seconds=20)
 

@@ -26,11 +26,11 @@ def of_run(run: Run, *, limit: int = SHOWN_ROWS) -> dict[str, Any]:
 
     A table has at most ``limit`` rows.
     """
-    outputs = artifacts.expand(run.outputs, client_id=run.client_id)
+    outputs = artifacts.expand(run.outputs, client_id=run.client_id, run_id=run.pk)
     answers, texts, groups, tables = [], [], [], []
     for name in _order(run):
         value = (outputs or {}).get(name)
-        value = artifacts.expand(value, client_id=run.client_id)
+        value = artifacts.expand(value, client_id=run.client_id, run_id=run.pk)
         if isinstance(value, str) and (len(value) > 90 or "\n" in value):
             texts.append((name, value))
         elif isinstance(value, dict):
@@ -54,7 +54,7 @@ def _order(run: Run) -> list[str]:
 def line_of_run(run: Run, line_id: str) -> dict[str, Any]:
     """A source line of a run, and each output row that names it; raises NotFound."""
     source = source_lines(run, [line_id]).get(line_id)
-    outputs = artifacts.expand(run.outputs, client_id=run.client_id)
+    outputs = artifacts.expand(run.outputs, client_id=run.client_id, run_id=run.pk)
     said = [
         (name, rank, row)
         for name, value in (outputs or {}).items() if isinstance(value, list)
@@ -84,7 +84,7 @@ def source_lines(run: Run, wanted: Iterable[str]) -> dict[str, dict[str, str]]:
         if not (names and isinstance(value, str) and _UUID.match(value)):
             continue
         try:
-            content = artifacts.read(UUID(value), client_id=run.client_id)
+            content = artifacts.read(UUID(value), client_id=run.client_id, run_id=run.pk)
         except AppError:
             continue
         reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig", "replace")))

@@ -24,6 +24,7 @@ from config.access.models import User
 from config.access.roles import ROLES, may_act_as
 from monitoring import posting
 from workflows import decisions
+from workflows.database import database_time
 from workflows.models import Approval, ApprovalNotice, ApprovalWebhook
 from workflows.plans import plan_for
 
@@ -46,7 +47,9 @@ def tell() -> dict[str, int]:
 @transaction.atomic
 def announce() -> int:
     """Write a notice for every receiver of approvals that wait and were not announced."""
-    earlier = Approval.objects.filter(step_id=OuterRef("step_id"), level__lt=OuterRef("level"))
+    earlier = Approval.objects.filter(
+        step_id=OuterRef("step_id"), turn=OuterRef("turn"), level__lt=OuterRef("level")
+    )
     news = Q(escalated_at=None, told="") | (Q(escalated_at__isnull=False) & ~Q(told=ESCALATED))
     rows = (
         Approval.objects.filter(news, state=Approval.State.WAITING)
@@ -102,7 +105,7 @@ def _webhooks(approval: Approval) -> list[ApprovalWebhook]:
 def deliver() -> int:
     """Send what is due; returns how many messages went out."""
     sent = 0
-    now = timezone.now()
+    now = database_time()
     due = ApprovalNotice.objects.filter(state=State.WAITING, next_at__lte=now)
     for key in list(due.order_by("next_at").values_list("pk", flat=True)[:100]):
         claimed = ApprovalNotice.objects.filter(
@@ -131,7 +134,7 @@ def _send(notice: ApprovalNotice) -> bool:
     except Exception as caught:  # whatever a mail server or a web hook may do
         error = f"{type(caught).__name__}: {caught}"[:300]
         hopeless = isinstance(caught, posting.AddressRefused)
-    tries, now = notice.tries + 1, timezone.now()
+    tries, now = notice.tries + 1, database_time()
     if not error:
         row.update(state=State.SENT, tries=tries, sent_at=now, last_error="")
         return True

@@ -36,7 +36,7 @@ def run_picture(run: Run, *, now: datetime) -> dict[str, Any]:
     path = critical_path(spans)
     longest = bottleneck(path)
     summary = queries.run_summary(run, queries.figures_of([run.pk]).get(run.pk))
-    approvals = list(run.approvals.filter(state=Approval.State.WAITING).order_by("level"))
+    approvals = list(run.approvals.filter(state=Approval.State.WAITING).order_by("turn", "level"))
     waiting = [queries.approval_document(approval) for approval in approvals]
     head, rest = wording.verdict(summary, list(steps.values()), waiting, longest, now)
     critical = {share.key: share for share in path}
@@ -50,6 +50,11 @@ def run_picture(run: Run, *, now: datetime) -> dict[str, Any]:
         "graph": _graph(run.version_id, plan, steps, critical, longest, now),
         "timeline": _timeline(steps, items, critical, longest, start, run.ended_at or now, now),
         "steps": list(steps.values()),
+        "items": {
+            (i["key"], i["index"]): wording.item_name(i["index"], i["place"])
+            for many in items.values()
+            for i in many
+        },
         "path": path,
         "longest": longest,
         "longest_title": steps[longest.key]["title"] if longest else "",
@@ -188,7 +193,7 @@ def _timeline(
                 "critical": step["key"] in critical,
                 "longest": longest is not None and longest.key == step["key"],
                 "inner": [
-                    {**_node(i, now), "number": i["index"] + 1,
+                    {**_node(i, now), "number": wording.item_name(i["index"], i["place"]),
                      "bars": _bars(i, measure, start, now)}
                     for i in items.get(step["key"], ()) if i["started_at"]
                 ],

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import QuerySet
 
 from config.access.callers import Caller
 from config.errors import InvalidInput
-from workflows import artifacts, rights
+from workflows import artifacts, rights, wording
 from workflows.database import execute, from_json
 from workflows.domain.definition import Plan, Step
 from workflows.domain.transitions import RunState
-from workflows.models import Approval, Artifact, ArtifactUse, Run, StepRun, WorkflowVersion
+from workflows.models import Approval, Artifact, Run, StepRun, WorkflowVersion
 from workflows.plans import plan_for
 
 # Items of one fan-out that a run's document shows; the rest is behind /runs/{id}/steps.
@@ -25,10 +25,8 @@ SHOWN_ITEMS = 100
 
 def visible_runs(caller: Caller) -> QuerySet[Run]:
     """Runs that the caller may see, by client and by what their workflows say, newest first."""
-    rows = caller.only_visible(Run.objects.select_related("client", "started_by"))
-    if hidden := rights.hidden_versions(caller):
-        rows = rows.exclude(_of_others(caller, hidden))
-    return rows.order_by("-id")
+    rows = Run.objects.select_related("client", "started_by").order_by("-id")
+    return rights.visible(caller, rows)
 
 
 def filtered_runs(rows: QuerySet[Run], asked: Mapping[str, str]) -> QuerySet[Run]:
@@ -67,29 +65,9 @@ def _moment(name: str, text: str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _of_others(caller: Caller, hidden: list[UUID], run: str = "") -> Q:
-    """Runs of versions that are hidden from the caller, but for those that it started."""
-    others = Q(**{f"{run}version_id__in": hidden})
-    if caller.user_id is None:
-        return others
-    return others & ~Q(**{f"{run}started_by_id": caller.user_id})
-
-
 def visible_artifacts(caller: Caller) -> QuerySet[Artifact]:
-    """Files that the caller may see, newest first.
-
-    A file that runs use is seen with one of these runs, or by who gave it; one that no run uses
-    is seen by everybody of its client.
-    """
-    rows = caller.only_visible(Artifact.objects.all())
-    if hidden := rights.hidden_versions(caller):
-        uses = ArtifactUse.objects.filter(artifact=OuterRef("pk"))
-        used = uses.filter(run__isnull=False)
-        seen = Q(~Exists(used)) | Q(Exists(used.exclude(_of_others(caller, hidden, "run__"))))
-        if caller.user_id is not None:
-            seen |= Q(created_by_id=caller.user_id) | Q(Exists(uses.filter(user=caller.user_id)))
-        rows = rows.filter(seen)
-    return rows.order_by("-id")
+    """Files that the caller may see, newest first."""
+    return rights.visible_artifacts(caller).order_by("-id")
 
 
 def require_artifacts(caller: Caller, given: Mapping[str, Any]) -> None:
@@ -109,16 +87,12 @@ def visible_versions() -> QuerySet[WorkflowVersion]:
 def open_approvals(caller: Caller) -> QuerySet[Approval]:
     """Approvals that wait, oldest first, with those of later levels behind theirs."""
     rows = Approval.objects.select_related("run", "step").filter(state=Approval.State.WAITING)
-    if hidden := rights.hidden_versions(caller):
-        rows = rows.exclude(_of_others(caller, hidden, "run__"))
-    return caller.only_visible(rows).order_by("-id")
+    return rights.visible(caller, rows.order_by("-id"), "run__")
 
 
 def dead_letters(caller: Caller) -> QuerySet[StepRun]:
     rows = StepRun.objects.select_related("run").filter(state="dead")
-    if hidden := rights.hidden_versions(caller):
-        rows = rows.exclude(_of_others(caller, hidden, "run__"))
-    return caller.only_visible(rows, "run__client_id").order_by("-id")
+    return rights.visible(caller, rows.order_by("-id"), "run__")
 
 
 _COSTS = """
@@ -239,6 +213,11 @@ def _place(row: StepRun, step: Step | None) -> list[int] | None:
     return row.value[:2]
 
 
+def item_name(row: StepRun, step: Step | None) -> str:
+    """What people call an item of a fan-out: ``13``, or ``3.2`` in a nested one."""
+    return wording.item_name(row.item, _place(row, step))
+
+
 def _only_attempt(row: StepRun) -> list[dict[str, Any]]:
     if row.started_at is None:
         return []
@@ -346,7 +325,7 @@ def _event(row: Any) -> dict[str, Any]:
 
 
 def _approvals(run: Run) -> Iterable[Approval]:
-    return run.approvals.select_related("decided_by").order_by("step_id", "level")
+    return run.approvals.select_related("decided_by").order_by("step_id", "turn", "level")
 
 
 def approval_document(approval: Approval) -> dict[str, Any]:

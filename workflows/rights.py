@@ -1,14 +1,23 @@
-"""Who may do what with a workflow's runs, as its definition says: by role and by audience."""
+"""Who may do what with a workflow's runs, as its definition says: by role and by audience.
+
+A run inside another one is seen by those who may see both, and everything in between; so is all
+that belongs to it. Who started a run sees it and what is inside. A fork is seen as its original.
+"""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from config.access.callers import Caller
 from config.access.models import Audience
 from workflows.database import execute
 from workflows.domain.definition import Plan
+from workflows.models import Artifact, ArtifactUse, Run
+from workflows.plans import plan_for
 
 # A definition is immutable, so what it says of seeing is asked once by each process.
 _sees: dict[UUID, tuple[str, ...]] = {}
@@ -47,7 +56,53 @@ def in_words(plan: Plan, action: str) -> str:
     return f"one of {', '.join(plan.access.get(action, ()))}"
 
 
-def hidden_versions(caller: Caller) -> list[UUID]:
+def may_see(caller: Caller, run: Run) -> bool:
+    """Whether the caller may see a run of a client that it sees; as ``hidden_runs`` for one."""
+    if run.started_by_id is not None and run.started_by_id == caller.user_id:
+        return True
+    return all(may(caller, plan_for(version), "see") for version in (run.version_id, *run.within))
+
+
+def hidden_runs(caller: Caller, run: str = "") -> Q | None:
+    """Which runs definitions hide from the caller, all clients'; None if there are none.
+
+    For rows of something else ``run`` is the way to their run: ``run__``.
+    """
+    hidden = _hidden_versions(caller)
+    if not hidden:
+        return None
+    others = Q(**{f"{run}version_id__in": hidden}) | Q(**{f"{run}within__overlap": hidden})
+    if caller.user_id is None:
+        return others
+    return others & ~Q(**{f"{run}started_by_id": caller.user_id})
+
+
+def visible(caller: Caller, rows: QuerySet[Any], run: str = "") -> QuerySet[Any]:
+    """``rows`` of runs (or of what lies at ``run`` from them) that the caller may see."""
+    if (hidden := hidden_runs(caller, run)) is not None:
+        rows = rows.exclude(hidden)
+    return caller.only_visible(rows, f"{run}client_id")
+
+
+def visible_artifacts(caller: Caller) -> QuerySet[Artifact]:
+    """Files that the caller may see.
+
+    A file that runs use is seen with one of these runs, or by who gave it; one that no run uses
+    is seen by everybody of its client.
+    """
+    rows = caller.only_visible(Artifact.objects.all())
+    hidden = hidden_runs(caller, "run__")
+    if hidden is None:
+        return rows
+    uses = ArtifactUse.objects.filter(artifact=OuterRef("pk"))
+    used = uses.filter(run__isnull=False)
+    seen = Q(~Exists(used)) | Q(Exists(used.exclude(hidden)))
+    if caller.user_id is not None:
+        seen |= Q(created_by_id=caller.user_id) | Q(Exists(uses.filter(user=caller.user_id)))
+    return rows.filter(seen)
+
+
+def _hidden_versions(caller: Caller) -> list[UUID]:
     """Versions of which this caller may see only the runs that it started itself."""
     _sees.update({key: _names(text) for key, text in execute(_UNKNOWN, {"known": list(_sees)})})
     limited = {names for names in _sees.values() if names}

@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from config import logs
 from config.access import callers
@@ -22,7 +21,7 @@ from config.access.ids import uuid7
 from config.errors import AppError, Conflict, Forbidden, InvalidInput, NotFound
 from monitoring import services as monitoring
 from workflows import beat, starting
-from workflows.database import execute
+from workflows.database import database_time
 from workflows.domain import ticks
 from workflows.domain.ticks import Missed
 from workflows.models import Run, Schedule, ScheduleTick
@@ -66,7 +65,7 @@ def create_schedule(
         id=uuid7(), client_id=client, workflow_name=workflow, runs_as_id=caller.user_id, **settings
     )
     _check(caller, made)
-    made.next_at = _next(made, timezone.now())
+    made.next_at = _next(made, database_time())
     try:
         with transaction.atomic():
             made.save(force_insert=True)
@@ -97,7 +96,7 @@ def change_schedule(
         setattr(schedule, name, changes.get(name, getattr(schedule, name)))
     _check(caller, schedule)
     if timing != (schedule.cron, schedule.time_zone, schedule.is_paused):
-        schedule.next_at = _next(schedule, timezone.now())
+        schedule.next_at = _next(schedule, database_time())
     schedule.revision += 1
     try:
         with transaction.atomic():
@@ -143,7 +142,7 @@ def _check(caller: Caller, schedule: Schedule) -> None:
         raise InvalidInput("missed", schedule.missed, f"one of {', '.join(Missed)}")
     if not schedule.name.strip():
         raise InvalidInput("name", schedule.name, "1 to 80 characters")
-    _next(schedule, timezone.now())
+    _next(schedule, database_time())
 
 
 def _next(schedule: Schedule, after: datetime) -> datetime:
@@ -159,7 +158,7 @@ def _next(schedule: Schedule, after: datetime) -> datetime:
 # ------------------------------------------------------------------ ticks
 def run_due(schedule_id: UUID | None = None) -> int:
     """Decide the ticks that have passed, of one schedule or of all; how many runs it started."""
-    now: datetime = execute("SELECT now()", {})[0][0]
+    now = database_time()
     due = Schedule.objects.filter(is_paused=False, next_at__lte=now)
     if schedule_id is not None:
         due = due.filter(pk=schedule_id)

@@ -66,5 +66,5 @@ def _move(run_id: UUID, before: RunState, after: RunState, name: str) -> bool:
         return False
     endings.note(run_id, name, actor=BY)
     if after is RunState.RUNNING:
-        dispatch.publish_on_commit(endings.queued_of(run_id))
+        dispatch.publish_on_commit(dispatch.queued_of(run_id))
     return True

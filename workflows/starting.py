@@ -14,16 +14,16 @@ from uuid import UUID
 
 import jsonschema
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from config import logs
 from config.access.callers import Caller
 from config.access.ids import uuid7
+from config.access.models import Client
 from config.errors import Conflict, Forbidden, IdempotencyMismatch, InvalidInput, NotFound
-from workflows import artifacts, dispatch, endings, fanout, queries, rights, splits
+from workflows import artifacts, dispatch, endings, fanout, places, queries, rights, splits
 from workflows.advance import Advance, Moved
 from workflows.contexts import RunFacts
-from workflows.database import execute
+from workflows.database import database_time, execute
 from workflows.dispatch import Ready
 from workflows.domain.definition import Plan, Step
 from workflows.domain.documents import json_text
@@ -33,8 +33,6 @@ from workflows.plans import Handling, handling_of, plan_for
 
 logger = logging.getLogger(__name__)
 PRIORITIES = ("high", "default", "low")
-# What a row holds of a concurrency key; a longer one is known by its digest.
-MOST_KEY = 300
 # Workflows in workflows in workflows: deeper than this is a mistake.
 MAX_NESTING = 5
 
@@ -65,17 +63,6 @@ FROM unnest(%(ids)s::uuid[], %(keys)s::text[], %(kinds)s::text[], %(states)s::te
 """
 
 
-# All that a start asks of the workflow and its client, in one look.
-_STANDING = """
-SELECT v.id, s.id IS NOT NULL,
-       EXISTS (SELECT 1 FROM access_client c WHERE c.id = %(client)s AND c.is_demo)
-FROM (SELECT 1) AS asked
-LEFT JOIN workflows_workflow w ON w.name = %(workflow)s
-LEFT JOIN workflows_workflowversion v ON v.workflow_id = w.id AND v.is_current
-LEFT JOIN workflows_workflowsplit s ON s.workflow_id = w.id AND s.closed_at IS NULL
-"""
-
-
 def start_run(
     *,
     caller: Caller,
@@ -97,21 +84,18 @@ def start_run(
     """
     run_id, client = uuid7(), client_id or caller.home_client_id
     met = None
-    chosen, is_split, of_demo = _standing(workflow, client)
     if version is not None:
-        chosen = named_version(workflow, version).pk
-    elif is_split and not is_demo:
-        met = splits.meet(workflow, run_id=run_id, client_id=client)
-        chosen = met.version.pk if met and met.version else chosen
-    if chosen is None:
-        raise NotFound("workflow", workflow)
-    plan = plan_for(chosen)
+        chosen = named_version(workflow, version)
+    else:
+        met = None if is_demo else splits.meet(workflow, run_id=run_id, client_id=client)
+        chosen = (met.version if met else None) or current_version(workflow)
+    plan = plan_for(chosen.pk)
     require_start(caller, plan)
     if not caller.sees(client):
         raise NotFound("client", client)
     if priority is not None and priority not in PRIORITIES:
         raise InvalidInput("priority", priority, f"one of {', '.join(PRIORITIES)}")
-    if deadline_at is not None and deadline_at <= timezone.now():
+    if deadline_at is not None and deadline_at <= database_time():
         raise InvalidInput("deadline_at", deadline_at.isoformat(), "must lie in the future")
     asked = {"version": version, "priority": priority, "deadline_at": deadline_at}
     more = {name: value for name, value in asked.items() if value is not None}
@@ -119,16 +103,16 @@ def start_run(
     if idempotency_key:
         existing = Run.objects.filter(client_id=client, idempotency_key=idempotency_key).first()
         if existing is not None:
-            return _same(existing, digest, idempotency_key), False
+            return _same(existing, digest, idempotency_key, caller), False
     inputs = with_defaults(plan, inputs)
     check_inputs(plan, inputs, client_id=client)
     queries.require_artifacts(caller, given_artifacts(plan, inputs))
     run = Run(
-        id=run_id, client_id=client, version_id=chosen, workflow_name=plan.name, inputs=inputs,
+        id=run_id, client_id=client, version=chosen, workflow_name=plan.name, inputs=inputs,
         split_epoch=met.epoch if met else None, bucket=met.bucket if met else None,
         deadline_at=deadline_at, inputs_digest=digest, idempotency_key=idempotency_key or None,
         started_by_id=caller.user_id, priority=priority or plan.priority,
-        is_demo=is_demo or of_demo,
+        is_demo=is_demo or Client.objects.filter(pk=client, is_demo=True).exists(),
     )  # fmt: skip
     try:
         with transaction.atomic():
@@ -137,12 +121,28 @@ def start_run(
         existing = Run.objects.filter(client_id=client, idempotency_key=idempotency_key).first()
         if not idempotency_key or existing is None:
             raise
-        return _same(existing, digest, idempotency_key), False
+        return _same(existing, digest, idempotency_key, caller), False
     return run, True
 
 
-def start_child(*, step_id: UUID, workflow: str, inputs: dict[str, Any], facts: RunFacts) -> None:
-    """Start the run of a sub-workflow step, unless it was started before."""
+# What a run inside another one takes over from it, itself among the versions that it lies in.
+_LINEAGE = """
+SELECT coalesce(family_id, id), within || version_id FROM workflows_run WHERE id = %(run)s
+"""
+
+
+def start_child(
+    *,
+    step_id: UUID,
+    workflow: str,
+    inputs: dict[str, Any],
+    facts: RunFacts,
+    timeout_seconds: float | None = None,
+) -> None:
+    """Start the run of a sub-workflow step, unless it was started before.
+
+    With ``timeout_seconds`` it has so long, if its own workflow does not give it less.
+    """
     if Run.objects.filter(parent_step_id=step_id).exists():
         return
     run_id = uuid7()
@@ -151,15 +151,21 @@ def start_child(*, step_id: UUID, workflow: str, inputs: dict[str, Any], facts: 
     )  # fmt: skip
     version = (met.version if met else None) or current_version(workflow)
     plan = plan_for(version.pk)
-    if _nesting(facts.run_id) >= MAX_NESTING:
+    family, within = execute(_LINEAGE, {"run": facts.run_id})[0]
+    if len(within) >= MAX_NESTING:
         raise InvalidInput("workflow", workflow, f"workflows nest at most {MAX_NESTING} deep")
     inputs = with_defaults(plan, inputs)
     check_inputs(plan, inputs, client_id=facts.client_id)
+    for name, given in given_artifacts(plan, inputs).items():
+        artifacts.require(name, given, client_id=facts.client_id, run_id=facts.run_id)
     run = Run(
         id=run_id, client_id=facts.client_id, version=version, workflow_name=plan.name,
         split_epoch=met.epoch if met else None, bucket=met.bucket if met else None,
         inputs=inputs, inputs_digest=digest_of(workflow, inputs), parent_step_id=step_id,
         started_by_id=facts.started_by, priority=facts.priority, is_demo=facts.is_demo,
+        family_id=family, within=within,
+        deadline_at=database_time() + timedelta(seconds=timeout_seconds)
+        if timeout_seconds else None,
     )  # fmt: skip
     try:
         with transaction.atomic():
@@ -171,7 +177,7 @@ def start_child(*, step_id: UUID, workflow: str, inputs: dict[str, Any], facts: 
 
 def create(run: Run, plan: Plan, reused: Mapping[str, Reused] | None = None) -> None:
     """Write a run and its steps and send off what is ready; in the transaction at hand."""
-    now = timezone.now()
+    now = database_time()
     latest = now + timedelta(seconds=plan.timeout_seconds)
     run.deadline_at = min(run.deadline_at or latest, latest)
     run.budget_usd = plan.budget_usd
@@ -179,7 +185,8 @@ def create(run: Run, plan: Plan, reused: Mapping[str, Reused] | None = None) -> 
         run.pk, run.version_id, run.client_id, run.inputs, run.started_by_id, run.is_demo,
         run.deadline_at, run.budget_usd, now, run.workflow_name, run.priority,
     )  # fmt: skip
-    run.state = _initial_state(run, plan, facts)
+    run.concurrency_key = places.key_of(plan, facts)
+    run.state = places.take(plan, run.concurrency_key)
     run.started_at = now if run.state == RunState.RUNNING else None
     run.save(force_insert=True)
     artifacts.used_by_run(given_artifacts(plan, run.inputs), run_id=run.pk)
@@ -274,13 +281,6 @@ def counters(plan: Plan, step: Step, ended: Mapping[str, Reused]) -> tuple[int, 
     return max(left, 0), open_
 
 
-def _standing(workflow: str, client_id: UUID) -> tuple[UUID | None, bool, bool]:
-    """The current version's id, whether a split is open, whether the client is a demo's."""
-    rows = execute(_STANDING, {"workflow": workflow, "client": client_id})
-    version_id, is_split, of_demo = rows[0]
-    return version_id, is_split, of_demo
-
-
 def current_version(workflow: str) -> WorkflowVersion:
     """The version that new runs use; raises NotFound."""
     found = WorkflowVersion.objects.filter(workflow__name=workflow, is_current=True).first()
@@ -353,32 +353,6 @@ def require_start(caller: Caller, plan: Plan) -> None:
         raise Forbidden(f"start {plan.name}", rights.in_words(plan, "start"))
 
 
-def _initial_state(run: Run, plan: Plan, facts: RunFacts) -> RunState:
-    """Running, or waiting when its concurrency key has no place free."""
-    if plan.concurrency_max is None:
-        return RunState.RUNNING
-    key = plan.concurrency_key
-    run.concurrency_key = _place(run, str(key.render(facts.context()))) if key else "*"
-    execute(
-        "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 7))",
-        {"name": f"{plan.name}:{run.concurrency_key}"},
-    )
-    busy = execute(
-        "SELECT count(*) FROM workflows_run WHERE workflow_name = %(workflow)s "
-        "AND concurrency_key = %(key)s AND ended_at IS NULL",
-        {"workflow": plan.name, "key": run.concurrency_key},
-    )[0][0]
-    return RunState.RUNNING if busy < plan.concurrency_max else RunState.WAITING
-
-
-def _place(run: Run, key: str) -> str:
-    """A concurrency key among those of the run's client: one client never waits for another's."""
-    whole = f"{run.client_id}:{key}"
-    if len(whole) <= MOST_KEY:
-        return whole
-    return f"{run.client_id}:{hashlib.sha256(key.encode()).hexdigest()}"
-
-
 def _handlings(plan: Plan, priority: str) -> dict[str, Handling]:
     seen: dict[tuple[str, str], Handling] = {}
     found: dict[str, Handling] = {}
@@ -410,22 +384,10 @@ def _row(
     )  # fmt: skip
 
 
-def _same(run: Run, digest: str, key: str) -> Run:
-    if run.inputs_digest != digest:
+def _same(run: Run, digest: str, key: str, caller: Caller) -> Run:
+    if run.inputs_digest != digest or not rights.may_see(caller, run):
         raise IdempotencyMismatch(key)
     return run
-
-
-def _nesting(run_id: UUID) -> int:
-    rows = execute(
-        "WITH RECURSIVE up AS ("
-        "  SELECT id, parent_step_id, 1 AS depth FROM workflows_run WHERE id = %(run)s"
-        "  UNION ALL SELECT r.id, r.parent_step_id, up.depth + 1 FROM up"
-        "  JOIN workflows_steprun s ON s.id = up.parent_step_id JOIN workflows_run r"
-        "  ON r.id = s.run_id WHERE up.depth < 50) SELECT max(depth) FROM up",
-        {"run": run_id},
-    )
-    return int(rows[0][0] or 0)
 
 
 def digest_of(workflow: str, inputs: Any) -> str:

@@ -285,6 +285,14 @@ RETURNING s.id, s.queue, s.run_id
 
 WAKE_DUE = """
 SELECT s.id FROM workflows_steprun s JOIN workflows_run r ON r.id = s.run_id
-WHERE s.wake_at <= now() AND s.state = 'waiting' AND r.state = 'running'
+WHERE s.wake_at <= now() AND s.state IN ('waiting', 'pending') AND r.state = 'running'
 ORDER BY s.wake_at LIMIT 500
+"""
+
+# A join that was ready while its run waited for a place: it is decided as if it were met now.
+READY_JOIN = f"""
+UPDATE workflows_steprun s SET wake_at = NULL
+WHERE s.id = %(id)s AND s.state = 'pending' AND s.item = -1
+  AND (s.needs_left <= 0 OR s.needs_left > s.needs_open)
+RETURNING 'join', {_MOVED}, NULL::uuid
 """

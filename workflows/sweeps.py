@@ -16,11 +16,22 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
 
 from config import logs
-from workflows import children, dispatch, endings, engine, fanout, schedules, shedding, statements
-from workflows.advance import Outcome
-from workflows.contexts import run_facts
-from workflows.database import database_time, execute
+from workflows import (
+    children,
+    dispatch,
+    endings,
+    engine,
+    fanout,
+    places,
+    schedules,
+    shedding,
+    statements,
+)
+from workflows.advance import Advance, Outcome, moved
+from workflows.contexts import RunFacts, run_facts
+from workflows.database import TRANSIENT, database_time, execute, repeat_if_deadlocked
 from workflows.dispatch import Ready
+from workflows.domain.definition import Plan
 from workflows.domain.transitions import StepState
 from workflows.models import Approval
 from workflows.plans import plan_for
@@ -38,7 +49,7 @@ def sweep() -> dict[str, int]:
         "overdue": end_overdue,
         "abandoned": abandon_running,
         "settled": settle_ending,
-        "started": start_waiting,
+        "started": pass_places_on,
         "scheduled": schedules.run_due,
         "shed": shedding.respond,
     }
@@ -51,8 +62,11 @@ def sweep() -> dict[str, int]:
 def _guarded(work: Callable[[], T], what: str) -> T | None:
     try:
         return work()
-    except (OperationalError, InterfaceError):
-        raise  # the database is away: so it is for all the rest
+    except (OperationalError, InterfaceError) as error:
+        if not isinstance(error.__cause__, TRANSIENT):
+            raise  # the database is away: so it is for all the rest
+        logs.event(logger, "workflows.sweep.outrun", level=logging.WARNING, what=what)
+        return None  # somebody who acted at the same moment won; the next pass looks again
     except Exception:
         logger.exception("workflows.sweep.failed", extra={"fields": {"what": what}})
         return None
@@ -78,7 +92,7 @@ def wake_due() -> int:
         if not _guarded(partial(_woken, step_id), str(step_id)):
             execute(
                 "UPDATE workflows_steprun SET wake_at = now() + interval '1 minute' "
-                "WHERE id = %(id)s AND state = 'waiting'",
+                "WHERE id = %(id)s AND state IN ('waiting', 'pending')",
                 {"id": step_id},
             )
     return len(rows)
@@ -90,18 +104,25 @@ def _woken(step_id: UUID) -> bool:
 
 
 def wake(step_id: UUID) -> None:
-    """Look at one waiting step: has its time come, its child ended, its fan-out stalled?"""
+    """Look at one waiting step: has its time come, its child ended, its fan-out stalled?
+
+    Also at one that was ready when its run had to wait for a place.
+    """
     rows = execute(
-        "SELECT s.run_id, s.key, s.kind, s.item, s.state, s.wake_at <= now(), s.needs_left "
+        "SELECT s.run_id, s.key, s.kind, s.item, s.state, s.wake_at <= now() "
         "FROM workflows_steprun s JOIN workflows_run r ON r.id = s.run_id "
-        "WHERE s.id = %(id)s AND s.state = 'waiting' AND r.state = 'running'",
+        "WHERE s.id = %(id)s AND s.state IN ('waiting', 'pending') AND r.state = 'running'",
         {"id": step_id},
     )
     if not rows:
         return
-    run_id, key, kind, item, _, due, _ = rows[0]
+    run_id, key, kind, item, state, due = rows[0]
     facts = run_facts(run_id)
     plan = plan_for(facts.version_id)
+    if state == StepState.PENDING:
+        if due:
+            _start_ready(step_id, facts, plan)
+        return
     step = plan.steps.get(key)
     if step is None:
         return
@@ -113,6 +134,13 @@ def wake(step_id: UUID) -> None:
         _wake_approval(step_id)
     elif kind == "wait" and due:
         _wake_wait(step_id)
+
+
+@repeat_if_deadlocked
+@transaction.atomic
+def _start_ready(step_id: UUID, facts: RunFacts, plan: Plan) -> None:
+    rows = execute(statements.READY_JOIN, {"id": step_id})
+    Advance(facts, plan).run(moved(rows))
 
 
 def _wake_fan(fan_id: UUID) -> None:
@@ -239,14 +267,9 @@ def settle_ending() -> int:
     return len(rows)
 
 
-@transaction.atomic
-def start_waiting() -> int:
+def pass_places_on() -> int:
     """Start runs that wait for a place which has become free without anybody noticing."""
-    rows = execute(
-        "SELECT DISTINCT workflow_name, concurrency_key FROM workflows_run "
-        "WHERE state = 'waiting' LIMIT 100",
-        {},
-    )
-    for workflow, key in rows:
-        endings.start_waiting(workflow, key)
+    for workflow, key in places.waiting():
+        pass_on = repeat_if_deadlocked(transaction.atomic(places.pass_on))
+        _guarded(partial(pass_on, workflow, key), f"{workflow}:{key}")
     return 0

@@ -45,8 +45,20 @@ _STEP_EVENTS = {
 }
 
 
-def event_words(event: Mapping[str, Any], titles: Mapping[str, str]) -> str:
-    """One event of a run's history as a sentence without its time."""
+def item_name(index: int, place: Sequence[int] | None) -> str:
+    """What people call an item: its number, or of a nested fan-out ``3.2``, the list's and its."""
+    return f"{place[0] + 1}.{place[1] + 1}" if place else str(index + 1)
+
+
+def event_words(
+    event: Mapping[str, Any],
+    titles: Mapping[str, str],
+    items: Mapping[tuple[str, int], str] | None = None,
+) -> str:
+    """One event of a run's history as a sentence without its time.
+
+    ``items``: what items are called, by their step and position, where that is not their number.
+    """
     name = str(event["name"])
     if name in _EVENTS and not (event["key"] and name.startswith("step.")):
         detail = event["detail"] if isinstance(event["detail"], dict) else {}
@@ -56,7 +68,9 @@ def event_words(event: Mapping[str, Any], titles: Mapping[str, str]) -> str:
         return ": ".join([_EVENTS[name], *filter(None, extra)])
     what = name.partition(".")[2]
     title = titles.get(event["key"], event["key"])
-    number = "" if event["index"] is None else f" {event['index'] + 1}"
+    number = ""
+    if event["index"] is not None:
+        number = f" {(items or {}).get((event['key'], event['index'])) or event['index'] + 1}"
     again = f", attempt {event['attempt']}" if event["attempt"] > 1 else ""
     code = (event["detail"] or {}).get("code") if isinstance(event["detail"], dict) else None
     return f"{title}{number} {_STEP_EVENTS.get(what, what)}{again}" + (f": {code}" if code else "")

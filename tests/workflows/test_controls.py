@@ -13,7 +13,7 @@ from django.utils import timezone
 from config.errors import Conflict, IdempotencyMismatch, InvalidInput
 from tests.workflows.conftest import Begin, Broker, states
 from tests.workflows.test_engine import CHAIN, SLOW
-from workflows import controls, engine, starting, steps, sweeps
+from workflows import again, controls, engine, starting, steps, sweeps
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.domain.transitions import StepState
@@ -69,7 +69,7 @@ def test_a_fork_reuses_what_was_done_before_the_step(
     finished: Begin, broker: Broker, caller
 ) -> None:
     run = finished(CHAIN)
-    fork = controls.fork_run(caller, run.pk, from_step="s8")
+    fork = again.fork_run(caller, run.pk, from_step="s8")
     broker.drain()
     fork.refresh_from_db()
     assert fork.outputs == run.outputs

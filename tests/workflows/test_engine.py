@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from agents.tools import registry
 from tests.workflows.conftest import Begin, Broker, states
-from workflows import controls, engine, queries, steps, sweeps
+from workflows import again, controls, engine, queries, steps, sweeps
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.domain.transitions import StepState
@@ -141,7 +141,7 @@ def test_a_retried_run_does_again_what_was_compensated(
     finished: Begin, broker: Broker, caller
 ) -> None:
     run = finished(FAILING)
-    controls.retry_run(caller, run.pk)
+    again.retry_run(caller, run.pk)
     broker.drain()
     run.refresh_from_db()
     assert run.state == "succeeded"

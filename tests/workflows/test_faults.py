@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from config.errors import InvalidInput
 from tests.workflows.conftest import Begin, Broker, states
-from workflows import children, controls, engine, queries, starting, steps, sweeps, waits
+from workflows import again, children, controls, engine, queries, starting, steps, sweeps, waits
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import execute
@@ -275,7 +275,7 @@ def test_a_loop_that_failed_in_its_second_turn_is_done_again_by_a_retry(
     )  # fmt: skip
     run.refresh_from_db()
     assert run.state == "failed"
-    controls.retry_run(caller, run.pk)
+    again.retry_run(caller, run.pk)
     settle(run, broker)
     assert run.state == "succeeded"
     assert states(run) == {"a": "succeeded", "b": "succeeded"}
@@ -436,7 +436,7 @@ def test_a_run_retried_after_its_deadline_has_time_again_on_every_worker(
     sweeps.sweep()
     run.refresh_from_db()
     assert (run.state, run.error["code"]) == ("failed", "run_timeout")
-    controls.retry_run(caller, run.pk)
+    again.retry_run(caller, run.pk)
     broker.drain()
     run.refresh_from_db()
     assert (run.state, run.error) == ("succeeded", None)

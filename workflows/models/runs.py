@@ -7,6 +7,7 @@ a fan-out and iteration of a repeat. Rows are moved by the statements in ``workf
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -147,6 +148,16 @@ class Run(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )
     parent_step_id = models.UUIDField(null=True, blank=True, help_text="Step that contains it.")
+    family_id = models.UUIDField(
+        null=True,
+        blank=True,
+        help_text="The first of the runs inside one another and of their forks.",
+    )
+    # In the row, so that lists need no walk up to know what hides a run.
+    within = ArrayField(
+        models.UUIDField(), default=list, blank=True,
+        help_text="Versions of the runs that it lies inside of, the outermost first.",
+    )  # fmt: skip
     split_epoch = models.PositiveIntegerField(
         null=True, blank=True, help_text="Of the workflow's split that it began under."
     )
@@ -290,7 +301,7 @@ class RunEvent(models.Model):
 
 
 class Approval(models.Model):
-    """A human answer that a step waits for; one row per level."""
+    """A human answer that a step waits for; one row per level, and anew for each ``turn``."""
 
     class State(models.TextChoices):
         WAITING = "waiting"
@@ -303,6 +314,9 @@ class Approval(models.Model):
     client = models.ForeignKey("access.Client", on_delete=models.PROTECT)
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="approvals")
     step = models.ForeignKey(StepRun, on_delete=models.CASCADE, related_name="approvals")
+    turn = models.PositiveSmallIntegerField(
+        default=1, help_text="Which time its step asks: a retried run asks again."
+    )
     level = models.PositiveSmallIntegerField(default=1)
     levels = models.PositiveSmallIntegerField(default=1)
     role = models.CharField(max_length=32)
@@ -327,7 +341,9 @@ class Approval(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["step", "level"], name="approval_once_per_level"),
+            models.UniqueConstraint(
+                fields=["step", "turn", "level"], name="approval_once_per_level"
+            ),
             models.CheckConstraint(
                 condition=~Q(state__in=["approved", "rejected"]) | Q(decided_by__isnull=False),
                 name="approval_decided_by_a_person",
@@ -339,6 +355,12 @@ class Approval(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run} level {self.level} ({self.role})"
+
+    def before(self) -> models.QuerySet[Approval]:
+        """The earlier levels of the same turn."""
+        return Approval.objects.filter(
+            step_id=self.step_id, turn=self.turn, level__lt=self.level
+        ).order_by("level")
 
 
 class Artifact(models.Model):

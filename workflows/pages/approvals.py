@@ -37,9 +37,7 @@ def _refusal(caller: Caller, approval: Approval) -> str:
     """Why it is not this caller's turn; empty if it is."""
     if why := decisions.may_answer(caller, approval):
         return f"needs {why}"
-    earlier = Approval.objects.filter(step_id=approval.step_id, level__lt=approval.level).exclude(
-        state=Approval.State.APPROVED
-    )
+    earlier = approval.before().exclude(state=Approval.State.APPROVED)
     return "after the level before" if earlier.exists() else ""
 
 

@@ -16,7 +16,7 @@ from config.access.models import Client
 from config.errors import AppError, InvalidInput, NotFound
 from config.pages import page
 from monitoring.asked import asked, link, offered
-from workflows import artifacts, figures, forms, publishing, queries, starting
+from workflows import artifacts, figures, forms, publishing, queries, rights, starting
 from workflows.domain import drawing
 from workflows.domain.definition import Plan
 from workflows.domain.documents import parse
@@ -32,8 +32,8 @@ def all_workflows(request: HttpRequest, caller: Caller) -> HttpResponse:
     found = asked(request, caller, "30d")
     told = figures.by_workflow(found.sight, found.when)
     rows = [
-        {"version": version, "plan": plan_for(version.pk),
-         "figures": told.get(version.workflow.name)}
+        {"version": version, "plan": (plan := plan_for(version.pk)),
+         "figures": told.get(plan.name) if rights.may(caller, plan, "see") else None}
         for version in queries.visible_versions().filter(is_current=True)
     ]  # fmt: skip
     context = {**offered(caller, found), "rows": rows, "words": _words(rows, found.when.words)}
@@ -69,12 +69,14 @@ def one(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         except AppError as error:
             fault = error
     found = asked(request, caller, "30d")
+    sees = rights.may(caller, plan, "see")
     recent = queries.visible_runs(caller).filter(workflow_name=name).select_related("version")
     context = {
         **offered(caller, found),
         "name": name, "plan": plan, "version": current, "versions": versions,
-        "figures": figures.by_workflow(found.sight, found.when, name).get(name),
-        "slowest": figures.slowest_steps(found.sight, found.when, name),
+        "sees": sees,
+        "figures": figures.by_workflow(found.sight, found.when, name).get(name) if sees else None,
+        "slowest": figures.slowest_steps(found.sight, found.when, name) if sees else [],
         "panel": link("/dashboard/_panel", found, scope="workflow", key=name),
         "alerts": link("/dashboard/_alerts", found, scope="workflow", key=name),
         "diff": _diff(versions, request.GET.get("diff", "")),

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import Case, QuerySet, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -16,13 +17,14 @@ from config.access.callers import Caller
 from config.access.models import Client
 from config.errors import AppError, InvalidInput, NotFound
 from config.pages import page
-from workflows import controls, decisions, findings, queries, wording
+from workflows import again, controls, decisions, findings, queries, wording
 from workflows.domain.transitions import CONTROLS, RunState
 from workflows.models import Approval, Run, StepRun, WorkflowVersion
 from workflows.picture import run_picture
 from workflows.plans import plan_for
 
 SHOWN_EVENTS = 400
+FAILED_STATES = ("failed", "dead")
 
 
 @require_GET
@@ -38,6 +40,8 @@ def one_run(request: HttpRequest, caller: Caller, run_id: UUID) -> HttpResponse:
         "plan_steps": [(key, step.title) for key, step in plan.steps.items()],
         "inputs_text": json.dumps(run.inputs, indent=2, ensure_ascii=False, default=str),
         "may_fork": caller.has("runs:control") and caller.has("runs:start"),
+        # Whoever sees a run sees what is around it.
+        "around": run.parent_step_id and Run.objects.filter(steps=run.parent_step_id).first(),
     }
     if wanted := request.GET.get("step"):
         context["panel"] = _panel(run, caller, wanted)
@@ -57,7 +61,8 @@ def _moving(run: Run, caller: Caller) -> dict[str, Any]:
     picture = run_picture(run, now=now)
     titles = {step["key"]: step["title"] for step in picture["steps"]}
     events, cursor = queries.history(run.pk, limit=SHOWN_EVENTS)
-    history = [{**e, "words": wording.event_words(e, titles)} for e in events]
+    called = picture["items"]
+    history = [{**e, "words": wording.event_words(e, titles, called)} for e in events]
     waiting = picture["waiting"]
     if waiting:
         approval = run.approvals.get(pk=waiting[0]["id"])
@@ -93,8 +98,10 @@ def _panel(run: Run, caller: Caller, wanted: str) -> dict[str, Any]:
         raise NotFound("step", wanted)
     plan = plan_for(run.version_id)
     known = plan.steps.get(row.key)
-    items = StepRun.objects.filter(run=run, key=row.key, item__gte=0).order_by("item")
-    approvals = Approval.objects.filter(step=row).select_related("decided_by").order_by("level")
+    items = _items(run, row) if row.item < 0 else StepRun.objects.none()
+    approvals = (
+        Approval.objects.filter(step=row).select_related("decided_by").order_by("turn", "level")
+    )
     return {
         "step": row,
         "title": known.title if known else row.key,
@@ -103,15 +110,23 @@ def _panel(run: Run, caller: Caller, wanted: str) -> dict[str, Any]:
         "attempts": queries.attempts_of(run.pk).get(row.pk, []),
         "seconds": round((row.ended_at - row.started_at).total_seconds(), 3)
         if row.started_at and row.ended_at else None,
-        "items": list(items[: queries.SHOWN_ITEMS]) if row.item < 0 else [],
-        "item_count": items.count() if row.item < 0 else 0,
-        "number": row.item + 1 if row.item >= 0 else None,
+        "items": [(queries.item_name(i, known), i) for i in items[: queries.SHOWN_ITEMS]],
+        "item_count": items.count(),
+        "failed_count": items.filter(state__in=FAILED_STATES).count(),
+        "number": queries.item_name(row, known) if row.item >= 0 else None,
         "approvals": list(approvals),
-        "child": Run.objects.filter(parent_step_id=row.pk).first(),
+        "child": queries.visible_runs(caller).filter(parent_step_id=row.pk).first(),
         "may_fork": known is not None and row.item < 0 and caller.has("runs:control")
         and RunState(run.state) in CONTROLS["fork"],
         "may_requeue": row.state == "dead" and caller.has("runs:control"),
     }  # fmt: skip
+
+
+def _items(run: Run, row: StepRun) -> QuerySet[StepRun]:
+    """The items of a fan-out, those that failed first: nobody should have to look for them."""
+    bad = Case(When(state__in=FAILED_STATES, then=0), default=1)
+    rows = StepRun.objects.filter(run=run, key=row.key, item__gte=0)
+    return rows.order_by(bad, "item")
 
 
 @require_GET
@@ -141,7 +156,7 @@ def control(request: HttpRequest, caller: Caller, run_id: UUID, action: str) -> 
     here = f"/dashboard/runs/{run_id}"
     try:
         if action == "fork":
-            run = controls.fork_run(
+            run = again.fork_run(
                 caller, run_id, from_step=request.POST.get("from_step", ""),
                 inputs=_object(request.POST.get("inputs", "")),
             )  # fmt: skip
@@ -151,7 +166,7 @@ def control(request: HttpRequest, caller: Caller, run_id: UUID, action: str) -> 
             controls.cancel_run(caller, run_id, reason=request.POST.get("reason", ""))
         else:
             act = {"pause": controls.pause_run, "resume": controls.resume_run,
-                   "retry": controls.retry_run}[action]  # fmt: skip
+                   "retry": again.retry_run}[action]  # fmt: skip
             act(caller, run_id)
     except AppError as error:
         messages.add_message(request, messages.WARNING, str(error), extra_tags="bad")

@@ -87,7 +87,7 @@ def _approve(run: Run) -> None:
     for approval in rows.select_related("run").order_by("step_id", "level"):
         if approval.run_id != run.pk and not _inside(approval.run, run):
             continue
-        lower = Approval.objects.filter(step_id=approval.step_id, level__lt=approval.level)
+        lower = approval.before()
         if lower.exclude(state=Approval.State.APPROVED).exists():
             continue
         decisions.answer_approval(

@@ -1,0 +1,217 @@
+"""Retrying: under limits, with runs inside, half done fan-outs and answered approvals."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client as Browser
+
+from tests.workflows.conftest import Broker, Key
+from tests.workflows.http import get, post, problem, start
+from workflows import publishing, sweeps
+from workflows.models import Approval, Run, RunEvent, StepRun
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIMITED = """
+name: limited
+inputs: {type: object, properties: {who: {type: string}}}
+concurrency: {key: "${ inputs.who }", max: 1}
+steps:
+  w: {wait: {signal: go}}
+"""
+FLAKY = "tool: core.fail, with: {times: 1}, retry: {max_attempts: 1}"
+
+
+def state(web: Browser, who: dict[str, str], run: str) -> str:
+    found: str = get(web, f"runs/{run}", who).json()["state"]
+    return found
+
+
+def ask(web: Browser, who: dict[str, str], run: str, action: str, **body: Any) -> Any:
+    answer = post(web, f"runs/{run}/{action}", body, who)
+    assert answer.status_code in (200, 202), answer.content
+    return answer.json()
+
+
+# ---------------------------------------------------------------- limits
+def test_a_retried_run_waits_for_a_place_under_its_limit_like_one_that_starts(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key()
+    first = start(web, who, LIMITED, inputs={"who": "a"})["id"]
+    ask(web, who, first, "cancel")
+    second = start(web, who, LIMITED, inputs={"who": "a"})["id"]
+    third = start(web, who, LIMITED, inputs={"who": "a"})["id"]
+    assert ask(web, who, first, "retry")["state"] == "waiting"
+    problem(post(web, f"runs/{first}/retry", {}, who), 409, "conflict")
+    assert [state(web, who, run) for run in (second, third)] == ["running", "waiting"]
+    ask(web, who, second, "signal", name="go")
+    broker.drain()
+    # Who was first started first is first in the line, and goes on where it stood.
+    assert [state(web, who, run) for run in (first, third)] == ["running", "waiting"]
+    assert StepRun.objects.get(run=first, key="w").state == "waiting"
+    ask(web, who, first, "signal", name="go")
+    broker.drain()
+    assert [state(web, who, run) for run in (first, third)] == ["succeeded", "running"]
+    other = start(web, who, LIMITED, inputs={"who": "b"})["id"]
+    ask(web, who, other, "cancel")
+    assert ask(web, who, other, "retry")["state"] == "running", "another key is not its limit"
+
+
+def test_many_retries_at_once_take_no_more_places_than_there_are(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key()
+    runs = []
+    for _ in range(6):
+        runs.append(start(web, who, LIMITED, inputs={"who": "a"})["id"])
+        ask(web, who, runs[-1], "cancel")
+
+    def retry(run: str) -> int:
+        try:
+            return int(post(Browser(), f"runs/{run}/retry", {}, who).status_code)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(retry, runs)) == {200}
+    states = list(Run.objects.values_list("state", flat=True))
+    assert (states.count("running"), states.count("waiting")) == (1, 5)
+    for _ in runs:
+        ask(web, who, str(Run.objects.get(state="running").pk), "signal", name="go")
+        broker.drain()
+    assert set(Run.objects.values_list("state", flat=True)) == {"succeeded"}
+
+
+def test_a_run_that_had_to_wait_begins_with_whatever_its_first_step_is(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    """An approval, a condition, a fan-out or a wait, though its message is lost."""
+    who = key()
+    source = (
+        "name: first\nconcurrency: {max: 1}\nsteps:\n"
+        "  ask: {approval: {role: manager, forbid_self: false}}\n"
+        '  never: {when: "false", tool: core.echo}\n'
+        "  each: {for_each: [1, 2], tool: core.echo}\n"
+        "  w: {wait: {signal: go}}\n"
+    )
+    ahead = start(web, who, source)["id"]
+    waits = start(web, who, source)["id"]
+    broker.drain()
+    assert state(web, who, waits) == "waiting"
+    ask(web, who, ahead, "cancel")
+    broker.lose_everything()
+    sweeps.sweep()
+    StepRun.objects.filter(run=waits, state="queued").update(wake_at="2026-01-01T00:00:00Z")
+    sweeps.sweep()
+    broker.drain()
+    steps = {s["key"]: s["state"] for s in get(web, f"runs/{waits}", who).json()["steps"]
+             if s["index"] is None}  # fmt: skip
+    assert steps == {"ask": "waiting", "never": "skipped", "each": "succeeded", "w": "waiting"}
+
+
+# ---------------------------------------------------------------- what is kept
+def test_a_retry_goes_on_inside_of_a_failed_sub_workflow_and_keeps_what_it_did(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key()
+    publishing.publish(
+        f"name: inner\nsteps:\n  did: {{tool: core.echo}}\n  bad: {{needs: [did], {FLAKY}}}\n"
+    )
+    run = start(web, who, "name: outer\nsteps:\n  sub: {workflow: inner}\n")["id"]
+    broker.drain()
+    assert state(web, who, run) == "failed"
+    ask(web, who, run, "retry")
+    broker.drain()
+    assert state(web, who, run) == "succeeded"
+    [child] = Run.objects.filter(workflow_name="inner")
+    done = RunEvent.objects.filter(run_id=child.pk, name="step.started", key="did")
+    assert (child.state, done.count()) == ("succeeded", 1)
+
+
+@pytest.mark.parametrize("count", [5, 150])
+def test_a_retry_does_those_items_of_a_fan_out_again_that_did_not_succeed(
+    web: Browser, key: Key, broker: Broker, count: int
+) -> None:
+    who = key()
+    publishing.publish(
+        "name: one\ninputs: {type: object, properties: {n: {type: integer}}}\nsteps:\n"
+        f'  bad: {{when: "inputs.n == 3", {FLAKY}}}\n'
+        '  ok: {needs: [bad], tool: core.echo, with: {value: "${ inputs.n }"}}\n'
+        'outputs: {n: "${ steps.ok.output.value }"}\n'
+    )
+    items = list(range(count))
+    run = start(
+        web, who,
+        f"name: many\nsteps:\n  each: {{for_each: {items}, max_parallel: 2, workflow: one,\n"
+        '    with: {n: "${ item }"}}\noutputs: {all: "${ steps.each.output.map(e, e.n) }"}\n',
+    )["id"]  # fmt: skip
+    broker.drain()
+    assert state(web, who, run) == "failed"
+    done = set(StepRun.objects.filter(run=run, item__gte=0, state="succeeded").values_list("pk"))
+    assert done
+    ask(web, who, run, "retry")
+    broker.drain()
+    told = get(web, f"runs/{run}", who).json()
+    assert (told["state"], told["outputs"]) == ("succeeded", {"all": items})
+    again = RunEvent.objects.filter(
+        run_id=run, name="step.started", step_id__in=[d for (d,) in done]
+    )
+    assert again.count() == len(done), "what had succeeded was done once"
+    assert Run.objects.filter(workflow_name="one").count() == count
+
+
+def test_a_retry_asks_again_and_both_answers_stay_on_record(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who, manager, partner = key(), key("manager"), key("partner")
+    source = (
+        "name: asks\nsteps:\n  work: {tool: core.echo}\n"
+        "  ask: {needs: [work], approval: {role: manager, levels: 2}}\n"
+        'outputs: {by: "${ steps.ask.output.by }"}\n'
+    )
+    run = start(web, who, source)["id"]
+    broker.drain()
+
+    def answer(by: dict[str, str], decision: str, level: int = 1) -> None:
+        waits = Approval.objects.get(run=run, state="waiting", level=level)
+        body = {"decision": decision, "reason": "because"}
+        assert post(web, f"approvals/{waits.pk}", body, by).status_code == 200
+
+    answer(manager, "reject")
+    assert state(web, who, run) == "failed"
+    ask(web, who, run, "retry")
+    broker.drain()
+    ask(web, who, run, "cancel")
+    ask(web, who, run, "retry")
+    broker.drain()
+    answer(manager, "approve")
+    answer(partner, "approve", level=2)
+    broker.drain()
+    told = get(web, f"runs/{run}", who).json()
+    assert (told["state"], len(told["outputs"]["by"])) == ("succeeded", 2)
+    assert [a["state"] for a in told["approvals"]] == [
+        "rejected", "withdrawn", "withdrawn", "withdrawn", "approved", "approved",
+    ]  # fmt: skip
+
+
+def test_a_retry_does_not_ask_again_for_what_nothing_needed(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key()
+    source = (
+        "name: either\nsteps:\n  ask: {approval: {role: manager}}\n  slow: {tool: core.echo}\n"
+        "  first: {needs: {any: [ask, slow]}, tool: core.echo}\n"
+        f"  bad: {{needs: [first], {FLAKY}}}\n"
+    )
+    run = start(web, who, source)["id"]
+    broker.drain()
+    assert state(web, who, run) == "failed"
+    ask(web, who, run, "retry")
+    broker.drain()
+    assert state(web, who, run) == "succeeded"
+    assert list(Approval.objects.values_list("state", flat=True)) == ["withdrawn"]

@@ -1,0 +1,94 @@
+"""Clocks that are wrong or jump, of whoever starts runs and of beat: time is the database's."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import redis
+from django.db import connection
+from django.test import Client as Browser
+
+from tests.workflows.conftest import Begin, Key
+from tests.workflows.http import post
+from tests.workflows.wall_clock import NO_COMPILER, wall_clock
+from tests.workflows.workers import ROOT, wait_for
+from workflows import publishing, tasks
+from workflows.database import database_time
+from workflows.models import Run, Schedule, ScheduleTick
+
+pytestmark = [
+    pytest.mark.worker,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(bool(NO_COMPILER), reason=NO_COMPILER),
+]
+DAY = 86_400
+
+
+def test_a_starter_whose_clock_is_wrong_gives_a_run_its_whole_time(
+    process_environment: dict[str, str], begin: Begin, caller, tmp_path: Path
+) -> None:
+    clock = wall_clock(tmp_path)
+    clock.jump_to(-2 * DAY)
+    file = tmp_path / "w.yaml"
+    file.write_text("name: timed\ntimeout: 1d\nsteps:\n  w: {wait: {signal: go}}\n")
+    before = database_time()
+    done = subprocess.run(
+        [sys.executable, "manage.py", "run_workflow", str(file), "--user", "ada"],
+        cwd=ROOT, env={**process_environment, **clock.environment}, capture_output=True,
+        text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    run = Run.objects.get(pk=json.loads(done.stdout)["id"])
+    assert run.deadline_at is not None
+    assert before <= run.deadline_at - timedelta(days=1) <= database_time()
+
+
+def test_a_tick_that_beat_tells_of_too_early_starts_nothing_yet(
+    web: Browser, key: Key, caller
+) -> None:
+    publishing.publish("name: w\nsteps:\n  a: {tool: core.echo}\n")
+    body = {"name": "Hourly", "workflow": "w", "cron": "0 * * * *"}
+    made = post(web, "schedules", body, key("manager"))
+    assert made.status_code == 201, made.content
+    schedule = Schedule.objects.get()
+    assert schedule.next_at is not None and schedule.next_at > database_time()
+    tasks.run_schedule(str(schedule.pk))
+    assert not ScheduleTick.objects.exists()
+    Schedule.objects.update(next_at=database_time())
+    tasks.run_schedule(str(schedule.pk))
+    assert ScheduleTick.objects.get().state == "started"
+
+
+def test_beat_goes_on_when_its_clock_is_set_back(
+    process_environment: dict[str, str], tmp_path: Path
+) -> None:
+    clock, log = wall_clock(tmp_path), tmp_path / "beat.log"
+    env = {**process_environment, **clock.environment, "SWEEP_INTERVAL_SECONDS": "1",
+           "RATCHET_PROCESS": "ratchet-beat"}  # fmt: skip
+    with log.open("wb") as out:
+        beat = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "config", "beat", "--pidfile="],
+            cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    broker = redis.Redis.from_url(os.environ["REDIS_URL"])
+
+    def sent() -> int:
+        return int(broker.llen("control"))  # type: ignore[arg-type]
+
+    try:
+        wait_for(lambda: sent() > 2, 120, log.read_text)
+        for jump in (-3600, 3600, 0):
+            clock.jump_to(jump)
+            reached = sent() + 4
+            wait_for(lambda reached=reached: sent() >= reached, 60, log.read_text)
+    finally:
+        beat.terminate()
+        beat.wait(30)
+        broker.close()
+        connection.close()

@@ -1,0 +1,77 @@
+"""Publishing definitions over HTTP: versions, comparisons, faults."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client as Browser
+
+from tests.workflows.conftest import Broker, Key
+from tests.workflows.http import ECHO, get, post, problem, start
+from workflows import publishing
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_definition_is_published_once_and_its_versions_are_compared(
+    web: Browser, key: Key
+) -> None:
+    who = key("platform_engineer")
+    first = post(web, "workflows", {"definition": ECHO}, who)
+    again = post(web, "workflows", {"definition": ECHO}, who)
+    assert (first.status_code, again.status_code) == (201, 200)
+    second = post(web, "workflows", {"definition": ECHO.replace("value: 1", "value: 2")}, who)
+    assert (second.json()["number"], second.json()["is_current"]) == (2, True)
+    diff = get(web, "workflows/echo/versions?diff=1..2", who).json()["diff"]
+    assert "-  a: {tool: core.echo, with: {value: 1}}" in diff
+    label = post(web, "workflows/echo/versions", {"number": 1}, who)
+    assert label.json()["is_current"] is True
+    gone = post(web, "workflows/echo/versions", {"number": 2, "action": "deprecate"}, who).json()
+    assert gone["deprecated_at"] is not None
+    only = problem(
+        post(web, "workflows/echo/versions", {"number": 1, "action": "deprecate"}, who),
+        409, "conflict",
+    )  # fmt: skip
+    assert "echo v1 is current" in only["detail"]
+    assert "publish one first" in only["detail"]
+    assert post(web, "runs", {"workflow": "echo"}, who).status_code == 201, "nothing has changed"
+    post(web, "workflows", {"definition": ECHO.replace("value: 1", "value: 3")}, who)
+    chosen = problem(
+        post(web, "workflows/echo/versions", {"number": 3, "action": "deprecate"}, who),
+        409, "conflict",
+    )  # fmt: skip
+    assert "make one current first, v1" in chosen["detail"]
+    post(web, "workflows/echo/versions", {"number": 1, "action": "current"}, who)
+    assert post(
+        web, "workflows/echo/versions", {"number": 3, "action": "deprecate"}, who
+    ).json()["deprecated_at"]  # fmt: skip
+    problem(get(web, "workflows/echo/versions?diff=1..9", who), 404, "not_found")
+    problem(get(web, "workflows/nope/versions", who), 404, "not_found")
+
+
+def test_a_run_keeps_the_version_it_started_on(web: Browser, key: Key, broker: Broker) -> None:
+    who = key()
+    run = start(web, who, ECHO)
+    publishing.publish(ECHO.replace("value: 1", "value: 2"))
+    broker.drain()
+    told = get(web, f"runs/{run['id']}", who).json()
+    assert (told["version"], told["steps"][0]["output"]) == (1, {"value": 1})
+
+
+def test_every_fault_is_named_with_its_line_and_nothing_is_stored(web: Browser, key: Key) -> None:
+    who = key("platform_engineer")
+    bad = "name: bad\nsteps:\n  a: {tool: core.ecoh}\n  b: {needs: [c], tool: core.echo}\n"
+    told = post(web, "workflows/validate", {"definition": bad}, who).json()
+    assert told["valid"] is False
+    assert [f["line"] for f in told["faults"]] == [3, 4]
+    assert "did you mean 'core.echo'?" in told["faults"][0]["message"]
+    refused = problem(post(web, "workflows", {"definition": bad}, who), 422, "invalid_document")
+    assert refused["faults"] == told["faults"]
+    problem(get(web, "workflows/bad/versions", who), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "text", ['name: n\nsteps: {a: {tool: core.echo, with: {value: "\\0"}}}', "", "[", "a: &a [*a]"]
+)
+def test_a_definition_that_cannot_be_stored_is_refused(web: Browser, key: Key, text: str) -> None:
+    answer = post(web, "workflows", {"definition": text}, key("platform_engineer"))
+    assert answer.status_code == 422
