@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -129,12 +129,9 @@ def _inputs(raw: Mapping[str, Any]) -> Iterator[Slip]:
     if isinstance(properties, dict) and isinstance(required, list):
         for name in required:
             if isinstance(name, str) and name not in properties:
-                near = difflib.get_close_matches(name, list(properties), n=1)
-                if near:
-                    yield (
-                        ("inputs", "required"),
-                        f"unknown input {name!r}; did you mean {near[0]!r}?",
-                    )
+                if near := _nearest(name, properties):
+                    said = f"unknown input {name!r}; did you mean {near!r}?"
+                    yield ("inputs", "required"), said
 
 
 def _texts(value: Any, at: Path) -> Iterator[Slip]:
@@ -152,19 +149,21 @@ def _texts(value: Any, at: Path) -> Iterator[Slip]:
 def of_expression(expression: Expression, inputs: Mapping[str, Any]) -> Iterator[str]:
     """Slips in one expression: functions that there are not, parts that a step has not."""
     for name in sorted(expression.functions - FUNCTIONS):
-        near = _ELSEWHERE.get(name) or next(
-            iter(difflib.get_close_matches(name, sorted(FUNCTIONS), n=1)), ""
-        )
+        near = _ELSEWHERE.get(name) or _nearest(name, sorted(FUNCTIONS))
         hint = f"did you mean {near}()?" if near else f"there are {', '.join(sorted(FUNCTIONS))}"
         yield f"unknown function {name}(); {hint}"
     bare = _STRING.sub("''", expression.source)
     for step, part in dict.fromkeys(_READS.findall(bare)):
         if part not in STEP_PARTS:
-            near = difflib.get_close_matches(part, STEP_PARTS, n=1)
-            better = f"steps.{step}.{near[0]}" if near else f"steps.{step}.output.{part}"
+            near = _nearest(part, STEP_PARTS)
+            better = f"steps.{step}.{near}" if near else f"steps.{step}.output.{part}"
             yield f"a step has output, error and state, not {part!r}; did you mean {better}?"
     properties = inputs.get("properties")
     if isinstance(properties, dict) and inputs.get("additionalProperties") is not True:
         for name in sorted(set(_INPUT.findall(bare)) - set(properties)):
-            near = difflib.get_close_matches(name, list(properties), n=1)
-            yield f"unknown input {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+            near = _nearest(name, properties)
+            yield f"unknown input {name!r}" + (f"; did you mean {near!r}?" if near else "")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), "")

@@ -184,9 +184,9 @@ class _Check:
             inner = raw["compensate"]
             self._expressions(inner.get("with"), (*at, "compensate"), set(steps), frozenset())
             tools = self.known.tools
-            names = None if tools is None else frozenset(tools)
+            every = None if tools is None else frozenset(tools)
             path = (*at, "compensate")
-            if self._named("tool", inner["tool"], names, (*path, "tool")) and tools is not None:
+            if self._named("tool", inner["tool"], every, (*path, "tool")) and tools is not None:
                 self._arguments(inner, tools[inner["tool"]], path)
         for part in ("approval", "wait"):
             self._expressions(raw.get(part), (*at, part), before, frozenset())
