@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import redis
 from django.conf import settings
 from django.db import connection
 from django.test import TransactionTestCase
 from hypothesis import settings as properties
+from hypothesis.internal.conjecture import providers
+from pytest_django import DjangoDbBlocker
+from pytest_django.plugin import blocking_manager_key
 
-from tests import processes, services
+from tests import databases, processes, services
 
 # The same examples every time: a run of the suite fails for what was changed, not for its luck.
 properties.register_profile("suite", derandomize=True, deadline=None, database=None)
@@ -25,6 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # New examples where proofs may take their time: in ``make chaos``.
     if not _is_long(config):
         properties.load_profile("suite")
+        # Numbers out of whatever modules are loaded would make other examples in each order of
+        # the tests; and reading the whole source for them takes each process twenty seconds.
+        providers._get_local_constants = lambda: providers._local_constants
 
 
 def _is_long(config: pytest.Config) -> bool:
@@ -35,6 +44,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     # The controller of xdist collects nothing itself, and its workers can't start the servers.
     if session.config.getoption("numprocesses", None):
         services.start()
+        databases.begin(session.config.stash[blocking_manager_key])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -55,10 +65,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     if any(_may_use_services(item) for item in session.items):
         services.start()
+    # What is loaded stays: half a gigabyte that no collection needs to look through again.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     processes.stop()
+    databases.finish()
     services.stop()
 
 
@@ -66,31 +80,63 @@ def _may_use_services(item: pytest.Item) -> bool:
     return not _ALONE & set(item.path.relative_to(_TESTS).parts)
 
 
-# What migrations and nobody else put there; a test that changes it changes it for all.
-_KEPT_TABLES = ("django_content_type", "auth_permission", "django_migrations")
-_TABLES = """
-    SELECT quote_ident(c.relname) FROM pg_class c
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-      AND NOT c.relispartition AND NOT c.relname = ANY(%s) ORDER BY 1
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """A database for this process; it ends with its server."""
+    with django_db_blocker.unblock():
+        if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+            databases.copy(worker)
+        else:
+            databases.create()
+    yield
+    with django_db_blocker.unblock():
+        connection.close()
+
+
+# Tables without what migrations and nobody else put there; a test that changes that changes it
+# for all. A replica's session has no triggers, so neither the order of the tables matters nor
+# that some of them may only grow.
+_EMPTY = """
+DO $$
+DECLARE
+    one text;
+    is_filled boolean;
+    filled text[] := '{}';
+BEGIN
+    FOR one IN
+        SELECT c.oid::regclass FROM pg_class c
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+        AND NOT c.relispartition
+        AND c.relname NOT IN ('django_content_type', 'auth_permission', 'django_migrations')
+        ORDER BY c.relname
+    LOOP
+        EXECUTE 'SELECT EXISTS (SELECT FROM ' || one || ')' INTO is_filled;
+        IF is_filled THEN filled := filled || one; END IF;
+    END LOOP;
+    IF filled = '{}' THEN RETURN; END IF;
+    -- Whoever still writes is waited for.
+    EXECUTE 'LOCK TABLE ' || array_to_string(filled, ', ') || ' IN EXCLUSIVE MODE';
+    PERFORM set_config('session_replication_role', 'replica', true);
+    FOREACH one IN ARRAY filled LOOP
+        EXECUTE 'DELETE FROM ' || one;
+    END LOOP;
+END $$
 """
 
 
 def _empty_tables(case: TransactionTestCase) -> None:
-    """Empty the tables that a test has filled.
+    """Empty the tables that a test has filled, which are a dozen.
 
     Django's flush empties all of them and then makes every permission anew, which takes a second
-    with this many tables; a test fills a dozen.
+    with this many tables. To truncate a dozen is to truncate all that refer to them, with a new
+    file for each of their indexes.
     """
     if not connection.settings_dict["NAME"].startswith("test_"):
         raise AssertionError("refusing to empty a database that is not a test's")
     with connection.cursor() as cursor:
-        cursor.execute(_TABLES, [list(_KEPT_TABLES)])
-        tables = [name for (name,) in cursor.fetchall()]
-        cursor.execute(
-            " UNION ALL ".join(f"SELECT '{t}' WHERE EXISTS (SELECT 1 FROM {t})" for t in tables)
-        )
-        if filled := [name for (name,) in cursor.fetchall()]:
-            cursor.execute(f"TRUNCATE {', '.join(filled)} CASCADE")
+        cursor.execute(_EMPTY)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -100,6 +146,13 @@ def _quick_teardown() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def _redis() -> Iterator[list[redis.Redis]]:
+    with ExitStack() as stack:
+        urls = (os.environ["REDIS_URL"], os.environ["CACHE_URL"])
+        yield [stack.enter_context(redis.Redis.from_url(url)) for url in urls]
+
+
 @pytest.fixture(autouse=True)
 def _empty_redis(request: pytest.FixtureRequest) -> None:
     """Every test with a database begins with an empty broker and an empty cache."""
@@ -107,11 +160,8 @@ def _empty_redis(request: pytest.FixtureRequest) -> None:
         request.node.get_closest_marker("django_db") is None
     ):
         return
-    import redis
-
-    for url in (os.environ["REDIS_URL"], os.environ["CACHE_URL"]):
-        with redis.Redis.from_url(url) as client:
-            client.flushdb()
+    for client in request.getfixturevalue("_redis"):
+        client.flushdb()
 
 
 @pytest.fixture

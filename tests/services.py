@@ -14,6 +14,9 @@ import socket
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
 
 from config import embedded
 from config.embedded import place, postgres, state
@@ -79,6 +82,14 @@ def start() -> None:
         allow_test_databases=True,
     )
     assert _handle.services.database_url == os.environ["DATABASE_URL"]
+    _let_the_owner_empty_tables()
+
+
+def _let_the_owner_empty_tables() -> None:
+    owner = urlsplit(os.environ["DATABASE_OWNER_URL"])
+    root = f"postgresql://postgres:{state.password(home(), 'postgres')}@127.0.0.1:{owner.port}"
+    with psycopg.connect(f"{root}/postgres") as server:
+        server.execute(f"GRANT SET ON PARAMETER session_replication_role TO {postgres.OWNER}")
 
 
 def stop() -> None:
