@@ -72,7 +72,7 @@ def restore(folder: Path) -> tuple[Manifest, str]:
     """
     found = manifest.read(folder)
     entries = programs.contents(folder / manifest.DATABASE)
-    _check_migrations(folder, found)
+    missing = _check_migrations(folder, found)
     where = programs.database()
     _check_empty(where)
     secret = (folder / manifest.SECRET).read_text()
@@ -86,7 +86,7 @@ def restore(folder: Path) -> tuple[Manifest, str]:
         _file(folder / manifest.PEOPLE, settings.RATCHET_HOME / manifest.PEOPLE, undo)
         if not os.environ.get("SECRET_KEY"):
             _file(folder / manifest.SECRET, settings.RATCHET_HOME / manifest.SECRET, undo)
-        said = _proved(where)
+        said = _proved(where, missing)
     except BaseException:
         for step in reversed(undo):
             step()
@@ -96,11 +96,13 @@ def restore(folder: Path) -> tuple[Manifest, str]:
     return found, said
 
 
-def _check_migrations(folder: Path, found: Manifest) -> None:
+def _check_migrations(folder: Path, found: Manifest) -> set[str]:
+    """The migrations that this version has and the backup had not."""
     known = {f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations}
     beyond = sorted(set(found.migrations) - known)
     if beyond:
         raise BadBackup(str(folder), f"made by a newer version (it has {beyond[0]}); install that")
+    return known - set(found.migrations)
 
 
 def _check_empty(where: Database) -> None:
@@ -179,14 +181,14 @@ def _file(source: Path, target: Path, undo: list[Callable[[], Any]]) -> None:
     partial.replace(target)
 
 
-def _proved(where: Database) -> str:
+def _proved(where: Database, missing: set[str]) -> str:
     """What ``verify_audit`` says of the restored log, in a process that reads the new secret.
 
-    Migrations that the backup had not are applied first.
+    Migrations that the backup had not, which are ``missing``, are applied first.
     """
     environment = {**os.environ, "RATCHET_HOME": str(settings.RATCHET_HOME)}
     said = ""
-    for command in (["migrate", "--verbosity=0"], ["verify_audit"]):
+    for command in (*([["migrate", "--verbosity=0"]] if missing else []), ["verify_audit"]):
         role = "owner" if command[0] == "migrate" else "app"
         done = subprocess.run(  # noqa: S603
             [sys.executable, os.fspath(BASE_DIR / "manage.py"), *command],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +22,7 @@ from django.db import connection
 
 from config import embedded
 from config.access.models import Client
-from config.backup import manifest
+from config.backup import manifest, restoring
 from config.embedded import state
 from monitoring import audit as auditing
 from monitoring.services import audit
@@ -37,16 +39,22 @@ def _own_folders(settings: Any, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path / "old" / "artifacts"
 
 
+@pytest.fixture(scope="module")
+def _taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("taken") / "backup"
+
+
 @pytest.fixture
-def backup(tmp_path: Path) -> Path:
-    firm = Client.objects.create(slug="firm", name="The firm", is_firm=True)
-    artifacts.save(client_id=firm.pk, name="ledger.csv", content=b"what must come back")
-    for number in range(5):
-        audit(actor="user:1", action="test.thing.done", after={"number": number})
-    auditing.seal()
-    folder = tmp_path / "backup"
-    call_command("backup", str(folder))
-    return folder
+def backup(tmp_path: Path, _taken: Path) -> Path:
+    """A backup that may be spoiled: a copy of one that is taken once."""
+    if not _taken.exists():
+        firm = Client.objects.create(slug="firm", name="The firm", is_firm=True)
+        artifacts.save(client_id=firm.pk, name="ledger.csv", content=b"what must come back")
+        for number in range(5):
+            audit(actor="user:1", action="test.thing.done", after={"number": number})
+        auditing.seal()
+        call_command("backup", str(_taken))
+    return shutil.copytree(_taken, tmp_path / "backup")
 
 
 def manage(*argv: str, **given: str) -> subprocess.CompletedProcess[str]:
@@ -77,9 +85,6 @@ def test_a_restored_instance_has_rows_files_rights_and_a_chain_that_holds(
                 assert rows == [("The firm",)]
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     server.execute("DELETE FROM monitoring_auditentry")
-        again = manage("restore", str(backup), "--home", str(home))
-        assert again.returncode == 1
-        assert "not empty" in again.stderr
     finally:
         services.remove_home(home)
 
@@ -140,6 +145,13 @@ def test_a_backup_of_a_newer_version_is_refused(backup: Path) -> None:
     file.write_text(json.dumps({**found, "migrations": [*found["migrations"], "agents.9999_new"]}))
     with pytest.raises(CommandError, match=r"newer version \(it has agents.9999_new\)"):
         call_command("restore", str(backup))
+
+
+def test_only_a_backup_that_lacks_a_migration_is_migrated(backup: Path) -> None:
+    found = manifest.read(backup)
+    assert restoring._check_migrations(backup, found) == set()
+    older = replace(found, migrations=found.migrations[:-1])
+    assert restoring._check_migrations(backup, older) == {found.migrations[-1]}
 
 
 def test_a_folder_in_use_is_no_place_for_a_backup(tmp_path: Path) -> None:

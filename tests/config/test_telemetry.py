@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,9 @@ import sentry_sdk
 from sentry_sdk.transport import Transport
 
 from config import telemetry
+from tests import processes
 from tests.monitoring.receiver import receiving
-from tests.workflows.workers import ROOT, wait_for, worker
+from tests.workflows.workers import wait_for, worker
 
 
 class Kept(Transport):
@@ -69,23 +68,6 @@ def test_a_requests_query_and_headers_stay_here() -> None:
     assert telemetry._bare(event, None) == {"request": {"method": "GET", "url": "https://x/y"}}
 
 
-_TICK = """
-import sys, django
-django.setup()
-import sentry_sdk
-from celery.beat import ScheduleEntry, Scheduler
-from celery.schedules import crontab
-from config.celery import app
-scheduler = Scheduler(app=app, lazy=True)
-for name, task, kwargs in (("daily-good", "monitoring.canary", {}),
-                           ("daily-bad", "learning.run_cycle", {"cadence": "hourly"})):
-    scheduler.apply_entry(ScheduleEntry(
-        name=name, task=task, kwargs=kwargs, schedule=crontab(minute=0, hour=3), app=app,
-        options={"queue": "control"}))
-sentry_sdk.flush(20)
-"""
-
-
 @pytest.mark.worker
 @pytest.mark.django_db(transaction=True)
 def test_a_receiver_hears_of_errors_and_of_periodic_tasks_that_ran(
@@ -108,7 +90,8 @@ def test_a_receiver_hears_of_errors_and_of_periodic_tasks_that_ran(
     with receiving() as (url, got):
         environment = {**process_environment, "SENTRY_DSN": url.replace("://", "://key@") + "/1"}
         with worker(environment, tmp_path, queues="control"):
-            subprocess.run([sys.executable, "-c", _TICK], env=environment, cwd=ROOT, check=True)
+            beat = processes.start("tests.config.tick", env=environment, log=tmp_path / "beat.log")
+            assert beat.wait(120) == 0, (tmp_path / "beat.log").read_text()
             wanted = {("daily-good", "in_progress"), ("daily-good", "ok"), ("daily-bad", "error")}
             wait_for(lambda: check_ins() >= wanted, told=lambda: str(items()))
             wait_for(lambda: "event" in dict(items()), told=lambda: str(items()))

@@ -21,6 +21,8 @@ from config.processes import identity, send_signal, wait_gone
 
 FAST = {"fsync": "off", "shared_buffers": "16MB"}
 ROOT = Path(__file__).parents[3]
+# What is no matter of the first start does not make a database of its own.
+used = pytest.mark.usefixtures("used")
 
 
 def start(home: Path, **options: object) -> embedded.Handle:
@@ -55,6 +57,7 @@ def test_both_servers_answer_at_their_addresses_and_only_with_their_passwords(ho
     assert embedded.running(home) is None
 
 
+@used
 def test_the_application_writes_rows_and_may_not_touch_the_tables(home: Path) -> None:
     with start(home) as handle:
         with psycopg.connect(handle.services.database_owner_url, autocommit=True) as owner:
@@ -71,6 +74,7 @@ def test_the_application_writes_rows_and_may_not_touch_the_tables(home: Path) ->
                     application.execute(statement)  # type: ignore[arg-type]
 
 
+@used
 def test_what_is_written_down_is_readable_by_its_owner_only(home: Path) -> None:
     with start(home):
         for name in ("services.json", "secrets.json", "ports.json"):
@@ -84,6 +88,7 @@ def test_what_is_written_down_is_readable_by_its_owner_only(home: Path) -> None:
         assert not any(secret in lines for secret in secrets)
 
 
+@used
 def test_a_second_start_finds_the_first_and_stops_nothing(home: Path) -> None:
     with start(home) as first:
         with start(home) as second:
@@ -119,6 +124,7 @@ def test_two_starts_at_once_make_one_pair_of_servers(home: Path) -> None:
     assert embedded.running(home) is None
 
 
+@used
 def test_ports_and_data_survive_a_stop(home: Path) -> None:
     with start(home) as handle:
         first = handle.services
@@ -149,6 +155,7 @@ def test_a_port_that_was_taken_meanwhile_is_given_up_for_another(home: Path) -> 
                 assert client.ping()
 
 
+@used
 def test_a_killed_owner_leaves_no_server_behind(home: Path) -> None:
     program = (
         "import time\nfrom pathlib import Path\nfrom config import embedded\n"
@@ -169,6 +176,7 @@ def test_a_killed_owner_leaves_no_server_behind(home: Path) -> None:
     assert embedded.running(home) is None
 
 
+@used
 def test_servers_left_by_an_unclean_stop_are_found_without_a_record_and_ended(home: Path) -> None:
     said: list[str] = []
     handle = start(home)
@@ -223,13 +231,14 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         start(tmp_path / "file" / "home")
 
 
+@used
 def test_lost_passwords_of_existing_data_are_an_error_and_not_a_new_database(home: Path) -> None:
-    start(home, with_redis=False).stop()
     (home / "secrets.json").unlink()
     with pytest.raises(ServiceFailed, match=r"secrets\.json with its passwords is gone"):
         start(home, with_redis=False)
 
 
+@used
 def test_a_server_that_ends_at_its_start_is_told_with_its_own_reason(home: Path) -> None:
     settings = {**FAST, "shared_preload_libraries": "'no_such_library'"}
     began = time.monotonic()

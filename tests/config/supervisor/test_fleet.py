@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from config import embedded
 from config.supervisor.child import Child, Program
@@ -126,6 +127,7 @@ def test_a_child_waiting_for_its_restart_is_not_started_by_a_stop(tmp_path: Path
     assert not fleet.children[0].running
 
 
+@pytest.mark.usefixtures("used")
 def test_killed_servers_come_back_at_their_addresses_with_their_data(home: Path) -> None:
     handle = embedded.start(home)
     said: list[str] = []

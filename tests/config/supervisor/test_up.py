@@ -21,6 +21,7 @@ from config.supervisor.errors import StartFailed
 from config.supervisor.up import options_from
 
 ROOT = Path(__file__).parents[3]
+used = pytest.mark.usefixtures("used")
 # The instance with a web server that is always ready and one worker; the job is given.
 PROGRAM = """
 import sys, threading
@@ -51,6 +52,7 @@ def job(*, url, stopped, console, **rest):
     return {outcome}
 
 up.programs = programs
+up.LOADED_ONCE = ()  # what these programs have in common is nothing
 preparation.is_current = lambda home, url: True
 options, _ = up.options_from(sys.argv[1:])
 sys.exit(up.Up(options, job=job, console=Console(width=200)).run())
@@ -107,6 +109,7 @@ def nothing_left(home: Path, *known: Identity) -> bool:
     )
 
 
+@used
 def test_once_exits_with_the_jobs_outcome_and_leaves_nothing_running(home: Path) -> None:
     good = run(home, *argv("--once"))
     assert good.returncode == 0, good.stdout + good.stderr
@@ -120,6 +123,7 @@ def test_once_exits_with_the_jobs_outcome_and_leaves_nothing_running(home: Path)
     assert nothing_left(home)
 
 
+@used
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_everything_in_order_and_the_exit_is_clean(
     home: Path, number: signal.Signals
@@ -135,6 +139,7 @@ def test_a_signal_stops_everything_in_order_and_the_exit_is_clean(
     assert nothing_left(home, *found.children.values())
 
 
+@used
 def test_a_killed_supervisor_takes_everything_with_it_and_the_next_start_works(home: Path) -> None:
     with foreground(home) as (up, found):
         up.kill()
