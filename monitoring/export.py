@@ -101,12 +101,16 @@ def keep_up(*, now: datetime) -> Done:
     Another pass at the same time, or ``LAKE_EXPORT`` off, does nothing. A pass that was cut off
     left whole days, and the next goes on behind them. Raises Unavailable.
     """
+    if not settings.LAKE_EXPORT:
+        return Done()
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-        mine = cursor.fetchone()[0] and settings.LAKE_EXPORT
+        (mine,) = cursor.fetchone()
+    if not mine:
+        return Done()
     try:
         last = (now - timedelta(days=1) - SETTLED_AFTER).astimezone(UTC).date()
-        first = _first_day() if mine else None
+        first = _first_day()
         if first is None or first > last:
             return Done()
         since = max(first, last - timedelta(days=MOST_DAYS - 1))

@@ -9,9 +9,11 @@ from typing import Any
 from uuid import UUID
 
 import fsspec
+import psycopg
 import pyarrow.dataset as ds
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from agents.models import Invocation
@@ -176,6 +178,33 @@ def test_beat_keeps_the_lake_up_to_yesterday_and_goes_on_where_a_pass_was_cut_of
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
     tasks.export_telemetry()
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")} == before
+
+
+def test_a_pass_beside_another_writes_nothing_and_lets_its_lock_be(
+    tmp_path: Path, settings: Any
+) -> None:
+    settings.LAKE_URL = str(tmp_path / "lake")
+    called(day_ago(2))
+    connection.ensure_connection()
+    said: list[str] = []
+    connection.connection.add_notice_handler(lambda notice: said.append(notice.message_primary))
+    with psycopg.connect(connection.connection.info.dsn, password=_password()) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", [export.LOCK])
+        tasks.export_telemetry()
+        assert not Path(settings.LAKE_URL).exists()
+        # A session's end gives its locks back a moment later.
+        assert other.execute("SELECT pg_advisory_unlock(%s)", [export.LOCK]).fetchone() == (True,)
+    settings.LAKE_EXPORT = False
+    tasks.export_telemetry()
+    assert not Path(settings.LAKE_URL).exists()
+    settings.LAKE_EXPORT = True
+    tasks.export_telemetry()
+    assert len(rows_of(settings.LAKE_URL, "invocations")) == 1
+    assert said == []  # PostgreSQL warns of a lock that is given back by whom does not hold it
+
+
+def _password() -> str:
+    return str(connection.settings_dict["PASSWORD"])
 
 
 def test_a_lake_that_is_late_fires_an_alert_and_keeps_the_instance_in_service() -> None:
