@@ -1,0 +1,63 @@
+"""A database with rows comes through an upgrade, and what was hidden before it is hidden after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
+from django.test import Client as Browser
+
+from tests.workflows.conftest import Broker, Key
+from tests.workflows.http import get, start
+from workflows.models import Artifact, ArtifactUse
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HIDDEN = """
+name: closed
+access: {see: [partner]}
+inputs: {type: object, properties: {file: {type: string, format: artifact}, again: {}, n: {}}}
+steps:
+  big: {tool: core.echo, with: {value: "${ inputs.file + 'x' }"}}
+outputs: {value: "${ steps.big.output.value }"}
+"""
+
+
+@pytest.fixture
+def upgraded() -> Iterator[Any]:
+    """Takes the workflows' tables back to a migration; they are up to date again at the end."""
+    yield lambda name: call_command("migrate", "workflows", name, verbosity=0)
+    call_command("migrate", "workflows", verbosity=0)
+
+
+def test_files_of_runs_from_before_an_upgrade_stay_hidden_with_them(
+    web: Browser, key: Key, broker: Broker, settings: Any, upgraded: Any
+) -> None:
+    settings.MAX_INLINE_BYTES = 30
+    partner, manager = key("partner"), key("manager")
+
+    def upload(content: bytes) -> str:
+        file = SimpleUploadedFile("ledger.csv", content)
+        return str(web.post("/api/v1/artifacts", {"file": file}, headers=partner).json()["id"])
+
+    def seen_by(who: dict[str, str]) -> set[str]:
+        return {one["id"] for one in get(web, "artifacts", who).json()["results"]}
+
+    secret, free = upload(b"secret"), upload(b"for all")
+    # Named twice in one run, and beside inputs that are no texts.
+    start(web, partner, HIDDEN, inputs={"file": secret, "again": secret, "n": [1, None]})
+    start(web, partner, HIDDEN, inputs={"file": secret})
+    broker.drain()
+    made = {str(pk) for pk in Artifact.objects.values_list("pk", flat=True)} - {secret, free}
+    assert made, "what was too large for a row is a file"
+    uses = set(ArtifactUse.objects.exclude(run=None).values_list("artifact_id", "run_id"))
+    assert seen_by(manager) == {free}
+
+    upgraded("0005_workflow_splits")
+    upgraded("0006_artifact_uses")
+
+    assert set(ArtifactUse.objects.values_list("artifact_id", "run_id")) == uses
+    assert seen_by(manager) == {free}
+    assert seen_by(partner) == {secret, free, *made}
