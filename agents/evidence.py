@@ -15,10 +15,10 @@ from uuid import UUID
 
 from django.db.models import Avg, Count, Q, QuerySet, Sum
 
-from agents import guarding
+from agents import endpoints, guarding
 from agents.domain import context
-from agents.domain.cost import MILLION, price_from
-from agents.models import Agent, AgentVersion, Invocation, Label, ModelCall, PriceList, ToolCall
+from agents.domain.cost import MILLION
+from agents.models import Agent, AgentVersion, Invocation, Label, ModelCall, ToolCall
 from agents.tools import registry
 from config.access.callers import Caller
 from config.errors import NotFound
@@ -313,7 +313,6 @@ def undiscounted_usd(invocation_id: UUID) -> Decimal:
     for call in ModelCall.objects.filter(invocation_id=invocation_id):
         total += call.cost_usd
         if call.cached_tokens:
-            prices = PriceList.objects.get(version=call.price_version).prices
-            price = price_from(prices, call.model, call.price_version)
+            price = endpoints.price_at(call.price_version, call.model)
             total += call.cached_tokens * (price.input - price.cached) / MILLION
     return total

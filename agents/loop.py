@@ -13,7 +13,7 @@ from typing import Any
 from django.utils import timezone
 from jsonschema import Draft202012Validator
 
-from agents import connections, endpoints, spans, tool_calls
+from agents import connections, endpoints, offering, spans, tool_calls
 from agents.calls import Call
 from agents.domain import context, messages
 from agents.domain.cost import Usage
@@ -54,6 +54,7 @@ class Work:
     finish_reason: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     waited_seconds: float = 0.0
+    spared_characters: int = 0
 
     @property
     def usage(self) -> Usage:
@@ -126,7 +127,8 @@ def converse(
     before a model reads it. Raises the typed error of whatever gave up.
     """
     version = choice.version
-    offered = (*version.tool_definitions, *call.caller_tools)
+    own, work.spared_characters = offering.definitions(call, version, work.messages, served)
+    offered = (*own, *call.caller_tools)
     callers = {tool["function"]["name"] for tool in call.caller_tools}
     repaired = False
     gate = Gate(call.stream, guard) if call.stream else None

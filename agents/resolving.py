@@ -53,6 +53,9 @@ class Version:
     model: dict[str, Any]
     tools: tuple[Tool, ...]
     tool_definitions: tuple[dict[str, Any], ...]
+    lean_definitions: tuple[dict[str, Any], ...]
+    definition_characters: int
+    spared_characters: int
     guardrails: dict[str, str]
     output_schema: dict[str, Any] | None
     retrieval: dict[str, Any]
@@ -212,6 +215,11 @@ def version_by_id(version_id: UUID) -> Version:
 
 def _ready(row: AgentVersion) -> Version:
     tools = tuple(registry.get(name) for name in row.tools)
+    full = tuple(
+        messages.tool_definition(tool.name, tool.description, tool.parameters) for tool in tools
+    )
+    lean = tuple(_lean(tool) for tool in tools) if settings.TOKEN_OPTIMISATION else full
+    characters = _characters(full)
     return Version(
         id=row.pk,
         number=row.number,
@@ -219,7 +227,10 @@ def _ready(row: AgentVersion) -> Version:
         variables=tuple(row.variables),
         model=row.model,
         tools=tools,
-        tool_definitions=tuple(_definition(tool) for tool in tools),
+        tool_definitions=full,
+        lean_definitions=lean,
+        definition_characters=characters,
+        spared_characters=characters - _characters(lean),
         guardrails=row.guardrails,
         output_schema=row.output_schema,
         retrieval=row.retrieval,
@@ -229,11 +240,13 @@ def _ready(row: AgentVersion) -> Version:
     )
 
 
-def _definition(tool: Tool) -> dict[str, Any]:
-    if not settings.TOKEN_OPTIMISATION:
-        return messages.tool_definition(tool.name, tool.description, tool.parameters)
+def _lean(tool: Tool) -> dict[str, Any]:
     described = condensing.lean_description(tool.description)
     return messages.tool_definition(tool.name, described, condensing.lean_schema(tool.parameters))
+
+
+def _characters(definitions: Sequence[dict[str, Any]]) -> int:
+    return len(json.dumps(definitions, ensure_ascii=False, default=str)) if definitions else 0
 
 
 def canary_of(version_id: UUID) -> str:

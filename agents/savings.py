@@ -7,10 +7,8 @@ four a token. ``make bench ONLY=savings`` measures both by doing without.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from decimal import Decimal
-from uuid import UUID
 
 from django.conf import settings
 
@@ -24,7 +22,6 @@ from agents.loop import Work
 from agents.resolving import Version
 
 CHARACTERS_PER_TOKEN = 4
-MOST_VERSIONS = 512
 
 
 def by_routing(tries: Sequence[Try]) -> Decimal:
@@ -41,16 +38,22 @@ def by_routing(tries: Sequence[Try]) -> Decimal:
 
 
 def by_tokens(call: Call, version: Version, work: Work) -> Decimal:
-    """USD of the tokens that tightening and lean tools left out, in every request of the call."""
+    """USD of the tokens that tightening and lean tools left out, in every request of the call.
+
+    In a request of which the endpoint remembered the beginning they would have been remembered too.
+    """
     replies = [one for one in work.tries if one.reply is not None]
     if not settings.TOKEN_OPTIMISATION or not replies:
         return Decimal(0)
-    spared = _spared_tools(version) if version.tools else 0
-    spared += _spared_messages(call, version, work.messages)
+    spared = work.spared_characters + _spared_messages(call, version, work.messages)
     tokens = max(0, spared) // CHARACTERS_PER_TOKEN
-    prices = {(one.endpoint, one.model): one.price.input for one in endpoints.directory()}
-    rates = [prices.get((one.endpoint, one.model), Decimal(0)) for one in replies]
-    return (tokens * sum(rates, Decimal(0)) / cost.MILLION).quantize(cost.NINE_PLACES)
+    prices = {(one.endpoint, one.model): one.price for one in endpoints.directory()}
+    rate = Decimal(0)
+    for one in replies:
+        price = prices.get((one.endpoint, one.model))
+        if price is not None and one.reply is not None:
+            rate += price.cached if one.reply.usage.cached else price.input
+    return (tokens * rate / cost.MILLION).quantize(cost.NINE_PLACES)
 
 
 def _spared_messages(call: Call, version: Version, sent: Sequence[Message]) -> int:
@@ -62,21 +65,3 @@ def _spared_messages(call: Call, version: Version, sent: Sequence[Message]) -> i
     read = [messages.text_of(one) for one in sent if one["role"] == "user"]
     told = read[before : before + len(written)]
     return sum(map(len, written)) - sum(map(len, told)) if len(told) == len(written) else 0
-
-
-_spared: dict[UUID, int] = {}
-
-
-def _spared_tools(version: Version) -> int:
-    """Characters that lean definitions of the version's tools spare; worked out once a version."""
-    found = _spared.get(version.id)
-    if found is None:
-        if len(_spared) >= MOST_VERSIONS:
-            _spared.clear()
-        full = [
-            messages.tool_definition(tool.name, tool.description, tool.parameters)
-            for tool in version.tools
-        ]
-        lean = json.dumps(version.tool_definitions, default=str)
-        found = _spared[version.id] = len(json.dumps(full, default=str)) - len(lean)
-    return found

@@ -1,7 +1,7 @@
 """Models behind OpenAI-compatible addresses: which one to ask, and asking it."""
 
 from agents.endpoints.asking import ask
-from agents.endpoints.directory import Served, candidates, dearest, directory
+from agents.endpoints.directory import Served, candidates, dearest, directory, price_at
 from agents.endpoints.values import Failure, Reply, Request, Try
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "candidates",
     "dearest",
     "directory",
+    "price_at",
 ]

@@ -110,6 +110,7 @@ class _Seen:
 
 seen = _Seen()
 _kept = _Kept(0.0, ())
+_lists: dict[str, dict[str, Any]] = {}
 _turns = count()
 
 
@@ -122,10 +123,23 @@ def directory() -> tuple[Served, ...]:
     return _kept.served
 
 
+def price_at(version: str, model: str) -> Price:
+    """What ``model`` cost by the price list ``version``; a list never changes, so it is read once.
+
+    Without that list every token counts as dear, as it did when the call was paid.
+    """
+    table = _lists.get(version)
+    if table is None:
+        row = PriceList.objects.filter(version=version).first()
+        table = DEAR if row is None else _lists.setdefault(version, row.prices)
+    return price_from(table, model, version)
+
+
 def forget() -> None:
     """Read anew at the next call (after an edit, and in tests)."""
     global _kept
     _kept = _Kept(0.0, ())
+    _lists.clear()
 
 
 def candidates(
