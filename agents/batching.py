@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -27,6 +27,7 @@ from agents.loop import Work, take
 from agents.recording import Story
 from agents.reserving import Reserve
 from agents.resolving import Choice
+from config.access.ids import uuid7
 from config.errors import AppError, InvalidInput
 
 # Holds are given back to dead callers after 15 minutes; a batch must be settled before.
@@ -55,6 +56,7 @@ def answer_all(calls: Sequence[Call]) -> list[Answer | AppError]:
     Raises NotFound, AgentPaused, RateLimited, InvalidInput (agents with tools) or BudgetExceeded
     before anything is asked, and StepTimeout or Unavailable when the provider lost the batch.
     """
+    calls = [replace(c, invocation_id=c.invocation_id or uuid7()) for c in calls]
     # 1. Pick the versions: the open split decides by the unit, as for a single call.
     choices = resolving.resolve_all(calls)
     pieces = [_piece(call, choice) for call, choice in zip(calls, choices, strict=True)]

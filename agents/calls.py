@@ -74,9 +74,12 @@ class Call:
 
     @property
     def units(self) -> dict[str, str]:
-        """What a traffic split may assign by, where the call has it."""
+        """What a traffic split may assign by, where the call has it.
+
+        A call outside of runs is a run of its own, a chat one for as long as it lasts.
+        """
         return {
-            "run": str(self.run_id or ""),
+            "run": str(self.run_id or self.conversation_id or self.invocation_id or ""),
             "user": str(self.user_id or ""),
             "client": str(self.client_id),
             "conversation": str(self.conversation_id or ""),

@@ -43,7 +43,7 @@ from agents.reserving import Reserve
 from agents.resolving import Choice
 from config import logs
 from config.access.ids import uuid7
-from config.errors import AppError, InvalidInput
+from config.errors import AppError
 from scaling.breaker import Look
 
 __all__ = ["Answer", "Call", "invoke"]
@@ -51,8 +51,6 @@ __all__ = ["Answer", "Call", "invoke"]
 logger = logging.getLogger(__name__)
 # A call without a deadline of its own ends after this.
 CALL_SECONDS = 120.0
-# Characters of all that a caller sends; larger material belongs into an artifact.
-MAX_INPUT_CHARACTERS = 400_000
 # Characters kept of an input that was stopped.
 MAX_STOPPED_CHARACTERS = 4_000
 
@@ -69,6 +67,8 @@ def invoke(call: Call) -> Answer:
 
 def _invoke(call: Call, span: Any) -> Answer:
     started = time.monotonic()
+    if call.invocation_id is None:  # a split may assign by it
+        call = replace(call, invocation_id=uuid7())
     # 1. Pick the version: the open split decides by the unit, or production answers.
     choice = _pick(call)
     if choice.answered_by is not None:
@@ -161,6 +161,7 @@ def screened(call: Call, guard: Guard, story: Story) -> Call:
         story.inputs = safe
         return replace(call, inputs=safe)
     checked = messages.check_messages(call.messages)
+    messages.check_size(checked)
     earlier = [
         guard.screen(message, Source.EARLIER, f"message {index}")
         for index, message in enumerate(checked[:-1])
@@ -204,10 +205,7 @@ def render(call: Call, choice: Choice, story: Story, quotes: str) -> list[Messag
         rendered += [_tightened(message) for message in call.messages]
     else:
         rendered.append(messages.user_message(call.inputs))
-    size = sum(len(messages.text_of(m)) for m in rendered)
-    if size > MAX_INPUT_CHARACTERS:
-        limit = f"at most {MAX_INPUT_CHARACTERS} characters in all; put more into an artifact"
-        raise InvalidInput("inputs", f"{size} characters", limit)
+    messages.check_size(rendered)
     return rendered
 
 
