@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Avg, Count, Q
 
 from config.access.callers import Caller
-from learning import patterns
+from learning import patterns, saying
 from learning.models import (
     Cycle,
     Example,
@@ -43,7 +43,10 @@ def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
         "refused": ended.filter(state="refused").count(),
         "experiments": list(mine(Experiment.objects.all())[:MOST_ROWS]),
         "running": mine(Experiment.objects.filter(state__in=["running", "paused"])).count(),
-        "rollouts": list(mine(Rollout.objects.all())[:MOST_ROWS]),
+        "rollouts": [
+            {"row": row, "said": saying.in_list(row, now)}
+            for row in mine(Rollout.objects.all())[:MOST_ROWS]
+        ],
         "rolling": mine(Rollout.objects.filter(state__in=["running", "paused"])).count(),
         "held": mine(Rollout.objects.filter(state="paused")).count(),
         "feedback": said.aggregate(

@@ -15,7 +15,7 @@ from config import readable
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput, NotFound
 from config.pages import page
-from learning import experiments, overview, plots, rollouts
+from learning import experiments, overview, plots, rollouts, saying
 from learning.domain.measures import stage_layout
 from learning.models import Experiment, Improvement, Rollout
 from learning.report_pages import as_html
@@ -133,7 +133,7 @@ def _rollout(row: Rollout, caller: Caller, fault: AppError | None = None) -> dic
     return {
         "row": row, "found": found, "fault": fault, "may_decide": caller.has("learning:decide"),
         "stages": [_stage(row, index) for index in range(len(row.stages))],
-        "reach": _reach(row), "said": _said(row, timezone.now()),
+        "reach": _reach(row), "said": saying.of_rollout(row, timezone.now()),
         "improvement": row.improvement, "is_open": row.state in rollouts.OPEN,
         "incidents": _incidents(found),
         **_numbers(found),
@@ -153,20 +153,6 @@ def _stage(row: Rollout, index: int) -> dict[str, Any]:
         state = row.state
     return {**stage, "number": index + 1, "state": state, "treated": sizes["treatment"],
             "control": sizes["control"]}  # fmt: skip
-
-
-def _said(row: Rollout, now: datetime) -> str:
-    """What the page answers in its first line."""
-    share = row.stages[row.stage]["share"]
-    where = f"stage {row.stage + 1} of {len(row.stages)}, {share * 100:g} % of all units"
-    hours = readable.duration((now - row.stage_started_at).total_seconds())
-    words = {
-        "running": f"At {where}, since {hours}. {row.headline}",
-        "paused": f"Held at {where}: {row.state_reason or 'by a person'}.",
-        "done": f"Everybody has it. {row.postcheck.get('words', '')}",
-        "rolled_back": f"Taken back at {where}: {row.state_reason}",
-    }
-    return words[row.state].strip()
 
 
 def _reach(row: Rollout) -> dict[str, Any] | None:

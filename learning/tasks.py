@@ -18,9 +18,11 @@ from learning import (
     rollouts,
     trials,
 )
+from learning.drill_tasks import rollback_drill
 from learning.rollouts import drilling
 
 logger = logging.getLogger(__name__)
+__all__ = ["rollback_drill"]
 
 
 @shared_task(name="learning.replay", acks_late=True, ignore_result=True)
@@ -39,12 +41,6 @@ def fine_tune(job_id: str) -> None:
 def run_cycle(cadence: str) -> None:
     """Begin today's cycle, unless it has begun."""
     cycles.run(cadence)
-
-
-@shared_task(name="learning.rollback_drill", ignore_result=True)
-def rollback_drill(rollout_id: str, seconds: float) -> None:
-    """Send a drill its calls until it is taken back."""
-    drilling.run(rollouts.find(UUID(rollout_id)), seconds=seconds)
 
 
 # A chord counts the results of its pieces, so these two are kept.

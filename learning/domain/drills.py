@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-# The worker may be at an analysis when a drill is asked for; longer than this nobody waits.
+# All workers may be at slow calls when a drill is asked for; longer than this nobody waits.
 TAKEN_UP_WITHIN = timedelta(minutes=10)
 # For the calls under way at the drill's end, and a busy machine.
 ENDS_WITHIN = timedelta(minutes=1)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 from celery import current_app
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 from django.utils import timezone
@@ -99,24 +103,44 @@ def test_the_drill_takes_its_own_rollout_back_and_measures_the_reach(firm, groun
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_drill_over_http_sends_its_calls_from_a_worker(firm, ground, api, monkeypatch):
+def test_a_drill_over_http_sends_its_calls_from_a_worker(firm, ground, api, person, monkeypatch):
     sent = []
     monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: sent.append(
         (name, args, queue)))  # fmt: skip
     monkeypatch.setattr(drilling, "AFTER_SECONDS", 0.1)
     made = api("post", "rollouts/drills", {"seconds": 5})
     assert made.status_code == 202 and made.json()["is_drill"], made.content
+    page = f"/dashboard/rollouts/{made.json()['id']}"
+    reader = Browser()
+    reader.force_login(person("reviewer"))
+    assert "No worker has taken this drill up yet" in reader.get(page).content.decode()
     assert api("post", "rollouts/drills", {}).status_code == 409
     assert api("post", "rollouts/drills", {}, role="professional").status_code == 403
     ((name, args, queue),) = sent
     tasks_by_name = {tasks.rollback_drill.name: tasks.rollback_drill}
-    assert queue == "analysis"  # the lane whose worker knows the tasks of learning
+    assert queue in _lanes_of_io_workers_if_they_know(name)
     tasks_by_name[name](*args)  # nobody sweeps here: its time runs out, and it goes back
     found = api("get", made["Location"].removeprefix("/api/v1/")).json()
     assert found["state"] == "rolled_back" and "nobody had found its harm" in found["state_reason"]
     assert found["reach"]["rollback_to_last_exposure_seconds"] is not None
     told = drilling.wait(Rollout.objects.get(), seconds=1)
     assert told["found"] is False and told["calls"] > 0
+    assert "Nobody found what was wrong" in reader.get(page).content.decode()
+
+
+def _lanes_of_io_workers_if_they_know(task):
+    look = (
+        "import django; django.setup(); from config.celery import app; "
+        "app.loader.import_default_modules(); "
+        f"print({task!r} in app.tasks)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", look], check=True, capture_output=True, text=True,
+        env={**os.environ, "RATCHET_PROCESS": "ratchet-io1", "CELERY_SKIP_CHECKS": "1",
+             "DJANGO_SETTINGS_MODULE": "config.settings"},
+        cwd=settings.BASE_DIR,
+    )  # fmt: skip
+    return ("high", "default", "low") if told.stdout.strip() == "True" else ()
 
 
 @pytest.mark.django_db

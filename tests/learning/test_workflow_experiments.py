@@ -9,7 +9,7 @@ import pytest
 from agents import versions
 from agents.domain import traffic
 from agents.invoke import invoke
-from agents.models import Agent, Invocation
+from agents.models import Agent, Invocation, TrafficSplit
 from config.access.models import Client
 from learning import experiments, tasks
 from learning.models import Experiment, Tombstone, Variant
@@ -209,6 +209,73 @@ def test_arms_may_be_versions_of_the_agents_in_the_runs(api, ground, broker, fir
     met = Invocation.objects.filter(run_id__in=list(later)).values_list("version_id", flat=True)
     assert set(met) == {production.pk}
     assert api("post", f"experiments/{made}/start", {}).status_code == 200
+
+
+@pytest.fixture
+def two_versions(ground, firm):
+    """An agent of low risk in a workflow, with a version that is not in production."""
+    publish(SLUG)
+    Agent.objects.filter(slug=SLUG).update(risk="low")
+    agent = Agent.objects.get(slug=SLUG)
+    production = agent.labels.get(name="production").version
+    content = versions.content_of(production)
+    new, _ = versions.publish(agent=agent, content=replace(content, prompt=f"{content.prompt} Ok."))
+    publishing.publish(ASKS)
+    return production, new
+
+
+def rated(api, broker, production, new, meanwhile=lambda: None):
+    """An experiment on the workflow in whose runs people like the new version far better."""
+    uid = started(api, "asks", [
+        {"key": "today", "is_control": True, "agents": {SLUG: str(production.number)}},
+        {"key": "better", "agents": {SLUG: str(new.number)}},
+    ], metrics=[{"key": "rating", "role": "primary"}], autoconclude=True)  # fmt: skip
+    runs = runs_of(api, broker, "asks", 50)
+    likes = {new.pk: (5, 4), production.pk: (1, 2)}
+    for number, call in enumerate(Invocation.objects.filter(run_id__in=list(runs))):
+        said = {"subject_kind": "run", "subject_id": str(call.run_id), "kind": "rating",
+                "rating": likes[call.version_id][number % 2]}  # fmt: skip
+        assert api("post", "feedback", said).status_code == 201
+    meanwhile()
+    tasks.sweep_comparisons()  # what beat sends each minute
+    return api("get", f"experiments/{uid}").json()
+
+
+def test_a_winner_that_names_agents_versions_rolls_them_out_in_stages(
+    api, two_versions, broker, firm
+):
+    production, new = two_versions
+    found = rated(api, broker, production, new)
+    assert (found["state"], found["verdict"]) == ("concluded", "ship"), found["headline"]
+    (row,) = api("get", f"rollouts?agent={SLUG}").json()["results"]
+    assert (row["state"], row["stage"], row["experiment"]) == ("running", 0, found["id"])
+    assert row["to_version_id"] == str(new.pk) and row["stages"][0]["share"] == 0.1
+    # It also answers outside of the workflow now: in its stage's share, beside an equal control.
+    split = TrafficSplit.objects.get(agent__slug=SLUG, closed_at=None)
+    assert split.audience == [] and split.reason == f"rollout {row['id']} stage 0"
+    buckets = [traffic.bucket_of(split.seed, f"u{n}") for n in range(400)]
+    inside = next(f"u{n}" for n, b in enumerate(buckets)
+                  if traffic.arm_of(split.arms, b) == str(new.pk))  # fmt: skip
+    told = api("post", f"agents/{SLUG}/invocations", {"inputs": {"n": 1}, "unit": inside})
+    assert told.status_code == 200, told.content
+    assert Invocation.objects.get(unit=inside).version_id == new.pk
+    assert AuditEntry.objects.filter(action="learning.rollout.begun").exists()
+
+
+def test_a_winner_whose_agents_version_is_barred_changes_nothing_and_says_why(
+    api, two_versions, broker, firm
+):
+    production, new = two_versions
+
+    def bar():
+        Tombstone.objects.create(client_id=firm.pk, agent_slug=SLUG, version_id=new.pk,
+                                 digest=new.digest, reason="was worse")  # fmt: skip
+
+    found = rated(api, broker, production, new, bar)
+    assert (found["state"], found["verdict"]) == ("concluded", "ship"), found["headline"]
+    assert "It waits for a person" in found["state_reason"]
+    assert api("get", f"rollouts?agent={SLUG}").json()["results"] == []
+    assert not TrafficSplit.objects.filter(closed_at=None).exists()
 
 
 def _call(firm: Client):

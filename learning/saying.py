@@ -1,0 +1,54 @@
+"""Where a rollout stands, in one sentence of today's words: for its page and for lists."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from config import readable
+from learning.models import Rollout
+from learning.rollouts import OPEN
+
+
+def of_rollout(row: Rollout, now: datetime) -> str:
+    """What its page answers in the first line."""
+    if row.is_drill:
+        return of_drill(row, now)
+    share = row.stages[row.stage]["share"]
+    where = f"stage {row.stage + 1} of {len(row.stages)}, {share * 100:g} % of all units"
+    hours = readable.duration((now - row.stage_started_at).total_seconds())
+    words = {
+        "running": f"At {where}, since {hours}. {row.headline}",
+        "paused": f"Held at {where}: {row.state_reason or 'by a person'}.",
+        "done": f"Everybody has it. {row.postcheck.get('words', '')}",
+        "rolled_back": f"Taken back at {where}: {row.state_reason}",
+    }
+    return words[row.state].strip()
+
+
+def in_list(row: Rollout, now: datetime) -> str:
+    """The same beside a column that shows its state and stage."""
+    if row.is_drill:
+        return of_drill(row, now)
+    return row.state_reason or row.headline or "Not looked at yet"
+
+
+def of_drill(row: Rollout, now: datetime) -> str:
+    """Where this drill is or how it ended, from its own times and counts."""
+    counts, begun = row.postcheck.get("drill"), row.postcheck.get("drill_began_at")
+    if row.state in OPEN:
+        if begun is None:
+            waits = readable.duration((now - row.created_at).total_seconds())
+            return f"No worker has taken this drill up yet, since {waits}."
+        since = readable.duration((now - datetime.fromisoformat(begun)).total_seconds())
+        return f"The drill sends its calls since {since}; a sweep has to find what is wrong."
+    if counts is None:
+        return "Taken back; its callers go on for a moment, to see whether any still meets it."
+    if not counts["found"]:
+        return f"Nobody found what was wrong: {row.state_reason}."
+    took = ""
+    if row.breached_at is not None and row.ended_at is not None:
+        seconds = max(0.0, (row.ended_at - row.breached_at).total_seconds())
+        took = f" {readable.duration(seconds)} after it first showed"
+    after = counts.get("exposures_after_rollback", 0)
+    met = "no call met the candidate" if not after else f"{after} calls still met the candidate"
+    return f"The harm was found and taken back{took}; {met} after that."
