@@ -9,25 +9,24 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from functools import wraps
 from typing import Any
-from uuid import UUID
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from agents import conversations, doors, interactive
+from agents import chat_request, conversations, doors, interactive
 from agents.calls import Answer, Call
-from agents.domain.messages import check_messages, text_of
+from agents.chat_request import PREFIX
+from agents.domain.messages import text_of
 from agents.interactive import Channel
 from agents.invoke import invoke
 from agents.models import Agent
 from config.access import attempts
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput
+from config.outages import outage_of
 
 logger = logging.getLogger(__name__)
-PREFIX = "agent:"
-MAX_BODY_BYTES = 4 * 2**20
 View = Callable[[HttpRequest], HttpResponse | StreamingHttpResponse]
 
 # The protocol's families of errors by HTTP status.
@@ -63,7 +62,10 @@ def openai_errors(view: View) -> View:
             return view(request)
         except AppError as error:
             return error_response(error)
-        except Exception:
+        except Exception as error:
+            if outage := outage_of(error):
+                logger.warning("agents.chat.met_an_outage", exc_info=error)
+                return error_response(outage)
             logger.exception("agents.chat.failed")
             return JsonResponse(
                 {"error": {"message": "something broke on our side", "type": "server_error",
@@ -80,8 +82,8 @@ def chat_completions(request: HttpRequest) -> HttpResponse | StreamingHttpRespon
     if request.method != "POST":
         raise InvalidInput("method", request.method, "POST")
     caller = _caller(request)
-    asked = _body(request)
-    call, model = _call(caller, asked)
+    asked = chat_request.body_of(request)
+    call, model = chat_request.call_of(caller, asked)
     if not asked.get("stream"):
         with interactive.place():
             answer = _answer(call)
@@ -148,62 +150,6 @@ def _caller(request: HttpRequest) -> Caller:
     return caller
 
 
-def _body(request: HttpRequest) -> dict[str, Any]:
-    if len(request.body) > MAX_BODY_BYTES:
-        raise InvalidInput("body", f"{len(request.body)} bytes", f"at most {MAX_BODY_BYTES}")
-    try:
-        body = json.loads(request.body)
-    except ValueError as error:
-        raise InvalidInput("body", request.body[:80].decode(errors="replace"), str(error)) from None
-    if not isinstance(body, dict):
-        raise InvalidInput("body", type(body).__name__, "a JSON object")
-    return body
-
-
-def _call(caller: Caller, asked: dict[str, Any]) -> tuple[Call, str]:
-    model = asked.get("model")
-    if not isinstance(model, str) or not model.startswith(PREFIX):
-        raise InvalidInput("model", model, f"{PREFIX}<slug>; see GET /v1/models")
-    if not isinstance(asked.get("messages"), list):
-        raise InvalidInput("messages", asked.get("messages"), "a list of messages")
-    if asked.get("n") not in (None, 1):
-        raise InvalidInput("n", asked["n"], "1")
-    slug = model.removeprefix(PREFIX)
-    doors.check_agent(caller, slug)
-    metadata = asked.get("metadata") or {}
-    if not isinstance(metadata, dict):
-        raise InvalidInput("metadata", metadata, "an object")
-    limit = asked.get("max_completion_tokens") or asked.get("max_tokens")
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise InvalidInput("max_completion_tokens", limit, "a whole number from 1")
-    client_id = doors.client_for(caller, metadata.get("client_id"))
-    call = Call(
-        agent=slug,
-        inputs={},
-        client_id=client_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        conversation_id=_conversation(caller, slug, client_id, metadata),
-        messages=check_messages(asked["messages"]),
-        unit=str(asked["user"])[:80] if asked.get("user") else None,
-        max_output_tokens=limit,
-        caller_tools=_tools(asked),
-    )
-    return call, model
-
-
-def _tools(asked: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    """Tools that the caller runs itself."""
-    tools = asked.get("tools") or []
-    if not isinstance(tools, list) or len(tools) > 64:
-        raise InvalidInput("tools", "not a list of at most 64", "a list of function tools")
-    for index, tool in enumerate(tools):
-        function = tool.get("function") if isinstance(tool, dict) else None
-        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-            raise InvalidInput(f"tools[{index}]", tool, "a function tool with a name")
-    return tuple(tools)
-
-
 def _answer(call: Call) -> Answer:
     """Invoke, and add the turn to the conversation that it belongs to."""
     answer = invoke(call)
@@ -215,21 +161,6 @@ def _answer(call: Call) -> Answer:
             invocation_id=answer.invocation_id,
         )
     return answer
-
-
-def _conversation(
-    caller: Caller, agent: str, client_id: UUID, metadata: dict[str, Any]
-) -> UUID | None:
-    """``conversation_id`` names one that there is; ``conversation`` one by the caller's name."""
-    if name := metadata.get("conversation"):
-        talk = conversations.join(
-            caller=caller, agent=agent, client_id=client_id, external_id=str(name)
-        )
-        return talk.pk
-    found = doors.conversation_for(caller, metadata.get("conversation_id"))
-    if found is not None:
-        conversations.check_open(conversations.find(caller, found))
-    return found
 
 
 def _completion(answer: Answer, model: str) -> dict[str, Any]:

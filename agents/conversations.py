@@ -49,7 +49,8 @@ def named(
 ) -> Conversation:
     """The client's conversation with this name of the caller's own, made at its first turn.
 
-    Raises NotFound for an unknown agent, Conflict for a conversation with another agent.
+    Raises NotFound for an unknown agent or a conversation of somebody else's, Conflict for one with
+    another agent.
     """
     if not 1 <= len(external_id) <= 200:
         raise InvalidInput("conversation", external_id, "from 1 to 200 characters")
@@ -62,10 +63,17 @@ def named(
         external_id=external_id,
         defaults={"agent_id": row.pk, "agent_slug": agent, "user_id": caller.user_id},
     )
-    if talk.agent_slug != agent:
-        what = f"conversation {external_id}"
-        raise Conflict(what, f"with {talk.agent_slug}", "the same agent all along")
+    if _is_outside(caller) and talk.user_id != caller.user_id:
+        raise NotFound("conversation", external_id)
+    check_agent(talk, agent)
     return talk
+
+
+def check_agent(talk: Conversation, agent: str) -> None:
+    """Raise Conflict for a conversation with another agent."""
+    if talk.agent_slug != agent:
+        what = f"conversation {talk.external_id or talk.pk}"
+        raise Conflict(what, f"with {talk.agent_slug}", "the same agent all along")
 
 
 def check_open(talk: Conversation) -> None:
@@ -170,5 +178,8 @@ def find(caller: Caller, talk_id: UUID) -> Conversation:
 def visible(caller: Caller) -> Any:
     """Conversations that ``caller`` may see: of its clients; for outsiders, only their own."""
     rows = caller.only_visible(Conversation.objects.all())
-    outside = caller.roles and caller.roles <= {"external"}
-    return rows.filter(user_id=caller.user_id) if outside else rows
+    return rows.filter(user_id=caller.user_id) if _is_outside(caller) else rows
+
+
+def _is_outside(caller: Caller) -> bool:
+    return bool(caller.roles) and caller.roles <= {"external"}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 from uuid import UUID
 
-from agents.models import Agent, Conversation
+from agents import conversations
+from agents.models import Agent
 from config.access import callers
 from config.access.callers import Caller
 from config.errors import InvalidInput, NotFound
@@ -69,7 +69,6 @@ def conversation_for(caller: Caller, asked: object) -> UUID | None:
         conversation_id = UUID(str(asked))
     except ValueError:
         raise InvalidInput("conversation_id", asked, "a UUID") from None
-    rows: Any = Conversation.objects.filter(pk=conversation_id)
-    if not caller.only_visible(rows).exists():
+    if not conversations.visible(caller).filter(pk=conversation_id).exists():
         raise NotFound("conversation", conversation_id)
     return conversation_id

@@ -7,7 +7,6 @@ the session's parameters, so any web process may tell the rest.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
@@ -24,7 +23,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from agents import connections, conversations, doors, guarding, interactive, spans, talking
+from agents import bodies, connections, conversations, doors, guarding, interactive, spans, talking
 from agents.calls import Answer
 from agents.models import Conversation, Invocation, Turn
 from agents.models.records import CallState
@@ -33,6 +32,7 @@ from config.access import attempts
 from config.access.callers import Caller
 from config.access.ids import uuid7
 from config.errors import AppError, InvalidInput, TooManyRequests
+from config.outages import outage_of
 
 logger = logging.getLogger(__name__)
 CHANNEL = "dialogflow"
@@ -73,8 +73,11 @@ def _refusals(view: Callable[[HttpRequest], JsonResponse]) -> Callable[[HttpRequ
     def answer(request: HttpRequest) -> JsonResponse:
         try:
             return view(request)
-        except AppError as error:
-            response = JsonResponse(error.as_problem(), status=error.http_status)
+        except Exception as error:
+            found = error if isinstance(error, AppError) else outage_of(error)
+            if found is None:
+                raise
+            response = JsonResponse(found.as_problem(), status=found.http_status)
             response["Content-Type"] = "application/problem+json"
             return response
 
@@ -101,22 +104,23 @@ def dialogflow(request: HttpRequest) -> JsonResponse:
     until = time.monotonic() + ANSWER_SECONDS
     caller = _caller(request)
     asked = _body(request)
-    slug = str((asked.get("fulfillmentInfo") or {}).get("tag") or "").removeprefix(TAG)
-    session = asked.get("sessionInfo") or {}
-    if not slug or not isinstance(session, dict) or not session.get("session"):
+    slug = (asked["fulfillmentInfo"].get("tag") or "").removeprefix(TAG)
+    session = asked["sessionInfo"].get("session")
+    if not slug or not session:
         raise InvalidInput("fulfillmentInfo.tag", slug, "agent:<slug>, and sessionInfo.session")
+    text = _text(asked)
     doors.check_agent(caller, slug)
     talk = conversations.named(
         caller=caller,
         agent=slug,
         client_id=caller.home_client_id,
-        external_id=str(session["session"])[-200:],
+        external_id=session[-200:],
         channel=CHANNEL,
     )
-    if intent := str((asked.get("intentInfo") or {}).get("displayName") or "")[:80]:
+    if intent := (asked["intentInfo"].get("displayName") or "")[:80]:
         Conversation.objects.filter(pk=talk.pk).update(intent=intent)
-    given = session.get("parameters") or {}
-    told = _tell(talk, caller, _text(asked), given if isinstance(given, dict) else {}, until)
+    given = asked["sessionInfo"].get("parameters") or {}
+    told = _tell(talk, caller, text, given if isinstance(given, dict) else {}, until)
     return JsonResponse(_document(told))
 
 
@@ -230,15 +234,17 @@ def _caller(request: HttpRequest) -> Caller:
 
 
 def _body(request: HttpRequest) -> dict[str, Any]:
-    if len(request.body) > MAX_BODY_BYTES:
-        raise InvalidInput("body", f"{len(request.body)} bytes", f"at most {MAX_BODY_BYTES}")
-    try:
-        body = json.loads(request.body)
-    except ValueError as error:
-        raise InvalidInput("body", "unreadable", f"JSON ({error})") from None
-    if not isinstance(body, dict):
-        raise InvalidInput("body", type(body).__name__, "a WebhookRequest object")
-    return body
+    asked = bodies.json_object(request, most_bytes=MAX_BODY_BYTES, what="a WebhookRequest object")
+    for name in ("fulfillmentInfo", "sessionInfo", "intentInfo"):
+        if asked.get(name) is None:
+            asked[name] = {}
+        if not isinstance(asked[name], dict):
+            raise InvalidInput(name, asked[name], "an object")
+    for owner, name in (("fulfillmentInfo", "tag"), ("sessionInfo", "session"),
+                        ("intentInfo", "displayName")):  # fmt: skip
+        if not isinstance(asked[owner].get(name) or "", str):
+            raise InvalidInput(f"{owner}.{name}", asked[owner][name], "a string")
+    return asked
 
 
 def _text(asked: dict[str, Any]) -> str:

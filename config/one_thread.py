@@ -10,6 +10,8 @@ all views are synchronous, but what they stream may wait in the loop and hold no
 from __future__ import annotations
 
 import asyncio
+import json
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -17,7 +19,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.core import signals
-from django.core.exceptions import RequestAborted
+from django.core.exceptions import RequestAborted, RequestDataTooBig
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.db import close_old_connections
 from django.http import HttpResponse
@@ -27,6 +29,12 @@ from django.urls import set_script_prefix
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+def _too_large(error: RequestDataTooBig) -> HttpResponse:
+    body = {"type": "/problems/too_large", "code": "too_large", "title": "Too large",
+            "status": 413, "detail": str(error)}  # fmt: skip
+    return HttpResponse(json.dumps(body), status=413, content_type="application/problem+json")
 
 
 class OneThreadHandler(ASGIHandler):
@@ -47,6 +55,9 @@ class OneThreadHandler(ASGIHandler):
             body = await self.read_body(receive)
         except RequestAborted:
             return
+        except RequestDataTooBig as error:
+            await self.send_response(_too_large(error), send)
+            return
         loop, run = asyncio.get_running_loop(), copy_context().run
         response = await loop.run_in_executor(self._pool, run, self._answer, scope, body)
         if not response.streaming:
@@ -57,6 +68,28 @@ class OneThreadHandler(ASGIHandler):
         finally:
             await loop.run_in_executor(self._pool, run, response.close)
             body.close()
+
+    async def read_body(self, receive: Receive) -> IO[bytes]:
+        """The body, whole; raises RequestDataTooBig before the disk is full of it.
+
+        Django looks at the length that a request states, and one sent in chunks states none.
+        """
+        body = tempfile.SpooledTemporaryFile(settings.FILE_UPLOAD_MAX_MEMORY_SIZE)
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestAborted
+                body.write(message.get("body", b""))
+                if body.tell() > settings.REQUEST_BYTES:
+                    raise RequestDataTooBig(f"a request has at most {settings.REQUEST_BYTES} bytes")
+                if not message.get("more_body", False):
+                    break
+        except BaseException:
+            body.close()
+            raise
+        body.seek(0)
+        return body
 
     def _answer(self, scope: Scope, body: IO[bytes]) -> HttpResponseBase:
         set_script_prefix(get_script_prefix(scope))

@@ -176,6 +176,9 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 DATA_UPLOAD_MAX_MEMORY_SIZE = 26 * 2**20  # one artifact of 25 MB and its envelope
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20
+# What a web process reads of one request at all, also of one in chunks that states no length: twice
+# the largest file, which the door that takes it refuses in words of its own.
+REQUEST_BYTES = 2 * DATA_UPLOAD_MAX_MEMORY_SIZE
 
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
 EMAIL_FILE_PATH = RATCHET_HOME / "mail"

@@ -41,11 +41,13 @@ def endless(request: HttpRequest) -> StreamingHttpResponse:
 urlpatterns = [path("v1/plain", plain), path("v1/endless", endless)]
 
 
-async def ask(url: str, body: bytes = b"", *, hang_up_after: int = 10_000) -> list[Any]:
+async def ask(
+    url: str, body: bytes = b"", *, hang_up_after: int = 10_000, inbox: Any = None
+) -> list[Any]:
     """What the web process sends for a POST; the reader hangs up after so many messages."""
     sent: list[Any] = []
     gone = asyncio.Event()
-    inbox = iter([{"type": "http.request", "body": body, "more_body": False}])
+    inbox = inbox or iter([{"type": "http.request", "body": body, "more_body": False}])
 
     async def receive() -> Any:
         for message in inbox:
@@ -107,6 +109,16 @@ async def test_a_reader_that_hangs_up_ends_its_stream(
         ]:  # the loop ends generators in its own time
             await asyncio.sleep(0.01)
     assert sorted(name for name, _ in told) == ["closed", "finished", "started"]
+
+
+async def test_a_request_without_an_end_is_cut_off_before_the_disk_is_full_of_it(
+    told: list[tuple[str, int]], settings: Any
+) -> None:
+    settings.REQUEST_BYTES = 2 * settings.FILE_UPLOAD_MAX_MEMORY_SIZE
+    chunk = {"type": "http.request", "body": b"x" * 2**18, "more_body": True}
+    start, body = await ask("/v1/chat/completions", inbox=iter(lambda: chunk, None))
+    assert (start["status"], json.loads(body["body"])["code"]) == (413, "too_large")
+    assert told == []  # nobody was asked to answer it
 
 
 async def test_what_middleware_adds_and_refuses_is_there() -> None:
