@@ -74,8 +74,7 @@ class Tool:
     @property
     def output_schema(self) -> dict[str, Any] | None:
         """JSON Schema of what the function says it returns; None where it does not say."""
-        found = _returned_by(self.function)
-        return None if found is None else dict(json.loads(found))
+        return schema_of_returned(self.function)
 
     def call(self, arguments: dict[str, Any], context: ToolContext | None = None) -> Any:
         """Validate ``arguments`` and run; raises InvalidInput naming the first bad argument."""
@@ -97,12 +96,31 @@ def _schema_of(arguments: type[BaseModel]) -> str:
     return json.dumps(arguments.model_json_schema())
 
 
+def schema_of_returned(function: Callable[..., Any]) -> dict[str, Any] | None:
+    """JSON Schema of a function's return type; None where it does not say. It is kept for good."""
+    found = _returned_by(function)
+    return None if found is None else dict(json.loads(found))
+
+
 @cache
 def _returned_by(function: Callable[..., Any]) -> str | None:
     returned = typing.get_type_hints(function, include_extras=True).get("return", Any)
     if returned is Any or returned is None:
         return None
-    return json.dumps(TypeAdapter(returned).json_schema(mode="serialization"))
+    schema = TypeAdapter(returned).json_schema(mode="serialization")
+    return json.dumps(_closed(schema))
+
+
+def _closed(schema: Any) -> Any:
+    """A TypedDict names every field there is: what refers to another is wrong."""
+    if isinstance(schema, list):
+        return [_closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: _closed(value) for name, value in schema.items()}
+    if schema.get("type") == "object" and isinstance(schema.get("properties"), dict):
+        closed.setdefault("additionalProperties", False)
+    return closed
 
 
 _tools: dict[str, Tool] = {}

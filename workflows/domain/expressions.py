@@ -27,6 +27,10 @@ MAX_RESULT_ITEMS = 100_000
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\[\d+\])*")
 _PART = re.compile(r"[A-Za-z_]\w*|\[\d+\]")
 _STEP = re.compile(r"\bsteps\.([A-Za-z_]\w*)|\bsteps\[\s*['\"]([^'\"]+)['\"]\s*\]")
+# A field of a step's output; not a method that is called on it, nor one that is asked for by has().
+_READ = re.compile(
+    r"(?<!has\()\bsteps\.([A-Za-z_]\w*)\.output((?:\.[A-Za-z_]\w*+(?!\s*\()|\[\d+\])+)"
+)
 _MACRO = re.compile(r"\.(?:map|filter|all|exists|exists_one)\s*\(")
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
@@ -48,12 +52,14 @@ class ExpressionFailed(AppError):
 class Expression:
     """One compiled expression; ``names`` are the roots it reads, ``steps`` the steps.
 
-    ``functions`` are those that it calls by name; operators and macros are none.
+    ``functions`` are those that it calls by name; operators and macros are none. ``reads`` are
+    paths into steps' outputs, as far as they are written out: (step, part, …).
     """
 
     source: str
     names: frozenset[str]
     steps: frozenset[str]
+    reads: frozenset[tuple[str | int, ...]]
     path: tuple[str | int, ...] | None
     program: Program | None
     functions: frozenset[str] = frozenset()
@@ -78,11 +84,10 @@ def compile_expression(source: str) -> Expression:
     _check_bounds(text)
     bare = _STRING.sub("''", text)
     steps = frozenset(a or b for a, b in _STEP.findall(text))
+    reads = frozenset((step, *_parts(rest)) for step, rest in _READ.findall(bare))
     if _PATH.fullmatch(text) and text not in {"true", "false", "null"}:
-        parts: list[str | int] = []
-        for part in _PART.findall(text):
-            parts.append(int(part[1:-1]) if part.startswith("[") else part)
-        return Expression(text, frozenset({str(parts[0])}), steps, tuple(parts), None)
+        path = _parts(text)
+        return Expression(text, frozenset({str(path[0])}), steps, reads, path, None)
     try:
         program = compile_source(text)
     except (ValueError, TypeError, RuntimeError) as error:
@@ -90,7 +95,12 @@ def compile_expression(source: str) -> Expression:
     bound = set(re.findall(_MACRO.pattern + r"\s*([A-Za-z_]\w*)\s*,", bare))
     names = frozenset(program.variables()) - bound
     functions = frozenset(f for f in program.functions() if f[0].isalpha())
-    return Expression(text, names, steps, None, program, functions)
+    return Expression(text, names, steps, reads, None, program, functions)
+
+
+def _parts(text: str) -> tuple[str | int, ...]:
+    found = _PART.findall(text)
+    return tuple(int(part[1:-1]) if part.startswith("[") else part for part in found)
 
 
 def _check_bounds(text: str) -> None:

@@ -83,6 +83,44 @@ def _types_below(schema: Any, path: tuple[str | int, ...]) -> frozenset[str]:
     return types_in(schema, root)
 
 
+def missing_field(
+    schema: Any, path: tuple[str | int, ...]
+) -> tuple[str, frozenset[str]] | None:  # fmt: skip
+    """The first name on ``path`` that a value of ``schema`` can't have, and those that it may.
+
+    None where all may be there: only an object that is closed to others (``additionalProperties``
+    false) says what is not.
+    """
+    root = schema
+    for part in path:
+        schema = _resolved(schema, root)
+        if not isinstance(schema, dict):
+            return None
+        if isinstance(part, int):
+            schema = schema.get("items")
+            continue
+        properties = schema.get("properties") or {}
+        if part not in properties and schema.get("additionalProperties") is False:
+            return part, frozenset(properties)
+        schema = properties.get(part)
+    return None
+
+
+def _resolved(schema: Any, root: Any) -> Any:
+    """What ``schema`` points at; of alternatives, the only one that is not null."""
+    for _ in range(20):
+        if not isinstance(schema, dict):
+            return None
+        if isinstance(ref := schema.get("$ref"), str):
+            schema = (root.get("$defs") or {}).get(ref.rpartition("/")[2])
+        elif isinstance(parts := schema.get("anyOf"), list):
+            solid = [part for part in parts if part != {"type": "null"}]
+            schema = solid[0] if len(solid) == 1 else None
+        else:
+            return schema
+    return None
+
+
 def misfit(given: frozenset[str], wanted: frozenset[str], *, strictly: bool) -> str:
     """Why a value of these types can never be taken; empty if it may be.
 

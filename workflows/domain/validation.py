@@ -24,7 +24,7 @@ from workflows.domain.expressions import (
     compile_template,
 )
 from workflows.domain.fault_words import schema_fault
-from workflows.domain.fitting import misfit, types_at, types_in, types_of
+from workflows.domain.fitting import misfit, missing_field, types_at, types_in, types_of
 from workflows.domain.reachability import never_reached
 
 # Nobody reads more at once; the last of so many says how many there are.
@@ -346,6 +346,9 @@ class _Check:
                 self.add(at, f"reads steps.{step}, which need not have ended by then; add a need")
         for message in slips.of_expression(expression, self.document.value.get("inputs") or {}):
             self.add(at, message)
+        for source, *rest in sorted(expression.reads, key=str):
+            if missing := missing_field(self.outputs.get(str(source)), tuple(rest)):
+                self._named(f"field of steps.{source}.output", *missing, at)
 
     # ------------------------------------------------------------ shape
     def _graph(self, plan: Plan) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
 import httpx
+from typing_extensions import TypedDict
 
 from agents.domain import odata
 from agents.domain.odata import Condition
@@ -81,7 +82,32 @@ def described(source: ToolSource) -> tuple[dict[str, Any], str]:
     return schema, does
 
 
-def query(source: ToolSource, arguments: dict[str, Any]) -> dict[str, Any]:
+class Took(TypedDict):
+    """What a query cost, and what of it the business system did itself."""
+
+    requests: int
+    cost_usd: str
+    pushed: str
+
+
+class Rows(TypedDict):
+    """Rows of an entity; ``total_rows`` is what the service knows of, as far as it tells."""
+
+    rows: list[Any]
+    row_count: int
+    total_rows: int
+    is_whole: bool
+    query: Took
+
+
+class Found(TypedDict):
+    """What a REST API answered."""
+
+    result: Any
+    query: Took
+
+
+def query(source: ToolSource, arguments: dict[str, Any]) -> Rows | Found:
     """Rows and what the query took: ``rows``, ``is_whole``, ``query`` with requests and cost.
 
     Raises InvalidInput, Forbidden (address), Refused (4xx), Unavailable (5xx, network), NotFound.
@@ -89,13 +115,14 @@ def query(source: ToolSource, arguments: dict[str, Any]) -> dict[str, Any]:
     until = time.monotonic() + source.timeout_seconds
     with httpx.Client(follow_redirects=False, trust_env=False) as client:
         if source.kind == ToolSource.Kind.REST:
-            return _rest(client, source, arguments, until)
-        return _odata(client, source, arguments, until)
+            return rest(client, source, arguments, until)
+        return odata_rows(client, source, arguments, until)
 
 
-def _odata(
+def odata_rows(
     client: httpx.Client, source: ToolSource, arguments: dict[str, Any], until: float
-) -> dict[str, Any]:
+) -> Rows:
+    """Rows of one entity, over as many pages as it takes within the limits."""
     entity, top = arguments["entity"], int(arguments.get("top", DEFAULT_ROWS))
     if entity not in source.allowed:
         raise NotFound("entity", entity)
@@ -130,9 +157,10 @@ def _odata(
     }
 
 
-def _rest(
+def rest(
     client: httpx.Client, source: ToolSource, arguments: dict[str, Any], until: float
-) -> dict[str, Any]:
+) -> Found:
+    """The JSON of one path."""
     path = arguments["path"]
     if path not in source.allowed:
         raise NotFound("path", path)
@@ -203,7 +231,7 @@ def _token(source: ToolSource) -> str:
     return token
 
 
-def _took(source: ToolSource, requests: int, asked: str) -> dict[str, Any]:
+def _took(source: ToolSource, requests: int, asked: str) -> Took:
     return {"requests": requests, "cost_usd": f"{source.cost_usd * requests:f}", "pushed": asked}
 
 

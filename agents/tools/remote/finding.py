@@ -53,7 +53,10 @@ def tools_of(source: ToolSource) -> Iterator[Tool]:
         return
     if source.allowed:
         schema, description = business.described(source)
-        yield remote(f"{DATA}.{source.name}", description, schema, _bound(source.name), **declared)
+        gives = business.rest if source.kind == ToolSource.Kind.REST else business.odata_rows
+        yield remote(
+            f"{DATA}.{source.name}", description, schema, _bound(source.name), gives, **declared
+        )
 
 
 def current(name: str, context: ToolContext) -> ToolSource:
@@ -83,7 +86,7 @@ def _mcp_tool(source: ToolSource, offered: dict[str, Any], declared: dict[str, A
 
 
 def _bound(name: str) -> Any:
-    def run(arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
+    def run(arguments: dict[str, Any], context: ToolContext) -> business.Rows | business.Found:
         return business.query(current(name, context), arguments)
 
     return run

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 from pydantic import BaseModel
 
-from agents.tools.registry import Tool, ToolContext
+from agents.tools.registry import Tool, ToolContext, schema_of_returned
 from config.errors import InvalidInput
 
 
@@ -20,14 +20,23 @@ class Anything(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RemoteTool(Tool):
-    """``schema`` describes the arguments; ``function`` gets them and the context."""
+    """``schema`` describes the arguments; ``function`` gets them and the context.
+
+    ``gives``: a function of a module whose return type says what ``function`` returns.
+    """
 
     schema: dict[str, Any] = field(default_factory=dict)
+    gives: Callable[..., Any] | None = None
 
     @property
     def parameters(self) -> dict[str, Any]:
         """JSON Schema of the arguments."""
         return self.schema
+
+    @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """JSON Schema of what it returns; None where its source does not say."""
+        return None if self.gives is None else schema_of_returned(self.gives)
 
     def call(self, arguments: dict[str, Any], context: ToolContext | None = None) -> Any:
         """Validate ``arguments`` and run; raises InvalidInput naming the first bad argument."""
@@ -48,6 +57,7 @@ def remote(
     description: str,
     schema: dict[str, Any],
     function: Callable[[dict[str, Any], ToolContext], Any],
+    gives: Callable[..., Any] | None = None,
     **declared: Any,
 ) -> RemoteTool:
     """A remote tool; ``declared`` is what ``Tool`` declares of timeouts, caching and effects.
@@ -61,5 +71,6 @@ def remote(
         function=function,
         wants_context=True,
         schema=schema,
+        gives=gives,
         **declared,
     )

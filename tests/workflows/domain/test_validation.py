@@ -12,7 +12,7 @@ from workflows.domain.validation import Known, compile_definition, faults_of
 
 ECHO = {"type": "object", "properties": {"value": {}, "n": {"type": "integer"}}}
 KNOWN = Known(
-    tools={"echo": ECHO, "rows": ECHO, "need": {**ECHO, "required": ["n"]}},
+    tools={"echo": ECHO, "rows": ECHO, "line": ECHO, "need": {**ECHO, "required": ["n"]}},
     agents=frozenset({"aud-fraud-009"}),
     workflows=frozenset({"other"}),
     inputs_of={
@@ -22,7 +22,25 @@ KNOWN = Known(
             "properties": {"year": {"type": "integer"}},
         }
     },
-    outputs_of={"rows": {"type": "object", "properties": {"rows": {"type": "array"}}}},
+    outputs_of={
+        "rows": {"type": "object", "properties": {"rows": {"type": "array"}}},
+        "line": {
+            "$defs": {
+                "Line": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {"amount": {"type": "number"}},
+                }
+            },
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "lines": {"type": "array", "items": {"$ref": "#/$defs/Line"}},
+                "any": {},
+                "more": {"type": "object"},
+            },
+        },
+    },
     roles=frozenset({"manager", "partner"}),
 )
 # The contract's example, with every key once.
@@ -104,8 +122,8 @@ def step(text: str) -> str:
     return f"name: w\nsteps:\n  a: {{tool: echo}}\n  b: {text}\n"
 
 
-def after_rows(given: str) -> str:
-    steps = f"  a: {{tool: rows}}\n  b: {{needs: [a], tool: echo, with: {{n: '{given}'}}}}\n"
+def after_rows(given: str, tool: str = "rows") -> str:
+    steps = f"  a: {{tool: {tool}}}\n  b: {{needs: [a], tool: echo, with: {{n: '{given}'}}}}\n"
     return f"name: w\nsteps:\n{steps}"
 
 
@@ -170,6 +188,17 @@ def after_rows(given: str) -> str:
          "gives object, where integer is wanted"),
         (after_rows("${ steps.a.output.rows }"), "steps.b.with.n", 4,
          "gives array, where integer is wanted"),
+        (after_rows("${ steps.a.output.linse }", "line"), "steps.b.with.n", 4,
+         "unknown field of steps.a.output 'linse'; did you mean 'lines'?"),
+        (after_rows("${ steps.a.output.lines[0].amuont }", "line"), "steps.b.with.n", 4,
+         "unknown field of steps.a.output 'amuont'; did you mean 'amount'?"),
+        (after_rows("${ 1 + size(steps.a.output.linse) }", "line"), "steps.b.with.n", 4,
+         "unknown field of steps.a.output 'linse'"),
+        (after_rows("${ 1 }", "line")
+         + "  c: {needs: [a], tool: echo, when: steps.a.output.total > 0}\n", "steps.c.when", 5,
+         "unknown field of steps.a.output 'total'"),
+        (after_rows("${ 1 }", "line") + "outputs: {sum: '${ steps.a.output.sum }'}\n",
+         "outputs.sum", 5, "unknown field of steps.a.output 'sum'"),
         (step("{tool: echo, for_each: '${ 1 } and ${ 2 }'}"), "steps.b.for_each", 4,
          "gives string, where array or object is wanted"),
         (step("{workflow: other, with: {yeer: 1}}"), "steps.b.with", 4,
@@ -257,12 +286,15 @@ def test_a_join_that_some_run_can_meet_is_no_fault(needs: str) -> None:
 @pytest.mark.parametrize(
     "given",
     ["'${ inputs.text }'", "'${ inputs.any }'", "'${ inputs.list[0] }'", "'${ 1 + 1 }'",
-     "'${ steps.a.output }'", "'${ steps.r.output.other }'"],
+     "'${ steps.a.output }'", "'${ steps.r.output.other }'", "'${ steps.l.output.any.thing }'",
+     "'${ steps.l.output.more.thing }'", "'${ steps.l.output.lines[0].amount }'",
+     "'${ steps.l.output.lines.map(x, x.amount)[0] }'",
+     "'${ has(steps.l.output.later) ? 1 : 2 }'", "'${ size(\"steps.l.output.later\") }'"],
 )  # fmt: skip
 def test_what_may_fit_is_no_fault(given: str) -> None:
     text = (
         "name: w\ninputs: {properties: {text: {type: string}, any: {}, list: {type: array, "
         "items: {type: integer}}}}\nsteps:\n  a: {tool: echo}\n  r: {tool: rows}\n"
-        f"  b: {{needs: [a, r], tool: echo, with: {{n: {given}}}}}\n"
+        f"  l: {{tool: line}}\n  b: {{needs: [a, r, l], tool: echo, with: {{n: {given}}}}}\n"
     )
     assert faults_of(parse(text), KNOWN) == []
