@@ -14,7 +14,7 @@ from monitoring.sight import Sight
 from monitoring.stretch import Stretch
 
 METRICS = ("invocations", "invocation_errors", "invocation_duration_seconds", "cost_usd",
-           "accuracy_ratio")  # fmt: skip
+           "accuracy_ratio", "demo_invocations")  # fmt: skip
 SHOWN = 5
 # Fewer calls say little of an agent.
 ENOUGH_CALLS = 20
@@ -36,19 +36,24 @@ class Leader:
 
 
 def of_agents(sight: Sight, when: Stretch, client: str = "") -> dict[str, list[Leader]]:
-    """``best``: few errors, then quick; ``worst``: most failed calls."""
+    """``best``: few errors, then quick; ``worst``: most failed calls.
+
+    Agents that only a demo or a drill called are left out, unless there are no others.
+    """
     course = sight.courses("invocations", when, scope="agent")
-    found = []
+    found: list[Leader] = []
+    shown_only: list[Leader] = []
     for key, stats in sight.totals(METRICS, when, scope="agent").items():
-        calls, errors, seconds, cost, accuracy = (stats.get(one, EMPTY) for one in METRICS)
+        calls, errors, seconds, cost, accuracy, demo = (stats.get(one, EMPTY) for one in METRICS)
         if not calls.total:
             continue
-        found.append(Leader(
+        (shown_only if demo.total >= calls.total else found).append(Leader(
             key, calls.total, errors.total / calls.total, seconds.percentile(0.95),
             cost.total, accuracy.mean, course.get(key, []),
             addresses.page_of("agent", key),
             f"{addresses.rows_of('agent', key, client=client)}&range={when.name}&state=failed",
         ))  # fmt: skip
+    found = found or shown_only
     enough = [one for one in found if one.calls >= ENOUGH_CALLS] or found
     best = sorted(enough, key=lambda one: (one.error_ratio or 0.0, -(one.accuracy or 0.0),
                                            one.p95_seconds or 0.0))  # fmt: skip

@@ -119,7 +119,8 @@ def _more_figures(look: _Look) -> list[Figure]:
     busy = seconds.total / look.when.seconds
     return [
         _throughput(calls.total / minutes, look.since()),
-        Figure("Concurrency", readable.significant(busy), f"{busy:.6g}",
+        Figure("Concurrency", "< 0.01" if 0 < busy < 0.01 else readable.significant(busy),
+               f"{busy:.6g}",
                "calls at once, mean", look.since()),
         figures.timed("In models, p95", look.total("model_duration_seconds").percentile(0.95),
                       href=look.since(sort="slowest")),
@@ -144,7 +145,7 @@ def _throughput(per_minute: float, href: str) -> Figure:
         if per_minute * times >= 1 or word == "day":
             break
     said = readable.significant(per_minute * times)
-    return Figure("Throughput", said, f"{per_minute:.6g} a minute", f"calls a {word}, mean", href)
+    return Figure("Throughput", said, f"{per_minute:.6g} a minute", f"calls per {word}, mean", href)
 
 
 def _call_plots(look: _Look, seen: Any, *, is_full: bool) -> list[charts.Document]:
@@ -152,7 +153,7 @@ def _call_plots(look: _Look, seen: Any, *, is_full: bool) -> list[charts.Documen
     past = look.before("invocation_duration_seconds")
     plots = [
         charts.bars(
-            f"Calls a {_step_words(look.when)}", starts,
+            f"Calls per {_step_words(look.when)}", starts,
             charts.totals_of(look.values("invocations")),
             bad=charts.totals_of(look.values("invocation_errors")), bad_words="failed",
             marks=seen, rows=rows,
@@ -163,7 +164,7 @@ def _call_plots(look: _Look, seen: Any, *, is_full: bool) -> list[charts.Documen
             marks=seen, rows=rows,
         ),
         charts.bars(
-            f"Cost a {_step_words(look.when)}, USD", starts,
+            f"Cost per {_step_words(look.when)}, USD", starts,
             charts.totals_of(look.values("cost_usd")), unit="USD", marks=seen, rows=rows,
         ),
     ]  # fmt: skip
@@ -206,7 +207,7 @@ def of_runs(sight: Sight, scope: str, key: str, when: Stretch) -> Panel:
                          note="share of steps"),
     ]  # fmt: skip
     plots = [
-        charts.bars(f"Runs ended a {_step_words(when)}", grid.starts,
+        charts.bars(f"Runs ended per {_step_words(when)}", grid.starts,
                     charts.totals_of(look.values("runs")),
                     bad=charts.totals_of(look.values("run_errors")), bad_words="failed",
                     marks=seen, rows=look.since()),
@@ -222,4 +223,4 @@ def of_runs(sight: Sight, scope: str, key: str, when: Stretch) -> Panel:
 
 def _step_words(when: Stretch) -> str:
     hours = when.step.total_seconds() / 3600
-    return {1.0: "hour", 24.0: "day"}.get(hours, f"{hours:g} hours".replace("3 hours", "3 h"))
+    return {1.0: "hour", 24.0: "day"}.get(hours, f"{hours:g} hours")

@@ -172,10 +172,18 @@ def pretty(value: object) -> str:
     return json.dumps(value, indent=2, default=str, ensure_ascii=False)
 
 
+_ACRONYMS = {
+    "id": "ID", "ids": "IDs", "gbp": "GBP", "usd": "USD", "eur": "EUR", "chf": "CHF", "vat": "VAT",
+    "uk": "UK", "eu": "EU", "iban": "IBAN", "url": "URL", "api": "API", "csv": "CSV", "pdf": "PDF",
+    "json": "JSON", "sla": "SLA", "isa": "ISA", "ifrs": "IFRS",
+}  # fmt: skip
+
+
 @register.filter
 def label(value: str) -> str:
-    """``exception_count`` as ``Exception count``."""
-    return str(value).replace("_", " ").replace(".", " · ").strip().capitalize()
+    """``exception_count`` as ``Exception count``, ``amount_gbp`` as ``Amount GBP``."""
+    words = str(value).replace("_", " ").replace(".", " · ").strip().capitalize().split(" ")
+    return " ".join(_ACRONYMS.get(word.lower(), word) for word in words)
 
 
 @register.filter

@@ -14,6 +14,7 @@ from config.access.callers import Caller
 from config.pages import page
 from monitoring import addresses, charts, objectives
 from monitoring.asked import asked, link, offered
+from monitoring.pages.objectives import row_of as objective_row
 from monitoring.sight import Sight
 from monitoring.stretch import Stretch
 
@@ -85,7 +86,8 @@ def one(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     cards = [card for card in cards if card.score.value is not None]
     missed = [card.objective.title for card in cards if card.score.state == "missed"]
     context = {
-        **offered(caller, found), "name": name, "cards": cards, "missed": missed,
+        **offered(caller, found), "name": name, "missed": missed,
+        "cards": [objective_row(card) for card in cards],
         "panel": link("/dashboard/_panel", found, scope="domain", key=name),
         "alerts": link("/dashboard/_alerts", found, scope="domain", key=name),
         "stream": link("/dashboard/_stream", found, scope="domain", key=name),

@@ -55,7 +55,7 @@ def scorecard(request: HttpRequest, caller: Caller) -> HttpResponse:
     ]
     context = {
         **offered(caller, found), "scope": scope, "key": key, "name": _name(scope, key),
-        "rows": [_row(card) for card in cards], "burning": burning,
+        "rows": [row_of(card) for card in cards], "burning": burning,
         "words": _words(cards, _name(scope, key)), "domains": _domains(caller, now),
         "report": f"/dashboard/sla/{now:%Y-%m}" + (f"?{scope}={key}" if scope != "all" else ""),
     }  # fmt: skip
@@ -97,7 +97,8 @@ def _domains(caller: Caller, now: Any) -> list[str]:
     return sorted(rows)
 
 
-def _row(card: Card) -> dict[str, Any]:
+def row_of(card: Card) -> dict[str, Any]:
+    """An objective as it stands, in words and figures."""
     one, budget = card.objective, card.budget
     return {
         "card": card, "title": one.title, "definition": one.definition,

@@ -45,6 +45,18 @@ function said(value, unit) {
   return Math.abs(value) >= 10000 ? `${three(value / 1000)} k` : three(value);
 }
 
+// A time on an axis: whole units, "1 min 30 s", never "1.5 min".
+function clock(seconds) {
+  if (seconds === 0) return "0";
+  if (seconds < 60) return said(seconds, "s");
+  const parts = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  let rest = Math.round(seconds);
+  const found = [];
+  for (const [name, size] of parts) { const n = Math.floor(rest / size); if (n) found.push(`${n} ${name}`); rest -= n * size; }
+  return found.slice(0, 2).join(" ");
+}
+const CLOCK = [10, 15, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
+
 const ends = (values) => { for (let n = values.length - 1; n >= 0; n--) if (values[n] !== null) return n; return -1; };
 
 function label(x, y, text, colour, shift = 0) {
@@ -139,10 +151,11 @@ function ticks(doc, list) {
   if (doc.baseline) known.push(doc.baseline);
   const top = Math.max(...known, 0), bottom = Math.min(...known, 0);
   const rough = (top - bottom || 1) / 3, unit = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((n) => n * unit).find((n) => n >= rough) ?? rough;
+  const steps = doc.unit === "s" && rough > 5 && rough <= 86400 ? CLOCK : [1, 2, 5, 10].map((n) => n * unit);
+  const step = steps.find((n) => n >= rough) ?? rough;
   const at = [];
   for (let n = Math.ceil(bottom / step); n * step <= top * 1.02 + 1e-12; n++) at.push(n * step);
-  return { tickvals: at, ticktext: at.map((v) => said(v, doc.unit)), range: [bottom, top * 1.12 || 1] };
+  return { tickvals: at, ticktext: at.map((v) => (doc.unit === "s" ? clock(v) : said(v, doc.unit))), range: [bottom, top * 1.12 || 1] };
 }
 
 async function draw(figure) {
