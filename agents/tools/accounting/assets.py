@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
+from agents.tools.accounting import outputs
 from agents.tools.accounting.amounts import (
     ZERO,
     Day,
@@ -38,7 +39,7 @@ def depreciate(
     units_used: NonNegative | None = None,
     disposed_on: Day | None = None,
     disposal_proceeds: NonNegative = ZERO,
-) -> dict[str, Any]:
+) -> outputs.Depreciate:
     """Depreciate an asset to the reporting date or its disposal; give the gain or loss.
 
     IAS 16.50-62 and 67-71. By whole months: the month it becomes available counts, the month
@@ -62,7 +63,7 @@ def depreciate(
             base = depreciable if straight else cost - sum(charges, ZERO)
             left = depreciable - sum(charges, ZERO)
             charges.append(cents(min(base * rate * months / 12, left)))
-    return _result(cost, charges, disposed_on, disposal_proceeds)
+    return cast(outputs.Depreciate, _result(cost, charges, disposed_on, disposal_proceeds))
 
 
 def _result(
@@ -131,7 +132,7 @@ def impairment_test(
     cash_flows_in_use: Annotated[list[Money], Field(min_length=1, max_length=60)],
     pre_tax_discount_rate: Rate,
     goodwill_in_unit: NonNegative = ZERO,
-) -> dict[str, Any]:
+) -> outputs.ImpairmentTest:
     """Test an asset or a cash-generating unit for impairment.
 
     Recoverable amount is the higher of fair value less costs of disposal and value in use

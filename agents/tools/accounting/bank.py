@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from itertools import combinations
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
+from agents.tools.accounting import outputs
 from agents.tools.accounting.amounts import ZERO, Day, Money, Row, cents, money
 from agents.tools.registry import tool
 
@@ -39,7 +40,7 @@ def reconcile_bank(
     statement_balance: Money,
     as_at: Day,
     date_window_days: Annotated[int, Field(ge=0, le=60)] = 7,
-) -> dict[str, Any]:
+) -> outputs.ReconcileBank:
     """Reconcile the cash book to the bank statement and adjust both balances.
 
     Matches by reference and amount, then amount within the date window, then up to four book

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import groupby
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from agents.tools.accounting import outputs
 from agents.tools.accounting.amounts import ZERO, NonNegative, Row, cents, money
 from agents.tools.registry import tool
 from config.errors import InvalidInput
@@ -37,7 +38,7 @@ Chart = Annotated[list[Account], Field(min_length=1, max_length=5000)]
 
 
 @tool("accounting.check_postings", light=True)
-def check_postings(postings: Postings, chart_of_accounts: Chart) -> dict[str, Any]:
+def check_postings(postings: Postings, chart_of_accounts: Chart) -> outputs.CheckPostings:
     """Check that each voucher balances and each line is coded to an open account of the chart.
 
     Names the likely cause of a difference (one-sided line, wrong side, transposed digits) and

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
+from agents.tools.accounting import outputs
 from agents.tools.accounting.amounts import (
     ZERO,
     Money,
@@ -67,7 +67,7 @@ def cash_flow_indirect(
     exchange_effect_on_cash: Money = ZERO,
     investing: InvestingFlows = InvestingFlows(),  # noqa: B008  frozen
     financing: FinancingFlows = FinancingFlows(),  # noqa: B008  frozen
-) -> dict[str, Any]:
+) -> outputs.CashFlowIndirect:
     """Draw up the statement of cash flows from profit and the change of balances.
 
     IAS 7.18(b) and 20: profit before tax, undone for what is not cash or not operating, then

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from agents.tools.accounting import outputs
 from agents.tools.accounting.amounts import ZERO, Day, NonNegative, Row, money
 from agents.tools.registry import tool
 from config.errors import InvalidInput
@@ -38,7 +39,9 @@ Deliveries = Annotated[list[Delivery], Field(min_length=1, max_length=5000)]
 
 
 @tool("accounting.accruals_and_prepayments", light=True)
-def accruals_and_prepayments(service_costs: ServiceCosts, period_end: Day) -> dict[str, Any]:
+def accruals_and_prepayments(
+    service_costs: ServiceCosts, period_end: Day
+) -> outputs.AccrualsAndPrepayments:
     """Work out accruals and prepayments at a period end, apportioned by day.
 
     Accrual basis (IAS 1.27-28; Conceptual Framework 1.17): the part of an unbooked cost up to
@@ -78,7 +81,7 @@ def accruals_and_prepayments(service_costs: ServiceCosts, period_end: Day) -> di
 
 
 @tool("accounting.sales_cutoff", light=True)
-def sales_cutoff(deliveries: Deliveries, period_end: Day) -> dict[str, Any]:
+def sales_cutoff(deliveries: Deliveries, period_end: Day) -> outputs.SalesCutoff:
     """Test the cut-off of sales: was revenue booked in the period in which control passed.
 
     IFRS 15.38: control passes on shipment for ex works, on arrival for delivered terms.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from agents.tools.accounting import outputs
 from agents.tools.accounting.amounts import ZERO, Money, NonNegative, Positive, Ratio, money
 from agents.tools.registry import tool
 from config.errors import InvalidInput
@@ -24,7 +25,7 @@ def goodwill(
     earlier_interest_fair_value: NonNegative = ZERO,
     earlier_interest_carrying: NonNegative = ZERO,
     acquisition_costs: NonNegative = ZERO,
-) -> dict[str, Any]:
+) -> outputs.Goodwill:
     """Measure goodwill or a bargain purchase gain, and the non-controlling interest.
 
     IFRS 3.32: consideration + non-controlling interest + earlier interest at fair value, less
@@ -62,7 +63,7 @@ def eliminate_intragroup(
     tax_rate: Ratio = ZERO,
     intragroup_receivable: NonNegative = ZERO,
     intragroup_payable: NonNegative = ZERO,
-) -> dict[str, Any]:
+) -> outputs.EliminateIntragroup:
     """Eliminate intragroup sales, unrealised profit in stock, and balances.
 
     IFRS 10.B86(c): in full, with deferred tax on the profit (IAS 12); an upstream sale shares
@@ -97,7 +98,7 @@ def translate_subsidiary(
     ownership_ratio: Ownership,
     local_dividend: NonNegative = ZERO,
     dividend_rate: Positive | None = None,
-) -> dict[str, Any]:
+) -> outputs.TranslateSubsidiary:
     """Translate a foreign subsidiary and give the exchange difference of the year.
 
     IAS 21.39-41: net assets at the closing rate, profit at the average rate, the difference in

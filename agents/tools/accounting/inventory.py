@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
+from agents.tools.accounting import outputs
 from agents.tools.accounting.amounts import (
     ZERO,
     NonNegative,
@@ -52,7 +53,7 @@ def inventory_cost(
     stock_movements: Movements,
     cost_formula: Literal["fifo", "weighted_average"],
     sales_revenue: NonNegative | None = None,
-) -> dict[str, Any]:
+) -> outputs.InventoryCost:
     """Cost issues and closing stock by first-in first-out or moving weighted average.
 
     IAS 2.23-27; last-in first-out is not permitted. Movements are in the order of time, the
@@ -78,7 +79,7 @@ def inventory_cost(
     if sales_revenue is not None:
         result["gross_profit"] = money(sales_revenue - issued)
         result["gross_margin_percent"] = percent(sales_revenue - issued, sales_revenue)
-    return result
+    return cast(outputs.InventoryCost, result)
 
 
 def _book(layers: Layers, move: Movement, where: str) -> Decimal:
@@ -119,7 +120,7 @@ def _blend(layers: Layers) -> None:
 @tool("accounting.net_realisable_value", light=True)
 def net_realisable_value(
     stock_items: StockItems, write_down_before: NonNegative = ZERO
-) -> dict[str, Any]:
+) -> outputs.NetRealisableValue:
     """Compare cost with net realisable value item by item; give the write-down or reversal.
 
     IAS 2.9 and 28-33: estimated price less costs to complete and to sell, never netted across

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
+from agents.tools.accounting import outputs
 from agents.tools.accounting.amounts import (
     ZERO,
     NonNegative,
@@ -35,7 +36,7 @@ def lease_schedule(
     restoration_costs: NonNegative = ZERO,
     residual_guarantee: NonNegative = ZERO,
     low_value_asset: bool = False,
-) -> dict[str, Any]:
+) -> outputs.LeaseSchedule:
     """Measure a lease at commencement and unwind it by year.
 
     IFRS 16.23-28 and 31-38: the liability is the present value of payments not yet made, the
@@ -62,7 +63,7 @@ def lease_schedule(
         total = lease_payment * count - lease_incentives
         result["recognition"] = "exemption available, expense straight-line"
         result["straight_line_expense_a_year"] = money(total / max(lease_term_years, Decimal(1)))
-    return result
+    return cast(outputs.LeaseSchedule, result)
 
 
 def _first_year(rows: list[dict[str, Any]]) -> dict[str, str]:
@@ -135,7 +136,7 @@ def lease_remeasurement(
     remeasurement_rate: Rate,
     first_payment_now: bool = False,
     payments_per_year: PaymentsPerYear = 1,
-) -> dict[str, Any]:
+) -> outputs.LeaseRemeasurement:
     """Remeasure a lease liability for changed payments or a changed term.
 
     IFRS 16.36-43: a revised rate for a changed term or purchase option (40-41), the unchanged

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
+from agents.tools.accounting import outputs
 from agents.tools.accounting.amounts import (
     ZERO,
     NonNegative,
@@ -49,7 +50,7 @@ def three_way_match(
     invoice_lines: PricedLines,
     price_tolerance_ratio: Ratio = ZERO,
     quantity_tolerance_ratio: Ratio = ZERO,
-) -> dict[str, Any]:
+) -> outputs.ThreeWayMatch:
     """Match invoice lines to order and receipt; give what may be paid, held, and accrued.
 
     An item within tolerance is paid as invoiced; beyond it, at the ordered price and for the
@@ -136,7 +137,7 @@ def early_payment_discount(
     discount_days: Annotated[int, Field(ge=0, le=365)],
     net_days: Annotated[int, Field(ge=1, le=730)],
     borrowing_rate: Rate,
-) -> dict[str, Any]:
+) -> outputs.EarlyPaymentDiscount:
     """Decide whether an early-payment discount is worth taking against the cost of borrowing.
 
     Cost of not taking d/(1-d) x 365/(net days - discount days), and the same compounded

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
+from agents.tools.accounting import outputs
 from agents.tools.accounting.amounts import (
     ZERO,
     Day,
@@ -54,7 +55,7 @@ LossRates = Annotated[
 
 
 @tool("accounting.age_receivables", light=True)
-def age_receivables(receivables: Receivables, as_at: Day) -> dict[str, Any]:
+def age_receivables(receivables: Receivables, as_at: Day) -> outputs.AgeReceivables:
     """Age open items by days past due at a date, with concentration and average delay.
 
     Buckets: not due, 1-30, 31-60, 61-90, over 90 days, as in IFRS 9 illustrative example 12.
@@ -93,7 +94,7 @@ def provision_matrix(
     loss_rates: LossRates,
     forward_looking_factor: Annotated[Decimal, Field(gt=0, le=10)] = Decimal(1),
     existing_allowance: NonNegative = ZERO,
-) -> dict[str, Any]:
+) -> outputs.ProvisionMatrix:
     """Measure lifetime expected credit losses of trade receivables by provision matrix.
 
     IFRS 9.5.5.15 (simplified approach) and B5.5.35. Historical rates are scaled by the

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from agents.tools.accounting import outputs
 from agents.tools.accounting.amounts import (
     ZERO,
     Money,
@@ -55,7 +56,7 @@ def ifrs15_transaction_price(
     highly_probable: Ratio | None = None,
     payment_delay_months: Months = 0,
     financing_rate: Rate = ZERO,
-) -> dict[str, Any]:
+) -> outputs.Ifrs15TransactionPrice:
     """Determine the transaction price: fixed, variable, constrained, adjusted for financing.
 
     IFRS 15.47-72. Variable consideration by expected value or most likely amount (53);
@@ -105,7 +106,7 @@ def ifrs15_allocate(
     transaction_price: NonNegative,
     performance_obligations: Obligations,
     billed_to_date: NonNegative = ZERO,
-) -> dict[str, Any]:
+) -> outputs.Ifrs15Allocate:
     """Allocate the transaction price to performance obligations and recognise what is satisfied.
 
     IFRS 15.73-86: relative stand-alone selling prices, a discount in proportion (81), at most
@@ -168,7 +169,7 @@ def ifrs15_cost_to_cost(
     uninstalled_materials: NonNegative = ZERO,
     recognised_before: NonNegative = ZERO,
     billed_to_date: NonNegative = ZERO,
-) -> dict[str, Any]:
+) -> outputs.Ifrs15CostToCost:
     """Measure progress of an over-time contract by cost-to-cost and the revenue to recognise.
 
     IFRS 15.39-45 and B18-B19: wasted costs and uninstalled materials are left out of the

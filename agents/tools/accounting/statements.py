@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import Field
 
+from agents.tools.accounting import outputs
 from agents.tools.accounting.amounts import (
     ZERO,
     Money,
@@ -57,7 +58,7 @@ ShareChanges = Annotated[list[ShareChange], Field(max_length=100)]
 
 
 @tool("accounting.financial_statements", light=True)
-def financial_statements(trial_balance: TrialBalance) -> dict[str, Any]:
+def financial_statements(trial_balance: TrialBalance) -> outputs.FinancialStatements:
     """Draw up profit or loss and financial position from a trial balance, and tie them out.
 
     IAS 1.54, 82 and 99 (by function). ``out_of_balance_by`` is the sum of all balances: zero
@@ -77,20 +78,23 @@ def financial_statements(trial_balance: TrialBalance) -> dict[str, Any]:
     liabilities = -(total["current_liability"] + total["non_current_liability"])
     equity = -total["equity"] + profit
     gap = sum(total.values(), ZERO)
-    return {
-        "gross_profit": money(gross),
-        "operating_profit": money(operating),
-        "profit_before_tax": money(before_tax),
-        "profit_for_the_year": money(profit),
-        "total_assets": money(assets),
-        "total_liabilities": money(liabilities),
-        "total_equity": money(equity),
-        **_ratios(total, revenue, gross, operating, profit, equity),
-        "out_of_balance_by": money(gap),
-        "tie_out": "statements tie out"
-        if gap == 0
-        else "statements do not tie out; the trial balance is wrong",
-    }
+    return cast(
+        outputs.FinancialStatements,
+        {
+            "gross_profit": money(gross),
+            "operating_profit": money(operating),
+            "profit_before_tax": money(before_tax),
+            "profit_for_the_year": money(profit),
+            "total_assets": money(assets),
+            "total_liabilities": money(liabilities),
+            "total_equity": money(equity),
+            **_ratios(total, revenue, gross, operating, profit, equity),
+            "out_of_balance_by": money(gap),
+            "tie_out": "statements tie out"
+            if gap == 0
+            else "statements do not tie out; the trial balance is wrong",
+        },
+    )
 
 
 def _ratios(
@@ -127,7 +131,7 @@ def earnings_per_share(
     options_outstanding: NonNegative = ZERO,
     exercise_price: NonNegative = ZERO,
     average_market_price: Positive | None = None,
-) -> dict[str, Any]:
+) -> outputs.EarningsPerShare:
     """Work out basic and diluted earnings per share.
 
     IAS 33.10-20 (weighted by months) and 45-46 (treasury method: only the shares issued for no

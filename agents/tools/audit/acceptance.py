@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from agents.tools.audit import outputs
 from agents.tools.audit.money import percent
 from agents.tools.registry import tool
 from config.errors import InvalidInput
@@ -38,7 +39,7 @@ def independence(
     relationships: Annotated[
         list[str], Field(description="of: " + ", ".join(sorted(PROHIBITED | THREATS)))
     ] = [],  # noqa: B006
-) -> dict[str, Any]:
+) -> outputs.Independence:
     """Check independence: fee dependency, partner rotation, other services, relationships.
 
     Source: IESBA Code, sections 410 (fees), 510-525 (relationships), 540 (long association).
@@ -85,7 +86,7 @@ def acceptance(
     preconditions_met: Annotated[bool, Field(description="framework and premise, ISA 210.6")] = (
         True
     ),
-) -> dict[str, Any]:
+) -> outputs.Acceptance:
     """Score whether to accept or continue an engagement, out of 100.
 
     Source: ISQM 1.30 (integrity, ability), ISA 210.6 (preconditions), ISA 220.22-24. The weights

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
+from agents.tools.audit import outputs
 from agents.tools.audit.money import percent, rounded
 from agents.tools.registry import tool
 
@@ -20,7 +21,7 @@ def substantive_expectation(
     volume_change_percent: Annotated[Decimal, Field(ge=-100, le=1000)],
     price_change_percent: Annotated[Decimal, Field(ge=-100, le=1000)],
     performance_materiality: Annotated[Decimal, Field(gt=0)],
-) -> dict[str, Any]:
+) -> outputs.SubstantiveExpectation:
     """Expect an amount from last year's, volume and price, and judge the difference.
 
     Expectation = prior x (1 + volume) x (1 + price); the threshold is performance materiality.
@@ -49,7 +50,7 @@ def working_capital_ratios(
     inventory: Money,
     payables: Money,
     prior_margin_percent: Decimal | None = None,
-) -> dict[str, Any]:
+) -> outputs.WorkingCapitalRatios:
     """Gross margin and the days of receivables, inventory and payables (365-day year).
 
     Source: Palepu, Healy, Peek, "Business Analysis and Valuation", ch. 5; ISA 520.A5.
@@ -68,4 +69,4 @@ def working_capital_ratios(
         change = margin - prior_margin_percent
         result["margin_change_points"] = rounded(change)
         result["margin_reading"] = "unusual: ask why" if abs(change) > 3 else "stable"
-    return result
+    return cast(outputs.WorkingCapitalRatios, result)

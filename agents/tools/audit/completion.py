@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
+from agents.tools.audit import outputs
 from agents.tools.audit.money import percent, rounded
 from agents.tools.registry import tool
 from config.errors import InvalidInput
@@ -33,7 +34,7 @@ def evaluate_misstatements(
     overall_materiality: Annotated[Decimal, Field(gt=0)],
     performance_materiality: Annotated[Decimal | None, Field(gt=0)] = None,
     clearly_trivial: Annotated[Decimal, Field(ge=0)] = Decimal(0),
-) -> dict[str, Any]:
+) -> outputs.EvaluateMisstatements:
     """Accumulate misstatements above the trivial level and judge what stays uncorrected.
 
     Source: ISA 450.5 (accumulate all but trivial ones), 450.6 (revise the plan as the aggregate
@@ -61,15 +62,18 @@ def evaluate_misstatements(
         if abs(net) >= overall_materiality
         else "near materiality: extend the work" if abs(net) >= near else "not material"
     )  # fmt: skip
-    return {
-        "uncorrected_net": rounded(net),
-        "uncorrected_gross": rounded(Decimal(gross)),
-        **{f"{kind}_misstatements": rounded(value) for kind, value in by_kind.items()},
-        "corrected_amount": rounded(corrected),
-        "trivial_items_left_out": trivial,
-        "share_of_materiality_percent": percent(abs(net), overall_materiality),
-        "misstatement_conclusion": verdict,
-    }
+    return cast(
+        outputs.EvaluateMisstatements,
+        {
+            "uncorrected_net": rounded(net),
+            "uncorrected_gross": rounded(Decimal(gross)),
+            **{f"{kind}_misstatements": rounded(value) for kind, value in by_kind.items()},
+            "corrected_amount": rounded(corrected),
+            "trivial_items_left_out": trivial,
+            "share_of_materiality_percent": percent(abs(net), overall_materiality),
+            "misstatement_conclusion": verdict,
+        },
+    )
 
 
 def _misstatement(item: dict[str, Any], at: int) -> tuple[Decimal, str]:
@@ -94,7 +98,7 @@ def subsequent_events(
         Field(description="each: kind, date (ISO), amount, existed_at_year_end true or false"),
     ],
     overall_materiality: Annotated[Decimal, Field(gt=0)],
-) -> dict[str, Any]:
+) -> outputs.SubsequentEvents:
     """Sort events after the year's end into adjusting, disclosed and neither, and total them.
 
     An event adjusts if the condition existed at the year's end. Source: IAS 10.3, 10.8-10, 10.21;

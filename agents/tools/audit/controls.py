@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
+from agents.tools.audit import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -16,7 +17,7 @@ def evaluate_controls(
     deviations: Annotated[int, Field(ge=0, description="items where the control failed")],
     tolerable_deviation_percent: Annotated[float, Field(gt=0, lt=100)],
     confidence_percent: Annotated[float, Field(gt=50, lt=100)] = 95.0,
-) -> dict[str, Any]:
+) -> outputs.EvaluateControls:
     """Bound the rate of deviations and conclude whether a control may be relied on.
 
     Upper limit: exact one-sided binomial (Clopper-Pearson 1934), as in the AICPA Audit Guide

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from agents.tools.audit import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -34,7 +35,9 @@ INTENT = {
 
 
 @tool("audit.fraud_triangle", light=True)
-def fraud_triangle(pressure: Score, opportunity: Score, rationalisation: Score) -> dict[str, Any]:
+def fraud_triangle(
+    pressure: Score, opportunity: Score, rationalisation: Score
+) -> outputs.FraudTriangle:
     """Combine pressure, opportunity and rationalisation into one fraud risk score out of 100.
 
     The geometric mean, because all three must meet (Cressey 1953; ISA 240 appendix 1): one absent
@@ -58,7 +61,7 @@ def fraud_findings(
         dict[str, Any],
         Field(description="the result of ledger.journal_entry_tests, or {counts, lines_tested}"),
     ],
-) -> dict[str, Any]:
+) -> outputs.FraudFindings:
     """Weigh journal-entry findings by what they say of intent, and choose the response.
 
     Score = sum of min(count, 20) x intent weight per test, out of 100 at the level of 200 points.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
+from agents.tools.audit import outputs
 from agents.tools.audit.money import percent, rounded
 from agents.tools.registry import tool
 
@@ -25,7 +26,7 @@ def distress_score(
     revenue: Annotated[
         Decimal | None, Field(ge=0, description="gives Z' for manufacturers")
     ] = None,
-) -> dict[str, Any]:
+) -> outputs.DistressScore:
     """Altman's Z'' (and Z' with revenue) for private companies, and the current ratio.
 
     Z'' = 6.56 A + 3.26 B + 6.72 C + 1.05 D, distress under 1.10, safe over 2.60;
@@ -56,7 +57,7 @@ def distress_score(
         if doubt
         else "no indicator of doubt from these figures"
     )
-    return result
+    return cast(outputs.DistressScore, result)
 
 
 def _zone(score: Decimal, distress: Decimal, safe: Decimal) -> str:
@@ -72,7 +73,7 @@ def covenant_headroom(
     minimum_cover: Annotated[Decimal, Field(gt=0, description="EBITDA / interest")],
     cash: Money = Decimal(0),
     monthly_cash_burn: Money = Decimal(0),
-) -> dict[str, Any]:
+) -> outputs.CovenantHeadroom:
     """Leverage and interest cover against their covenants, and how far EBITDA may fall.
 
     Headroom is the fall of EBITDA in percent that breaks the nearer covenant. Source: ISA 570.A3
@@ -88,4 +89,4 @@ def covenant_headroom(
     }
     if monthly_cash_burn:
         result["months_of_cash"] = rounded(cash / monthly_cash_burn, Decimal("0.1"))
-    return result
+    return cast(outputs.CovenantHeadroom, result)

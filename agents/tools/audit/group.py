@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from agents.tools.audit import outputs
 from agents.tools.audit.money import rounded
 from agents.tools.registry import tool
 from config.errors import InvalidInput
@@ -24,7 +25,7 @@ def group_scoping(
         Field(description="each: name, amount (of the benchmark), significant_risk true or false"),
     ],
     group_materiality: Annotated[Decimal, Field(gt=0)],
-) -> dict[str, Any]:
+) -> outputs.GroupScoping:
     """Scope each component and give it a materiality that keeps aggregation risk low.
 
     Full scope from 15 % of the group, specified procedures for a significant risk, analytical

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from agents.tools.audit import outputs
 from agents.tools.audit.money import rounded
 from agents.tools.registry import tool
 from config.errors import InvalidInput
@@ -32,7 +33,7 @@ def materiality(
     expenditure: Decimal | None = None,
     total_assets: Decimal | None = None,
     equity: Decimal | None = None,
-) -> dict[str, Any]:
+) -> outputs.Materiality:
     """Choose the benchmark that suits the entity and compute the three levels.
 
     A loss or a profit under 0.5 % of revenue makes profit unstable, and revenue replaces it

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
+from agents.tools.audit import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -24,7 +25,7 @@ def allocate_hours(
     hourly_rates: Annotated[
         dict[str, Decimal] | None, Field(description="rate by grade, for the fee")
     ] = None,
-) -> dict[str, Any]:
+) -> outputs.AllocateHours:
     """Divide an audit's hours over phases and grades; the parts add up to the whole.
 
     Source: ISA 300.8 (extent and timing of resources); the shares are the firm's table.
@@ -42,7 +43,7 @@ def allocate_hours(
             raise InvalidInput("hourly_rates", unknown, f"grades are {', '.join(GRADES)}")
         fee = sum((grades[name] * rate for name, rate in hourly_rates.items()), Decimal(0))
         result["budgeted_fee"] = float(fee.quantize(Decimal("0.01"), ROUND_HALF_UP))
-    return result
+    return cast(outputs.AllocateHours, result)
 
 
 def _divided(hours: Decimal, shares: dict[str, int]) -> dict[str, Decimal]:
@@ -62,7 +63,7 @@ def risk_matrix(
         list[dict[str, Any]],
         Field(description="each: area, likelihood 1-5, impact 1-5, control 0-1 (1 = effective)"),
     ],
-) -> dict[str, Any]:
+) -> outputs.RiskMatrix:
     """Rank areas by risk of material misstatement on the spectrum of inherent risk.
 
     Inherent risk = likelihood x impact; residual = inherent x (1 - 0.6 x control effectiveness).

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from agents.tools.audit import outputs
 from agents.tools.audit.money import percent
 from agents.tools.registry import tool
 
@@ -23,7 +24,7 @@ def opinion(
     ] = "none",
     going_concern: GoingConcern = "none",
     emphasis_of_matter: bool = False,
-) -> dict[str, Any]:
+) -> outputs.Opinion:
     """Decide the type of opinion and the paragraphs of the report.
 
     Source: ISA 700.16-17, ISA 705.6-10 and table A1 (qualified, adverse, disclaimer), ISA 570.21-23

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
+from agents.tools.audit import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -20,7 +21,7 @@ def attribute_sample_size(
     expected_deviation_percent: Annotated[float, Field(ge=0, lt=100)] = 0.0,
     confidence_percent: Annotated[float, Field(gt=50, lt=100)] = 95.0,
     population_items: Annotated[int | None, Field(ge=1)] = None,
-) -> dict[str, Any]:
+) -> outputs.AttributeSampleSize:
     """The least number of items whose expected deviations still allow reliance.
 
     The smallest n with P(at most ceil(n x expected) deviations | tolerable rate) <= 1 - confidence,
@@ -62,7 +63,7 @@ def monetary_sample_size(
     tolerable_misstatement: Annotated[float, Field(gt=0, description="pounds")],
     expected_misstatement: Annotated[float, Field(ge=0, description="pounds")] = 0.0,
     confidence_percent: Annotated[float, Field(gt=50, lt=100)] = 95.0,
-) -> dict[str, Any]:
+) -> outputs.MonetarySampleSize:
     """Interval and size of a monetary-unit sample.
 
     Interval = (tolerable - expected x expansion factor) / reliability factor; the reliability

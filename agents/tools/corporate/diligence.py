@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from agents.tools.accounting.amounts import (
     number,
     percent,
 )
+from agents.tools.corporate import outputs
 from agents.tools.registry import tool
 
 # Adjustments beyond a fifth of reported EBITDA make it a different business from the one shown.
@@ -39,7 +40,7 @@ Months = Annotated[list[Money], Field(min_length=6, max_length=36)]
 @tool("corporate.quality_of_earnings", light=True)
 def quality_of_earnings(
     reported_ebitda: Money, adjustments: Adjustments, ebitda_revenue: Positive | None = None
-) -> dict[str, Any]:
+) -> outputs.QualityOfEarnings:
     """Normalise EBITDA and say how much of it rests on adjustments.
 
     Transaction practice: one-off, owner and accounting items are taken; run-rate items are
@@ -70,13 +71,13 @@ def quality_of_earnings(
     }
     if ebitda_revenue is not None:
         result["adjusted_margin_percent"] = percent(normalised, ebitda_revenue)
-    return result
+    return cast(outputs.QualityOfEarnings, result)
 
 
 @tool("corporate.working_capital_peg", light=True)
 def working_capital_peg(
     monthly_working_capital: Months, working_capital_at_completion: Money
-) -> dict[str, Any]:
+) -> outputs.WorkingCapitalPeg:
     """Set the working capital peg and the completion adjustment to the price.
 
     The peg is the mean of the months (normally twelve); seasonality is the highest less the
@@ -107,7 +108,7 @@ def price_bridge(
     free_cash: NonNegative,
     debt_like_items: NonNegative = ZERO,
     working_capital_adjustment: Money = ZERO,
-) -> dict[str, Any]:
+) -> outputs.PriceBridge:
     """Bridge from enterprise value to the equity price on a cash-free, debt-free basis.
 
     Debt-like items (pensions, unpaid tax, deferred capital expenditure) count as debt.

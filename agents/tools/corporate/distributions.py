@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ from agents.tools.accounting.amounts import (
     percent,
     quotient,
 )
+from agents.tools.corporate import outputs
 from agents.tools.registry import tool
 
 
@@ -39,7 +40,7 @@ def distributable_reserves(
     legal_form: Literal["private", "public"] = "private",
     undistributable_reserves: NonNegative = ZERO,
     interim_dividends_paid: NonNegative = ZERO,
-) -> dict[str, Any]:
+) -> outputs.DistributableReserves:
     """Work out distributable profits and whether a proposed dividend is lawful.
 
     Companies Act 2006 s. 830: accumulated realised profits less accumulated realised losses;
@@ -77,7 +78,7 @@ def dividend_cover(
     ordinary_shares: Positive,
     cash_after_commitments: Money,
     share_price: Positive | None = None,
-) -> dict[str, Any]:
+) -> outputs.DividendCover:
     """Say whether a dividend is covered by earnings, by free cash flow and by cash at hand.
 
     Cover, payout and yield as analysts define them (CFA Institute, Equity Asset Valuation);
@@ -100,4 +101,4 @@ def dividend_cover(
     }
     if share_price is not None:
         result["dividend_yield_percent"] = percent(per_share, share_price)
-    return result
+    return cast(outputs.DividendCover, result)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from agents.tools.accounting.amounts import (
     number,
     percent,
 )
+from agents.tools.corporate import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -62,7 +63,7 @@ def funding_round(
     new_investment: Positive,
     pool_after_round_ratio: Annotated[Decimal, Field(ge=0, lt=1)] = ZERO,
     convertible_notes: Notes = [],  # noqa: B006  read only
-) -> dict[str, Any]:
+) -> outputs.FundingRound:
     """Work out price, new shares and dilution of a priced round with pool and convertibles.
 
     The pre-money includes the unallocated pool top-up and the converting notes (the usual
@@ -135,7 +136,7 @@ def _worth(price: Decimal, existing: Decimal, notes: list[Note]) -> Decimal:
 @tool("corporate.exit_waterfall", light=True)
 def exit_waterfall(
     exit_proceeds: NonNegative, share_classes: ShareClasses, exit_costs: NonNegative = ZERO
-) -> dict[str, Any]:
+) -> outputs.ExitWaterfall:
     """Share exit proceeds over classes with liquidation preferences.
 
     Preferences in order of seniority, pro rata within one; the rest to ordinary, participating

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from agents.tools.accounting.amounts import ZERO, Day, Positive, Row, money, number, percent
+from agents.tools.corporate import outputs
 from agents.tools.registry import tool
 
 Level = Annotated[int, Field(ge=1, le=5, description="1 lowest risk, 5 highest")]
@@ -50,7 +51,7 @@ def client_risk_score(
     politically_exposed: bool = False,
     high_risk_third_country: bool = False,
     listed_or_public_body: bool = False,
-) -> dict[str, Any]:
+) -> outputs.ClientRiskScore:
     """Score a client's money-laundering risk and say which due diligence it needs.
 
     UK MLR 2017: reg. 18 (factors), 33 (enhanced for a high-risk third country), 35 (politically
@@ -98,7 +99,7 @@ def _overrides(politically_exposed: bool, high_risk_country: bool) -> list[str]:
 @tool("corporate.transaction_patterns", light=True)
 def transaction_patterns(
     client_transactions: Movements, reporting_limit: Positive
-) -> dict[str, Any]:
+) -> outputs.TransactionPatterns:
     """Look for structuring below a limit, and for money that only passes through.
 
     FATF typologies: at least three cash receipts just under the limit within seven days whose

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from agents.tools.accounting.amounts import Day, Ratio, Row, number
+from agents.tools.corporate import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -53,7 +54,7 @@ Holdings = Annotated[list[Holding], Field(min_length=1, max_length=1000)]
 @tool("corporate.screen_names", timeout_seconds=20)
 def screen_names(
     screened_names: People, watch_list: People, match_threshold: Ratio = Decimal("0.85")
-) -> dict[str, Any]:
+) -> outputs.ScreenNames:
     """Screen names against a sanctions or PEP list; score each best match.
 
     Names lose accents, legal forms and word order, then compare by Jaro-Winkler similarity
@@ -150,7 +151,7 @@ def _jaro(one: str, other: str) -> float:
 @tool("corporate.beneficial_owners", light=True)
 def beneficial_owners(
     client_company: str, holdings: Holdings, natural_persons: list[str]
-) -> dict[str, Any]:
+) -> outputs.BeneficialOwners:
     """Work out each natural person's effective share of a client through chains of holdings.
 
     Shares multiply along a chain and add over chains. A beneficial owner holds more than 25 %

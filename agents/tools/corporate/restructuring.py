@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from agents.tools.accounting.amounts import (
     number,
     percent,
 )
+from agents.tools.corporate import outputs
 from agents.tools.registry import tool
 
 # Insolvency Act 1986 s. 176A, SI 2003/2097: half of the first 10,000, a fifth of the rest;
@@ -56,7 +57,7 @@ def cash_runway(
     facility_limit: NonNegative = ZERO,
     minimum_cash: NonNegative = ZERO,
     receipts_shortfall_ratio: Ratio = ZERO,
-) -> dict[str, Any]:
+) -> outputs.CashRunway:
     """Roll a short-term cash flow forward (usually 13 weeks) and find when liquidity runs out.
 
     ``receipts_shortfall_ratio`` stresses receipts. Liquidity is cash plus the undrawn facility
@@ -97,7 +98,7 @@ def altman_z(
     total_assets: Positive,
     sales: NonNegative = ZERO,
     altman_model: Literal["listed", "private", "non_manufacturer"] = "private",
-) -> dict[str, Any]:
+) -> outputs.AltmanZ:
     """Score the risk of failure by Altman's Z.
 
     Altman 1968 (Z, with the market value of equity), 1983 (Z', book equity) and 1995 (Z'', no
@@ -138,7 +139,7 @@ def insolvency_waterfall(
     ordinary_preferential: NonNegative = ZERO,
     secondary_preferential: NonNegative = ZERO,
     charge_since_april_2020: bool = True,
-) -> dict[str, Any]:
+) -> outputs.InsolvencyWaterfall:
     """Estimate what each class of creditor receives in an English insolvency.
 
     Insolvency Act 1986 s. 175-176A and Sch. 6, Insolvency Rules 2016 r. 14.12: fixed charge,

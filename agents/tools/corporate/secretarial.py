@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from calendar import monthrange
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
 from agents.tools.accounting.amounts import Day, Row
+from agents.tools.corporate import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -65,7 +66,7 @@ def uk_filing_deadlines(
     last_confirmation_date: Day | None = None,
     accounts_filed_on: Day | None = None,
     late_last_year: bool = False,
-) -> dict[str, Any]:
+) -> outputs.UkFilingDeadlines:
     """Give the deadlines for accounts, confirmation statement and corporation tax, and penalties.
 
     Companies Act 2006 s. 442-443 (accounts; a month end stays a month end), s. 453 (penalty,
@@ -82,17 +83,20 @@ def uk_filing_deadlines(
     filed = accounts_filed_on or as_at
     confirmation = _confirmation_due(last_confirmation_date, incorporated_on)
     penalty = _penalty(company_kind, due, filed) * (2 if late_last_year else 1)
-    return {
-        "accounts_due_on": due.isoformat(),
-        "days_to_accounts": (due - as_at).days,
-        "first_accounts": first,
-        "confirmation_statement_due_on": confirmation.isoformat(),
-        "days_to_confirmation": (confirmation - as_at).days,
-        **_tax_dates(period_start, period_end),
-        "late_filing_penalty_gbp": penalty,
-        "days_late": max((filed - due).days, 0),
-        "accounts_verdict": _verdict(due, filed, accounts_filed_on is not None),
-    }
+    return cast(
+        outputs.UkFilingDeadlines,
+        {
+            "accounts_due_on": due.isoformat(),
+            "days_to_accounts": (due - as_at).days,
+            "first_accounts": first,
+            "confirmation_statement_due_on": confirmation.isoformat(),
+            "days_to_confirmation": (confirmation - as_at).days,
+            **_tax_dates(period_start, period_end),
+            "late_filing_penalty_gbp": penalty,
+            "days_late": max((filed - due).days, 0),
+            "accounts_verdict": _verdict(due, filed, accounts_filed_on is not None),
+        },
+    )
 
 
 def _confirmation_due(last: date | None, incorporated_on: date) -> date:
@@ -145,7 +149,7 @@ def add_months(day: date, months: int) -> date:
 
 
 @tool("corporate.event_filings", light=True)
-def event_filings(company_events: Events, as_at: date) -> dict[str, Any]:
+def event_filings(company_events: Events, as_at: date) -> outputs.EventFilings:
     """Give form and deadline for each notifiable event, and which are late.
 
     Companies Act 2006: directors 14 days (s. 167), allotment one month (s. 555), charges 21

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from statistics import median
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ from agents.tools.accounting.amounts import (
     percent,
     present_value,
 )
+from agents.tools.corporate import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -39,7 +40,7 @@ def cost_of_capital(
     cost_of_debt: Rate,
     tax_rate: Ratio,
     size_premium: Rate = ZERO,
-) -> dict[str, Any]:
+) -> outputs.CostOfCapital:
     """Work out the weighted average cost of capital from an asset beta.
 
     Beta relevered by Hamada (1972): asset beta x (1 + (1 - tax) x debt/equity); cost of equity
@@ -67,7 +68,7 @@ def discounted_cash_flow(
     net_debt: Money = ZERO,
     shares_outstanding: Positive | None = None,
     mid_year: bool = False,
-) -> dict[str, Any]:
+) -> outputs.DiscountedCashFlow:
     """Value a business by discounting free cash flows to the firm, with a growing terminal value.
 
     Gordon growth on the last year's flow; the mid-year convention moves every flow half a year
@@ -98,7 +99,7 @@ def discounted_cash_flow(
     }
     if shares_outstanding is not None:
         result["value_per_share"] = number(equity / shares_outstanding, 4)
-    return result
+    return cast(outputs.DiscountedCashFlow, result)
 
 
 def _values(
@@ -120,7 +121,7 @@ def multiples_valuation(
     peer_net_debt: Money = ZERO,
     marketability_discount: Ratio = ZERO,
     multiple_kind: Literal["enterprise", "equity"] = "enterprise",
-) -> dict[str, Any]:
+) -> outputs.MultiplesValuation:
     """Value a business by the median and quartiles of its peers' multiples.
 
     ``metric_amount`` is the company's EBITDA, sales or earnings; ``peer_net_debt`` its own net

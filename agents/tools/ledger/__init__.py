@@ -7,10 +7,11 @@ inside the tools, because every process declares them and few run them.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
+from agents.tools.ledger import outputs
 from agents.tools.registry import ToolContext, tool
 
 Ledger = Annotated[
@@ -31,19 +32,19 @@ def load(
     ledger: Ledger,
     year: Annotated[int | str, Field(description="2012, or 2012/13 for April to March")],
     context: ToolContext,
-) -> dict[str, Any]:
+) -> outputs.Load:
     """Read and check a ledger, keep it for the other tools, and report every fault by line."""
     from agents.tools.ledger import loading
 
-    return loading.load(ledger, year, context)
+    return cast(outputs.Load, loading.load(ledger, year, context))
 
 
 @tool("ledger.trial_balance", lane="analysis", timeout_seconds=60)
-def trial_balance(ledger: Ledger, context: ToolContext, year: Year = None) -> dict[str, Any]:
+def trial_balance(ledger: Ledger, context: ToolContext, year: Year = None) -> outputs.TrialBalance:
     """Debits, credits and balance of each account of the audited year, in all and per month."""
     from agents.tools.ledger import balances
 
-    return balances.trial_balance(ledger, context, year)
+    return cast(outputs.TrialBalance, balances.trial_balance(ledger, context, year))
 
 
 @tool("ledger.materiality", lane="analysis", timeout_seconds=60)
@@ -54,19 +55,24 @@ def materiality(
     benchmark: Literal["expenditure", "gross_expenditure"] = "expenditure",
     percentage: Annotated[float | None, Field(gt=0, le=10)] = None,
     risk: Literal["low", "medium", "high"] = "medium",
-) -> dict[str, Any]:
+) -> outputs.Materiality:
     """Overall and performance materiality and the trivial level of the year (ISA 320, 450)."""
     from agents.tools.ledger import benchmarks
 
-    return benchmarks.materiality(ledger, context, year, benchmark, percentage, risk)
+    return cast(
+        outputs.Materiality,
+        benchmarks.materiality(ledger, context, year, benchmark, percentage, risk),
+    )
 
 
 @tool("ledger.analytical_review", lane="analysis", timeout_seconds=60)
-def analytical_review(ledger: Ledger, context: ToolContext, year: Year = None) -> dict[str, Any]:
+def analytical_review(
+    ledger: Ledger, context: ToolContext, year: Year = None
+) -> outputs.AnalyticalReview:
     """Months outside what each account's other months predict; this year against the prior."""
     from agents.tools.ledger import analytics
 
-    return analytics.analytical_review(ledger, context, year)
+    return cast(outputs.AnalyticalReview, analytics.analytical_review(ledger, context, year))
 
 
 @tool("ledger.journal_entry_tests", lane="analysis", timeout_seconds=120)
@@ -76,11 +82,14 @@ def journal_entry_tests(
     year: Year = None,
     materiality: Materiality = None,
     limit: Annotated[int, Field(ge=1, le=400, description="length of the list")] = 250,
-) -> dict[str, Any]:
+) -> outputs.JournalEntryTests:
     """All journal-entry tests of ISA 240, and one list of exceptions ranked by rarity."""
     from agents.tools.ledger.journal import report
 
-    return report.journal_entry_tests(ledger, context, year, materiality, limit)
+    return cast(
+        outputs.JournalEntryTests,
+        report.journal_entry_tests(ledger, context, year, materiality, limit),
+    )
 
 
 @tool("ledger.sample", lane="analysis", timeout_seconds=60)
@@ -92,12 +101,21 @@ def sample(
     confidence_percent: Annotated[float, Field(gt=50, lt=100)] = 95.0,
     expected_misstatement: Annotated[float, Field(ge=0, description="pounds")] = 0.0,
     year: Year = None,
-) -> dict[str, Any]:
+) -> outputs.Sample:
     """A monetary-unit sample of the year's payments with a seeded start (ISA 530)."""
     from agents.tools.ledger import sampling
 
-    return sampling.sample(
-        ledger, context, materiality, seed, confidence_percent / 100, expected_misstatement, year
+    return cast(
+        outputs.Sample,
+        sampling.sample(
+            ledger,
+            context,
+            materiality,
+            seed,
+            confidence_percent / 100,
+            expected_misstatement,
+            year,
+        ),
     )
 
 
@@ -110,12 +128,15 @@ def evaluate_sample(
     interval: Annotated[float, Field(gt=0, description="sampling interval in pounds")],
     tolerable_misstatement: Annotated[float, Field(gt=0, description="pounds")],
     confidence_percent: Annotated[float, Field(gt=50, lt=100)] = 95.0,
-) -> dict[str, Any]:
+) -> outputs.EvaluateSample:
     """Project the errors of a monetary-unit sample and bound the total (Stringer bound)."""
     from agents.tools.ledger import sampling
 
-    return sampling.evaluate_sample(
-        results, interval, tolerable_misstatement, confidence_percent / 100
+    return cast(
+        outputs.EvaluateSample,
+        sampling.evaluate_sample(
+            results, interval, tolerable_misstatement, confidence_percent / 100
+        ),
     )
 
 
@@ -126,11 +147,13 @@ def roll_forward(
     context: ToolContext,
     year: Year = None,
     materiality: Materiality = None,
-) -> dict[str, Any]:
+) -> outputs.RollForward:
     """What happened to each account between interim work and the year's end (ISA 330.22)."""
     from agents.tools.ledger import rolling
 
-    return rolling.roll_forward(ledger, interim_date, context, year, materiality)
+    return cast(
+        outputs.RollForward, rolling.roll_forward(ledger, interim_date, context, year, materiality)
+    )
 
 
 @tool("ledger.account_review", lane="analysis", timeout_seconds=60)
@@ -143,25 +166,27 @@ def account_review(
     context: ToolContext,
     year: Year = None,
     materiality: Materiality = None,
-) -> dict[str, Any]:
+) -> outputs.AccountReview:
     """Substantive work on one account: figures, largest lines, exceptions, conclusion."""
     from agents.tools.ledger import accounts
 
-    return accounts.account_review(ledger, account, context, year, materiality)
+    return cast(
+        outputs.AccountReview, accounts.account_review(ledger, account, context, year, materiality)
+    )
 
 
 @tool("ledger.going_concern_indicators", lane="analysis", timeout_seconds=60)
 def going_concern_indicators(
     ledger: Ledger, context: ToolContext, year: Year = None
-) -> dict[str, Any]:
+) -> outputs.GoingConcernIndicators:
     """What spending alone can say of going concern: trend, stretch, reliance (ISA 570.A3)."""
     from agents.tools.ledger import going_concern
 
-    return going_concern.indicators(ledger, context, year)
+    return cast(outputs.GoingConcernIndicators, going_concern.indicators(ledger, context, year))
 
 
 @tool("ledger.release", light=True)
-def release(ledger: Ledger, context: ToolContext) -> dict[str, Any]:
+def release(ledger: Ledger, context: ToolContext) -> outputs.Release:
     """Give a loaded ledger's file back; doing it twice is the same as once."""
     delete = getattr(context.artifacts, "delete", None)
     if delete is not None and "\n" not in ledger:

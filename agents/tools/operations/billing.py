@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.amounts import Positive, cents, percent, share
+from agents.tools.operations import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -33,7 +34,7 @@ def work_in_progress(
     agreed_fee: Positive,
     already_billed: Positive = Decimal(0),
     work_to_complete: Annotated[Positive, Field(description="at standard rates")] = Decimal(0),
-) -> dict[str, object]:
+) -> outputs.WorkInProgress:
     """Value of unbilled time, what of it the fee still covers, realisation, ageing and provision.
 
     Realisation is the fee over all time at standard rates: unbilled, still to come, and what is
@@ -83,7 +84,7 @@ def lock_up(
     annual_fee_income: Annotated[Positive, Field(description="fees of the last twelve months")],
     target_lock_up_days: Annotated[int, Field(ge=1, le=365)] = 90,
     borrowing_rate_percent: Annotated[Decimal, Field(ge=0, le=50)] = Decimal(6),
-) -> dict[str, object]:
+) -> outputs.LockUp:
     """Days of fee income tied up in work in progress and debtors, and what the excess costs.
 
     Days are balance / fees x 365; the excess is financed at the borrowing rate for a year.

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.dates import months_after
+from agents.tools.operations import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -36,7 +37,7 @@ class Obligation(BaseModel):
 def filing_deadlines(
     obligations: Annotated[list[Obligation], Field(min_length=1, max_length=2000)],
     as_of: date,
-) -> dict[str, object]:
+) -> outputs.FilingDeadlines:
     """Due date, days left or late and penalty so far of each filing, most urgent first.
 
     Accounts: 9 months (public 6). Corporation tax: paid 9 months and a day, return 12 months.

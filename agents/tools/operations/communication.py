@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.amounts import Positive, cents
+from agents.tools.operations import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -37,7 +38,7 @@ def reminder_schedule(
     requested_items: Annotated[list[RequestedItem], Field(min_length=1, max_length=500)],
     needed_by: Annotated[date, Field(description="day on which work starts")],
     as_of: date,
-) -> dict[str, object]:
+) -> outputs.ReminderSchedule:
     """What is outstanding, for how long, and on which working days to remind.
 
     Reminders lie 28, 14, 7 and 2 days before ``needed_by``; a weekend moves one to the Friday
@@ -94,7 +95,7 @@ def late_payment_interest(
     due_date: date,
     as_of: date,
     base_rate_percent: Annotated[Decimal, Field(ge=0, le=30, description="Bank of England rate")],
-) -> dict[str, object]:
+) -> outputs.LatePaymentInterest:
     """Statutory interest and fixed compensation on an unpaid business invoice.
 
     Simple interest at base rate plus 8 points on 365 days, and 40, 70 or 100 by size of debt.

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from agents.tools.amounts import cents
+from agents.tools.operations import outputs
 from agents.tools.registry import tool
 
 # Class of document: phrases with weights, years to keep it, and from what the years count. Kept
@@ -60,7 +61,7 @@ class Guess:
 def classify_document(
     document_text: Annotated[str, Field(min_length=1, max_length=200_000)],
     received_on: date,
-) -> dict[str, object]:
+) -> outputs.ClassifyDocument:
     """Class, confidence, key dates and amounts of a document, and until when to keep it.
 
     Weighted phrases decide; below 35 % or without a match a person files it. Retention counts

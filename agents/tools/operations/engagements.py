@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from agents.tools.amounts import Positive, percent, share
+from agents.tools.operations import outputs
 from agents.tools.registry import ToolContext, tool
 from config.errors import Conflict, Unavailable
 
@@ -46,7 +47,7 @@ def acceptance_risk(
     screening_hits: Annotated[int, Field(ge=0, description="possible list matches not cleared")],
     expected_fee: Positive,
     firm_fee_income: Positive,
-) -> dict[str, Any]:
+) -> outputs.AcceptanceRisk:
     """Risk points, class and due diligence for a prospective client.
 
     Source: ISQM 1.30 (acceptance and continuance); UK MLR 2017 reg. 27-33. An uncleared match
@@ -73,7 +74,7 @@ def open_engagement(
     agreed_fee: Positive,
     risk_class: Literal["low", "medium", "high"],
     context: ToolContext,
-) -> dict[str, Any]:
+) -> outputs.OpenEngagement:
     """Open an engagement: a code and a stored record. The same facts give the same record."""
     record = {
         "kind": "engagement",
@@ -85,7 +86,7 @@ def open_engagement(
         "risk_class": risk_class,
     }
     reference = _save(context, f"{record['code']}.json", record)
-    return {"engagement_code": record["code"], "record": reference, "opened": True}
+    return {"engagement_code": str(record["code"]), "record": reference, "opened": True}
 
 
 @tool("operations.withdraw_engagement", timeout_seconds=15)
@@ -93,7 +94,7 @@ def withdraw_engagement(
     record: Annotated[str, Field(description="reference that open_engagement gave")],
     reason: Annotated[str, Field(min_length=1, max_length=500)],
     context: ToolContext,
-) -> dict[str, Any]:
+) -> outputs.WithdrawEngagement:
     """Withdraw an opened engagement: a notice that names its record and the reason."""
     if context.artifacts is None:
         raise Unavailable("artifact store", "this call has no client to read for")
@@ -117,7 +118,7 @@ def engagement_terms(
     agreed_fee: Positive,
     start_on: date,
     instalments: Annotated[int, Field(ge=1, le=12)] = 4,
-) -> dict[str, Any]:
+) -> outputs.EngagementTerms:
     """Fee instalments that sum to the fee to the cent, as an engagement letter states them."""
     each = (agreed_fee / instalments).quantize(Decimal("0.01"))
     last = agreed_fee - each * (instalments - 1)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.amounts import Positive, cents, percent, share
+from agents.tools.operations import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -42,7 +43,7 @@ def check_holdings(
     holdings: Annotated[list[Holding], Field(max_length=500)],
     restricted: Annotated[list[Restricted], Field(max_length=5000)],
     in_engagement_team: bool = True,
-) -> dict[str, Any]:
+) -> outputs.CheckHoldings:
     """Holdings of one person that breach independence, and the value to be sold.
 
     A direct interest of the person or immediate family in an audit client is barred (IESBA
@@ -83,7 +84,7 @@ class Assignment(BaseModel):
 @tool("operations.partner_rotation", light=True)
 def partner_rotation(
     assignments: Annotated[list[Assignment], Field(max_length=1000)],
-) -> dict[str, Any]:
+) -> outputs.PartnerRotation:
     """Who must rotate, who is in the last year, who is still cooling off. Source: IESBA 540."""
     rows: list[dict[str, Any]] = []
     counts = {"must rotate": 0, "last year": 0, "cooling off": 0, "may serve": 0}
@@ -123,7 +124,7 @@ def fee_dependency(
     ],
     firm_fees: Annotated[list[Positive], Field(min_length=1, max_length=10)],
     public_interest: bool,
-) -> dict[str, Any]:
+) -> outputs.FeeDependency:
     """Share of a client in the firm's fees and whether the limit is passed for too long.
 
     15 % for two years in a row for public interest entities (IESBA R410.18), 30 % for five
@@ -166,7 +167,7 @@ def independence_conclusion(
     ] = None,
     must_rotate: Annotated[int, Field(ge=0)] | None = None,
     disclosures: Annotated[int, Field(ge=0)] | None = None,
-) -> dict[str, Any]:
+) -> outputs.IndependenceConclusion:
     """One conclusion over holdings, rotation and fee dependency; what was not checked is named.
 
     A check that did not end is never taken as clean (ISQM 1.29, 34).

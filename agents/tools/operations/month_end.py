@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.amounts import Amount, Positive, cents, percent, share
+from agents.tools.operations import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -25,7 +26,7 @@ class Subledger(BaseModel):
 def tie_out_subledger(
     subledger: Subledger,
     tolerance: Annotated[Positive, Field(description="difference that may stay")] = Decimal(0),
-) -> dict[str, Any]:
+) -> outputs.TieOutSubledger:
     """Whether a subledger agrees with its control account, within a tolerance."""
     difference = subledger.subledger_total - subledger.control_account
     tied = abs(difference) <= tolerance
@@ -51,7 +52,7 @@ def close_plan(
     close_tasks: Annotated[list[CloseTask], Field(min_length=1, max_length=300)],
     hours_a_day: Annotated[Decimal, Field(gt=0, le=24)] = Decimal(8),
     target_days: Annotated[Decimal, Field(gt=0, le=60)] = Decimal(5),
-) -> dict[str, Any]:
+) -> outputs.ClosePlan:
     """Length of the close and the chain of tasks that decides it.
 
     Critical path method (Kelley & Walker 1959): the longest chain through what waits for what.
@@ -101,7 +102,7 @@ def flux_analysis(
     movements: Annotated[list[AccountMovement], Field(min_length=1, max_length=5000)],
     amount_threshold: Positive,
     percent_threshold: Annotated[Decimal, Field(ge=0, le=1000)] = Decimal(10),
-) -> dict[str, Any]:
+) -> outputs.FluxAnalysis:
     """Accounts whose movement passes both thresholds and must be explained.
 
     A balance that was nil before is judged by amount alone.

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from agents.tools.operations import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -23,7 +24,7 @@ def control_chart(
     measurements: Annotated[list[float], Field(min_length=8, max_length=2000)],
     measure_name: str,
     baseline_points: Annotated[int, Field(ge=8, le=2000, description="first points")] | None = None,
-) -> dict[str, object]:
+) -> outputs.ControlChart:
     """Individuals control chart: centre, limits, and the points that signal a change.
 
     Signals: beyond three sigma, eight in a row on one side, six in a row rising or falling.
@@ -91,7 +92,7 @@ def _verdict(beyond: list[int], runs: list[int], trends: list[int]) -> str:
 def proportion_chart(
     defects: Annotated[list[int], Field(min_length=5, max_length=1000)],
     reviewed: Annotated[list[int], Field(min_length=5, max_length=1000)],
-) -> dict[str, object]:
+) -> outputs.ProportionChart:
     """p chart of files with a finding among files reviewed, limits for each period's size.
 
     Limits are p +- 3 sqrt(p (1 - p) / n), not below 0. Source: Montgomery, 7.2.2.

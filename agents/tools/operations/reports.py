@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from agents.domain.grading import numbers_in
+from agents.tools.operations import outputs
 from agents.tools.registry import tool
 
 # Words a sentence may have on average before a reader loses it (Cutts, Oxford Guide to Plain
@@ -23,7 +24,7 @@ def report_check(
     report_text: Annotated[str, Field(min_length=1, max_length=200_000)],
     required_sections: Annotated[list[str], Field(max_length=50)],
     figures: Annotated[dict[str, Decimal], Field(description="name to value stated")] | None = None,
-) -> dict[str, Any]:
+) -> outputs.ReportCheck:
     """Score of a draft from 0 to 1 with what is missing.
 
     A third each: required sections present, figures stated as computed, wording without promises

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.amounts import Positive, cents, percent, share
+from agents.tools.operations import outputs
 from agents.tools.registry import tool
 from config.errors import InvalidInput
 
@@ -51,7 +52,7 @@ def staff_engagement(
     tasks: Annotated[list[Task], Field(min_length=1, max_length=500)],
     team: Annotated[list[Member], Field(min_length=1, max_length=500)],
     engagement_fee: Annotated[Positive, Field(description="agreed fee of the engagement")],
-) -> dict[str, object]:
+) -> outputs.StaffEngagement:
     """Allocate tasks to the lowest sufficient grade, cheapest first, and the margin that is left.
 
     Tasks of the highest grade are placed first, so that managers are not spent on work that
@@ -121,7 +122,7 @@ class Timesheet(BaseModel):
 def utilisation(
     timesheets: Annotated[list[Timesheet], Field(min_length=1, max_length=2000)],
     target_percent: Annotated[Decimal, Field(ge=1, le=100)] = Decimal(75),
-) -> dict[str, object]:
+) -> outputs.Utilisation:
     """Chargeable over available hours of each person and the team, beside the target.
 
     Available is contracted less leave; unrecorded is available less all recorded hours.

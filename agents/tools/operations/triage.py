@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.tools.operations import outputs
 from agents.tools.registry import tool
 
 OPENS, CLOSES, SATURDAY = 9, 17, 5
@@ -65,7 +66,7 @@ class Route:
 @tool("operations.triage_requests", light=True)
 def triage_requests(
     requests: Annotated[list[Request], Field(min_length=1, max_length=500)],
-) -> dict[str, object]:
+) -> outputs.TriageRequests:
     """Team, priority and answer-by time of each request, in office hours from 9 to 17.
 
     Weighted word stems decide; no match goes to the front desk. A tie goes to the team listed

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from agents.tools.operations import outputs
 from agents.tools.registry import ToolContext, tool
 from config.errors import InvalidInput, Unavailable
 
@@ -19,7 +20,7 @@ def working_paper(
     title: Annotated[str, Field(min_length=1, max_length=200)],
     sections: Annotated[dict[str, Any], Field(min_length=1, description="heading to content")],
     context: ToolContext,
-) -> dict[str, Any]:
+) -> outputs.WorkingPaper:
     """Write sections to a Markdown paper and store it. The same content gives the same paper.
 
     A list of records becomes a table, a record a list of its fields, null "not available".

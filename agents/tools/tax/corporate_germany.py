@@ -9,6 +9,7 @@ from pydantic import Field
 
 from agents.tools.amounts import Amount, Positive, cents, percent, share
 from agents.tools.registry import tool
+from agents.tools.tax import outputs
 
 # KStG s.23 (with the steps enacted in 2025), SolzG s.4, GewStG s.8, 10a, 11: written from general
 # knowledge as of 2026-01-01; verify before use.
@@ -40,7 +41,7 @@ def german_corporate_tax(
     trade_tax_reductions: Positive = Decimal(0),
     loss_carryforward: Positive = Decimal(0),
     trade_loss_carryforward: Positive = Decimal(0),
-) -> dict[str, object]:
+) -> outputs.GermanCorporateTax:
     """Koerperschaftsteuer, Solidaritaetszuschlag and Gewerbesteuer of a German company.
 
     Trade tax adds back a quarter of finance costs above 200,000 (interest in full, a fifth of

@@ -12,6 +12,7 @@ from pydantic import Field
 from agents.tools.amounts import Positive, cents, percent, share
 from agents.tools.dates import months_after
 from agents.tools.registry import tool
+from agents.tools.tax import outputs
 from config.errors import InvalidInput
 
 # CTA 2010 Part 3A, financial years from 1 April 2023. Agrees with a secondary page read in 2026
@@ -48,7 +49,7 @@ def uk_corporation_tax(
     ] = Decimal(0),
     associated_companies: Annotated[int, Field(ge=0, le=1000)] = 0,
     close_investment_holding: Annotated[bool, Field(description="main rate, no relief")] = False,
-) -> dict[str, object]:
+) -> outputs.UkCorporationTax:
     """Corporation tax of one accounting period, split over financial years at 31 March.
 
     Limits shrink with short periods and associated companies; relief is the standard fraction of

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.amounts import Amount, Positive, Ratio, cents, percent, share
 from agents.tools.registry import tool
+from agents.tools.tax import outputs
 from config.errors import InvalidInput
 
 # IRC s.11(b); s.172(a)(2): losses of years after 2017 cover at most 80 % of taxable income.
@@ -40,7 +41,7 @@ def us_corporate_tax(
     everywhere_property: Positive = Decimal(0),
     everywhere_payroll: Positive = Decimal(0),
     nol_carryforward: Positive = Decimal(0),
-) -> dict[str, object]:
+) -> outputs.UsCorporateTax:
     """Federal tax at 21 % after apportioned, deductible state taxes and the 80 % loss limit.
 
     Factors: sales only; the mean of sales, property and payroll; or with sales counted twice.

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.amounts import Amount, Positive, Ratio, cents, percent, share
 from agents.tools.registry import tool
+from agents.tools.tax import outputs
 
 
 class Balance(BaseModel):
@@ -49,7 +50,7 @@ def deferred_tax(
         Positive, Field(description="taxable profit probable beyond reversals, IAS 12.36")
     ] = Decimal(0),
     opening_net_liability: Annotated[Amount, Field(description="asset as negative")] = Decimal(0),
-) -> dict[str, object]:
+) -> outputs.DeferredTax:
     """Deferred tax assets and liabilities, the movement and where it is recognised.
 
     Taxable: carrying above tax base of an asset, below it for a liability. Assets are recognised
@@ -111,7 +112,7 @@ def effective_rate_reconciliation(
     enacted_rate: Annotated[Ratio, Field(description="applicable rate, IAS 12.81(c)")],
     permanent_differences: Annotated[list[PermanentDifference], Field(max_length=100)],
     prior_year_adjustment: Amount = Decimal(0),
-) -> dict[str, object]:
+) -> outputs.EffectiveRateReconciliation:
     """From accounting profit times the applicable rate to the tax charge. Source: IAS 12.81(c)."""
     expected = profit_before_tax * enacted_rate
     effects = [(d.item, d.amount * enacted_rate) for d in permanent_differences]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.amounts import Amount, Positive, cents, percent, share
 from agents.tools.registry import tool
+from agents.tools.tax import outputs
 from agents.tools.tax.rates import (
     corporate_rate,
     known_jurisdictions,
@@ -51,7 +52,7 @@ class Estimate(BaseModel):
 def rate_tables(
     jurisdictions: Annotated[list[Jurisdiction], Field(min_length=1, max_length=60)],
     on_date: Annotated[date, Field(description="picks the rates in force")],
-) -> dict[str, object]:
+) -> outputs.RateTables:
     """VAT and corporate tax of several countries on a date, with the countries not held.
 
     Source: the project's dated table; every row there names its own.
@@ -90,7 +91,7 @@ def _rate_row(code: str, on: date) -> dict[str, object]:
 def jurisdiction_estimate(
     figures: EntityFigures,
     on_date: Annotated[date, Field(description="year end; picks the rates in force")],
-) -> dict[str, object]:
+) -> outputs.JurisdictionEstimate:
     """Indicative corporate tax and net VAT of one entity at its country's dated rates.
 
     Losses cover income up to the country's floor and share. The combined rate includes usual
@@ -146,7 +147,7 @@ def consolidate_estimates(
         Field(max_length=1000, description="or lists by branch; null where an entity failed"),
     ],
     minimum_rate_percent: Annotated[Decimal, Field(ge=0, le=50)] = Decimal(15),
-) -> dict[str, Any]:
+) -> outputs.ConsolidateEstimates:
     """Group tax charge, effective rate, VAT, and the jurisdictions below the minimum rate.
 
     Entities of a jurisdiction are pooled first, as GloBE Art. 5.1 pools them.

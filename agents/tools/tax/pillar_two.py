@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.amounts import Amount, Positive, cents, percent
 from agents.tools.registry import tool
+from agents.tools.tax import outputs
 
 # OECD GloBE Model Rules 2021: Art. 1.1.1, 5.2, 5.5.
 MINIMUM_RATE = Decimal("0.15")
@@ -55,7 +56,7 @@ def pillar_two_topup(
         list[Positive],
         Field(min_length=1, max_length=4, description="group revenue of up to four prior years"),
     ],
-) -> dict[str, object]:
+) -> outputs.PillarTwoTopup:
     """Effective tax rate, substance carve-out and top-up tax for each jurisdiction.
 
     A group is in scope with 750 million in at least two of the four preceding years. Top-up is

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from agents.tools.amounts import Amount, Positive, Ratio, cents, percent, share
 from agents.tools.registry import tool
+from agents.tools.tax import outputs
 from config.errors import InvalidInput
 
 # CTA 2009 Part 13 as amended by Finance Act 2024 Sch. 1, for periods from 1 April 2024. Written
@@ -44,7 +45,7 @@ def uk_rd_relief(
     period_start: date,
     is_sme: bool = True,
     corporation_tax_rate: Ratio = Decimal("0.25"),
-) -> dict[str, object]:
+) -> outputs.UkRdRelief:
     """Qualifying expenditure, R&D intensity, and the value of each route that is open.
 
     Merged scheme: a taxable credit of 20 %, net of tax (19 % for a loss). Enhanced support for

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.amounts import Amount, Positive, cents
 from agents.tools.registry import tool
+from agents.tools.tax import outputs
 from config.errors import InvalidInput
 
 # Fewer results make an interquartile range meaningless.
@@ -38,7 +39,7 @@ def transfer_pricing_range(
         Literal["operating_margin", "cost_plus_markup"], Field(description="profit level indicator")
     ] = "operating_margin",
     tax_rate_percent: Annotated[Decimal, Field(ge=0, le=60)] = Decimal(25),
-) -> dict[str, object]:
+) -> outputs.TransferPricingRange:
     """Interquartile range of accepted comparables, the tested margin's place, the adjustment.
 
     The 25th percentile is the lowest result with at least a quarter of results at or below it, or

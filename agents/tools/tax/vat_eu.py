@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.amounts import Amount, Positive, cents, percent
 from agents.tools.registry import tool
+from agents.tools.tax import outputs
 from agents.tools.tax.rates import eu_members, sample_notice, vat_rate
 from config.errors import InvalidInput
 
@@ -54,7 +55,7 @@ def eu_vat_supplies(
         Positive, Field(description="cross-border consumer sales earlier in the year, EUR")
     ] = Decimal(0),
     oss_opted_in: Annotated[bool, Field(description="taxes at destination by choice")] = False,
-) -> dict[str, object]:
+) -> outputs.EuVatSupplies:
     """Place of supply, reverse charge and one-stop-shop VAT for a set of supplies.
 
     Source: Directive 2006/112/EC, Articles 31-33, 44, 45, 47, 53, 54, 58, 59c, 138, 146, 196 and

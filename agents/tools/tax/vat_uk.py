@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.amounts import Amount, cents
 from agents.tools.registry import tool
+from agents.tools.tax import outputs
 from agents.tools.tax.rates import sample_notice, vat_rate
 
 # Notice 706, section 11: exempt input tax is ignored up to this a month and half of all input tax.
@@ -54,7 +55,7 @@ def uk_vat_return(
     purchases: Annotated[list[Purchase], Field(max_length=500)],
     period_end: Annotated[date, Field(description="last day of the VAT period")],
     period_months: Annotated[int, Field(ge=1, le=12)] = 3,
-) -> dict[str, object]:
+) -> outputs.UkVatReturn:
     """The nine boxes of a UK VAT return, and what partial exemption keeps from recovery.
 
     Source: VAT Notice 700/12 (boxes), VATA 1994 s.26 and VAT Notice 706 (standard method, rounded

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.tools.amounts import Positive, Ratio, cents, percent
 from agents.tools.registry import tool
+from agents.tools.tax import outputs
 from agents.tools.tax.rates import (
     domestic_withholding,
     eu_members,
@@ -48,7 +49,7 @@ class Relief:
 @tool("tax.withholding", light=True)
 def withholding(
     payments: Annotated[list[Payment], Field(min_length=1, max_length=200)],
-) -> dict[str, object]:
+) -> outputs.Withholding:
     """Tax to withhold on each payment, what a refund claim returns, and the net amounts.
 
     The lowest of domestic rate, treaty rate and EU directive applies if the recipient is the

@@ -34,6 +34,8 @@ def test_a_tool_says_what_it_gives_by_the_types_that_its_function_returns():
     assert registry.get("core.fail").output_schema["required"] == ["attempt"]
     said = [tool.output_schema for tool in registry.all_tools()]
     assert all(schema is not None and schema["type"] == "object" for schema in said)
+    # Each names its fields and closes them, so that a workflow that reads another is refused.
+    assert all(schema["properties"] and schema["additionalProperties"] is False for schema in said)
 
 
 def test_declaring_every_tool_imports_no_numeric_library():
