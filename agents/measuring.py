@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from agents import savings
+from agents import attacks, savings
 from agents.calls import Call
 from agents.loop import Work
 from agents.models import Invocation
@@ -21,15 +21,18 @@ SPENT = ("cost_usd", "input_tokens", "cached_tokens", "output_tokens")
 
 
 def measure(call: Call, row: Invocation, work: Work, version: Version) -> None:
-    """Record the numbers of a call and audit it, in the transaction that stores it."""
+    """Record the numbers of a call, audit it and what attacked it, in its own transaction."""
     services.record([_measurement(call, row, work, version)])
     services.audit_all(_entries(call, row, work))
+    attacks.write_down(call, row)
 
 
 def measure_all(done: Sequence[tuple[Call, Invocation, Work]]) -> None:
     """The same for many calls in one transaction."""
     services.record([_measurement(*one) for one in done])
     services.audit_all([entry for one in done for entry in _entries(*one)])
+    for call, row, _ in done:
+        attacks.write_down(call, row)
 
 
 def _measurement(
