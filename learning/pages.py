@@ -18,7 +18,7 @@ from config.pages import page
 from learning import experiments, overview, plots, rollouts, saying
 from learning.domain.measures import stage_layout
 from learning.models import Experiment, Improvement, Rollout
-from learning.report_pages import as_html
+from learning.report_pages import first_sentence
 
 
 @require_GET
@@ -26,7 +26,7 @@ from learning.report_pages import as_html
 def learning(request: HttpRequest, caller: Caller) -> HttpResponse:
     """``/dashboard/learning``: what is seen, proposed, tried and gained."""
     seen = overview.overview(caller, now=timezone.now())
-    report = as_html(seen["cycle"].report) if seen["cycle"] else ""
+    report = first_sentence(seen["cycle"].report) if seen["cycle"] else ""
     return render(
         request, "learning/learning.html", {**seen, "headline": _headline(seen), "report": report}
     )

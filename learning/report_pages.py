@@ -36,6 +36,12 @@ def report(request: HttpRequest, caller: Caller, cycle_id: UUID) -> HttpResponse
     )  # fmt: skip
 
 
+def first_sentence(report: str) -> str:
+    """What a report says first, beneath its title."""
+    lines = [line.strip() for line in report.splitlines()]
+    return next((line for line in lines if line and not line.startswith("#")), "")
+
+
 def as_html(report: str) -> SafeString:
     """A report's Markdown as HTML without its title; what would be HTML or a link stays text."""
     parser = Markdown(extensions=["sane_lists"], output_format="html")

@@ -18,6 +18,8 @@ from workflows.domain.definition import Plan
 from workflows.models import Approval, Run
 from workflows.plans import plan_for
 
+# Share of the axis that the text of a cut takes.
+CUT_ROOM = 0.05
 # Larger graphs are told as a list: nobody reads a drawing of more boxes.
 MAX_DRAWN = 240
 MAX_ROWS = 400
@@ -201,10 +203,7 @@ def _timeline(
         )  # fmt: skip
     return {
         "rows": rows,
-        "ticks": [
-            {"at": _hundredth(measure.at(t)), "text": readable.duration(t) if t else "0"}
-            for t in clock.ticks(measure)
-        ],
+        "ticks": _ticks(measure),
         "cuts": [
             {"at": _hundredth(measure.at(c.start)),
              "width": _hundredth(measure.at(c.end) - measure.at(c.start)),
@@ -213,6 +212,20 @@ def _timeline(
         ],
         "not_started": sum(1 for s in steps.values() if not s["started_at"]),
     }  # fmt: skip
+
+
+def _ticks(measure: clock.Clock) -> list[dict[str, Any]]:
+    """Moments of the axis. None says what another says, or stands where a cut says its length."""
+    free = [
+        t for t in clock.ticks(measure)
+        if not any(abs(measure.at(t) - measure.at(cut.start)) < CUT_ROOM for cut in measure.cuts)
+    ]  # fmt: skip
+    texts = [readable.duration(t) if t else "0" for t in free]
+    if len(set(texts)) < len(texts):  # steps of milliseconds after a long wait
+        texts = [f"{t:.3f} s" if t else "0" for t in free]
+    return [
+        {"at": _hundredth(measure.at(t)), "text": text} for t, text in zip(free, texts, strict=True)
+    ]
 
 
 def _bars(step: Step, measure: clock.Clock, start: datetime, now: datetime) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from config import readable
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput, NotFound
 from config.pages import page
-from monitoring import addresses, charts, incidents, queries, watchlist
+from monitoring import addresses, charts, incidents, queries, telling, watchlist
 from monitoring.asked import Asked, asked, for_staff, offered
 from monitoring.models import Alert, AlertRule, Incident, Rota, Silence
 from monitoring.queries import HOUR, MINUTE
@@ -102,7 +102,11 @@ def one(request: HttpRequest, caller: Caller, incident_id: UUID) -> HttpResponse
     alerts = list(row.alerts.select_related("rule").order_by("-id")[:200])
     scope, _, key = row.cause.partition(":")
     context = {
-        "one": row, "alerts": alerts, "timeline": list(row.timeline.all()[:300]),
+        "one": row, "alerts": alerts, "timeline": [
+            {"at": event.at, "name": event.name, "actor": event.actor,
+             "words": telling.words_of(event.name, event.detail)}
+            for event in row.timeline.all()[:300]
+        ],
         "actions": list(row.actions.order_by("asked_at")),
         "deliveries": list(row.deliveries.select_related("channel").order_by("-id")[:50]),
         "is_open": row.state in OPEN, "may_answer": caller.has("monitoring:write"),

@@ -108,6 +108,7 @@ def row_of(card: Card) -> dict[str, Any]:
         "observations": card.score.observations, "budget": budget,
         "left": None if budget is None else max(0.0, min(budget.left_ratio, 1.0)),
         "days": round(one.window_seconds / 86_400), "course": list(card.days),
+        "has_course": sum(day is not None for day in card.days) > 1,
     }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from config.access.models import Client, Membership, User
-from monitoring import audit, rollups, services, shipped, sla
+from monitoring import audit, incidents, rollups, services, shipped, sla
 from monitoring.models import Alert, AlertRule, Board, Incident, SlaReport
 from monitoring.models import Measurement as Row
 from monitoring.services import Measurement, mark, record, security_event
@@ -181,6 +181,14 @@ def test_an_incident_is_acknowledged_and_ended_on_its_page(browser: Browser) -> 
     assert "3" in page(browser, f"/dashboard/alerts/{alert.pk}")
     assert AGENT in page(browser, "/dashboard/_attention")
     path = f"/dashboard/incidents/{row.pk}"
+    incidents.note(row, "opened", detail={"alerts": 1, "rule": "slow"})
+    incidents.note(row, "took_over", detail={"incident": str(row.pk), "cause": "agent:x"})
+    incidents.note(row, "action_failed", detail={"kind": "trip_breaker", "target": "one",
+                                                 "said": "no such endpoint"})  # fmt: skip
+    told = page(browser, path)
+    for words in ("1 alert of the rule slow", "The incident of agent:x",
+                  "Trip breaker of one: no such endpoint"):  # fmt: skip
+        assert words in told
     page(browser, path)
     assert browser.post(path, {"action": "acknowledge"}).status_code == 302
     assert "takes care of it" in page(browser, path)
