@@ -76,6 +76,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "low": ("info", "circle", "Low"),
     "handed_over": ("attention", "hand", "With a person"),
     "closed": ("quiet", "check", "Closed"),
+    "talking": ("info", "play", "Open"),
     "idle": ("quiet", "circle", "Not called"),
     "draft": ("quiet", "circle", "Draft"),
     "stopped": ("quiet", "stop", "Stopped"),
@@ -170,6 +171,12 @@ def pretty(value: object) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, indent=2, default=str, ensure_ascii=False)
+
+
+@register.filter
+def signed(value: float) -> str:
+    """``+8.35``, ``−2.98``: a difference with its sign, three significant digits."""
+    return f"{value:+.3g}".replace("-", "−")
 
 
 _ACRONYMS = {

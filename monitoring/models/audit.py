@@ -29,6 +29,7 @@ class AuditEntry(models.Model):
     after_digest = models.CharField(max_length=64, blank=True, default="")
 
     class Meta:
+        verbose_name_plural = "audit entries"
         indexes = [
             models.Index(fields=["actor", "-id"], name="audit_actor"),
             models.Index(fields=["target", "-id"], name="audit_target"),
