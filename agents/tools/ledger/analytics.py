@@ -68,13 +68,13 @@ def _unexpected_months(book: Book) -> list[dict[str, Any]]:
 
 def _outside(net: pd.Series) -> list[dict[str, Any]]:
     """Months of one account outside their own prediction interval."""
-    import statsmodels.api as sm
     from scipy import stats
+    from statsmodels.regression.linear_model import OLS
 
     values = net.to_numpy(dtype=float)
     count = len(values)
-    design = sm.add_constant(np.arange(count, dtype=float))
-    fitted = sm.OLS(values, design).fit()
+    design = np.column_stack([np.ones(count), np.arange(count, dtype=float)])
+    fitted = OLS(values, design).fit()
     if fitted.ssr <= 1e-6 * (values**2).sum():
         return []
     leverage = np.sum(design @ np.linalg.pinv(design.T @ design) * design, axis=1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from agents.tools.ledger.benchmarks import level
@@ -38,6 +39,7 @@ def journal_entry_tests(
     ranking = rank(prepared)
     lines = prepared.lines
     listed = ranked_lines(lines, ranking, limit)
+    named = _named(ranking, listed)
     inside = book.in_year.reset_index(drop=True)
     above = (
         int((lines.loc[listed, "size"] >= threshold * 100).sum()) if threshold is not None else None
@@ -50,9 +52,12 @@ def journal_entry_tests(
         "exceptions_in_year": int(inside[listed].sum()),
         "exceptions_above_materiality": above,
         "exceptions_value": pounds(lines.loc[listed, "size"].sum()),
-        "exceptions": [_exception(lines, ranking, index) for index in listed],
+        "exceptions": [
+            _exception(lines, ranking, index, names)
+            for index, names in zip(listed, named, strict=True)
+        ],
         "details": [_details(lines, index) for index in listed[:SHOWN_DETAILS]],
-        "counts": _counts(ranking, listed),
+        "counts": _counts(named),
         "tests": [
             {
                 "test": kind.name,
@@ -94,18 +99,25 @@ def concentration(lines: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _exception(lines: pd.DataFrame, ranking: Ranking, index: Any) -> dict[str, Any]:
+def _exception(
+    lines: pd.DataFrame, ranking: Ranking, index: Any, named: list[str]
+) -> dict[str, Any]:
     return {
         "line_id": str(lines.at[index, "line_id"]),
         "score": round(float(ranking.score[index]), 4),
-        "tests": _named(ranking, index),
+        "tests": named,
     }
 
 
-def _named(ranking: Ranking, index: Any) -> list[str]:
-    row = ranking.evidence.loc[index].sort_values(ascending=False, kind="stable")
-    strong = row[row >= NAMED_SHARE * row.iloc[0]]
-    return [str(name) for name in strong.index[:4]]
+def _named(ranking: Ranking, listed: list[Any]) -> list[list[str]]:
+    """The tests that speak loudest of each line, up to four, the strongest first."""
+    evidence = ranking.evidence.loc[listed]
+    names = [str(name) for name in evidence.columns]
+    found = []
+    for row in evidence.to_numpy():
+        order = np.argsort(-row, kind="stable")
+        found.append([names[i] for i in order if row[i] >= NAMED_SHARE * row[order[0]]][:4])
+    return found
 
 
 def _details(lines: pd.DataFrame, index: Any) -> dict[str, Any]:
@@ -120,7 +132,7 @@ def _details(lines: pd.DataFrame, index: Any) -> dict[str, Any]:
     }
 
 
-def _counts(ranking: Ranking, listed: list[Any]) -> dict[str, int]:
+def _counts(named: list[list[str]]) -> dict[str, int]:
     """How often each test is named in the list, the commonest first."""
-    named = pd.Series([name for index in listed for name in _named(ranking, index)], dtype=object)
-    return {str(name): int(count) for name, count in named.value_counts().items()}
+    every = pd.Series([name for names in named for name in names], dtype=object)
+    return {str(name): int(count) for name, count in every.value_counts().items()}

@@ -108,9 +108,9 @@ def decimal_slip(context: Context) -> pd.Series:
     digits = lines["size"].astype(str).str.rstrip("0")
     informative = digits.str.len() >= 3
     frame = lines[informative].assign(digits=digits[informative])
-    for (_, found), group in frame.groupby(["party", "digits"], sort=False):
-        if group["size"].nunique() < 2:
-            continue
+    # Nearly all digits of a payee stand for one amount: only the others are gone through.
+    sizes = frame.groupby(["party", "digits"], sort=False)["size"].transform("nunique")
+    for (_, found), group in frame[sizes > 1].groupby(["party", "digits"], sort=False):
         expected = len(frame) and (group["order"].size / 9) / 10 ** (len(found) - 2)
         counts = group["size"].map(group["size"].value_counts())
         value = surprise(min(expected, 1.0)) - np.log(counts)
@@ -189,15 +189,21 @@ def _mark_splits(
 
     size = group["size"].to_numpy()
     total, hits = len(size), int(inside.sum())
+    windows, paid = [], []
     for first in np.flatnonzero(inside):
         end = int(np.searchsorted(day, day[first] + SPLIT_DAYS, side="right"))
         part = first + np.flatnonzero(inside[first:end])
-        if len(part) < 2 or size[part].sum() < limit * 100:
-            continue
-        paid, count = end - first, len(part)
-        rate = (hits - count + PRIOR_LINES * typical) / (total - count + PRIOR_LINES)
-        value = float(surprise(stats.binom.sf(count - 1, max(paid, count), rate)))
-        value -= np.log(max(total / paid, 1.0)) / 2  # as many windows as chances to find one
+        if len(part) > 1 and size[part].sum() >= limit * 100:
+            windows.append(part)
+            paid.append(end - first)
+    if not windows:
+        return
+    count, lines = np.array([len(part) for part in windows]), np.array(paid)
+    rate = (hits - count + PRIOR_LINES * typical) / (total - count + PRIOR_LINES)
+    values = surprise(stats.binom.sf(count - 1, np.maximum(lines, count), rate))
+    # As many windows as chances to find one.
+    values -= np.log(np.maximum(total / lines, 1.0)) / 2
+    for part, value in zip(windows, values, strict=True):
         value += float(np.mean(size[part] / (limit * 100) >= 0.9))
         value -= 2.0 if len(set(size[part])) == 1 else 0.0
         rows = group.index[part]
