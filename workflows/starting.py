@@ -18,7 +18,6 @@ from django.db import IntegrityError, transaction
 from config import logs
 from config.access.callers import Caller
 from config.access.ids import uuid7
-from config.access.models import Client
 from config.errors import Conflict, Forbidden, IdempotencyMismatch, InvalidInput, NotFound
 from workflows import artifacts, dispatch, endings, fanout, places, queries, rights, splits
 from workflows.advance import Advance, Moved
@@ -63,6 +62,17 @@ FROM unnest(%(ids)s::uuid[], %(keys)s::text[], %(kinds)s::text[], %(states)s::te
 """
 
 
+# All that a start asks of the database about its workflow, its client and the time, in one look.
+_STANDING = """
+SELECT v.id, s.id IS NOT NULL,
+       EXISTS (SELECT 1 FROM access_client c WHERE c.id = %(client)s AND c.is_demo), now()
+FROM (SELECT 1) AS asked
+LEFT JOIN workflows_workflow w ON w.name = %(workflow)s
+LEFT JOIN workflows_workflowversion v ON v.workflow_id = w.id AND v.is_current
+LEFT JOIN workflows_workflowsplit s ON s.workflow_id = w.id AND s.closed_at IS NULL
+"""
+
+
 def start_run(
     *,
     caller: Caller,
@@ -84,21 +94,25 @@ def start_run(
     """
     run_id, client = uuid7(), client_id or caller.home_client_id
     met = None
+    asked = {"workflow": workflow, "client": client}
+    chosen, is_split, of_demo, now = execute(_STANDING, asked)[0]
     if version is not None:
-        chosen = named_version(workflow, version)
-    else:
-        met = None if is_demo else splits.meet(workflow, run_id=run_id, client_id=client)
-        chosen = (met.version if met else None) or current_version(workflow)
-    plan = plan_for(chosen.pk)
+        chosen = named_version(workflow, version).pk
+    elif is_split and not is_demo:
+        met = splits.meet(workflow, run_id=run_id, client_id=client)
+        chosen = met.version.pk if met and met.version else chosen
+    if chosen is None:
+        raise NotFound("workflow", workflow)
+    plan = plan_for(chosen)
     require_start(caller, plan)
     if not caller.sees(client):
         raise NotFound("client", client)
     if priority is not None and priority not in PRIORITIES:
         raise InvalidInput("priority", priority, f"one of {', '.join(PRIORITIES)}")
-    if deadline_at is not None and deadline_at <= database_time():
+    if deadline_at is not None and deadline_at <= now:
         raise InvalidInput("deadline_at", deadline_at.isoformat(), "must lie in the future")
-    asked = {"version": version, "priority": priority, "deadline_at": deadline_at}
-    more = {name: value for name, value in asked.items() if value is not None}
+    options = {"version": version, "priority": priority, "deadline_at": deadline_at}
+    more = {name: value for name, value in options.items() if value is not None}
     digest = digest_of(workflow, [inputs, more] if more else inputs)
     if idempotency_key:
         existing = Run.objects.filter(client_id=client, idempotency_key=idempotency_key).first()
@@ -108,15 +122,15 @@ def start_run(
     check_inputs(plan, inputs, client_id=client)
     queries.require_artifacts(caller, given_artifacts(plan, inputs))
     run = Run(
-        id=run_id, client_id=client, version=chosen, workflow_name=plan.name, inputs=inputs,
+        id=run_id, client_id=client, version_id=chosen, workflow_name=plan.name, inputs=inputs,
         split_epoch=met.epoch if met else None, bucket=met.bucket if met else None,
         deadline_at=deadline_at, inputs_digest=digest, idempotency_key=idempotency_key or None,
         started_by_id=caller.user_id, priority=priority or plan.priority,
-        is_demo=is_demo or Client.objects.filter(pk=client, is_demo=True).exists(),
+        is_demo=is_demo or of_demo,
     )  # fmt: skip
     try:
         with transaction.atomic():
-            create(run, plan)
+            create(run, plan, now=now)
     except IntegrityError:
         existing = Run.objects.filter(client_id=client, idempotency_key=idempotency_key).first()
         if not idempotency_key or existing is None:
@@ -175,9 +189,18 @@ def start_child(
             raise
 
 
-def create(run: Run, plan: Plan, reused: Mapping[str, Reused] | None = None) -> None:
-    """Write a run and its steps and send off what is ready; in the transaction at hand."""
-    now = database_time()
+def create(
+    run: Run,
+    plan: Plan,
+    reused: Mapping[str, Reused] | None = None,
+    *,
+    now: datetime | None = None,
+) -> None:
+    """Write a run and its steps and send off what is ready; in the transaction at hand.
+
+    ``now`` is the database's time, where the caller knows it.
+    """
+    now = now or database_time()
     latest = now + timedelta(seconds=plan.timeout_seconds)
     run.deadline_at = min(run.deadline_at or latest, latest)
     run.budget_usd = plan.budget_usd
