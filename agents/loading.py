@@ -78,7 +78,7 @@ def load(directory_of_yaml: Path = CATALOGUE) -> Loaded:
 def load_prices(path: Path = PRICES) -> int:
     """Add the price lists that are not there yet; one that is there is never changed."""
     made = 0
-    for row in yaml.safe_load(path.read_text("utf-8")):
+    for row in yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader):
         if "*" not in row["prices"]:
             raise InvalidInput("prices", row["version"], 'a "*" for models that it does not name')
         _, created = PriceList.objects.get_or_create(

@@ -56,7 +56,7 @@ def read_document(name: str, text: str, faults: list[Fault]) -> Document | None:
     """The file ``name`` with its lines; None, and the fault noted, if it is no YAML."""
     try:
         # One reader for values and places: composing twice would let them disagree.
-        loader = yaml.SafeLoader(text)
+        loader = yaml.CSafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             faults.append({"path": name, "line": 1, "message": "the file is empty"})

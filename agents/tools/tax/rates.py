@@ -58,7 +58,9 @@ class TreatyRate:
 
 @cache
 def _document() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(RATES_FILE.read_text(encoding="utf-8"))
+    document: dict[str, Any] = yaml.load(
+        RATES_FILE.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
+    )
     return document
 
 

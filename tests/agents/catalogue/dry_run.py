@@ -24,7 +24,7 @@ Chat = Callable[[dict[str, Any]], Message]
 
 def entries_of(path: Path) -> list[dict[str, Any]]:
     """The agents of one catalogue file, as written."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))["agents"]
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)["agents"]
 
 
 def wire_name(tool: str) -> str:
