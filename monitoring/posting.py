@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from config.authorities import authorities
 from config.errors import AppError
 
 TIMEOUT_SECONDS = 5.0
@@ -90,7 +91,9 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, may_be_private: b
     """POST JSON. Raises AddressRefused, NotAccepted (redirects are not followed), or httpx's."""
     host, address = resolve(url, may_be_private=may_be_private)
     target = httpx.URL(url).copy_with(host=address)
-    with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client:
+    with httpx.Client(
+        timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False, verify=authorities()
+    ) as client:
         request = client.build_request(
             "POST",
             target,

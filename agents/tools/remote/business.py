@@ -20,6 +20,7 @@ from agents.domain.odata import Condition
 from agents.models import ToolSource
 from agents.tools.remote import addresses
 from config import tracing
+from config.authorities import authorities
 from config.errors import AppError, Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 
 MAX_ROWS = 5_000
@@ -113,7 +114,7 @@ def query(source: ToolSource, arguments: dict[str, Any]) -> Rows | Found:
     Raises InvalidInput, Forbidden (address), Refused (4xx), Unavailable (5xx, network), NotFound.
     """
     until = time.monotonic() + source.timeout_seconds
-    with httpx.Client(follow_redirects=False, trust_env=False) as client:
+    with httpx.Client(follow_redirects=False, trust_env=False, verify=authorities()) as client:
         if source.kind == ToolSource.Kind.REST:
             return rest(client, source, arguments, until)
         return odata_rows(client, source, arguments, until)
