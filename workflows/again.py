@@ -26,22 +26,25 @@ from workflows.starting import Reused
 _DONE = (StepState.SUCCEEDED, StepState.SKIPPED)
 _NOT_NEEDED = NOT_NEEDED["code"]
 
-# What was compensated is undone, so it is done again.
 _ENDED = """
-SELECT DISTINCT ON (key) key, state, output::text, error::text FROM workflows_steprun
-WHERE run_id = %(run)s AND item = -1 AND NOT EXISTS (
+SELECT DISTINCT ON (key) key, state, output::text, error::text, EXISTS (
     SELECT 1 FROM workflows_steprun c WHERE c.run_id = %(run)s AND c.kind = 'compensate'
     AND c.key = workflows_steprun.key || '.compensate')
+FROM workflows_steprun WHERE run_id = %(run)s AND item = -1 AND kind <> 'compensate'
 ORDER BY key, iteration DESC
 """
 
-# Steps that were tried, or might have been: a worker that was not waited for may have acted.
+# Steps that were tried, or might have been: a worker that was not waited for may have acted. One
+# that was compensated is undone, and its next effect is another.
 _TRIED = """
-SELECT s.key, s.id, s.attempt, f.state FROM workflows_steprun s
-JOIN workflows_steprun f ON f.run_id = s.run_id AND f.key = s.key AND f.item = -1
-    AND f.state IN ('failed', 'cancelled')
+SELECT s.key, s.id, s.attempt, EXISTS (
+    SELECT 1 FROM workflows_steprun f WHERE f.run_id = s.run_id AND f.key = s.key AND f.item = -1
+    AND f.state = 'failed')
+FROM workflows_steprun s
 WHERE s.run_id = %(run)s AND s.item = -1 AND s.iteration = 1
-    AND s.kind NOT IN ('compensate', 'end')
+    AND s.kind NOT IN ('compensate', 'end') AND NOT EXISTS (
+        SELECT 1 FROM workflows_steprun c WHERE c.run_id = %(run)s AND c.kind = 'compensate'
+        AND c.key = s.key || '.compensate')
 """
 
 _ITEMS_AGAIN = """
@@ -139,7 +142,7 @@ def _reopen(run: Run, plan: Plan, *, is_running: bool) -> None:
         "WHERE s.run_id = %(run)s AND s.key = t.key AND s.item = -1",
         {"run": run.pk, "keys": [row[0] for row in tried], "attempts": [row[2] for row in tried]},
     )
-    if failed := sum(state == StepState.FAILED for *_, state in tried):
+    if failed := sum(has_failed for *_, has_failed in tried):
         measuring.again(run, failed)
     _go_on_inside(run.pk, [key for key, *_ in tried if plan.steps[key].kind == "workflow"])
     if is_running:
@@ -194,18 +197,25 @@ def _send_ready(run: Run, plan: Plan, rows: list[Moved], fans: Collection[UUID])
 
 
 def _reusable(run: Run, plan: Plan, *, but: Collection[str] = ()) -> dict[str, Reused]:
-    """Steps that stand as they ended, ``but`` for some."""
-    rows = execute(_ENDED, {"run": run.pk})
+    """Steps that stand as they ended, ``but`` for some.
+
+    What was compensated is undone: it is done again, and what came after it.
+    """
+    rows = [row for row in execute(_ENDED, {"run": run.pk}) if row[0] in plan.steps]
+    again = set(but).union(*(_downstream(plan, key) for key, *_, undone in rows if undone))
     ended = {
         key: Reused(StepState(state), from_json(output), from_json(error))
-        for key, state, output, error in rows
-        if key in plan.steps and key not in but
+        for key, state, output, error, _ in rows
+        if key not in again
     }
     kept = {key: was for key, was in ended.items() if was.state in _DONE}
-    withdrawn = [key for key, was in ended.items() if (was.error or {}).get("code") == _NOT_NEEDED]
-    for key in withdrawn:  # nor is it needed now, if what went on without it stands
-        if kept.keys() >= set(plan.needed_by(key)):
-            kept[key] = ended[key]
+    for key, was in ended.items():  # nor is it needed now, if what went on without it stands
+        followers = {follower for follower, _ in plan.successors[key]}
+        passed = (was.error or {}).get("code") == _NOT_NEEDED or (
+            was.state is StepState.FAILED and plan.steps[key].on_error != "fail" and followers
+        )
+        if passed and kept.keys() >= followers:
+            kept[key] = was
     return kept
 
 

@@ -52,7 +52,9 @@ def _plan_anew_now_and_then(session: Any) -> None:
     planned_at = session.__dict__.setdefault("planned_at", now)
     if now - planned_at > PLANS_KEPT_SECONDS:
         session.planned_at = now
-        session.execute("DEALLOCATE ALL")  # psycopg sees it, and prepares again
+        # psycopg sees it, and prepares again; but not one that it has met while nothing was
+        # prepared (after a rollback), so each is a text of its own.
+        session.execute(f"DEALLOCATE ALL -- {now}")
 
 
 def as_json(value: Any) -> Jsonb | None:

@@ -215,3 +215,32 @@ def test_a_retry_does_not_ask_again_for_what_nothing_needed(
     broker.drain()
     assert state(web, who, run) == "succeeded"
     assert list(Approval.objects.values_list("state", flat=True)) == ["withdrawn"]
+
+
+def test_a_retry_does_what_was_compensated_before_what_came_after_it(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    """In order, each under the id that its effect had, but for what was undone; and to the end."""
+    who = key()
+    source = (
+        "name: undone\nsteps:\n"
+        "  a: {tool: core.echo, with: {value: 1}, compensate: {tool: core.echo}}\n"
+        "  never: {needs: [a], when: 'false', tool: core.echo}\n"
+        '  b: {needs: [a], tool: core.echo, with: {value: "${ steps.a.output.value }"}}\n'
+        f"  c: {{needs: [b, never], {FLAKY}}}\n"
+    )
+    run = start(web, who, source)["id"]
+    broker.drain()
+    before = dict(StepRun.objects.filter(run=run).values_list("key", "id"))
+    assert state(web, who, run) == "failed"
+    ask(web, who, run, "retry")
+    broker.drain()
+    told = get(web, f"runs/{run}", who).json()
+    assert told["state"] == "succeeded"
+    assert {s["key"]: s["state"] for s in told["steps"]} == {
+        "a": "succeeded", "never": "skipped", "b": "succeeded", "c": "succeeded",
+    }  # fmt: skip
+    after = dict(StepRun.objects.filter(run=run).values_list("key", "id"))
+    assert {k for k in "abc" if before[k] != after[k]} == {"a"}
+    order = RunEvent.objects.filter(run_id=run, name="step.succeeded", key__in="abc")
+    assert list(order.order_by("id").values_list("key", flat=True))[-3:] == ["a", "b", "c"]
