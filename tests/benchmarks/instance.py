@@ -35,6 +35,7 @@ class Bench:
     home: Path
     services: embedded.Services
     supervisor: int
+    env: dict[str, str]  # for commands that are to find it
 
     def client(self) -> httpx.Client:
         """An HTTP client as a user's program has one: kept connections, a bearer key."""
@@ -77,7 +78,8 @@ def running(*, env: dict[str, str] | None = None) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="ratchet-bench-") as folder:
         home = Path(folder)
         home.chmod(0o755)  # an unprivileged PostgreSQL has to pass through
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DATABASE_", "REDIS_"))}
+        # Its own settings and servers, whatever ours are.
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         settings = {**kept, "RATCHET_HOME": str(home), "LOG_LEVEL": "WARNING", **(env or {})}
         argv = [sys.executable, "manage.py", "up", "--no-demo", "--no-flower", "--port", "0"]
         with (home / "up.log").open("wb") as log:
@@ -86,7 +88,7 @@ def running(*, env: dict[str, str] | None = None) -> Iterator[Bench]:
             found = _await_ready(home, process)
             services = embedded.running(home)
             assert services is not None, "the instance runs on services of its own"
-            yield Bench(found.url, _key(settings), home, services, process.pid)
+            yield Bench(found.url, _key(settings), home, services, process.pid, settings)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(120)
