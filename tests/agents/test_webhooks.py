@@ -108,7 +108,10 @@ def test_a_stream_is_told_by_whole_sentences_and_nothing_twice(
     said = first.removesuffix(webhooks.STILL).strip()
     assert whole.startswith(said)
     monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 4.0)
-    late = texts(ask("go on", sessionInfo={"session": SESSION + "2", "parameters": pending}))
+    for _ in range(20):  # a busy machine takes more than one of Dialogflow's turns
+        rest = ask("go on", sessionInfo={"session": SESSION + "2", "parameters": pending})
+        if (late := texts(rest)) != webhooks.STILL:
+            break
     assert f"{said} {late}".split() == whole.split()
 
 
