@@ -250,6 +250,8 @@ def last8(value: object) -> str:
 
 
 SPARK_WIDTH, SPARK_HEIGHT = 88.0, 20.0
+# Room around it, so that a dot at its end is whole.
+SPARK_EDGE = 2.0
 
 
 @register.simple_tag
@@ -258,19 +260,23 @@ def spark(values: Sequence[float | None], said: str = "") -> SafeString:
     known = [value for value in values if value is not None]
     if not any(known):
         return mark_safe('<span class="quiet">–</span>')
-    top, step = max(known), SPARK_WIDTH / max(len(values) - 1, 1)
-    path, is_open = "", False
+    top, step = max(known), (SPARK_WIDTH - 2 * SPARK_EDGE) / max(len(values) - 1, 1)
+    path = dots = ""
     for place, value in enumerate(values):
         if value is None:
-            is_open = False
             continue
-        y = SPARK_HEIGHT - 1 - (SPARK_HEIGHT - 2) * max(value, 0.0) / top
-        # One between two gaps is a dot: a line of no length with round ends.
-        path += f"{'L' if is_open else 'M'}{place * step:.1f} {y:.1f}" + ("" if is_open else "h0")
-        is_open = True
+        y = SPARK_HEIGHT - SPARK_EDGE - (SPARK_HEIGHT - 2 * SPARK_EDGE) * max(value, 0.0) / top
+        at = f"{SPARK_EDGE + place * step:.1f} {y:.1f}"
+        is_first = place == 0 or values[place - 1] is None
+        is_last = place + 1 == len(values) or values[place + 1] is None
+        if is_first and is_last:  # between two gaps: a line of no length with round ends
+            dots += f"M{at}h0"
+        else:
+            path += f"{'M' if is_first else 'L'}{at}"
     return format_html(
-        '<svg class="spark" viewBox="0 0 {} {}" role="img" aria-label="{}"><path d="{}"/></svg>',
-        f"{SPARK_WIDTH:.0f}", f"{SPARK_HEIGHT:.0f}", said or "its course", path,
+        '<svg class="spark" viewBox="0 0 {} {}" role="img" aria-label="{}">'
+        '<path d="{}"/><path class="dot" d="{}"/></svg>',
+        f"{SPARK_WIDTH:.0f}", f"{SPARK_HEIGHT:.0f}", said or "its course", path, dots,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from config import readable
+from config.templatetags.ratchet import label, signed, spark
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,15 @@ def test_many_names_are_summed_up():
     assert readable.listed(["a", "b"]) == "a and b"
     assert readable.listed(["a", "b", "c", "d"]) == "a, b and 2 others"
     assert readable.listed([]) == ""
+
+
+def test_a_sparkline_has_gaps_and_a_lone_point_is_a_whole_dot() -> None:
+    drawn = spark([1, 2, None, 3, None, 4, 4])
+    assert 'd="M2.0 14.0L16.0 10.0M72.0 2.0L86.0 2.0"' in drawn
+    assert 'class="dot" d="M44.0 6.0h0"' in drawn  # inside of the picture, not cut by its edge
+    assert "svg" not in spark([None, 0.0])
+
+
+def test_labels_keep_what_is_written_in_capitals_and_differences_have_a_sign() -> None:
+    assert (label("amount_gbp"), label("line_id")) == ("Amount GBP", "Line ID")
+    assert (signed(8.354), signed(-2.98)) == ("+8.35", "−2.98")
