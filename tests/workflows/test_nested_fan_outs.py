@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
+from config.access.models import User
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import get, start
-from workflows.models import StepRun
+from workflows import publishing
+from workflows.models import Run, StepRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,3 +73,28 @@ def test_a_nested_list_that_is_none_or_too_long_fails_its_step(
     told = get(web, f"runs/{run['id']}", who).json()
     assert (told["state"], told["error"]["code"]) == ("failed", "invalid_input")
     assert said in told["error"]["message"]
+
+
+def test_the_page_names_items_by_their_lists_and_those_that_failed_first(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key(username="ada")
+    publishing.publish("name: within\nsteps:\n  a: {tool: core.echo}\n")
+    source = (
+        "name: shown\nsteps:\n  sub: {workflow: within}\n  f: {for_each: [[0, 0], [0, 9]],\n"
+        "    as: many, each: {for_each: '${ many }', as: times}, tool: core.fail,\n"
+        "    with: {times: '${ times }'}, retry: {max_attempts: 1}, on_error: continue}\n"
+    )
+    run = start(web, who, source)["id"]
+    broker.drain()
+    signed = Browser()
+    signed.force_login(User.objects.get(username="ada"))
+    page = signed.get(f"/dashboard/runs/{run}").content.decode()
+    assert "Item 2.1</span>" in page and "F 2.2 failed" in page
+    panel = signed.get(f"/dashboard/runs/{run}/steps/f").content.decode()
+    assert "4, 1 failed" in panel
+    assert panel.index("Item 2.2") < panel.index("Item 1.1")
+    inner = Run.objects.get(workflow_name="within")
+    assert (
+        f"/dashboard/runs/{run}?step=" in signed.get(f"/dashboard/runs/{inner.pk}").content.decode()
+    )
