@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -11,8 +12,9 @@ from django.core.management import call_command
 from django.test import Client as Browser
 
 from tests.workflows.conftest import Broker, Key
-from tests.workflows.http import get, start
-from workflows.models import Artifact, ArtifactUse
+from tests.workflows.http import get, post, start
+from workflows import publishing
+from workflows.models import Artifact, ArtifactUse, Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HIDDEN = """
@@ -28,7 +30,7 @@ outputs: {value: "${ steps.big.output.value }"}
 @pytest.fixture
 def upgraded() -> Iterator[Any]:
     """Takes the workflows' tables back to a migration; they are up to date again at the end."""
-    yield lambda name: call_command("migrate", "workflows", name, verbosity=0)
+    yield lambda *name: call_command("migrate", "workflows", *name, verbosity=0)
     call_command("migrate", "workflows", verbosity=0)
 
 
@@ -56,8 +58,34 @@ def test_files_of_runs_from_before_an_upgrade_stay_hidden_with_them(
     assert seen_by(manager) == {free}
 
     upgraded("0005_workflow_splits")
-    upgraded("0006_artifact_uses")
+    upgraded()
 
     assert set(ArtifactUse.objects.values_list("artifact_id", "run_id")) == uses
     assert seen_by(manager) == {free}
     assert seen_by(partner) == {secret, free, *made}
+
+
+def test_runs_from_before_an_upgrade_know_what_they_lie_inside_of(
+    web: Browser, key: Key, broker: Broker, upgraded: Any
+) -> None:
+    publishing.publish("name: inner\nsteps:\n  a: {tool: core.echo}\n")
+    publishing.publish("name: middle\nsteps:\n  i: {workflow: inner}\n")
+    outer = start(web, key("partner"), "name: outer\nsteps:\n  m: {workflow: middle}\n")
+    broker.drain()
+    forked = post(web, f"runs/{outer['id']}/fork", {"from_step": "m"}, key("partner"))
+    assert forked.status_code == 201, forked.content
+    broker.drain()
+
+    def lineage() -> dict[UUID, Any]:
+        rows = Run.objects.values_list("pk", "family_id", "within")
+        return {pk: (family, within) for pk, family, within in rows}
+
+    before = lineage()
+    depths = sorted(len(within) for _, within in before.values())
+    assert depths == [0, 0, 1, 1, 2, 2]
+    assert {family for family, _ in before.values()} == {None, UUID(outer["id"])}
+
+    upgraded("0006_artifact_uses")
+    upgraded()
+
+    assert lineage() == before

@@ -32,7 +32,13 @@ def test_a_tool_says_what_it_gives_by_the_types_that_its_function_returns():
     slept = registry.get("core.sleep").output_schema
     assert slept["properties"]["slept_seconds"]["type"] == "number"
     assert registry.get("core.fail").output_schema["required"] == ["attempt"]
-    said = [tool.output_schema for tool in registry.all_tools()]
+    shipped = ("agents.", "learning.", "workflows.")
+    said = [
+        tool.output_schema
+        for tool in registry.all_tools()
+        if tool.function.__module__.startswith(shipped)
+    ]
+    assert len(said) > 50
     assert all(schema is not None and schema["type"] == "object" for schema in said)
     # Each names its fields and closes them, so that a workflow that reads another is refused.
     assert all(schema["properties"] and schema["additionalProperties"] is False for schema in said)
