@@ -7,8 +7,8 @@ PORT ?=
 ONCE ?=
 ONLY ?=
 ARGS ?=
-# Two processes share the suite: what they start besides fills two cores. ARGS="-n 0" is one.
-PARALLEL ?= -n 2 --dist loadscope --no-loadscope-reorder
+# Three processes share the suite: while one waits, the others fill two cores. ARGS="-n 0" is one.
+PARALLEL ?= -n 3 --dist loadscope --no-loadscope-reorder
 # Compiled once instead of at every start of a process; a start takes seconds less.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -20,7 +20,7 @@ from config.demo import credentials
 from config.demo.audit import APPROVERS, INPUTS, LEDGER, STARTER
 from tests.benchmarks.instance import Bench, running
 
-pytestmark = [pytest.mark.chaos, pytest.mark.worker]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.worker]
 ROOT = Path(__file__).parents[2]
 LIMIT_SECONDS = 300.0
 # Who is killed, one after the other, each while the audit is under way.
