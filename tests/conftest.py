@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out := [item for item in items if item.get_closest_marker("slow") is not None]:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item.get_closest_marker("slow") is None]
-    # Modules that take minutes begin first: two processes that share the rest end together.
+    # Modules that take minutes begin first: those that share the rest end together.
     long = {item.path for item in items if item.get_closest_marker("worker") is not None}
     long |= {item.path for item in items if "browser" in item.path.parts}
     items.sort(key=lambda item: item.path not in long)
