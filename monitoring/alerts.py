@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from config import logs
 from monitoring import explaining, health, queries
@@ -42,17 +42,23 @@ def evaluate(*, now: datetime) -> list[Alert]:
     not blind the others.
     """
     changed: list[Alert] = []
+    judged = []
     due = Q(evaluated_at=None) | Q(
         evaluated_at__lte=now - F("every_seconds") * timedelta(seconds=1)
     )
-    for rule in AlertRule.objects.filter(due, is_active=True):
+    # Most rules have nothing to say most of the time, and then cost one read.
+    live = Alert.objects.filter(rule=OuterRef("pk"), state__in=LIVE)
+    for rule in AlertRule.objects.filter(due, is_active=True).annotate(is_live=Exists(live)):
         try:
-            with transaction.atomic():
-                changed += _apply(rule, _verdicts(rule, now), now)
-                AlertRule.objects.filter(pk=rule.pk).update(evaluated_at=now)
+            verdicts = _verdicts(rule, now)
+            if verdicts or rule.is_live:
+                with transaction.atomic():
+                    changed += _apply(rule, verdicts, now)
+            judged.append(rule.pk)
         except Exception as error:
             logs.event(logger, "monitoring.rule.failed", level=logging.ERROR, rule=rule.slug,
                        error=f"{type(error).__name__}: {error}"[:300])  # fmt: skip
+    AlertRule.objects.filter(pk__in=judged).update(evaluated_at=now)
     return changed
 
 

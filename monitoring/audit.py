@@ -32,7 +32,9 @@ CONTENT = """concat_ws(chr(31), e.id::text, (extract(epoch FROM e.at) * 1000000)
     e.session, e.before_digest, e.after_digest)"""
 
 _ADD = """
-WITH entry AS (
+WITH done AS (
+    DELETE FROM monitoring_auditintent WHERE id = %(instead_of)s::uuid
+), entry AS (
     INSERT INTO monitoring_auditentry (id, actor, action, target, client_id, user_id, session,
         before_digest, after_digest)
     SELECT * FROM unnest(%(id)s::uuid[], %(actor)s::text[], %(action)s::text[],
@@ -77,10 +79,13 @@ def digest_of(value: Any) -> str:
     return "" if value is None else hashlib.sha256(_canonical(value).encode()).hexdigest()
 
 
-def audit_all(entries: Sequence[Audited]) -> None:
-    """Add entries in one statement, in the caller's transaction; they are sealed later."""
+def audit_all(entries: Sequence[Audited], *, instead_of: UUID | None = None) -> None:
+    """Add entries in one statement, in the caller's transaction; they are sealed later.
+
+    ``instead_of`` is an intent (see ``intents``) that goes in the same statement.
+    """
     if entries:
-        _insert([uuid7() for _ in entries], entries)
+        _insert([uuid7() for _ in entries], entries, instead_of)
 
 
 @transaction.atomic
@@ -157,9 +162,11 @@ def _seal_batch() -> int:
     return len(ids)
 
 
-def _insert(ids: Sequence[UUID], entries: Sequence[Audited]) -> None:
+def _insert(
+    ids: Sequence[UUID], entries: Sequence[Audited], instead_of: UUID | None = None
+) -> None:
     limits = {"actor": 120, "action": 80, "target": 200, "session": 80}
-    columns: dict[str, list[Any]] = {"id": list(ids)}
+    columns: dict[str, Any] = {"id": list(ids), "instead_of": instead_of}
     for field in _FIELDS[1:]:
         values = [getattr(entry, field) for entry in entries]
         if field in limits:

@@ -34,7 +34,6 @@ _FORGET = """
 WITH quick AS (SELECT set_config('synchronous_commit', 'off', true))
 DELETE FROM monitoring_auditintent WHERE id = %(id)s AND (SELECT true FROM quick)
 """
-_DONE = "DELETE FROM monitoring_auditintent WHERE id = %(id)s"
 _LEFT = """
 DELETE FROM monitoring_auditintent WHERE id IN (
     SELECT id FROM monitoring_auditintent WHERE at < %(before)s
@@ -69,12 +68,11 @@ class Intent:
     def as_row(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
 
-    @transaction.atomic
     def settle(self, action: str = "", client_id: UUID | None = None) -> None:
         """It was done: an entry instead of the intent. The client may be known only now."""
-        audit_all([Audited(self.actor, action or self.action, self.target,
-                           client_id or self.client_id, self.user_id, self.session)])  # fmt: skip
-        execute(_DONE, {"id": self.id})
+        done = Audited(self.actor, action or self.action, self.target,
+                       client_id or self.client_id, self.user_id, self.session)  # fmt: skip
+        audit_all([done], instead_of=self.id)
 
     def withdraw(self) -> None:
         """It was refused: nothing has changed."""

@@ -20,6 +20,9 @@ from config.access.callers import Caller
 
 # Passages that each ranking brings into the fusion.
 DEPTH = 50
+# Up to so many passages every distance is computed, which takes a few milliseconds: the index
+# finds most of the nearest, not all, and not the same ones after it is built anew.
+EXACT_UP_TO = 2_000
 MAX_QUERY_CHARACTERS = 2_000
 
 # Any of the words counts: a question is not a list of conditions.
@@ -29,16 +32,22 @@ _WORDS = """
     WHERE p.words @@ asked AND p.cut = %(cut)s AND {visible}
     ORDER BY ts_rank_cd(p.words, asked, 1) DESC, p.document_id, p.number LIMIT %(depth)s
 """
+_COUNT = "SELECT count(*) FROM (SELECT 1 {embedded} LIMIT %(exact_up_to)s + 1) AS found"
+# No index gives the order of a sum.
+_NEAREST_OF_FEW = """
+    SELECT p.id {embedded}
+    ORDER BY (p.embedding <=> %(vector)s::vector) + 0, p.document_id, p.number LIMIT %(depth)s
+"""
 # The index knows distances alone, so those that are equally near are put in order afterwards.
 _NEAREST = """
     SELECT p.id, p.embedding <=> %(vector)s::vector AS distance, p.document_id, p.number
-    FROM agents_passage p JOIN agents_document d ON d.id = p.document_id
-    WHERE p.embedding_model = %(model)s AND p.cut = %(cut)s AND {visible}
-    ORDER BY distance LIMIT %(depth)s
+    {embedded} ORDER BY distance LIMIT %(depth)s
 """
 _VISIBLE = """d.state = 'current' AND (d.expires_at IS NULL OR d.expires_at > now())
     AND (%(everyone)s OR d.is_shared OR d.client_id = ANY(%(clients)s))
     AND (%(any_title)s OR d.title = ANY(%(titles)s))"""
+_EMBEDDED = f"""FROM agents_passage p JOIN agents_document d ON d.id = p.document_id
+    WHERE p.embedding_model = %(model)s AND p.cut = %(cut)s AND {_VISIBLE}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +148,11 @@ def _ranked(asked: dict[str, Any]) -> tuple[list[UUID], list[UUID]]:
         words = [row[0] for row in cursor.fetchall()]
         if asked["vector"] is None:
             return words, []
-        cursor.execute(_NEAREST.format(visible=_VISIBLE), asked)
+        cursor.execute(_COUNT.format(embedded=_EMBEDDED), {**asked, "exact_up_to": EXACT_UP_TO})
+        if cursor.fetchone()[0] <= EXACT_UP_TO:
+            cursor.execute(_NEAREST_OF_FEW.format(embedded=_EMBEDDED), asked)
+            return words, [row[0] for row in cursor.fetchall()]
+        cursor.execute(_NEAREST.format(embedded=_EMBEDDED), asked)
         near = sorted(cursor.fetchall(), key=lambda row: row[1:])
         return words, [row[0] for row in near]
 

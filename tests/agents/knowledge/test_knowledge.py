@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+import random
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from django.test import Client as Browser
 from django.utils import timezone
@@ -16,6 +18,7 @@ from django.utils import timezone
 from agents import versions
 from agents.invoke import invoke
 from agents.knowledge import embedding, index
+from agents.knowledge import search as searching
 from agents.knowledge.index import Given
 from agents.knowledge.search import search
 from agents.models import Agent, Document, Endpoint, Invocation, Label, Passage
@@ -237,6 +240,34 @@ def test_without_a_document_of_that_title_the_agent_answers_as_before(
 ) -> None:
     with_source(agent, "Nowhere")
     assert "citations" not in invoke(call_of()).output
+
+
+def test_the_nearest_of_a_few_passages_are_all_found_and_of_many_most(
+    api: Api, firm: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(7)
+    syllables = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
+    lines = [" ".join("".join(rng.choices(syllables, k=3)) for _ in range(30)) for _ in range(150)]
+    add(firm, "Lines", "\n\n".join(f"## {n}\n\n{line}" for n, line in enumerate(lines)))
+    question = "".join(lines[75].split()[:9])  # one word that no passage has: vectors alone find it
+    asked = np.array(embedding.embed_query(question, embedding.current_model()))
+    by_distance = {}
+    for row in Passage.objects.all():
+        vector = np.array(row.embedding)
+        likeness = vector @ asked / (np.linalg.norm(vector) * np.linalg.norm(asked))
+        by_distance[row.number] = 1 - likeness
+    nearest = sorted(by_distance, key=lambda number: (round(by_distance[number], 5), number))
+
+    def found() -> set[int]:
+        answer = api("post", "/api/v1/knowledge/search", {"query": question, "limit": 20})
+        assert answer.status_code == 200, answer.content
+        return {int(one["heading"].split()[-1]) for one in answer.json()["results"]}
+
+    exact = found()
+    headings = {row.number: int(row.heading.split()[-1]) for row in Passage.objects.all()}
+    assert len(exact) == 20 and len(exact & {headings[n] for n in nearest[:50]}) == 20
+    monkeypatch.setattr(searching, "EXACT_UP_TO", 100)
+    assert len(found() & {headings[n] for n in nearest[:50]}) >= 15
 
 
 def test_an_endpoint_that_offers_embeddings_makes_the_vectors(firm: Client, ground: None) -> None:
