@@ -13,6 +13,15 @@ ECHO = (
     "name: echo\nsteps:\n  a: {tool: core.echo, with: {value: 1}}\n"
     "  b: {needs: [a], tool: core.echo}\n"
 )
+# Only partners may see its runs and answer what it asks.
+CLOSED = """
+name: closed
+access: {see: [partner], approve: [partner]}
+steps:
+  ask: {approval: {role: manager, levels: 2, roles: [manager, partner], timeout: 3d,
+                   escalate: {after: 1d, role: administrator}}}
+  bad: {tool: core.echo}
+"""
 
 
 def post(web: Browser, path: str, body: Any = None, headers: Any = None, **more: str) -> Any:

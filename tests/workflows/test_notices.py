@@ -17,7 +17,7 @@ from django.core import mail
 from django.test import Client as Browser
 
 from tests.workflows.conftest import Key
-from tests.workflows.http import post, start
+from tests.workflows.http import CLOSED, post, start
 from workflows import notices, tasks
 from workflows.models import (
     Approval,
@@ -26,15 +26,6 @@ from workflows.models import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-CLOSED = """
-name: closed
-access: {see: [partner], approve: [partner]}
-steps:
-  ask: {approval: {role: manager, levels: 2, roles: [manager, partner], timeout: 3d,
-                   escalate: {after: 1d, role: administrator}}}
-  bad: {tool: core.echo}
-"""
 
 
 def test_approvers_are_mailed_a_link_once_and_the_next_level_when_its_turn_comes(

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from config.access.models import Audience, Client, User
 from tests.workflows.conftest import Broker, Key
-from tests.workflows.http import get, post, problem, start
+from tests.workflows.http import CLOSED, get, post, problem, start
 from workflows import publishing, sweeps
 from workflows.models import (
     Approval,
@@ -22,15 +22,6 @@ from workflows.models import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-CLOSED = """
-name: closed
-access: {see: [partner], approve: [partner]}
-steps:
-  ask: {approval: {role: manager, levels: 2, roles: [manager, partner], timeout: 3d,
-                   escalate: {after: 1d, role: administrator}}}
-  bad: {tool: core.echo}
-"""
 
 
 def test_a_run_that_only_partners_may_see_is_in_no_list_of_others(web: Browser, key: Key) -> None:
