@@ -6,6 +6,7 @@ the ``error.type`` of telemetry and the last part of the problem's ``type``.
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -43,7 +44,7 @@ class AppError(Exception):
             "code": self.code,
             "title": self.code.replace("_", " ").capitalize(),
             "status": self.http_status,
-            "detail": str(self),
+            "detail": _writable(str(self)),
             **self.fields(),
         }
 
@@ -192,12 +193,21 @@ def _plain(value: object) -> Any:
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(v) for v in value]
-    if value is None or isinstance(value, str | int | float | bool):
+    if isinstance(value, str):
+        return _writable(value)
+    if value is None or isinstance(value, int | float | bool):
         return value
     return str(value)
+
+
+def _writable(text: str) -> str:
+    """``text`` as UTF-8 can hold it: half of a surrogate pair becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _short(value: object, limit: int = 200) -> object:
     if isinstance(value, str) and len(value) > limit:
         return value[: limit - 1] + "…"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no such number
     return value

@@ -71,8 +71,13 @@ def _wants_a_piece(request: HttpRequest) -> bool:
 
 def _answer(request: HttpRequest, status: int, detail: str, code: str) -> HttpResponseBase:
     if request.path.startswith(("/api/", "/v1/")):
-        body = {"type": f"/problems/{code}", "code": code, "status": status, "detail": detail,
-                "title": code.replace("_", " ").capitalize()}  # fmt: skip
+        body: dict[str, Any] = {
+            "type": f"/problems/{code}", "code": code, "status": status, "detail": detail,
+            "title": code.replace("_", " ").capitalize(),
+        }  # fmt: skip
+        if request.path.startswith("/v1/"):  # where clients of another protocol look
+            kind = "invalid_request_error" if status < 500 else "server_error"
+            body["error"] = {"message": detail, "type": kind, "param": None, "code": code}
         return JsonResponse(body, status=status, content_type=PROBLEM)
     return problem(request, status, detail, code)
 

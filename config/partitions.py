@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.migrations.operations import CreateModel
+from django.db.migrations.operations import AddIndex, CreateModel
 
 # How many months ahead exist at any time, so that a stopped beat has weeks to be noticed.
 MONTHS_AHEAD = 3
@@ -35,6 +35,47 @@ class CreatePartitionedModel(CreateModel):
         first = datetime.now(UTC)
         for month in months_from(first, MONTHS_AHEAD):
             schema_editor.execute(partition_sql(table, month))
+
+
+class AddPartitionedIndex(AddIndex):
+    """An AddIndex for a partitioned table that stops nobody from writing while it is built.
+
+    The parent's index is made empty, each partition's concurrently, and then attached; what an
+    interrupted run left is made anew. Its migration is not atomic.
+    """
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        model = to_state.apps.get_model(app_label, self.model_name)
+        table, name = model._meta.db_table, self.index.name
+        made = str(self.index.create_sql(model, schema_editor))
+        head, _, columns = made.partition(f' ON "{table}"')
+        if not columns or head != f'CREATE INDEX "{name}"':
+            raise ValueError(f"not a plain index: {made}")
+        schema_editor.execute(f'CREATE INDEX IF NOT EXISTS "{name}" ON ONLY "{table}"{columns}')
+        for part, is_broken in _parts_of(schema_editor.connection, table, name):
+            own = f"{part}_{name}"
+            if is_broken:
+                schema_editor.execute(f'DROP INDEX CONCURRENTLY "{own}"')
+            schema_editor.execute(
+                f'CREATE INDEX CONCURRENTLY IF NOT EXISTS "{own}" ON "{part}"{columns}'
+            )
+            schema_editor.execute(f'ALTER INDEX "{name}" ATTACH PARTITION "{own}"')
+
+
+def _parts_of(session: Any, table: str, index: str) -> list[tuple[str, bool]]:
+    """Partitions of ``table``, each with whether its part of ``index`` was left half made."""
+    with session.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname, coalesce(NOT x.indisvalid, false) FROM pg_inherits i "
+            "JOIN pg_class c ON c.oid = i.inhrelid "
+            "LEFT JOIN pg_index x ON x.indexrelid = to_regclass(quote_ident(c.relname || %s)) "
+            "WHERE i.inhparent = to_regclass(%s) ORDER BY 1",
+            [f"_{index}", table],
+        )
+        found: list[tuple[str, bool]] = cursor.fetchall()
+        return found
 
 
 def months_from(start: datetime, ahead: int) -> Iterator[datetime]:

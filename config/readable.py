@@ -43,7 +43,7 @@ def money(usd: Decimal | float | str | None) -> str:
     if usd is None:
         return "–"
     value = float(usd)
-    return f"-${significant(-value)}" if value < 0 else f"${significant(value)}"
+    return f"−${significant(-value)}" if value < 0 else f"${significant(value)}"
 
 
 def count(number: float | None) -> str:
@@ -62,7 +62,8 @@ def percent(ratio: float | None) -> str:
         return "–"
     if 0.999 < ratio < 1:
         return "> 99.9 %"
-    return f"{significant(ratio * 100)} %"
+    sign = "−" if ratio < 0 else ""
+    return f"{sign}{significant(abs(ratio) * 100)} %"
 
 
 def size(number: int | None) -> str:

@@ -185,6 +185,8 @@ EMAIL_FILE_PATH = RATCHET_HOME / "mail"
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "ratchet@localhost")
 # What links in mails and messages begin with; `up` tells its children where it serves.
 PUBLIC_URL = env.text("PUBLIC_URL", env.text("RATCHET_URL", "http://127.0.0.1:8000")).rstrip("/")
+# Where operators look at tasks; `up` tells its children. Empty: no page links to it.
+FLOWER_URL = env.text("FLOWER_URL", "")
 
 # The ground imports no app: who writes its entries and alarms down is named here.
 AUDIT_WRITER = "monitoring.services.audit"
@@ -207,7 +209,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "config.rest.CursorPagination",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": [
-        "rest_framework.parsers.JSONParser",
+        "config.parsing.JSONParser",
         "rest_framework.parsers.MultiPartParser",
     ],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -225,6 +227,14 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # A list of subjects first: all of it at once is a page of thirteen thousand pixels.
+    "SWAGGER_UI_SETTINGS": {
+        "deepLinking": True,
+        "docExpansion": "none",
+        "filter": True,
+        "defaultModelsExpandDepth": -1,
+        "displayRequestDuration": True,
+    },
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "POSTPROCESSING_HOOKS": [
@@ -259,6 +269,9 @@ MAX_DELIVERIES = env.whole("MAX_DELIVERIES", 5, low=1, high=100)
 MAX_INLINE_BYTES = env.whole("MAX_INLINE_BYTES", 64 * 1024, low=1024, high=2**20)
 MAX_ARTIFACT_BYTES = env.whole("MAX_ARTIFACT_BYTES", 25 * 2**20, low=1024)
 ARTIFACT_STORE = "workflows.artifacts.store_for"
+# What workflows hide is hidden with all that other apps keep of it (config.access.hiding).
+HIDDEN_RUNS = "workflows.rights.runs_hidden_from"
+HIDDEN_WORKFLOWS = "workflows.rights.workflows_hidden_from"
 
 # ---------------------------------------------------------------- agents
 # Without an endpoint of its own the fleet answers from the offline model.

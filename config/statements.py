@@ -25,7 +25,8 @@ def execute(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ..
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(statement, parameters, prepare=True)
-        return cursor.fetchall() if cursor.description else []
+        # Not by its description: that makes an object of every column.
+        return cursor.fetchall() if (got := cursor.pgresult) and got.nfields else []
 
 
 def rows_of(objects: Sequence[models.Model]) -> str:
@@ -45,11 +46,15 @@ def rows_of(objects: Sequence[models.Model]) -> str:
 
 
 def storable(value: Any) -> str:
-    """``value`` as JSON that PostgreSQL takes: NUL and lone surrogates become U+FFFD."""
+    """``value`` as JSON that PostgreSQL takes.
+
+    NUL and lone surrogates become U+FFFD, NaN and infinities null.
+    """
     text = json.dumps(value, default=_plain, ensure_ascii=False)
-    if "\\u0000" not in text and _is_encodable(text):
+    if _is_encodable(text) and not any(odd in text for odd in ("\\u0000", "NaN", "Infinity")):
         return text
-    return json.dumps(_clean(json.loads(text)), ensure_ascii=False)
+    clean = _clean(json.loads(text, parse_constant=lambda _: None))
+    return json.dumps(clean, ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:

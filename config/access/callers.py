@@ -66,6 +66,15 @@ def system(name: str, client_id: UUID) -> Caller:
     return Caller(None, f"system:{name}", client_id, None, frozenset(), frozenset())
 
 
+def any_reader() -> Caller:
+    """Whoever may read: it sees every client, and no run that a definition limits to some.
+
+    For what is written once and read by many.
+    """
+    nobody = UUID(int=0)
+    return Caller(nobody, "system:any reader", nobody, None, frozenset(), frozenset())
+
+
 def of_user(user: User) -> Caller:
     """The caller that a signed-in person is."""
     if user.is_superuser:

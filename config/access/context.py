@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
 
 from config.access.callers import Caller
+
+_HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -24,7 +27,19 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         },
         "offline_model": settings.OFFLINE_MODEL_IN_USE,
         "installation": settings.INSTALLATION,
+        "flower_url": _flower_for(request),
     }
+
+
+def _flower_for(request: HttpRequest) -> str:
+    """Flower's address where the reader's browser can reach it, or nothing.
+
+    One that serves this machine only would lead a reader on another to their own.
+    """
+    url = settings.FLOWER_URL
+    if not url or urlsplit(url).hostname not in _HERE:
+        return str(url)
+    return str(url) if urlsplit(f"//{request.get_host()}").hostname in _HERE else ""
 
 
 def admin_style(request: HttpRequest) -> str:

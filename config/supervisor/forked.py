@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from config.supervisor.forkserver import Order
 _PR_SET_CHILD_SUBREAPER = 36
 # Loading takes seconds, on a cold disk many; a program waits for it rather than load it all too.
 _ANSWER_SECONDS = 30.0
+_POLL_SECONDS = 0.02
 # Read once, when the interpreter or the C library starts, so they are the server's already.
 _AT_START = {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
 
@@ -36,10 +38,30 @@ class Forked:
         if self._code is None:
             os.kill(self.pid, number)
 
-    def wait(self) -> int:
-        """Its exit code once it has ended; negative: the number of the signal that ended it."""
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs. Negative: the number of the signal that ended it."""
+        return self._take(os.WNOHANG)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code once it has ended; raises TimeoutExpired after ``timeout`` seconds."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while (code := self._take(0 if until is None else os.WNOHANG)) is None:
+            if until is not None and time.monotonic() > until:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
+            time.sleep(_POLL_SECONDS)
+        return code
+
+    def _take(self, options: int) -> int | None:
         if self._code is None:
-            self._code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            pid, status = os.waitpid(self.pid, options)
+            if pid:
+                self._code = os.waitstatus_to_exitcode(status)
         return self._code
 
 

@@ -182,7 +182,7 @@ class Up:
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "RATCHET_HOME": str(self.home),
             "RATCHET_URL": self.url,
-            "FLOWER_URL": self.flower_url,
+            "FLOWER_URL": os.environ.get("FLOWER_URL") or self.flower_url,
             "PYTHONUNBUFFERED": "1",
         }
         if self._ports.offline_model:

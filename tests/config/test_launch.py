@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -60,11 +59,9 @@ def manage(home: Path, *argv: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_command_without_a_database_starts_none(home: Path) -> None:
-    began = time.monotonic()
     done = manage(home, "diffsettings")
     assert done.returncode == 0, done.stderr
     assert not (home / "logs").exists()
-    assert time.monotonic() - began < 30
 
 
 def test_a_command_with_a_database_runs_it_for_as_long_as_it_takes(home: Path) -> None:

@@ -53,6 +53,31 @@ def test_nobody_is_sent_to_another_site_after_signing_in(person):
     assert gone["Location"] == "/dashboard"
 
 
+@pytest.mark.parametrize(
+    ("flower", "host", "is_linked"),
+    [
+        ("http://127.0.0.1:5555", "localhost:8000", True),
+        ("http://127.0.0.1:5555", "ratchet.example", False),  # the reader's own machine
+        ("https://flower.example", "ratchet.example", True),
+        ("", "localhost:8000", False),
+    ],
+)
+def test_pages_lead_to_flower_where_the_reader_can_reach_it(
+    person, settings, flower, host, is_linked
+):
+    settings.FLOWER_URL, settings.ALLOWED_HOSTS = flower, ["*"]
+    browser = Browser(headers={"host": host})
+    browser.force_login(person)
+    link = re.search(r'<a class="to" href="(\S+)" target="_blank"', _shown(browser))
+    assert (link and link[1]) == (flower if is_linked else None)
+    Membership.objects.update(role="professional")  # who may not see how the fleet does
+    assert 'target="_blank"' not in _shown(browser)
+
+
+def _shown(browser: Browser) -> str:
+    return str(browser.get("/dashboard/schedules").content.decode())
+
+
 def test_signing_out_closes_the_pages(person):
     browser = Browser()
     browser.force_login(person)

@@ -24,7 +24,7 @@ def test_a_duration_has_a_unit_that_people_read(seconds, said):
 @pytest.mark.parametrize(
     ("usd", "said"),
     [(Decimal("0.044123"), "$0.0441"), ("0", "$0"), (12.345, "$12.3"), (1234.4, "$1,234"),
-     (Decimal("-2.5"), "-$2.5"), (None, "–")],
+     (Decimal("-2.5"), "−$2.5"), (None, "–")],
 )  # fmt: skip
 def test_money_has_three_significant_digits(usd, said):
     assert readable.money(usd) == said

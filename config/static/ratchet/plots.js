@@ -175,14 +175,23 @@ async function draw(figure) {
       tickformat: doc.step_seconds < 10000 ? "%H:%M" : "%-d %b", hoverformat: doc.step_seconds < 86400 ? "%-d %b %H:%M" : "%a %-d %b %Y",
       range: [doc.x[0], new Date(new Date(doc.x.at(-1)).getTime() + doc.step_seconds * 1000).toISOString()] },
     yaxis: { gridcolor: c.line, zeroline: false, fixedrange: true, tickmode: "array", ...ticks(doc, list) },
-  }, { displayModeBar: false, responsive: true });
+  }, { displayModeBar: false });
   if (!drawn.has(figure)) {
+    sized.observe(area);
     area.on("plotly_click", ({ points }) => follow(doc, points[0].x));
     area.on("plotly_clickannotation", ({ annotation }) => { if (annotation.ratchet) location.href = annotation.ratchet; });
   }
   drawn.set(figure, doc);
   figure.dataset.drawn = "";
 }
+
+// A plot is as wide as its place, also where that changed while the plot was being drawn.
+const sized = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) {
+    const width = target._fullLayout?.width;
+    if (contentRect.width && width && Math.abs(width - contentRect.width) >= 1) window.Plotly.Plots.resize(target);
+  }
+});
 
 // A point leads to the rows behind it.
 function follow(doc, x) {
@@ -235,7 +244,11 @@ function watch(scope) {
     if (window.Plotly && figure.getBoundingClientRect().top < innerHeight * 1.5) draw(figure).catch(failed(figure));
     else near.observe(figure);
   }
-  for (const figure of drawn.keys()) if (!figure.isConnected) { window.Plotly.purge(figure.querySelector(".plot-area")); drawn.delete(figure); }
+  for (const figure of drawn.keys()) {
+    if (figure.isConnected) continue;
+    const area = figure.querySelector(".plot-area");
+    sized.unobserve(area); window.Plotly.purge(area); drawn.delete(figure);
+  }
 }
 
 watch(document);

@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
@@ -241,13 +240,11 @@ def test_lost_passwords_of_existing_data_are_an_error_and_not_a_new_database(hom
 @used
 def test_a_server_that_ends_at_its_start_is_told_with_its_own_reason(home: Path) -> None:
     settings = {**FAST, "shared_preload_libraries": "'no_such_library'"}
-    began = time.monotonic()
     with pytest.raises(ServiceFailed) as caught:
         embedded.start(home, postgres_settings=settings)
     assert 'could not access file "no_such_library"' in str(caught.value)
     assert str(home / "logs" / "postgres.log") in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert time.monotonic() - began < 30
     assert embedded.running(home) is None
 
 
