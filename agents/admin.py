@@ -25,6 +25,7 @@ from agents.models import (
     Turn,
 )
 from config.access import callers
+from config.access.hiding import of_visible_runs
 from config.errors import AppError
 
 
@@ -108,7 +109,7 @@ class TrafficSplitAdmin(ReadOnly):
 class EndpointAdmin(ModelAdmin):
     """The key is set through the API and never shown."""
 
-    list_display = ["name", "base_url", "is_offline", "state", "priority", "weight"]
+    list_display = ["name", "base_url", "run_by", "is_offline", "state", "priority", "weight"]
     list_filter = ["state"]
     readonly_fields = ["is_offline", "created_at", "updated_at"]
 
@@ -128,8 +129,16 @@ class BudgetAdmin(ModelAdmin):
     readonly_fields = ["spent_usd", "held_usd", "window_started_at", "created_at", "client_id"]
 
 
+class OfRuns(ReadOnly):
+    """Rows that may belong to a run: those that whoever looks may see anywhere else."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        caller = callers.of_user(request.user)  # type: ignore[arg-type]
+        return of_visible_runs(caller, super().get_queryset(request))
+
+
 @admin.register(Invocation)
-class InvocationAdmin(ReadOnly):
+class InvocationAdmin(OfRuns):
     list_display = ["id", "agent_slug", "version_number", "state", "model", "cost_usd",
                     "duration_seconds", "started_at"]  # fmt: skip
     list_filter = ["state", "is_simulated"]
@@ -149,7 +158,7 @@ class ConversationAdmin(ReadOnly):
 
 
 @admin.register(Review)
-class ReviewAdmin(ReadOnly):
+class ReviewAdmin(OfRuns):
     """What guardrails hold back; the actions answer it. Its text is shown on its own page only."""
 
     list_display = ["id", "agent_slug", "guardrail", "place", "state", "created_at", "decided_at"]

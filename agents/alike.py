@@ -73,7 +73,7 @@ def asked(call: Call, choice: Choice, messages: list[Message]) -> Asked | None:
     vector = embedding.embed_query(text, model)
     if vector is None:
         return None
-    context = json.dumps([rest, call.max_output_tokens], sort_keys=True, default=str)
+    context = json.dumps([rest, call.bounds], sort_keys=True, default=str)
     return Asked(
         client_id=call.client_id,
         version_id=choice.version.id,

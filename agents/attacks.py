@@ -16,13 +16,18 @@ _STOPPED = frozenset({GuardrailBlocked.code, ReviewRequired.code})
 MOST_REASONS = 5
 
 
+def is_seen(call: Call, row: Invocation) -> bool:
+    """Whether ``write_down`` has anything to write."""
+    return call.stand_in is None and not row.is_demo and bool(_seen(row))
+
+
 def write_down(call: Call, row: Invocation) -> None:
     """Write one event for each kind, in the transaction that stores the call.
 
     Types and reasons only, never the text. Personal data that people send is everyday work and
     becomes tokens; in an answer that nobody gave it to, it is a leak. Replays and demos are none.
     """
-    if call.stand_in is not None or row.is_demo:
+    if not is_seen(call, row):
         return
     for kind, (severity, detail) in _seen(row).items():
         services.security_event(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, NoReturn
 
 from django.core.exceptions import RequestDataTooBig
@@ -22,9 +23,7 @@ def json_object(request: HttpRequest, *, most_bytes: int, what: str) -> dict[str
     """
     content = _content(request, most_bytes)
     try:
-        body = json.loads(content, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise InvalidInput("body", "nested too deeply", f"at most {MAX_DEPTH} levels") from None
+        body = strictly(content)
     except ValueError as error:
         start = content[:80].decode(errors="replace")
         raise InvalidInput("body", start, f"JSON ({error})") from None
@@ -32,6 +31,21 @@ def json_object(request: HttpRequest, *, most_bytes: int, what: str) -> dict[str
         raise InvalidInput("body", type(body).__name__, what)
     _check(body, has_escapes=b"\\u" in content)
     return body
+
+
+def strictly(text: str | bytes) -> Any:
+    """What ``text`` says as JSON; raises ValueError for NaN, for 1e999 and for endless nesting."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError(f"nested too deeply: at most {MAX_DEPTH} levels") from None
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits[:40]} is no number under 1.8e308")
+    return value
 
 
 def _content(request: HttpRequest, most_bytes: int) -> bytes:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from config.statements import execute
 from monitoring import services as monitoring
 from monitoring.services import Measurement
-from monitoring.writing import execute
 
 # Less is no news; the rule's own limit lies above.
 FROM_RATIO = 0.5

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from agents import budget_use
 from agents.errors import BudgetExceeded
@@ -105,18 +106,22 @@ _EXTEND = (
     """
 )
 
-# A hold that the sweep already gave back still has its cost counted.
-_SETTLE = (
-    "WITH gone AS (DELETE FROM agents_hold WHERE id = %(hold)s RETURNING amount_usd),"
-    + _WANTED.format(which="id = ANY (%(budgets)s)")
-    + """
-    UPDATE agents_budget b
-    SET held_usd = b.held_usd - coalesce((SELECT amount_usd FROM gone), 0),
-        spent_usd = w.spent + %(cost)s, window_started_at = w.started
-    FROM wanted w WHERE b.id = w.id
-    RETURNING b.scope, b.key, b."window", b.client_id, b.cap_usd, b.spent_usd
-    """
+# Common table expressions that settle a hold, for the statement that stores what it was for. A
+# hold that the sweep already gave back still has its cost counted.
+SETTLES = (
+    "gone AS (DELETE FROM agents_hold WHERE id = %(hold)s RETURNING amount_usd),"
+    + _WANTED.format(which="id = ANY (%(budgets)s::uuid[])")
+    + """,
+    settled AS (
+        UPDATE agents_budget b
+        SET held_usd = b.held_usd - coalesce((SELECT amount_usd FROM gone), 0),
+            spent_usd = w.spent + %(cost)s, window_started_at = w.started
+        FROM wanted w WHERE b.id = w.id
+        RETURNING b.scope, b.key, b."window", b.client_id, b.cap_usd, b.spent_usd
+    )"""
 )
+SETTLED = 'SELECT scope, key, "window", client_id, cap_usd, spent_usd FROM settled'
+_SETTLE = f"WITH {SETTLES} {SETTLED}"
 
 _EXPIRE = """
     WITH dead AS (
@@ -193,20 +198,36 @@ def extend(held: Held, *, by_usd: Decimal) -> Held:
 
 def settle(held: Held, *, cost_usd: Decimal) -> None:
     """Turn the hold into what was really spent (0 releases it); tell of thresholds crossed."""
-    if not held.budget_ids:
-        return
-    rows = statements.execute(
-        _SETTLE, {"hold": held.id, "budgets": list(held.budget_ids), "cost": cost_usd}
-    )
+    if held.budget_ids:
+        tell(statements.execute(_SETTLE, settling(held, cost_usd)), cost_usd)
+
+
+def settling(held: Held | None, cost_usd: Decimal) -> dict[str, Any]:
+    """The parameters of ``SETTLES``; of no hold, those that settle nothing."""
+    ids = held.budget_ids if held is not None else ()
+    return {
+        "hold": held.id if held is not None and ids else None,
+        "budgets": f"{{{','.join(map(str, ids))}}}",
+        "cost": cost_usd,
+    }
+
+
+def tell(settled: Sequence[tuple[Any, ...]], cost_usd: Decimal) -> None:
+    """Tell of the thresholds that a settlement (rows of ``SETTLED``) crossed."""
     passed = []
-    for row in rows:
+    for row in settled:
         scope, key, _window, _client, cap, spent = row
         for percent in crossed(cap, spent - cost_usd, spent):
             passed.append(row)
             logs.event(logger, "agents.budget.threshold_crossed", level=logging.WARNING,
                        scope=scope, key=key, percent=percent, cap_usd=str(cap))  # fmt: skip
-    if passed:
-        budget_use.measure_settled(passed)
+    if not passed:
+        return
+    try:
+        with transaction.atomic():
+            budget_use.measure_settled(passed)
+    except DatabaseError:  # the money is settled, and the sweep measures every budget
+        logger.warning("agents.budget.not_measured", exc_info=True)
 
 
 def crossed(cap_usd: Decimal, before_usd: Decimal, after_usd: Decimal) -> list[int]:

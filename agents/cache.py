@@ -106,7 +106,7 @@ def seek(
         version_id=str(choice.version.id),
         messages=messages,
         inputs=call.inputs if call.messages is None else None,
-        limits=[call.max_output_tokens],
+        limits=call.bounds,
     )
     with _lock:
         kept = _memory.get(key, now=time.monotonic())

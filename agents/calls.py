@@ -11,7 +11,9 @@ from uuid import UUID
 
 from agents.budgets import Held
 from agents.endpoints import Reply, Request, Served, Try
+from agents.endpoints.values import ANY_OBJECT
 from agents.tools.registry import ArtifactStore, Tool
+from config.errors import InvalidInput
 
 
 class Pending(Exception):
@@ -35,9 +37,13 @@ class Call:
     seconds. ``unit`` overrides what a traffic split would assign by. ``allow_fallback`` None
     means: the declared fallback answers people, while a step gets the error and is retried.
     ``caller_tools`` are tools that the caller runs itself: asked for, they end the call with
-    ``tool_calls`` in its output. A replay pins ``version_id`` (a version of this agent) past
-    every split, and lets ``stand_in`` put another tool in the place of each of its tools.
+    ``tool_calls`` in its output; ``tool_choice`` insists on them. ``stop`` ends an answer early,
+    and ``response_schema`` gives it a form where the agent has none of its own. A replay pins
+    ``version_id`` (a version of this agent) past every split, and lets ``stand_in`` put another
+    tool in the place of each of its tools.
+    Who judges or replays what a run did names it in ``about_run_id``: seen with that run.
     ``asked_at`` is when it was asked, where that is not now: what a simulation or an import states.
+    Beside its own run's budget it counts against those of ``capped_runs``, which lie around it.
     A batch gives ``ask``, which answers in the place of the endpoints or raises Pending, and the
     hold that an earlier pass made.
     """
@@ -48,6 +54,7 @@ class Call:
     user_id: UUID | None = None
     key_id: UUID | None = None
     run_id: UUID | None = None
+    about_run_id: UUID | None = None
     workflow: str = ""
     step_id: UUID | None = None
     conversation_id: UUID | None = None
@@ -55,7 +62,7 @@ class Call:
     effect_id: str | None = None
     deadline: float | None = None
     artifacts: ArtifactStore | None = None
-    run_budget_id: UUID | None = None
+    capped_runs: tuple[UUID, ...] = ()
     messages: list[dict[str, Any]] | None = None
     stream: Callable[[str], None] | None = None
     attempt: int = 1
@@ -65,6 +72,9 @@ class Call:
     use_cache: bool = True
     invocation_id: UUID | None = None
     caller_tools: tuple[dict[str, Any], ...] = ()
+    tool_choice: Any = None
+    stop: tuple[str, ...] = ()
+    response_schema: dict[str, Any] | None = None
     version_id: UUID | None = None
     stand_in: Callable[[Tool], Tool] | None = None
     asked_at: datetime | None = None
@@ -85,6 +95,18 @@ class Call:
             "conversation": str(self.conversation_id or ""),
             "workflow": self.workflow,
         }
+
+    @property
+    def bounds(self) -> list[Any]:
+        """What an answer depends on beside its question: another answer where one differs."""
+        return [self.max_output_tokens, list(self.stop), self.response_schema]
+
+    def schema_of_answer(self, own: dict[str, Any] | None) -> dict[str, Any] | None:
+        """The agent's ``own`` schema, else the one asked for; InvalidInput where they differ."""
+        if own is not None and self.response_schema not in (None, ANY_OBJECT, own):
+            limit = "text or json_object: this agent answers in a schema of its own"
+            raise InvalidInput("response_format", "json_schema", limit)
+        return own if own is not None else self.response_schema
 
     @property
     def may_fall_back(self) -> bool:

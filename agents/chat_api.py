@@ -23,11 +23,11 @@ from agents.invoke import invoke
 from agents.models import Agent
 from config.access import attempts
 from config.access.callers import Caller
-from config.errors import AppError, InvalidInput
+from config.errors import AppError, InvalidInput, NotFound
 from config.outages import outage_of
 
 logger = logging.getLogger(__name__)
-View = Callable[[HttpRequest], HttpResponse | StreamingHttpResponse]
+View = Callable[..., HttpResponse | StreamingHttpResponse]
 
 # The protocol's families of errors by HTTP status.
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error",
@@ -57,9 +57,9 @@ def openai_errors(view: View) -> View:
     """Render errors as the protocol has them."""
 
     @wraps(view)
-    def answer(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    def answer(request: HttpRequest, **path: str) -> HttpResponse | StreamingHttpResponse:
         try:
-            return view(request)
+            return view(request, **path)
         except AppError as error:
             return error_response(error)
         except Exception as error:
@@ -108,16 +108,26 @@ def chat_completions(request: HttpRequest) -> HttpResponse | StreamingHttpRespon
 @openai_errors
 def models(request: HttpRequest) -> HttpResponse:
     """The agents that the key may talk to, as models."""
-    caller = _caller(request)
-    rows = Agent.objects.exclude(state=Agent.State.RETIRED)
+    return JsonResponse({"object": "list", "data": list(_models(_caller(request)))})
+
+
+@openai_errors
+def one_model(request: HttpRequest, name: str) -> HttpResponse:
+    """An agent that the key may talk to, as a model."""
+    caller, slug = _caller(request), name.removeprefix(PREFIX)
+    found = next(_models(caller, slug=slug), None) if name.startswith(PREFIX) else None
+    if found is None:
+        raise NotFound("model", name)
+    return JsonResponse(found)
+
+
+def _models(caller: Caller, **chosen: str) -> Iterator[dict[str, Any]]:
+    rows = Agent.objects.exclude(state=Agent.State.RETIRED).filter(**chosen)
     if caller.roles and caller.roles <= {doors.EXTERNAL}:
         rows = rows.filter(audience=Agent.Audience.EXTERNAL)
-    data = [
-        {"id": f"{PREFIX}{slug}", "object": "model", "created": int(at.timestamp()),
-         "owned_by": "ratchet"}
-        for slug, at in rows.order_by("slug").values_list("slug", "created_at")
-    ]  # fmt: skip
-    return JsonResponse({"object": "list", "data": data})
+    for slug, at in rows.order_by("slug").values_list("slug", "created_at"):
+        yield {"id": f"{PREFIX}{slug}", "object": "model", "created": int(at.timestamp()),
+               "owned_by": "ratchet"}  # fmt: skip
 
 
 def error_response(error: AppError) -> JsonResponse:
@@ -185,7 +195,9 @@ def _completion(answer: Answer, model: str) -> dict[str, Any]:
 
 
 def _finish(answer: Answer) -> str:
-    return "tool_calls" if answer.output.get("tool_calls") else "stop"
+    if answer.output.get("tool_calls"):
+        return "tool_calls"
+    return "length" if answer.output.get("truncated") else "stop"
 
 
 def _usage(answer: Answer) -> dict[str, int]:

@@ -11,6 +11,8 @@ from django.http import HttpRequest
 from agents import bodies, conversations, doors
 from agents.calls import Call
 from agents.domain.messages import check_messages
+from agents.endpoints.values import ANY_OBJECT
+from config import schemas
 from config.access.callers import Caller
 from config.errors import InvalidInput
 
@@ -28,6 +30,15 @@ _OPTIONS: tuple[tuple[str, type, str], ...] = (
 )
 
 
+# Taken and checked, never used: how a model draws belongs to the agent's version.
+_RANGES = (
+    ("temperature", 0, 2), ("top_p", 0, 1),
+    ("presence_penalty", -2, 2), ("frequency_penalty", -2, 2),
+)  # fmt: skip
+MAX_STOPS = 4
+MAX_STOP_CHARACTERS = 200
+
+
 def body_of(request: HttpRequest) -> dict[str, Any]:
     """The request's body; raises InvalidInput."""
     return bodies.json_object(request, most_bytes=MAX_BODY_BYTES, what="a JSON object")
@@ -41,9 +52,10 @@ def call_of(caller: Caller, asked: dict[str, Any]) -> tuple[Call, str]:
     if not isinstance(asked.get("messages"), list):
         raise InvalidInput("messages", asked.get("messages"), "a list of messages")
     if asked.get("n") not in (None, 1):
-        raise InvalidInput("n", asked["n"], "1")
+        raise InvalidInput("n", asked["n"], "1: an agent gives one answer")
     _check_options(asked)
     told, tools, limit = check_messages(asked["messages"]), _tools(asked), _limit(asked)
+    choice, stop, schema = _tool_choice(asked, tools), _stop(asked), _schema(asked)
     slug = model.removeprefix(PREFIX)
     doors.check_agent(caller, slug)
     metadata = asked.get("metadata") or {}
@@ -59,7 +71,10 @@ def call_of(caller: Caller, asked: dict[str, Any]) -> tuple[Call, str]:
         messages=told,
         unit=asked["user"][:80] if asked.get("user") else None,
         max_output_tokens=limit,
-        caller_tools=tools,
+        caller_tools=() if choice == "none" else tools,
+        tool_choice=choice,
+        stop=stop,
+        response_schema=schema,
     )
     return call, model
 
@@ -70,6 +85,16 @@ def _check_options(asked: dict[str, Any]) -> None:
         value = asked.get(name)
         if value is not None and not isinstance(value, kind):
             raise InvalidInput(name, value, wanted)
+    for name, low, high in _RANGES:
+        value = asked.get(name)
+        if value is not None and (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+        ):
+            raise InvalidInput(name, value, f"a number from {low} to {high}")
+    if asked.get("logprobs"):
+        raise InvalidInput("logprobs", asked["logprobs"], "false: an agent's answer has none")
     for name in ("conversation", "conversation_id", "client_id"):
         value = (asked.get("metadata") or {}).get(name)
         if value is not None and not isinstance(value, str):
@@ -85,6 +110,52 @@ def _limit(asked: dict[str, Any]) -> int | None:
             raise InvalidInput(name, limit, "a whole number from 1")
         return limit
     return None
+
+
+def _tool_choice(asked: dict[str, Any], tools: tuple[dict[str, Any], ...]) -> Any:
+    """``none``, ``auto``, ``required`` or one of the caller's tools; own tools are the agent's."""
+    choice = asked.get("tool_choice")
+    if choice is None or choice in ("none", "auto"):
+        return choice
+    names = [tool["function"]["name"] for tool in tools]
+    if choice == "required" and tools:
+        return choice
+    function = choice.get("function") if isinstance(choice, dict) else None
+    if isinstance(function, dict) and function.get("name") in names:
+        return {"type": "function", "function": {"name": function["name"]}}
+    limit = "none, auto, required (with tools), or one of the tools given"
+    raise InvalidInput("tool_choice", choice, limit)
+
+
+def _stop(asked: dict[str, Any]) -> tuple[str, ...]:
+    stops = asked.get("stop")
+    given = [] if stops is None else [stops] if isinstance(stops, str) else stops
+    if (
+        not isinstance(given, list)
+        or len(given) > MAX_STOPS
+        or not all(isinstance(one, str) and 0 < len(one) <= MAX_STOP_CHARACTERS for one in given)
+    ):
+        limit = f"at most {MAX_STOPS} texts of 1 to {MAX_STOP_CHARACTERS} characters"
+        raise InvalidInput("stop", stops, limit)
+    return tuple(given)
+
+
+def _schema(asked: dict[str, Any]) -> dict[str, Any] | None:
+    """The JSON Schema that the answer must keep to, if the request states one."""
+    form = asked.get("response_format")
+    kind = form.get("type") if isinstance(form, dict) else form
+    if kind in (None, "text"):
+        return None
+    if kind == "json_object":
+        return ANY_OBJECT
+    named = form.get("json_schema") if kind == "json_schema" and isinstance(form, dict) else None
+    if not isinstance(named, dict) or not isinstance(schema := named.get("schema"), dict):
+        limit = "type text, json_object, or json_schema with a schema"
+        raise InvalidInput("response_format", form, limit)
+    if fault := schemas.fault_of(schema):
+        where = ".".join(["response_format.json_schema.schema", *map(str, fault[0])])
+        raise InvalidInput(where, "", fault[1])
+    return schema
 
 
 def _tools(asked: dict[str, Any]) -> tuple[dict[str, Any], ...]:

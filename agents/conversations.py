@@ -8,15 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max
 from django.db.models.functions import Now
 
-from agents import telling
+from agents import telling, turns
 from agents.domain import talks
-from agents.domain.context import estimate_tokens
 from agents.domain.guardrails.redact import redact
 from agents.domain.talks import Said
-from agents.models import Agent, Conversation, Invocation, Turn
+from agents.models import Conversation
 from config import logs
 from config.access.callers import Caller
 from config.errors import Conflict, InvalidInput, NotFound
@@ -24,8 +22,6 @@ from config.errors import Conflict, InvalidInput, NotFound
 logger = logging.getLogger(__name__)
 CHANNEL = "chat"
 TITLE_CHARACTERS = 80
-# Turns that a history or a score looks at.
-LATEST_TURNS = 200
 # Nobody goes on with a talk after this; and so many are told of in one pass.
 SILENT = timedelta(hours=24)
 MOST_ENDED = 200
@@ -54,15 +50,15 @@ def named(
     """
     if not 1 <= len(external_id) <= 200:
         raise InvalidInput("conversation", external_id, "from 1 to 200 characters")
-    row = Agent.objects.filter(slug=agent).first()
-    if row is None:
-        raise NotFound("agent", agent)
-    talk, _ = Conversation.objects.get_or_create(
+    talk = turns.open_named(
+        agent=agent,
         client_id=client_id,
         channel=channel,
         external_id=external_id,
-        defaults={"agent_id": row.pk, "agent_slug": agent, "user_id": caller.user_id},
+        user_id=caller.user_id,
     )
+    if talk is None:
+        raise NotFound("agent", agent)
     if _is_outside(caller) and talk.user_id != caller.user_id:
         raise NotFound("conversation", external_id)
     check_agent(talk, agent)
@@ -85,26 +81,13 @@ def check_open(talk: Conversation) -> None:
 def note(*, talk_id: UUID, asked: str, answered: str, invocation_id: UUID) -> None:
     """Add a question and its answer, without personal data and secrets."""
     asked, answered = redact(asked), redact(answered)
+    title = " ".join(asked.split())[:TITLE_CHARACTERS]
     with transaction.atomic():
-        talk = Conversation.objects.select_for_update().get(pk=talk_id)
-        last = talk.turns.aggregate(last=Max("number"))["last"] or 0
-        pairs = ((Turn.Role.USER, asked), (Turn.Role.ASSISTANT, answered))
-        Turn.objects.bulk_create(
-            Turn(
-                client_id=talk.client_id,
-                conversation=talk,
-                number=last + number,
-                role=role,
-                text=text,
-                tokens=estimate_tokens(text),
-                invocation_id=invocation_id if role == Turn.Role.ASSISTANT else None,
-            )
-            for number, (role, text) in enumerate(pairs, start=1)
-        )
-        title = talk.title or " ".join(asked.split())[:TITLE_CHARACTERS]
-        Conversation.objects.filter(pk=talk.pk).update(last_turn_at=Now(), title=title)
-        telling.talked(talk, is_first=last == 0)
-    score(talk)
+        talk = turns.touch(talk_id, title=title)
+        before = turns.latest(talk_id)
+        after = turns.add(talk, before, asked=asked, answered=answered, invocation_id=invocation_id)
+        turns.keep_quality(talk, talks.quality(after, handed_over=_is_over(talk)))
+        telling.talked(talk, is_first=not before.last_number)
 
 
 def end_idle(*, now: datetime) -> int:
@@ -115,12 +98,13 @@ def end_idle(*, now: datetime) -> int:
     silent = Conversation.objects.filter(measured_at=None, last_turn_at__lt=now - SILENT)
     done = 0
     for talk in silent.order_by("last_turn_at")[:MOST_ENDED]:
-        turns = said(talk)
+        heard = said(talk)
         with transaction.atomic():
             won = Conversation.objects.filter(pk=talk.pk, measured_at=None).update(measured_at=now)
-            if won and turns:
-                over = talk.handed_over_at is not None
-                telling.talk_ended(talk, is_abandoned=talks.is_abandoned(turns, handed_over=over))
+            if won and heard:
+                telling.talk_ended(
+                    talk, is_abandoned=talks.is_abandoned(heard, handed_over=_is_over(talk))
+                )
                 done += 1
     return done
 
@@ -149,21 +133,12 @@ def hand_over(*, caller: Caller, talk_id: UUID, reason: str) -> Conversation:
 
 def said(talk: Conversation) -> list[Said]:
     """The latest turns in order, with how the calls behind the answers ended."""
-    rows = list(talk.turns.order_by("-number")[:LATEST_TURNS])[::-1]
-    ids = [row.invocation_id for row in rows if row.invocation_id]
-    ended = dict(Invocation.objects.filter(pk__in=ids).values_list("id", "state"))
-    return [
-        Said(row.role, row.text, ended.get(row.invocation_id or row.pk, "succeeded"))
-        for row in rows
-    ]
+    return turns.latest(talk.pk).said
 
 
 def score(talk: Conversation) -> None:
     """Work out how well the conversation went so far, and keep it."""
-    over = talk.handed_over_at is not None
-    value = talks.quality(said(talk), handed_over=over)
-    Conversation.objects.filter(pk=talk.pk).update(quality_ratio=value)
-    talk.quality_ratio = value
+    turns.keep_quality(talk, talks.quality(said(talk), handed_over=_is_over(talk)))
 
 
 def find(caller: Caller, talk_id: UUID) -> Conversation:
@@ -179,6 +154,10 @@ def visible(caller: Caller) -> Any:
     """Conversations that ``caller`` may see: of its clients; for outsiders, only their own."""
     rows = caller.only_visible(Conversation.objects.all())
     return rows.filter(user_id=caller.user_id) if _is_outside(caller) else rows
+
+
+def _is_over(talk: Conversation) -> bool:
+    return talk.handed_over_at is not None
 
 
 def _is_outside(caller: Caller) -> bool:

@@ -143,3 +143,20 @@ class EffectUnknown(AppError):
             f"tool {self.tool!r} was started for effect {self.effect_id!r} and its outcome is "
             "unknown; reconcile it, it is not tried again"
         )
+
+
+class EffectUnderWay(EffectUnknown):
+    """The same of one that was begun so recently that it may still happen; ask again later."""
+
+    retryable = True
+
+    def __init__(self, tool: str, effect_id: str, retry_after_seconds: int) -> None:
+        super().__init__(tool, effect_id)
+        self.args = (tool, effect_id, retry_after_seconds)
+        self.retry_after_seconds = retry_after_seconds
+
+    def __str__(self) -> str:
+        return (
+            f"tool {self.tool!r} was started for effect {self.effect_id!r} and may still be at it; "
+            f"it is looked up again in {self.retry_after_seconds} s"
+        )

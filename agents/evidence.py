@@ -21,6 +21,7 @@ from agents.domain.cost import MILLION
 from agents.models import Agent, AgentVersion, Invocation, Label, ModelCall, ToolCall
 from agents.tools import registry
 from config.access.callers import Caller
+from config.access.hiding import of_visible_runs
 from config.errors import NotFound
 from config.partitions import first_id
 
@@ -64,15 +65,89 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """One recorded question with what its tools answered, personal data restored."""
+class Answered:
+    """One recorded question with its answer, personal data restored."""
 
     id: UUID
     client_id: UUID
+    run_id: UUID | None
+    agent_slug: str
     inputs: dict[str, Any]
     messages: list[dict[str, Any]] | None
     text: str
-    tools: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...]
+    facts: dict[str, Any]
+    is_quoting: bool = False
+
+
+def answers(ids: Sequence[UUID]) -> list[Answered]:
+    """Answers by id whose question is on record whole, newest first."""
+    rows = Invocation.objects.filter(pk__in=list(ids)).order_by("-id")
+    return [_answered(row) for row in rows if is_whole(row.inputs)]
+
+
+def fresh_answers(since: datetime, until: datetime, *, limit: int) -> list[Answered]:
+    """The newest live answers that succeeded, with words in them, newest first."""
+    rows = live_calls(since, until).filter(state=Invocation.State.SUCCEEDED).order_by("-id")
+    found = [_answered(row) for row in rows[:limit] if is_whole(row.inputs)]
+    return [one for one in found if one.text.strip()]
+
+
+def tool_results(ids: Sequence[UUID]) -> dict[UUID, list[Any] | None]:
+    """What tools gave to each call, restored; None where a result is not on record whole."""
+    rows = Invocation.objects.filter(pk__in=list(ids)).values_list("id", "sealed", "tool_calls")
+    found: dict[UUID, list[Any] | None] = {pk: [] for pk, _, _ in rows}
+    sealed = {pk: seal for pk, seal, _ in rows}
+    for call in ToolCall.objects.filter(invocation_id__in=list(found)):
+        kept = found.get(call.invocation_id or call.pk)
+        if kept is None or call.invocation_id is None:
+            continue
+        result = call.result
+        if (
+            not isinstance(result, dict) or context.is_cut(result) or "omitted_bytes" in result
+        ):  # fmt: skip
+            found[call.invocation_id] = None
+        else:
+            kept.append(guarding.restored(result, sealed[call.invocation_id]))
+    for pk, _, calls in rows:
+        kept = found[pk]
+        if kept is not None and len(kept) < calls:
+            found[pk] = None
+    return found
+
+
+def shown_examples() -> dict[str, set[str]]:
+    """Agent → the questions of the worked examples that its production version shows."""
+    rows = Label.objects.filter(name=Label.Name.PRODUCTION).exclude(version__examples=[])
+    return {
+        slug: {str(one.get("input")) for one in examples}
+        for slug, examples in rows.values_list("agent__slug", "version__examples")
+    }
+
+
+def cut_answers(ids: Sequence[UUID]) -> set[UUID]:
+    """Those of ``ids`` whose last reply reached its limit of tokens."""
+    calls = ModelCall.objects.filter(
+        invocation_id__in=list(ids), state=Invocation.State.SUCCEEDED
+    ).order_by("invocation_id", "number")
+    last = dict(calls.values_list("invocation_id", "finish_reason"))
+    return {one for one, reason in last.items() if one and reason == "length"}
+
+
+def answer_lengths(ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Characters of each recorded answer."""
+    rows = Invocation.objects.filter(pk__in=list(ids)).values_list("id", "output__text")
+    return {pk: len(str(text or "")) for pk, text in rows}
+
+
+def _answered(row: Invocation) -> Answered:
+    given, said = (guarding.restored(one, row.sealed) for one in (row.inputs, row.output))
+    messages = given.get("messages")
+    chat = isinstance(messages, list)
+    facts = said.get("facts")
+    return Answered(row.pk, row.client_id, seen_with(row), row.agent_slug, {} if chat else given,
+                    messages if chat else None, str(said.get("text", "")),
+                    facts if isinstance(facts, dict) else {},
+                    bool(said.get("citations")))  # fmt: skip
 
 
 def live_calls(since: datetime, until: datetime) -> QuerySet[Invocation]:
@@ -171,7 +246,7 @@ def cited_passages(invocation_id: UUID) -> dict[UUID, bool]:
 
 def told_calls(caller: Caller, ids: Sequence[UUID]) -> list[dict[str, Any]]:
     """Calls by id as a reviewer reads them, those that the caller may see, newest first."""
-    rows = caller.only_visible(Invocation.objects.filter(pk__in=list(ids))).order_by("-id")
+    rows = of_visible_runs(caller, Invocation.objects.filter(pk__in=list(ids))).order_by("-id")
     return [
         {"id": str(row.pk), "agent": row.agent_slug, "version": row.version_number,
          "state": row.state, "code": row.error_code, "at": row.started_at,
@@ -183,17 +258,18 @@ def told_calls(caller: Caller, ids: Sequence[UUID]) -> list[dict[str, Any]]:
 
 
 def failed_tools(
-    slug: str, since: datetime, until: datetime, *, samples: int = 20
+    caller: Caller, slug: str, since: datetime, until: datetime, *, samples: int = 20
 ) -> list[dict[str, Any]]:
     """Tools that an agent's live calls asked for in vain, by tool and error, most often first.
 
+    Calls of runs that ``caller`` may not see are left out: arguments and messages are told.
     ``code`` is ``not_found`` for a tool that the agent does not have. ``arguments`` are the newest
     ones asked with, ``good`` the newest ones that worked, ``invocations`` where to look.
     """
     calls = live_calls(since, until).filter(agent_slug=slug).values("id")
-    rows = ToolCall.objects.filter(
+    rows = of_visible_runs(caller, ToolCall.objects.filter(
         id__gte=first_id(since), id__lt=first_id(until), invocation_id__in=calls
-    )
+    ))  # fmt: skip
     failed = rows.filter(state=Invocation.State.FAILED).exclude(error_code="")
     found = []
     for group in failed.values("name", "error_code").annotate(calls=Count("id")):
@@ -234,19 +310,6 @@ def reply_figures(slug: str, since: datetime, until: datetime) -> dict[str, Any]
     return {**found, "repeated": repeated}
 
 
-def recorded_calls(
-    slug: str, *, since: datetime, until: datetime, limit: int, ids: Sequence[UUID] = ()
-) -> list[Recorded]:
-    """The newest live calls whose question is on record whole; or those of ``ids``, any age."""
-    rows = Invocation.objects.filter(pk__in=ids) if ids else live_calls(since, until)
-    rows = rows.filter(agent_slug=slug).exclude(state=Invocation.State.BLOCKED).order_by("-id")
-    found = [row for row in rows[: limit * 2] if _is_whole(row.inputs)][:limit]
-    calls: dict[UUID | None, list[ToolCall]] = {}
-    for call in ToolCall.objects.filter(invocation_id__in=[row.pk for row in found]):
-        calls.setdefault(call.invocation_id, []).append(call)
-    return [_recorded(row, calls.get(row.pk, [])) for row in found]
-
-
 def production(slug: str) -> AgentVersion:
     """The version that answers outside of splits; raises NotFound."""
     label = Label.objects.select_related("version").filter(
@@ -285,23 +348,13 @@ def _message(code: str, error: Any) -> str:
     return f"{code}: {text}" if text else code or "no error recorded"
 
 
-def _is_whole(inputs: Any) -> bool:
+def is_whole(inputs: Any) -> bool:
     return isinstance(inputs, dict) and not {"omitted_bytes", "stopped"} & set(inputs)
 
 
-def _recorded(row: Invocation, calls: Sequence[ToolCall]) -> Recorded:
-    given = guarding.restored(row.inputs, row.sealed)
-    tools = tuple(
-        (call.name, guarding.restored(call.arguments, row.sealed),
-         guarding.restored(call.result, row.sealed))
-        for call in sorted(calls, key=lambda c: c.number)
-        if isinstance(call.result, dict) and not context.is_cut(call.result)
-        and "omitted_bytes" not in call.result and not call.error_code
-    )  # fmt: skip
-    messages = given.get("messages")
-    chat = isinstance(messages, list)
-    return Recorded(row.pk, row.client_id, {} if chat else given, messages if chat else None,
-                    str(row.output.get("text", "")), tools)  # fmt: skip
+def seen_with(row: Invocation) -> UUID | None:
+    """The run that the call is seen with: what a replay asks with is no run itself."""
+    return row.about_run_id or row.run_id
 
 
 def undiscounted_usd(invocation_id: UUID) -> Decimal:

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -20,6 +20,7 @@ from uuid import UUID
 from django.conf import settings
 
 from agents import reviews
+from agents.domain.guardrails import fields
 from agents.domain.guardrails.findings import Source, longest_first
 from agents.domain.guardrails.output import Expected, check_output
 from agents.domain.guardrails.pii import TYPES, find_pii
@@ -38,8 +39,6 @@ logger = logging.getLogger(__name__)
 # Without a model of names, a heuristic takes every capitalised word of a ledger for a person;
 # an agent that wants it lists PERSON in its policy's ``pii_types``.
 DEFAULT_TYPES = frozenset(TYPES) - {"PERSON"}
-# Shorter texts hold neither an attack nor an identifier.
-SHORTEST = 6
 # What a person must look at first does not leave either.
 _HELD = (Action.BLOCK, Action.ASK)
 # A text scanned before (a prompt, a repeated tool result) is not scanned again.
@@ -74,13 +73,14 @@ class Guard:
         What our own arithmetic ``computed`` from an input that was screened holds no orders; it
         is searched for personal data and secrets only.
         """
-        lines = list(dict.fromkeys(_lines(value)))
-        text = "\n".join(lines)
-        if len(text) < SHORTEST:
+        lines = list(dict.fromkeys(fields.texts(value)))
+        text = "\n".join(label + line for label, line in lines)
+        if len(text) < fields.SHORTEST:
             return value
         self._known.append(text)
         policy = replace(self._policy, injection=Action.PASS) if computed else self._policy
-        result = _scanned(text, policy, source)
+        said = "\n".join(line for _, line in lines)
+        result = _scanned(text, said, policy, source)
         if result.decision.action is Action.PASS:
             return value
         self._note(where, result)
@@ -167,7 +167,7 @@ class Guard:
         """``value`` with its tokens replaced by what they stand for."""
         if not self._tokens.values:
             return value
-        return _mapped(value, lambda text: restore(text, self._tokens.values))
+        return fields.mapped(value, lambda text: restore(text, self._tokens.values))
 
     @property
     def sealed(self) -> str:
@@ -181,7 +181,7 @@ class Guard:
 
     def _masked(self, value: Any, result: ScanResult) -> Any:
         def mask(text: str, label: str) -> str:
-            if len(text) < SHORTEST:
+            if len(text) < fields.SHORTEST:
                 return text
             line, shift = f"{label}{text}", len(label)
             spans = longest_first(
@@ -195,7 +195,7 @@ class Guard:
                 return text
             return pseudonymise(line, spans, self._tokens)[shift:]
 
-        return _mapped_with_labels(value, mask, "")
+        return fields.labelled(value, mask)
 
     def _redacts(self, kind: str, result: ScanResult) -> bool:
         if any(s.type == kind for s in result.secrets):
@@ -237,7 +237,7 @@ def opened(sealed: str) -> dict[str, str]:
 def restored(value: Any, sealed: str) -> Any:
     """``value`` with the sealed tokens replaced by what they stand for."""
     values = opened(sealed)
-    return _mapped(value, lambda text: restore(text, values)) if values else value
+    return fields.mapped(value, lambda text: restore(text, values)) if values else value
 
 
 @lru_cache(maxsize=256)
@@ -261,12 +261,13 @@ def _identity(policy: Policy) -> tuple[Any, ...]:
     return (policy.injection, policy.pii, policy.secrets, policy.pii_types)
 
 
-def _scanned(text: str, policy: Policy, source: Source) -> ScanResult:
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _scanned(text: str, said: str, policy: Policy, source: Source) -> ScanResult:
+    whole = f"{text}\0{said}".encode("utf-8", "surrogatepass")
+    digest = hashlib.blake2b(whole, digest_size=16).digest()
     key = (digest, _identity(policy), source)
     found = _scans.get(key)
     if found is None:
-        found = scan(text, policy, source=source)
+        found = scan(text, policy, source=source, said=said)
         if len(_scans) >= SCANS_KEPT:
             _scans.clear()
         if not found.pii and not found.secrets:  # nothing personal stays in memory
@@ -278,30 +279,3 @@ def _culprit(result: ScanResult) -> str:
     if result.injection.flagged:
         return "injection"
     return "secrets" if result.secrets else "pii"
-
-
-def _lines(value: Any, label: str = "") -> Iterator[str]:
-    """Every text inside ``value`` with the key it stands under, which may say what it is."""
-    if isinstance(value, str):
-        if len(value) >= SHORTEST:
-            yield f"{label}{value}"
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _lines(item, f"{key}: ")
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _lines(item, label)
-
-
-def _mapped(value: Any, change: Callable[[str], str]) -> Any:
-    return _mapped_with_labels(value, lambda text, _: change(text), "")
-
-
-def _mapped_with_labels(value: Any, change: Callable[[str, str], str], label: str) -> Any:
-    if isinstance(value, str):
-        return change(value, label)
-    if isinstance(value, dict):
-        return {k: _mapped_with_labels(v, change, f"{k}: ") for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_mapped_with_labels(item, change, label) for item in value]
-    return value

@@ -155,7 +155,7 @@ def _pick(call: Call) -> Choice:
 
 
 def screened(call: Call, guard: Guard, story: Story) -> Call:
-    """The call as a model may read it. What a person said earlier counts as data, not orders."""
+    """The call as a model may read it. What was said earlier counts as data, not orders."""
     if call.messages is None:
         safe = guard.screen(call.inputs, Source.USER, "input")
         story.inputs = safe
@@ -163,14 +163,25 @@ def screened(call: Call, guard: Guard, story: Story) -> Call:
     checked = messages.check_messages(call.messages)
     messages.check_size(checked)
     earlier = [
-        guard.screen(message, Source.EARLIER, f"message {index}")
+        _screened_message(message, guard, Source.EARLIER, f"message {index}")
         for index, message in enumerate(checked[:-1])
     ]
-    last = guard.screen(checked[-1], Source.USER, "message")
+    last = _screened_message(checked[-1], guard, Source.USER, "message")
     story.inputs = {"messages": [*earlier, last]}
     return replace(
         call, messages=[*earlier, last], inputs=guard.screen(call.inputs, Source.USER, "input")
     )
+
+
+def _screened_message(message: Message, guard: Guard, source: Source, where: str) -> Message:
+    """A message with everything screened that is somebody's wording, as its role weighs it."""
+    role = message["role"]
+    if role in messages.INSTRUCTING:
+        source = Source.USER
+    elif role == "tool":
+        source = Source.TOOL
+    told = {key: value for key, value in message.items() if key != "role"}
+    return {"role": role, **guard.screen(told, source, where)}
 
 
 def _take_hit(call: Call, story: Story, hit: Hit, guard: Guard) -> None:

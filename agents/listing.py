@@ -2,35 +2,66 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, DateTimeField, F, Func, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from agents import conversations, queries
-from agents.models import Agent, Invocation
+from agents import conversations, queries_calls
+from agents.models import Agent, Invocation, Turn
 from config import readable
 from config.access.callers import Caller
+from config.access.hiding import of_visible_runs
 from config.errors import InvalidInput
 from config.pages import page
 from config.partitions import first_id
+from config.spreadsheets import as_file, safe
 from monitoring.asked import asked
+from monitoring.stretch import RANGES
 
 SHOWN = 50
 # Sorting looks at the newest so many that match: a list is no report.
 SORTED_AMONG = 5_000
-# An id is made a little before its call starts.
-SLACK = timedelta(minutes=2)
+CSV_ROWS = 10_000
+SHOWN_TALKS = 100
+# What a figure counts → how it is said, and when that happened.
+TALKS = {"begun": ("began", "created_at"), "handed_over": ("were handed over", "handed_over_at"),
+         "ended": ("fell silent", "last_turn_at")}  # fmt: skip
+# An id is made when its call starts, and a call is counted when it ends: none lasts longer.
+SLACK = timedelta(minutes=15)
+# And it is made a little before.
+BEFORE = timedelta(minutes=2)
 # Filter of the address → field of the row.
-FIELDS = {"agent": "agent_slug", "state": "state", "endpoint": "endpoint", "model": "model",
-          "code": "error_code"}  # fmt: skip
-IDS = {"client": "client_id", "user": "user_id"}
-NAMES = (*FIELDS, *IDS, "version", "domain", "cached", "since", "until", "range", "sort")
+FIELDS = {"state": "state", "endpoint": "endpoint", "model": "model", "code": "error_code"}
+IDS = {"client": "client_id", "user": "user_id", "split": "split_id"}
+# Filter → field that is empty or not, for ``1`` and ``0``.
+FILLED: dict[str, dict[str, Any]] = {
+    "cached": {"cached": ""},
+    "streamed": {"first_token_seconds": None},
+}
+NAMES = ("agent", *FIELDS, *IDS, *FILLED, "version", "domain", "replays", "since", "until",
+         "range", "sort")  # fmt: skip
+# Filters that no reader would guess.
+SAID = {
+    ("replays", "no"): "without replays of learning", ("replays", "only"): "replays of learning",
+    ("cached", "1"): "from the cache", ("cached", "0"): "not from the cache",
+    ("streamed", "1"): "streamed", ("streamed", "0"): "not streamed",
+    ("sort", "slowest"): "slowest first", ("sort", "dearest"): "dearest first",
+    **{("range", name): f"last {words}" for name, (_, _, words) in RANGES.items()},
+}  # fmt: skip
+# What replays of learning are stored under; they cost money and are no traffic.
+REPLAYS = "replay/"
+COLUMNS = ("id", "started_at", "duration_seconds", "agent_slug", "version_number", "state",
+           "error_code", "model", "endpoint", "cached", "client_id", "user_id", "run_id",
+           "first_token_seconds", "waited_seconds", "input_tokens", "cached_tokens",
+           "output_tokens", "reasoning_tokens", "cost_usd", "saved_usd")  # fmt: skip
 SORTS = {"slowest": "-duration_seconds", "dearest": "-cost_usd"}
 
 
@@ -38,7 +69,7 @@ SORTS = {"slowest": "-duration_seconds", "dearest": "-cost_usd"}
 @page("agents:read")
 def invocations(request: HttpRequest, caller: Caller) -> HttpResponse:
     """``/dashboard/invocations``: the newest that match, or the slowest or dearest of them."""
-    rows = _chosen(request, caller.only_visible(Invocation.objects.all()))
+    rows = _chosen(request, of_visible_runs(caller, Invocation.objects.all()))
     sort = request.GET.get("sort", "")
     older = ""
     if sort:
@@ -47,12 +78,12 @@ def invocations(request: HttpRequest, caller: Caller) -> HttpResponse:
         newest = rows.order_by("-id").values("id")[:SORTED_AMONG]
         found = list(
             Invocation.objects.filter(id__in=[row["id"] for row in newest])
-            .order_by(SORTS[sort]).values(*queries.BRIEF)[:SHOWN]
+            .order_by(SORTS[sort]).values(*queries_calls.BRIEF)[:SHOWN]
         )  # fmt: skip
     else:
         if before := request.GET.get("before"):
             rows = rows.filter(id__lt=_uuid("before", before))
-        found = list(rows.order_by("-id").values(*queries.BRIEF)[: SHOWN + 1])
+        found = list(rows.order_by("-id").values(*queries_calls.BRIEF)[: SHOWN + 1])
         if len(found) > SHOWN:
             found = found[:SHOWN]
             older = "?" + urlencode({**_given(request), "before": str(found[-1]["id"])})
@@ -60,8 +91,22 @@ def invocations(request: HttpRequest, caller: Caller) -> HttpResponse:
         "invocations": found, "older": older, "filters": _filters(request),
         "words": _words(found, sort, bool(older)),
         "sorted_words": f"Of the newest {SORTED_AMONG:,} that match." if sort else "",
+        "csv": "/dashboard/invocations.csv?" + urlencode(_given(request)),
     }  # fmt: skip
     return render(request, "agents/invocations.html", context)
+
+
+@require_GET
+@page("agents:read")
+def as_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """``/dashboard/invocations.csv``: the newest ``CSV_ROWS`` that match, exact."""
+    rows = _chosen(request, of_visible_runs(caller, Invocation.objects.all()))
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for row in rows.order_by("-id").values_list(*COLUMNS)[:CSV_ROWS].iterator():
+        writer.writerow([safe(str("" if value is None else value)) for value in row])
+    return as_file(out.getvalue(), "invocations.csv")
 
 
 def _words(found: list[dict[str, Any]], sort: str, more: bool) -> str:
@@ -77,11 +122,16 @@ def _given(request: HttpRequest) -> dict[str, str]:
     return {name: request.GET[name] for name in NAMES if request.GET.get(name)}
 
 
-def _filters(request: HttpRequest) -> list[tuple[str, str, str]]:
-    """Name, value, and the address without it."""
+def _filters(request: HttpRequest) -> list[tuple[str, str, str, str]]:
+    """Name, value, the address without it, and what it says in words."""
     given = _given(request)
     return [
-        (name, value, "?" + urlencode({k: v for k, v in given.items() if k != name}))
+        (
+            name,
+            value,
+            "?" + urlencode({k: v for k, v in given.items() if k != name}),
+            SAID.get((name, value)) or f"{name}: {value}",
+        )
         for name, value in given.items()
     ]
 
@@ -91,8 +141,8 @@ def _chosen(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
     for name, field in FIELDS.items():
         if value := given.get(name):
             rows = rows.filter(**{field: value})
-    if agent := given.get("agent"):  # the index is on the id
-        rows = rows.filter(agent_id__in=Agent.objects.filter(slug=agent).values("id"))
+    if agent := given.get("agent"):
+        rows = queries_calls.of_agent(rows, agent)
     for name, field in IDS.items():
         if value := given.get(name):
             rows = rows.filter(**{field: _uuid(name, value)})
@@ -104,24 +154,41 @@ def _chosen(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         if not version.isdecimal():
             raise InvalidInput("version", version, "a version's number")
         rows = rows.filter(version_number=int(version[:9]))
-    if given.get("cached"):
-        rows = rows.exclude(cached="")
+    for name, empty in FILLED.items():
+        if value := given.get(name):
+            if value not in ("0", "1"):
+                raise InvalidInput(name, value, "1 or 0")
+            rows = rows.exclude(**empty) if value == "1" else rows.filter(**empty)
+    if replays := given.get("replays"):
+        if replays not in ("no", "only"):
+            raise InvalidInput("replays", replays, "no or only")
+        of = {"effect_id__startswith": REPLAYS}
+        rows = rows.filter(**of) if replays == "only" else rows.exclude(**of)
     return _in_time(given, rows, request)
 
 
 def _in_time(given: dict[str, str], rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
-    since, until = given.get("since"), given.get("until")
-    if since or until:
-        if since:
-            at = _time("since", since)
-            rows = rows.filter(id__gte=first_id(at - SLACK), started_at__gte=at)
-        if until:
-            at = _time("until", until)
-            rows = rows.filter(id__lt=first_id(at + SLACK), started_at__lt=at)
-    elif given.get("range"):
-        when = asked(request, request.caller).when  # type: ignore[attr-defined]
-        rows = rows.filter(id__gte=first_id(when.since - SLACK), started_at__gte=when.since)
+    """Those that ended in the time: it is then that a call is counted."""
+    if not any(given.get(name) for name in ("since", "until", "range")):
+        return rows
+    since = _time("since", given["since"]) if given.get("since") else None
+    until = _time("until", given["until"]) if given.get("until") else None
+    if since is None and until is None:
+        since = asked(request, request.caller).when.since  # type: ignore[attr-defined]
+    rows = rows.annotate(ended_at=_ENDED)
+    if since is not None:
+        rows = rows.filter(id__gte=first_id(since - SLACK), ended_at__gte=since)
+    if until is not None:
+        rows = rows.filter(id__lt=first_id(until + BEFORE), ended_at__lt=until)
     return rows
+
+
+# Questions are what is counted as turns.
+_TURNS = Count("turns", filter=Q(turns__role=Turn.Role.USER))
+_ENDED = Func(
+    F("started_at"), F("duration_seconds"), template="(%(expressions)s)",
+    arg_joiner=" + interval '1 second' * ", output_field=DateTimeField(),
+)  # fmt: skip
 
 
 def _time(name: str, text: str) -> datetime:
@@ -144,9 +211,26 @@ def _uuid(name: str, text: str) -> UUID:
 @require_GET
 @page("agents:read")
 def talks(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """The piece of the page of conversations with the latest of them."""
+    """The piece of the page of conversations: the latest, or those that a figure counts."""
+    given = request.GET
     rows = conversations.visible(caller)
-    if client := request.GET.get("client"):
+    if client := given.get("client"):
         rows = rows.filter(client_id=_uuid("client", client))
-    latest = rows.order_by("-last_turn_at").annotate(turn_count=Count("turns"))[:25]
-    return render(request, "agents/_talks.html", {"talks": list(latest)})
+    if channel := given.get("channel"):
+        rows = rows.filter(channel=channel)
+    if intent := given.get("intent"):  # without one, it is what the agent is about
+        rows = rows.filter(Q(intent=intent) | Q(intent="", agent_slug=intent))
+    words = "Latest conversations"
+    if kind := given.get("talks"):
+        if kind not in TALKS:
+            raise InvalidInput("talks", kind, f"one of {', '.join(TALKS)}")
+        when = asked(request, caller, "30d").when
+        title, field = TALKS[kind]
+        words = f"Conversations that {title} in {when.words}"
+        rows = rows.filter(**{f"{field}__gte": when.since})
+        if kind == "ended":
+            rows = rows.exclude(measured_at=None)
+    latest = rows.order_by("-last_turn_at").annotate(turn_count=_TURNS)[: SHOWN_TALKS + 1]
+    shown = list(latest)
+    context = {"talks": shown[:SHOWN_TALKS], "words": words, "is_more": len(shown) > SHOWN_TALKS}
+    return render(request, "agents/_talks.html", context)

@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
-from jsonschema import Draft202012Validator
 
 from agents import connections, endpoints, offering, spans, tool_calls
+from agents.bodies import strictly
 from agents.calls import Call
 from agents.domain import context, messages
 from agents.domain.cost import Usage
@@ -26,6 +26,7 @@ from agents.resolving import Choice
 from agents.streaming import Gate
 from agents.tool_calls import Ran
 from agents.tools.registry import Tool, ToolContext
+from config import schemas
 from config.errors import AppError, NotFound
 
 # Replies of a model in one call; the last one may not ask for tools.
@@ -108,6 +109,8 @@ class Work:
             out["json"] = self.parsed
         if self.asked:
             out["tool_calls"] = self.asked
+        if self.finish_reason == "length":
+            out["truncated"] = True
         return out
 
 
@@ -130,6 +133,8 @@ def converse(
     own, work.spared_characters = offering.definitions(call, version, work.messages, served)
     offered = (*own, *call.caller_tools)
     callers = {tool["function"]["name"] for tool in call.caller_tools}
+    schema = call.schema_of_answer(version.output_schema)
+    insisted = call.caller_tools and call.tool_choice not in (None, "auto")
     repaired = False
     gate = Gate(call.stream, guard) if call.stream else None
     for number in range(1, MAX_ROUNDS + 1):
@@ -137,11 +142,14 @@ def converse(
             afford(work)
         connections.release()
         last = number == MAX_ROUNDS
+        insisting = insisted and number == 1
         request = Request(
             messages=list(work.messages),
-            tools=offered,
-            tool_choice="none" if last and offered else None,
-            response_schema=version.output_schema,
+            tools=call.caller_tools if insisting else offered,
+            tool_choice=call.tool_choice if insisting else "none" if last and offered else None,
+            response_schema=schema,
+            is_strict=call.response_schema is None,
+            stop=call.stop,
             temperature=version.model.get("temperature"),
             max_output_tokens=min(
                 call.max_output_tokens or version.max_output_tokens, version.max_output_tokens
@@ -168,7 +176,7 @@ def converse(
         if reply.tool_calls and not last:
             _use_tools(call, choice, work, reply, until, guard)
             continue
-        fault = take(work, reply, version.output_schema)
+        fault = take(work, reply, schema)
         if not fault:
             if gate:
                 gate.finish()
@@ -186,7 +194,7 @@ def _is_garbled(reply: Reply) -> bool:
     """Whether some tool's arguments are no JSON object."""
     for wanted in reply.tool_calls:
         try:
-            if not isinstance(json.loads(wanted["function"]["arguments"] or "{}"), dict):
+            if not isinstance(strictly(wanted["function"]["arguments"] or "{}"), dict):
                 return True
         except ValueError:
             return True
@@ -222,10 +230,10 @@ def take(work: Work, reply: Reply, schema: dict[str, Any] | None) -> str:
 
 def _parse(work: Work, schema: dict[str, Any]) -> str:
     try:
-        work.parsed = json.loads(work.text)
+        work.parsed = strictly(work.text)
     except ValueError as error:
         return f"The answer is not JSON ({error})."
-    fault = next(iter(Draft202012Validator(schema).iter_errors(work.parsed)), None)
+    fault = next(iter(schemas.errors(schema, work.parsed)), None)
     if fault is None:
         return ""
     work.parsed = None
@@ -299,7 +307,7 @@ class _Runner:
         if tool is None:
             return _refused(name, _readable(raw), NotFound("tool of this agent", name))
         try:
-            asked = json.loads(raw)
+            asked = strictly(raw)
             if not isinstance(asked, dict):
                 raise ValueError("not an object")
         except ValueError as error:
@@ -321,7 +329,7 @@ class _Runner:
 def _readable(raw: str) -> dict[str, Any]:
     """What a tool that does not exist was asked with: it says what tool is missing."""
     try:
-        asked = json.loads(raw)
+        asked = strictly(raw)
     except ValueError:
         return {}
     return asked if isinstance(asked, dict) else {}

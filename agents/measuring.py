@@ -7,24 +7,23 @@ from uuid import UUID
 
 from agents import attacks, savings
 from agents.calls import Call
+from agents.endpoints.directory import provider_of
 from agents.loop import Work
 from agents.models import Invocation
 from agents.models.records import CallState
 from agents.places import place_of
 from agents.resolving import Version
 from agents.tool_calls import Ran
-from monitoring import services
+from monitoring import services, writing
 from monitoring.services import Audited, Measurement
 
 # What a replay's call counts for.
 SPENT = ("cost_usd", "input_tokens", "cached_tokens", "output_tokens")
 
 
-def measure(call: Call, row: Invocation, work: Work, version: Version) -> None:
-    """Record the numbers of a call, audit it and what attacked it, in its own transaction."""
-    services.record([_measurement(call, row, work, version)])
-    services.audit_all(_entries(call, row, work))
-    attacks.write_down(call, row)
+def noted(call: Call, row: Invocation, work: Work, version: Version) -> dict[str, str]:
+    """The numbers of a call and its audit entries, for the statement that stores it."""
+    return writing.given([_measurement(call, row, work, version)], _entries(call, row, work))
 
 
 def measure_all(done: Sequence[tuple[Call, Invocation, Work]]) -> None:
@@ -48,6 +47,7 @@ def _measurement(
         "user": str(row.user_id or ""),
         "key": str(row.key_id or ""),
         "endpoint": row.endpoint,
+        "provider": provider_of(row.endpoint),
         "model": row.model,
         "experiment": str(row.split_id or ""),
         "code": row.error_code,

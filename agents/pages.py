@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from agents import fleet, queries
+from agents import fleet, queries, queries_calls
 from config import readable
 from config.access.callers import Caller
 from config.errors import InvalidInput
@@ -106,7 +106,9 @@ def one_agent(request: HttpRequest, caller: Caller, slug: str) -> HttpResponse:
         "alerts": link("/dashboard/_alerts", found, scope="agent", key=slug),
         "stream": link("/dashboard/_stream", found, scope="agent", key=slug),
         "by_version": fleet.by_version(found.sight, found.when, slug),
-        "invocations": queries.recent_invocations(caller, agent=slug, limit=SHOWN_INVOCATIONS),
+        "invocations": queries_calls.recent_invocations(
+            caller, agent=slug, limit=SHOWN_INVOCATIONS
+        ),
         "diff": _diff(versions, request.GET.get("diff", "")),
         "shares": _shares(agent),
         "settings": _settings(current),
@@ -155,7 +157,7 @@ def _lines(version: dict[str, Any]) -> list[str]:
 @page("agents:read")
 def invocation(request: HttpRequest, caller: Caller, invocation_id: UUID) -> HttpResponse:
     """``/dashboard/invocations/{id}``: what was asked, what happened, what came back."""
-    shown = queries.invocation_detail(caller, invocation_id)
+    shown = queries_calls.invocation_detail(caller, invocation_id)
     return render(request, "agents/invocation.html", {"one": _told(shown)})
 
 
@@ -165,8 +167,10 @@ def calls(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The piece of a step's panel about its calls: ``?run=`` and ``?step=``."""
     run_id, step_id = (_uuid(request, name) for name in ("run", "step"))
     context = {
-        "invocations": [_told(one) for one in queries.invocations_of_step(caller, step_id, run_id)],
-        "tools": queries.tool_calls_of_step(caller, step_id, run_id),
+        "invocations": [
+            _told(one) for one in queries_calls.invocations_of_step(caller, step_id, run_id)
+        ],
+        "tools": queries_calls.tool_calls_of_step(caller, step_id, run_id),
     }
     return render(request, "agents/_calls.html", context)
 

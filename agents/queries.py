@@ -21,13 +21,14 @@ from agents.models import (
     Endpoint,
     Invocation,
     Label,
-    ModelCall,
-    ToolCall,
     TrafficSplit,
 )
+from agents.queries_calls import invocation_detail as invocation_detail
+from agents.queries_calls import recent_invocations as recent_invocations
 from agents.tools import registry
 from agents.tools.remote import finding
 from config.access.callers import Caller
+from config.access.hiding import of_visible_runs
 from config.errors import NotFound
 from config.partitions import first_id
 from scaling import breaker
@@ -145,61 +146,10 @@ def split_values(split: TrafficSplit) -> dict[str, Any]:
     }
 
 
-def recent_invocations(
-    caller: Caller,
-    *,
-    agent: str = "",
-    run_id: UUID | None = None,
-    step_id: UUID | None = None,
-    limit: int = 50,
-) -> list[dict[str, Any]]:
-    """The newest invocations that ``caller`` may see, newest first, without their texts."""
-    rows = caller.only_visible(Invocation.objects.all())
-    if agent:
-        rows = rows.filter(agent_slug=agent)
-    if run_id:
-        rows = rows.filter(run_id=run_id)
-    if step_id:
-        rows = rows.filter(step_id=step_id)
-    return list(rows.order_by("-id").values(*BRIEF)[:limit])
-
-
-BRIEF = (
-    "id", "client_id", "agent_slug", "version_id", "version_number", "state", "error_code",
-    "model", "endpoint", "is_simulated", "is_demo", "cached", "cost_usd", "input_tokens",
-    "cached_tokens", "output_tokens", "reasoning_tokens", "model_calls", "tool_calls", "run_id",
-    "step_id", "conversation_id", "user_id", "attempt", "split_epoch", "bucket", "started_at",
-    "duration_seconds",
-)  # fmt: skip
-
-
-def invocation_detail(caller: Caller, invocation_id: UUID) -> dict[str, Any]:
-    """One invocation with its texts, model calls and tool calls; raises NotFound."""
-    row = caller.only_visible(Invocation.objects.filter(pk=invocation_id)).values().first()
-    if row is None:
-        raise NotFound("invocation", invocation_id)
-    calls = ModelCall.objects.filter(invocation_id=invocation_id).order_by("number")
-    tools = ToolCall.objects.filter(invocation_id=invocation_id).order_by("number")
-    return {**row, "calls": list(calls.values()), "tools": list(tools.values())}
-
-
 def subjects(caller: Caller, ids: Sequence[UUID]) -> list[dict[str, Any]]:
     """What feedback is about: id, client, agent, version, unit and epoch of these invocations."""
-    rows = caller.only_visible(Invocation.objects.filter(pk__in=ids))
+    rows = of_visible_runs(caller, Invocation.objects.filter(pk__in=ids))
     return list(rows.values("id", "client_id", "agent_slug", "version_id", "unit", "split_epoch"))
-
-
-def invocations_of_step(caller: Caller, step_id: UUID, run_id: UUID) -> list[dict[str, Any]]:
-    """All attempts of a step with their texts and calls, oldest first."""
-    rows = caller.only_visible(Invocation.objects.filter(run_id=run_id, step_id=step_id))
-    ids = rows.order_by("id").values_list("id", flat=True)
-    return [invocation_detail(caller, invocation_id) for invocation_id in ids]
-
-
-def tool_calls_of_step(caller: Caller, step_id: UUID, run_id: UUID) -> list[dict[str, Any]]:
-    """Tools that a step ran itself, oldest first."""
-    rows = caller.only_visible(ToolCall.objects.filter(run_id=run_id, step_id=step_id))
-    return list(rows.filter(invocation_id=None).order_by("id").values())
 
 
 def run_costs(run_id: UUID) -> dict[str, Any]:
@@ -262,6 +212,7 @@ def endpoint_values(endpoint: Endpoint) -> dict[str, Any]:
         "id": endpoint.pk,
         "name": endpoint.name,
         "base_url": endpoint.base_url,
+        "provider": endpoint.run_by,
         "is_offline": endpoint.is_offline,
         "state": endpoint.state,
         "models": endpoint.served,

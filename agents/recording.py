@@ -1,8 +1,9 @@
-"""The record of a call: one transaction at its end, with the money."""
+"""The record of a call: one statement at its end, with the money."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +12,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from agents import budgets, guarding, measuring, tool_calls
+from agents import attacks, budgets, guarding, measuring, tool_calls
 from agents.budgets import Held
 from agents.calls import Answer, Call
 from agents.domain.guardrails.redact import redact
@@ -23,12 +24,13 @@ from agents.models.records import CallState
 from agents.resolving import Choice
 from config import statements, tracing
 from config.errors import AppError, NotFound
+from monitoring import writing
 
 # Rows of one INSERT of a batch.
 ROWS_AT_ONCE = 1_000
-# All rows of a call in one statement; a kind that it has none of is an empty list.
-_STORE = """
-WITH invocation AS (
+# All rows of a call in one statement, with the money; a kind that it has none of is an empty list.
+_STORE = f"""
+WITH {budgets.SETTLES}, invocation AS (
     INSERT INTO agents_invocation
     SELECT * FROM jsonb_populate_recordset(NULL::agents_invocation, %(invocations)s::jsonb)
 ), model_calls AS (
@@ -37,13 +39,15 @@ WITH invocation AS (
 ), tool_calls AS (
     INSERT INTO agents_toolcall
     SELECT * FROM jsonb_populate_recordset(NULL::agents_toolcall, %(tools)s::jsonb)
-)
-INSERT INTO agents_cachedanswer (key, client_id, agent_id, version_id, answer, cost_usd, hits,
-    expires_at)
-SELECT key, client_id, agent_id, version_id, answer, cost_usd, hits, expires_at
-FROM jsonb_populate_recordset(NULL::agents_cachedanswer, %(cached)s::jsonb)
-ON CONFLICT DO NOTHING
-"""
+), cached AS (
+    INSERT INTO agents_cachedanswer (key, client_id, agent_id, version_id, answer, cost_usd, hits,
+        expires_at)
+    SELECT key, client_id, agent_id, version_id, answer, cost_usd, hits, expires_at
+    FROM jsonb_populate_recordset(NULL::agents_cachedanswer, %(cached)s::jsonb)
+    ON CONFLICT DO NOTHING
+), {writing.WRITES}
+{budgets.SETTLED}
+"""  # noqa: S608  (constants)
 
 
 @dataclass(slots=True)
@@ -82,23 +86,29 @@ def store(
     When a twin of this attempt has stored its answer first, nothing but the money is written,
     and the twin's id is returned.
     """
-    with transaction.atomic():
-        if held is not None:
-            budgets.settle(held, cost_usd=work.cost_usd)
+    row = _invocation(call, choice, work, story)
+    attacked = attacks.is_seen(call, row)
+    # One statement needs no transaction around it.
+    with transaction.atomic() if call.effect_id or attacked else nullcontext():
         twin = _claim_effect(call, story)
         if twin is not None:
+            if held is not None:
+                budgets.settle(held, cost_usd=work.cost_usd)
             return twin
-        row = _invocation(call, choice, work, story)
-        statements.execute(
+        settled = statements.execute(
             _STORE,
             {
+                **budgets.settling(held, work.cost_usd),
                 "invocations": statements.rows_of([row]),
                 "models": statements.rows_of(_model_calls(call, work, story)),
                 "tools": statements.rows_of(_tool_calls(call, work, story)),
                 "cached": statements.rows_of([kept] if kept is not None else []),
+                **measuring.noted(call, row, work, choice.version),
             },
         )
-        measuring.measure(call, row, work, choice.version)
+        budgets.tell(settled, work.cost_usd)
+        if attacked:
+            attacks.write_down(call, row)
     return story.invocation_id
 
 
@@ -169,6 +179,7 @@ def _invocation(call: Call, choice: Choice, work: Work, story: Story) -> Invocat
         user_id=call.user_id,
         key_id=call.key_id,
         run_id=call.run_id,
+        about_run_id=call.about_run_id,
         step_id=call.step_id,
         conversation_id=call.conversation_id,
         effect_id=(call.effect_id or "")[:200],
@@ -263,6 +274,7 @@ def _tool_calls(call: Call, work: Work, story: Story) -> list[ToolCall]:
             client_id=call.client_id,
             invocation_id=story.invocation_id,
             run_id=call.run_id,
+            about_run_id=call.about_run_id,
             step_id=call.step_id,
             user_id=call.user_id,
             number=number,

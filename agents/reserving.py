@@ -116,6 +116,5 @@ class Reserve:
         keys = [("all", "all"), ("client", str(call.client_id)), ("agent", self._choice.slug)]
         if call.user_id:
             keys.append(("user", str(call.user_id)))
-        if call.run_id:
-            keys.append(("run", str(call.run_id)))
-        return keys
+        runs = {*call.capped_runs, *([call.run_id] if call.run_id else [])}
+        return [*keys, *(("run", str(run)) for run in sorted(runs))]

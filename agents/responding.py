@@ -1,4 +1,4 @@
-"""Carries out what incidents ask of agents: pause one, trip an endpoint's breaker, and undo both.
+"""Carries out what incidents ask of agents: pause one, trip a breaker, and undo both.
 
 Monitoring only writes the wish down; the sweep of the owner takes it, acts and reports, so that
 every action is on record and can be taken back.
@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
-from agents import versions
-from agents.models import Agent, Endpoint
+from agents import tripping, versions
+from agents.models import Agent, AgentVersion, Endpoint, Label
 from config import logs
 from config.errors import AppError, NotFound
 from monitoring import services as monitoring
@@ -52,14 +52,41 @@ def _resume(slug: str) -> str:
     return f"{slug} is active"
 
 
-def _trip(name: str) -> str:
-    breaker.trip(f"endpoint:{_endpoint(name)}")
-    return f"calls to {name} stop until a probe succeeds"
+def _trip(target: str) -> str:
+    for name in _breakers(target):
+        breaker.trip(name)
+    return f"calls to {target.removeprefix(tripping.PREFIX)} stop until a probe succeeds"
 
 
-def _close(name: str) -> str:
-    breaker.close(f"endpoint:{_endpoint(name)}")
-    return f"calls to {name} pass again"
+def _close(target: str) -> str:
+    for name in _breakers(target, is_open=True):
+        breaker.close(name)
+    return f"calls to {target.removeprefix(tripping.PREFIX)} pass again"
+
+
+def _breakers(target: str, *, is_open: bool = False) -> list[str]:
+    """Of an endpoint by its name, or of the versions of ``agent:slug`` or ``agent:slug@3``.
+
+    Of an agent, those that answer now are tripped; other ones may answer when all are closed.
+    """
+    if not target.startswith(tripping.PREFIX):
+        return [f"endpoint:{_endpoint(target)}"]
+    slug, _, number = target.removeprefix(tripping.PREFIX).partition("@")
+    agent = _agent(slug)
+    if number:
+        numbers = [versions.version_of(agent, number).number]
+    elif is_open:
+        numbers = list(agent.versions.values_list("number", flat=True))
+    else:
+        numbers = [version.number for version in _answering(agent)]
+    return [tripping.name_of(slug, one) for one in numbers]
+
+
+def _answering(agent: Agent) -> list[AgentVersion]:
+    """The production version and the arms of the open split; raises NotFound without one."""
+    split = agent.splits.filter(closed_at=None).first()
+    arms = [versions.version_of(agent, arm) for arm in (split.arms if split else ())]
+    return [versions.version_of(agent, Label.Name.PRODUCTION), *arms]
 
 
 def _agent(slug: str) -> Agent:

@@ -31,8 +31,11 @@ def released(guard: Guard, messages: Sequence[Message]) -> Hit | None:
 def ask(
     call: Call, choice: Choice, work: Work, story: Story, guard: Guard, error: AppError
 ) -> None:
-    """Put what is held back before a person; ``error`` then names the review."""
-    if not isinstance(error, ReviewRequired):
+    """Put what is held back before a person; ``error`` then names the review.
+
+    A replay bothers nobody: its error names none.
+    """
+    if not isinstance(error, ReviewRequired) or call.stand_in is not None:
         return
     identity, text = error.held
     content: dict[str, object] = {"text": text}
@@ -49,9 +52,10 @@ def ask(
         Held(
             client_id=call.client_id, agent=choice.slug, version_id=choice.version.id,
             invocation_id=story.invocation_id, user_id=call.user_id, key_id=call.key_id,
-            conversation_id=call.conversation_id, run_id=call.run_id, step_id=call.step_id,
-            guardrail=error.guardrail, place=error.direction, reasons=list(error.reasons),
-            identity=identity, question=question, content=content,
+            conversation_id=call.conversation_id, run_id=call.run_id,
+            about_run_id=call.about_run_id, step_id=call.step_id, guardrail=error.guardrail,
+            place=error.direction, reasons=list(error.reasons), identity=identity,
+            question=question, content=content,
         )
     )  # fmt: skip
     error.review = str(review.pk)

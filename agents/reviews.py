@@ -17,6 +17,7 @@ from agents.endpoints.secrets import open_secret, seal_secret
 from agents.models import Review
 from config import logs
 from config.access.callers import Caller
+from config.access.hiding import of_visible_runs
 from config.errors import Conflict, Forbidden, InvalidInput, NotFound
 from monitoring import services as monitoring
 
@@ -39,6 +40,7 @@ class Held:
     key_id: UUID | None
     conversation_id: UUID | None
     run_id: UUID | None
+    about_run_id: UUID | None
     step_id: UUID | None
     guardrail: str
     place: str
@@ -73,7 +75,8 @@ def ask(held: Held) -> Review:
     fields = {
         "client_id": held.client_id, "agent_slug": held.agent, "version_id": held.version_id,
         "invocation_id": held.invocation_id, "user_id": held.user_id, "key_id": held.key_id,
-        "conversation_id": held.conversation_id, "run_id": held.run_id, "step_id": held.step_id,
+        "conversation_id": held.conversation_id, "run_id": held.run_id,
+        "about_run_id": held.about_run_id, "step_id": held.step_id,
         "guardrail": held.guardrail, "place": held.place[:200], "reasons": held.reasons,
         "identity": held.identity, "question": held.question,
         "held": seal_secret(json.dumps(held.content, default=str)).decode(),
@@ -98,7 +101,7 @@ def text_of(review: Review) -> str:
 def find(caller: Caller, review_id: UUID) -> Review:
     """A review that the caller may see; raises Forbidden or NotFound."""
     caller.require(SCOPE, "look at what a guardrail holds back")
-    row = caller.only_visible(Review.objects.filter(pk=review_id)).first()
+    row = of_visible_runs(caller, Review.objects.filter(pk=review_id)).first()
     if row is None:
         raise NotFound("review", review_id)
     found: Review = row

@@ -8,6 +8,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from agents import outlook
+from agents.domain.providers import NAME
 from agents.models import Agent, Budget, TrafficSplit
 
 Fields = serializers.Serializer[Any]
@@ -238,6 +239,7 @@ class InvocationSummary(Fields):
     model_calls = serializers.IntegerField()
     tool_calls = serializers.IntegerField()
     run_id = serializers.UUIDField(allow_null=True)
+    about_run_id = serializers.UUIDField(allow_null=True)
     step_id = serializers.UUIDField(allow_null=True)
     conversation_id = serializers.UUIDField(allow_null=True)
     user_id = serializers.UUIDField(allow_null=True)
@@ -331,6 +333,7 @@ class EndpointDocument(Fields):
     id = serializers.UUIDField()
     name = serializers.CharField()
     base_url = serializers.CharField()
+    provider = serializers.CharField()
     is_offline = serializers.BooleanField()
     state = serializers.CharField()
     models = ServedModel(many=True)
@@ -347,6 +350,7 @@ class EndpointChange(Fields):
     """What may be changed of an endpoint in service; what is left out stays."""
 
     models = ServedModel(many=True, required=False)
+    provider = serializers.RegexField(NAME, max_length=64, required=False, allow_blank=True)
     api_key = serializers.CharField(max_length=500, required=False, write_only=True)
     api_key_env = serializers.RegexField(r"^[A-Z][A-Z0-9_]{0,79}$", required=False)
     priority = serializers.IntegerField(min_value=0, max_value=1000, required=False)
@@ -361,6 +365,7 @@ class NewEndpoint(Fields):
 
     name = serializers.SlugField(max_length=64)
     base_url = serializers.URLField(max_length=300)
+    provider = serializers.RegexField(NAME, max_length=64, required=False, allow_blank=True)
     models = ServedModel(many=True)
     api_key = serializers.CharField(max_length=500, required=False, write_only=True)
     api_key_env = serializers.RegexField(r"^[A-Z][A-Z0-9_]{0,79}$", required=False)

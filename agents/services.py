@@ -9,12 +9,14 @@ from django.db import transaction
 
 from agents import connections, measuring, tool_calls
 from agents.batching import answer_all
-from agents.budgets import open_run_budget
+from agents.budgets import open_run_budget, set_budget
 from agents.calls import Answer, Call
+from agents.effects import settle as settle_effect
 from agents.loading import add_endpoint, load_prices
 from agents.reviews import settle as settle_review
 from agents.steering import (
     Outcome,
+    earlier_outcomes,
     end_split,
     epochs_named,
     last_call_of,
@@ -28,7 +30,7 @@ from agents.steering import (
     version_values,
 )
 from agents.tools import registry
-from agents.tools.registry import ArtifactStore, ToolContext
+from agents.tools.registry import ArtifactStore, Tool, ToolContext
 from agents.versions import close_split, move_label, open_split, publish, set_state
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "call_light_tool",
     "call_tool",
     "close_split",
+    "earlier_outcomes",
     "end_split",
     "epochs_named",
     "last_call_of",
@@ -50,11 +53,14 @@ __all__ = [
     "open_run_budget",
     "open_split",
     "outcomes",
+    "play_tool",
     "production_of",
     "promote",
     "publish",
     "publish_prompt",
+    "set_budget",
     "set_state",
+    "settle_effect",
     "settle_review",
     "split_traffic",
     "version_values",
@@ -95,6 +101,26 @@ def call_tool(
         row.save(force_insert=True)
         measuring.audit_tool(ran, actor="system:engine", client_id=client_id, user_id=user_id,
                              session=str(run_id or ""))  # fmt: skip
+    connections.release()
+    if ran.error is not None:
+        raise ran.error
+    return ran.result or {}
+
+
+def play_tool(
+    tool: Tool,
+    arguments: dict[str, Any],
+    *,
+    client_id: UUID,
+    artifacts: ArtifactStore,
+    deadline: float,
+) -> dict[str, Any]:
+    """The result of a tool that stands in for another, with its time limit and without record.
+
+    ``deadline`` is ``time.monotonic()`` seconds. Raises the AppError that the tool ended with.
+    """
+    context = ToolContext(artifacts=artifacts, client_id=str(client_id))
+    ran = tool_calls.run(tool, arguments, context, until=deadline)
     connections.release()
     if ran.error is not None:
         raise ran.error

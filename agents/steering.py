@@ -156,6 +156,35 @@ def outcomes(
                 )  # fmt: skip
 
 
+def earlier_outcomes(
+    slug: str, unit: str, *, since: datetime, until: datetime
+) -> Iterator[Outcome]:
+    """What each unit (``user``, ``client``, ``conversation``) had of the agent in [since, until).
+
+    Whatever version answered and whether or not a split was open. Raises KeyError for others.
+    """
+    column = _COLUMNS[unit]
+    agent = _agent(slug)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _EARLIER.format(column=column), [agent.pk, first_id(since - SLACK), since, until]
+        )
+        while rows := cursor.fetchmany(FETCHED):
+            for one, first_at, calls, failures, cost, seconds, tokens in rows:
+                yield Outcome(one, 0, first_at, calls, failures, float(cost), float(seconds),
+                              int(tokens))  # fmt: skip
+
+
+_COLUMNS = {"user": "user_id", "client": "client_id", "conversation": "conversation_id"}
+_EARLIER = """
+    SELECT {column}::text, min(started_at), count(*),
+           count(*) FILTER (WHERE state IN ('failed', 'blocked', 'fallback')),
+           sum(cost_usd), sum(duration_seconds), sum(input_tokens + cached_tokens + output_tokens)
+    FROM agents_invocation
+    WHERE agent_id = %s AND id >= %s AND started_at >= %s AND started_at < %s
+      AND {column} IS NOT NULL AND NOT is_demo
+    GROUP BY 1
+"""
 _OUTCOMES = """
     SELECT unit, min(bucket), min(started_at), count(*),
            count(*) FILTER (WHERE state IN ('failed', 'blocked', 'fallback')),

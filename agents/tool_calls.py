@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +25,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents import connections, spans
-from agents.errors import EffectUnknown, ToolFailed
+from agents.errors import EffectUnderWay, EffectUnknown, ToolFailed
 from agents.models import IdempotentToolResult, ToolCall
 from agents.models.records import CallState
 from agents.tools import registry
@@ -33,6 +36,8 @@ from config.errors import AppError, InvalidInput, StepTimeout
 logger = logging.getLogger(__name__)
 # Tools that wait run here, so that their time limit can be kept; the caller only waits.
 THREADS = 64
+# A thread that was left, or a request that it sent, may act for so long after the tool's limit.
+STILL_AT_IT_SECONDS = 10.0
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tool")
 
 
@@ -65,10 +70,16 @@ def run(
     ``until`` (monotonic) bounds it beside the tool's own time limit.
     """
     first = _traced(tool, arguments, context, until)
-    if first.error is None or not tool.fallback or isinstance(first.error, InvalidInput):
+    if first.error is None or not tool.fallback or _is_final(tool, first.error):
         return first
     second = _traced(registry.get(tool.fallback), arguments, context, until)
     return replace(second, fallback_of=tool.name) if second.is_good else first
+
+
+def _is_final(tool: Tool, error: AppError) -> bool:
+    """Whether another tool would meet the same, or do what may have been done already."""
+    may_have_acted = isinstance(error, EffectUnknown | StepTimeout) and not tool.idempotent
+    return may_have_acted or isinstance(error, InvalidInput)
 
 
 def call_light(name: str, arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
@@ -134,25 +145,27 @@ def _limited(
     tool: Tool, arguments: dict[str, Any], context: ToolContext, until: float | None
 ) -> dict[str, Any]:
     """Run within the time limit. A light tool runs here; others on a thread that we can leave."""
-    if tool.light:
-        return _object(tool.call(arguments, context))
-    limit = tool.timeout_seconds
-    if until is not None:
-        limit = min(limit, until - time.monotonic())
+    work = partial(tool.call, arguments, context)
+    return _object(work() if tool.light else _in_time(f"tool {tool.name}", work, tool, until))
+
+
+def _in_time(what: str, work: Callable[[], Any], tool: Tool, until: float | None) -> Any:
+    left = tool.timeout_seconds if until is None else until - time.monotonic()
+    limit = min(tool.timeout_seconds, left)
     if limit <= 0:
-        raise StepTimeout(f"tool {tool.name}", 0)
+        raise StepTimeout(what, 0)
     connections.release()
-    waiting: Future[Any] = _pool.submit(spans.carried(_on_thread, tool, arguments, context))
+    waiting: Future[Any] = _pool.submit(spans.carried(_on_thread, work))
     try:
-        return _object(waiting.result(limit))
+        return waiting.result(limit)
     except FutureTimeout:
         waiting.cancel()
-        raise StepTimeout(f"tool {tool.name}", round(limit, 3)) from None
+        raise StepTimeout(what, round(limit, 3)) from None
 
 
-def _on_thread(tool: Tool, arguments: dict[str, Any], context: ToolContext) -> Any:
+def _on_thread(work: Callable[[], Any]) -> Any:
     try:
-        return tool.call(arguments, context)
+        return work()
     finally:
         connections.end_of_work()
 
@@ -177,8 +190,8 @@ def _effect(
         again = IdempotentToolResult.objects.filter(
             pk=row.pk, state=IdempotentToolResult.State.FAILED
         ).update(state=IdempotentToolResult.State.STARTED, ended_at=None, started_at=Now())
-        if not again:
-            raise EffectUnknown(tool.name, context.effect_id) from None
+        if not again and (found := _found_out(tool, context, row, until)) is not None:
+            return found
     rows = IdempotentToolResult.objects.filter(**identity)
     try:
         result = _limited(tool, arguments, context, until)
@@ -187,6 +200,32 @@ def _effect(
         raise
     rows.update(state=IdempotentToolResult.State.DONE, result=result, ended_at=Now())
     return result
+
+
+def _found_out(
+    tool: Tool, context: ToolContext, row: IdempotentToolResult, until: float | None
+) -> dict[str, Any] | None:
+    """What an effect gave that was begun and never reported; None if it may be tried now.
+
+    Raises EffectUnknown if it can't be looked up or may yet happen, and what the look-up raises.
+    """
+    if tool.outcome is None:
+        raise EffectUnknown(tool.name, row.effect_id)
+    known = IdempotentToolResult.objects.filter(pk=row.pk, state=IdempotentToolResult.State.STARTED)
+    grace = timedelta(seconds=tool.timeout_seconds + STILL_AT_IT_SECONDS)
+    # Before it is asked: a "no" is as old as the question.
+    is_over = known.filter(started_at__lte=Now() - grace).exists()
+    what = f"the look-up of tool {tool.name}"
+    found = _in_time(what, partial(tool.outcome, context), tool, until)
+    if found is None:
+        if not is_over:
+            left = min(grace, row.started_at + grace - timezone.now()).total_seconds()
+            raise EffectUnderWay(tool.name, row.effect_id, max(1, math.ceil(left)))
+        if not known.filter(started_at=row.started_at).update(started_at=Now()):
+            raise EffectUnknown(tool.name, row.effect_id)  # somebody else is at it
+        return None
+    known.update(state=IdempotentToolResult.State.DONE, result=_object(found), ended_at=Now())
+    return _object(found)
 
 
 def effect_of(effect_id: str, tool: str, arguments: dict[str, Any]) -> str:
@@ -222,6 +261,7 @@ def as_row(
     client_id: UUID,
     invocation_id: UUID | None = None,
     run_id: UUID | None = None,
+    about_run_id: UUID | None = None,
     step_id: UUID | None = None,
     user_id: UUID | None = None,
     number: int = 1,
@@ -231,6 +271,7 @@ def as_row(
         client_id=client_id,
         invocation_id=invocation_id,
         run_id=run_id,
+        about_run_id=about_run_id,
         step_id=step_id,
         user_id=user_id,
         number=number,

@@ -16,6 +16,7 @@ from scaling import breaker
 from scaling.breaker import Look
 
 ANSWER = "answer"
+PREFIX = "agent:"
 
 
 def check(choice: Choice) -> Look:
@@ -49,5 +50,10 @@ def is_own_fault(error: AppError | None) -> bool:
     return isinstance(error, BadAnswer)
 
 
+def name_of(slug: str, number: int) -> str:
+    """The breaker of a version."""
+    return f"{PREFIX}{slug}@{number}"
+
+
 def _name(choice: Choice) -> str:
-    return f"agent:{choice.slug}@{choice.version.number}"
+    return name_of(choice.slug, choice.version.number)

@@ -82,6 +82,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/agents", pages.all_agents),
     path("dashboard/agents/<slug:slug>", pages.one_agent),
     path("dashboard/invocations", listing.invocations),
+    path("dashboard/invocations.csv", listing.as_csv),
     path("dashboard/invocations/<uuid:invocation_id>", pages.invocation),
     path("api/v1/conversations", conversations.Conversations.as_view(), name="conversations"),
     path(
@@ -107,4 +108,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("webhooks/dialogflow", webhooks.dialogflow, name="dialogflow"),
     path("v1/chat/completions", chat_api.chat_completions, name="chat-completions"),
     path("v1/models", chat_api.models, name="chat-models"),
+    path("v1/models/<path:name>", chat_api.one_model, name="chat-model"),
 ]

@@ -20,7 +20,7 @@ from agents.domain import chunking, prompts, retrieval, traffic
 from agents.domain.scoring import Policy
 from agents.models import Agent, AgentVersion, CachedAnswer, Label, TrafficSplit
 from agents.tools import registry
-from config import logs
+from config import logs, schemas
 from config.errors import Conflict, InvalidInput, NotFound
 from monitoring import services
 
@@ -109,6 +109,9 @@ def check(content: Content) -> None:
     for name, policy in content.guardrails.items():
         if policy not in POLICIES:
             raise InvalidInput(f"guardrails.{name}", policy, f"one of {', '.join(POLICIES)}")
+    if content.output_schema is not None and (fault := schemas.fault_of(content.output_schema)):
+        where = ".".join(["output_schema", *map(str, fault[0])])
+        raise InvalidInput(where, content.output_schema, fault[1])
     for index, example in enumerate(content.examples):
         if not {"input", "output"} <= set(example):
             raise InvalidInput(f"examples[{index}]", sorted(example), "input and output")

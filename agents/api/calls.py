@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from agents import background, doors, interactive, queries, queries_tools
+from agents import background, doors, interactive, queries, queries_calls, queries_tools
 from agents import serializers as shapes
 from agents.api.shared import KEY, PAGES, PROBLEM, checked, find_agent, page, whole
 from agents.domain.guardrails.findings import Source
@@ -21,6 +21,7 @@ from agents.domain.guardrails.pipeline import scan
 from agents.invoke import Answer, Call, invoke
 from agents.models import AsyncCall, Invocation
 from config import rest
+from config.access.hiding import of_visible_runs
 from config.errors import InvalidInput, NotFound
 
 
@@ -84,10 +85,10 @@ class Invocations(APIView):
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         """Calls that you may see, newest first."""
-        rows = rest.caller_of(request).only_visible(Invocation.objects.all())
+        rows = of_visible_runs(rest.caller_of(request), Invocation.objects.all())
         given = request.query_params
         if agent := given.get("agent"):
-            rows = rows.filter(agent_slug=agent)
+            rows = queries_calls.of_agent(rows, agent)
         if state := given.get("state"):
             rows = rows.filter(state__in=state.split(","))
         for name in ("run_id", "conversation_id"):
@@ -95,7 +96,7 @@ class Invocations(APIView):
                 rows = rows.filter(**{name: _uuid(name, value)})
         return page(
             request,
-            rows.only(*queries.BRIEF),
+            rows.only(*queries_calls.BRIEF),
             lambda found: shapes.InvocationSummary(found, many=True).data,
         )
 
@@ -110,7 +111,7 @@ class OneInvocation(APIView):
         """One call with its texts and its model and tool calls; 202 while it is queued."""
         caller = rest.caller_of(request)
         try:
-            found = queries.invocation_detail(caller, invocation_id)
+            found = queries_calls.invocation_detail(caller, invocation_id)
         except NotFound:
             return _waiting(background.find(caller, invocation_id))
         body = dict(shapes.InvocationDocument(found).data)

@@ -17,6 +17,7 @@ from agents.endpoints.secrets import seal_secret
 from agents.models import Budget, Endpoint
 from config import rest
 from config.access.callers import Caller
+from config.access.hiding import hidden_runs
 from config.errors import Conflict, Forbidden, NotFound
 
 
@@ -27,9 +28,14 @@ class Budgets(APIView):
         operation_id="budgets_list", parameters=PAGES, responses=shapes.BudgetDocument(many=True)
     )
     def get(self, request: Request) -> Response:
-        """Budgets that you may see: those of your clients, and for staff those of everybody."""
+        """Budgets that you may see: those of your clients, and for staff those of everybody.
+
+        Those of single runs are left out for whom `access.see` hides some runs.
+        """
         caller = rest.caller_of(request)
         rows = Budget.objects.all()
+        if hidden_runs(caller) is not None:  # a run that is hidden has a budget of its own
+            rows = rows.exclude(scope=Budget.Scope.RUN)
         if caller.client_ids is not None:
             rows = rows.filter(client_id__in=caller.client_ids)
         return page(request, rows, lambda found: shapes.BudgetDocument(found, many=True).data)
@@ -104,7 +110,7 @@ def _endpoint(name: str) -> Endpoint:
 
 def _fields(data: dict[str, Any]) -> dict[str, Any]:
     """The columns that a request names. A key is kept encrypted, or by its variable's name."""
-    kept = ("priority", "weight", "max_in_flight", "limits")
+    kept = ("provider", "priority", "weight", "max_in_flight", "limits")
     fields: dict[str, Any] = {name: data[name] for name in kept if name in data}
     if "is_paused" in data:
         paused = data["is_paused"]

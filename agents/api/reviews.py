@@ -15,6 +15,7 @@ from agents import reviews
 from agents.api.shared import KEY, PAGES, PROBLEM, checked, page
 from agents.models import Review
 from config import rest
+from config.access.hiding import of_visible_runs
 from config.errors import InvalidInput
 
 Fields = serializers.Serializer[Any]
@@ -30,6 +31,7 @@ class ReviewDocument(Fields):
     user_id = serializers.UUIDField(allow_null=True)
     conversation_id = serializers.UUIDField(allow_null=True)
     run_id = serializers.UUIDField(allow_null=True)
+    about_run_id = serializers.UUIDField(allow_null=True)
     step_id = serializers.UUIDField(allow_null=True)
     guardrail = serializers.CharField()
     place = serializers.CharField()
@@ -70,7 +72,7 @@ class Reviews(APIView):
     )
     def get(self, request: Request) -> Response:
         """Reviews of your clients, newest first; ``state=waiting`` for what is to be done."""
-        rows = rest.caller_of(request).only_visible(Review.objects.all())
+        rows = of_visible_runs(rest.caller_of(request), Review.objects.all())
         if state := request.query_params.get("state"):
             if state not in Review.State.values:
                 limit = f"one of {', '.join(Review.State.values)}"

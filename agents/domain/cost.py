@@ -15,6 +15,8 @@ MILLION = Decimal(1_000_000)
 BYTES_PER_TOKEN_AT_LEAST = 2
 # Tokens that the chat format adds to each message.
 TOKENS_PER_MESSAGE = 16
+# More than any model reads or writes in one call.
+MOST_TOKENS = 10**9 - 1
 # The price list's entry for models that it does not name.
 ANY_MODEL = "*"
 # How providers' names of tuned models begin.
@@ -109,12 +111,22 @@ def most_usd(price: Price, *, input_tokens: int, output_tokens: int) -> Decimal:
 
 
 def usage_from(raw: Mapping[str, Any] | None) -> Usage:
-    """Disjoint kinds from the protocol's ``usage``, where totals include their parts."""
+    """Disjoint kinds from the protocol's ``usage``, where totals include their parts.
+
+    Raises ValueError for a count that is none: it would be money of the wrong sign, or no number.
+    """
     if not raw:
         return Usage()
-    prompt = int(raw.get("prompt_tokens") or 0)
-    completion = int(raw.get("completion_tokens") or 0)
-    cached = int((raw.get("prompt_tokens_details") or {}).get("cached_tokens") or 0)
-    thought = int((raw.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0)
+    prompt = _count(raw, "prompt_tokens")
+    completion = _count(raw, "completion_tokens")
+    cached = _count(raw.get("prompt_tokens_details"), "cached_tokens")
+    thought = _count(raw.get("completion_tokens_details"), "reasoning_tokens")
     cached, thought = min(cached, prompt), min(thought, completion)
     return Usage(prompt - cached, cached, completion - thought, thought)
+
+
+def _count(raw: Any, name: str) -> int:
+    found = (raw.get(name) if isinstance(raw, Mapping) else None) or 0
+    if not isinstance(found, int | float) or not 0 <= found <= MOST_TOKENS:
+        raise ValueError(f"usage.{name}: got {found!r}; a count from 0 to {MOST_TOKENS}")
+    return int(found)

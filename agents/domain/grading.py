@@ -107,6 +107,11 @@ def numbers_in(text: str) -> frozenset[Decimal]:
     return _numbers_in(text)
 
 
+def figures_in(text: str) -> list[frozenset[Decimal]]:
+    """Each figure that ``text`` states, in order, as the readings that its notation allows."""
+    return [frozenset(_readings(match)) for match in _NUMBER.finditer(text)]
+
+
 @lru_cache(maxsize=64)
 def _numbers_in(text: str) -> frozenset[Decimal]:
     return frozenset(value for match in _NUMBER.finditer(text) for value in _readings(match))

@@ -10,6 +10,8 @@ from config.errors import InvalidInput
 
 Message = dict[str, Any]
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+# Whose messages are the caller's own orders, wherever they stand in a chat.
+INSTRUCTING = frozenset({"system", "developer"})
 # The protocol's function names have no dots.
 DOT = "__"
 # Each message is looked at by the guardrails; a longer chat is a conversation, which is remembered.

@@ -41,6 +41,7 @@ class Served:
 
     endpoint_id: UUID
     endpoint: str
+    provider: str
     base_url: str
     api_key: str
     model: str
@@ -123,6 +124,11 @@ def directory() -> tuple[Served, ...]:
     return _kept.served
 
 
+def provider_of(endpoint: str) -> str:
+    """Who runs an endpoint, as this process last read it; empty if it is not known."""
+    return next((one.provider for one in _kept.served if one.endpoint == endpoint), "")
+
+
 def price_at(version: str, model: str) -> Price:
     """What ``model`` cost by the price list ``version``; a list never changes, so it is read once.
 
@@ -197,6 +203,7 @@ def _read() -> Iterator[Served]:
             yield Served(
                 endpoint_id=endpoint.pk,
                 endpoint=endpoint.name,
+                provider=endpoint.run_by,
                 base_url=settings.OFFLINE_MODEL_URL if endpoint.is_offline else endpoint.base_url,
                 api_key=_api_key(endpoint),
                 model=model["name"],

@@ -14,10 +14,10 @@ from django.conf import settings
 from django.utils import timezone
 from openai import Stream
 
-from agents.domain.cost import usage_from
+from agents.domain.cost import Usage, usage_from
 from agents.endpoints.clients import client_for
 from agents.endpoints.directory import Served
-from agents.endpoints.values import Failure, Reply, Request
+from agents.endpoints.values import ANY_OBJECT, Failure, Reply, Request
 from config import tracing
 
 PATH = "/chat/completions"
@@ -86,10 +86,15 @@ def body_of(served: Served, request: Request) -> dict[str, Any]:
         body["tools"] = list(request.tools)
         if request.tool_choice:
             body["tool_choice"] = request.tool_choice
-    if request.response_schema is not None:
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if request.response_schema == ANY_OBJECT:
+        body["response_format"] = {"type": "json_object"}
+    elif request.response_schema is not None:
+        shape = {"schema": request.response_schema, "strict": request.is_strict}
         body["response_format"] = {
             "type": "json_schema",
-            "json_schema": {"name": "answer", "schema": request.response_schema, "strict": True},
+            "json_schema": {"name": "answer", **shape},
         }
     if request.stream is not None:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
@@ -163,7 +168,7 @@ class _Parts:
             text="".join(self.text),
             tool_calls=tuple(self.calls[index] for index in sorted(self.calls)),
             finish_reason=self.finish,
-            usage=usage_from(self.usage),
+            usage=_used(self.usage),
             model=self.model or model,
             first_token_seconds=self.first,
         )
@@ -196,9 +201,16 @@ def reply_of(body: Mapping[str, Any], served: Served) -> Reply:
         text=text,
         tool_calls=calls,
         finish_reason=str(choice.get("finish_reason") or ""),
-        usage=usage_from(body.get("usage")),
+        usage=_used(body.get("usage")),
         model=str(body.get("model") or served.model),
     )
+
+
+def _used(raw: Mapping[str, Any] | None) -> Usage:
+    try:
+        return usage_from(raw)
+    except ValueError as error:
+        raise Failure("bad_answer", str(error)) from None
 
 
 def _call(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,21 +11,27 @@ from typing import Any
 from agents.domain.cost import Usage
 from agents.domain.messages import Message
 
+# Any JSON object will do; the protocol has a word of its own for it.
+ANY_OBJECT: dict[str, Any] = {"type": "object"}
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One chat request, whichever model gets it. ``stream`` receives text as it comes.
+    ``is_strict``: the endpoint itself must keep to the schema, whose form it then limits.
 
     After ``hedge_after_seconds`` without a whole reply another endpoint is asked beside the first.
     """
 
     messages: list[Message]
     tools: tuple[dict[str, Any], ...] = ()
-    tool_choice: str | None = None
+    tool_choice: Any = None
     response_schema: dict[str, Any] | None = None
     temperature: float | None = None
     max_output_tokens: int = 1024
     extra: dict[str, Any] = field(default_factory=dict)
+    stop: tuple[str, ...] = ()
+    is_strict: bool = True
     stream: Callable[[str], None] | None = None
     hedge_after_seconds: float | None = None
 

@@ -21,12 +21,16 @@ READ_USD, WRITTEN_USD = 4e-7, 1.6e-6
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who takes part: agents with their domain and audience, clients, users, endpoints."""
+    """Who takes part: agents with their domain and audience, clients, users, endpoints.
+
+    ``providers`` stands beside ``endpoints``, one for each.
+    """
 
     agents: Sequence[tuple[str, str, str, str, str]]  # id, slug, domain, audience, version id
     clients: Sequence[str]
     users: Sequence[str]
     endpoints: Sequence[str]
+    providers: Sequence[str]
     models: Sequence[str]
 
 

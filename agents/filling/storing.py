@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -122,6 +123,7 @@ def _cast() -> Cast:
     ]
     names = ("first", "second", "third")
     return Cast(agents, [str(one) for one in clients], [str(one) for one in users], names,
+                ("filled-a", "filled-a", "filled-b"),
                 ("light-1", "standard-1", "strong-1"))  # fmt: skip
 
 
@@ -136,8 +138,9 @@ def _day(cast: Cast, start: datetime, size: int, seed: int, now: datetime) -> in
     generator = np.random.default_rng(seed)
     day = draw(cast, size, generator)
     hours = int(min(24, max((now - start) / HOUR, 1)))
-    if hours < 24:  # what would lie ahead is moved to what is over
-        day = Day(np.sort(day.at * hours / 24), day.codes, day.numbers)
+    # What would lie ahead is moved to what is over, and each call ends on its day.
+    last = hours * 3600 - math.ceil(day.numbers["invocation_duration_seconds"].max())
+    day = Day(np.minimum(day.at * hours / 24, last), day.codes, day.numbers)
     _write(cast, start, day, generator)
     return filling.store_closed(_windows(cast, start, day, hours, now))
 
@@ -154,11 +157,16 @@ def _windows(cast: Cast, start: datetime, day: Day, hours: int, now: datetime) -
         words = sorted({one[place] for one in cast.agents})
         of_agent = np.array([words.index(one[place]) for one in cast.agents])
         given[name] = folding.Label(of_agent[agent], tuple(words))
+    providers = sorted(set(cast.providers))
+    of_endpoint = np.array([providers.index(one) for one in cast.providers])
+    given["provider"] = folding.Label(of_endpoint[day.codes["endpoint"]], tuple(providers))
     given["version"] = folding.Label(np.zeros_like(agent), ("1",))
     if hours == 24:
         yield "d", start, folding.fold_columns(given, day.numbers)
     if hours < 24 or filling.keeps_hours_of(start, now=now):
-        hour = folding.Label((day.at // 3600).astype(np.int64), tuple(map(str, range(24))))
+        # A call is counted when it ends.
+        ended = day.at + day.numbers["invocation_duration_seconds"]
+        hour = folding.Label((ended // 3600).astype(np.int64), tuple(map(str, range(24))))
         for name, windows in folding.fold_columns_by(hour, given, day.numbers).items():
             yield "h", start + int(name) * HOUR, windows
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from agents.domain.providers import NAME, OFFLINE, provider_of
 from config.access.ids import uuid7
 
 
@@ -19,6 +21,10 @@ class Endpoint(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.SlugField(max_length=64, unique=True)
     base_url = models.URLField(max_length=300, blank=True, default="")
+    provider = models.CharField(
+        max_length=64, blank=True, default="", validators=[RegexValidator(NAME)],
+        help_text="Who runs it; empty: by its address. Those of one provider fail together.",
+    )  # fmt: skip
     api_key_env = models.CharField(
         max_length=80, blank=True, default="", help_text="Name of the variable with the key."
     )
@@ -51,6 +57,13 @@ class Endpoint(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def run_by(self) -> str:
+        """Its provider: as declared, or else the owner of its address."""
+        if self.provider:
+            return self.provider
+        return OFFLINE if self.is_offline else provider_of(self.base_url)
 
 
 class PriceList(models.Model):

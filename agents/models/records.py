@@ -40,6 +40,7 @@ class Invocation(models.Model):
     user_id = models.UUIDField(null=True)
     key_id = models.UUIDField(null=True)
     run_id = models.UUIDField(null=True)
+    about_run_id = models.UUIDField(null=True, help_text="The run of what was judged or replayed.")
     step_id = models.UUIDField(null=True)
     conversation_id = models.UUIDField(null=True)
     effect_id = models.CharField(max_length=200, blank=True, default="")
@@ -78,6 +79,11 @@ class Invocation(models.Model):
         indexes = [
             models.Index(fields=["client_id", "-id"], name="invocation_client"),
             models.Index(fields=["agent_id", "-id"], name="invocation_agent"),
+            models.Index(
+                fields=["agent_id", "-id"],
+                name="invocation_trouble",
+                condition=~models.Q(state=CallState.SUCCEEDED),
+            ),
             models.Index(
                 fields=["run_id"], name="invocation_run", condition=models.Q(run_id__isnull=False)
             ),
@@ -131,6 +137,7 @@ class ToolCall(models.Model):
     client_id = models.UUIDField()
     invocation_id = models.UUIDField(null=True)
     run_id = models.UUIDField(null=True)
+    about_run_id = models.UUIDField(null=True)
     step_id = models.UUIDField(null=True)
     user_id = models.UUIDField(null=True)
     number = models.PositiveSmallIntegerField(default=1)

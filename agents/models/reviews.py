@@ -29,6 +29,7 @@ class Review(models.Model):
     key_id = models.UUIDField(null=True, blank=True)
     conversation_id = models.UUIDField(null=True, blank=True)
     run_id = models.UUIDField(null=True, blank=True)
+    about_run_id = models.UUIDField(null=True, blank=True)
     step_id = models.UUIDField(null=True, blank=True)
     guardrail = models.CharField(max_length=24)
     place = models.CharField(max_length=200, help_text="The input, a message, a tool, the answer.")

@@ -156,6 +156,22 @@ def test_an_edit_needs_the_etag_that_was_seen(agent, api):
     assert (asked.status_code, asked.json()["code"]) == (409, "agent_paused")
 
 
+def test_a_prompt_that_would_eat_all_memory_is_refused(agent, api):
+    body = {"prompt": "{{ 'a'|indent(999999999) }}", "variables": []}
+    refused = api("post", f"/api/v1/agents/{agent.slug}/versions", body)
+    assert (refused.status_code, refused.json()["field"]) == (422, "prompt")
+
+
+def test_a_version_whose_answers_no_schema_can_check_is_refused(agent, api):
+    for schema, where in (
+        ({"type": 5}, "output_schema.type"),
+        ({"properties": {"a": {"$ref": "http://127.0.0.1/a"}}}, "output_schema.properties.a.$ref"),
+    ):
+        body = {"prompt": "Answer.", "output_schema": schema}
+        refused = api("post", f"/api/v1/agents/{agent.slug}/versions", body)
+        assert (refused.status_code, refused.json()["field"]) == (422, where)
+
+
 def test_a_version_is_published_compared_labelled_and_given_traffic(agent, api):
     path = f"/api/v1/agents/{agent.slug}"
     made = api("post", f"{path}/versions", {"prompt": "Be brief.", "variables": []})

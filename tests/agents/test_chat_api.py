@@ -32,6 +32,52 @@ def test_agents_are_models(chat, agent):
     assert [m.id for m in chat.models.list()] == [f"agent:{agent.slug}"]
 
 
+def test_a_model_is_found_by_its_name_and_nothing_else_is(chat, agent):
+    assert chat.models.retrieve(f"agent:{agent.slug}").owned_by == "ratchet"
+    with pytest.raises(openai.NotFoundError, match="no model 'agent:nobody'"):
+        chat.models.retrieve("agent:nobody")
+    with pytest.raises(openai.NotFoundError) as missing:
+        chat.embeddings.create(model="x", input="y")
+    assert missing.value.code == "not_found" and "/v1/embeddings" in missing.value.message
+
+
+def test_an_answer_ends_where_its_caller_says_and_tells_why(chat, agent):
+    whole = ask(chat, agent).choices[0]
+    cut = ask(chat, agent, max_tokens=3).choices[0]
+    assert (whole.finish_reason, cut.finish_reason) == ("stop", "length")
+    assert whole.message.content.startswith(cut.message.content)
+    streamed = [c for c in ask(chat, agent, max_tokens=3, stream=True) if c.choices]
+    assert streamed[-1].choices[0].finish_reason == "length"
+    word = whole.message.content.split()[3]
+    stopped = ask(chat, agent, stop=[word]).choices[0]
+    assert stopped.finish_reason == "stop" and word not in stopped.message.content
+    assert ask(chat, agent).choices[0].message.content == whole.message.content
+
+
+def test_an_answer_keeps_to_the_form_that_is_asked_for(chat, agent):
+    shape = {"type": "object", "required": ["summary"], "additionalProperties": False,
+             "properties": {"summary": {"type": "string"}}}  # fmt: skip
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": shape}}
+    said = json.loads(ask(chat, agent, response_format=form).choices[0].message.content)
+    assert list(said) == ["summary"]
+    free = ask(chat, agent, response_format={"type": "json_object"}).choices[0].message.content
+    assert isinstance(json.loads(free), dict)
+    body = Invocation.objects.order_by("pk").first().output
+    assert body["json"] == said
+
+
+def test_a_tool_of_the_callers_may_be_insisted_on_or_left_out(chat, agent):
+    shape = {"type": "object", "properties": {"why": {"type": "string"}}, "required": ["why"]}
+    note = {"type": "function", "function": {"name": "note", "parameters": shape}}
+    given = {"tools": [note], "text": "Please look at the bank statement"}
+    assert ask(chat, agent, **given).choices[0].finish_reason == "stop"
+    for choice in ("required", {"type": "function", "function": {"name": "note"}}):
+        (wanted,) = ask(chat, agent, **given, tool_choice=choice).choices[0].message.tool_calls
+        assert wanted.function.name == "note"
+    none = ask(chat, agent, json.dumps({"why": "x"}), tools=[note], tool_choice="none")
+    assert none.choices[0].message.tool_calls is None
+
+
 def test_a_chat_is_answered_by_the_agent_with_its_tools(chat, agent):
     answer = ask(chat, agent)
     row = Invocation.objects.get()
@@ -87,6 +133,17 @@ def test_a_tool_of_the_callers_is_asked_for_and_its_result_used(chat, agent):
         ({"messages": []}, openai.BadRequestError, "invalid_input"),
         ({"messages": [{"role": "king", "content": "x"}]}, openai.BadRequestError, "invalid_input"),
         ({"n": 2}, openai.BadRequestError, "invalid_input"),
+        ({"temperature": 9}, openai.BadRequestError, "invalid_input"),
+        ({"stop": [""]}, openai.BadRequestError, "invalid_input"),
+        ({"stop": ["a"] * 5}, openai.BadRequestError, "invalid_input"),
+        ({"logprobs": True}, openai.BadRequestError, "invalid_input"),
+        ({"tool_choice": "required"}, openai.BadRequestError, "invalid_input"),
+        ({"response_format": {"type": "xml"}}, openai.BadRequestError, "invalid_input"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": 5}}}},
+            openai.BadRequestError,
+            "invalid_input",
+        ),
         ({"metadata": {"client_id": "x"}}, openai.BadRequestError, "invalid_input"),
         ({"max_completion_tokens": -1}, openai.BadRequestError, "invalid_input"),
     ],

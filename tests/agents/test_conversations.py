@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection
 
 from agents.models import Conversation, Invocation
 from config.access.models import Client
@@ -55,3 +57,20 @@ def test_a_conversation_belongs_to_its_client(agent, api):
     assert browser.get("/api/v1/conversations").json()["results"] == []
     assert browser.get(f"/api/v1/conversations/{talk.pk}").status_code == 404
     assert browser.post(f"/api/v1/conversations/{talk.pk}/hand-over").status_code == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_turns_that_come_at_once_are_all_kept_in_one_conversation(agent, api):
+    def ask(number):
+        try:
+            return say(api, agent, f"Question {number} about the list?").status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(ask, range(6))) == {200}
+    talk = Conversation.objects.get()
+    turns = list(talk.turns.order_by("number").values_list("number", "role"))
+    assert turns == [(n, "user" if n % 2 else "assistant") for n in range(1, 13)]
+    assert talk.quality_ratio is not None
+    assert talk.title.startswith("Question")

@@ -13,6 +13,7 @@ import pytest
 
 from agents.endpoints.directory import forget, seen
 from agents.models import Agent, Endpoint, Invocation, ModelCall
+from monitoring.models import Measurement
 from scaling import breaker
 from tests.agents.offline_model.process import Server, serve
 
@@ -53,6 +54,8 @@ def test_a_killed_endpoint_costs_nobody_an_answer_and_is_left_out_from_then_on(
 
         before = list(pool.map(ask, range(CALLS_BEFORE)))
         assert set(ModelCall.objects.values_list("endpoint", flat=True)) == {"dying"}
+        assert set(Measurement.objects.filter(labels__endpoint="dying").values_list(
+            "labels__provider", flat=True)) == {"127.0.0.1"}  # fmt: skip
         dying.process.kill()
         dying.process.wait()
         killed = time.monotonic()

@@ -53,6 +53,7 @@ def measured(row: Invocation, agent: Agent) -> tuple[str, list[str], list[float]
         "agent": row.agent_slug, "version": str(row.version_number), "domain": agent.domain,
         "audience": agent.audience, "client": str(row.client_id), "user": str(row.user_id),
         "endpoint": row.endpoint, "model": row.model, "code": row.error_code,
+        "provider": {"third": "filled-b"}.get(row.endpoint, "filled-a"),
     }  # fmt: skip
     numbers = measuring.numbers_of(row)
     if not row.cached:

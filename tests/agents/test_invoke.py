@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from agents import versions
+from agents import guarding, versions
 from agents.domain.grading import grade
 from agents.errors import AgentPaused, BudgetExceeded, GuardrailBlocked, RateLimited
 from agents.invoke import invoke
@@ -140,12 +140,14 @@ def test_an_attack_in_the_input_is_stopped_and_kept_for_review(call_of):
 
 def test_a_model_and_the_record_see_tokens_where_a_person_sees_the_value(agent, call_of):
     mail = "jane.roe@example.org"
-    inputs = {**agent.cases[0]["input"], "note": f"Write to {mail} about it."}
-    answer = invoke(call_of(inputs=inputs))
-    row = Invocation.objects.get(pk=answer.invocation_id)
-    said = str([list(ModelCall.objects.values("messages", "answer")), row.inputs, row.output])
-    assert mail not in said
-    assert "⟦EMAIL_" in said
+    for note in (f"Write to {mail} about it.", {mail: "is whom to write to", "how_to": "by mail"}):
+        answer = invoke(call_of(inputs={**agent.cases[0]["input"], "note": note}))
+        row = Invocation.objects.get(pk=answer.invocation_id)
+        asked = ModelCall.objects.filter(invocation_id=row.pk)
+        said = str([list(asked.values("messages", "answer")), row.inputs, row.output])
+        assert mail not in said
+        assert "⟦EMAIL_" in said
+        assert guarding.restored(row.inputs, row.sealed)["note"] == note
 
 
 def test_a_tool_gets_the_true_value_and_so_does_the_caller(ground, firm):

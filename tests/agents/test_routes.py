@@ -157,6 +157,9 @@ def test_an_endpoint_is_paused_weighted_and_seen_over_http(agent: Any, api: Any)
     breaker.trip("endpoint:offline-model", seconds=60)
     assert api("get", path).json()["health"]["breaker"] == "open"
     assert api("patch", path, {"weight": 0}).status_code == 422
+    assert api("get", path).json()["provider"] == "offline"
+    assert api("patch", path, {"provider": "our-cluster"}).json()["provider"] == "our-cluster"
+    assert api("patch", path, {"provider": "a|b"}).json()["field"] == "provider"
     assert api("patch", "/api/v1/endpoints/nobody", {}).status_code == 404
 
 

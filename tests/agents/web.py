@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
+from config.supervisor.forked import Forked
 from tests import processes
 
 # A busy machine starts eight processes at once.
@@ -20,7 +21,9 @@ STOP_SECONDS = 10
 
 
 @contextmanager
-def serve_web(environment: dict[str, str]) -> Iterator[str]:
+def serve_web(
+    environment: dict[str, str], application: str = "config.asgi:application"
+) -> Iterator[str]:
     """The address of a web process for as long as the block lasts."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -28,7 +31,7 @@ def serve_web(environment: dict[str, str]) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     with TemporaryDirectory() as folder:
         process = processes.start(
-            "uvicorn", "config.asgi:application", "--port", str(port), "--no-access-log",
+            "uvicorn", application, "--port", str(port), "--no-access-log",
             "--log-level", "warning",
             env={**environment, "DATABASE_POOL": "1"}, log=Path(folder) / "web.log",
         )  # fmt: skip
@@ -44,13 +47,13 @@ def serve_web(environment: dict[str, str]) -> Iterator[str]:
                 process.wait()
 
 
-def _wait(address: str, process: processes.Process) -> None:
+def _wait(address: str, process: Forked) -> None:
     until = time.monotonic() + START_SECONDS
     while True:
         try:
             httpx.get(f"{address}/healthz", timeout=START_SECONDS)
             return
         except httpx.TransportError:
-            assert process.poll() is None, f"the web process ended with {process.returncode}"
+            assert (code := process.poll()) is None, f"the web process ended with {code}"
             assert time.monotonic() < until, "the web process does not answer"
             time.sleep(0.05)

@@ -13,6 +13,7 @@ from agents.domain.guardrails import languages, normalise, orders, signals
 from agents.domain.guardrails.asides import asides
 from agents.domain.guardrails.classifier import attack_logit
 from agents.domain.guardrails.findings import Injection, Source
+from agents.domain.guardrails.naming import is_names
 from agents.domain.guardrails.signals import Signal
 from agents.domain.guardrails.starts import Index, Starts
 
@@ -81,7 +82,7 @@ def score_injection(
             _raise(evidence, "hidden by unicode_tags", 0.8)
     if normalise.mixes_scripts(text):
         _raise(evidence, "look-alike letters", 0.35)
-    score = _combined(evidence, plain)
+    score = _combined(evidence, plain, is_names=is_names(text))
     aside = _worst_aside(text, starts, source)
     if aside.score > score:
         score = aside.score
@@ -241,9 +242,11 @@ def _doubt(
     return factor
 
 
-def _combined(evidence: dict[str, float], plain: str) -> float:
+def _combined(evidence: dict[str, float], plain: str, *, is_names: bool = False) -> float:
     """Noisy or of the groups, joined with what the linear model says of the wording."""
     logit = attack_logit(plain)
+    if is_names and not any(evidence.values()):
+        logit = min(logit, 0.0)  # the model knows wordings, and a name is none
     if _FORBIDS in evidence and not any(evidence.values()) and not _FURTHER.search(plain):
         logit = min(logit, 0.0)  # it forbids in the words of attacks, and says nothing else
     if _QUOTED_REPORT.search(plain) and _QUOTED.search(plain):

@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jsonschema import Draft202012Validator
-
 from agents.domain.guardrails.claims import unsupported_claims
 from agents.domain.guardrails.findings import Span
 from agents.domain.guardrails.pii import find_pii
 from agents.domain.guardrails.secrets import find_secrets
 from agents.domain.guardrails.untrusted import leaks_canary
+from config import schemas
 
 _REFUSAL = re.compile(
     r"^\W*(?:(?:i'?m|i am) (?:really |very |so )?(?:sorry|unable|afraid|not able)|sorry|i apologi[sz]e|unfortunately,? i|"
@@ -88,9 +87,7 @@ def schema_errors(text: str, schema: Mapping[str, Any], limit: int = 10) -> tupl
         value = json.loads(unfenced(text))
     except (ValueError, RecursionError) as error:
         return (f"$: not JSON: {error}",)
-    errors = sorted(
-        Draft202012Validator(schema).iter_errors(value), key=lambda e: list(map(str, e.path))
-    )
+    errors = sorted(schemas.errors(schema, value), key=lambda e: list(map(str, e.path)))
     return tuple(f"{e.json_path}: {e.message[:200]}" for e in errors[:limit])
 
 

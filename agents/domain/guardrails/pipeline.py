@@ -37,9 +37,21 @@ class ScanResult:
         }
 
 
-def scan(text: str, policy: Policy = DEFAULT_POLICY, *, source: Source = Source.USER) -> ScanResult:
-    """Scan ``text`` from ``source`` under an agent's ``policy``. Never raises on any ``str``."""
-    injection = score_injection(text, source=source, threshold=policy.threshold(source))
+def scan(
+    text: str,
+    policy: Policy = DEFAULT_POLICY,
+    *,
+    source: Source = Source.USER,
+    said: str | None = None,
+) -> ScanResult:
+    """Scan ``text`` from ``source`` under an agent's ``policy``. Never raises on any ``str``.
+
+    Where fields stand in ``text`` under their names, which tell personal data, ``said`` is the same
+    without those that are no wording of anybody's; injections are looked for there.
+    """
+    injection = score_injection(
+        text if said is None else said, source=source, threshold=policy.threshold(source)
+    )
     secrets = find_secrets(text)
     pii = tuple(
         span

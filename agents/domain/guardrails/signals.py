@@ -106,7 +106,7 @@ ENGLISH: tuple[Signal, ...] = (
     _s("goal hijack", 0.7, r"\b(?:never ?mind|scratch|forget|scrap|belay|cancel|skip|drop|ignore|disregard) (?:about )?(?:that|this|it|the above|all (?:of )?(?:that|this)|"
        r"the (?:task|text|question|translation|summary|email|rest|story|article))\b[^.?]{0,30}[,.;:!-] ?(?:and |now |instead |just |please |rather )*"
        r"(?:say|print|output|respond|reply|write|tell|answer|return|repeat|generate|give|translate|list|show|"
-       r"let'?s|make|do|explain|create|provide|reveal|what|who|send|i)\b"),
+       r"let'?s|make|do|explain|create|provide|reveal|what|who|send|i(?! (?:meant?|mis\w+|was|had|forgot|made|found)\b))\b"),
     _s("goal hijack", 0.6, r"\b(?:your|the) (?:new|real|true|actual|only) (?:task|job|goal|objective|mission|purpose|assignment|"
        r"role|instruction|order|duty) (?:is|are|will be|now)\b"),
     _s("goal hijack", 0.55, r"\b(?:only|just|simply|always) (?:say|print|output|respond with|reply with|answer with|write|repeat|return)(?: \S+){0,3}? "
@@ -142,8 +142,8 @@ ENGLISH: tuple[Signal, ...] = (
        r"as (?:a|an) (?:poem|acrostic|riddle|list|story|json|anagram)|rhymes?|starts? with|ends? with|spelled|spelling|hints?|synonyms?|first (?:letter|character|half)|last (?:letter|character|half)|characters? (?:long|\d)|letters?)"),
     _s("secret extraction", 0.75, rf"\b(?:first|last|second|third|each|every|how many|number of|spell|rhymes? with|hints?|clues?|riddle|poem|acrostic|anagram|synonyms?|encode[d]?|reverse|half|characters|letters|story|define|meaning) "
        rf"(?:\S+ ){{0,5}}?(?:of|in|about|for|the|your|with)(?: the| your| that)? {_SECRET}\b"),
-    _s("secret extraction", 0.75, rf"\b(?:you(?:'re| are) (?:hiding|guarding|protecting|keeping|not (?:allowed|supposed))|you (?:hide|guard|protect|keep|know)|(?:allowed|authori[sz]ed|permission) to (?:know|see|have|access))\b[^.?!]{{0,40}}\b{_SECRET}?"),
-    _s("secret extraction", 0.7, rf"\bi (?:already |now )?(?:know|forgot|lost|need|want|have|am the (?:admin|owner|developer|creator))\b[^.?!]{{0,30}} (?:the |your |our )?{_SECRET}\b(?! (?:for|to|on|of) my)[^?]{{0,60}}"),
+    _s("secret extraction", 0.75, rf"\b(?:you(?:'re| are) (?:hiding|guarding|protecting|keeping|not (?:allowed|supposed))|you (?:hide|guard|protect|know|keep(?! (?:a |any )?secrets?\b))|(?:allowed|authori[sz]ed|permission) to (?:know|see|have|access))\b[^.?!]{{0,40}}\b{_SECRET}?"),
+    _s("secret extraction", 0.7, rf"\bi (?:already |now )?(?:know|forgot|lost|need|want|have|am the (?:admin|owner|developer|creator))\b[^.?!]{{0,30}} (?:the |your |our )?(?<!\bmy ){_SECRET}\b(?! (?:for|to|on|of) my)[^?]{{0,60}}"),
     _s("secret extraction", 0.85, r"\baccess granted\b|\bgrant (?:me )?access\b(?! to the (?:folder|file|sharepoint|drive|team|user|group|report|client))|\baccess code is\b|\b(?:correct|right) (?:access code|password)\b"),
     # Data demanded with a threat, a post or a role that would have it
     _s("demand for data", 0.6, rf"\b{_HAND_OVER}\b(?: \S+){{0,4}}? {_SENSITIVE}\b[^.?!\n]{{0,60}}?\b(?:despite|immediately|right now|at once|without|no matter|regardless|or else|or (?:i|you|your|face|we|suffer|there)\b|about (?:a|the|your|any|another) (?:specific |particular )?(?:user|patient|individual|person|customer|employee|client)s?\b)"),

@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 from pydantic import BaseModel
 
 from agents.tools.registry import Tool, ToolContext, schema_of_returned
+from config import schemas
 from config.errors import InvalidInput
 
 
@@ -40,12 +39,7 @@ class RemoteTool(Tool):
 
     def call(self, arguments: dict[str, Any], context: ToolContext | None = None) -> Any:
         """Validate ``arguments`` and run; raises InvalidInput naming the first bad argument."""
-        try:
-            fault = next(iter(Draft202012Validator(self.schema).iter_errors(arguments)), None)
-        except SchemaError as error:
-            raise InvalidInput(
-                self.name, "its schema", f"a valid JSON Schema: {error.message}"
-            ) from error
+        fault = next(iter(schemas.errors(self.schema, arguments)), None)
         if fault is not None:
             where = f"{self.name}.{fault.json_path.removeprefix('$.')}"
             raise InvalidInput(where, fault.instance, fault.message[:300])

@@ -36,3 +36,33 @@ def test_undeclared_variables_and_broken_templates_are_refused():
 def test_the_sandbox_holds(source):
     with pytest.raises(InvalidInput):
         prompts.render(source, ["client"], {"client": "a"})
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{{ 'a'|indent(999999999) }}", "{{ 'x'.center(999999999) }}", "{{ 2 ** (10 ** 8) }}",
+     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "{% include 'x' %}",
+     "{% for a in 'abc' %}{% if a %}{% for b in 'abc' %}{% endfor %}{% endif %}{% endfor %}",
+     "{% set x = 'ab' %}" + "{% set x = x ~ x %}" * 40,
+     "{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}"],
+)  # fmt: skip
+def test_what_could_take_any_time_or_memory_is_refused_before_it_runs(source):
+    with pytest.raises(InvalidInput):
+        prompts.check_prompt(source, [])
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{{ 'a' * 999999999 }}", "{{ '%999999999d' % 1 }}", "{{ 1 / 0 }}",
+     "{% for a in '" + "a" * 1_000 + "' %}" + "b" * 1_000 + "{% endfor %}"],
+)  # fmt: skip
+def test_a_template_that_fails_or_says_too_much_is_an_error_of_its_author(source):
+    with pytest.raises(InvalidInput, match="a template that"):
+        prompts.render(source, [], {})
+
+
+def test_ordinary_logic_still_renders():
+    source = "{% if n|int > 2 %}{{ n|int * 100 }} %{% endif %}"
+    source += "{% for a in 'ab' %}{{ a|upper }}{% endfor %}"
+    prompts.check_prompt(source, ["n"])
+    assert prompts.render(source, ["n"], {"n": 3}) == "300 %AB"

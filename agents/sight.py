@@ -1,0 +1,30 @@
+"""Which recorded calls somebody may see, for apps that keep something about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from agents.models import Invocation
+from config.access.callers import Caller
+from config.access.hiding import hidden_runs, of_runs
+
+
+def hidden_invocations(caller: Caller) -> QuerySet[Invocation] | None:
+    """Calls of runs, or about runs, that are hidden from ``caller``; None if no run is."""
+    runs = hidden_runs(caller)
+    if runs is None:
+        return None
+    return Invocation.objects.filter(of_runs(runs, Invocation))
+
+
+def of_visible_calls(
+    caller: Caller, rows: QuerySet[Any], call: str = "invocation_id"
+) -> QuerySet[Any]:
+    """``rows`` of clients that the caller sees, without those about a call that is hidden.
+
+    ``call`` is the field with the invocation's id, which may be none.
+    """
+    rows, hidden = caller.only_visible(rows), hidden_invocations(caller)
+    return rows if hidden is None else rows.exclude(Exists(hidden.filter(pk=OuterRef(call))))

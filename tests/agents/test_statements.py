@@ -1,0 +1,53 @@
+"""What one call asks of the database, from its door to its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agents.invoke import invoke
+from agents.models import Agent, Invocation
+from tests.statements import counted
+
+pytestmark = pytest.mark.django_db
+# The version with its split; the budgets and their hold; and the record with its money, its
+# measurement and audit entry. Less is progress: lower it. More needs a reason.
+MOST = 3
+# Of a turn, beside its call: the conversation, its lock, the history, both turns, the quality.
+MOST_OF_A_TURN = 5
+
+
+def test_a_recorded_call_asks_no_more_of_the_database_than_today(
+    call_of: Callable[..., Any], model: Any
+) -> None:
+    for _ in range(3):  # warms what a process keeps
+        invoke(call_of(use_cache=False))
+    with counted() as told:
+        invoke(call_of(use_cache=False))
+    assert len(told) <= MOST, "\n".join(" ".join(one.split())[:160] for one in told)
+    before = len(told)
+    for _ in range(10):
+        invoke(call_of(use_cache=False))
+    with counted() as told:
+        invoke(call_of(use_cache=False))
+    assert len(told) <= before, "it grew with the record"
+    assert Invocation.objects.count() == 15
+
+
+def test_a_turn_of_a_conversation_asks_no_more_of_the_database_than_today(
+    agent: Agent, api: Callable[..., Any]
+) -> None:
+    def ask(number: int) -> int:
+        body = {
+            "model": f"agent:{agent.slug}", "metadata": {"conversation": "case-7"},
+            "messages": [{"role": "user", "content": f"Is list {number} complete?"}],
+        }  # fmt: skip
+        with counted() as told:
+            assert api("post", "/v1/chat/completions", body).status_code == 200
+        own = [one for one in told if "agents_conversation" in one or "agents_turn" in one]
+        assert own, "a turn is kept"
+        return len(own)
+
+    assert {ask(number) for number in range(6)} == {MOST_OF_A_TURN}
