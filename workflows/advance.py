@@ -221,6 +221,8 @@ class Advance:
                 return
             if step.for_each is not None:
                 self._fan_out(row, step, context)
+            elif step.kind in ("approval", "wait") and waits.is_held(row.step_id, row.run_id):
+                return
             elif step.kind == "approval":
                 approvals.open_for(row.step_id, step, self.facts)
             elif step.kind == "wait":

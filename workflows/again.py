@@ -12,7 +12,17 @@ from django.db import transaction
 from config.access.callers import Caller
 from config.access.ids import uuid7
 from config.errors import Conflict, InvalidInput
-from workflows import dispatch, endings, fanout, measuring, places, queries, starting
+from workflows import (
+    dispatch,
+    endings,
+    fanout,
+    given,
+    measuring,
+    places,
+    queries,
+    starting,
+    step_rows,
+)
 from workflows.advance import NOT_NEEDED, Advance, Moved
 from workflows.contexts import run_facts
 from workflows.controls import controlled
@@ -21,7 +31,7 @@ from workflows.domain.definition import Plan
 from workflows.domain.transitions import CONTROLS, RunState, StepState
 from workflows.models import Approval, Run
 from workflows.plans import plan_for
-from workflows.starting import Reused
+from workflows.step_rows import Reused
 
 _DONE = (StepState.SUCCEEDED, StepState.SKIPPED)
 _NOT_NEEDED = NOT_NEEDED["code"]
@@ -133,7 +143,7 @@ def _reopen(run: Run, plan: Plan, *, is_running: bool) -> None:
         {"run": run.pk, "more": timedelta(seconds=plan.timeout_seconds)},
     )
     # A step that is tried again keeps its id, and with it its history and the id of its effect.
-    rows = starting.insert_steps(
+    rows = step_rows.insert_steps(
         run, plan, kept, existing=there, ids={key: step for key, step, *_ in tried}
     )
     execute(  # its attempts count on
@@ -236,14 +246,14 @@ def fork_run(
     if from_step not in plan.steps:
         raise InvalidInput("from_step", from_step, f"one of {', '.join(plan.steps)}")
     merged = {**original.inputs, **(inputs or {})}
-    starting.check_inputs(plan, merged, client_id=original.client_id)
-    queries.require_artifacts(caller, starting.given_artifacts(plan, inputs or {}))
+    given.check_inputs(plan, merged, client_id=original.client_id)
+    queries.require_artifacts(caller, given.given_artifacts(plan, inputs or {}))
     again = _downstream(plan, from_step)
     kept = _reusable(original, plan, but=again)
     run = Run(
         id=uuid7(), client_id=original.client_id, version_id=original.version_id,
         workflow_name=original.workflow_name, inputs=merged,
-        inputs_digest=starting.digest_of(original.workflow_name, merged),
+        inputs_digest=given.digest_of(original.workflow_name, merged),
         started_by_id=caller.user_id, priority=original.priority, forked_from=original,
         family_id=original.family_id or original.pk, within=original.within,
         is_demo=original.is_demo,

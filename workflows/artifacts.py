@@ -209,6 +209,13 @@ def expand(output: Any, *, client_id: UUID, run_id: UUID) -> Any:
         raise NotFound("output", output[REFERENCE]) from None
 
 
+def expand_items(outputs: Any, *, client_id: UUID, run_id: UUID) -> Any:
+    """The outputs of a fan-out's items, each whole; those of a nested one in their lists."""
+    if isinstance(outputs, list):
+        return [expand_items(one, client_id=client_id, run_id=run_id) for one in outputs]
+    return expand(outputs, client_id=client_id, run_id=run_id)
+
+
 def _is_reference(value: Any) -> bool:
     return isinstance(value, dict) and REFERENCE in value and value.keys() <= {REFERENCE, "size"}
 

@@ -16,7 +16,7 @@ from agents.domain.guardrails.redact import redact
 from agents.errors import ReviewRequired
 from config.access.callers import Caller
 from config.access.ids import uuid7
-from workflows import approvals, dispatch, engine
+from workflows import approvals, dispatch, engine, items
 from workflows.advance import Outcome
 from workflows.contexts import RunFacts, run_facts
 from workflows.database import execute, repeat_if_deadlocked
@@ -74,9 +74,7 @@ def answered(approval: Approval, *, approve: bool, reason: str, by: Caller) -> N
     error = {"code": "rejected", "message": reason, "by": by.name, "retryable": False}
     outcome = Outcome(step.pk, step.key, StepState.FAILED, error=error)
     if step.item >= 0:
-        transaction.on_commit(
-            lambda: engine.answer_item(facts, plan, plan.steps[step.key], outcome)
-        )
+        transaction.on_commit(lambda: items.answer_item(facts, plan, plan.steps[step.key], outcome))
     else:
         engine.answer(facts, plan, outcome)
 

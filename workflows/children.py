@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from workflows import starting
+from workflows import pausing, starting
 from workflows.advance import NOT_NEEDED, Outcome
 from workflows.contexts import RunFacts
 from workflows.database import execute, repeat_if_deadlocked
@@ -64,6 +64,8 @@ def start(
         step_id=step_id, workflow=step.target, inputs=inputs, facts=facts,
         timeout_seconds=step.timeout_seconds,
     )  # fmt: skip
+    if held[0][0] == RunState.PAUSED:
+        pausing.hold_new(step_id)
     outcome = outcome_of(step_id, step)
     if outcome is not None:
         return outcome

@@ -82,13 +82,11 @@ def with_steps(facts: RunFacts, keys: Iterable[str], **more: Any) -> dict[str, A
 
 def _outputs(facts: RunFacts, keys: list[str]) -> Mapping[str, Any]:
     rows = execute(statements.OUTPUTS, {"run": facts.run_id, "keys": keys})
-    return {
-        key: {
-            "state": state,
-            "output": artifacts.expand(
-                from_json(output), client_id=facts.client_id, run_id=facts.run_id
-            ),
-            "error": from_json(error),
-        }
-        for key, state, output, error in rows
-    }
+    of = {"client_id": facts.client_id, "run_id": facts.run_id}
+    found = {}
+    for key, state, text, error, is_fan in rows:
+        output = artifacts.expand(from_json(text), **of)
+        if is_fan:
+            output = artifacts.expand_items(output, **of)
+        found[key] = {"state": state, "output": output, "error": from_json(error)}
+    return found

@@ -1,4 +1,4 @@
-"""What people may ask of runs: cancel, pause, resume, signal, requeue. The rest is in ``again``."""
+"""What people may ask of runs: cancel, pause, resume, signal. Trying again is in ``again``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db import transaction
 
 from config.access.callers import Caller
 from config.errors import Conflict, Forbidden, InvalidInput, NotFound
-from workflows import dispatch, endings, engine, measuring, queries, rights, waits
+from workflows import endings, engine, measuring, pausing, rights, waits
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import execute, repeat_if_deadlocked
@@ -74,29 +74,28 @@ def cancel_run(caller: Caller, run_id: UUID | str, *, reason: str = "", firm: bo
     return run
 
 
-def pause_run(caller: Caller, run_id: UUID | str) -> Run:
-    """Start no more steps until the run is resumed; running ones end."""
-    return _switch(caller, run_id, "pause", RunState.RUNNING, RunState.PAUSED)
-
-
-def resume_run(caller: Caller, run_id: UUID | str) -> Run:
-    """Go on with a paused run."""
-    return _switch(caller, run_id, "resume", RunState.PAUSED, RunState.RUNNING)
-
-
+@repeat_if_deadlocked
 @transaction.atomic
-def _switch(
-    caller: Caller, run_id: UUID | str, action: str, before: RunState, after: RunState
-) -> Run:
-    run = controlled(caller, run_id, action)
-    if not Run.objects.filter(pk=run.pk, state=before).update(state=after):
-        run.refresh_from_db()
-        raise Conflict(f"run {run.pk}", run.state, before.value)
-    endings.note(run.pk, f"run.{action}d", actor=caller.name)
-    measuring.audit_control(caller, run.pk, run.client_id, f"run.{action}d")
-    if after is RunState.RUNNING:
-        dispatch.publish_on_commit(dispatch.queued_of(run.pk))
+def pause_run(caller: Caller, run_id: UUID | str) -> Run:
+    """Start no more steps until the run is resumed, also in runs inside it; running ones end."""
+    run = controlled(caller, run_id, "pause")
+    return _switched(caller, run, "paused", pausing.hold(run.pk, actor=caller.name))
+
+
+@repeat_if_deadlocked
+@transaction.atomic
+def resume_run(caller: Caller, run_id: UUID | str) -> Run:
+    """Go on with a paused run, and with what was held inside it."""
+    run = controlled(caller, run_id, "resume")
+    return _switched(caller, run, "resumed", pausing.let_go(run.pk, actor=caller.name))
+
+
+def _switched(caller: Caller, run: Run, what: str, won: bool) -> Run:
+    if won:
+        measuring.audit_control(caller, run.pk, run.client_id, f"run.{what}")
     run.refresh_from_db()
+    if not won:
+        raise Conflict(f"run {run.pk}", run.state, "running" if what == "paused" else "paused")
     return run
 
 
@@ -136,33 +135,3 @@ def _deliver(run: Run, name: str) -> None:
         found, payload = waits.take_signal(run.pk, name, step_id)
         if found:
             engine.answer(facts, plan, Outcome(step_id, key, StepState.SUCCEEDED, output=payload))
-
-
-def requeue(caller: Caller, step_id: UUID | str) -> None:
-    """Give a dead letter out again, with its deliveries forgotten; raises NotFound, Conflict."""
-    caller.require("runs:control", "requeue dead letters")
-    try:
-        key = step_id if isinstance(step_id, UUID) else UUID(str(step_id))
-    except ValueError:
-        raise NotFound("dead letter", step_id) from None
-    with transaction.atomic():
-        rows = execute(
-            "UPDATE workflows_steprun s SET state = 'queued', deliveries = 0, error = NULL, "
-            "queued_at = now(), wake_at = now() + interval '30 seconds' FROM workflows_run r "
-            "WHERE s.id = %(id)s AND s.state = 'dead' AND r.id = s.run_id "
-            "AND (%(all)s OR r.client_id = ANY(%(clients)s)) "
-            "RETURNING s.id, s.run_id, s.queue, r.client_id",
-            {
-                "id": key,
-                "all": caller.client_ids is None,
-                "clients": list(caller.client_ids or ()),
-            },
-        )
-        if not rows:
-            raise NotFound("dead letter", step_id)
-        _, run_id, queue, client_id = rows[0]
-        if not queries.visible_runs(caller).filter(pk=run_id).exists():
-            raise NotFound("dead letter", step_id)
-        endings.note(run_id, "step.requeued", actor=caller.name, detail={"step": str(key)})
-        measuring.audit_control(caller, run_id, client_id, "step.requeued", {"step": str(key)})
-        dispatch.publish_on_commit([dispatch.Ready(key, run_id, queue)])

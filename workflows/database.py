@@ -1,8 +1,8 @@
 """One statement to PostgreSQL, bound on the server and prepared, on Django's own connection.
 
 The engine's hot path is a handful of statements sent thousands of times a second. Django's cursor
-binds in Python and prepares nothing; this one does what psycopg does best. It takes part in
-``transaction.atomic`` and in the pool like any other use of the connection.
+binds in Python and prepares nothing; these go as ``config.statements`` sends them, with plans that
+are made anew now and then. They take part in ``transaction.atomic`` and in the pool.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any, ParamSpec, TypeVar
 import psycopg
 from django.db import OperationalError, connection, transaction
 from psycopg.types.json import Jsonb
+
+from config import statements
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,12 +35,7 @@ def execute(statement: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]
     connection.ensure_connection()
     with connection.wrap_database_errors:
         _plan_anew_now_and_then(connection.connection)
-        cursor = psycopg.Cursor(connection.connection)
-        try:
-            cursor.execute(statement, parameters, prepare=True)
-            return cursor.fetchall() if cursor.description else []
-        finally:
-            cursor.close()
+    return statements.execute(statement, parameters)
 
 
 def database_time() -> datetime:

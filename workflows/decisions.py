@@ -6,11 +6,10 @@ import logging
 from typing import Any
 from uuid import UUID
 
-import jsonschema
 from django.db import transaction
 from django.db.models.functions import Now
 
-from config import logs
+from config import logs, schemas
 from config.access.callers import Caller
 from config.errors import Conflict, Forbidden, InvalidInput, NotFound
 from workflows import asking, endings, engine, measuring, rights
@@ -112,9 +111,7 @@ def answer_approval(
 def _check_form(approval: Approval, answer: dict[str, Any] | None) -> None:
     if not approval.form:
         return
-    validator = jsonschema.Draft202012Validator(approval.form)
-    error = jsonschema.exceptions.best_match(validator.iter_errors(answer or {}))
-    if error is not None:
+    if (error := schemas.first_error(approval.form, answer or {})) is not None:
         where = ".".join(["form", *(str(part) for part in error.absolute_path)])
         raise InvalidInput(where, error.instance, error.message)
 

@@ -30,6 +30,8 @@ AWAY = (KombuError, OSError, RedisError, AMQPError)
 _ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 # Light siblings travel together: one message carries up to this many of a run.
 BUNDLE = 32
+# How many of them one worker takes on at once, rather than sending them round the broker.
+ROOM = BUNDLE
 # How long a queued row may wait before a sweep asks whether its message was lost.
 PATIENCE = timedelta(seconds=30)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -17,11 +16,9 @@ from uuid import UUID
 from django.db import transaction
 
 from config import logs
-from config.access.ids import uuid7
-from workflows import dispatch, measuring, places
+from workflows import dispatch, measuring, places, undoing
 from workflows.contexts import RunFacts, run_facts, with_steps
 from workflows.database import as_json, execute
-from workflows.dispatch import Ready
 from workflows.domain.definition import Plan
 from workflows.domain.expressions import ExpressionFailed
 from workflows.domain.transitions import RunState
@@ -29,8 +26,7 @@ from workflows.plans import plan_for
 
 logger = logging.getLogger(__name__)
 END = "$end"
-COMPENSATE = "compensate"
-_PATIENCE = timedelta(seconds=30)
+BY_PARENT = "its parent run"
 
 _LOCK = "SELECT state, error::text FROM workflows_run WHERE id = %(run)s FOR UPDATE"
 
@@ -46,34 +42,12 @@ SET state = 'cancelled', lease_until = NULL, wake_at = NULL, ended_at = now()
 FROM stopped WHERE s.id = stopped.id
 """
 
-_TO_COMPENSATE = """
-SELECT key FROM workflows_steprun
-WHERE run_id = %(run)s AND state = 'succeeded' AND item = -1 AND key = ANY(%(keys)s)
-ORDER BY ended_at DESC, id DESC
-"""
-
-_ADD_COMPENSATION = """
-INSERT INTO workflows_steprun (id, run_id, key, kind, item, iteration, state, is_plain, is_light,
-    is_repeatable, queue, needs_left, needs_open, attempt, deliveries, cost_usd)
-SELECT c.id, %(run)s, c.key, 'compensate', -1, 1, 'pending', false, false, true, %(queue)s,
-    c.place, 0, 0, 0, 0
-FROM unnest(%(ids)s::uuid[], %(keys)s::text[], %(places)s::int[]) AS c(id, key, place)
-ON CONFLICT DO NOTHING
-"""
-
-_NEXT_COMPENSATION = """
-UPDATE workflows_steprun s SET state = 'queued', queued_at = now(), wake_at = now() + %(patience)s
-WHERE s.id = (SELECT c.id FROM workflows_steprun c
-              WHERE c.run_id = %(run)s AND c.kind = 'compensate' AND c.state = 'pending'
-              ORDER BY c.needs_left LIMIT 1)
-RETURNING s.id, s.queue
-"""
-
-_BUSY = """
-SELECT count(*) FILTER (WHERE state = 'running'),
-       count(*) FILTER (WHERE kind = 'compensate'),
-       count(*) FILTER (WHERE kind = 'compensate' AND state IN ('queued', 'running'))
-FROM workflows_steprun WHERE run_id = %(run)s
+# A run inside is undone before what was done before it.
+_ACTS = """
+SELECT EXISTS (SELECT 1 FROM workflows_steprun
+               WHERE run_id = %(run)s AND state = 'running' AND kind <> 'compensate')
+    OR EXISTS (SELECT 1 FROM workflows_steprun s JOIN workflows_run c ON c.parent_step_id = s.id
+               WHERE s.run_id = %(run)s AND s.kind = 'workflow' AND c.ended_at IS NULL)
 """
 
 _FINAL = """
@@ -151,14 +125,18 @@ def _withdraw_and_pass_on(run_id: UUID) -> None:
 
 def cancel_children(run_id: UUID, key: str | None = None) -> None:
     """Cancel the runs inside a run, or inside one step of it."""
-    children = execute(
+    for child in _open_inside(run_id, key):
+        cancel(child, actor=BY_PARENT)
+
+
+def _open_inside(run_id: UUID, key: str | None = None) -> list[UUID]:
+    rows = execute(
         "SELECT c.id FROM workflows_run c JOIN workflows_steprun s ON s.id = c.parent_step_id "
         "WHERE s.run_id = %(run)s AND (%(key)s::text IS NULL OR s.key = %(key)s) "
         "AND c.ended_at IS NULL ORDER BY c.id",
         {"run": run_id, "key": key},
     )
-    for (child,) in children:
-        cancel(child, actor="its parent run")
+    return [child for (child,) in rows]
 
 
 def spent_inside(step_id: UUID) -> Decimal:
@@ -185,7 +163,7 @@ RETURNING id
 
 
 def abandon(run_id: UUID, *, actor: str) -> int:
-    """Wait no longer for steps of a run that is being stopped; how many there were.
+    """Wait no longer for steps of a run that is being stopped, nor inside it; how many there were.
 
     What their workers hand in later is refused, because the rows have moved on.
     """
@@ -197,50 +175,51 @@ def abandon(run_id: UUID, *, actor: str) -> int:
         rows = execute(_LOCK, {"run": run_id})
         if not rows or rows[0][0] not in (RunState.FAILING, RunState.CANCELLING):
             return 0
-        left = execute(_ABANDON, {"run": run_id, "error": as_json(error), "actor": actor})
+        left = len(execute(_ABANDON, {"run": run_id, "error": as_json(error), "actor": actor}))
+        left += sum(abandon(child, actor=BY_PARENT) for child in _open_inside(run_id))
         settle(run_id)
-    return len(left)
+    return left
 
 
 def settle(run_id: UUID) -> None:
     """Take a failing or cancelling run one step on: compensate, or end it.
 
-    Does nothing while a step still runs; whoever finishes it, or the sweep, calls again.
+    Does nothing while a step still runs, or a run inside; who ends it, or the sweep, calls again.
     """
     with transaction.atomic():
         rows = execute(_LOCK, {"run": run_id})
         if not rows or rows[0][0] not in (RunState.FAILING, RunState.CANCELLING):
             return
         execute(_STOP, {"run": run_id})  # also what a dead worker's lease gave back meanwhile
-        running, compensations, open_compensations = execute(_BUSY, {"run": run_id})[0]
-        if running or open_compensations:
+        if execute(_ACTS, {"run": run_id})[0][0]:
             return
-        facts = run_facts(run_id)
-        if not compensations:
-            _plan_compensations(facts, plan_for(facts.version_id))
-        sent = execute(_NEXT_COMPENSATION, {"run": run_id, "patience": _PATIENCE})
-        if sent:
-            dispatch.publish_on_commit([Ready(i, run_id, queue) for i, queue in sent])
-            return
-        final = RunState.FAILED if rows[0][0] == RunState.FAILING else RunState.CANCELLED
-        _finish(run_id, final)
+        _undo(run_facts(run_id), rows[0][0])
 
 
-def _plan_compensations(facts: RunFacts, plan: Plan) -> None:
-    keys = [key for key, step in plan.steps.items() if step.compensate]
-    if not keys:
+def undo_next(facts: RunFacts) -> None:
+    """The same once a compensation has ended: nothing else acts in such a run."""
+    with transaction.atomic():
+        rows = execute(_LOCK, {"run": facts.run_id})
+        if rows and rows[0][0] in (RunState.FAILING, RunState.CANCELLING):
+            _undo(facts, rows[0][0])
+
+
+def _undo(facts: RunFacts, state: str) -> None:
+    if undoing.go_on(facts, plan_for(facts.version_id)):
         return
-    done = [row[0] for row in execute(_TO_COMPENSATE, {"run": facts.run_id, "keys": keys})]
-    execute(
-        _ADD_COMPENSATION,
-        {
-            "run": facts.run_id,
-            "queue": facts.priority if facts.priority in ("high", "low") else "default",
-            "ids": [uuid7() for _ in done],
-            "keys": [f"{key}.{COMPENSATE}" for key in done],
-            "places": list(range(1, len(done) + 1)),
-        },
+    undoing.sum_up(facts.run_id)
+    final = RunState.FAILED if state == RunState.FAILING else RunState.CANCELLED
+    _finish(facts.run_id, final)
+
+
+def settle_if_ending(run_id: UUID) -> None:
+    """``settle`` a run that is being stopped; nothing for one that is not."""
+    rows = execute(
+        "SELECT state FROM workflows_run WHERE id = %(run)s AND state IN ('failing', 'cancelling')",
+        {"run": run_id},
     )
+    if rows:
+        settle(run_id)
 
 
 def _finish(run_id: UUID, state: RunState, *, outputs: Any = None, error: Any = None) -> None:

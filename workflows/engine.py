@@ -20,12 +20,9 @@ from workflows import advance, dispatch, endings, fanout, statements
 from workflows.advance import Advance, Moved, Outcome, edges, fails_the_run, moved, storable
 from workflows.contexts import RunFacts, with_steps
 from workflows.database import as_json, execute, repeat_if_deadlocked
-from workflows.dispatch import Ready
+from workflows.dispatch import ROOM, Ready
 from workflows.domain.definition import Plan, Step
 from workflows.domain.transitions import StepState
-
-# How many light steps one worker takes on at once, rather than sending them round the broker.
-ROOM = dispatch.BUNDLE
 
 
 def finish(
@@ -57,7 +54,8 @@ def finish(
     if _needs_no_thought(plan, outcomes):
         rows = _finish_plainly(plan, outcomes, columns, shared)
         if not any(row.what == "join" for row in rows):
-            _settle_if_ending(facts.run_id)  # its joins are gone: the run may be being stopped
+            # Its joins are gone: the run may be being stopped.
+            endings.settle_if_ending(facts.run_id)
     else:
         rows = _finish_and_decide(facts, plan, outcomes, {**columns, **shared})
     dispatch.publish(
@@ -167,126 +165,39 @@ def _next_iteration(facts: RunFacts, step: Step, step_id: UUID) -> None:
     dispatch.publish_on_commit([Ready(i, facts.run_id, queue) for i, queue in rows])
 
 
-def finish_items(
-    facts: RunFacts,
-    plan: Plan,
-    step: Step,
-    *,
-    token: UUID,
-    outcomes: list[Outcome],
-    next_token: UUID,
-    worker: str,
-    room: int = ROOM,
-) -> list[Moved]:
-    """Record outcomes of items of one fan-out; the items that are this worker's to go on with."""
-    outcomes, columns = storable(outcomes, facts)
-    failed = [o for o in outcomes if o.state is StepState.FAILED and step.on_error != "continue"]
-    rows = moved(
-        execute(
-            statements.FINISH_ITEMS,
-            {
-                **columns,
-                "token": token,
-                "next_token": next_token,
-                "worker": worker,
-                "room": room,
-                "refill": 0 if failed else len(outcomes),
-                "run": facts.run_id,
-                "key": step.key,
-                "patience": fanout.PATIENCE,
-                "lease": settings.STEP_LEASE,
-            },
-        )
-    )
-    ended = {row.step_id for row in rows if row.what == "ended"}
-    for outcome in failed:
-        if outcome.step_id in ended:
-            _fail_fan(facts, plan, step, outcome)
-            return []
-    full = [row for row in rows if row.what == "join" and row.needs_left <= 0]
-    for row in full:
-        end_part(facts, plan, step, row.step_id, is_chunk=row.kind == "chunk")
-    sent = [row for row in rows if row.what == "item"]
-    dispatch.publish(
-        Ready(row.step_id, row.run_id, row.queue, row.is_light)
-        for row in sent
-        if row.state == StepState.QUEUED
-    )
-    if ended and not sent and not full:
-        _settle_if_ending(facts.run_id)
-    return [row for row in sent if row.state == StepState.RUNNING]
+_FINISH_COMPENSATION = """
+WITH ended AS (
+    UPDATE workflows_steprun SET state = %(state)s, output = %(output)s, error = %(error)s,
+        input = coalesce(%(input)s::jsonb, input), lease_until = NULL, wake_at = NULL,
+        ended_at = now()
+    WHERE id = %(id)s AND token = %(token)s AND state = 'running'
+    RETURNING run_id, id, key, item, attempt
+)
+INSERT INTO workflows_runevent (run_id, step_id, key, item, attempt, name, detail, actor)
+SELECT run_id, id, key, item, attempt, %(name)s, %(error)s, %(worker)s FROM ended RETURNING id
+"""
 
 
 @repeat_if_deadlocked
 @transaction.atomic
-def end_part(facts: RunFacts, plan: Plan, step: Step, part_id: UUID, *, is_chunk: bool) -> None:
-    """Count a finished chunk; end the fan-out with all outputs if it was the last."""
-    fan_id = fanout.end_chunk(part_id) if is_chunk else part_id
-    if fan_id is None or not fanout.is_complete(fan_id):
-        return
-    if fail_if_an_item_did(facts, plan, step):
-        return
-    output = fanout.outputs_of(facts.run_id, step)
-    advance.resolve(facts, plan, [Outcome(fan_id, step.key, StepState.SUCCEEDED, output=output)])
-
-
-def fail_if_an_item_did(facts: RunFacts, plan: Plan, step: Step) -> bool:
-    """Fail a fan-out of which an item failed whose worker died before it could say so."""
-    if step.on_error == "continue":
-        return False
-    error = fanout.failure_in(facts.run_id, step.key)
-    if error is None:
-        return False
-    _fail_fan(facts, plan, step, Outcome(facts.run_id, step.key, StepState.FAILED, error=error))
-    return True
-
-
-@repeat_if_deadlocked
-@transaction.atomic
-def _fail_fan(facts: RunFacts, plan: Plan, step: Step, outcome: Outcome) -> None:
-    rows = execute(
-        "SELECT id FROM workflows_steprun WHERE run_id = %(run)s AND key = %(key)s "
-        "AND item = -1 AND state = 'waiting' FOR UPDATE",
-        {"run": facts.run_id, "key": step.key},
-    )
-    fanout.cancel_items(facts.run_id, step.key)
-    endings.cancel_children(facts.run_id, step.key)
-    for (fan_id,) in rows:
-        advance.resolve(
-            facts, plan, [Outcome(fan_id, step.key, StepState.FAILED, error=outcome.error)]
-        )
-    if not rows:
-        endings.settle(facts.run_id)
-
-
-def _settle_if_ending(run_id: UUID) -> None:
-    rows = execute(
-        "SELECT state FROM workflows_run WHERE id = %(run)s AND state IN ('failing', 'cancelling')",
-        {"run": run_id},
-    )
-    if rows:
-        endings.settle(run_id)
-
-
 def finish_compensation(facts: RunFacts, *, token: UUID, outcome: Outcome, worker: str) -> None:
     """Record a compensation and start the next one, or end the run."""
-    rows = execute(
-        "UPDATE workflows_steprun SET state = %(state)s, output = %(output)s, error = %(error)s, "
-        "lease_until = NULL, wake_at = NULL, ended_at = now() "
-        "WHERE id = %(id)s AND token = %(token)s AND state = 'running' RETURNING attempt",
+    (outcome,), columns = storable([outcome], facts)
+    ended = execute(
+        _FINISH_COMPENSATION,
         {
             "id": outcome.step_id,
             "token": token,
             "state": outcome.state.value,
-            "output": as_json(outcome.output),
-            "error": as_json(outcome.error),
+            "name": f"step.{outcome.state.value}",
+            "input": columns["inputs"][0],
+            "output": columns["outputs"][0],
+            "error": columns["errors"][0],
+            "worker": worker,
         },
     )
-    if rows:
-        endings.note(
-            facts.run_id, f"step.{outcome.state.value}", actor=worker, detail={"key": outcome.key}
-        )
-        endings.settle(facts.run_id)
+    if ended:
+        endings.undo_next(facts)
 
 
 def retry_later(
@@ -314,25 +225,32 @@ def retry_later(
     dispatch.publish(Ready(i, run_id, queue, delay_seconds=delay_seconds) for i, queue in rows)
 
 
+_PUT_ASIDE = """
+WITH aside AS (
+    UPDATE workflows_steprun SET state = 'dead', lease_until = NULL, wake_at = NULL,
+        error = %(error)s
+    WHERE id = %(id)s AND token = %(token)s AND state = 'running'
+    RETURNING run_id, id, key, item, attempt
+)
+INSERT INTO workflows_runevent (run_id, step_id, key, item, attempt, name, detail, actor)
+SELECT run_id, id, key, item, attempt, 'step.dead', %(error)s, %(worker)s FROM aside
+RETURNING id
+"""
+
+
+@repeat_if_deadlocked
+@transaction.atomic
+def put_aside(
+    step_id: UUID, *, token: UUID, run_id: UUID, error: dict[str, Any], worker: str
+) -> None:
+    """Make a dead letter of a step that may have acted: a person finds out and decides."""
+    asked = {"id": step_id, "token": token, "error": as_json(error), "worker": worker}
+    if execute(_PUT_ASIDE, asked):
+        endings.settle_if_ending(run_id)
+
+
 @repeat_if_deadlocked
 @transaction.atomic
 def answer(facts: RunFacts, plan: Plan, outcome: Outcome) -> None:
     """End a step that waited for a person, a signal, a time or a child run."""
     advance.resolve(facts, plan, [outcome])
-
-
-@repeat_if_deadlocked
-def answer_item(facts: RunFacts, plan: Plan, step: Step, outcome: Outcome) -> None:
-    """End an item of a fan-out that waited for its child run."""
-    token = uuid7()
-    taken = execute(
-        "UPDATE workflows_steprun SET state = 'running', token = %(token)s, "
-        "lease_until = now() + %(lease)s, wake_at = NULL "
-        "WHERE id = %(id)s AND state = 'waiting' RETURNING id",
-        {"id": outcome.step_id, "token": token, "lease": settings.STEP_LEASE},
-    )
-    if taken:
-        finish_items(
-            facts, plan, step, token=token, outcomes=[outcome], next_token=uuid7(),
-            worker="engine", room=0,
-        )  # fmt: skip

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from agents.tools import registry
 from config.partitions import first_id
-from workflows import starting
+from workflows import versions
 from workflows.domain.definition import Step
 from workflows.models import StepRun, WorkflowVersion
 from workflows.plans import plan_for
@@ -56,6 +56,11 @@ def failed_steps(since: datetime, until: datetime, *, limit: int) -> list[Failed
     ]
 
 
+def runs_of(step_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """The run of each of these steps that is on record."""
+    return dict(StepRun.objects.filter(pk__in=list(step_ids)).values_list("id", "run_id"))
+
+
 def version_values(workflow: str, reference: str = "") -> dict[str, Any]:
     """A version's id, number and what its steps do: whom they ask, what they write, who approves.
 
@@ -63,9 +68,9 @@ def version_values(workflow: str, reference: str = "") -> dict[str, Any]:
     a deprecated version.
     """
     found = (
-        starting.named_version(workflow, reference)
+        versions.named_version(workflow, reference)
         if reference
-        else starting.current_version(workflow)
+        else versions.current_version(workflow)
     )
     steps = plan_for(found.pk).steps.values()
     undone = frozenset(

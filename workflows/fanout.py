@@ -18,6 +18,7 @@ from workflows.contexts import RunFacts
 from workflows.database import as_json, execute, from_json
 from workflows.dispatch import Ready
 from workflows.domain.definition import Step
+from workflows.domain.expressions import listed
 from workflows.plans import handling_of
 
 # A join of more items than this counts in chunk rows, so that finishes do not queue for one row.
@@ -72,17 +73,16 @@ FROM workflows_steprun f WHERE f.id = %(id)s FOR UPDATE
 
 
 def items_of(value: Any, step: Step, where: str = "for_each") -> list[Any]:
-    """The items that ``for_each`` gave; a mapping gives ``{key, value}`` pairs.
+    """The items that ``for_each`` gave; a mapping gives ``{key, value}`` pairs, by key.
 
     Raises InvalidInput if it is neither list nor mapping, or too long.
     """
-    if isinstance(value, dict):
-        value = [{"key": key, "value": part} for key, part in value.items()]
-    if not isinstance(value, list):
+    items = listed(value)
+    if items is None:
         raise InvalidInput(f"{step.key}.{where}", type(value).__name__, "must give a list")
-    if len(value) > MAX_ITEMS:
-        raise InvalidInput(f"{step.key}.{where}", len(value), f"at most {MAX_ITEMS} items")
-    return value
+    if len(items) > MAX_ITEMS:
+        raise InvalidInput(f"{step.key}.{where}", len(items), f"at most {MAX_ITEMS} items")
+    return items
 
 
 def nested_items(outer: list[Any], step: Step, context: Mapping[str, Any]) -> list[Any]:
@@ -229,73 +229,6 @@ def _chunk_ids(fan_id: UUID, run_id: UUID, key: str) -> dict[int, UUID]:
         {"run": run_id, "key": key, "fan": fan_id},
     )
     return {-2 - number: chunk for number, chunk in rows}
-
-
-_END_CHUNK = """
-WITH ended AS (
-    UPDATE workflows_steprun SET state = 'succeeded', ended_at = now()
-    WHERE id = %(id)s AND kind = 'chunk' AND state = 'waiting' AND needs_left <= 0
-    RETURNING parent_id
-)
-UPDATE workflows_steprun f SET needs_left = f.needs_left - 1, needs_open = f.needs_open - 1
-FROM ended WHERE f.id = ended.parent_id
-RETURNING f.id, f.needs_left
-"""
-
-
-def end_chunk(chunk_id: UUID) -> UUID | None:
-    """Count a finished chunk in its fan-out; the fan-out's id if that was the last one."""
-    rows = execute(_END_CHUNK, {"id": chunk_id})
-    return rows[0][0] if rows and rows[0][1] <= 0 else None
-
-
-def finished_chunks(fan_id: UUID) -> list[UUID]:
-    """Chunks whose items have all ended but which were not counted: a worker died in between."""
-    rows = execute(
-        "SELECT id FROM workflows_steprun WHERE parent_id = %(fan)s AND kind = 'chunk' "
-        "AND state = 'waiting' AND needs_left <= 0",
-        {"fan": fan_id},
-    )
-    return [row[0] for row in rows]
-
-
-def outputs_of(run_id: UUID, step: Step) -> list[Any]:
-    """Outputs of all items in order, nested ones by their list; null for those that failed."""
-    rows = execute(
-        "SELECT output::text, CASE WHEN %(nested)s THEN value->0 END FROM workflows_steprun "
-        "WHERE run_id = %(run)s AND key = %(key)s AND item >= 0 ORDER BY item",
-        {"run": run_id, "key": step.key, "nested": step.each is not None},
-    )
-    if step.each is None:
-        return [from_json(output) for output, _ in rows]
-    lists = execute(
-        "SELECT jsonb_array_length(input) FROM workflows_steprun "
-        "WHERE run_id = %(run)s AND key = %(key)s AND item = -1",
-        {"run": run_id, "key": step.key},
-    )[0][0]
-    found: list[list[Any]] = [[] for _ in range(lists)]
-    for output, place in rows:
-        found[int(place)].append(from_json(output))
-    return found
-
-
-def failure_in(run_id: UUID, key: str) -> dict[str, Any] | None:
-    """The error of the first item that failed."""
-    rows = execute(
-        "SELECT error::text FROM workflows_steprun WHERE run_id = %(run)s AND key = %(key)s "
-        "AND item >= 0 AND state = 'failed' ORDER BY item LIMIT 1",
-        {"run": run_id, "key": key},
-    )
-    return (from_json(rows[0][0]) or {}) if rows else None
-
-
-def is_complete(fan_id: UUID) -> bool:
-    """Whether every item (or chunk) of a fan-out has been counted."""
-    rows = execute(
-        "SELECT needs_left <= 0 AND state = 'waiting' FROM workflows_steprun WHERE id = %(id)s",
-        {"id": fan_id},
-    )
-    return bool(rows and rows[0][0])
 
 
 def cancel_items(run_id: UUID, key: str) -> None:

@@ -100,14 +100,19 @@ def _record(run_id: UUID) -> None:
         }
         taken.append(Measurement(step, {**labels, "step": key, "queue": queue}, ended_at))
     services.record(taken)
+    seal(run_id, client, state, user_id=user)
+
+
+def seal(run_id: UUID, client_id: UUID, state: str, *, user_id: UUID | None = None) -> None:
+    """Audit the end of a run with the digest of all that happened in it."""
     services.audit_all(
         [
             Audited(
                 actor="system:engine",
                 action=f"workflows.run.{state}",
                 target=f"run:{run_id}",
-                client_id=client,
-                user_id=user,
+                client_id=client_id,
+                user_id=user_id,
                 session=str(run_id),
                 after_digest=history_digest(run_id),
             )

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from config import readable
-from workflows import queries, wording
+from workflows import documents, queries, wording
 from workflows.domain import clock, drawing
 from workflows.domain.bottlenecks import Share, Span, bottleneck, critical_path
 from workflows.domain.definition import Plan
@@ -31,22 +31,22 @@ Step = dict[str, Any]
 def run_picture(run: Run, *, now: datetime) -> dict[str, Any]:
     """Everything that the moving part of a run's page shows."""
     plan = plan_for(run.version_id)
-    rows = queries.steps_of(run, plan, limit=queries.SHOWN_ITEMS)
+    rows = documents.steps_of(run, plan, limit=documents.SHOWN_ITEMS)
     steps, items = _apart(rows)
     start = run.started_at or run.created_at
     spans = [_span(step, plan, start, now) for step in steps.values()]
     path = critical_path(spans)
     longest = bottleneck(path)
-    summary = queries.run_summary(run, queries.figures_of([run.pk]).get(run.pk))
+    summary = documents.run_summary(run, queries.figures_of([run.pk]).get(run.pk))
     approvals = list(run.approvals.filter(state=Approval.State.WAITING).order_by("turn", "level"))
-    waiting = [queries.approval_document(approval) for approval in approvals]
+    waiting = [documents.approval_document(approval) for approval in approvals]
     head, rest = wording.verdict(summary, list(steps.values()), waiting, longest, now)
     critical = {share.key: share for share in path}
     return {
         "summary": summary,
         "title": plan.title,
         "head": head,
-        "mood": "waiting" if waiting and run.state == "running" else run.state,
+        "mood": _mood(run.state, waiting=bool(waiting), steps=steps),
         "rest": rest,
         "waiting": waiting[:1],
         "graph": _graph(run.version_id, plan, steps, critical, longest, now),
@@ -61,6 +61,15 @@ def run_picture(run: Run, *, now: datetime) -> dict[str, Any]:
         "longest": longest,
         "longest_title": steps[longest.key]["title"] if longest else "",
     }
+
+
+def _mood(state: str, *, waiting: bool, steps: Mapping[str, Step]) -> str:
+    """The state whose mark stands before the first line: who needs a person does not just run."""
+    if state != "running":
+        return state
+    if waiting:
+        return "waiting"
+    return "dead" if any(step["state"] == "dead" for step in steps.values()) else state
 
 
 def _apart(rows: Sequence[Step]) -> tuple[dict[str, Step], dict[str, list[Step]]]:
@@ -224,7 +233,8 @@ def _ticks(measure: clock.Clock) -> list[dict[str, Any]]:
     if len(set(texts)) < len(texts):  # steps of milliseconds after a long wait
         texts = [f"{t:.3f} s" if t else "0" for t in free]
     return [
-        {"at": _hundredth(measure.at(t)), "text": text} for t, text in zip(free, texts, strict=True)
+        {"at": _hundredth(measure.at(t)), "text": text, "is_last": measure.at(t) > 1 - CUT_ROOM}
+        for t, text in zip(free, texts, strict=True)
     ]
 
 

@@ -31,11 +31,15 @@ WHERE workflow_name = %(workflow)s AND concurrency_key = %(key)s AND state = 'wa
 ORDER BY id LIMIT 1
 """
 
-# A run that is being cancelled at this moment is passed over: it gives its own place on.
+# A run that is being cancelled at this moment is passed over: it gives its own place on. One inside
+# a run that is paused waits on.
 _START = """
 WITH freed AS (
     SELECT id FROM workflows_run
     WHERE workflow_name = %(workflow)s AND concurrency_key = %(key)s AND state = 'waiting'
+      AND NOT EXISTS (
+        SELECT 1 FROM workflows_steprun s JOIN workflows_run p ON p.id = s.run_id
+        WHERE s.id = workflows_run.parent_step_id AND p.state = 'paused')
     ORDER BY id LIMIT greatest(0, %(most)s - (
         SELECT count(*) FROM workflows_run
         WHERE workflow_name = %(workflow)s AND concurrency_key = %(key)s

@@ -41,8 +41,15 @@ def handling_of(step: Step, *, priority: str) -> Handling:
         tool = registry.get(step.target)
         queue = "analysis" if tool.lane == "analysis" else lane
         light = tool.light and step.until is None and step.timeout_seconds is None
-        return Handling(queue, light, tool.idempotent)
+        return Handling(queue, light, tool.repeatable)
     if step.kind == "agent":
         heavy = agents.agent_lane(step.target) == "analysis"
         return Handling("analysis" if heavy else lane, False, True)
     return Handling(lane, False, True)
+
+
+def handling_of_undoing(step: Step, *, priority: str) -> Handling:
+    """The same of the rows of a step's compensation."""
+    tool = registry.get((step.compensate or {})["tool"])
+    queue = "analysis" if tool.lane == "analysis" else LANES.get(priority, "default")
+    return Handling(queue, tool.light, tool.repeatable)

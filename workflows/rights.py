@@ -18,6 +18,7 @@ from workflows.database import execute
 from workflows.domain.definition import Plan
 from workflows.models import Artifact, ArtifactUse, Run
 from workflows.plans import plan_for
+from workflows.versions import current_version
 
 # A definition is immutable, so what it says of seeing is asked once by each process.
 _sees: dict[UUID, tuple[str, ...]] = {}
@@ -26,6 +27,13 @@ _UNKNOWN = """
 SELECT id, coalesce(definition->'access'->'see', '[]')::text FROM workflows_workflowversion
 WHERE NOT id = ANY(%(known)s::uuid[])
 """
+
+_NAMES = """
+SELECT w.name FROM workflows_workflow w
+JOIN workflows_workflowversion v ON v.workflow_id = w.id AND v.is_current
+WHERE v.id = ANY(%(hidden)s::uuid[])
+"""
+_NONE: frozenset[str] = frozenset()
 
 
 def may(caller: Caller, plan: Plan, action: str) -> bool:
@@ -75,6 +83,31 @@ def hidden_runs(caller: Caller, run: str = "") -> Q | None:
     if caller.user_id is None:
         return others
     return others & ~Q(**{f"{run}started_by_id": caller.user_id})
+
+
+def runs_hidden_from(caller: Caller) -> QuerySet[Run] | None:
+    """Runs that definitions hide from the caller, all clients'; None if there are none.
+
+    Named in settings.HIDDEN_RUNS: other apps hide with it what belongs to these runs.
+    """
+    hidden = hidden_runs(caller)
+    return None if hidden is None else Run.objects.filter(hidden)
+
+
+def workflows_hidden_from(caller: Caller) -> frozenset[str]:
+    """Workflows whose figures are hidden: the current version hides other people's runs.
+
+    Named in settings.HIDDEN_WORKFLOWS.
+    """
+    hidden = _hidden_versions(caller)
+    return frozenset(name for (name,) in execute(_NAMES, {"hidden": hidden})) if hidden else _NONE
+
+
+def workflows_withheld_from(caller: Caller) -> frozenset[str]:
+    """Workflows of which the caller may neither see other people's runs nor start any."""
+    hidden = workflows_hidden_from(caller)
+    plans = {name: plan_for(current_version(name).pk) for name in hidden}
+    return frozenset(name for name, plan in plans.items() if not may(caller, plan, "start"))
 
 
 def visible(caller: Caller, rows: QuerySet[Any], run: str = "") -> QuerySet[Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 
 from config import logs
 from config.access import callers
@@ -20,7 +21,7 @@ from config.access.callers import Caller
 from config.access.ids import uuid7
 from config.errors import AppError, Conflict, Forbidden, InvalidInput, NotFound
 from monitoring import services as monitoring
-from workflows import beat, starting
+from workflows import beat, given, rights, starting, versions
 from workflows.database import database_time
 from workflows.domain import ticks
 from workflows.domain.ticks import Missed
@@ -38,10 +39,17 @@ CHANGEABLE = (
 )  # fmt: skip
 
 
+def visible_schedules(caller: Caller) -> QuerySet[Schedule]:
+    """Schedules that the caller may see: its own, and those of workflows whose runs it may see."""
+    rows = caller.only_visible(Schedule.objects.select_related("runs_as", "client"))
+    if hidden := rights.workflows_hidden_from(caller):
+        rows = rows.exclude(Q(workflow_name__in=hidden) & ~Q(runs_as_id=caller.user_id))
+    return rows
+
+
 def find_schedule(caller: Caller, schedule_id: UUID) -> Schedule:
     """A schedule that the caller may see; raises NotFound."""
-    rows = caller.only_visible(Schedule.objects.select_related("runs_as", "client"))
-    found: Schedule | None = rows.filter(pk=schedule_id).first()
+    found = visible_schedules(caller).filter(pk=schedule_id).first()
     if found is None:
         raise NotFound("schedule", schedule_id)
     return found
@@ -128,12 +136,12 @@ def _mine(caller: Caller, schedule_id: UUID, action: str) -> Schedule:
 
 def _check(caller: Caller, schedule: Schedule) -> None:
     """Refuse what its runs would be refused for, and what is no schedule."""
-    plan = plan_for(starting.current_version(schedule.workflow_name).pk)
+    plan = plan_for(versions.current_version(schedule.workflow_name).pk)
     starting.require_start(caller, plan)
     if not isinstance(schedule.inputs, dict):
         raise InvalidInput("inputs", type(schedule.inputs).__name__, "must be an object")
-    inputs = starting.with_defaults(plan, schedule.inputs)
-    starting.check_inputs(plan, inputs, client_id=schedule.client_id)
+    inputs = given.with_defaults(plan, schedule.inputs)
+    given.check_inputs(plan, inputs, client_id=schedule.client_id)
     if schedule.priority and schedule.priority not in starting.PRIORITIES:
         raise InvalidInput(
             "priority", schedule.priority, f"one of {', '.join(starting.PRIORITIES)}"

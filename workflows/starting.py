@@ -2,64 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-import jsonschema
 from django.db import IntegrityError, transaction
 
 from config import logs
 from config.access.callers import Caller
 from config.access.ids import uuid7
-from config.errors import Conflict, Forbidden, IdempotencyMismatch, InvalidInput, NotFound
-from workflows import artifacts, dispatch, endings, fanout, places, queries, rights, splits
-from workflows.advance import Advance, Moved
+from config.errors import Forbidden, IdempotencyMismatch, InvalidInput, NotFound
+from workflows import (
+    artifacts,
+    dispatch,
+    endings,
+    given,
+    places,
+    queries,
+    rights,
+    splits,
+    step_rows,
+    versions,
+)
+from workflows.advance import Advance
 from workflows.contexts import RunFacts
 from workflows.database import database_time, execute
 from workflows.dispatch import Ready
-from workflows.domain.definition import Plan, Step
-from workflows.domain.documents import json_text
-from workflows.domain.transitions import RunState, StepState, satisfies
-from workflows.models import Run, WorkflowVersion
-from workflows.plans import Handling, handling_of, plan_for
+from workflows.domain.definition import Plan
+from workflows.domain.transitions import RunState, StepState
+from workflows.models import Run
+from workflows.plans import plan_for
 
 logger = logging.getLogger(__name__)
 PRIORITIES = ("high", "default", "low")
 # Workflows in workflows in workflows: deeper than this is a mistake.
 MAX_NESTING = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Reused:
-    """A step that a fork or retry takes over as it ended."""
-
-    state: StepState
-    output: Any = None
-    error: Any = None
-
-
-_INSERT = """
-INSERT INTO workflows_steprun (id, run_id, key, kind, item, iteration, state, is_plain, is_light,
-    is_repeatable, queue, needs_left, needs_open, attempt, deliveries, cost_usd, output, error,
-    queued_at, wake_at, ended_at)
-SELECT s.id, %(run)s, s.key, s.kind, -1, 1, s.state, s.plain, s.light, s.repeatable, s.queue,
-    s.needs_left, s.needs_open, 0, 0, 0, s.output, s.error,
-    CASE WHEN s.state = 'queued' THEN now() END,
-    CASE WHEN s.state = 'queued' THEN now() + %(patience)s END,
-    CASE WHEN s.state NOT IN ('pending', 'queued') THEN now() END
-FROM unnest(%(ids)s::uuid[], %(keys)s::text[], %(kinds)s::text[], %(states)s::text[],
-    %(plains)s::bool[], %(lights)s::bool[], %(repeatables)s::bool[], %(queues)s::text[],
-    %(lefts)s::int[], %(opens)s::int[], %(outputs)s::jsonb[], %(errors)s::jsonb[])
-    AS s(id, key, kind, state, plain, light, repeatable, queue, needs_left, needs_open, output,
-         error)
-"""
 
 
 # All that a start asks of the database about its workflow, its client and the time, in one look.
@@ -97,7 +76,7 @@ def start_run(
     asked = {"workflow": workflow, "client": client}
     chosen, is_split, of_demo, now = execute(_STANDING, asked)[0]
     if version is not None:
-        chosen = named_version(workflow, version).pk
+        chosen = versions.named_version(workflow, version).pk
     elif is_split and not is_demo:
         met = splits.meet(workflow, run_id=run_id, client_id=client)
         chosen = met.version.pk if met and met.version else chosen
@@ -113,14 +92,14 @@ def start_run(
         raise InvalidInput("deadline_at", deadline_at.isoformat(), "must lie in the future")
     options = {"version": version, "priority": priority, "deadline_at": deadline_at}
     more = {name: value for name, value in options.items() if value is not None}
-    digest = digest_of(workflow, [inputs, more] if more else inputs)
+    digest = given.digest_of(workflow, [inputs, more] if more else inputs)
     if idempotency_key:
         existing = Run.objects.filter(client_id=client, idempotency_key=idempotency_key).first()
         if existing is not None:
             return _same(existing, digest, idempotency_key, caller), False
-    inputs = with_defaults(plan, inputs)
-    check_inputs(plan, inputs, client_id=client)
-    queries.require_artifacts(caller, given_artifacts(plan, inputs))
+    inputs = given.with_defaults(plan, inputs)
+    given.check_inputs(plan, inputs, client_id=client)
+    queries.require_artifacts(caller, given.given_artifacts(plan, inputs))
     run = Run(
         id=run_id, client_id=client, version_id=chosen, workflow_name=plan.name, inputs=inputs,
         split_epoch=met.epoch if met else None, bucket=met.bucket if met else None,
@@ -163,19 +142,19 @@ def start_child(
     met = None if facts.is_demo else splits.meet(
         workflow, run_id=run_id, client_id=facts.client_id
     )  # fmt: skip
-    version = (met.version if met else None) or current_version(workflow)
+    version = (met.version if met else None) or versions.current_version(workflow)
     plan = plan_for(version.pk)
     family, within = execute(_LINEAGE, {"run": facts.run_id})[0]
     if len(within) >= MAX_NESTING:
         raise InvalidInput("workflow", workflow, f"workflows nest at most {MAX_NESTING} deep")
-    inputs = with_defaults(plan, inputs)
-    check_inputs(plan, inputs, client_id=facts.client_id)
-    for name, given in given_artifacts(plan, inputs).items():
-        artifacts.require(name, given, client_id=facts.client_id, run_id=facts.run_id)
+    inputs = given.with_defaults(plan, inputs)
+    given.check_inputs(plan, inputs, client_id=facts.client_id)
+    for name, file in given.given_artifacts(plan, inputs).items():
+        artifacts.require(name, file, client_id=facts.client_id, run_id=facts.run_id)
     run = Run(
         id=run_id, client_id=facts.client_id, version=version, workflow_name=plan.name,
         split_epoch=met.epoch if met else None, bucket=met.bucket if met else None,
-        inputs=inputs, inputs_digest=digest_of(workflow, inputs), parent_step_id=step_id,
+        inputs=inputs, inputs_digest=given.digest_of(workflow, inputs), parent_step_id=step_id,
         started_by_id=facts.started_by, priority=facts.priority, is_demo=facts.is_demo,
         family_id=family, within=within,
         deadline_at=database_time() + timedelta(seconds=timeout_seconds)
@@ -192,7 +171,7 @@ def start_child(
 def create(
     run: Run,
     plan: Plan,
-    reused: Mapping[str, Reused] | None = None,
+    reused: Mapping[str, step_rows.Reused] | None = None,
     *,
     now: datetime | None = None,
 ) -> None:
@@ -212,9 +191,9 @@ def create(
     run.state = places.take(plan, run.concurrency_key)
     run.started_at = now if run.state == RunState.RUNNING else None
     run.save(force_insert=True)
-    artifacts.used_by_run(given_artifacts(plan, run.inputs), run_id=run.pk)
+    artifacts.used_by_run(given.given_artifacts(plan, run.inputs), run_id=run.pk)
     endings.note(run.pk, "run.created", actor=str(run.started_by_id or "engine"))
-    rows = insert_steps(run, plan, reused or {})
+    rows = step_rows.insert_steps(run, plan, reused or {})
     logs.event(
         logger, "workflows.run.started", run=str(run.pk), workflow=plan.name, steps=len(rows)
     )
@@ -231,144 +210,6 @@ def create(
     )
 
 
-def insert_steps(
-    run: Run,
-    plan: Plan,
-    reused: Mapping[str, Reused],
-    *,
-    existing: frozenset[str] = frozenset(),
-    ids: Mapping[str, UUID] | None = None,
-) -> list[Moved]:
-    """One row for each step that is not ``existing``, and the hidden join; what was written.
-
-    ``ids`` are given to the steps that they name; others get new ones.
-    """
-    handlings = _handlings(plan, run.priority)
-    rows: list[Moved] = []
-    outputs, errors = [], []
-    for key, step in plan.steps.items():
-        if key in existing:
-            continue
-        taken = reused.get(key)
-        left, open_ = counters(plan, step, reused)
-        handling = handlings[key]
-        state = taken.state if taken else StepState.PENDING
-        if taken is None and step.is_plain and left <= 0:
-            state = StepState.QUEUED
-        row_id = (ids or {}).get(key) or uuid7()
-        rows.append(_row(row_id, run, key, step.kind, state, left, open_, handling))
-        outputs.append(_json(taken.output) if taken else None)
-        errors.append(_json(taken.error) if taken else None)
-    left = sum(1 for key in plan.ends if key not in reused)
-    ending = Handling("", False, True)
-    rows.append(_row(uuid7(), run, endings.END, "end", StepState.PENDING, left, left, ending))
-    execute(
-        _INSERT,
-        {
-            "run": run.pk,
-            "patience": fanout.PATIENCE,
-            "ids": [row.step_id for row in rows],
-            "keys": [row.key for row in rows],
-            "kinds": [row.kind for row in rows],
-            "states": [str(row.state) for row in rows],
-            "plains": [row.key in plan.steps and plan.steps[row.key].is_plain for row in rows],
-            "lights": [row.is_light for row in rows],
-            "repeatables": [
-                row.key not in handlings or handlings[row.key].is_repeatable for row in rows
-            ],
-            "queues": [row.queue for row in rows],
-            "lefts": [row.needs_left for row in rows],
-            "opens": [row.needs_open for row in rows],
-            "outputs": [*outputs, None],
-            "errors": [*errors, None],
-        },
-    )
-    return rows
-
-
-def counters(plan: Plan, step: Step, ended: Mapping[str, Reused]) -> tuple[int, int]:
-    """What the join of a step still needs and what may still come, given what has ended."""
-    left, open_ = step.needed, 0
-    incoming = [(key, False) for key in step.needs] + [(key, True) for key in step.failures_of]
-    for key, on_failure in incoming:
-        outcome = ended.get(key)
-        if outcome is None:
-            open_ += 1
-        elif satisfies(
-            outcome.state,
-            continued=plan.steps[key].on_error == "continue",
-            mode=step.mode,
-            on_failure=on_failure,
-        ):
-            left -= 1
-    return max(left, 0), open_
-
-
-def current_version(workflow: str) -> WorkflowVersion:
-    """The version that new runs use; raises NotFound."""
-    found = WorkflowVersion.objects.filter(workflow__name=workflow, is_current=True).first()
-    if found is None:
-        raise NotFound("workflow", workflow)
-    return found
-
-
-def named_version(workflow: str, name: str) -> WorkflowVersion:
-    """A version by its number or one of its labels.
-
-    Raises NotFound, Conflict for a deprecated one.
-    """
-    by = {"number": int(name)} if name.isdigit() else {"labels__name": name}
-    rows = WorkflowVersion.objects.filter(workflow__name=workflow)
-    found = rows.filter(**by).first() if len(name) < 9 or not name.isdigit() else None
-    if found is None:
-        raise NotFound("workflow version", f"{workflow} {name}")
-    if found.deprecated_at is not None:
-        raise Conflict(f"{workflow} v{found.number}", "deprecated", "a version still in use")
-    return found
-
-
-@lru_cache(maxsize=256)
-def _validator(schema: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(
-        json.loads(schema), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
-    )
-
-
-def with_defaults(plan: Plan, inputs: Any) -> Any:
-    """``inputs`` with the schema's defaults for what was not given at the top level."""
-    if not isinstance(inputs, dict):
-        return inputs
-    properties = plan.inputs_schema.get("properties") or {}
-    defaults = {k: v["default"] for k, v in properties.items() if "default" in v}
-    return {**defaults, **inputs}
-
-
-def check_inputs(plan: Plan, inputs: Any, *, client_id: UUID) -> None:
-    """Raise InvalidInput for inputs that the workflow's JSON Schema refuses, or no row can hold."""
-    json_text(inputs, field="inputs")
-    schema = plan.inputs_schema
-    errors = _validator(json.dumps(schema, sort_keys=True)).iter_errors(inputs)
-    error = jsonschema.exceptions.best_match(errors)
-    if error is not None:
-        where = ".".join(["inputs", *(str(part) for part in error.absolute_path)])
-        raise InvalidInput(where, error.instance if error.absolute_path else "", error.message)
-    for name, given in given_artifacts(plan, inputs).items():
-        try:
-            artifacts.find(given, client_id=client_id)
-        except NotFound:
-            raise artifacts.no_artifact(name, given) from None
-
-
-def given_artifacts(plan: Plan, inputs: Any) -> dict[str, Any]:
-    """The inputs that name artifacts, as the workflow's schema says."""
-    properties = plan.inputs_schema.get("properties") or {}
-    return {
-        name: inputs[name]
-        for name, part in properties.items()
-        if part.get("format") == "artifact" and inputs.get(name) is not None
-    }
-
-
 def require_start(caller: Caller, plan: Plan) -> None:
     """Raise Forbidden unless the caller may start runs, and those of this workflow."""
     caller.require("runs:start", "start runs")
@@ -376,47 +217,7 @@ def require_start(caller: Caller, plan: Plan) -> None:
         raise Forbidden(f"start {plan.name}", rights.in_words(plan, "start"))
 
 
-def _handlings(plan: Plan, priority: str) -> dict[str, Handling]:
-    seen: dict[tuple[str, str], Handling] = {}
-    found: dict[str, Handling] = {}
-    for key, step in plan.steps.items():
-        what = (step.kind, step.target)
-        if step.until is not None or step.timeout_seconds is not None or what not in seen:
-            handling = handling_of(step, priority=priority)
-            if step.until is None and step.timeout_seconds is None:
-                seen[what] = handling
-            found[key] = handling
-        else:
-            found[key] = seen[what]
-    return found
-
-
-def _row(
-    row_id: UUID,
-    run: Run,
-    key: str,
-    kind: str,
-    state: StepState,
-    left: int,
-    open_: int,
-    handling: Handling,
-) -> Moved:
-    return Moved(
-        "join", row_id, run.pk, key, -1, 1, kind, state, left, open_, handling.queue,
-        handling.is_light, 0, None,
-    )  # fmt: skip
-
-
 def _same(run: Run, digest: str, key: str, caller: Caller) -> Run:
     if run.inputs_digest != digest or not rights.may_see(caller, run):
         raise IdempotencyMismatch(key)
     return run
-
-
-def digest_of(workflow: str, inputs: Any) -> str:
-    text = json.dumps([workflow, inputs], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, default=str)

@@ -37,8 +37,9 @@ SELECT version_id, client_id, inputs::text, started_by_id, is_demo, deadline_at,
 FROM workflows_run WHERE id = %(run)s
 """
 
+# Only the row of a fan-out itself holds a list of items.
 OUTPUTS = """
-SELECT DISTINCT ON (key) key, state, output::text, error::text
+SELECT DISTINCT ON (key) key, state, output::text, error::text, value IS NOT NULL
 FROM workflows_steprun
 WHERE run_id = %(run)s AND key = ANY(%(keys)s) AND item = -1
 ORDER BY key, iteration DESC
@@ -254,7 +255,7 @@ WITH late AS (
         state = CASE WHEN late.ends THEN 'dead' ELSE 'queued' END,
         error = CASE WHEN late.ends THEN jsonb_build_object(
                     'code', late.code, 'retryable', false, 'message',
-                    'its worker was lost, ' || (s.deliveries + 1) || ' deliveries so far') END,
+                    'its worker was lost; times given out: ' || (s.deliveries + 1)) END,
         queued_at = now(), wake_at = CASE WHEN late.ends THEN NULL ELSE now() END
     FROM late WHERE s.id = late.id
     RETURNING s.id, s.run_id, s.key, s.item, s.attempt, s.state

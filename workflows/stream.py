@@ -19,7 +19,7 @@ from django.http import HttpRequest, JsonResponse, StreamingHttpResponse
 from config.access import attempts, callers
 from config.access.callers import Caller
 from config.errors import AppError
-from workflows import controls, queries
+from workflows import controls, history
 from workflows.domain.transitions import RunState
 from workflows.models import Run
 
@@ -77,7 +77,7 @@ def _read(run_id: UUID, cursor: str) -> tuple[list[dict[str, Any]], str]:
     try:
         state = Run.objects.values_list("state", flat=True).get(pk=run_id)
         ended = RunState(state).is_final
-        return queries.events_after(run_id, cursor, has_ended=ended), state
+        return history.events_after(run_id, cursor, has_ended=ended), state
     finally:
         connection.close()
 

@@ -22,6 +22,7 @@ from workflows import (
     endings,
     engine,
     fanout,
+    items,
     places,
     schedules,
     shedding,
@@ -115,6 +116,7 @@ def wake(step_id: UUID) -> None:
         {"id": step_id},
     )
     if not rows:
+        _settle_around(step_id)
         return
     run_id, key, kind, item, state, due = rows[0]
     facts = run_facts(run_id)
@@ -136,6 +138,13 @@ def wake(step_id: UUID) -> None:
         _wake_wait(step_id)
 
 
+def _settle_around(step_id: UUID) -> None:
+    """Take a run that is being stopped on, now that the run inside its step has ended."""
+    rows = execute("SELECT run_id FROM workflows_steprun WHERE id = %(id)s", {"id": step_id})
+    for (run_id,) in rows:
+        repeat_if_deadlocked(endings.settle_if_ending)(run_id)
+
+
 @repeat_if_deadlocked
 @transaction.atomic
 def _start_ready(step_id: UUID, facts: RunFacts, plan: Plan) -> None:
@@ -153,12 +162,12 @@ def _wake_fan(fan_id: UUID) -> None:
     facts = run_facts(run_id)
     plan = plan_for(facts.version_id)
     step = plan.steps[key]
-    if engine.fail_if_an_item_did(facts, plan, step):
+    if items.fail_if_an_item_did(facts, plan, step):
         return
     fanout.write_rest(fan_id, step, facts)
-    for chunk in fanout.finished_chunks(fan_id):
-        engine.end_part(facts, plan, step, chunk, is_chunk=True)
-    engine.end_part(facts, plan, step, fan_id, is_chunk=False)
+    for chunk in items.finished_chunks(fan_id):
+        items.end_part(facts, plan, step, chunk, is_chunk=True)
+    items.end_part(facts, plan, step, fan_id, is_chunk=False)
     dispatch.publish(fanout.top_up(step, facts))
 
 
@@ -177,7 +186,7 @@ def _wake_parent(step_id: UUID) -> None:
     if outcome is None:
         return
     if item >= 0:
-        engine.answer_item(facts, plan, plan.steps[key], outcome)
+        items.answer_item(facts, plan, plan.steps[key], outcome)
     else:
         engine.answer(facts, plan, outcome)
 
@@ -259,7 +268,10 @@ def settle_ending() -> int:
     rows = execute(
         "SELECT r.id FROM workflows_run r WHERE r.state IN ('failing', 'cancelling') "
         "AND NOT EXISTS (SELECT 1 FROM workflows_steprun s WHERE s.run_id = r.id "
-        "AND (s.state = 'running' OR (s.kind = 'compensate' AND s.state = 'queued'))) LIMIT 100",
+        "AND (s.state = 'running' OR (s.kind = 'compensate' AND s.state = 'queued'))) "
+        "AND NOT EXISTS (SELECT 1 FROM workflows_steprun s JOIN workflows_run c "
+        "ON c.parent_step_id = s.id WHERE s.run_id = r.id AND s.kind = 'workflow' "
+        "AND c.ended_at IS NULL) LIMIT 100",
         {},
     )
     for (run_id,) in rows:

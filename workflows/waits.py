@@ -13,7 +13,7 @@ from workflows.contexts import RunFacts, with_steps
 from workflows.database import database_time, execute, from_json
 from workflows.domain.definition import Step
 from workflows.domain.expressions import compile_template
-from workflows.domain.transitions import duration_seconds
+from workflows.domain.transitions import RunState, duration_seconds
 
 _OPEN = """
 UPDATE workflows_steprun SET state = 'waiting', started_at = now(), wake_at = %(wake)s, attempt = 1
@@ -27,6 +27,20 @@ WHERE id = (SELECT id FROM workflows_signal
             ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING payload::text
 """
+
+_STATE = "SELECT state FROM workflows_run WHERE id = %(run)s FOR SHARE"
+_HOLD = "UPDATE workflows_steprun SET wake_at = now() WHERE id = %(id)s AND state = 'pending'"
+
+
+def is_held(step_id: UUID, run_id: UUID) -> bool:
+    """Whether a ready step's run is paused: it is decided anew when that goes on.
+
+    A pause that comes now waits until what is not held has begun.
+    """
+    if execute(_STATE, {"run": run_id})[0][0] != RunState.PAUSED:
+        return False
+    execute(_HOLD, {"id": step_id})
+    return True
 
 
 def open_for(step_id: UUID, step: Step, facts: RunFacts) -> tuple[bool, Any]:

@@ -20,7 +20,7 @@ from config.access.ids import uuid7
 from config.access.models import Client
 from config.errors import AppError, Conflict, InvalidInput, NotFound
 from monitoring import services as monitoring
-from workflows import looking, starting
+from workflows import looking, rights, starting, versions
 from workflows.database import execute
 from workflows.domain import watching
 from workflows.domain.expressions import ExpressionFailed, compile_template
@@ -36,8 +36,10 @@ CHANGEABLE = ("title", "condition", "inputs", "every_seconds", "cooldown_seconds
 
 # ------------------------------------------------------------------ watches
 def visible_watches(caller: Caller) -> QuerySet[Watch]:
-    """Watches of the caller's clients, and those of every client."""
+    """Watches of the caller's clients, and those of every client, of what it may see or start."""
     rows = Watch.objects.select_related("client")
+    if withheld := rights.workflows_withheld_from(caller):
+        rows = rows.exclude(workflow_name__in=withheld)
     if caller.client_ids is None:
         return rows
     return rows.filter(Q(client=None) | Q(client_id__in=caller.client_ids))
@@ -103,7 +105,7 @@ def _mine(caller: Caller, watch_id: UUID) -> Watch:
 
 
 def _check(watch: Watch) -> None:
-    starting.current_version(watch.workflow_name)
+    versions.current_version(watch.workflow_name)
     if fault := watching.fault_of(watch.condition):
         raise InvalidInput(*fault)
     if not isinstance(watch.inputs, dict):
@@ -181,8 +183,10 @@ def _withdraw(rows: QuerySet[Suggestion]) -> int:
 
 # ------------------------------------------------------------------ suggestions
 def visible_suggestions(caller: Caller) -> QuerySet[Suggestion]:
-    """Suggestions for the caller's clients, newest first."""
+    """Suggestions for the caller's clients of what it may see or start, newest first."""
     rows = Suggestion.objects.select_related("client", "watch", "decided_by")
+    if withheld := rights.workflows_withheld_from(caller):
+        rows = rows.exclude(workflow_name__in=withheld)
     return caller.only_visible(rows).order_by("-id")
 
 

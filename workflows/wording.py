@@ -28,6 +28,7 @@ _EVENTS = {
     "approval.expired": "The approval expired",
     "approval.escalated": "The approval was handed up",
     "step.requeued": "A step was given out again by a person",
+    "step.settled": "A person said that a step had happened",
 }
 _STEP_EVENTS = {
     "started": "started",
@@ -43,6 +44,10 @@ _STEP_EVENTS = {
     "dead": "needs a person: it was given out too often",
     "expanded": "spread over its items",
 }
+
+
+# Before the title of a step, the title of its compensation.
+UNDO = "Undo: "
 
 
 def item_name(index: int, place: Sequence[int] | None) -> str:
@@ -99,7 +104,9 @@ def verdict(
         return _failed(state, steps)
     if state in ("cancelled", "cancelling"):
         word = "Cancelled" if state == "cancelled" else "Cancelling"
-        return word, f"after {summary['progress']['done']} of {summary['progress']['total']} steps."
+        done = sum(step["state"] == "succeeded" and step["kind"] != "compensate" for step in steps)
+        count = f"after {done} of {summary['progress']['total']} steps."
+        return word, f"{count}{_being_undone(steps)}{_not_undone(steps)}"
     if state == "waiting":
         return "Waiting for a place", "under the workflow’s limit of runs at the same time."
     done = f"{summary['progress']['done']} of {summary['progress']['total']} steps are done"
@@ -130,9 +137,34 @@ def _failed(state: str, steps: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
     word = "Failed" if state == "failed" else "Failing"
     for step in steps:
         error = step["error"] if isinstance(step["error"], dict) else None
-        if step["state"] in ("failed", "dead") and error:
-            return f"{word} at {step['title']}", f"— {error.get('message') or error.get('code')}."
-    return word, "before any step could say why."
+        if step["state"] in ("failed", "dead") and error and step["kind"] != "compensate":
+            why = f"— {error.get('message') or error.get('code')}."
+            return f"{word} at {step['title']}", why + _being_undone(steps) + _not_undone(steps)
+    return word, "before any step could say why." + _being_undone(steps) + _not_undone(steps)
+
+
+def _not_undone(steps: Sequence[Mapping[str, Any]]) -> str:
+    """What is left done of a run that was stopped, where its compensation failed."""
+    left = [_undone(step, step["items"] and step["items"]["total"] - step["items"]["succeeded"])
+            for step in steps
+            if step["kind"] == "compensate" and step["state"] in ("failed", "dead")]  # fmt: skip
+    return f" {readable.listed(left)} could not be undone." if left else ""
+
+
+def _undone(step: Mapping[str, Any], count: int | None) -> str:
+    """What a compensation undoes, with how many of its items where it is a fan-out."""
+    title = str(step["title"]).removeprefix(UNDO)
+    return f"{count} of {step['items']['total']} items of {title}" if step["items"] else title
+
+
+def _being_undone(steps: Sequence[Mapping[str, Any]]) -> str:
+    """How far the fan-outs are whose items are being undone."""
+    under_way = [
+        _undone(step, step["items"]["succeeded"])
+        for step in steps
+        if step["kind"] == "compensate" and step["state"] == "waiting" and step["items"]
+    ]
+    return f" {readable.listed(under_way)} are undone." if under_way else ""
 
 
 def _running(steps: Sequence[Mapping[str, Any]], done: str) -> tuple[str, str]:

@@ -188,3 +188,18 @@ def test_a_large_output_goes_to_an_artifact_and_is_read_back(finished: Begin, se
     )
     assert run.outputs == {"n": 5000}
     assert "$artifact" in run.steps.get(key="a").output
+
+
+def test_large_outputs_of_items_are_read_back_by_those_behind_the_fan_out(
+    finished: Begin, settings
+) -> None:
+    settings.MAX_INLINE_BYTES = 1024
+    run = finished(
+        "name: large_items\nsteps:\n"
+        '  f: {for_each: [1, 2], tool: core.echo, with: {value: "${ inputs.x }"}}\n'
+        "  z: {needs: [f], tool: core.echo,"
+        ' with: {value: "${ steps.f.output.map(o, size(o.value)) }"}}\n'
+        'outputs: {n: "${ steps.z.output.value }"}\n',
+        {"x": "y" * 5000},
+    )
+    assert (run.error, run.outputs) == (None, {"n": [5000, 5000]})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.db import DatabaseError
 from django.test import Client as Browser
 
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import ECHO, get, post, problem, start
 from workflows import publishing
+from workflows.models import WorkflowVersion
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,6 +59,15 @@ def test_a_run_keeps_the_version_it_started_on(web: Browser, key: Key, broker: B
     assert (told["version"], told["steps"][0]["output"]) == (1, {"value": 1})
 
 
+def test_what_a_version_says_cannot_be_rewritten(web: Browser, key: Key) -> None:
+    version, _ = publishing.publish(ECHO)
+    rows = WorkflowVersion.objects.filter(pk=version.pk)
+    for change in ({"source": "x"}, {"definition": {}}, {"number": 7}):
+        with pytest.raises(DatabaseError, match="immutable: publish another one"):
+            rows.update(**change)
+    rows.update(deprecated_at=None, is_current=True)
+
+
 def test_every_fault_is_named_with_its_line_and_nothing_is_stored(web: Browser, key: Key) -> None:
     who = key("platform_engineer")
     bad = "name: bad\nsteps:\n  a: {tool: core.ecoh}\n  b: {needs: [c], tool: core.echo}\n"
@@ -75,3 +86,20 @@ def test_every_fault_is_named_with_its_line_and_nothing_is_stored(web: Browser, 
 def test_a_definition_that_cannot_be_stored_is_refused(web: Browser, key: Key, text: str) -> None:
     answer = post(web, "workflows", {"definition": text}, key("platform_engineer"))
     assert answer.status_code == 422
+
+
+def test_inputs_that_refer_elsewhere_or_never_end_harm_nobody(web: Browser, key: Key) -> None:
+    who = key("platform_engineer")
+    elsewhere = (
+        "name: asked\ninputs: {properties: {a: {$ref: 'file:///etc/hostname'}}}\n"
+        "steps: {s: {tool: core.echo, with: {value: 1}}}\n"
+    )
+    refused = problem(
+        post(web, "workflows", {"definition": elsewhere}, who), 422, "invalid_document"
+    )
+    assert refused["faults"][0]["path"] == "inputs.properties.a.$ref"
+    slow = elsewhere.replace("{$ref: 'file:///etc/hostname'}", "{pattern: '(.*a){25}$'}")
+    post(web, "workflows", {"definition": slow}, who)
+    body = {"workflow": "asked", "inputs": {"a": "a" * 60 + "b"}}
+    assert "too long" in problem(post(web, "runs", body, who), 422, "invalid_input")["detail"]
+    assert post(web, "runs", {**body, "inputs": {"a": "a" * 25}}, who).status_code == 201

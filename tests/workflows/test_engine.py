@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from agents.tools import registry
 from tests.workflows.conftest import Begin, Broker, states
-from workflows import again, controls, engine, queries, steps, sweeps
+from workflows import again, dead_letters, documents, engine, steps, sweeps
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.domain.transitions import StepState
@@ -146,7 +146,7 @@ def test_a_retried_run_does_again_what_was_compensated(
     run.refresh_from_db()
     assert run.state == "succeeded"
     assert not run.steps.filter(kind="compensate").exists()
-    attempts = next(s for s in queries.run_document(run)["steps"] if s["key"] == "c")["attempts"]
+    attempts = next(s for s in documents.run_document(run)["steps"] if s["key"] == "c")["attempts"]
     assert [a["state"] for a in attempts] == ["failed", "succeeded"]
 
 
@@ -158,7 +158,7 @@ def test_a_retryable_error_is_tried_again_with_every_attempt_on_record(
         "  a: {tool: core.fail, with: {times: 2}, retry: {max_attempts: 3, backoff: 1ms}}\n"
     )
     assert run.state == "succeeded"
-    attempts = queries.run_document(run)["steps"][0]["attempts"]
+    attempts = documents.run_document(run)["steps"][0]["attempts"]
     assert [(a["attempt"], a["state"]) for a in attempts] == [
         (1, "failed"), (2, "failed"), (3, "succeeded"),
     ]  # fmt: skip
@@ -192,6 +192,26 @@ def test_a_fan_out_of_thousands_counts_and_keeps_its_order(finished: Begin) -> N
     )
     assert run.outputs["f"] == list(range(2500))
     assert not run.steps.filter(kind="chunk").exclude(state="succeeded").exists()
+
+
+def test_a_fan_out_over_a_mapping_goes_by_its_keys_whoever_wrote_it(finished: Begin) -> None:
+    run = finished(
+        "name: keyed\nsteps:\n  f: {for_each: \"${ {'zz': 1, 'b': 2, 'aaa': inputs.m} }\", "
+        'tool: core.echo, with: {value: "${ item }"}}\n'
+        '  g: {for_each: "${ inputs.m }", tool: core.echo, with: {value: "${ item.key }"}}\n'
+        "outputs:\n"
+        '  f: "${ steps.f.output.map(x, x.value.key) }"\n'
+        '  g: "${ steps.g.output.map(x, x.value) }"\n'
+        "  text: \"${ 1 } ${ {'zz': 1, 'b': inputs.m, 'aaa': 2} }\"\n",
+        {"m": {"zz": 1, "b": 2, "aaa": 3}},
+    )
+    assert run.outputs == {
+        "f": ["aaa", "b", "zz"],
+        "g": ["aaa", "b", "zz"],
+        "text": "1 {'aaa': 2, 'b': {'aaa': 3, 'b': 2, 'zz': 1}, 'zz': 1}",
+    }
+    stored = run.steps.filter(key="f", item__gte=0).order_by("item")
+    assert [one.value["key"] for one in stored] == ["aaa", "b", "zz"]
 
 
 def test_no_more_items_are_under_way_than_allowed(begin: Begin, broker: Broker) -> None:
@@ -296,7 +316,7 @@ def test_a_step_whose_worker_is_lost_too_often_becomes_a_dead_letter(
         sweeps.expire_leases()
     step.refresh_from_db()
     assert (step.state, step.error["code"]) == ("dead", "dead_letter")
-    controls.requeue(caller, step.pk)
+    dead_letters.requeue(caller, step.pk)
     broker.drain()
     run.refresh_from_db()
     assert run.state == "succeeded"

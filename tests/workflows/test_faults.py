@@ -14,7 +14,18 @@ from django.utils import timezone
 
 from config.errors import InvalidInput
 from tests.workflows.conftest import Begin, Broker, states
-from workflows import again, children, controls, engine, queries, starting, steps, sweeps, waits
+from workflows import (
+    again,
+    children,
+    controls,
+    documents,
+    engine,
+    items,
+    starting,
+    steps,
+    sweeps,
+    waits,
+)
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import execute
@@ -98,13 +109,13 @@ FAN = (
 )
 
 
-@pytest.mark.parametrize("items", [[1], [0, 1], [1, 0], [1, 0, 0, 0], [0] * 70 + [1]])
+@pytest.mark.parametrize("times", [[1], [0, 1], [1, 0], [1, 0, 0, 0], [0] * 70 + [1]])
 def test_a_failed_item_fails_its_step_even_if_its_worker_dies_before_saying_so(
-    begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch, items: list[int]
+    begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch, times: list[int]
 ) -> None:
-    run = begin(FAN, {"xs": items})
+    run = begin(FAN, {"xs": times})
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "_fail_fan", crash)
+        patched.setattr(items, "_fail_fan", crash)
         while broker.messages:
             try:
                 broker.drain(limit=1)
@@ -126,7 +137,7 @@ def test_a_fan_out_goes_on_after_a_crash_at_each_of_its_ends(
         {"xs": list(range(150))},
     )
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "end_part", crash)
+        patched.setattr(items, "end_part", crash)
         while broker.messages:
             try:
                 broker.drain(limit=1)
@@ -315,7 +326,7 @@ def test_a_signal_sent_while_its_step_begins_to_wait_is_not_lost(
 def test_an_output_that_is_no_json_fails_its_step_with_a_clear_error(
     begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch, value: object
 ) -> None:
-    monkeypatch.setattr("workflows.steps.agents.call_light_tool", lambda *a, **k: {"value": value})
+    monkeypatch.setattr("workflows.work.agents.call_light_tool", lambda *a, **k: {"value": value})
     run = begin("name: odd\nsteps:\n  a: {tool: core.echo}\n  b: {needs: [a], tool: core.echo}\n")
     settle(run, broker)
     assert run.state == "failed"
@@ -394,7 +405,7 @@ def test_a_document_shows_every_attempt_that_was_lost(begin: Begin, broker: Brok
     assert steps.claim([run.steps.get(key="a").pk], token=uuid4(), worker="w")
     broker.lose_everything()
     settle(run, broker)
-    attempts = queries.run_document(run)["steps"][0]["attempts"]
+    attempts = documents.run_document(run)["steps"][0]["attempts"]
     assert [(a["attempt"], a["state"]) for a in attempts] == [(1, "lost"), (2, "succeeded")]
 
 

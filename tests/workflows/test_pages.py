@@ -250,6 +250,10 @@ def test_filters_live_in_the_address(browser, waiting, finished):
     assert str(waiting.pk) in page(browser, "/dashboard/runs?state=open&workflow=shown")
     assert "No run matches" in page(browser, "/dashboard/runs?since=2999-01-01")
     page(browser, "/dashboard/runs?since=nonsense&client=nonsense&before=nonsense")
+    # A time is said in the zone that it is said in, whichever it was given in.
+    html = page(browser, "/dashboard/runs?since=2026-11-02T00:30:00%2B05:00")
+    assert "Runs that ended from 1 November 2026, 19:30 UTC." in html
+    page(browser, "/dashboard/runs?since=0001-01-01T00:00:00%2B05:00")
 
 
 def test_older_runs_are_a_page_further(browser, begin, monkeypatch):
@@ -274,6 +278,7 @@ def test_the_csv_holds_exact_values_and_no_formulas(browser, firm, waiting):
 def test_a_run_is_started_from_the_form_with_its_file(browser, caller, broker):
     publishing.publish(FLOW, user_id=caller.user_id)
     html = page(browser, "/dashboard/workflows/shown")
+    assert "My dashboards" in html  # the navigation is whole, whatever the page calls its own
     assert 'type="file" name="note"' in html
     key = re.search(r'name="key" value="([^"]+)"', html)
     assert key is not None

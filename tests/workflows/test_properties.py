@@ -226,13 +226,20 @@ def _order_holds(dag: Dag, rows: list[StepRun], called: list[str]) -> None:
 
 def _is_compensated(dag: Dag, rows: list[StepRun]) -> None:
     """What was done and can be undone has been undone, the latest first."""
-    done = [r for r in rows if r.item == -1 and r.state == "succeeded" and r.kind != "compensate"]
-    last = {r.key: r for r in sorted(done, key=lambda r: r.iteration)}
-    wanted = {node.key for node in dag.nodes if node.undo} & set(last)
-    undone = sorted((r for r in rows if r.kind == "compensate"), key=lambda r: r.started_at)
-    assert {r.key.removesuffix(".compensate") for r in undone} == wanted
-    assert all(r.state == "succeeded" for r in undone)
-    ends = [last[r.key.removesuffix(".compensate")].ended_at for r in undone]
+    fans = {node.key for node in dag.nodes if node.items is not None}
+    done = [
+        r
+        for r in rows
+        if r.kind != "compensate" and r.state == "succeeded" and (r.key in fans) == (r.item >= 0)
+    ]
+    last = {(r.key, r.item): r for r in sorted(done, key=lambda r: r.iteration)}
+    undoes = {node.key for node in dag.nodes if node.undo}
+    rows = [r for r in rows if r.kind == "compensate"]
+    assert all(r.state == "succeeded" for r in rows)
+    of = {r.pk: (r.key.removesuffix(".compensate"), r.item) for r in rows}
+    undone = [r for r in rows if (of[r.pk][0] in fans) == (r.item >= 0)]
+    assert sorted(of[r.pk] for r in undone) == sorted(one for one in last if one[0] in undoes)
+    ends = [last[of[r.pk]].ended_at for r in sorted(undone, key=lambda r: r.started_at)]
     assert ends == sorted(ends, reverse=True)
 
 
@@ -242,7 +249,7 @@ def _history_agrees(run: Run, rows: list[StepRun]) -> None:
         events.filter(name__in=[f"step.{s}" for s in FINAL]).values_list("step_id", "name")
     )
     for row in rows:
-        if row.kind == "compensate" or row.state == "cancelled":
+        if row.state == "cancelled":
             continue
         assert ends[row.pk, f"step.{row.state}"] == 1, (row.key, row.item, row.state)
     by_step = Counter(step for step, _ in ends.elements() if step is not None)

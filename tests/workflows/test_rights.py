@@ -18,7 +18,10 @@ from workflows.models import (
     Approval,
     Artifact,
     Run,
+    Schedule,
     StepRun,
+    Suggestion,
+    Watch,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -192,3 +195,42 @@ def test_a_key_that_somebody_else_used_gives_no_run_that_is_hidden(web: Browser,
     assert post(web, "runs", {"workflow": "closed"}, partner).json()["id"] == run.json()["id"]
     refused = post(web, "runs", {"workflow": "closed"}, manager)
     problem(refused, 422, "idempotency_mismatch")
+
+
+def test_schedules_watches_and_offers_of_what_is_hidden_are_hidden_too(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    """Their inputs are those of runs that are hidden; who may start runs is offered them."""
+    text = "name: {0}\naccess: {{see: [partner], start: [{1}]}}\nsteps:\n  a: {{tool: core.echo}}\n"
+    for name, starters in (("board", "partner"), ("letters", "professional, partner")):
+        publishing.publish(text.format(name, starters))
+    owner, partner = key("partner"), key("partner", username="the-partner")
+    manager = key("manager", username="the-manager")
+    professional = key("professional", username="the-professional")
+    firm = Client.objects.get(is_firm=True)
+    for name in ("board", "letters"):
+        body = {"name": name, "workflow": name, "cron": "0 6 * * *", "inputs": {"secret": "x"}}
+        assert post(web, "schedules", body, owner).status_code == 201
+        watch = Watch.objects.create(slug=name, title=name, workflow_name=name, condition={})
+        Suggestion.objects.create(watch=watch, client=firm, title=name, why="x", workflow_name=name)
+    mine = {"name": "mine", "workflow": "letters", "cron": "0 7 * * *"}
+    assert post(web, "schedules", mine, professional).status_code == 201
+
+    def seen(path: str, who: dict[str, str], field: str) -> set[str]:
+        return {row[field] for row in get(web, path, who).json()["results"]}
+
+    both = {"board", "letters"}
+    assert seen("schedules", partner, "name") == both | {"mine"}
+    assert seen("schedules", professional, "name") == {"mine"}
+    assert seen("suggestions", partner, "workflow") == both
+    assert seen("suggestions", professional, "workflow") == {"letters"}
+    assert seen("watches", professional, "slug") & both == {"letters"}
+    assert "board" not in seen("suggestions", manager, "workflow")
+    hidden = Schedule.objects.get(name="board").pk
+    problem(get(web, f"schedules/{hidden}", professional), 404, "not_found")
+    assert get(web, f"schedules/{hidden}", partner).status_code == 200
+    signed = Browser()
+    signed.force_login(User.objects.get(username="the-professional"))
+    page = signed.get("/dashboard/schedules").content.decode()
+    assert (str(hidden) in page, "mine" in page) == (False, True)
+    assert signed.get(f"/dashboard/schedules/{hidden}").status_code == 404

@@ -11,6 +11,7 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from config.access.models import User
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import get, post, problem, start
 from workflows import steps, sweeps, waits
@@ -70,7 +71,7 @@ def test_dead_letters_are_listed_and_given_out_again(
     web: Browser, key: Key, broker: Broker, settings: Any
 ) -> None:
     settings.MAX_DELIVERIES = 1
-    who = key()
+    who = key(username="ada")
     run = start(web, who)
     step = StepRun.objects.get(run_id=run["id"], key="a")
     assert steps.claim([step.pk], token=uuid4(), worker="w")
@@ -78,6 +79,11 @@ def test_dead_letters_are_listed_and_given_out_again(
     sweeps.sweep()
     found = get(web, "dead-letters", who).json()["results"]
     assert [d["id"] for d in found] == [str(step.pk)]
+    assert found[0]["error"]["message"] == "its worker was lost; times given out: 1"
+    signed = Browser()
+    signed.force_login(User.objects.get(username="ada"))
+    page = signed.get(f"/dashboard/runs/{run['id']}?step={step.pk}").content.decode()
+    assert "verdict-mark is-bad" in page and "Give it out again" in page
     assert post(web, f"dead-letters/{step.pk}/requeue", {}, who).status_code == 202
     problem(post(web, f"dead-letters/{step.pk}/requeue", {}, who), 404, "not_found")
     broker.drain()

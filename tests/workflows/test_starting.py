@@ -63,9 +63,25 @@ def test_a_run_that_cannot_be_started_is_refused_with_its_reason(
     assert not Run.objects.exists()
 
 
-def test_a_body_that_is_no_json_is_a_problem(web: Browser, key: Key) -> None:
-    answer = web.post("/api/v1/runs", "{", content_type="application/json", headers=key())
+@pytest.mark.parametrize("body", ["{", "[" * 2_000, '{"a":' * 2_000, "[" * 500 + "]" * 500])
+def test_a_body_that_is_no_json_or_nests_without_end_is_a_problem(
+    web: Browser, key: Key, body: str
+) -> None:
+    answer = web.post("/api/v1/runs", body, content_type="application/json", headers=key())
     problem(answer, 400, "parse_error")
+
+
+def test_inputs_as_deep_as_a_body_may_be_are_taken_or_refused(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key()
+    start(web, who)
+    for depth in (50, 390):
+        inputs = {"x": json.loads("[" * depth + "]" * depth)}
+        answer = post(web, "runs", {"workflow": "echo", "inputs": inputs}, who)
+        assert answer.status_code in (201, 422), answer.content
+        broker.drain()
+        assert get(web, "runs", who).status_code == 200
 
 
 def test_only_the_roles_that_a_workflow_names_may_start_it(web: Browser, key: Key) -> None:

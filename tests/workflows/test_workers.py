@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 import redis
+from django.test import Client as Browser
 from django.utils import timezone
 
 from tests.workflows import effects
-from tests.workflows.conftest import Begin, states
+from tests.workflows.conftest import Begin, Key, states
+from tests.workflows.http import get, post, start
 from tests.workflows.test_faults import open_steps
 from tests.workflows.workers import QUICK, ended, sweeping, wait_for, watching, worker
-from workflows import dispatch, queries
+from workflows import dispatch, documents
 from workflows.models import Run, RunEvent, StepRun
 
 pytestmark = [pytest.mark.worker, pytest.mark.django_db(transaction=True)]
@@ -72,7 +74,7 @@ def test_a_run_goes_through_real_workers_from_start_to_end(
             event["type"] for event in told if event.get("root_id", str(run.pk)) == str(run.pk)
         }, 90, lambda: one.said)  # fmt: skip
     assert (run.state, run.outputs) == ("succeeded", {"all": list(range(20))})
-    attempts = next(s for s in queries.run_document(run)["steps"] if s["key"] == "r")["attempts"]
+    attempts = next(s for s in documents.run_document(run)["steps"] if s["key"] == "r")["attempts"]
     assert [a["state"] for a in attempts] == ["failed", "succeeded"]
     assert set(effects.calls(ledger).values()) == {1}
 
@@ -88,7 +90,7 @@ def test_a_step_whose_worker_is_killed_goes_on_elsewhere_and_keeps_its_key(
             wait_for(lambda: ended(run), 90, lambda: heir.said)
     assert (run.state, run.outputs) == ("succeeded", {"value": 5})
     assert set(effects.calls(ledger)) == keys_of(run)
-    attempts = next(s for s in queries.run_document(run)["steps"] if s["key"] == "b")["attempts"]
+    attempts = next(s for s in documents.run_document(run)["steps"] if s["key"] == "b")["attempts"]
     assert (attempts[0]["state"], attempts[-1]["state"]) == ("lost", "succeeded")
     assert attempts[0]["worker"] != attempts[-1]["worker"]
 
@@ -172,3 +174,38 @@ def test_a_worker_that_hangs_past_its_lease_and_finishes_late_changes_nothing(
     assert run.steps.get(key="b").attempt >= 2
     assert set(effects.calls(ledger)) == keys_of(run), "the same key, so no second effect"
     assert open_steps(run) == []
+
+
+@pytest.mark.parametrize("at_once", [pytest.param(1, marks=pytest.mark.chaos), 4])
+def test_a_worker_killed_while_items_are_undone_leaves_the_rest_to_others_and_none_twice(
+    environment: dict[str, str], key: Key, ledger: Path, tmp_path: Path, at_once: int
+) -> None:
+    web, who = Browser(), key()
+    run = start(
+        web, who,
+        "name: undone\ninputs: {type: object, properties: {ledger: {type: string}}}\nsteps:\n"
+        f"  f: {{for_each: {list(range(12))}, tool: core.echo, compensate: {{\n"
+        f"    tool: drill.effect, max_parallel: {at_once},\n"
+        "    with: {ledger: '${ inputs.ledger }', value: '${ item }', seconds: 0.2}}}\n"
+        "  w: {needs: [f], wait: {signal: go}}\n",
+        inputs={"ledger": str(ledger)},
+    )["id"]  # fmt: skip
+    rows = StepRun.objects.filter(key="f.compensate", item__gte=0)
+    waits = StepRun.objects.filter(key="w", state="waiting")
+    with worker(environment, tmp_path, name="victim") as victim:
+        wait_for(waits.exists, 90, lambda: victim.said)
+        assert post(web, f"runs/{run}/cancel", {}, who).status_code == 200
+        done = rows.filter(state="succeeded")
+        wait_for(lambda: done.count() > 3 and rows.filter(state="running").exists(), 90)
+        victim.kill()
+        with worker(environment, tmp_path, name="heir") as heir, sweeping():
+            wait_for(lambda: ended(Run.objects.get(pk=run)), 90, lambda: heir.said)
+    shown = get(web, f"runs/{run}?items=all", who).json()
+    undone = [s for s in shown["steps"] if s["key"] == "f.compensate" and s["index"] is not None]
+    assert (shown["state"], {s["state"] for s in undone}) == ("cancelled", {"succeeded"})
+    assert sorted(s["output"]["value"] for s in undone) == list(range(12))
+    assert any("lost" in {a["state"] for a in s["attempts"]} for s in undone), "it died with one"
+    assert set(effects.calls(ledger)) == {s["id"] for s in undone}
+    if at_once == 1:
+        first = list(dict.fromkeys(ledger.read_text().split()[::3]))
+        assert first == [s["id"] for s in sorted(undone, key=lambda s: s["id"])]

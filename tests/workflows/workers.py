@@ -18,6 +18,7 @@ from typing import Any
 from celery import current_app
 from django.utils import timezone
 
+from config.supervisor.forked import Forked
 from tests import processes
 from workflows.models import Run, StepRun
 
@@ -31,7 +32,7 @@ _START_SECONDS = 120.0
 class Worker:
     """One ``celery worker`` and the file that it logs to."""
 
-    process: processes.Process | subprocess.Popen[bytes]
+    process: Forked | subprocess.Popen[bytes]
     log: Path
     name: str
 

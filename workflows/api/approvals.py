@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from config import rest
 from workflows import (
     decisions,
+    documents,
     queries,
 )
 from workflows import serializers as shapes
@@ -29,12 +30,15 @@ class Approvals(APIView):
         rows = queries.open_approvals(caller)
 
         def render(page: list[Any]) -> list[dict[str, Any]]:
-            documents = [
-                {**queries.approval_document(a), "may_answer": not decisions.may_answer(caller, a)}
+            shown = [
+                {
+                    **documents.approval_document(a),
+                    "may_answer": not decisions.may_answer(caller, a),
+                }
                 for a in page
             ]
             mine = request.query_params.get("mine") == "true"
-            return [d for d in documents if d["may_answer"] or not mine]
+            return [d for d in shown if d["may_answer"] or not mine]
 
         return paged(request, rows, render)
 
@@ -46,7 +50,7 @@ class OneApproval(APIView):
     def get(self, request: Request, approval_id: UUID) -> Response:
         """One approval, with its ETag."""
         approval = decisions.find_approval(rest.caller_of(request), approval_id)
-        response = Response(queries.approval_document(approval))
+        response = Response(documents.approval_document(approval))
         response["ETag"] = f'"{approval.state}"'
         return response
 
@@ -70,4 +74,4 @@ class OneApproval(APIView):
             answer=data["answer"] or None,
             reason=data["reason"],
         )
-        return Response(queries.approval_document(approval))
+        return Response(documents.approval_document(approval))

@@ -21,7 +21,7 @@ from workflows import (
     publishing,
     queries,
     rights,
-    starting,
+    versions,
 )
 from workflows import serializers as shapes
 from workflows.api.doors import KEY, PROBLEM, checked, paged
@@ -98,7 +98,7 @@ class Statistics(APIView):
     def get(self, request: Request, name: str) -> Response:
         """How a workflow's ended runs did: success, duration, cost, and its slowest steps."""
         caller = rest.caller_of(request)
-        plan = plan_for(starting.current_version(name).pk)
+        plan = plan_for(versions.current_version(name).pk)
         if not rights.may(caller, plan, "see"):
             raise Forbidden(f"see figures of {name}", rights.in_words(plan, "see"))
         when = stretch(request.query_params.get("range") or "30d", now=timezone.now())

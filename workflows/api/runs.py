@@ -17,6 +17,8 @@ from config.errors import InvalidInput
 from workflows import (
     again,
     controls,
+    dead_letters,
+    documents,
     queries,
     starting,
 )
@@ -48,7 +50,7 @@ class Runs(APIView):
 
         def render(page: list[Run]) -> list[dict[str, Any]]:
             found = queries.figures_of([run.pk for run in page])
-            return [queries.run_summary(run, found.get(run.pk)) for run in page]
+            return [documents.run_summary(run, found.get(run.pk)) for run in page]
 
         return paged(request, rows, render)
 
@@ -75,7 +77,7 @@ class Runs(APIView):
             version=data.get("version"),
         )
         code = status.HTTP_201_CREATED if created else status.HTTP_200_OK
-        document = queries.new_run_document(run) if created else queries.run_document(run)
+        document = documents.new_run_document(run) if created else documents.run_document(run)
         response = Response(document, status=code)
         response["Location"] = f"/api/v1/runs/{run.pk}"
         if not created:
@@ -94,7 +96,7 @@ class OneRun(APIView):
         """One run with its steps and attempts."""
         run = controls.find_run(rest.caller_of(request), run_id)
         every = request.query_params.get("items") == "all"
-        return Response(queries.run_document(run, all_items=every))
+        return Response(documents.run_document(run, all_items=every))
 
 
 class RunControl(APIView):
@@ -118,13 +120,13 @@ class RunControl(APIView):
         if action == "signal":
             body = checked(shapes.SignalBody, request)
             controls.send_signal(caller, run_id, name=body["name"], payload=body["payload"])
-            return Response(queries.run_document(controls.find_run(caller, run_id)), status=202)
+            return Response(documents.run_document(controls.find_run(caller, run_id)), status=202)
         if action == "fork":
             body = checked(shapes.Fork, request)
             run = again.fork_run(
                 caller, run_id, from_step=body["from_step"], inputs=body.get("inputs")
             )
-            return Response(queries.run_document(run), status=201)
+            return Response(documents.run_document(run), status=201)
         if action == "cancel":
             body = checked(shapes.Cancel, request)
             run = controls.cancel_run(caller, run_id, reason=body["reason"], firm=body["firm"])
@@ -132,7 +134,7 @@ class RunControl(APIView):
             act = {"pause": controls.pause_run, "resume": controls.resume_run,
                    "retry": again.retry_run}[action]  # fmt: skip
             run = act(caller, run_id)
-        return Response(queries.run_document(run))
+        return Response(documents.run_document(run))
 
 
 class DeadLetters(APIView):
@@ -148,12 +150,15 @@ class DeadLetters(APIView):
 class Requeue(APIView):
     scopes = {"POST": "runs:control"}
 
-    @extend_schema(request=None, responses={202: None, 404: PROBLEM})
+    @extend_schema(
+        request=shapes.Requeue, responses={202: None, 404: PROBLEM, 409: PROBLEM, 422: PROBLEM}
+    )
     @rest.idempotent
     def post(self, request: Request, step_id: UUID) -> Response:
-        """Give a dead letter out again."""
-        controls.requeue(rest.caller_of(request), step_id)
-        return Response({"id": str(step_id), "state": "queued"}, status=202)
+        """Give a dead letter out again; of an unknown outcome, say what you found out."""
+        asked = checked(shapes.Requeue, request)
+        state = dead_letters.requeue(rest.caller_of(request), step_id, **asked)
+        return Response({"id": str(step_id), "state": state}, status=202)
 
 
 def _dead(step: Any) -> dict[str, Any]:

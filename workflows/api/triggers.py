@@ -14,8 +14,9 @@ from rest_framework.views import APIView
 from config import rest
 from config.access.callers import Caller
 from config.errors import InvalidInput, NotFound
-from workflows import queries, rights, schedules, starting, watches
-from workflows import serializers as shapes
+from workflows import documents, rights, schedules, versions, watches
+from workflows import serializers as run_shapes
+from workflows import trigger_serializers as shapes
 from workflows.api.doors import KEY, PROBLEM, checked, paged
 from workflows.models import Schedule, ScheduleTick, Suggestion, Watch
 from workflows.plans import plan_for
@@ -35,7 +36,7 @@ class Schedules(APIView):
     )
     def get(self, request: Request) -> Response:
         """Schedules of the clients that you may see."""
-        rows = rest.caller_of(request).only_visible(Schedule.objects.select_related("runs_as"))
+        rows = schedules.visible_schedules(rest.caller_of(request))
         if name := request.query_params.get("workflow"):
             rows = rows.filter(workflow_name=name)
         return paged(request, rows.order_by("-id"), lambda page: [document_of(s) for s in page])
@@ -169,7 +170,7 @@ class StartSuggestion(APIView):
 
     @extend_schema(
         parameters=[KEY], request=shapes.StartSuggestion,
-        responses={201: shapes.RunDocument, 409: PROBLEM, 422: PROBLEM},
+        responses={201: run_shapes.RunDocument, 409: PROBLEM, 422: PROBLEM},
     )  # fmt: skip
     @rest.idempotent
     def post(self, request: Request, suggestion_id: UUID) -> Response:
@@ -178,21 +179,21 @@ class StartSuggestion(APIView):
         _, run = watches.start_suggestion(
             rest.caller_of(request), suggestion_id, inputs=given.get("inputs")
         )
-        return Response(queries.new_run_document(run), status=201)
+        return Response(documents.new_run_document(run), status=201)
 
 
 class DismissSuggestion(APIView):
     scopes = {"POST": "runs:start"}
 
     @extend_schema(
-        parameters=[KEY], request=shapes.Reason,
+        parameters=[KEY], request=run_shapes.Reason,
         responses={200: shapes.SuggestionDocument, 409: PROBLEM},
     )  # fmt: skip
     @rest.idempotent
     def post(self, request: Request, suggestion_id: UUID) -> Response:
         """Offer this no more for a while."""
         caller = rest.caller_of(request)
-        reason = checked(shapes.Reason, request)["reason"]
+        reason = checked(run_shapes.Reason, request)["reason"]
         done = watches.dismiss_suggestion(caller, suggestion_id, reason=reason)
         return Response(suggested(caller, done))
 
@@ -274,7 +275,7 @@ def _watch(watch: Watch) -> dict[str, Any]:
 def suggested(caller: Caller, one: Suggestion) -> dict[str, Any]:
     """A suggestion as clients see it, and whether this caller may start it."""
     try:
-        plan = plan_for(starting.current_version(one.workflow_name).pk)
+        plan = plan_for(versions.current_version(one.workflow_name).pk)
         may_start = caller.has("runs:start") and rights.may(caller, plan, "start")
     except NotFound:  # none of its versions is current any more
         may_start = False

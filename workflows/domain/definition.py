@@ -59,6 +59,11 @@ class Step:
         return self.kind in TASK_KINDS and self.when is None and self.for_each is None
 
     @property
+    def undone_at_once(self) -> int:
+        """How many of its compensations run side by side; more than one only of a fan-out's."""
+        return int((self.compensate or {}).get("max_parallel", 1))
+
+    @property
     def reads(self) -> frozenset[str]:
         """Keys of steps whose outputs its expressions read when it runs."""
         found = self.arguments.steps

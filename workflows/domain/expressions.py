@@ -70,7 +70,8 @@ class Expression:
             if self.path is not None:
                 return _walk(self.path, context)
             assert self.program is not None  # noqa: S101  one of the two is always set
-            return self.program.execute({n: _only(n, self, context) for n in self.names})
+            found = self.program.execute({n: _only(n, self, context) for n in self.names})
+            return _in_order(found)
         except KeyError as error:
             raise ExpressionFailed(self.source, f"there is no {error.args[0]!r}") from None
         except (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError) as error:
@@ -133,6 +134,25 @@ def _walk(path: tuple[str | int, ...], context: Mapping[str, Any]) -> Any:
         else:
             raise TypeError(f"{part!r} of {type(value).__name__}")
     return value
+
+
+def _in_order(value: Any) -> Any:
+    """The engine's maps by key: it hands them out in another order at every evaluation."""
+    if isinstance(value, dict):
+        return {key: _in_order(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, list):
+        return [_in_order(part) for part in value]
+    return value
+
+
+def listed(value: Any) -> list[Any] | None:
+    """What is gone through of a list or a mapping, ``{key, value}`` by key; None of others.
+
+    A mapping has no order of its own that lasts: PostgreSQL keeps another one than was written.
+    """
+    if isinstance(value, dict):
+        return [{"key": key, "value": value[key]} for key in sorted(value, key=str)]
+    return value if isinstance(value, list) else None
 
 
 def _only(name: str, expression: Expression, context: Mapping[str, Any]) -> Any:

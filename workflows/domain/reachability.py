@@ -1,15 +1,83 @@
-"""Which steps no run can ever reach, because what they need excludes itself."""
+"""What is wrong with the shape of a graph: circles, and steps that no run can ever reach."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
+from typing import Any
 
-from workflows.domain.definition import Plan, Step
+from workflows.domain.definition import Plan, Step, plan_of
+from workflows.domain.expressions import ExpressionFailed
 from workflows.domain.transitions import StepState, satisfies
 
 # With more handlers than this all ways to fail are too many to look at: then nothing is claimed.
 MOST_HANDLED = 8
+# Steps of one cycle that are named.
+SHOWN = 10
+
+
+def misshapen(
+    source: Mapping[str, Any], predecessors: Mapping[str, list[str]]
+) -> Iterator[tuple[str, str]]:
+    """Steps of a definition with what their places in the graph make impossible.
+
+    Says nothing of what no run reaches while needs are unknown or expressions can't be read.
+    """
+    circles = cycles(predecessors)
+    for circle in circles:
+        more = f" and {len(circle) - SHOWN} more" if len(circle) > SHOWN else ""
+        yield circle[0], f"a cycle goes through {', '.join(circle[:SHOWN])}{more}"
+    named = set(predecessors).union(*predecessors.values())
+    if circles or not named <= source["steps"].keys():
+        return
+    try:
+        plan = plan_of(source)
+    except (ExpressionFailed, ValueError):
+        return
+    for key, why in never_reached(plan).items():
+        if plan.steps[key].needed <= len(plan.steps[key].needs) or not plan.steps[key].needs:
+            yield key, why
+
+
+def cycles(predecessors: Mapping[str, list[str]]) -> list[list[str]]:
+    """Groups of steps that wait for one another in a circle, each in the order of its names.
+
+    A step that needs itself is none. In linear time (Kosaraju; Sharir, 1981), without recursion.
+    """
+    followers: dict[str, list[str]] = {}
+    for key, needs in predecessors.items():
+        for need in needs:
+            followers.setdefault(need, []).append(key)
+    ended: list[str] = []
+    seen: set[str] = set()
+    for key in predecessors:
+        _walk(key, predecessors, seen, ended)
+    seen.clear()
+    groups: list[list[str]] = []
+    for key in reversed(ended):
+        group: list[str] = []
+        _walk(key, followers, seen, group)
+        if len(group) > 1:
+            groups.append(sorted(group))
+    return sorted(groups)
+
+
+def _walk(start: str, edges: Mapping[str, list[str]], seen: set[str], ended: list[str]) -> None:
+    """Add what ``start`` leads to, each behind all that it leads to, as far as it is not seen."""
+    if start in seen:
+        return
+    seen.add(start)
+    stack = [(start, iter(edges.get(start, ())))]
+    while stack:
+        key, rest = stack[-1]
+        for follower in rest:
+            if follower not in seen:
+                seen.add(follower)
+                stack.append((follower, iter(edges.get(follower, ()))))
+                break
+        else:
+            ended.append(key)
+            stack.pop()
 
 
 def never_reached(plan: Plan) -> Mapping[str, str]:

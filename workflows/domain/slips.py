@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-import jsonschema
-
+from config import schemas
 from workflows.domain.expressions import Expression
 from workflows.domain.fault_words import DURATION, Path
 from workflows.domain.transitions import duration_seconds
@@ -100,11 +99,8 @@ def _needless(raw: Mapping[str, Any], at: Path) -> Iterator[Slip]:
 def _of_approval(raw: Any, at: Path) -> Iterator[Slip]:
     if not isinstance(raw, dict) or "form" not in raw:
         return
-    try:
-        jsonschema.Draft202012Validator.check_schema(raw["form"])
-    except jsonschema.SchemaError as error:
-        path = (*at, "approval", "form", *error.absolute_path)
-        yield path, f"not a JSON Schema: {error.message}"
+    if fault := schemas.fault_of(raw["form"]):
+        yield (*at, "approval", "form", *fault[0]), fault[1]
 
 
 def _duration(value: Any, at: Path) -> Iterator[Slip]:

@@ -1,19 +1,14 @@
 """The tables of workflows: runs and what they wait for, what starts them, whom they tell."""
 
-from workflows.models.notices import ApprovalNotice, ApprovalWebhook
-from workflows.models.runs import (
-    Approval,
-    Artifact,
-    ArtifactUse,
-    Run,
-    RunEvent,
-    Signal,
-    StepRun,
+from workflows.models.definitions import (
     Workflow,
     WorkflowLabel,
     WorkflowSplit,
     WorkflowVersion,
 )
+from workflows.models.needs import Approval, Artifact, ArtifactUse, Signal
+from workflows.models.notices import ApprovalNotice, ApprovalWebhook
+from workflows.models.runs import Run, RunEvent, StepRun
 from workflows.models.triggers import Schedule, ScheduleTick, Suggestion, Watch
 
 __all__ = [

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from config.access.ids import uuid7
 from config.access.roles import ROLES
-from workflows.models.runs import Approval
+from workflows.models.needs import Approval
 
 
 class ApprovalWebhook(models.Model):

@@ -14,119 +14,11 @@ from django.db.models.functions import Now
 
 from config.access.ids import uuid7
 from workflows.domain.transitions import RunState, StepState
+from workflows.models.definitions import WorkflowVersion
 
 
 def _choices(states: type[RunState] | type[StepState]) -> list[tuple[str, str]]:
     return [(state.value, state.value) for state in states]
-
-
-class Workflow(models.Model):
-    """A named process. What it does is in its versions."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    name = models.CharField(max_length=64, unique=True)
-    title = models.CharField(max_length=200)
-    is_shipped = models.BooleanField(default=False, help_text="Comes with the library.")
-    created_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.title
-
-
-class WorkflowVersion(models.Model):
-    """One immutable definition. New runs use the current one; old runs keep theirs."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="versions")
-    number = models.PositiveIntegerField()
-    digest = models.CharField(max_length=64)
-    source = models.TextField(help_text="As it was written.")
-    definition = models.JSONField()
-    is_current = models.BooleanField(default=False)
-    deprecated_at = models.DateTimeField(null=True, blank=True)
-    published_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
-    )
-    created_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        ordering = ["workflow", "-number"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["workflow", "number"], name="workflowversion_number_once"
-            ),
-            models.UniqueConstraint(
-                fields=["workflow", "digest"], name="workflowversion_digest_once"
-            ),
-            models.UniqueConstraint(
-                fields=["workflow"],
-                condition=Q(is_current=True),
-                name="workflowversion_one_current",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.workflow.name} v{self.number}"
-
-
-class WorkflowLabel(models.Model):
-    """A movable name for a version of a workflow: a run may be started on it."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="labels")
-    name = models.SlugField(max_length=40)
-    version = models.ForeignKey(WorkflowVersion, on_delete=models.PROTECT, related_name="labels")
-    moved_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(fields=["workflow", "name"], name="workflowlabel_once")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.name} → {self.version}"
-
-
-class WorkflowSplit(models.Model):
-    """One epoch of shares between versions of a workflow. At most one is open per workflow.
-
-    ``arms``: version and its list of [start, end) in 10,000 buckets, two arms may have one
-    version; a unit outside all of them gets the current version.
-    """
-
-    class Unit(models.TextChoices):
-        RUN = "run"
-        CLIENT = "client"
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="splits")
-    epoch = models.PositiveIntegerField()
-    seed = models.CharField(max_length=64)
-    unit = models.CharField(max_length=8, choices=Unit.choices, default=Unit.RUN)
-    arms = models.JSONField(default=list)
-    gates = models.JSONField(
-        default=list, blank=True, help_text="seed and ranges; a unit outside of one is not in it."
-    )
-    reason = models.CharField(max_length=300, blank=True, default="")
-    opened_by = models.CharField(max_length=80, blank=True, default="")
-    opened_at = models.DateTimeField(db_default=Now())
-    closed_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["workflow", "-epoch"]
-        constraints = [
-            models.UniqueConstraint(fields=["workflow", "epoch"], name="workflowsplit_epoch_once"),
-            models.UniqueConstraint(
-                fields=["workflow"], condition=Q(closed_at=None), name="workflowsplit_one_open"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.workflow_id} epoch {self.epoch}"
 
 
 class Run(models.Model):
@@ -270,6 +162,11 @@ class StepRun(models.Model):
                 name="step_items_to_start",
             ),
             models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="step_items"),
+            models.Index(
+                fields=["run", "id"],
+                condition=Q(kind="compensate", state__in=["pending", "queued", "running"]),
+                name="step_undoing",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -295,131 +192,6 @@ class RunEvent(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["run_id", "transaction", "id"], name="runevent_in_order")]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Approval(models.Model):
-    """A human answer that a step waits for; one row per level, and anew for each ``turn``."""
-
-    class State(models.TextChoices):
-        WAITING = "waiting"
-        APPROVED = "approved"
-        REJECTED = "rejected"
-        EXPIRED = "expired"
-        WITHDRAWN = "withdrawn"
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    client = models.ForeignKey("access.Client", on_delete=models.PROTECT)
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="approvals")
-    step = models.ForeignKey(StepRun, on_delete=models.CASCADE, related_name="approvals")
-    turn = models.PositiveSmallIntegerField(
-        default=1, help_text="Which time its step asks: a retried run asks again."
-    )
-    level = models.PositiveSmallIntegerField(default=1)
-    levels = models.PositiveSmallIntegerField(default=1)
-    role = models.CharField(max_length=32)
-    forbid_self = models.BooleanField(default=True)
-    form = models.JSONField(null=True, blank=True, help_text="JSON Schema of the answer.")
-    shown = models.JSONField(null=True, blank=True, help_text="What the approver is shown.")
-    state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
-    answer = models.JSONField(null=True, blank=True)
-    reason = models.TextField(blank=True)
-    decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT
-    )
-    decided_at = models.DateTimeField(null=True, blank=True)
-    told = models.CharField(
-        max_length=12, blank=True, help_text="What its approvers were told: asked, escalated."
-    )
-    escalated_at = models.DateTimeField(null=True, blank=True)
-    escalates_at = models.DateTimeField(null=True, blank=True)
-    escalates_to = models.CharField(max_length=32, blank=True)
-    expires_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["step", "turn", "level"], name="approval_once_per_level"
-            ),
-            models.CheckConstraint(
-                condition=~Q(state__in=["approved", "rejected"]) | Q(decided_by__isnull=False),
-                name="approval_decided_by_a_person",
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["role", "-id"], condition=Q(state="waiting"), name="approval_open")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.run} level {self.level} ({self.role})"
-
-    def before(self) -> models.QuerySet[Approval]:
-        """The earlier levels of the same turn."""
-        return Approval.objects.filter(
-            step_id=self.step_id, turn=self.turn, level__lt=self.level
-        ).order_by("level")
-
-
-class Artifact(models.Model):
-    """A stored file. The same content of one client is stored once."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    client = models.ForeignKey("access.Client", on_delete=models.PROTECT)
-    name = models.CharField(max_length=200)
-    content_type = models.CharField(max_length=100)
-    size = models.PositiveBigIntegerField()
-    sha256 = models.CharField(max_length=64)
-    file = models.FileField(upload_to="artifacts/%Y/%m/", max_length=300)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
-    )
-    created_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["client", "sha256", "name"], name="artifact_once")
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class ArtifactUse(models.Model):
-    """That a run was given a file or made it, or that a person gave one that was there already."""
-
-    id = models.BigAutoField(primary_key=True)
-    artifact = models.ForeignKey(
-        Artifact, on_delete=models.CASCADE, related_name="uses", db_index=False
-    )
-    run = models.ForeignKey(Run, null=True, on_delete=models.CASCADE, related_name="files")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["artifact", "run", "user"],
-                name="artifactuse_once",
-                nulls_distinct=False,
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.artifact} in {self.run_id or self.user_id}"
-
-
-class Signal(models.Model):
-    """A message to a run from outside; kept, so that one that comes early is not lost."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="signals")
-    name = models.CharField(max_length=64)
-    payload = models.JSONField(null=True)
-    sent_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
-    taken_by_step = models.UUIDField(null=True)
-    created_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
         return self.name

@@ -74,7 +74,7 @@ def one(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     context = {
         **offered(caller, found),
         "name": name, "plan": plan, "version": current, "versions": versions,
-        "sees": sees,
+        "sees_runs": sees,
         "figures": figures.by_workflow(found.sight, found.when, name).get(name) if sees else None,
         "slowest": figures.slowest_steps(found.sight, found.when, name) if sees else [],
         "panel": link("/dashboard/_panel", found, scope="workflow", key=name),

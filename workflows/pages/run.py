@@ -15,9 +15,19 @@ from django.views.decorators.http import require_GET, require_POST
 
 from config.access.callers import Caller
 from config.access.models import Client
-from config.errors import AppError, InvalidInput, NotFound
+from config.errors import AppError, Conflict, InvalidInput, NotFound
 from config.pages import page
-from workflows import again, controls, decisions, findings, queries, wording
+from workflows import (
+    again,
+    controls,
+    dead_letters,
+    decisions,
+    documents,
+    findings,
+    history,
+    queries,
+    wording,
+)
 from workflows.domain.transitions import CONTROLS, RunState
 from workflows.models import Approval, Run, StepRun, WorkflowVersion
 from workflows.picture import run_picture
@@ -60,9 +70,9 @@ def _moving(run: Run, caller: Caller) -> dict[str, Any]:
     now = timezone.now()
     picture = run_picture(run, now=now)
     titles = {step["key"]: step["title"] for step in picture["steps"]}
-    events, cursor = queries.history(run.pk, limit=SHOWN_EVENTS)
+    events, cursor = history.so_far(run.pk, limit=SHOWN_EVENTS)
     called = picture["items"]
-    history = [{**e, "words": wording.event_words(e, titles, called)} for e in events]
+    sentences = [{**e, "words": wording.event_words(e, titles, called)} for e in events]
     waiting = picture["waiting"]
     if waiting:
         approval = run.approvals.get(pk=waiting[0]["id"])
@@ -74,7 +84,7 @@ def _moving(run: Run, caller: Caller) -> dict[str, Any]:
             action == "cancel" and run.started_by_id == caller.user_id))
     }  # fmt: skip
     return {
-        "run": run, "picture": picture, "history": list(reversed(history)),
+        "run": run, "picture": picture, "history": list(reversed(sentences)),
         "cursor": cursor, "allowed": allowed,
         "is_final": state.is_final, "now": now, "has_outputs": bool(run.outputs),
     }  # fmt: skip
@@ -104,20 +114,22 @@ def _panel(run: Run, caller: Caller, wanted: str) -> dict[str, Any]:
     )
     return {
         "step": row,
-        "title": known.title if known else row.key,
-        "target": known.target if known else "",
+        "title": documents.title_of(row.key, plan),
+        "target": documents.target_of(row.key, plan),
         "needs": [plan.steps[n] for n in known.needs] if known else [],
-        "attempts": queries.attempts_of(run.pk).get(row.pk, []),
+        "attempts": history.attempts_of(run.pk).get(row.pk, []),
         "seconds": round((row.ended_at - row.started_at).total_seconds(), 3)
         if row.started_at and row.ended_at else None,
-        "items": [(queries.item_name(i, known), i) for i in items[: queries.SHOWN_ITEMS]],
+        "items": [(documents.item_name(i, plan), i) for i in items[: documents.SHOWN_ITEMS]],
         "item_count": items.count(),
         "failed_count": items.filter(state__in=FAILED_STATES).count(),
-        "number": queries.item_name(row, known) if row.item >= 0 else None,
+        "number": documents.item_name(row, plan) if row.item >= 0 else None,
         "approvals": list(approvals),
         "child": queries.visible_runs(caller).filter(parent_step_id=row.pk).first(),
         "may_fork": known is not None and row.item < 0 and caller.has("runs:control")
         and RunState(run.state) in CONTROLS["fork"],
+        "is_unknown": (row.error or {}).get("code") in dead_letters.UNKNOWN,
+        "has_ended": RunState(run.state).is_final,
         "may_requeue": row.state == "dead" and caller.has("runs:control"),
     }  # fmt: skip
 
@@ -176,9 +188,14 @@ def control(request: HttpRequest, caller: Caller, run_id: UUID, action: str) -> 
 @require_POST
 @page("runs:control")
 def requeue(request: HttpRequest, caller: Caller, run_id: UUID, step_id: UUID) -> HttpResponse:
-    """Give a dead letter out again."""
+    """Give a dead letter out again, perhaps with what was found out about it."""
     run = controls.find_run(caller, run_id)
-    controls.requeue(caller, step_id)
+    outcome = request.POST.get("outcome", "")
+    try:
+        output = _object(request.POST.get("output", "")) if outcome == "happened" else None
+        dead_letters.requeue(caller, step_id, outcome=outcome, output=output)
+    except (InvalidInput, Conflict) as error:
+        messages.add_message(request, messages.WARNING, str(error), extra_tags="bad")
     return redirect(f"/dashboard/runs/{run.pk}?step={step_id}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,14 +12,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.dateparse import parse_date
+from django.utils.dateparse import parse_date, parse_datetime
 from django.views.decorators.http import require_GET
 
 from config import readable
 from config.access.callers import Caller
 from config.access.models import Client
 from config.pages import page
-from workflows import queries
+from config.spreadsheets import safe
+from monitoring.asked import asked
+from workflows import documents, queries
 from workflows.domain.transitions import FINAL_RUN_STATES, RunState
 from workflows.models import Run, Workflow
 from workflows.plans import plan_for
@@ -33,7 +35,10 @@ OPEN = [state.value for state in RunState if state not in FINAL_RUN_STATES]
 @require_GET
 @page("runs:read")
 def all_runs(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """``/dashboard/runs``; ``?state= workflow= client= since= until= q= before=``."""
+    """``/dashboard/runs``; ``?state= workflow= client= since= until= range= q= before=``.
+
+    A ``range`` is about when runs ended, as figures are: it leaves out what is under way.
+    """
     chosen = _filtered(request, caller)
     if cursor := _uuid(request.GET.get("before", "")):
         chosen = chosen.filter(id__lt=cursor)
@@ -47,9 +52,23 @@ def all_runs(request: HttpRequest, caller: Caller) -> HttpResponse:
         "states": [state.value for state in RunState],
         "workflows": Workflow.objects.values_list("name", "title"),
         "clients": clients[:200],
-        "words": _words(caller),
+        "words": _ended_words(request, caller) or _words(caller),
     }
     return render(request, "runs/runs.html", context)
+
+
+def _ended_words(request: HttpRequest, caller: Caller) -> str:
+    """The first line where a figure has led here: which runs these are."""
+    given = request.GET
+    since, until = _moment(given.get("since", "")), _moment(given.get("until", ""))
+    inner = " Runs inside of others are among them." if given.get("nested") else ""
+    if since or until:
+        after = f" from {since:%-d %B %Y, %H:%M}" if since else ""
+        before = f" until {until:%-d %B %Y, %H:%M}" if until else ""
+        return f"Runs that ended{after}{before} UTC.{inner}"
+    if not given.get("range"):
+        return ""
+    return f"Runs that ended in the last {asked(request, caller).when.words}.{inner}"
 
 
 def _words(caller: Caller) -> str:
@@ -72,16 +91,42 @@ def _filtered(request: HttpRequest, caller: Caller) -> QuerySet[Run]:
         rows = rows.filter(workflow_name=workflow)
     if client := _uuid(given.get("client", "")):
         rows = rows.filter(client_id=client)
-    if since := _day(given.get("since", "")):
-        rows = rows.filter(created_at__gte=since)
-    if until := _day(given.get("until", "")):
-        rows = rows.filter(created_at__lt=until + timedelta(days=1))
+    rows = _in_time(request, caller, rows)
     if text := given.get("q", "").strip():
         found = _uuid(text)
         rows = rows.filter(pk=found) if found else rows.filter(workflow_name__icontains=text)
     if not given.get("nested"):
         rows = rows.filter(parent_step_id=None)
     return rows
+
+
+def _in_time(request: HttpRequest, caller: Caller, rows: QuerySet[Run]) -> QuerySet[Run]:
+    """By the day on which they were made, or, as figures count them, by when they ended."""
+    since, until = request.GET.get("since", ""), request.GET.get("until", "")
+    if day := _day(since):
+        rows = rows.filter(created_at__gte=day)
+    if day := _day(until):
+        rows = rows.filter(created_at__lt=day + timedelta(days=1))
+    ended_since, ended_until = _moment(since), _moment(until)
+    if ended_since is None and ended_until is None and request.GET.get("range"):
+        ended_since = asked(request, caller).when.since
+    if ended_since is not None:
+        rows = rows.filter(ended_at__gte=ended_since)
+    return rows if ended_until is None else rows.filter(ended_at__lt=ended_until)
+
+
+def _moment(text: str) -> datetime | None:
+    """A time with its offset; a day alone is none."""
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        return None
+    if found is None or not timezone.is_aware(found):
+        return None
+    try:
+        return found.astimezone(UTC)  # as it is said
+    except OverflowError:
+        return None
 
 
 def _uuid(text: str) -> UUID | None:
@@ -105,7 +150,7 @@ def run_rows(runs: list[Run]) -> list[dict[str, Any]]:
     now = timezone.now()
     rows = []
     for run in runs:
-        summary = queries.run_summary(run, figures.get(run.pk))
+        summary = documents.run_summary(run, figures.get(run.pk))
         seconds = summary["duration_seconds"]
         if seconds is None and run.started_at:
             seconds = (now - run.started_at).total_seconds()
@@ -171,16 +216,11 @@ def as_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
 def _csv_lines(runs: list[Run]) -> Iterator[list[Any]]:
     figures = queries.figures_of([run.pk for run in runs])
     for run in runs:
-        one = queries.run_summary(run, figures.get(run.pk))
+        one = documents.run_summary(run, figures.get(run.pk))
         moments = [one[k].isoformat() if one[k] else "" for k in
                    ("created_at", "started_at", "ended_at")]  # fmt: skip
         yield [
-            one["id"], one["workflow"], one["state"], _safe(run.client.name), *moments,
+            one["id"], one["workflow"], one["state"], safe(run.client.name), *moments,
             one["duration_seconds"] if one["duration_seconds"] is not None else "",
             one["cost_usd"], one["progress"]["done"], one["progress"]["total"],
         ]  # fmt: skip
-
-
-def _safe(text: str) -> str:
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text

@@ -20,7 +20,7 @@ from workflows import forms, queries, schedules
 from workflows.models import Schedule, ScheduleTick
 from workflows.pages.library import chosen_client, posted_inputs, schema_of
 from workflows.plans import plan_for
-from workflows.starting import current_version
+from workflows.versions import current_version
 
 SHOWN = 500
 SHOWN_TICKS = 50
@@ -62,7 +62,7 @@ def in_words(cron: str) -> str:
 @page("runs:read")
 def all_schedules(request: HttpRequest, caller: Caller) -> HttpResponse:
     """``/dashboard/schedules``: the next to come first, those that are paused last."""
-    found = caller.only_visible(Schedule.objects.select_related("client", "runs_as"))
+    found = schedules.visible_schedules(caller)
     rows = [_row(one) for one in found.order_by("is_paused", "next_at")[:SHOWN]]
     context = {"rows": rows, "words": _words(rows), "may_start": caller.has("runs:start")}
     return render(request, "schedules/schedules.html", context)

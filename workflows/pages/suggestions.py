@@ -20,7 +20,7 @@ from workflows import forms, rights, watches
 from workflows.models import Suggestion
 from workflows.pages.library import schema_of
 from workflows.plans import plan_for
-from workflows.starting import current_version
+from workflows.versions import current_version
 
 SHOWN = 200
 

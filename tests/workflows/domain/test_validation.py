@@ -233,6 +233,32 @@ def test_a_fault_is_named_with_path_and_line(text: str, path: str, line: int, sa
     assert found[0]["line"] == line
 
 
+def test_every_cycle_is_named_by_its_own_steps_beside_other_faults() -> None:
+    steps = [*(f"s{n}: {{tool: echo, needs: [s{n - 1}]}}" for n in range(1, 5000))]
+    text = "name: x\nsteps:\n  " + "\n  ".join(
+        ["s0: {tool: zz, needs: [s4999]}", *steps, "p: {tool: echo, needs: [q]}",
+         "q: {tool: echo, needs: [p]}", "r: {tool: echo, needs: [q, s7]}"]
+    )  # fmt: skip
+    found = [fault["message"] for fault in faults_of(parse(text), KNOWN)]
+    assert "unknown tool 'zz'" in " ".join(found)
+    assert [said for said in found if "cycle" in said] == [
+        "a cycle goes through s0, s1, s10, s100, s1000, s1001, s1002, s1003, s1004, s1005"
+        " and 4990 more",
+        "a cycle goes through p, q",
+    ]
+
+
+def test_what_no_run_reaches_is_named_beside_other_faults() -> None:
+    text = (
+        "name: x\nsteps:\n  a: {tool: zz, on_error: {go_to: h}}\n  h: {tool: echo}\n"
+        "  both: {tool: echo, needs: [a, h]}\n"
+    )
+    assert [fault["path"] for fault in faults_of(parse(text), KNOWN)] == [
+        "steps.a.tool",
+        "steps.both.needs",
+    ]
+
+
 def test_a_cycle_is_named_with_all_its_steps() -> None:
     text = "name: w\nsteps:\n" + "".join(
         f"  {key}: {{tool: echo, needs: [{need}]}}\n" for key, need in ("ac", "ba", "cb")

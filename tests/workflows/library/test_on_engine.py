@@ -23,7 +23,7 @@ from tests.workflows.library.test_templates import (
     example,
 )
 from tests.workflows.test_faults import grow_old, open_steps
-from workflows import controls, decisions, publishing, starting, steps, sweeps
+from workflows import controls, decisions, publishing, rehearsing, starting, sweeps, work
 from workflows.models import Approval, Run, StepRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +36,7 @@ def people(firm: Client, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> dic
     monkeypatch.setattr(agents, "known_agents", lambda: frozenset(entries()))
     monkeypatch.setattr(agents, "agent_lane", lambda *a, **k: "io")
     monkeypatch.setattr(
-        steps,
+        work,
         "invoke",
         lambda call: SimpleNamespace(
             output=one.ask(call.agent, call.inputs), cost_usd=Decimal("0.001"), invocation_id=None
@@ -70,6 +70,10 @@ def drive(run: Run, people: dict[str, Caller], broker: Broker, refuse: str = "")
     raise AssertionError(open_steps(run))
 
 
+def steps_of(run: Run) -> list[dict[str, Any]]:
+    return list(run.version.definition["steps"].values())
+
+
 def run_step(run: Run, key: str) -> dict[str, Any]:
     found: dict[str, Any] = run.version.definition["steps"][key]
     return found
@@ -98,6 +102,22 @@ def test_a_template_runs_to_its_end_on_the_engine(
     assert (run.state, run.error) == ("succeeded", None)
     assert open_steps(run) == []
     assert any(run.outputs.get(key) for key in ("paper", "register"))
+    for agent in sorted({step["agent"] for step in steps_of(run) if "agent" in step}):
+        assert rehearsed(run, agent) == run.outputs, agent
+
+
+def rehearsed(run: Run, agent: str) -> Any:
+    """The outputs of the run walked from this agent on, each step answered as it was then."""
+
+    def again(task: rehearsing.Task) -> Any:
+        assert task.known, task.key
+        assert task.arguments == task.known[0].arguments, task.key
+        return task.known[0].output
+
+    assert rehearsing.reasons_against([run.pk], agent) == {}
+    walked = rehearsing.rehearse(rehearsing.recording_of(run.pk, agent), agent, again)
+    assert walked.error is None
+    return walked.outputs
 
 
 def test_a_client_that_is_refused_is_taken_from_the_register_again(

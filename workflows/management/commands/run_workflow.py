@@ -18,7 +18,7 @@ from config.access.models import User
 from config.access.roles import ROLES
 from config.errors import AppError
 from config.supervisor.standby import standby
-from workflows import artifacts, decisions, publishing, queries, starting
+from workflows import artifacts, decisions, documents, publishing, starting, versions
 from workflows.domain.transitions import RunState
 from workflows.models import Approval, Run
 from workflows.plans import plan_for
@@ -50,12 +50,12 @@ class Command(BaseCommand):
 
     def _run(self, options: dict[str, Any]) -> dict[str, Any]:
         if not options["wait"]:
-            return queries.run_document(_start(options))
+            return documents.run_document(_start(options))
         with standby(settings.RATCHET_HOME):
             run = _start(options)
             _follow(run, approve=options["approve"], limit=options["timeout"])
         run.refresh_from_db()
-        return queries.run_document(run, all_items=True)
+        return documents.run_document(run, all_items=True)
 
 
 def _start(options: dict[str, Any]) -> Run:
@@ -177,7 +177,7 @@ def _inputs(text: str) -> dict[str, Any]:
 
 def _with_files(inputs: dict[str, Any], name: str, caller: Caller) -> dict[str, Any]:
     """Inputs in which a path stands for an artifact of its content."""
-    schema = plan_for(starting.current_version(name).pk).inputs_schema
+    schema = plan_for(versions.current_version(name).pk).inputs_schema
     for key, part in (schema.get("properties") or {}).items():
         path = Path(str(inputs.get(key, "")))
         if part.get("format") == "artifact" and path.is_file():

@@ -1,0 +1,193 @@
+"""Controls that come at an awkward moment, from HTTP to the end of the run."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+
+from config.access.models import User
+from tests.workflows.conftest import Broker, Key
+from tests.workflows.http import get, post, problem, start
+from workflows import publishing, tasks, work
+from workflows.database import database_time
+from workflows.models import Run, RunEvent, StepRun
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def told(web: Browser, who: dict[str, str], run: str, name: str) -> list[str]:
+    """Steps of which the history tells ``name``, in its order."""
+    rows = get(web, f"runs/{run}/events?format=json", who).json()["results"]
+    return [row["key"] for row in rows if row["name"] == name]
+
+
+def test_a_deadline_that_comes_while_somebody_is_asked_withdraws_the_question_and_undoes(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who, manager = key(), key("manager")
+    source = (
+        "name: asked\nsteps:\n  a: {tool: core.echo, compensate: {tool: core.echo}}\n"
+        "  ask: {needs: [a], approval: {role: manager, timeout: 3d}}\n"
+    )
+    due = (database_time() + timedelta(hours=1)).isoformat()
+    run = start(web, who, source, deadline_at=due)["id"]
+    broker.drain()
+    (asked,) = get(web, "approvals", manager).json()["results"]
+    tasks.sweep()
+    assert get(web, f"runs/{run}", who).json()["state"] == "running"
+    Run.objects.update(deadline_at=database_time())  # the hour has passed
+    tasks.sweep()
+    broker.drain()
+    shown = get(web, f"runs/{run}", who).json()
+    assert (shown["state"], shown["error"]["code"]) == ("failed", "run_timeout")
+    late = post(web, f"approvals/{asked['id']}", {"decision": "approve"}, manager)
+    problem(late, 409, "conflict")
+    assert get(web, "approvals", manager).json()["results"] == []
+    assert told(web, who, run, "step.succeeded") == ["a", "a.compensate"]
+
+
+def test_a_run_that_is_paused_in_the_middle_of_a_fan_out_stands_still_and_loses_no_item(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key()
+    source = (
+        "name: many\nsteps:\n  each: {for_each: [1, 2, 3, 4, 5, 6, 7], max_parallel: 3,\n"
+        "    tool: core.sleep, with: {seconds: 0}}\n  last: {needs: [each], tool: core.echo}\n"
+    )
+    run = start(web, who, source)["id"]
+    broker.drain(limit=2)
+    assert post(web, f"runs/{run}/pause", {}, who).json()["state"] == "paused"
+    broker.drain()  # what was on its way comes too late
+    before = done(web, who, run)
+    assert 0 < before < 7
+    StepRun.objects.filter(state="queued").update(wake_at=database_time())
+    for _ in range(3):
+        tasks.sweep()
+        broker.drain()
+    assert done(web, who, run) == before
+    assert post(web, f"runs/{run}/resume", {}, who).json()["state"] == "running"
+    broker.drain()
+    shown = get(web, f"runs/{run}?items=all", who).json()
+    assert (shown["state"], done(web, who, run)) == ("succeeded", 7)
+    items = [step for step in shown["steps"] if step["key"] == "each" and step["index"] is not None]
+    assert [len(step["attempts"]) for step in items] == [1] * 7
+
+
+def done(web: Browser, who: dict[str, str], run: str) -> int:
+    """Items of the fan-out that have succeeded, as the API counts them."""
+    (fan,) = (s for s in get(web, f"runs/{run}", who).json()["steps"]
+              if s["key"] == "each" and s["index"] is None)  # fmt: skip
+    return int(fan["items"]["succeeded"])
+
+
+@pytest.mark.parametrize(
+    ("stopped_by", "end"), [("a failure", "failed"), ("a cancel", "cancelled")]
+)
+def test_a_cancel_that_comes_while_a_run_is_undone_stops_no_compensation(
+    web: Browser, key: Key, broker: Broker, stopped_by: str, end: str
+) -> None:
+    who = key()
+    last = "{tool: core.fail, with: {times: 9}, retry: {max_attempts: 1}, needs: [c]}"
+    if stopped_by == "a cancel":
+        last = "{wait: {signal: go}, needs: [c]}"
+    undo = (
+        "tool: core.sleep, with: {seconds: 0}, compensate: {tool: core.sleep, with: {seconds: 0}}"
+    )
+    run = start(
+        web, who,
+        f"name: undone\nsteps:\n  a: {{{undo}}}\n  b: {{needs: [a], {undo}}}\n"
+        f"  c: {{needs: [b], {undo}}}\n  last: {last}\n",
+    )["id"]  # fmt: skip
+    if stopped_by == "a cancel":
+        broker.drain()
+        assert post(web, f"runs/{run}/cancel", {}, who).status_code == 200
+    while not RunEvent.objects.filter(name="step.succeeded", key="c.compensate").exists():
+        assert broker.drain(limit=1), "there is something to do"
+    refused = problem(post(web, f"runs/{run}/cancel", {}, who), 409, "conflict")
+    assert "running" in refused["detail"]
+    firm = post(web, f"runs/{run}/cancel", {"firm": True}, who)
+    assert (firm.status_code, firm.json()["ended_at"]) == (200, None)
+    broker.drain()
+    shown: dict[str, Any] = get(web, f"runs/{run}", who).json()
+    assert shown["state"] == end
+    titles = {step["key"]: (step["title"], step["target"]) for step in shown["steps"]}
+    assert titles["a.compensate"] == ("Undo: A", "core.sleep")
+    undone = [name for name in told(web, who, run, "step.succeeded") if "compensate" in name]
+    assert undone == ["c.compensate", "b.compensate", "a.compensate"]
+    assert not StepRun.objects.filter(ended_at=None).exclude(kind="end").exists()
+
+
+def test_a_paused_run_holds_what_runs_inside_it_and_what_was_paused_by_itself_stays_so(
+    web: Browser, key: Key, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = key()
+    sleep = "tool: core.sleep, with: {seconds: 0}"
+    publishing.publish(f"name: low\nsteps:\n  a: {{{sleep}}}\n  b: {{needs: [a], {sleep}}}\n")
+    publishing.publish("name: mid\nsteps:\n  s: {workflow: low}\n")
+    source = (
+        "name: top\nsteps:\n  one: {workflow: mid}\n  two: {workflow: mid}\n"
+        "  late: {workflow: low}\n"
+    )
+    top = start(web, who, source)["id"]
+    late = str(StepRun.objects.get(run_id=top, key="late").pk)
+    kept = [message for message in broker.messages if late in message[2]]
+    broker.messages = [message for message in broker.messages if late not in message[2]]
+    while StepRun.objects.filter(key="a", state="succeeded").count() < 2:
+        assert broker.drain(limit=1)
+    alone = Run.objects.filter(workflow_name="low").order_by("id").first()
+    assert alone is not None
+    assert post(web, f"runs/{alone.pk}/pause", {}, who).json()["state"] == "paused"
+    arguments = work._arguments
+
+    def paused_first(row: Any, *rest: Any) -> Any:
+        if row.key == "late":  # its worker has taken the step and now starts the run inside
+            assert post(web, f"runs/{top}/pause", {}, who).json()["state"] == "paused"
+        return arguments(row, *rest)
+
+    monkeypatch.setattr(work, "_arguments", paused_first)
+    broker.messages[:0] = kept
+    broker.drain()
+    tasks.sweep()
+    broker.drain()
+    assert Run.objects.count() == 6
+    assert set(Run.objects.values_list("state", flat=True)) == {"paused"}
+    assert not StepRun.objects.filter(key="b").exclude(state__in=["pending", "queued"]).exists()
+    assert post(web, f"runs/{top}/resume", {}, who).json()["state"] == "running"
+    broker.drain()
+    states = dict(Run.objects.values_list("pk", "state"))
+    assert states.pop(alone.pk) == "paused"
+    assert sorted(states.values()) == ["running", "running", "succeeded", "succeeded", "succeeded"]
+    post(web, f"runs/{alone.pk}/resume", {}, who)
+    broker.drain()
+    assert set(Run.objects.values_list("state", flat=True)) == {"succeeded"}
+
+
+@pytest.mark.parametrize("stopped_by", ["a failure", "a cancel"])
+def test_a_run_says_what_could_not_be_undone(
+    web: Browser, key: Key, broker: Broker, stopped_by: str
+) -> None:
+    who = key("manager", username="mia")
+    last = "{tool: core.fail, with: {times: 99}, retry: {max_attempts: 1}, needs: [booked]}"
+    if stopped_by == "a cancel":
+        last = "{wait: {signal: go}, needs: [booked]}"
+    run = start(
+        web, who,
+        "name: left\nsteps:\n  booked: {title: The booking, tool: core.echo, "
+        "compensate: {tool: core.fail, with: {times: 99}}}\n"
+        f"  last: {last}\n",
+    )["id"]  # fmt: skip
+    broker.drain()
+    if stopped_by == "a cancel":
+        post(web, f"runs/{run}/cancel", {}, who)
+        broker.drain()
+    signed = Browser()
+    signed.force_login(User.objects.get(username="mia"))
+    page = signed.get(f"/dashboard/runs/{run}").content.decode()
+    head = "Failed at Last" if stopped_by == "a failure" else "Cancelled"
+    assert head in page
+    assert "The booking could not be undone." in page
+    assert ("after 1 of 2 steps." in page) is (stopped_by == "a cancel")
+    assert told(web, who, run, "step.failed")[-1] == "booked.compensate"
