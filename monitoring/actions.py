@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Min
+from django.db.models import Min, Q
 from django.utils import timezone
 
 from config.errors import Conflict
@@ -20,6 +20,7 @@ from monitoring.models import Action, Alert, IncidentEvent
 State = Action.State
 # An owner that died with an action in its hands: it may be taken again after this.
 TAKEN_FOR = timedelta(minutes=2)
+TOO_LATE = "the incident ended first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +40,24 @@ class Asked:
 
 @transaction.atomic
 def take_actions(kinds: Sequence[str], *, most: int = 20) -> list[Asked]:
-    """The oldest asked actions of these kinds, taken: nobody else gets them meanwhile."""
+    """The oldest asked actions of these kinds, taken: nobody else gets them meanwhile.
+
+    Of an incident that is over only what undoes is given out.
+    """
     now = timezone.now()
-    Action.objects.filter(state=State.TAKEN, taken_at__lt=now - TAKEN_FOR).update(
-        state=State.ASKED, taken_at=None
-    )
-    rows = list(
-        Action.objects.select_for_update(skip_locked=True)
-        .filter(state=State.ASKED, kind__in=list(kinds))
+    waits = Q(state=State.ASKED) | Q(state=State.TAKEN, taken_at__lt=now - TAKEN_FOR)
+    due = (
+        Action.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+        .select_related("incident__merged_into")
+        .filter(waits, kind__in=list(kinds))
         .order_by("id")[:most]
     )
+    rows = []
+    for row in due:
+        if row.undoes_id is None and _is_over(row):
+            _let_go(row, now)
+        else:
+            rows.append(row)
     Action.objects.filter(pk__in=[row.pk for row in rows]).update(state=State.TAKEN, taken_at=now)
     began = dict(
         Alert.objects.filter(incident_id__in=[row.incident_id for row in rows])
@@ -67,21 +76,40 @@ def take_actions(kinds: Sequence[str], *, most: int = 20) -> list[Asked]:
 @transaction.atomic
 def report_action(action_id: UUID, *, ok: bool, result: dict[str, Any] | None = None) -> bool:
     """Write down how an action went; False if it was reported before."""
-    won = Action.objects.filter(pk=action_id, state=State.TAKEN).update(
-        state=State.DONE if ok else State.FAILED, done_at=timezone.now(), result=result or {}
-    )
-    if won:
-        action = Action.objects.get(pk=action_id)
-        name = "action_done" if ok else "action_failed"
-        IncidentEvent.objects.create(
-            incident_id=action.incident_id, name=name,
-            detail={"kind": action.kind, "target": action.target, **(result or {})},
-        )  # fmt: skip
-        audit(
-            actor="system:monitoring", action=f"monitoring.{name.replace('_', '.')}",
-            target=f"{action.kind}:{action.target}", after=result,
-        )  # fmt: skip
-    return bool(won)
+    # Whoever ends the incident locks its actions too: one of both sees what the other did.
+    locked = Action.objects.select_for_update(no_key=True)
+    action = locked.filter(pk=action_id, state=State.TAKEN).first()
+    if action is None:
+        return False
+    action.state, action.done_at = State.DONE if ok else State.FAILED, timezone.now()
+    action.result = result or {}
+    action.save(update_fields=["state", "done_at", "result"])
+    name = "action_done" if ok else "action_failed"
+    IncidentEvent.objects.create(
+        incident_id=action.incident_id, name=name,
+        detail={"kind": action.kind, "target": action.target, **(result or {})},
+    )  # fmt: skip
+    audit(
+        actor="system:monitoring", action=f"monitoring.{name.replace('_', '.')}",
+        target=f"{action.kind}:{action.target}", after=result,
+    )  # fmt: skip
+    if ok and action.undoes_id is None and action.kind in UNDO and _is_over(action):
+        take_back(action, actor="system:rules")  # its incident ended while it was done
+    return True
+
+
+def _let_go(action: Action, now: datetime) -> None:
+    """It is not done any more; what an owner that died may have done of it is undone."""
+    was_taken = action.state == State.TAKEN
+    action.state, action.done_at, action.result = State.FAILED, now, {"said": TOO_LATE}
+    action.save(update_fields=["state", "done_at", "result"])
+    if was_taken and action.kind in UNDO:
+        _ask_to_undo(action, actor="system:rules")
+
+
+def _is_over(action: Action) -> bool:
+    incident = action.incident.merged_into or action.incident
+    return incident.resolved_at is not None
 
 
 def is_in_force(kind: str) -> bool:
@@ -101,6 +129,10 @@ def take_back(action: Action, *, actor: str) -> Action | None:
         raise Conflict(f"action {action.kind}", "final", f"one of {', '.join(UNDO)}")
     if action.state != State.DONE:
         raise Conflict(f"action {action.kind}", action.state, State.DONE.value)
+    return _ask_to_undo(action, actor=actor)
+
+
+def _ask_to_undo(action: Action, *, actor: str) -> Action | None:
     undo, is_new = Action.objects.get_or_create(
         undoes=action,
         defaults={"incident_id": action.incident_id, "kind": UNDO[action.kind],

@@ -13,8 +13,20 @@ PAGES = {
     "client": "/dashboard?client={}",
 }
 CALLS, RUNS = "/dashboard/invocations", "/dashboard/runs"
+TALKS, LEARNING, SECURITY = "/dashboard/conversations", "/dashboard/learning", "/dashboard/security"
+# Metrics by whose name begins so → where what they count is listed; the others count calls.
+ELSEWHERE = (
+    (("run", "step", "approval", "automated", "rework", "demo_runs", "queue_wait"), RUNS),
+    (("conversation", "escalation"), TALKS),
+    (("accuracy", "satisfaction", "feedback", "improvements", "edge_case", "drift"), LEARNING),
+    (("security",), SECURITY),
+)
 # Labels by which calls can be listed; runs only by workflow.
-LISTED = frozenset({"agent", "version", "domain", "endpoint", "model", "client", "user", "code"})
+LISTED = frozenset(
+    {"agent", "version", "domain", "endpoint", "model", "client", "user", "code", "split"}
+)
+# How a list calls what a scope calls otherwise.
+CALLED = {"experiment": "split"}
 
 
 def page_of(scope: str, key: str) -> str:
@@ -23,12 +35,31 @@ def page_of(scope: str, key: str) -> str:
     return shape.format(quote(key, safe="")) if shape and key else ""
 
 
+def rows_behind(metric: str, scope: str, key: str, *, client: str = "", **more: str) -> str:
+    """The list of what a metric counts, of this key."""
+    place = next((at for starts, at in ELSEWHERE if metric.startswith(starts)), CALLS)
+    if place == RUNS and scope in ("all", "client", "workflow", "step", "client_workflow"):
+        labels = dict(zip(SCOPES[scope], key.split(SEPARATOR), strict=False)) if key else {}
+        named = {name: labels[name] for name in ("workflow", "client") if labels.get(name)}
+        asked = {**named, **({"client": client} if client else {}), "nested": "1", **more}
+        return f"{RUNS}?{urlencode(asked)}"
+    if place in (TALKS, LEARNING, SECURITY):
+        return place
+    if metric == "learning_cost_usd":
+        more = {"replays": "only", **more}
+    elif "_usd" not in metric and "tokens" not in metric:
+        more = {"replays": "no", **more}
+    return rows_of(scope, key, client=client, **more)
+
+
 def rows_of(scope: str, key: str, *, client: str = "", **more: str) -> str:
     """The list of calls (or runs) that a number of this key counts."""
     labels = dict(zip(SCOPES.get(scope, ()), key.split(SEPARATOR), strict=False)) if key else {}
     if client:
         labels["client"] = client
     if "workflow" in labels:
-        return f"{RUNS}?{urlencode({'workflow': labels['workflow'], **more})}"
-    asked = {name: value for name, value in labels.items() if name in LISTED} | more
+        asked = {name: labels[name] for name in ("workflow", "client") if labels.get(name)}
+        return f"{RUNS}?{urlencode({**asked, 'nested': '1', **more})}"
+    named = {CALLED.get(name, name): value for name, value in labels.items()}
+    asked = {name: value for name, value in named.items() if name in LISTED} | more
     return CALLS + (f"?{urlencode(asked)}" if asked else "")

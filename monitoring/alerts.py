@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,23 +12,21 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 
 from config import logs
-from monitoring import explaining, health, queries
+from monitoring import explaining, health, history, queries
 from monitoring.domain import rules
 from monitoring.domain.anomaly.detector import Settings
 from monitoring.domain.anomaly.severity import Severity
 from monitoring.domain.rollups import Stat
 from monitoring.domain.rules import AlertState, Judgement, Standing, Verdict
+from monitoring.history import Past
 from monitoring.models import Alert, AlertRule, Silence
 
 logger = logging.getLogger(__name__)
 Kind = AlertRule.Kind
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-# A baseline moves slowly and costs the most to read.
-BASELINE_KEPT_SECONDS = 600.0
-Past = dict[str, dict[str, Stat]]
-_baselines: dict[str, tuple[float, Past]] = {}
 ANOMALY_STEP = timedelta(minutes=5)
 ANOMALY_HISTORY = timedelta(days=4)
+JUDGED_STEPS = 2
 FORECAST_HISTORY = timedelta(days=14)
 FORECAST_HOURS = 24
 LIVE = (AlertState.PENDING, AlertState.FIRING, AlertState.NO_DATA)
@@ -66,7 +63,7 @@ def _verdicts(rule: AlertRule, now: datetime) -> Mapping[str, Verdict]:
     """Key → verdict, for every key that has data or had it."""
     if rule.kind == Kind.HEARTBEAT:
         return _heartbeats(now)
-    if rule.kind in (Kind.ANOMALY, Kind.FORECAST):
+    if rule.kind in (Kind.ANOMALY, Kind.TOGETHER, Kind.FORECAST):
         return {key: _of_series(rule, key, now) for key in _keys(rule, now)}
     window = timedelta(seconds=rule.window_seconds)
     current = _read(rule, now - window, now + MINUTE)
@@ -81,33 +78,19 @@ def _verdicts(rule: AlertRule, now: datetime) -> Mapping[str, Verdict]:
             )
             for key, stats in current.items()
         }  # fmt: skip
-    past = _baseline(rule, now - window)
+    past = history.baseline(rule, now - window)
     if rule.kind == Kind.NO_DATA:
         return {
-            key: rules.silent(_count(rule, current.get(key, {})), _count(rule, stats))
-            for key, stats in past.items()
+            key: rules.silent(_count(rule, current.get(key, {})), _count(rule, before.stats))
+            for key, before in past.items()
         }
-    return {key: _ratio(rule, stats, past.get(key, {})) for key, stats in current.items()}
+    return {key: _ratio(rule, stats, past.get(key)) for key, stats in current.items()}
 
 
 def _read(rule: AlertRule, since: datetime, until: datetime) -> dict[str, dict[str, Stat]]:
     metrics = [name for name in (rule.metric, rule.denominator) if name]
     keys = [rule.key] if rule.key else None
     return queries.totals(metrics, scope=rule.scope, since=since, until=until, keys=keys)
-
-
-def _baseline(rule: AlertRule, until: datetime) -> Past:
-    kept_until, past = _baselines.get(str(rule.pk), (0.0, {}))
-    if kept_until < time.monotonic():
-        hour = until.replace(minute=0, second=0, microsecond=0)
-        past = _read(rule, hour - timedelta(seconds=rule.baseline_seconds), hour)
-        _baselines[str(rule.pk)] = (time.monotonic() + BASELINE_KEPT_SECONDS, past)
-    return past
-
-
-def forget_baselines() -> None:
-    """Read them anew at the next evaluation."""
-    _baselines.clear()
 
 
 def value_of(rule: AlertRule, stats: Mapping[str, Stat]) -> float | None:
@@ -135,12 +118,12 @@ def _threshold(rule: AlertRule, stats: Mapping[str, Stat]) -> Verdict:
     )  # fmt: skip
 
 
-def _ratio(rule: AlertRule, stats: Mapping[str, Stat], past: Mapping[str, Stat]) -> Verdict:
-    baseline = value_of(rule, past)
-    if baseline is not None and rule.statistic == AlertRule.Statistic.TOTAL:
-        baseline *= (
-            rule.window_seconds / rule.baseline_seconds
-        )  # what one window usually adds up to
+def _ratio(rule: AlertRule, stats: Mapping[str, Stat], past: Past | None) -> Verdict:
+    baseline = None if past is None else value_of(rule, past.stats)
+    if past is not None and baseline is not None and rules.usual_total(rule.statistic):
+        if past.seconds < rule.window_seconds:
+            return rules.NO_DATA  # too young to say what one window usually adds up to
+        baseline *= rule.window_seconds / past.seconds
     return rules.against_baseline(
         value_of(rule, stats), baseline, rule.limit, above=rule.above, clear_ratio=rule.clear,
         critical_ratio=rule.critical,
@@ -154,22 +137,29 @@ def _keys(rule: AlertRule, now: datetime) -> Iterable[str]:
 
 
 def _of_series(rule: AlertRule, key: str, now: datetime) -> Verdict:
-    step, back = (
-        (ANOMALY_STEP, ANOMALY_HISTORY) if rule.kind == Kind.ANOMALY else (HOUR, FORECAST_HISTORY)
-    )
+    is_forecast = rule.kind == Kind.FORECAST
+    step, back = (HOUR, FORECAST_HISTORY) if is_forecast else (ANOMALY_STEP, ANOMALY_HISTORY)
     until = now - (now - datetime(2000, 1, 1, tzinfo=now.tzinfo)) % step  # whole steps only
-    points = queries.series(
-        rule.metric, scope=rule.scope, key=key, since=until - back, until=until, step=step
+    times, cells = history.series(
+        rule, key, since=until - back, until=until, step=step, recent=JUDGED_STEPS
     )
-    values = [queries.statistic(point.stat, rule.statistic) for point in points]
-    first = next((i for i, v in enumerate(values) if v is not None), len(values))
-    if rule.kind == Kind.ANOMALY:
-        times = [point.start.timestamp() for point in points[first:]]
-        return rules.anomalous(times, values[first:], recent=2, settings=Settings())
-    known = [value for value in values[first:] if value is not None]
+    if rule.kind == Kind.TOGETHER:
+        parts = [rule, *(_part(rule, one) for one in rule.beside)]
+        rows = [{f"{p.metric} {p.statistic}": value_of(p, cell) for p in parts} for cell in cells]
+        return rules.jointly_anomalous(times, rows, recent=JUDGED_STEPS, settings=Settings())
+    values = [value_of(rule, cell) for cell in cells]
+    if not is_forecast:
+        return rules.anomalous(times, values, recent=JUDGED_STEPS, settings=Settings())
     return rules.will_breach(
-        known, rule.limit, above=rule.above, horizon=FORECAST_HOURS, row_seconds=3600.0
+        values, rule.limit, above=rule.above, horizon=FORECAST_HOURS, row_seconds=3600.0
     )
+
+
+def _part(rule: AlertRule, given: Mapping[str, str]) -> AlertRule:
+    """One of the further metrics of a rule, to be read as the rule's own is."""
+    return AlertRule(metric=given["metric"], denominator=given.get("denominator", ""),
+                     statistic=given.get("statistic", "total"),
+                     min_count=rule.min_count)  # fmt: skip
 
 
 def _heartbeats(now: datetime) -> dict[str, Verdict]:

@@ -21,6 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config import rest
+from config.access.hiding import hidden_workflows
 from config.errors import Forbidden, InvalidInput
 from monitoring import backtest, costs, incidents, objectives, queries, services
 from monitoring import serializers as shapes
@@ -32,6 +33,7 @@ from monitoring.models import (
     SecurityEvent,
     Silence,
 )
+from monitoring.sight import sight
 
 PROBLEM = OpenApiResponse(rest.ProblemSerializer)
 KEY = OpenApiParameter(
@@ -88,6 +90,7 @@ class MetricsQuery(APIView):
         scope = request.query_params.get("scope", "all")
         key = request.query_params.get("key")
         since, until = _stretch(request, timedelta(days=1))
+        seen = sight(rest.caller_of(request))
         clients = rest.caller_of(request).client_ids
         if clients is not None and scope not in OF_CLIENTS:
             raise Forbidden(f"read the scope {scope}", f"one of {', '.join(OF_CLIENTS)}")
@@ -96,11 +99,13 @@ class MetricsQuery(APIView):
             rows = [
                 {"key": name, **_figures(stats.get(metric, queries.EMPTY))}
                 for name, stats in sorted(found.items())
-                if _is_visible(name, clients)
+                if _is_visible(name, clients) and seen.shows(scope, name)
             ]
         else:
             if not _is_visible(key or "", clients):
                 raise Forbidden("read this key", "a client that you may see")
+            if not seen.shows(scope, key or ""):
+                raise Forbidden("read this key", "a workflow whose runs you may see")
             rows = self._series(request, metric, scope, key or "", since, until)
         return Response(
             {"metric": metric, "scope": scope, "key": key, "since": since, "until": until,
@@ -282,12 +287,16 @@ class Costs(APIView):
     def get(self, request: Request) -> Response:
         """Who and what the money went to, what was saved, and what 30 days will cost."""
         client = request.query_params.get("client")
-        clients = rest.caller_of(request).client_ids
+        caller = rest.caller_of(request)
+        clients = caller.client_ids
         if clients is not None and (client is None or not _is_visible(client, clients)):
             raise Forbidden("see these costs", "client=… of a client that you may see")
         since, until = _stretch(request, timedelta(days=30))
         by = request.query_params.get("by", "agent")
-        return Response(costs.attribution(by, since=since, until=until, client=client))
+        found = costs.attribution(
+            by, since=since, until=until, client=client, hidden=hidden_workflows(caller)
+        )
+        return Response(found)
 
 
 class SecurityEvents(APIView):

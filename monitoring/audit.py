@@ -7,7 +7,6 @@ import json
 import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +14,14 @@ from django.db import transaction
 
 from config import logs
 from config.access.ids import uuid7
+from config.errors import InvalidInput
+from config.parsing import no_number
+from config.statements import execute
 from monitoring import checkpoints
 from monitoring.domain import chain
+from monitoring.domain.noted import Audited
 from monitoring.models import AuditPayload, AuditSeal
-from monitoring.writing import execute
+from monitoring.writing import write_entries
 
 logger = logging.getLogger(__name__)
 # Entries of one seal: small enough to check in memory, large enough to read quickly.
@@ -31,51 +34,19 @@ CONTENT = """concat_ws(chr(31), e.id::text, (extract(epoch FROM e.at) * 1000000)
     e.actor, e.action, e.target, coalesce(e.client_id::text, ''), coalesce(e.user_id::text, ''),
     e.session, e.before_digest, e.after_digest)"""
 
-_ADD = """
-WITH done AS (
-    DELETE FROM monitoring_auditintent WHERE id = %(instead_of)s::uuid
-), entry AS (
-    INSERT INTO monitoring_auditentry (id, actor, action, target, client_id, user_id, session,
-        before_digest, after_digest)
-    SELECT * FROM unnest(%(id)s::uuid[], %(actor)s::text[], %(action)s::text[],
-        %(target)s::text[], %(client_id)s::uuid[], %(user_id)s::uuid[], %(session)s::text[],
-        %(before_digest)s::text[], %(after_digest)s::text[])
-    RETURNING id
-)
-INSERT INTO monitoring_auditpending (entry_id) SELECT id FROM entry
-"""
-
 _UNSEALED = f"""
 SELECT e.id, {CONTENT} FROM monitoring_auditpending p
 JOIN monitoring_auditentry e ON e.id = p.entry_id
 ORDER BY p.entry_id LIMIT %(most)s
 """  # noqa: S608  (constants of this file)
 
-_FIELDS = ("id", "actor", "action", "target", "client_id", "user_id", "session",
-           "before_digest", "after_digest")  # fmt: skip
-_UNPRINTABLE = dict.fromkeys((*range(32), 127), " ")
-
-
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """One thing that was done, for ``audit_all``.
-
-    ``before_digest`` and ``after_digest`` are hex SHA-256 of what was there, or of an agent
-    action's input and output (see ``digest_of``). ``session`` is a request's or conversation's.
-    """
-
-    actor: str
-    action: str
-    target: str = ""
-    client_id: UUID | None = None
-    user_id: UUID | None = None
-    session: str = ""
-    before_digest: str = ""
-    after_digest: str = ""
-
 
 def digest_of(value: Any) -> str:
-    """Hex SHA-256 of ``value`` as canonical JSON; of None, the empty string."""
+    """Hex SHA-256 of ``value`` as canonical JSON; of None, the empty string.
+
+    Never fails, since what it is about is done: NaN and infinities count as null, as which
+    they are kept.
+    """
     return "" if value is None else hashlib.sha256(_canonical(value).encode()).hexdigest()
 
 
@@ -85,7 +56,7 @@ def audit_all(entries: Sequence[Audited], *, instead_of: UUID | None = None) -> 
     ``instead_of`` is an intent (see ``intents``) that goes in the same statement.
     """
     if entries:
-        _insert([uuid7() for _ in entries], entries, instead_of)
+        write_entries([(uuid7(), entry) for entry in entries], instead_of=instead_of)
 
 
 @transaction.atomic
@@ -105,14 +76,19 @@ def audit(
 
     ``before`` and ``after`` (anything JSON can say, redacted by the caller's policy) are kept in
     an erasable payload, of which the entry holds salted digests. ``subject_id`` is the person
-    they are about, for erasure. ``session`` defaults to the request at hand.
+    they are about, for erasure. ``session`` defaults to the request at hand. Raises InvalidInput
+    for NaN and infinities in them.
     """
+    for name, value in (("before", before), ("after", after)):
+        if (fault := no_number(value)) is not None:
+            limit = "a finite number, or null: JSON has no other"
+            raise InvalidInput(f"{name}.{fault[0]}" if fault[0] else name, fault[1], limit)
     entry_id, salt = uuid7(), secrets.token_hex(16)
     texts = [None if value is None else _canonical(value) for value in (before, after)]
     digests = [salted_digest(salt, text) for text in texts]
     session = session or (logs.context.get() or {}).get("request_id", "")
     entry = Audited(actor, action, target, client_id, user_id, session, *digests)
-    _insert([entry_id], [entry])
+    write_entries([(entry_id, entry)])
     if any(text is not None for text in texts):
         AuditPayload.objects.create(
             entry_id=entry_id, subject_id=subject_id, salt=salt, before=texts[0], after=texts[1]
@@ -162,23 +138,9 @@ def _seal_batch() -> int:
     return len(ids)
 
 
-def _insert(
-    ids: Sequence[UUID], entries: Sequence[Audited], instead_of: UUID | None = None
-) -> None:
-    limits = {"actor": 120, "action": 80, "target": 200, "session": 80}
-    columns: dict[str, Any] = {"id": list(ids), "instead_of": instead_of}
-    for field in _FIELDS[1:]:
-        values = [getattr(entry, field) for entry in entries]
-        if field in limits:
-            values = [clean(value, limits[field]) for value in values]
-        columns[field] = values
-    execute(_ADD, columns)
-
-
-def clean(value: str, limit: int) -> str:
-    """A field of an entry: without what could shift its bounds, and not longer than its column."""
-    return str(value).translate(_UNPRINTABLE)[:limit]
-
-
 def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+    text = json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+    if "NaN" in text or "Infinity" in text:
+        plain = json.loads(text, parse_constant=lambda _: None)
+        return json.dumps(plain, sort_keys=True, ensure_ascii=False)
+    return text

@@ -8,6 +8,7 @@ from typing import Any
 
 from config.errors import InvalidInput
 from monitoring import queries
+from monitoring.domain.metrics import workflow_of
 from monitoring.sight import Sight
 from monitoring.stretch import Stretch
 
@@ -22,12 +23,18 @@ _NINE = Decimal("1.000000000")
 
 
 def attribution(
-    by: str, *, since: datetime, until: datetime, client: str | None = None
+    by: str,
+    *,
+    since: datetime,
+    until: datetime,
+    client: str | None = None,
+    hidden: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """Cost and savings by ``by``, dearest first, with the projection of the whole for 30 days.
 
     ``client`` limits it to one client (by agent, domain or in total). A workflow's cost is that
-    of its ended runs. Raises InvalidInput for what money cannot be told by.
+    of its ended runs; those ``hidden`` are left out. Raises InvalidInput for what money cannot be
+    told by.
     """
     if by not in BY:
         raise InvalidInput("by", by, f"one of {', '.join(BY)}")
@@ -52,6 +59,7 @@ def attribution(
             "calls": stats[cost].count if cost in stats else 0,
         }
         for key, stats in found.items()
+        if workflow_of(scope, key) not in hidden
     ]
     rows.sort(key=lambda row: (-Decimal(str(row["cost_usd"])), str(row["key"])))
     whole = sum((Decimal(str(row["cost_usd"])) for row in rows), Decimal(0))
@@ -106,4 +114,4 @@ def attributed(sight: Sight, by: str, when: Stretch) -> list[dict[str, Any]]:
 
 def usd(amount: float) -> str:
     """A decimal string of nine places. Sums of rollups are right to far less than that shows."""
-    return str(Decimal(amount).quantize(_NINE))
+    return f"{Decimal(amount).quantize(_NINE):f}"

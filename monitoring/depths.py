@@ -10,7 +10,9 @@ from kombu.exceptions import ChannelError, OperationalError
 
 from config import logs
 from config.celery import QUEUES, app
-from monitoring.recording import Measurement, record
+from config.errors import Unavailable
+from monitoring.domain.noted import Measurement
+from monitoring.writing import record
 
 logger = logging.getLogger(__name__)
 # Empty queues are told this often only: an idle instance has nothing to fold meanwhile.
@@ -22,11 +24,9 @@ _REFUSED = (ChannelError, OperationalError, OSError)
 def measure_queues() -> dict[str, int]:
     """Record each queue's depth; empty while the broker is away, which ``/readyz`` tells."""
     try:
-        with app.connection_for_read() as broker:
-            found = {queue: _depth(broker, queue) for queue in QUEUES}
-    except Exception as error:  # each transport has its own errors
-        logs.event(logger, "monitoring.depth.unknown", level=logging.WARNING,
-                   error=f"{type(error).__name__}: {error}"[:200])  # fmt: skip
+        found = waiting()
+    except Unavailable as error:
+        logs.event(logger, "monitoring.depth.unknown", level=logging.WARNING, error=error.why)
         return {}
     global _told_at
     if not any(found.values()) and time.monotonic() - _told_at < QUIET_SECONDS:
@@ -34,6 +34,15 @@ def measure_queues() -> dict[str, int]:
     _told_at = time.monotonic()
     record([Measurement({"queue_depth": float(n)}, {"queue": q}) for q, n in found.items()])
     return found
+
+
+def waiting() -> dict[str, int]:
+    """How many messages wait in each queue now. Raises Unavailable while the broker is away."""
+    try:
+        with app.connection_for_read() as broker:
+            return {queue: _depth(broker, queue) for queue in QUEUES}
+    except Exception as error:  # each transport has its own errors
+        raise Unavailable("the broker", f"{type(error).__name__}: {error}"[:200]) from error
 
 
 def _depth(broker: Any, queue: str) -> int:

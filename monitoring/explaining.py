@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from config.statements import execute
 from monitoring import queries
 from monitoring.domain.metrics import SCOPES
 from monitoring.models import AlertRule
-from monitoring.writing import execute
 
 MOST_ERRORS = 10
 # In a storm the newest errors are told, not every alert's own ten.

@@ -226,12 +226,26 @@ def _disk() -> Check:
     return Check("disk", usage.free >= least, detail)
 
 
+_REPLICATION = """
+SELECT (SELECT count(*) FROM pg_stat_replication),
+    (SELECT max(replay_lag) FROM pg_stat_replication),
+    pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
+    (SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT active)
+"""
+
+
 def _replication() -> Check:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*), max(replay_lag) FROM pg_stat_replication")
-        standbys, lag = cursor.fetchone()
+        cursor.execute(_REPLICATION)
+        standbys, lag, may_see, idle_slots = cursor.fetchone()
+    if idle_slots:
+        detail = f"{idle_slots} slot(s) without a standby: it is away, and its log fills the disk"
+        return Check("replication", False, detail, required=False)
     if not standbys:
         return Check("replication", True, "no standby", required=False)
+    if not may_see:  # PostgreSQL tells everybody else that there is a standby, and nothing of it
+        detail = f"{standbys} standby(s), lag not shown: GRANT pg_read_all_stats to this role"
+        return Check("replication", False, detail, required=False)
     seconds = lag.total_seconds() if lag else 0.0
     limit = MAX_REPLICATION_LAG.total_seconds()
     detail = f"{standbys} standby(s), lag {seconds:.1f} s; limit {limit:g} s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,17 +11,16 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Count
 
-from config import logs
 from config.errors import Conflict, NotFound
-from monitoring import actions, explaining, notify, queries
+from monitoring import actions, explaining, impact, notify, queries, responding
 from monitoring.audit import audit
 from monitoring.domain.anomaly.severity import Severity
 from monitoring.domain.grouping import PLATFORM, Symptom, causes
-from monitoring.domain.responses import UNDO
 from monitoring.domain.rules import AlertState
-from monitoring.models import Action, Alert, Incident, IncidentEvent
+from monitoring.models import Alert, Incident
+from monitoring.responding import ask
+from monitoring.timeline import note
 
-logger = logging.getLogger(__name__)
 State = Incident.State
 OPEN = (State.OPEN, State.ACKNOWLEDGED)
 RANK = {severity.value: place for place, severity in enumerate(Severity)}
@@ -35,20 +34,23 @@ GROWTH = 10
 @transaction.atomic
 def group(*, now: datetime) -> None:
     """Put every firing alert into its incident, and end those whose alerts have all resolved."""
+    # First the incidents, then their alerts: what a person ends meanwhile is seen as ended.
+    locked = Incident.objects.select_for_update(no_key=True).filter(state__in=OPEN).order_by("id")
+    open_ = {incident.cause: incident for incident in locked}
     firing = list(
         Alert.objects.select_related("rule", "incident").filter(
             state__in=[AlertState.FIRING, AlertState.NO_DATA], is_silenced=False
         )
     )
-    open_ = {incident.cause: incident for incident in Incident.objects.filter(state__in=OPEN)}
     symptoms = [Symptom(str(a.pk), a.scope, a.key, a.fired_at or now) for a in firing]
-    found = causes(symptoms, _endpoints(symptoms, now), frozenset(open_))
+    endpoint_of = _endpoints(symptoms, now)
+    found = causes(symptoms, endpoint_of, frozenset(open_), _providers(symptoms, now))
     by_cause: dict[str, list[Alert]] = {}
     for alert in firing:
         by_cause.setdefault(found[str(alert.pk)], []).append(alert)
     for cause, alerts in by_cause.items():
         incident = open_.get(cause) or _open(cause, alerts, now)
-        _take_in(incident, alerts, now)
+        _take_in(incident, alerts, endpoint_of, now)
     _resolve_ended(now)
 
 
@@ -68,39 +70,54 @@ def _endpoints(symptoms: Sequence[Symptom], now: datetime) -> Mapping[str, str]:
     return {agent: endpoint for agent, (_, endpoint) in most.items() if endpoint}
 
 
+def _providers(symptoms: Sequence[Symptom], now: datetime) -> Mapping[str, str]:
+    """The provider of each endpoint that was asked in the last hours."""
+    if not symptoms:
+        return {}
+    asked = impact.asked_endpoints(now - timedelta(hours=6), now + timedelta(minutes=1))
+    return {endpoint: provider for provider, endpoint in asked}
+
+
 def _open(cause: str, alerts: Sequence[Alert], now: datetime) -> Incident:
     worst = max(alerts, key=lambda alert: RANK[alert.severity])
     title = f"{worst.rule.title}: {cause.replace(':', ' ')}" if cause != "all" else worst.rule.title
     incident = Incident.objects.create(
         cause=cause, title=title[:200], severity=worst.severity, opened_at=now,
         domain=explaining.domain_of(*cause.partition(":")[::2], since=now - timedelta(hours=6)),
-        impact=_impact(cause, now - timedelta(hours=1), now),
+        impact=impact.of(cause, now - impact.BEFORE_IT_OPENED, now),
     )  # fmt: skip
-    note(incident, "opened", detail={"alerts": len(alerts), "rule": worst.rule.slug})
-    for alert in alerts:
-        for response in alert.rule.responses:
-            ask(incident, str(response["kind"]), str(response.get("target") or alert.key or cause),
-                response.get("parameters", {}))  # fmt: skip
+    note(incident, "opened", detail={**_counted(alerts), "rule": worst.rule.slug})
     return incident
 
 
-def _take_in(incident: Incident, alerts: Sequence[Alert], now: datetime) -> None:
+def _counted(alerts: Sequence[Alert]) -> dict[str, Any]:
+    """How many alerts there are, and how many of each rule, the most first."""
+    rules = Counter(alert.rule.slug for alert in alerts)
+    return {"alerts": len(alerts), "rules": [list(one) for one in rules.most_common()]}
+
+
+def _take_in(
+    incident: Incident, alerts: Sequence[Alert], endpoint_of: Mapping[str, str], now: datetime
+) -> None:
     new = [alert for alert in alerts if alert.incident_id != incident.pk]
     left = {alert.incident_id for alert in new if alert.incident_id}
     Alert.objects.filter(pk__in=[alert.pk for alert in new]).update(incident=incident)
     for other in Incident.objects.filter(pk__in=left, state__in=OPEN):
         if not other.alerts.exclude(state=AlertState.RESOLVED).exists():
             _merge(other, incident, now)
+    responding.ask_for(incident, new, endpoint_of)
     if new and incident.told_alerts:
-        note(incident, "grew", detail={"alerts": len(new)})
+        note(incident, "grew", detail=_counted(new))
     worst = max([incident.severity, *(a.severity for a in alerts)], key=RANK.__getitem__)
     if worst != incident.severity:
         note(incident, "worsened", detail={"from": incident.severity, "to": worst})
         incident.severity = worst
+    incident.impact = impact.of(incident.cause, impact.since_of(incident), now)
     _tell(incident, len(alerts))
 
 
 def _tell(incident: Incident, alerts: int) -> None:
+    fields = ["severity", "impact"]
     if not incident.told_alerts:
         notify.enqueue(incident, "opened", alerts=alerts)
     elif (
@@ -109,21 +126,23 @@ def _tell(incident: Incident, alerts: int) -> None:
     ):
         notify.enqueue(incident, "updated", alerts=alerts)
     else:
-        incident.save(update_fields=["severity"])
+        incident.save(update_fields=fields)
         return
     incident.told_alerts, incident.told_severity = (
         max(alerts, incident.told_alerts),
         incident.severity,
     )
-    incident.save(update_fields=["severity", "told_alerts", "told_severity"])
+    incident.save(update_fields=[*fields, "told_alerts", "told_severity"])
 
 
 def _merge(other: Incident, into: Incident, now: datetime) -> None:
     Incident.objects.filter(pk=other.pk).update(
         state=State.MERGED, merged_into=into, resolved_at=now
     )
+    Incident.objects.filter(merged_into=other).update(merged_into=into)
     note(other, "merged", detail={"into": str(into.pk)})
     note(into, "took_over", detail={"incident": str(other.pk), "cause": other.cause})
+    notify.tell_pagers(other, "resolved")  # else it would ring there for ever
 
 
 def _resolve_ended(now: datetime) -> None:
@@ -134,36 +153,12 @@ def _resolve_ended(now: datetime) -> None:
 
 def _end(incident: Incident, now: datetime, *, actor: str) -> None:
     incident.state, incident.resolved_at = State.RESOLVED, now
-    incident.impact = _impact(incident.cause, incident.opened_at, now)
+    incident.impact = impact.of(incident.cause, impact.since_of(incident), now)
     note(incident, "resolved", actor=actor)
     incident.summary = _summary(incident, now)
     incident.save()
-    for action in incident.actions.filter(undoes=None, state=Action.State.DONE):
-        if action.kind in UNDO:
-            actions.take_back(action, actor=actor)
+    responding.end(incident, now, actor=actor)
     notify.enqueue(incident, "resolved", alerts=incident.told_alerts)
-
-
-def _impact(cause: str, since: datetime, now: datetime) -> dict[str, Any]:
-    """Users, clients, calls, failed calls and money of what the cause touches."""
-    scope, _, key = cause.partition(":")
-    if scope not in ("agent", "endpoint", "workflow", "domain"):
-        scope, key = "all", ""
-    users, clients = explaining.touched(scope, key, since=since)
-    names = ["invocations", "invocation_errors", "cost_usd", "runs", "run_errors"]
-    found = queries.totals(
-        names, scope=scope, keys=[key], since=since, until=now + timedelta(minutes=1)
-    ).get(key, {})
-    sums = {name: found[name].total if name in found else 0.0 for name in names}
-    return {
-        "users": users,
-        "clients": clients,
-        "invocations": int(sums["invocations"]),
-        "errors": int(sums["invocation_errors"]),
-        "runs": int(sums["runs"]),
-        "failed_runs": int(sums["run_errors"]),
-        "usd": f"{sums['cost_usd']:.6f}",
-    }
 
 
 def _summary(incident: Incident, now: datetime) -> str:
@@ -211,6 +206,7 @@ def acknowledge(incident_id: UUID, *, actor: str) -> Incident:
         incident.state, incident.acknowledged_by = State.ACKNOWLEDGED, actor
         incident.acknowledged_at = note(incident, "acknowledged", actor=actor).at
         incident.save()
+        notify.tell_pagers(incident, "acknowledged")
         audit(
             actor=actor, action="monitoring.incident.acknowledged", target=f"incident:{incident.pk}"
         )
@@ -245,30 +241,11 @@ def take_back(incident_id: UUID, action_id: UUID, *, actor: str) -> Incident:
 
 
 def _locked(incident_id: UUID) -> Incident:
-    incident = Incident.objects.select_for_update().filter(pk=incident_id).first()
+    # Without its key: whoever reports an action of it may add to its timeline meanwhile.
+    incident = Incident.objects.select_for_update(no_key=True).filter(pk=incident_id).first()
     if incident is None:
         raise NotFound("incident", incident_id)
     return incident
 
 
-def note(incident: Incident, name: str, *, actor: str = "", detail: Any = None) -> IncidentEvent:
-    """One more line of the timeline."""
-    event = IncidentEvent.objects.create(
-        incident=incident, name=name, actor=actor, detail=detail or {}
-    )
-    event.refresh_from_db(fields=["at"])
-    logs.event(logger, f"monitoring.incident.{name}", incident=str(incident.pk))
-    return event
-
-
-def ask(incident: Incident, kind: str, target: str, parameters: dict[str, Any]) -> None:
-    """Ask an owner to do something, once for each incident; its sweep carries it out."""
-    _, is_new = Action.objects.get_or_create(
-        incident=incident, kind=kind, target=target, undoes=None,
-        defaults={"parameters": parameters},
-    )  # fmt: skip
-    if is_new:
-        note(incident, "action_asked", detail={"kind": kind, "target": target})
-
-
-__all__ = ["PLATFORM", "acknowledge", "escalate", "group", "note", "resolve"]
+__all__ = ["PLATFORM", "acknowledge", "ask", "escalate", "group", "note", "resolve"]

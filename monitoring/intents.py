@@ -16,8 +16,9 @@ from django.db import transaction
 
 from config import logs
 from config.access.ids import uuid7
-from monitoring.audit import Audited, audit_all, clean
-from monitoring.writing import execute
+from config.statements import execute
+from monitoring.audit import audit_all
+from monitoring.domain.noted import Audited, clean
 
 # A request that has not ended by then never will. Streams end sooner.
 GRACE = timedelta(minutes=15)

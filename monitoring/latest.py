@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from config.errors import InvalidInput
+from config.statements import execute
 from monitoring.domain.metrics import SCOPES
 from monitoring.models import RollupMark
 from monitoring.rollups import MARK
-from monitoring.writing import execute
 
 # Labels that may be followed alone.
 FOLLOWED = ("agent", "domain", "workflow", "endpoint", "client")

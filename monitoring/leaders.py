@@ -51,7 +51,7 @@ def of_agents(sight: Sight, when: Stretch, client: str = "") -> dict[str, list[L
             key, calls.total, errors.total / calls.total, seconds.percentile(0.95),
             cost.total, accuracy.mean, course.get(key, []),
             addresses.page_of("agent", key),
-            f"{addresses.rows_of('agent', key, client=client)}&range={when.name}&state=failed",
+            f"{addresses.rows_of('agent', key, client=client)}&range={when.name}&replays=no",
         ))  # fmt: skip
     found = found or shown_only
     enough = [one for one in found if one.calls >= ENOUGH_CALLS] or found
@@ -78,7 +78,7 @@ def of_learning(sight: Sight, when: Stretch) -> list[Figure]:
         _or_zero(figures.counted("Feedback given", grid.total("", "feedback"), href=learning),
                  learning),
         figures.averaged("Satisfaction", grid.total("", "satisfaction_score"),
-                         lambda value: f"{value:.2f} of 5"),
+                         lambda value: f"{value:.2f} of 5", href=learning),
         figures.paid("Cost of learning", grid.total("", "learning_cost_usd"),
                      href="/dashboard/costs?by=learning"),
     ]  # fmt: skip

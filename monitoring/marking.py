@@ -24,11 +24,18 @@ class Seen:
     until: datetime | None = None
 
 
-def mark(*, kind: str, scope: str, key: str, text: str, href: str = "") -> None:
-    """Write down a change, in the caller's transaction. Raises InvalidInput for another kind."""
+def mark(
+    *, kind: str, scope: str, key: str, text: str, href: str = "", begins: bool | None = None
+) -> None:
+    """Write down a change, in the caller's transaction. Raises InvalidInput for another kind.
+
+    ``begins`` is for what lasts, by its ``href``: baselines leave out what lies between True and
+    False.
+    """
     if kind not in Mark.Kind.values:
         raise InvalidInput("kind", kind, f"one of {', '.join(Mark.Kind.values)}")
-    Mark.objects.create(kind=kind, scope=scope, key=key[:200], text=text[:160], href=href[:200])
+    Mark.objects.create(kind=kind, scope=scope, key=key[:200], text=text[:160], href=href[:200],
+                        begins=begins)  # fmt: skip
 
 
 def marks(*, scope: str, key: str, since: datetime, until: datetime) -> list[Seen]:

@@ -15,9 +15,10 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
-from config import logs
+from config import logs, readable
 from monitoring import posting, rotas
 from monitoring.domain.anomaly.severity import Severity
 from monitoring.models import Channel, Delivery, Incident
@@ -31,6 +32,8 @@ PAUSES = (15, 60, 300, 900, 1800)
 CLAIMED_FOR = timedelta(minutes=2)
 # Messages that ask whoever is on call; the others only go on with who was asked.
 CALLING = ("opened", "updated", "escalated")
+# Whoever was paged through it stays paged until these come.
+PAGER_ACTIONS = {"acknowledged": "acknowledge", "resolved": "resolve"}
 
 
 def enqueue(
@@ -59,6 +62,14 @@ def tell(incident: Incident, name: str, channels: Sequence[Channel], *, alerts: 
     return len(rows)
 
 
+def tell_pagers(incident: Incident, name: str) -> int:
+    """The same, for the pagers alone that were told of this incident: they escalate, too."""
+    told = Channel.objects.filter(
+        kind=Channel.Kind.PAGER, is_active=True, deliveries__incident=incident
+    )
+    return tell(incident, name, list(told.distinct()), alerts=incident.told_alerts)
+
+
 def on_call(incident: Incident, name: str, level: int, now: datetime) -> list[Channel]:
     """Whom the rotas call for this message: nobody once somebody has taken the incident on."""
     if name not in CALLING or incident.state != Incident.State.OPEN:
@@ -71,11 +82,14 @@ def on_call(incident: Incident, name: str, level: int, now: datetime) -> list[Ch
 
 def _is_wanted(channel: Channel, incident: Incident, name: str, level: int, now: datetime) -> bool:
     if channel.is_personal:
-        return name != "escalated" and channel.deliveries.filter(incident=incident).exists()
+        return name != "escalated" and _was_told(channel, incident)
+    if name == "resolved" and channel.kind == Channel.Kind.PAGER:
+        # Also at night: what it was told of would ring there for ever.
+        return channel.deliveries.filter(incident=incident).exists()
     if name == "escalated":
         if not 0 < channel.level <= level:
             return False
-    elif channel.level > 0 and not channel.deliveries.filter(incident=incident).exists():
+    elif channel.level > 0 and not _was_told(channel, incident):
         return False  # it hears of an incident only by escalation, and then of its end
     if channel.domains and incident.domain and incident.domain not in channel.domains:
         return False
@@ -86,6 +100,12 @@ def _is_wanted(channel: Channel, incident: Incident, name: str, level: int, now:
     )
     loud = incident.severity == Severity.CRITICAL.value
     return on_rota and (loud or not is_quiet(channel, now))
+
+
+def _was_told(channel: Channel, incident: Incident) -> bool:
+    """Whether it heard of this incident, or of one whose place it took."""
+    about = Q(incident=incident) | Q(incident__merged_into=incident)
+    return channel.deliveries.filter(about).exists()
 
 
 def is_quiet(channel: Channel, now: datetime) -> bool:
@@ -160,7 +180,7 @@ def _page(channel: Channel, body: dict[str, Any]) -> dict[str, Any]:
     )
     return {
         "routing_key": channel.secret,
-        "event_action": "resolve" if body["event"] == "resolved" else "trigger",
+        "event_action": PAGER_ACTIONS.get(body["event"], "trigger"),
         "dedup_key": body["incident"],
         "payload": {"summary": body["title"], "source": "ratchet", "severity": severity},
     }
@@ -168,11 +188,14 @@ def _page(channel: Channel, body: dict[str, Any]) -> dict[str, Any]:
 
 def _body(incident: Incident, name: str, alerts: int) -> dict[str, Any]:
     impact = incident.impact
+    taken = list(incident.incident_set.order_by("opened_at"))  # what was merged into it
+    places = readable.listed([one.cause for one in taken])
     lines = [
         f"[{incident.severity}] {incident.title} ({name})",
-        f"{alerts} alert(s); {impact.get('errors', 0)} of {impact.get('invocations', 0)} calls "
-        f"failed, {impact.get('users', 0)} users met it.",
-        f"/dashboard/incidents/{incident.pk}",
+        f"{readable.plural(alerts, 'alert')}; {impact.get('errors', 0)} of "
+        f"{impact.get('invocations', 0)} calls failed, {impact.get('users', 0)} users met it.",
+        *([f"It takes the place of the incident of {places}."] if taken else []),
+        f"{settings.PUBLIC_URL}/dashboard/incidents/{incident.pk}",
     ]
     return {
         "event": name,
@@ -181,6 +204,7 @@ def _body(incident: Incident, name: str, alerts: int) -> dict[str, Any]:
         "severity": incident.severity,
         "cause": incident.cause,
         "alerts": alerts,
+        "took_over": [str(one.pk) for one in taken],
         "impact": impact,
         "text": "\n".join(lines),
     }

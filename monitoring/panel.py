@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from config import readable
-from monitoring import addresses, charts, figures
+from monitoring import addresses, charts, figures, queries
 from monitoring.figures import Figure
 from monitoring.marking import marks
 from monitoring.queries import Grid
@@ -19,6 +19,9 @@ CALLS = (
     "input_tokens", "cached_tokens", "output_tokens", "cost_usd", "saved_usd", "accuracy_ratio",
     "satisfaction_score", "rework", "escalations", "feedback", "demo_invocations",
 )  # fmt: skip
+# Where failed calls are kept by what they failed of.
+CODES = {"all": "code", "agent": "agent_code", "domain": "domain_code"}
+ERRORS, SHOWN_CODES = "invocation_errors", 6
 # What is compared with the stretch before.
 COMPARED = ("invocations", "invocation_errors", "invocation_duration_seconds", "cost_usd",
             "accuracy_ratio", "satisfaction_score")  # fmt: skip
@@ -35,6 +38,7 @@ class Panel:
     plots: list[charts.Document]
     is_empty: bool
     demo_ratio: float | None
+    codes: list[Figure] = field(default_factory=list)
 
 
 def of_calls(
@@ -52,7 +56,24 @@ def of_calls(
         _call_plots(look, seen, is_full=is_full),
         calls.count == 0,
         demo / calls.total if demo and calls.total else None,
+        _codes(sight, scope, key, look),
     )
+
+
+def _codes(sight: Sight, scope: str, key: str, look: _Look) -> list[Figure]:
+    """Failed calls by what they failed of, the commonest first; not kept for each client."""
+    if scope not in CODES or sight.clients is not None:
+        return []
+    when, begins = look.when, f"{key}|" if key else None
+    found = queries.totals([ERRORS], scope=CODES[scope], since=when.since, until=when.until,
+                           prefix=begins)  # fmt: skip
+    times = {name.rpartition("|")[2]: stats[ERRORS] for name, stats in found.items()
+             if ERRORS in stats and stats[ERRORS].total}  # fmt: skip
+    codes = sorted(times, key=lambda code: -times[code].total)[:SHOWN_CODES]
+    return [
+        figures.counted(code, times[code], href=look.traffic(state="failed", code=code))
+        for code in codes
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,10 @@ class _Look:
         words = "".join(f"&{name}={value}" for name, value in more.items())
         return f"{self.rows}{joint}range={self.when.name}{words}"
 
+    def traffic(self, **more: str) -> str:
+        """The same without replays of learning, which cost money and are no traffic."""
+        return self.since(replays="no", **more)
+
     def change(self, now: float | None, before: float | None) -> str:
         return figures.change(now, before, self.when.words)
 
@@ -88,23 +113,24 @@ def _main_figures(look: _Look) -> list[Figure]:
     p95, p95_past = seconds.percentile(0.95), past.percentile(0.95)
     return [
         figures.counted(
-            "Calls", calls, href=look.since(),
+            "Calls", calls, href=look.traffic(),
             note=look.change(calls.total, look.before("invocations").total),
         ),
         figures.shared(
-            "Errors", errors, calls, href=look.since(state="failed"),
+            "Errors", errors, calls, href=look.traffic(state="failed"),
             tone="bad" if calls.total and errors.total / calls.total > 0.05 else "",
         ),
-        figures.timed("Latency p50", seconds.percentile(0.50), href=look.since(sort="slowest")),
+        figures.timed("Latency p50", seconds.percentile(0.50), href=look.traffic(sort="slowest")),
         figures.timed(
-            "Latency p95", p95, note=look.change(p95, p95_past), href=look.since(sort="slowest")
+            "Latency p95", p95, note=look.change(p95, p95_past),
+            href=look.traffic(sort="slowest"),
         ),
         figures.paid(
             "Cost", cost, note=look.change(cost.total, look.before("cost_usd").total),
             href=look.since(sort="dearest"),
         ),
         figures.shared("From the cache", look.total("cache_hits"), calls,
-                       href=look.since(cached="1")),
+                       href=look.traffic(cached="1")),
     ]  # fmt: skip
 
 
@@ -118,24 +144,25 @@ def _more_figures(look: _Look) -> list[Figure]:
     past_accuracy = look.before("accuracy_ratio").mean
     busy = seconds.total / look.when.seconds
     return [
-        _throughput(calls.total / minutes, look.since()),
+        _throughput(calls.total / minutes, look.traffic()),
         Figure("Concurrency", "< 0.01" if 0 < busy < 0.01 else readable.significant(busy),
                f"{busy:.6g}",
-               "calls at once, mean", look.since()),
+               "calls at once, mean", look.traffic()),
         figures.timed("In models, p95", look.total("model_duration_seconds").percentile(0.95),
-                      href=look.since(sort="slowest")),
+                      href=look.traffic(cached="0", sort="slowest")),
         figures.timed("First token, p95", look.total("first_token_seconds").percentile(0.95),
-                      note="of streamed answers", href=look.since()),
+                      note="of streamed answers", href=look.traffic(streamed="1")),
         Figure("Tokens", readable.count(tokens) if tokens else "–", f"{tokens:,.0f}",
                f"{readable.count(written.total)} written", look.since()),
-        figures.averaged("Accuracy", accuracy, readable.percent,
+        figures.averaged("Accuracy", accuracy, readable.percent, href=addresses.LEARNING,
                          note=look.change(accuracy.mean, past_accuracy)),
         figures.averaged("Satisfaction", look.total("satisfaction_score"),
-                         lambda value: f"{value:.2f} of 5"),
+                         lambda value: f"{value:.2f} of 5", href=addresses.LEARNING),
         figures.counted("Handed to a person", look.total("escalations"),
                         href="/dashboard/conversations"),
-        figures.shared("Done again", look.total("rework"), calls),
-        figures.shared("With feedback", look.total("feedback"), calls),
+        figures.shared("Done again", look.total("rework"), calls,
+                       href=f"{addresses.RUNS}?range={look.when.name}"),
+        figures.shared("With feedback", look.total("feedback"), calls, href=addresses.LEARNING),
     ]  # fmt: skip
 
 
@@ -149,7 +176,7 @@ def _throughput(per_minute: float, href: str) -> Figure:
 
 
 def _call_plots(look: _Look, seen: Any, *, is_full: bool) -> list[charts.Document]:
-    starts, rows = look.grid.starts, look.since()
+    starts, rows = look.grid.starts, look.traffic()
     past = look.before("invocation_duration_seconds")
     plots = [
         charts.bars(
@@ -165,7 +192,7 @@ def _call_plots(look: _Look, seen: Any, *, is_full: bool) -> list[charts.Documen
         ),
         charts.bars(
             f"Cost per {_step_words(look.when)}, USD", starts,
-            charts.totals_of(look.values("cost_usd")), unit="USD", marks=seen, rows=rows,
+            charts.totals_of(look.values("cost_usd")), unit="USD", marks=seen, rows=look.since(),
         ),
     ]  # fmt: skip
     if is_full:
@@ -180,11 +207,11 @@ def _call_plots(look: _Look, seen: Any, *, is_full: bool) -> list[charts.Documen
     return [plot for plot in plots if charts.has_values(plot)]
 
 
-def of_runs(sight: Sight, scope: str, key: str, when: Stretch) -> Panel:
+def of_runs(sight: Sight, scope: str, key: str, when: Stretch, *, client: str = "") -> Panel:
     """About ended runs of a workflow, or of all of them."""
     grid = sight.grid(RUNS, when, scope=scope, keys=[key])
     past = sight.grid(RUNS[:4], when.before, scope=scope, keys=[key])
-    look = _Look(grid, past, key, when, addresses.rows_of(scope, key))
+    look = _Look(grid, past, key, when, addresses.rows_of(scope, key, client=client))
     runs, errors = look.total("runs"), look.total("run_errors")
     seconds, cost = look.total("run_duration_seconds"), look.total("run_cost_usd")
     demo = look.total("demo_runs").total
@@ -200,11 +227,12 @@ def of_runs(sight: Sight, scope: str, key: str, when: Stretch) -> Panel:
         figures.paid("Cost", cost, href=look.since(),
                      note=look.change(cost.total, look.before("run_cost_usd").total)),
         figures.timed("Wait for a worker, p95", waits.percentile(0.95), href=look.since()),
-        figures.shared("Steps tried again", look.total("step_retries"), look.total("steps")),
+        figures.shared("Steps tried again", look.total("step_retries"), look.total("steps"),
+                       href=look.since()),
         figures.shared("Approvals given", look.total("approvals_given"), look.total("approvals"),
                        href="/dashboard/approvals"),
         figures.averaged("Without a hand", look.total("automated_ratio"), readable.percent,
-                         note="share of steps"),
+                         note="share of steps", href=look.since(state="succeeded")),
     ]  # fmt: skip
     plots = [
         charts.bars(f"Runs ended per {_step_words(when)}", grid.starts,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
-from monitoring.models import Alert, Incident
+from monitoring.domain.metrics import SCOPES
+from monitoring.domain.periods import Span, joined
+from monitoring.models import Alert, Incident, Mark
 
 # What goes wrong under these keys goes wrong for everybody.
-COMMON_SCOPES = ("all", "endpoint", "queue")
+COMMON_SCOPES = ("all", "endpoint", "provider_endpoint", "queue")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +75,52 @@ def _touching(since: datetime, until: datetime) -> QuerySet[Incident]:
     return Incident.objects.filter(
         Q(resolved_at=None) | Q(resolved_at__gt=since), opened_at__lt=until
     ).exclude(state=Incident.State.MERGED)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Spans that are no part of the usual, by the first part of a key; ``""``: of everybody's."""
+
+    spans: dict[str, list[Span]]
+
+    def of(self, key: str) -> list[Span]:
+        """Those that concern ``key``, joined and oldest first."""
+        own = self.spans.get(key.partition("|")[0], []) if key else []
+        return joined([*self.spans.get("", []), *own])
+
+
+def left_out(scope: str, *, since: datetime, until: datetime) -> LeftOut:
+    """Incidents and experiments of the keys of ``scope`` that touch [since, until).
+
+    An incident that is open lasts until ``until``, an experiment that runs too.
+    """
+    label = SCOPES[scope][:1]
+    found: dict[str, list[Span]] = {}
+    rows = _touching(since, until).exclude(severity="low").order_by()
+    about = rows.values_list("opened_at", "resolved_at", "alerts__scope", "alerts__key",
+                             "alerts__pending_since")  # fmt: skip
+    for opened, resolved, of_scope, key, pending in about:
+        if of_scope is None:
+            continue
+        span = (min(opened, pending), resolved or until)
+        if of_scope in COMMON_SCOPES:
+            found.setdefault("", []).append(span)
+        elif label and SCOPES.get(of_scope, ())[:1] == label:
+            found.setdefault(key.partition("|")[0], []).append(span)
+    if label:
+        for key, span in _experiments(label[0], since, until):
+            found.setdefault(key, []).append(span)
+    return LeftOut(found)
+
+
+def _experiments(scope: str, since: datetime, until: datetime) -> Iterator[tuple[str, Span]]:
+    """By its marks: from where one went on to where it rested or ended."""
+    rows = Mark.objects.filter(scope=scope, begins__isnull=False, at__lt=until).order_by("at", "id")
+    running: dict[tuple[str, str], datetime] = {}
+    for key, href, at, begins in rows.values_list("key", "href", "at", "begins"):
+        if begins:
+            running.setdefault((key, href), at)
+        elif (began := running.pop((key, href), None)) is not None and at > since:
+            yield key, (began, at)
+    for (key, _), began in running.items():
+        yield key, (began, until)

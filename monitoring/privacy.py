@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from config.privacy import ERASED, Subject, as_rows, take_name_off
+from config.statements import execute
 from monitoring.models import (
     AlertRule,
     AuditEntry,
@@ -26,7 +27,6 @@ from monitoring.models import (
     SecurityEvent,
     Silence,
 )
-from monitoring.writing import execute
 
 _FORGET = """
 UPDATE monitoring_measurement SET labels = labels - 'user' WHERE labels->>'user' = %(user)s

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
 from config.errors import InvalidInput
 from monitoring.domain.metrics import METRICS, OF_ONE_CLIENT, SCOPES, SEPARATOR
@@ -309,33 +310,43 @@ def _cover(
 
     None of them reaches over one of ``edges``.
     """
-    rows = RollupWindow.objects.filter(start__gte=since - DAY, start__lt=until)
-    clean: dict[str, set[datetime]] = {Grain.HOUR: set(), Grain.DAY: set()}
-    open_hours = []
-    wanted = [Grain.HOUR, Grain.DAY]
-    for grain, start, dirty in rows.filter(grain__in=wanted).values_list(
-        "grain", "start", "is_dirty"
-    ):
-        end = start + LENGTH[Grain(grain)]
-        inside = start >= since and end <= until and not any(start < e < end for e in edges)
-        if not dirty and inside:
-            clean[grain].add(start)
-        elif grain == Grain.HOUR and start > since - HOUR:
+    windows = RollupWindow.objects.filter(start__gte=since - DAY, start__lt=until)
+
+    def inside(start: datetime, length: timedelta) -> bool:
+        end = start + length
+        return start >= since and end <= until and not any(start < e < end for e in edges)
+
+    days: set[datetime] = set()
+    if largest == Grain.DAY:
+        closed = windows.filter(grain=Grain.DAY, is_dirty=False).values_list("start", flat=True)
+        days = {start for start in closed if inside(start, DAY)}
+    hours, open_hours = [], []
+    of_hours = windows.filter(_between(days, since, until), grain=Grain.HOUR)
+    for start, dirty in of_hours.values_list("start", "is_dirty"):
+        if _floor(start, DAY) in days:
+            continue
+        if not dirty and largest != Grain.MINUTE and inside(start, HOUR):
+            hours.append(start)
+        elif start > since - HOUR:
             open_hours.append(start)
-    days = clean[Grain.DAY] if largest == Grain.DAY else set()
-    hours = clean[Grain.HOUR] if largest != Grain.MINUTE else set()
-    if largest == Grain.MINUTE:
-        open_hours += clean[Grain.HOUR]
-    hours = {hour for hour in hours if _floor(hour, DAY) not in days}
     minutes = [
         minute
         for hour in open_hours
-        if _floor(hour, DAY) not in days
         for minute in (hour + n * MINUTE for n in range(60))
         if since <= minute < until
     ]
     chosen = ((Grain.DAY, days), (Grain.HOUR, hours), (Grain.MINUTE, minutes))
     return [(str(grain), sorted(starts)) for grain, starts in chosen if starts]
+
+
+def _between(days: set[datetime], since: datetime, until: datetime) -> Q:
+    """Starts of windows before, between and behind ``days``: what those do not cover."""
+    gaps, begin = Q(pk__in=[]), since - DAY
+    for day in [*sorted(days), until]:
+        if begin < day:
+            gaps |= Q(start__gte=begin, start__lt=day)
+        begin = day + DAY
+    return gaps
 
 
 def _floor(at: datetime, step: timedelta) -> datetime:

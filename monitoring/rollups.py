@@ -16,10 +16,10 @@ from django.db import connection, transaction
 
 from config import logs
 from config.partitions import drop_months_before, ensure_months, first_id, time_of_id
+from config.statements import execute
 from monitoring.domain import rollups as folding
 from monitoring.domain.rollups import Windows
 from monitoring.models import Rollup, RollupMark, RollupWindow
-from monitoring.writing import execute
 
 logger = logging.getLogger(__name__)
 Grain = Rollup.Grain

@@ -9,8 +9,9 @@ from django.db import transaction
 
 from config.errors import InvalidInput
 from monitoring.domain.anomaly.severity import Severity
+from monitoring.domain.noted import Measurement
 from monitoring.models import SecurityEvent
-from monitoring.recording import Measurement, record
+from monitoring.writing import record
 
 
 @transaction.atomic

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
-from monitoring.domain.metrics import METRICS, SCOPES
+from monitoring.domain.metrics import METRICS, SCOPES, fault_of_beside
 from monitoring.models import (
     Action,
     Alert,
@@ -62,6 +62,8 @@ class AlertRuleShape(serializers.ModelSerializer[AlertRule]):
         share = kind == AlertRule.Kind.BURN_RATE or attrs.get("statistic") == "ratio"
         if share and not attrs.get("denominator"):
             raise serializers.ValidationError({"denominator": "a share needs its whole"})
+        if kind == AlertRule.Kind.TOGETHER and (said := fault_of_beside(attrs.get("beside"))):
+            raise serializers.ValidationError({"beside": said})
         target = attrs.get("target")
         if kind == AlertRule.Kind.BURN_RATE and (target is None or not 0 < target < 1):
             raise serializers.ValidationError({"target": "a share between 0 and 1"})

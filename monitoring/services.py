@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from monitoring.actions import Asked, is_in_force, report_action, take_actions
-from monitoring.audit import Audited, audit, audit_all, digest_of
+from monitoring.audit import audit, audit_all, digest_of
+from monitoring.domain.noted import Audited, Measurement
 from monitoring.marking import mark
-from monitoring.recording import Measurement, record
 from monitoring.security_events import security_event
+from monitoring.writing import record
 
 __all__ = [
     "Asked",

@@ -52,7 +52,7 @@ def report(month: datetime, *, scope: str, key: str, now: datetime) -> dict[str,
 
 
 def _document(month: datetime, scope: str, key: str, now: datetime) -> dict[str, Any]:
-    until = min(_next(month), now + timedelta(minutes=1))
+    until = min(next_month(month), now + timedelta(minutes=1))
     promised = objectives.active()
     names = sorted({*objectives.names_of(promised), *COUNTED})
     grid = queries.grid(names, scope=scope, keys=[key], since=month, until=until, step=DAY)
@@ -85,7 +85,8 @@ def _told(
     allowed = deciding.allowed_share(one.target, above=one.above, statistic=one.statistic)
     return {
         "slug": one.slug, "title": one.title, "definition": one.definition,
-        "target": one.target, "above": one.above, "metric": one.metric,
+        "target": one.target, "above": one.above,
+        "metric": one.metric, "denominator": one.denominator,
         "statistic": one.statistic, "state": str(score.state), "value": _number(score.value),
         "observations": score.observations,
         "budget": {"allowed": _number(allowed * events), "used": _number(bad),
@@ -120,7 +121,7 @@ class _Causes:
     """What went on at a day: incidents that were open, and the commonest codes of errors."""
 
     def __init__(self, scope: str, key: str, since: datetime, until: datetime) -> None:
-        about = Q(cause="all") | Q(cause__startswith="endpoint:")
+        about = Q(cause="all") | Q(cause__startswith="endpoint:") | Q(cause__startswith="provider:")
         about |= Q(cause=f"{scope}:{key}") | Q(domain=key) if scope != "all" else Q()
         rows = Incident.objects.filter(
             Q(resolved_at=None) | Q(resolved_at__gt=since), opened_at__lt=until
@@ -180,7 +181,7 @@ def keep_month(*, now: datetime) -> int:
 def _keys(month: datetime, scopes: Iterable[str]) -> list[tuple[str, str]]:
     found = []
     for scope in scopes:
-        rows = queries.totals(["invocations"], scope=scope, since=month, until=_next(month))
+        rows = queries.totals(["invocations"], scope=scope, since=month, until=next_month(month))
         found += [(scope, key) for key in sorted(rows)]
     return found
 
@@ -214,7 +215,7 @@ def months(now: datetime, count: int = 12) -> list[date]:
     return found
 
 
-def _next(month: datetime) -> datetime:
+def next_month(month: datetime) -> datetime:
     return (month + 32 * DAY).replace(day=1)
 
 

@@ -18,9 +18,10 @@ from django.db.models.functions import Now
 
 from config import logs
 from monitoring.domain import otlp
+from monitoring.domain.noted import Measurement
 from monitoring.domain.otlp import Sampling, Span
 from monitoring.models import ExternalTrace
-from monitoring.recording import Measurement, record
+from monitoring.writing import record
 
 logger = logging.getLogger(__name__)
 State = ExternalTrace.State

@@ -102,6 +102,7 @@ class Traces(APIView):
         caller = rest.caller_of(request)
         found: dict[str, list[Span]] = {}
         rejected: list[str] = []
+        warned: list[str] = []
         total = 0
         given: Any = request.data
         for resource in given.resource_spans:
@@ -111,8 +112,11 @@ class Traces(APIView):
                 if total > MOST_SPANS:
                     raise InvalidInput("spans", total, f"at most {MOST_SPANS} in one request")
                 for one in scope.spans:
+                    attributes = _attributes(one.attributes)
                     try:
-                        found.setdefault(service, []).append(_span(one, service))
+                        span = _span(one, attributes, service)
+                        found.setdefault(service, []).append(span)
+                        warned += otlp.faults_of(attributes)
                     except (ValueError, OverflowError) as error:
                         rejected.append(str(error))
         for service, spans in found.items():
@@ -120,6 +124,8 @@ class Traces(APIView):
         partial: dict[str, Any] = {}
         if rejected:
             partial = {"rejectedSpans": str(len(rejected)), "errorMessage": rejected[0]}
+        elif warned:  # a message without a number of spans is OTLP's warning
+            partial = {"errorMessage": warned[0]}
         kind = PROTOBUF if request.content_type == PROTOBUF else JSON
         return Response({"partialSuccess": partial}, content_type=kind)
 
@@ -157,12 +163,12 @@ class ExternalTraces(APIView):
         return paginator.get_paginated_response(ExternalTraceShape(page or [], many=True).data)
 
 
-def _span(one: Any, service: str) -> Span:
+def _span(one: Any, attributes: dict[str, Any], service: str) -> Span:
     return otlp.span_of(
         trace_id=one.trace_id.hex(), span_id=one.span_id.hex(), parent_id=one.parent_span_id.hex(),
         name=one.name, start_nanoseconds=one.start_time_unix_nano,
         end_nanoseconds=one.end_time_unix_nano, status=one.status.code,
-        trace_state=one.trace_state, attributes=_attributes(one.attributes), service=service,
+        trace_state=one.trace_state, attributes=attributes, service=service,
         now=timezone.now(),
     )  # fmt: skip
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from uuid import UUID
 
+import psycopg
 from django.db import connection, transaction
 from django.db.models import Max
 
+from config.statements import execute
 from monitoring import checkpoints
 from monitoring.audit import CONTENT, LOCK, salted_digest
 from monitoring.checkpoints import BadCheckpoint
 from monitoring.domain import chain
 from monitoring.domain.chain import Fault
 from monitoring.models import AuditSeal
-from monitoring.writing import execute
 
 # Faults told one by one; a log that has more is not to be trusted in any part.
 MOST_FAULTS = 100
@@ -74,8 +76,7 @@ def verify(*, from_number: int = 1, payloads: bool = True) -> Report:
         previous, sequence = _start(from_number, report)
         ends: dict[int, tuple[int, str]] = {}
         first_id: UUID | None = None
-        for seals in _in_groups(from_number):
-            contents = _contents(seals)
+        for seals, contents in _read_ahead(_in_groups(from_number)):
             for seal in seals:
                 _continuity(seal, from_number + report.seals, sequence, report)
                 ids = [str(entry_id) for entry_id in seal.entry_ids]
@@ -117,10 +118,29 @@ def _in_groups(from_number: int) -> Iterator[list[AuditSeal]]:
         yield group
 
 
-def _contents(seals: Sequence[AuditSeal]) -> dict[str, str]:
+def _read_ahead(
+    groups: Iterator[list[AuditSeal]],
+) -> Iterator[tuple[list[AuditSeal], dict[str, str]]]:
+    """Each group with what its entries say, read while the group before is being digested."""
+    session = connection.connection  # of the transaction around; it takes turns by itself
+    with ThreadPoolExecutor(1, thread_name_prefix="audit-reader") as reader:
+        ahead: tuple[list[AuditSeal], Future[dict[str, str]]] | None = None
+        for seals in groups:
+            before, ahead = ahead, (seals, reader.submit(_range, session, seals))
+            if before is not None:
+                yield before[0], _contents(before[0], before[1].result())
+        if ahead is not None:
+            yield ahead[0], _contents(ahead[0], ahead[1].result())
+
+
+def _range(session: psycopg.Connection[tuple[str, str]], seals: list[AuditSeal]) -> dict[str, str]:
     ids = [entry_id for seal in seals for entry_id in seal.entry_ids]
     bounds = {"low": min(ids), "high": max(ids), "most": 2 * len(ids)}
-    found = dict(execute(_RANGE, bounds))
+    return dict(session.execute(_RANGE, bounds).fetchall())
+
+
+def _contents(seals: list[AuditSeal], found: dict[str, str]) -> dict[str, str]:
+    ids = [entry_id for seal in seals for entry_id in seal.entry_ids]
     missing = [entry_id for entry_id in ids if str(entry_id) not in found]
     if missing:
         found.update(execute(_SINGLE, {"ids": missing}))

@@ -9,6 +9,7 @@ from monitoring import addresses
 from monitoring.domain.anomaly.severity import Severity
 from monitoring.domain.rules import AlertState
 from monitoring.models import Alert, Incident
+from monitoring.telling import compared
 
 RANK = {severity.value: place for place, severity in enumerate(Severity)}
 FIRING = (AlertState.FIRING, AlertState.NO_DATA)
@@ -39,7 +40,7 @@ def firing(scope: str = "", keys: list[str] | None = None) -> list[Firing]:
     found = [
         Firing(
             row.severity, row.rule.title, row.scope, row.key,
-            row.why or _compared(row), row.fired_at or row.pending_since,
+            row.why or compared(row), row.fired_at or row.pending_since,
             f"/dashboard/alerts/{row.pk}", addresses.page_of(row.scope, row.key),
         )
         for row in rows[:MOST_ALERTS]
@@ -65,9 +66,3 @@ def open_incidents() -> int:
     return Incident.objects.filter(
         state__in=[Incident.State.OPEN, Incident.State.ACKNOWLEDGED]
     ).count()
-
-
-def _compared(row: Alert) -> str:
-    if row.value is None or row.baseline is None:
-        return ""
-    return f"{row.value:.4g} against {row.baseline:.4g}"

@@ -1,5 +1,9 @@
 """Addresses of scaling."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from scaling import api
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/queues", api.Queues.as_view(), name="queues"),
+]

@@ -1,7 +1,8 @@
 """Which alerts have one cause: by what depends on what, and by time.
 
-An agent depends on an endpoint. When several agents of one endpoint fail within minutes, the
-endpoint is the cause; when several endpoints do, the platform is. Everything else stands alone.
+An agent depends on an endpoint, and that on a provider. When several agents of one endpoint fail
+within minutes, the endpoint is the cause; when two endpoints of one provider do, the provider is;
+when several that have nothing in common do, the platform is. Everything else stands alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from datetime import datetime, timedelta
 TOGETHER = timedelta(minutes=10)
 # So many things that depend on one make it the cause.
 SEVERAL = 3
+# Two endpoints of a provider that are blamed at once are its fault: each is blamed by several.
+OF_A_PROVIDER = 2
+# What others depend on: an alert of one of these takes along what began with it.
+SHARED = ("endpoint:", "provider:")
 PLATFORM = "platform"
 # What is wide is a consequence: when something narrow fails at the same time, it is told there.
 WIDE = frozenset({"all", "workflow", "step", "domain", "model", "code", "audience"})
@@ -34,27 +39,56 @@ def causes(
     symptoms: Sequence[Symptom],
     endpoint_of: Mapping[str, str],
     open_causes: frozenset[str] = frozenset(),
+    provider_of: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The cause of each alert (by id), such as ``endpoint:azure-1`` or ``agent:tax-eu-001``.
 
     ``symptoms`` are all that fire, old ones too: they are evidence. ``open_causes`` are those of
-    open incidents; whoever depends on one of them joins it.
+    open incidents; whoever depends on one of them joins it. ``provider_of`` is by endpoint.
     """
     own = {s.alert_id: _own_cause(s) for s in symptoms}
     raised = {s.alert_id: _endpoint(s, endpoint_of) for s in symptoms if _endpoint(s, endpoint_of)}
-    blamed = _blamed(symptoms, raised, SEVERAL)
+    blamed = _blamed(symptoms, raised, SEVERAL, own)
     blamed |= {c for c in own.values() if c.startswith("endpoint:")}
     blamed |= {c for c in open_causes if c.startswith("endpoint:")}
     found = {
         alert_id: raised[alert_id] if raised.get(alert_id) in blamed else cause
         for alert_id, cause in own.items()
     }
-    endpoints = {c for c in found.values() if c.startswith("endpoint:")}
-    if PLATFORM in open_causes or len(endpoints) >= SEVERAL:
+    found = _to_providers(symptoms, found, raised, open_causes, provider_of or {})
+    shared = {cause for cause in found.values() if cause.startswith(SHARED)}
+    if PLATFORM in open_causes or len(shared) >= SEVERAL:
         found = {
-            alert_id: PLATFORM if cause in endpoints else cause for alert_id, cause in found.items()
+            alert_id: PLATFORM if cause in shared else cause for alert_id, cause in found.items()
         }
     return found | _consequences(symptoms, found)
+
+
+def _to_providers(
+    symptoms: Sequence[Symptom],
+    found: Mapping[str, str],
+    raised: Mapping[str, str],
+    open_causes: frozenset[str],
+    provider_of: Mapping[str, str],
+) -> dict[str, str]:
+    """``found``, with the provider where several of its endpoints are blamed or it is already."""
+    providers = {
+        alert_id: f"provider:{provider_of[name]}"
+        for alert_id, endpoint in raised.items()
+        if (name := endpoint.partition(":")[2]) in provider_of
+    }
+    of_endpoints = {
+        alert_id: provider
+        for alert_id, provider in providers.items()
+        if found[alert_id].startswith("endpoint:")
+    }
+    blamed = _blamed(symptoms, of_endpoints, OF_A_PROVIDER, found)
+    already = {cause for cause in open_causes if cause.startswith("provider:")}
+    joined = dict(found)
+    for alert_id, provider in providers.items():
+        if provider in already or (alert_id in of_endpoints and provider in blamed):
+            joined[alert_id] = provider
+    return joined
 
 
 def _consequences(symptoms: Sequence[Symptom], found: Mapping[str, str]) -> dict[str, str]:
@@ -65,7 +99,7 @@ def _consequences(symptoms: Sequence[Symptom], found: Mapping[str, str]) -> dict
         if symptom.scope not in WIDE:
             continue
         near = {found[s.alert_id] for s in narrow if abs(s.fired_at - symptom.fired_at) <= TOGETHER}
-        shared = {cause for cause in near if cause == PLATFORM or cause.startswith("endpoint:")}
+        shared = {cause for cause in near if cause == PLATFORM or cause.startswith(SHARED)}
         candidates = shared or near
         if len(candidates) == 1:
             joined[symptom.alert_id] = candidates.pop()
@@ -87,8 +121,13 @@ def _endpoint(symptom: Symptom, endpoint_of: Mapping[str, str]) -> str:
     return f"endpoint:{endpoint_of[name]}" if kind == "agent" and name in endpoint_of else ""
 
 
-def _blamed(symptoms: Sequence[Symptom], raised: Mapping[str, str], several: int) -> set[str]:
-    """Endpoints with several different dependants whose alerts began close together."""
+def _blamed(
+    symptoms: Sequence[Symptom],
+    raised: Mapping[str, str],
+    several: int,
+    own: Mapping[str, str],
+) -> set[str]:
+    """Causes with several different dependants whose alerts began close together."""
     by_cause: dict[str, list[Symptom]] = defaultdict(list)
     for symptom in symptoms:
         if symptom.alert_id in raised:
@@ -98,7 +137,7 @@ def _blamed(symptoms: Sequence[Symptom], raised: Mapping[str, str], several: int
         group.sort(key=lambda s: s.fired_at)
         for first in group:
             near = {
-                _own_cause(s)
+                own[s.alert_id]
                 for s in group
                 if timedelta() <= s.fired_at - first.fired_at <= TOGETHER
             }

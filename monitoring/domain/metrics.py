@@ -97,7 +97,8 @@ METRICS: dict[str, Metric] = {
 
 LABELS = frozenset(
     {
-        "agent", "version", "domain", "workflow", "step", "endpoint", "model", "client",
+        "agent", "version", "domain", "workflow", "step", "endpoint", "provider", "model",
+        "client",
         "audience", "user", "experiment", "code", "queue", "budget", "intent", "channel",
         "key",
     }
@@ -126,6 +127,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "code": ("code",),
     "agent_code": ("agent", "code"),
     "agent_endpoint": ("agent", "endpoint"),
+    "provider_endpoint": ("provider", "endpoint"),
     "domain_code": ("domain", "code"),
     "client_code": ("client", "code"),
     "intent": ("intent",),
@@ -136,6 +138,14 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "budget": ("budget",),
 }
 SEPARATOR = "|"
+
+
+def workflow_of(scope: str, key: str) -> str:
+    """The workflow that a key of a scope is about; empty if it is about none."""
+    about = dict(zip(SCOPES.get(scope, ()), key.split(SEPARATOR), strict=False))
+    return about.get("workflow", "")
+
+
 # What somebody reads who sees only some clients, or asks for one: the scope of a scope.
 OF_ONE_CLIENT: dict[str, str] = {
     "all": "client",
@@ -146,3 +156,22 @@ OF_ONE_CLIENT: dict[str, str] = {
     "intent": "client_intent",
     "channel": "client_channel",
 }
+STATISTICS = ("total", "mean", "p50", "p95", "p99", "maximum", "ratio")
+
+
+def fault_of_beside(given: object) -> str:
+    """What is wrong with the further metrics of a rule about several together; empty: nothing."""
+    wanted = 'one or more such as {"metric": "cost_usd", "statistic": "total"}'
+    if not isinstance(given, list) or not given:
+        return wanted
+    for one in given:
+        if not isinstance(one, dict) or one.keys() - {"metric", "statistic", "denominator"}:
+            return f"{one!r}: {wanted}"
+        share = one.get("statistic") == "ratio"
+        names = [one.get("metric"), *([one.get("denominator")] if share else [])]
+        for name in names:
+            if name not in METRICS:
+                return f"metric {name!r}: one of {', '.join(METRICS)}"
+        if one.get("statistic", "total") not in STATISTICS:
+            return f"statistic {one['statistic']!r}: one of {', '.join(STATISTICS)}"
+    return ""

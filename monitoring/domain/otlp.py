@@ -16,9 +16,12 @@ OPERATION = "gen_ai.operation.name"
 AGENT = "gen_ai.agent.name"
 MODEL = ("gen_ai.response.model", "gen_ai.request.model")
 PROVIDER = ("gen_ai.provider.name", "gen_ai.system")
+ADDRESS = "server.address"
 INPUT, OUTPUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 ERROR, TOOL = "error.type", "gen_ai.tool.name"
-KEPT = frozenset({OPERATION, AGENT, *MODEL, *PROVIDER, INPUT, OUTPUT, ERROR, TOOL})
+COUNTS = (INPUT, OUTPUT)
+MOST_TOKENS = 10**9 - 1
+KEPT = frozenset({OPERATION, AGENT, *MODEL, *PROVIDER, ADDRESS, INPUT, OUTPUT, ERROR, TOOL})
 INVOKE, CHAT, EXECUTE = "invoke_agent", "chat", "execute_tool"
 # An agent of elsewhere never bears the name of one of ours: its numbers must not move our alerts.
 PREFIX = "external:"
@@ -116,18 +119,24 @@ def span_of(
     ended = datetime.fromtimestamp(end_nanoseconds / 1e9, UTC)
     if not now - BEHIND <= ended <= now + AHEAD:
         raise ValueError(f"it ended at {ended.isoformat()}, which is too far from now")
-    kept = {key: _short(value) for key, value in attributes.items() if key in KEPT}
+    kept = {
+        key: _short(value)
+        for key, value in attributes.items()
+        if key in KEPT and not (key in COUNTS and fault_of_count(value))
+    }
     if kept.get(OPERATION) == INVOKE:
         kept.setdefault(AGENT, service)
     is_error = status == STATUS_ERROR or bool(kept.get(ERROR))
     started = datetime.fromtimestamp(start_nanoseconds / 1e9, UTC)
     weight = weight_of(trace_state)
-    return Span(trace_id, span_id, parent_id, name[:80], started, ended, is_error, weight, kept)
+    return Span(
+        trace_id, span_id, parent_id, _short(name)[:80], started, ended, is_error, weight, kept
+    )
 
 
 def agent_label(name: str) -> str:
     """How an agent of elsewhere is called here."""
-    return (PREFIX + name.replace("|", "_").strip())[:80]
+    return str(_short(PREFIX + name.replace("|", "_").strip()))[:80]
 
 
 def agent_of(span: Span, by_id: Mapping[str, Span], default: str) -> str:
@@ -162,9 +171,8 @@ def measured(spans: Sequence[Span], *, client: str, default_agent: str) -> list[
         elif operation == CHAT:
             numbers = {"model_calls": 1.0, "model_duration_seconds": span.seconds, **_tokens(span)}
             labels["model"] = _first(span, MODEL)
-            labels["endpoint"] = (
-                f"{PREFIX}{_first(span, PROVIDER)}" if _first(span, PROVIDER) else ""
-            )
+            labels["provider"] = _elsewhere(span, PROVIDER)
+            labels["endpoint"] = _elsewhere(span, (ADDRESS, *PROVIDER))
         elif operation == EXECUTE:
             numbers = {"tool_calls": 1.0}
         else:
@@ -195,16 +203,28 @@ def _weighted(numbers: Mapping[str, float], weight: float) -> dict[str, float | 
     }
 
 
+def faults_of(attributes: Mapping[str, Any]) -> list[str]:
+    """What the sender should know of counts that the span is taken without."""
+    return [
+        f"{name}: got {_short(attributes[name])!r}; a count from 0 to {MOST_TOKENS}; "
+        "the span is counted without it"
+        for name in COUNTS
+        if name in attributes and fault_of_count(attributes[name])
+    ]
+
+
+def fault_of_count(value: Any) -> bool:
+    """Whether it is no count of tokens: NaN, an infinity, less than nothing, no number at all."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return not (is_number and 0 <= value <= MOST_TOKENS)
+
+
 def _tokens(span: Span) -> dict[str, float]:
     found = {
         "input_tokens": span.attributes.get(INPUT),
         "output_tokens": span.attributes.get(OUTPUT),
     }
-    return {
-        name: float(value)
-        for name, value in found.items()
-        if isinstance(value, int | float) and 0 <= value < 10**9
-    }
+    return {name: float(value) for name, value in found.items() if value is not None}
 
 
 def _code(span: Span) -> str:
@@ -217,5 +237,12 @@ def _first(span: Span, names: Iterable[str]) -> str:
     return next((str(span.attributes[name]) for name in names if span.attributes.get(name)), "")
 
 
+def _elsewhere(span: Span, names: Iterable[str]) -> str:
+    """The first of these that the span has, as a name that is none of ours; "|" parts keys."""
+    found = _first(span, names).replace("|", "_")
+    return f"{PREFIX}{found}"[:80] if found else ""
+
+
 def _short(value: Any) -> Any:
-    return value[:120] if isinstance(value, str) else value
+    """No longer than is read, and without NUL, which no database keeps."""
+    return value[:120].replace("\0", "\ufffd") if isinstance(value, str) else value

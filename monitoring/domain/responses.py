@@ -14,10 +14,39 @@ UNDO = {
     "call_webhook": "recall_webhook",
 }
 KINDS = frozenset(UNDO) | {"roll_back_rollout"}
+# What each acts on; the others act on what they name, or on everything.
+ON_AGENTS = frozenset({"pause_agent", "pause_rollout", "roll_back_rollout"})
+TRIP = "trip_breaker"
+AGENT_SCOPES = frozenset({"agent", "version", "agent_code", "agent_endpoint"})
 
 
-def faults_of(responses: Any) -> list[str]:
-    """What is wrong with a rule's ``responses``, in words."""
+def target_of(kind: str, *, scope: str, key: str, cause: str, endpoint: str = "") -> str | None:
+    """What a response without a target of its own acts on; None where the alert leads to nothing.
+
+    ``scope`` and ``key`` are those of the alert, ``cause`` that of its incident, ``endpoint`` what
+    the alert's agent depends on. A breaker is tripped where the fault is: at the endpoint when
+    that is the cause, and else at the agent itself (``agent:slug`` or ``agent:slug@version``),
+    because others of the same endpoint are well.
+    """
+    if kind in ON_AGENTS:
+        return key.partition("|")[0] or None if scope in AGENT_SCOPES else None
+    if kind != TRIP:
+        return key or cause
+    where, _, name = cause.partition(":")
+    if where == "endpoint":
+        return name
+    if scope == "endpoint":
+        return key or None
+    if scope not in AGENT_SCOPES or not key:
+        return None
+    if where != "agent" and endpoint:  # the platform: each of its endpoints
+        return endpoint
+    agent, _, rest = key.partition("|")
+    return f"agent:{agent}@{rest}" if scope == "version" else f"agent:{agent}"
+
+
+def faults_of(responses: Any, *, scope: str = "agent") -> list[str]:
+    """What is wrong with the ``responses`` of a rule of this ``scope``, in words."""
     if not isinstance(responses, Sequence) or isinstance(responses, str):
         return ['a list such as [{"kind": "trip_breaker"}]']
     faults = []
@@ -29,4 +58,16 @@ def faults_of(responses: Any) -> list[str]:
             faults.append("call_webhook: its target is the name of a web hook channel")
         elif unknown := sorted(entry.keys() - {"kind", "target", "parameters"}):
             faults.append(f"{kind}: unknown {', '.join(unknown)}")
+        elif not entry.get("target") and (fits := _scopes(kind)) and scope not in fits:
+            faults.append(
+                f"{kind}: an alert about {scope!r} names nothing that it could act on; give a "
+                f"target, or take one of the scopes {', '.join(sorted(fits))}"
+            )
     return faults
+
+
+def _scopes(kind: str) -> frozenset[str]:
+    """The scopes whose alerts name what this acts on; empty: it needs none."""
+    if kind == TRIP:
+        return AGENT_SCOPES | {"endpoint"}
+    return AGENT_SCOPES if kind in ON_AGENTS else frozenset()

@@ -7,12 +7,13 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from monitoring.domain.anomaly.detector import Detector, Settings
+from monitoring.domain.anomaly.together import Together
 from monitoring.domain.forecast import breach, breach_in_words, forecast
 
 
@@ -132,18 +133,56 @@ def anomalous(
     return Verdict(judgement, value, worst.expected, worst.surprise >= settings.surprise + 4, why)
 
 
-def will_breach(
-    values: Sequence[float], limit: float, *, above: bool, horizon: int, row_seconds: float
+def jointly_anomalous(
+    times: Sequence[float],
+    rows: Sequence[Mapping[str, float | None]],
+    *,
+    recent: int,
+    settings: Settings,
 ) -> Verdict:
-    """Whether the forecast's middle crosses the limit within ``horizon`` rows."""
+    """Whether several metrics, read at the same moments, are unusual in the last ``recent``.
+
+    One alone may be flagged, or all of them are a little odd at once. ``value`` is the surprise,
+    ``baseline`` its limit.
+    """
+    together = Together(settings)
+    found = [together.update(at, row) for at, row in zip(times, rows, strict=True)]
+    last = found[-recent:]
+    if not any(r.expected is not None for joint in last for r in joint.readings.values()):
+        return NO_DATA
+    flagged = [joint for joint in last if joint.flagged]
+    worst = max(flagged or last, key=lambda joint: joint.surprise)
+    names = ", ".join(worst.contributors) or "nothing"
+    why = f"{names} unusual at once; joint surprise {worst.surprise:.1f}"
+    judgement = Judgement.BREACH if flagged else Judgement.CLEAR
+    limit = settings.limit(len(found))
+    return Verdict(judgement, worst.surprise, limit, worst.surprise >= limit + 4, why)
+
+
+def usual_total(statistic: str) -> bool:
+    """Whether a baseline must be scaled to the window: a sum grows with the time."""
+    return statistic == "total"
+
+
+def will_breach(
+    values: Sequence[float | None], limit: float, *, above: bool, horizon: int, row_seconds: float
+) -> Verdict:
+    """Whether the forecast's middle crosses the limit within ``horizon`` rows.
+
+    Rows without a value are left out, and each of the others then stands for as much more time:
+    what is measured by day alone is still forecast in hours of the clock.
+    """
+    known = [value for value in values if value is not None]
+    share = len(known) / len(values) if values else 0.0
+    row_seconds = row_seconds / share if share else row_seconds
     try:
-        outlook = forecast(values, horizon=horizon)
+        outlook = forecast(known, horizon=max(1, round(horizon * share)))
     except ValueError:
         return NO_DATA
     found = breach(outlook, limit, above=above)
     words = breach_in_words(found, row_seconds=row_seconds)
     judgement = Judgement.BREACH if found.expected is not None else Judgement.CLEAR
-    return Verdict(judgement, values[-1], limit, why=words or "")
+    return Verdict(judgement, known[-1], limit, why=words or "")
 
 
 def silent(count: int, usual_count: int) -> Verdict:

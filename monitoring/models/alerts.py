@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from config.access.ids import uuid7
 from monitoring.domain.anomaly.severity import Severity
+from monitoring.domain.metrics import fault_of_beside
 from monitoring.domain.responses import faults_of
 from monitoring.domain.rules import AlertState
 
@@ -23,6 +24,7 @@ class AlertRule(models.Model):
         BASELINE = "baseline", "ratio to baseline"
         BURN_RATE = "burn_rate"
         ANOMALY = "anomaly"
+        TOGETHER = "together", "several metrics unusual together"
         FORECAST = "forecast"
         NO_DATA = "no_data"
         HEARTBEAT = "heartbeat"
@@ -42,6 +44,10 @@ class AlertRule(models.Model):
     kind = models.CharField(max_length=12, choices=Kind.choices)
     metric = models.CharField(max_length=40, blank=True)
     denominator = models.CharField(max_length=40, blank=True)
+    beside = models.JSONField(
+        default=list, blank=True,
+        help_text='Together: further metrics, [{"metric": "cost_usd", "statistic": "total"}, …].',
+    )  # fmt: skip
     statistic = models.CharField(max_length=8, choices=Statistic.choices, default=Statistic.TOTAL)
     scope = models.CharField(max_length=20, default="all")
     key = models.CharField(max_length=200, blank=True)
@@ -75,7 +81,9 @@ class AlertRule(models.Model):
         return self.slug
 
     def clean(self) -> None:
-        if faults := faults_of(self.responses):
+        if self.kind == self.Kind.TOGETHER and (said := fault_of_beside(self.beside)):
+            raise ValidationError({"beside": said})
+        if faults := faults_of(self.responses, scope=self.scope):
             raise ValidationError({"responses": faults})
 
 

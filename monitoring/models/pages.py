@@ -23,6 +23,9 @@ class Mark(models.Model):
     scope = models.CharField(max_length=20, default="all")
     key = models.CharField(max_length=200, blank=True)
     text = models.CharField(max_length=160)
+    begins = models.BooleanField(
+        null=True, help_text="Something lasts from here (of this href); False: it is over."
+    )
     href = models.CharField(max_length=200, blank=True)
 
     class Meta:

@@ -89,7 +89,7 @@ def _shown(panel: dict[str, str], place: int, found: Asked) -> dict[str, Any]:
     kind = panel["statistic"]
     about = f" of {key}" if key else ""
     title = f"{METRICS[metric].title}{about}, {kind}"
-    rows = addresses.rows_of(scope, key, range=found.when.name)
+    rows = addresses.rows_behind(metric, scope, key, client=found.client, range=found.when.name)
     shown: dict[str, Any] = {
         "place": place, "title": title, "plot": None, "value": "–", "href": rows,
     }  # fmt: skip

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET
 
 from config import readable
 from config.access.callers import Caller
+from config.errors import InvalidInput
 from config.pages import page
 from monitoring import charts, figures
 from monitoring.asked import Asked, asked, link, offered
@@ -21,6 +22,8 @@ METRICS = ("conversations", "conversation_turns", "conversations_ended",
            "conversations_handed_over", "conversations_abandoned",
            "conversation_quality_ratio")  # fmt: skip
 ROWS = "/dashboard/_talks"
+# What of them the list can show: those that began, were handed over or fell silent.
+LISTED = ("begun", "handed_over", "ended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,9 @@ class Row:
     abandoned: float | None
     quality: float | None
     by_step: list[float | None]
+    rows: str
+    rows_handed_over: str
+    rows_ended: str
 
 
 @require_GET
@@ -46,13 +52,27 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
         **offered(caller, found),
         "words": _words(grid, found),
         "is_empty": not grid.total("", "conversation_turns").count,
-        "figures": _figures(grid),
+        "figures": _figures(grid, found),
         "plots": _plots(grid),
         "intents": _by(found, "intent"),
         "channels": _by(found, "channel"),
-        "talks": link(ROWS, found),
+        "talks": link(ROWS, found, **_narrowed(request)),
+        "is_narrowed": bool(_narrowed(request)),
     }
     return render(request, "dashboard/conversations.html", context)
+
+
+def _narrowed(request: HttpRequest) -> dict[str, str]:
+    """Which conversations a figure has led to. Raises InvalidInput."""
+    if (talks := request.GET.get("talks", "")) not in ("", *LISTED):
+        raise InvalidInput("talks", talks, f"one of {', '.join(LISTED)}")
+    return {name: request.GET[name] for name in ("talks", "intent", "channel")
+            if request.GET.get(name)}  # fmt: skip
+
+
+def _rows_of(found: Asked, talks: str, **more: str) -> str:
+    """The conversations that a figure counts, below it."""
+    return link("", found, talks=talks, **more) + "#talks"
 
 
 def _words(grid: Grid, found: Asked) -> str:
@@ -66,21 +86,23 @@ def _words(grid: Grid, found: Asked) -> str:
     return said + f"; {readable.percent(left)} of those that ended were abandoned."
 
 
-def _figures(grid: Grid) -> list[Figure]:
+def _figures(grid: Grid, found: Asked) -> list[Figure]:
     def total(name: str) -> Stat:
         return grid.total("", name)
 
     begun, turns, ended = total(METRICS[0]), total(METRICS[1]), total(METRICS[2])
     mean = turns.total / begun.total if begun.total else None
-    here = "#talks"
+    here = _rows_of(found, "begun")
     return [
         figures.counted("Begun", begun, href=here),
         Figure("Turns", "–" if mean is None else readable.significant(mean),
                "" if mean is None else f"{turns.total:,.0f} turns", "a conversation", here),
-        figures.shared("Handed over", total(METRICS[3]), begun, href=f"{here}"),
-        figures.shared("Abandoned", total(METRICS[4]), ended, href=here,
+        figures.shared("Handed over", total(METRICS[3]), begun,
+                       href=_rows_of(found, "handed_over")),
+        figures.shared("Abandoned", total(METRICS[4]), ended, href=_rows_of(found, "ended"),
                        note="of those that fell silent"),
-        figures.averaged("Quality", total(METRICS[5]), readable.percent, href=here),
+        figures.averaged("Quality", total(METRICS[5]), readable.percent,
+                         href=_rows_of(found, "ended")),
     ]  # fmt: skip
 
 
@@ -113,5 +135,7 @@ def _by(found: Asked, scope: str) -> list[Row]:
             grid.total(key, METRICS[3]).total / begun.total if begun.total else None,
             grid.total(key, METRICS[4]).total / ended.total if ended.total else None,
             grid.total(key, METRICS[5]).mean, charts.totals_of(grid.values(key, METRICS[0])),
+            *(_rows_of(found, talks, **{scope: key})
+              for talks in LISTED),
         ))  # fmt: skip
     return sorted(rows, key=lambda row: -row.begun)[:50]

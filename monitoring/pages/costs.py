@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,12 +18,12 @@ from config import readable
 from config.access.callers import Caller
 from config.access.models import Client, User
 from config.pages import page
+from config.spreadsheets import as_file, safe
 from monitoring import addresses, charts, costs, figures, spending
 from monitoring.asked import Asked, asked, link, offered
 from monitoring.domain.metrics import OF_ONE_CLIENT
 from monitoring.domain.spending import Projection, unusual_days
 from monitoring.figures import Figure
-from monitoring.pages.panels import as_file, safe
 from monitoring.queries import Grid
 
 TITLES = {"agent": "Agent", "version": "Version", "domain": "Domain", "user": "User",
@@ -55,7 +56,11 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
             charts.bars("Cost of learning, USD", grid.starts,
                         charts.totals_of(_sum(grid, "learning_cost_usd")), unit="USD"),
         ) if charts.has_values(p) and any(p["values"])],
-        "saved": [(name, saved[name]) for name in spending.SAVINGS],
+        "saved": [
+            (name, saved[name], addresses.rows_of("all", "", client=found.client,
+                                                  range=found.when.name, cached=cached))
+            for name, cached in zip(spending.SAVINGS, "100", strict=True)
+        ],
         "unusual": [
             (grid.starts[n], daily[n]) for n in unusual_days([usd or 0.0 for usd in daily])
         ] if found.when.step == timedelta(days=1) else [],
@@ -102,8 +107,12 @@ def _rows(by: str, caller: Caller, found: Asked) -> list[dict[str, Any]]:
         row["name"] = names.get(row["key"], row["key"])
         scope = "agent" if by == "learning" else by
         row["page"] = addresses.page_of(scope, row["key"])
-        row["rows"] = addresses.rows_of(scope, row["key"], client=found.client,
-                                        range=found.when.name, sort="dearest")  # fmt: skip
+        more = {"replays": "only"} if by == "learning" else {}
+        ordered = {} if by == "workflow" else {"sort": "dearest"}
+        rows_of = partial(addresses.rows_of, scope, row["key"], client=found.client,
+                          range=found.when.name, **more)  # fmt: skip
+        row["rows"], row["rows_cached"] = rows_of(**ordered), rows_of(cached="1")
+        row["saves"] = by not in ("workflow", "learning")
     return rows
 
 
@@ -140,9 +149,11 @@ def _figures(
         between = f"{readable.money(month.low_usd)} to {readable.money(month.high_usd)}"
         shown += [
             Figure("This month so far", readable.money(month.spent_usd),
-                   f"{month.spent_usd:.9f} USD", f"{readable.plural(month.days_left, 'day')} left"),
+                   f"{month.spent_usd:.9f} USD", f"{readable.plural(month.days_left, 'day')} left",
+                   addresses.rows_of("all", "", client=found.client, sort="dearest",
+                                     since=f"{found.when.until:%Y-%m}-01T00:00:00Z")),
             Figure("To its end", readable.money(month.whole_usd), f"{month.whole_usd:.9f} USD",
-                   f"{between}, 9 in 10"),
+                   f"{between}, 9 in 10", link("", found, range="90d")),
         ]  # fmt: skip
     all_saved = sum(saved.values())
     share = all_saved / (whole.total + all_saved) if whole.total + all_saved else None

@@ -87,7 +87,9 @@ def one(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
     missed = [card.objective.title for card in cards if card.score.state == "missed"]
     context = {
         **offered(caller, found), "name": name, "missed": missed,
-        "cards": [objective_row(card) for card in cards],
+        "cards": [
+            objective_row(card, found.when.until, "domain", name) for card in cards
+        ],
         "panel": link("/dashboard/_panel", found, scope="domain", key=name),
         "alerts": link("/dashboard/_alerts", found, scope="domain", key=name),
         "stream": link("/dashboard/_stream", found, scope="domain", key=name),

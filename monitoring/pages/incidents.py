@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
@@ -16,9 +18,10 @@ from config import readable
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput, NotFound
 from config.pages import page
-from monitoring import addresses, charts, incidents, queries, telling, watchlist
+from monitoring import addresses, charts, impact, incidents, queries, telling, watchlist
 from monitoring.asked import Asked, asked, for_staff, offered
-from monitoring.models import Alert, AlertRule, Incident, Rota, Silence
+from monitoring.domain.responses import UNDO
+from monitoring.models import Action, Alert, AlertRule, Incident, Rota, Silence
 from monitoring.queries import HOUR, MINUTE
 
 OPEN = (Incident.State.OPEN, Incident.State.ACKNOWLEDGED)
@@ -87,12 +90,13 @@ def _plot(found: Asked) -> charts.Document | None:
 @require_http_methods(["GET", "POST"])
 @page("monitoring:read")
 def one(request: HttpRequest, caller: Caller, incident_id: UUID) -> HttpResponse:
-    """``/dashboard/incidents/{id}``; a POST acknowledges or resolves it."""
+    """``/dashboard/incidents/{id}``; a POST acknowledges or resolves it, or takes a first
+    response back."""
     for_staff(caller, "see incidents of the whole fleet")
     if request.method == "POST":
         caller.require("monitoring:write", "answer incidents")
         try:
-            _answer(request.POST.get("action", ""), incident_id, caller.principal)
+            _answer(request.POST, incident_id, caller.principal)
         except AppError as error:
             messages.error(request, str(error), "bad")
         return redirect(f"/dashboard/incidents/{incident_id}")
@@ -100,31 +104,92 @@ def one(request: HttpRequest, caller: Caller, incident_id: UUID) -> HttpResponse
     if row is None:
         raise NotFound("incident", incident_id)
     alerts = list(row.alerts.select_related("rule").order_by("-id")[:200])
+    titles = {alert.rule.slug: alert.rule.title for alert in alerts}
+    # What made it as bad as it is, and began first, is what to look at.
+    worst = sorted(alerts, key=lambda one: (-watchlist.RANK[one.severity], one.pk))
     scope, _, key = row.cause.partition(":")
     context = {
-        "one": row, "alerts": alerts, "timeline": [
+        "one": row, "alerts": [
+            {"row": alert, "why": alert.why or telling.compared(alert)} for alert in alerts
+        ],
+        "timeline": [
             {"at": event.at, "name": event.name, "actor": event.actor,
-             "words": telling.words_of(event.name, event.detail)}
+             "words": telling.words_of(event.name, event.detail, titles)}
             for event in row.timeline.all()[:300]
         ],
-        "actions": list(row.actions.order_by("asked_at")),
+        "actions": _responses(row),
         "deliveries": list(row.deliveries.select_related("channel").order_by("-id")[:50]),
         "is_open": row.state in OPEN, "may_answer": caller.has("monitoring:write"),
         "page": addresses.page_of(scope, key),
-        "failed": addresses.rows_of(scope, key, state="failed"),
-        "advice": next((a.rule.advice for a in alerts if a.rule.advice), ""),
+        "failed": _failed(row, scope, key),
+        "calls": _calls_of(row, scope, key) if scope != "provider" else "",
+        "runs": addresses.rows_behind("runs", *_runs_of(scope, key), since=_rfc(
+            impact.since_of(row))),
+        "alert_count": row.alerts.count(),
+        "advice": next((a.rule.advice for a in worst if a.rule.advice), ""),
         "runbooks": sorted({a.rule.runbook for a in alerts if a.rule.runbook}),
     }  # fmt: skip
     return render(request, "dashboard/incident.html", context)
 
 
-def _answer(action: str, incident_id: UUID, actor: str) -> None:
-    if action == "acknowledge":
-        incidents.acknowledge(incident_id, actor=actor)
-    elif action == "resolve":
-        incidents.resolve(incident_id, actor=actor, now=timezone.now())
-    else:
-        raise InvalidInput("action", action, "acknowledge or resolve")
+def _failed(row: Incident, scope: str, key: str) -> list[tuple[str, str]]:
+    """What to call the failed calls behind it, and where they are: for a provider, by endpoint."""
+    rows = partial(_calls_of, row, state="failed")
+    if scope != "provider":
+        return [("failed calls", rows(scope, key))]
+    since, until = impact.since_of(row), row.resolved_at or timezone.now()
+    return [
+        (f"failed calls of {name}", rows("endpoint", name))
+        for name in impact.endpoints_of(key, since, until + MINUTE)
+    ]
+
+
+def _calls_of(row: Incident, scope: str, key: str, **more: str) -> str:
+    """The calls that its impact counts."""
+    if scope not in impact.TOLD_OF:
+        scope, key = "all", ""
+    if row.resolved_at is not None:
+        more["until"] = _rfc(row.resolved_at)
+    return addresses.rows_of(scope, key, since=_rfc(impact.since_of(row)), **more)
+
+
+def _runs_of(scope: str, key: str) -> tuple[str, str]:
+    return (scope, key) if scope == "workflow" else ("all", "")
+
+
+def _rfc(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _answer(asked: QueryDict, incident_id: UUID, actor: str) -> None:
+    match asked.get("action", ""):
+        case "acknowledge":
+            incidents.acknowledge(incident_id, actor=actor)
+        case "resolve":
+            incidents.resolve(incident_id, actor=actor, now=timezone.now())
+        case "take_back":
+            incidents.take_back(incident_id, _id(asked.get("response", "")), actor=actor)
+        case action:
+            raise InvalidInput("action", action, "acknowledge, resolve or take_back")
+
+
+def _id(given: str) -> UUID:
+    try:
+        return UUID(given)
+    except ValueError:
+        raise InvalidInput("response", given, "the id of a first response") from None
+
+
+def _responses(row: Incident) -> list[dict[str, Any]]:
+    """What was done by itself, oldest first, and whether it can still be taken back."""
+    rows = list(row.actions.order_by("asked_at", "id"))
+    undone = {one.undoes_id for one in rows}
+    return [
+        {"row": one, "said": one.result.get("said", ""),
+         "may_end": one.state == Action.State.DONE and one.kind in UNDO and one.undoes_id is None
+                    and one.pk not in undone}
+        for one in rows
+    ]  # fmt: skip
 
 
 @require_GET
@@ -137,7 +202,11 @@ def alert(request: HttpRequest, caller: Caller, alert_id: UUID) -> HttpResponse:
         raise NotFound("alert", alert_id)
     context = {
         "one": row, "rule": row.rule, "page": addresses.page_of(row.scope, row.key),
-        "rows": addresses.rows_of(row.scope, row.key),
+        "value": telling.figure(row.rule, row.value),
+        "baseline": telling.figure(row.rule, row.baseline),
+        "limit": telling.limit(row.rule),
+        "rows": addresses.rows_behind(row.rule.metric, row.scope, row.key, since=_rfc(
+            (row.fired_at or row.pending_since) - HOUR)),
         "errors": row.detail.get("errors", []), "top_cost": row.detail.get("top_cost_agents", []),
         "plot": _course(row),
         "others": list(
@@ -163,7 +232,8 @@ def _course(row: Alert) -> charts.Document | None:
     else:
         values = [queries.statistic(stat, rule.statistic) for stat in stats]
     document = charts.lines(
-        f"{rule.title}: {rule.metric.replace('_', ' ')}", grid.starts, [(rule.statistic, values)],
+        f"{rule.title}: {rule.metric.replace('_', ' ')}", grid.starts,
+        [("share" if rule.denominator else rule.statistic, values)],
         unit="ratio" if rule.denominator else _unit(rule.metric), baseline=row.baseline,
         baseline_words="compared with",
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,12 @@ from config.access.callers import Caller
 from config.access.models import Client
 from config.errors import Forbidden
 from config.pages import page
-from monitoring import objectives, queries, sla
+from config.spreadsheets import as_file
+from monitoring import addresses, objectives, queries, sla
 from monitoring.asked import asked as asked_for
 from monitoring.asked import offered
-from monitoring.models import SlaReport
+from monitoring.models import Objective, SlaReport
 from monitoring.objectives import Card
-from monitoring.pages.panels import as_file
 
 SCOPES = ("agent", "domain", "client")
 
@@ -32,7 +33,7 @@ def said(value: float | None, card: Any) -> str:
     metric = card["metric"] if isinstance(card, dict) else card.metric
     statistic = card["statistic"] if isinstance(card, dict) else card.statistic
     if statistic in ("ratio", "good_ratio", "growth") or metric.endswith("_ratio"):
-        return readable.percent(value) if value >= 0 else f"−{readable.percent(-value)}"
+        return readable.percent(value)
     if metric.endswith("_seconds"):
         return readable.duration(value)
     return readable.significant(value)
@@ -55,7 +56,7 @@ def scorecard(request: HttpRequest, caller: Caller) -> HttpResponse:
     ]
     context = {
         **offered(caller, found), "scope": scope, "key": key, "name": _name(scope, key),
-        "rows": [row_of(card) for card in cards], "burning": burning,
+        "rows": [row_of(card, now, scope, key) for card in cards], "burning": burning,
         "words": _words(cards, _name(scope, key)), "domains": _domains(caller, now),
         "report": f"/dashboard/sla/{now:%Y-%m}" + (f"?{scope}={key}" if scope != "all" else ""),
     }  # fmt: skip
@@ -97,11 +98,28 @@ def _domains(caller: Caller, now: Any) -> list[str]:
     return sorted(rows)
 
 
-def row_of(card: Card) -> dict[str, Any]:
+def _since(one: Objective, now: datetime) -> str:
+    """The first of the days that it is about, as the lists of rows take it."""
+    days = max(one.window_seconds // 86_400, 1)
+    return f"{now - timedelta(days=days - 1):%Y-%m-%d}T00:00:00Z"
+
+
+def _of_day(one: dict[str, Any], miss: dict[str, Any], scope: str, key: str) -> str:
+    """What was observed on a day."""
+    day = datetime.fromisoformat(miss["date"])
+    metric = one.get("denominator") or one["metric"]
+    return addresses.rows_behind(metric, scope, key, since=f"{day:%Y-%m-%d}T00:00:00Z",
+                                 until=f"{day + timedelta(days=1):%Y-%m-%d}T00:00:00Z")  # fmt: skip
+
+
+def row_of(card: Card, now: datetime, scope: str = "all", key: str = "") -> dict[str, Any]:
     """An objective as it stands, in words and figures."""
     one, budget = card.objective, card.budget
     return {
         "card": card, "title": one.title, "definition": one.definition,
+        "rows": addresses.rows_behind(one.metric, scope, key, since=_since(one, now)),
+        "observed": addresses.rows_behind(one.denominator or one.metric, scope, key,
+                                          since=_since(one, now)),
         "state": str(card.score.state), "value": said(card.score.value, one),
         "exact": "" if card.score.value is None else f"{card.score.value:.6g}",
         "target": ("at least " if one.above else "under ") + said(one.target, one),
@@ -156,14 +174,23 @@ def report(request: HttpRequest, caller: Caller, month: str) -> HttpResponse:
     rows = [
         {**one, "said": said(one["value"], one),
          "wanted": ("at least " if one["above"] else "under ") + said(one["target"], one),
-         "violations": [{**miss, "said": said(miss["value"], one)} for miss in one["violations"]]}
+         "violations": [
+             {**miss, "said": said(miss["value"], one), "rows": _of_day(one, miss, scope, key)}
+             for miss in one["violations"]
+         ]}
         for one in document["objectives"]
     ]  # fmt: skip
     known = [row for row in rows if row["state"] != "no_data"]
+    whole = {"since": f"{sla.month_of(month):%Y-%m}-01T00:00:00Z",
+             "until": f"{sla.next_month(sla.month_of(month)):%Y-%m}-01T00:00:00Z"}  # fmt: skip
     context = {
-        "document": document, "rows": rows, "name": _name(scope, key) or "the whole fleet",
+        "document": document, "made_at": datetime.fromisoformat(document["made_at"]),
+        "rows": rows, "name": _name(scope, key) or "the whole fleet",
         "month": sla.month_of(month), "known": len(known),
         "met": sum(row["state"] == "met" for row in known),
+        "calls": addresses.rows_behind("invocations", scope, key, **whole),
+        "paid": addresses.rows_behind("cost_usd", scope, key, **whole),
+        "runs": addresses.rows_behind("runs", scope, key, **whole),
         "missed_days": sum(len(row["violations"]) for row in rows),
     }  # fmt: skip
     return render(request, "dashboard/report.html", context)

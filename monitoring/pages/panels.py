@@ -12,8 +12,9 @@ from django.views.decorators.http import require_GET
 from config.access.callers import Caller
 from config.errors import InvalidInput
 from config.pages import page
+from config.spreadsheets import as_file, safe
 from monitoring import panel, watchlist
-from monitoring.asked import asked, for_staff, link
+from monitoring.asked import asked
 from monitoring.domain.metrics import METRICS, SCOPES
 from monitoring.queries import statistic
 
@@ -32,7 +33,7 @@ def one(request: HttpRequest, caller: Caller) -> HttpResponse:
         raise InvalidInput("scope", scope, f"one of {', '.join(SCOPES)}")
     is_full = request.GET.get("full") != "0"
     if scope in RUN_SCOPES:
-        shown = panel.of_runs(found.sight, scope, key, found.when)
+        shown = panel.of_runs(found.sight, scope, key, found.when, client=found.client)
     else:
         shown = panel.of_calls(
             found.sight, scope, key, found.when, client=found.client, is_full=is_full
@@ -77,18 +78,3 @@ def export(request: HttpRequest, caller: Caller) -> HttpResponse:
                 numbers = [statistic(stat, word) for word in STATISTICS]
                 writer.writerow([safe(name), start.isoformat(), stat.count, stat.total, *numbers])
     return as_file(out.getvalue(), f"{metric}-{scope}.csv")
-
-
-def as_file(text: str, name: str) -> HttpResponse:
-    """A CSV to save."""
-    answer = HttpResponse(text, content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
-
-
-def safe(text: str) -> str:
-    """A spreadsheet would run a cell that begins so (OWASP, CSV injection)."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
-__all__ = ["alerts", "as_file", "export", "for_staff", "link", "one", "safe"]

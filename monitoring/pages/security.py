@@ -47,7 +47,7 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
             for kind, title in TITLES.items()
         ],
         "plot": _plot(found),
-        "events": list(rows[:SHOWN]),
+        "events": [{"row": one, "reasons": _reasons(one.detail)} for one in rows[:SHOWN]],
         "actors": _actors(caller, found),
         "kinds": TITLES,
         "sealed": AuditSeal.objects.order_by("-pk").first(),
@@ -90,8 +90,22 @@ def _words(counts: dict[str, int], found: Asked) -> str:
     if not whole:
         return f"Nothing was tried and nothing leaked in the last {found.when.words}."
     worst = sorted(counts, key=lambda kind: -counts[kind])[:2]
-    told = readable.listed([f"{counts[kind]:,} {TITLES[kind].lower()}" for kind in worst])
+    told = readable.listed([
+        readable.plural(counts[kind], "injection") if kind == "injection"
+        else f"{counts[kind]:,} {TITLES[kind].lower()}" for kind in worst
+    ])  # fmt: skip
     return f"{readable.plural(whole, 'event')} stopped in {found.when.words}: {told}."
+
+
+def _reasons(detail: dict[str, Any]) -> str:
+    """What an event's detail says, for people: the call that it is about has its own link."""
+    parts = []
+    for name, value in detail.items():
+        if name == "invocation":
+            continue
+        words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        parts.append(words if name == "reasons" else f"{name.replace('_', ' ')}: {words}")
+    return "; ".join(parts)
 
 
 def _plot(found: Asked) -> charts.Document | None:

@@ -6,9 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+
+from monitoring import history, signs
+from monitoring.models import AlertRule
 
 
 @pytest.fixture(autouse=True)
 def _own_home(request: pytest.FixtureRequest, settings: Any, tmp_path: Path) -> None:
     if "process_environment" not in request.fixturenames:
         settings.RATCHET_HOME = tmp_path
+
+
+@pytest.fixture
+def shipped(db: None) -> None:
+    """The shipped rules, without the one that looks at the sweeps, and nothing remembered."""
+    call_command("load_monitoring", verbosity=0)
+    AlertRule.objects.filter(kind="heartbeat").update(is_active=False)
+    history.forget()
+    signs._written.clear()

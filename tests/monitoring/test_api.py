@@ -152,6 +152,8 @@ def test_a_rule_is_created_once_and_audited(staff: Ask) -> None:
     ("change", "field"),
     [({"metric": "x"}, "metric"), ({"scope": "x"}, "scope"), ({"kind": "x"}, "kind"),
      ({"kind": "burn_rate"}, "denominator"), ({"limit": None}, "limit"),
+     ({"kind": "together"}, "beside"),
+     ({"kind": "together", "beside": [{"metric": "x"}]}, "beside"),
      ({"kind": "burn_rate", "denominator": "invocations", "target": 1.0}, "target")],
 )  # fmt: skip
 def test_a_rule_that_means_nothing_is_refused(

@@ -15,6 +15,7 @@ from django.db import InternalError, ProgrammingError, connection, transaction
 
 from monitoring import audit, checkpoints, health, services, verifying
 from monitoring.models import AuditEntry, AuditPayload, AuditPending, AuditSeal
+from tests.benchmarks.audit import SAID, fill
 
 pytestmark = pytest.mark.django_db
 
@@ -60,6 +61,14 @@ def test_a_whole_log_verifies_in_one_line() -> None:
     assert code == 0
     assert said.startswith("audit log: the chain holds; 6 entries in 2 seals, 0 waiting")
     assert len(said.splitlines()) == 1
+
+
+def test_a_log_of_many_entries_is_filled_for_the_benchmark_and_verifies() -> None:
+    fill(2_500)
+    code, said = verify()
+    assert (code, SAID.search(said) is not None) == (0, True)
+    assert "2500 entries in 3 seals" in said
+    assert AuditPayload.objects.count() == 50
 
 
 def test_an_entry_waits_for_its_seal_and_the_command_seals_it() -> None:

@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from celery import signals
 from django.db import DatabaseError, connection
 from django.test import Client
 
+from config.supervisor.forked import Forked
 from monitoring import health, signs, tasks
 from tests import processes
-from tests.services import home
+from tests.services import home, superuser_url
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +30,7 @@ def _fresh() -> Iterator[None]:
 
 
 @pytest.fixture
-def worker(process_environment: dict[str, str]) -> Iterator[processes.Process]:
+def worker(process_environment: dict[str, str]) -> Iterator[Forked]:
     options = ("-A", "config", "worker", "-P", "threads", "-c", "2",
                "-Q", "high,default,low,analysis,control", "--without-gossip", "--without-mingle",
                "-n", "health@%h")  # fmt: skip
@@ -54,7 +56,7 @@ def test_alive_needs_no_database(client: Client) -> None:
 
 @pytest.mark.worker
 def test_ready_means_that_every_queue_is_consumed_and_stops_when_the_worker_hangs(
-    client: Client, worker: processes.Process, settings: Any
+    client: Client, worker: Forked, settings: Any
 ) -> None:
     status, body = ask(client)
     assert status == 503
@@ -96,6 +98,47 @@ def test_without_its_database_it_is_not_ready_and_says_why(
     status, body = ask(client)
     assert status == 503
     assert body["checks"]["database"]["detail"] == "connection refused"
+
+
+@pytest.fixture
+def standby_away() -> Iterator[None]:
+    """A standby has been here: its slot keeps the log for it."""
+    with psycopg.connect(superuser_url(), autocommit=True) as server:
+        name = f"away_{os.getpid()}"
+        server.execute("SELECT pg_create_physical_replication_slot(%s, true)", [name])
+        yield
+        server.execute("SELECT pg_drop_replication_slot(%s)", [name])
+
+
+@pytest.mark.django_db
+def test_a_standby_that_is_away_is_told_and_stops_nothing(
+    client: Client, standby_away: None
+) -> None:
+    _, body = ask(client)
+    told = body["checks"]["replication"]
+    assert (told["ok"], told["required"]) == (False, False)
+    assert "slot(s) without a standby" in told["detail"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("row", "ok", "said"),
+    [
+        ((0, None, False, 0), True, "no standby"),
+        ((1, None, False, 0), False, "lag not shown: GRANT pg_read_all_stats"),
+        ((1, timedelta(seconds=2), True, 0), True, "1 standby(s), lag 2.0 s; limit 60 s"),
+        ((2, timedelta(minutes=5), True, 0), False, "2 standby(s), lag 300.0 s"),
+        ((1, None, True, 0), True, "lag 0.0 s"),  # nothing to replay
+    ],
+)
+def test_a_standby_that_falls_behind_is_told(
+    client: Client, monkeypatch: pytest.MonkeyPatch, row: tuple[Any, ...], ok: bool, said: str
+) -> None:
+    values = ", ".join("NULL" if one is None else f"interval '{one}'" if isinstance(one, timedelta)
+                       else str(one) for one in row)  # fmt: skip
+    monkeypatch.setattr(health, "_REPLICATION", f"SELECT {values}")
+    told = ask(client)[1]["checks"]["replication"]
+    assert told["ok"] is ok and said in told["detail"]
 
 
 @pytest.mark.django_db

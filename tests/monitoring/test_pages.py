@@ -14,7 +14,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from config.access.models import Client, Membership, User
-from monitoring import audit, incidents, rollups, services, shipped, sla
+from monitoring import actions, audit, incidents, rollups, services, shipped, sla
 from monitoring.models import Alert, AlertRule, Board, Incident, SlaReport
 from monitoring.models import Measurement as Row
 from monitoring.services import Measurement, mark, record, security_event
@@ -98,7 +98,8 @@ def test_every_page_stands_with_data_and_reads_rollups_only(browser: Browser, fi
     panel = page(browser, f"/dashboard/_panel?scope=agent&key={AGENT}&range=24h")
     assert 'title="40"' in panel
     assert "10 of 40" in panel
-    assert f"/dashboard/invocations?agent={AGENT}&amp;range=24h&amp;state=failed" in panel
+    rows = f"/dashboard/invocations?agent={AGENT}&amp;range=24h&amp;replays=no"
+    assert f"{rows}&amp;state=failed" in panel
     documents = [json.loads(one) for one in re.findall(r"json\">(.*?)</script>", panel)]
     band = next(one for one in documents if one["kind"] == "band")
     assert max(filter(None, band["p95"])) == pytest.approx(3.8, rel=0.02)
@@ -182,16 +183,27 @@ def test_an_incident_is_acknowledged_and_ended_on_its_page(browser: Browser) -> 
     assert AGENT in page(browser, "/dashboard/_attention")
     path = f"/dashboard/incidents/{row.pk}"
     incidents.note(row, "opened", detail={"alerts": 1, "rule": "slow"})
+    incidents.note(row, "opened", detail={"alerts": 18, "rule": "slow"})  # of an earlier release
     incidents.note(row, "took_over", detail={"incident": str(row.pk), "cause": "agent:x"})
     incidents.note(row, "action_failed", detail={"kind": "trip_breaker", "target": "one",
                                                  "said": "no such endpoint"})  # fmt: skip
     told = page(browser, path)
-    for words in ("1 alert of the rule slow", "The incident of agent:x",
-                  "Trip breaker of one: no such endpoint"):  # fmt: skip
+    for words in ("1 alert: slow", "18 alerts, the worst: slow",
+                  "The incident of agent:x", "Trip breaker of one: no such endpoint"):  # fmt: skip
         assert words in told
-    page(browser, path)
     assert browser.post(path, {"action": "acknowledge"}).status_code == 302
     assert "takes care of it" in page(browser, path)
+    incidents.ask(row, "pause_agent", AGENT, {})
+    (taken,) = actions.take_actions(["pause_agent"])
+    assert "Take back" not in page(browser, path)  # it is not done yet
+    actions.report_action(taken.id, ok=True, result={"said": "it is paused"})
+    told = page(browser, path)
+    assert "it is paused" in told and "Take back" in told
+    browser.post(path, {"action": "take_back", "response": str(taken.id)})
+    assert "Take back" not in page(browser, path)
+    assert [one.kind for one in actions.take_actions(["resume_agent"])] == ["resume_agent"]
+    browser.post(path, {"action": "take_back", "response": "7"})
+    assert "the id of a first response" in page(browser, path)
     browser.post(path, {"action": "resolve"})
     row.refresh_from_db()
     assert row.state == "resolved"
@@ -238,7 +250,9 @@ def test_the_root_leads_to_the_overview(browser: Browser) -> None:
 
 @pytest.mark.parametrize(
     "path", ["/dashboard?range=1y", "/dashboard/_panel?scope=planet", "/dashboard/costs?by=mood",
-             "/dashboard/export.csv?metric=x", "/dashboard/costs?client=7"],
+             "/dashboard/export.csv?metric=x", "/dashboard/conversations?talks=x",
+             "/dashboard/invocations?replays=maybe", "/dashboard/invocations.csv?cached=2",
+             "/dashboard/runs?range=1y", "/dashboard/costs?client=7"],
 )  # fmt: skip
 def test_a_filter_that_makes_no_sense_is_refused_with_its_reason(
     browser: Browser, path: str

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
+from django.db import connection, transaction
 from django.test import Client as Http
+from django.utils import timezone
 
 from config.access import callers
 from config.access.models import Client, Membership, User
@@ -15,7 +22,7 @@ from config.access.roles import SCOPES
 from learning import rollouts
 from learning import tasks as learning_tasks
 from learning.models import Rollout
-from monitoring import alerts, calling, incidents, tasks
+from monitoring import actions, calling, history, incidents, tasks
 from monitoring.models import Action, Alert, AlertRule, AuditEntry, Channel, Incident, Objective
 from monitoring.services import Measurement, record
 from tests.learning.ground import SLUG, make_agent
@@ -53,7 +60,7 @@ def failing(responses: list[dict[str, Any]], agent: str = SLUG) -> Incident:
     AlertRule.objects.exclude(slug="error-rate").update(is_active=False)
     AlertRule.objects.filter(slug="error-rate").update(responses=responses, resolve_seconds=0)
     Objective.objects.all().delete()
-    alerts.forget_baselines()
+    history.forget()
     labels = {"agent": agent, "domain": "tax", "code": "timeout"}
     record([Measurement({"invocations": 1, "invocation_errors": 1}, labels) for _ in range(30)])
     tasks.watch()
@@ -196,9 +203,128 @@ def test_a_web_hook_that_refuses_is_on_record(firm: Client) -> None:
         ([{"kind": "call_webhook"}], "name of a web hook channel"),
         ({"kind": "pause_agent"}, "a list"),
         ([{"kind": "pause_agent", "agent": "x"}], "unknown agent"),
+        ([{"kind": "trip_breaker"}], "about 'all' names nothing"),
     ],
 )
 def test_a_rule_cannot_ask_for_what_nobody_does(responses: Any, said: str) -> None:
     rule = AlertRule(slug="x", title="x", kind="heartbeat", limit=0, responses=responses)
     with pytest.raises(ValidationError, match=said):
         rule.full_clean()
+
+
+def test_the_responses_of_what_joins_are_asked_and_those_of_what_was_taken_over_taken_back(
+    firm: Client,
+) -> None:
+    first = failing([{"kind": "pause_agent"}], agent="a0")
+    assert first.cause == "agent:a0"
+    (taken,) = actions.take_actions(["pause_agent"])
+    actions.report_action(taken.id, ok=True)
+    for agent in ("a0", "a1", "a2"):
+        labels = {"agent": agent, "domain": "tax", "code": "timeout", "endpoint": "one"}
+        record([Measurement({"invocations": 1, "invocation_errors": 1}, labels)] * 30)
+    AlertRule.objects.update(evaluated_at=None)
+    tasks.watch()
+    whole = Incident.objects.get(cause="endpoint:one")
+    assert [a.target for a in actions.take_actions(["pause_agent"])] == ["a1", "a2"]  # a0 is paused
+    over(whole)
+    undone = Action.objects.filter(kind="resume_agent").values_list("target", flat=True)
+    assert list(undone) == ["a0"]
+
+
+def at_once(first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
+    """What both return; ``first`` commits when ``second`` waits for it or has ended."""
+    acted, may_commit = threading.Event(), threading.Event()
+
+    def held() -> Any:
+        try:
+            with transaction.atomic():
+                found = first()
+                acted.set()
+                assert may_commit.wait(60)
+            return found
+        finally:
+            acted.set()
+            connection.close()
+
+    def free() -> Any:
+        try:
+            return second()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(held)
+        assert acted.wait(60)
+        two = pool.submit(free)
+        while not (two.done() or one.done() or waits()):
+            time.sleep(0.01)
+        may_commit.set()
+        return one.result(60), two.result(60)
+
+
+def waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("race", ["taken, then ended", "done, then ended", "ended, then done"])
+def test_what_is_done_while_its_incident_ends_is_taken_back(race: str) -> None:
+    incident = failing([{"kind": "pause_agent"}])
+    action = incident.actions.get()
+
+    def take() -> Any:
+        return actions.take_actions(["pause_agent"])
+
+    def report() -> bool:
+        return actions.report_action(action.pk, ok=True)
+
+    def end() -> Any:
+        return incidents.resolve(incident.pk, actor="user:1", now=timezone.now())
+
+    if race == "taken, then ended":
+        ((asked,), _) = at_once(take, end)
+        assert asked.id == action.pk
+        assert report()
+    else:
+        take()
+        both = at_once(report, end) if race == "done, then ended" else at_once(end, report)
+        assert True in both, "the report is not refused"
+    action.refresh_from_db()
+    assert action.state == "done"
+    assert [one.kind for one in actions.take_actions(["resume_agent"])] == ["resume_agent"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_incident_that_a_person_ends_during_a_grouping_pass_is_not_grown_by_it() -> None:
+    incident = failing([])
+    incident.alerts.update(severity="critical")  # the pass has something to say of it
+    Incident.objects.filter(pk=incident.pk).update(severity="low")
+
+    def end() -> Any:
+        return incidents.resolve(incident.pk, actor="user:1", now=timezone.now())
+
+    at_once(end, lambda: incidents.group(now=timezone.now()))
+    incident.refresh_from_db()
+    assert (incident.state, incident.severity) == ("resolved", "low")
+    names = [event.name for event in incident.timeline.all()]
+    assert names.count("resolved") == 1
+    assert "worsened" not in names
+    assert not incident.alerts.exclude(state="resolved").exists()
+
+
+def test_what_a_dead_owner_took_is_undone_but_not_done_again_once_its_incident_is_over() -> None:
+    incident = failing([{"kind": "pause_agent"}])
+    (taken,) = actions.take_actions(["pause_agent"])
+    over(incident)
+    Action.objects.update(taken_at=timezone.now() - actions.TAKEN_FOR - timedelta(seconds=1))
+    (undo,) = [
+        one for _ in range(2) for one in actions.take_actions(["pause_agent", "resume_agent"])
+    ]
+    assert (undo.kind, undo.is_undo) == ("resume_agent", True)
+    row = Action.objects.get(pk=taken.id)
+    assert (row.state, row.result) == ("failed", {"said": "the incident ended first"})

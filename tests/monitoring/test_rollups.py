@@ -109,7 +109,7 @@ def test_a_percentile_over_days_hours_and_minutes_is_the_real_one() -> None:
 
 
 def test_a_series_has_a_point_for_every_step_also_where_nothing_was_measured() -> None:
-    at = now()
+    at = (now() - HOUR).replace(minute=30)  # a minute to the hour would make it six steps
     measured(at - 3 * HOUR)
     measured(at)
     rollups.roll_up()

@@ -55,6 +55,8 @@ def an_agents_spans(count: int = 1, *, fails: bool = False) -> Sequence[Readable
                 call.set_status(Status(StatusCode.ERROR))
             with tracer.start_as_current_span("chat") as chat:
                 chat.set_attributes({otlp.OPERATION: "chat", "gen_ai.request.model": "m",
+                                     "gen_ai.provider.name": "their.ai",
+                                     "server.address": "eu.their.ai",
                                      otlp.INPUT: 100, otlp.OUTPUT: 20})  # fmt: skip
             with tracer.start_as_current_span("execute_tool") as tool:
                 tool.set_attributes({otlp.OPERATION: "execute_tool", otlp.TOOL: "lookup"})
@@ -66,10 +68,10 @@ def send(http: Http, body: bytes, kind: str = "application/x-protobuf", **header
     return http.post("/v1/traces", body, content_type=kind, headers=headers)
 
 
-def total(metric: str, agent: str = "external:dunning") -> float:
+def total(metric: str, key: str = "external:dunning", scope: str = "agent") -> float:
     rollups.roll_up()
     now = timezone.now()
-    return queries.total(metric, scope="agent", key=agent, since=now - timedelta(hours=1),
+    return queries.total(metric, scope=scope, key=key, since=now - timedelta(hours=1),
                          until=now + timedelta(minutes=1)).total  # fmt: skip
 
 
@@ -85,6 +87,8 @@ def test_an_sdks_own_bytes_are_counted_once_however_often_they_come(http: Http) 
     assert total("invocations") == 2
     assert (total("input_tokens"), total("output_tokens")) == (200, 40)
     assert (total("model_calls"), total("tool_calls")) == (2, 2)
+    place = "external:their.ai|external:eu.their.ai"
+    assert total("model_calls", place, "provider_endpoint") == 2
     assert ExternalTrace.objects.count() == 2
     assert "private" not in json.dumps(list(ExternalTrace.objects.values_list("spans", flat=True)))
 

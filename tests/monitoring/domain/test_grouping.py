@@ -51,6 +51,26 @@ def test_several_endpoints_at_once_are_the_platform() -> None:
     assert set(causes(symptoms, ON).values()) == {PLATFORM}
 
 
+BY = {"one": "p.example", "two": "p.example", "three": "q.example"}
+
+
+def test_two_endpoints_of_one_provider_blame_the_provider() -> None:
+    symptoms = [of(f"{letter}{n}") for letter in "ab" for n in range(3)]
+    assert set(causes(symptoms, ON, provider_of=BY).values()) == {"provider:p.example"}
+    both = [of("one", 0, "endpoint"), of("two", 5, "endpoint"), of("", 1, "all")]
+    assert set(causes(both, ON, provider_of=BY).values()) == {"provider:p.example"}
+    apart = [of("one", 0, "endpoint"), of("two", 50, "endpoint")]
+    assert set(causes(apart, ON, provider_of=BY).values()) == {"endpoint:one", "endpoint:two"}
+    strangers = [of("one", 0, "endpoint"), of("three", 0, "endpoint")]
+    assert set(causes(strangers, ON, provider_of=BY).values()) == {"endpoint:one", "endpoint:three"}
+
+
+def test_a_late_agent_joins_the_open_incident_of_its_provider() -> None:
+    open_ = frozenset({"provider:p.example"})
+    assert causes([of("a7", 90)], ON, open_, BY) == {"agent-a7": "provider:p.example"}
+    assert causes([of("c7", 90)], ON, open_, BY) == {"agent-c7": "agent:c7"}
+
+
 def test_what_depends_on_no_endpoint_keeps_its_own_cause() -> None:
     found = causes([of("annual_audit", 0, "workflow"), of("", 0, "all")], ON)
     assert found == {"workflow-annual_audit": "workflow:annual_audit", "all-": "all"}

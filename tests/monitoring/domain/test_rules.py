@@ -133,6 +133,17 @@ def test_a_rising_line_is_told_before_it_crosses() -> None:
     )
 
 
+def test_hours_without_a_value_count_as_time_in_a_forecast() -> None:
+    """Measured every other hour, the same line takes as many hours of the clock."""
+    whole = [1.0 + 0.01 * n for n in range(90)]
+    halves = [value if n % 2 else None for n, value in enumerate(whole)]
+    for values, hours in ((whole, 13), (halves, 12)):  # the line crosses after 11
+        found = rules.will_breach(values, 2.0, above=True, horizon=24, row_seconds=3600)
+        assert found.why.startswith(f"breaches in about {hours} h")
+    nothing = rules.will_breach([None] * 90, 2.0, above=True, horizon=24, row_seconds=3600)
+    assert nothing.judgement is NONE
+
+
 def test_silence_is_told_only_where_something_used_to_come() -> None:
     assert rules.silent(0, 40).judgement is BREACH
     assert rules.silent(3, 40).judgement is CLEAR

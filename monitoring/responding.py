@@ -1,0 +1,62 @@
+"""The first responses of an incident: what its rules ask for, and the taking back at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+
+from monitoring import actions
+from monitoring.domain.responses import UNDO, target_of
+from monitoring.models import Action, Alert, Incident
+from monitoring.timeline import note
+
+State = Action.State
+
+
+def ask_for(incident: Incident, alerts: Sequence[Alert], endpoint_of: Mapping[str, str]) -> None:
+    """Ask for what the rules of these alerts respond with; what leads nowhere is told."""
+    for alert in alerts:
+        for response in alert.rule.responses:
+            kind = str(response["kind"])
+            target = response.get("target") or target_of(
+                kind, scope=alert.scope, key=alert.key, cause=incident.cause,
+                endpoint=endpoint_of.get(alert.key.partition("|")[0], ""),
+            )  # fmt: skip
+            if target is None:
+                said = f"an alert about {alert.scope} {alert.key!r} names nothing to act on"
+                note(incident, "action_failed", detail={"kind": kind, "target": "", "said": said})
+            else:
+                ask(incident, kind, str(target), response.get("parameters", {}))
+
+
+def ask(incident: Incident, kind: str, target: str, parameters: dict[str, Any]) -> None:
+    """Ask an owner to do something, once for each incident; its sweep carries it out."""
+    if _of(incident).filter(kind=kind, target=target, undoes=None).exists():
+        return
+    _, is_new = Action.objects.get_or_create(
+        incident=incident, kind=kind, target=target, undoes=None,
+        defaults={"parameters": parameters},
+    )  # fmt: skip
+    if is_new:
+        note(incident, "action_asked", detail={"kind": kind, "target": target})
+
+
+def end(incident: Incident, now: datetime, *, actor: str) -> None:
+    """Take back what was done for it, or for what it took over; what waits is not done any more."""
+    # What an owner takes or reports at this moment is waited for; who comes later sees the end.
+    locked = _of(incident).select_for_update(of=("self",), no_key=True)
+    known = list(locked.filter(undoes=None).order_by("id"))
+    waiting = [action.pk for action in known if action.state == State.ASKED]
+    Action.objects.filter(pk__in=waiting, state=State.ASKED).update(
+        state=State.FAILED, done_at=now, result={"said": actions.TOO_LATE}
+    )
+    for action in known:
+        if action.state == State.DONE and action.kind in UNDO:
+            actions.take_back(action, actor=actor)
+
+
+def _of(incident: Incident) -> Any:
+    return Action.objects.filter(Q(incident=incident) | Q(incident__merged_into=incident))

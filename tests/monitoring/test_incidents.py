@@ -1,0 +1,117 @@
+"""From alerts to one incident: grouped, silenced, escalated, answered by itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+
+from monitoring import actions, incidents, tasks
+from monitoring.models import (
+    Action,
+    Alert,
+    AlertRule,
+    Channel,
+    Delivery,
+    Incident,
+    Silence,
+)
+from monitoring.services import Measurement, record
+from tests.monitoring.alarming import MINUTE, again, calls, live, now, opened
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("shipped")]
+
+
+def outage(agents: range) -> None:
+    """Twenty failed calls of each, as one row."""
+    failed = {"invocations": [1.0] * 20, "invocation_errors": [1.0] * 20}
+    labels = {"endpoint": "one", "code": "unavailable"}
+    record([Measurement(failed, {**labels, "agent": f"agent-{n}"}) for n in agents])
+
+
+def test_a_storm_of_a_thousand_alerts_is_one_notification_and_one_update() -> None:
+    Channel.objects.create(name="team", kind="email", address="team@example.org")
+    AlertRule.objects.update(resolve_seconds=0)
+    outage(range(4))
+    tasks.watch()
+    assert Delivery.objects.get().name == "opened"
+    outage(range(4, 500))
+    again()
+    outage(range(500, 1000))
+    again()
+    again()
+    assert len(live("error-rate")) == 1000
+    assert Incident.objects.get(state="open", cause="endpoint:one").alerts.count() >= 1000
+    Alert.objects.exclude(state="resolved").update(state="resolved")
+    incidents.group(now=now())
+    tasks.deliver()
+    assert Incident.objects.count() == 1
+    assert sorted(d.name for d in Delivery.objects.all()) == ["opened", "resolved", "updated"]
+    assert len(mail.outbox) == 3
+
+
+def test_agents_that_failed_one_by_one_become_one_incident_when_their_endpoint_is_found() -> None:
+    AlertRule.objects.filter(slug="endpoint-error-rate").update(is_active=False)
+    AlertRule.objects.filter(kind="burn_rate").update(is_active=False)
+    calls("a1", 30, 30)
+    tasks.watch()
+    first = Incident.objects.get(cause="agent:a1")
+    calls("a2", 30, 30)
+    calls("a3", 30, 30)
+    again()
+    first.refresh_from_db()
+    whole = Incident.objects.get(cause="endpoint:one")
+    assert (first.state, first.merged_into) == ("merged", whole)
+    assert whole.alerts.count() == 3
+    assert whole.impact["errors"] == 90
+    assert whole.impact["users"] == 3
+
+
+def test_a_silenced_alert_opens_no_incident() -> None:
+    Silence.objects.create(
+        scope="agent", key="a", reason="known", created_by="user:1", ends_at=now() + MINUTE
+    )
+    AlertRule.objects.exclude(slug="error-rate").update(is_active=False)
+    calls("a", 30, 30)
+    tasks.watch()
+    assert live("error-rate")[0].is_silenced
+    assert not Incident.objects.exists()
+
+
+def test_who_does_not_answer_is_followed_by_the_next_level_until_somebody_does() -> None:
+    at = now()
+    first = Channel.objects.create(name="first", kind="email", address="1@example.org", level=1)
+    Channel.objects.create(name="second", kind="email", address="2@example.org", level=2)
+    Channel.objects.create(
+        name="off duty", kind="email", address="3@example.org", level=1,
+        on_call_from=at + timedelta(days=1),
+    )  # fmt: skip
+    incident = opened(opened_at=at - 16 * MINUTE)
+    assert incidents.escalate(now=at) == 1
+    assert [d.channel for d in Delivery.objects.all()] == [first]
+    assert incidents.escalate(now=at) == 0  # once a level
+    assert incidents.escalate(now=at + 15 * MINUTE) == 1
+    incidents.acknowledge(incident.pk, actor="user:1")
+    assert incidents.escalate(now=at + timedelta(hours=3)) == 0
+    names = [e.name for e in incident.timeline.all()]
+    assert names == ["escalated", "escalated", "acknowledged"]
+
+
+def test_a_first_response_is_asked_once_carried_out_by_its_owner_and_taken_back() -> None:
+    for number in range(3):
+        calls(f"a{number}", 30, 30)
+    tasks.watch()
+    again()
+    incident = Incident.objects.get(cause="endpoint:one")
+    assert Action.objects.count() == 1
+    (asked,) = actions.take_actions(["trip_breaker"])
+    assert (asked.kind, asked.target, asked.is_undo) == ("trip_breaker", "one", False)
+    assert actions.take_actions(["trip_breaker"]) == []
+    assert actions.report_action(asked.id, ok=True, result={"was": "closed"})
+    assert not actions.report_action(asked.id, ok=True)
+    incidents.resolve(incident.pk, actor="user:1", now=now())
+    (undo,) = actions.take_actions(["close_breaker"])
+    assert (undo.target, undo.is_undo) == ("one", True)
+    names = [e.name for e in incident.timeline.all()]
+    assert {"action_asked", "action_done", "resolved"} <= set(names)
