@@ -13,7 +13,7 @@ from uuid import UUID
 from agents import connections
 from agents.domain.context import estimate_tokens
 from agents.errors import BudgetExceeded
-from learning.asking import Asked, Question, ask
+from learning.asking import Asked, Question, Unanswered, ask
 from learning.models import Study
 
 THREADS = 4
@@ -30,7 +30,7 @@ class Bench:
     answered: set[str] = field(default_factory=set)
 
     def score(self, version_id: UUID, questions: Sequence[Question]) -> list[Asked | None]:
-        """A graded answer to each question; None where money or time had run out."""
+        """A graded answer to each question; None without one: money, time, a person's word."""
         with ThreadPoolExecutor(THREADS, thread_name_prefix="study") as pool:
             return list(pool.map(lambda q: self._one(version_id, q), questions))
 
@@ -44,6 +44,8 @@ class Bench:
             return told
         except BudgetExceeded:
             self.is_stopped = "the cap was reached"
+            return None
+        except Unanswered:
             return None
         finally:
             connections.end_of_work()

@@ -33,8 +33,9 @@ def measure(agent: str, until: datetime, *, client_id: UUID) -> dict[str, int]:
 
 def _asked(agent: str, since: datetime, until: datetime) -> set[str]:
     replayed = ReplayCase.objects.filter(
-        replay__agent_slug=agent, created_at__gte=since, created_at__lt=until
-    )
+        replay__agent_slug=agent, created_at__gte=since, created_at__lt=until,
+        candidate_score__isnull=False,
+    )  # fmt: skip
     searched = Study.objects.filter(agent_slug=agent, created_at__gte=since, created_at__lt=until)
     keys = set(replayed.values_list("key", flat=True))
     for asked in searched.values_list("document__cases", flat=True):

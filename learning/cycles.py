@@ -31,10 +31,11 @@ from learning import (
     drifting,
     examples,
     history,
+    judging,
     patterns,
-    proposing,
     replay,
     reporting,
+    searching,
 )
 from learning.models import Cycle, CycleStep, Improvement, Replay
 
@@ -129,14 +130,16 @@ def _work_for(cycle: Cycle, name: str) -> Callable[[], dict[str, Any]]:
         return lambda: history.compare(settings.LAKE_URL, until.date())
     if name == "examples":
         since = until - timedelta(days=DAYS[Cycle.Cadence.WEEKLY])
-        return lambda: {"collected": examples.collect(since, until)}
+        return lambda: {
+            "collected": examples.collect(since, until), "judges": judging.remeasure()
+        }  # fmt: skip
     slug = name.removeprefix("agent:")
     if cycle.cadence == Cycle.Cadence.DAILY:
         return lambda: {
             **drifting.find_drift(slug, until, incidents=drifting.incident_periods(until)),
             **coverage.measure(slug, until, client_id=_firm()),
         }
-    return lambda: proposing.propose_by_rule(slug, until, client_id=_firm())
+    return lambda: searching.propose(slug, until, client_id=_firm(), asked_by=f"cycle {cycle}")
 
 
 def until_of(cycle: Cycle) -> datetime:

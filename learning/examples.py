@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from agents import evidence
+from agents import evidence, recordings, sight
 from agents.domain.guardrails.redact import redact, sensitive_spans
 from agents.domain.prompts import render
 from config import logs
@@ -45,7 +45,7 @@ def collect(since: datetime, until: datetime) -> int:
     for one in said.corrections(since, until, limit=MOST_COLLECTED):
         if Example.objects.filter(feedback_id=one.id).exists():
             continue
-        recorded = evidence.recorded_calls(
+        recorded = recordings.recorded_calls(
             one.agent_slug, since=since, until=until, limit=1, ids=[one.invocation_id]
         )
         if not recorded:
@@ -83,8 +83,8 @@ def _add(*, question: str, answer: str, wrong_answer: str, reason: str, **fields
 
 
 def visible(caller: Caller, *, agent: str = "", state: str = "") -> QuerySet[Example]:
-    """Examples of the clients that the caller may see, newest first."""
-    rows = caller.only_visible(Example.objects.all()).order_by("-id")
+    """Examples of the clients and from the calls that the caller may see, newest first."""
+    rows = sight.of_visible_calls(caller, Example.objects.all()).order_by("-id")
     if agent:
         rows = rows.filter(agent_slug=agent)
     return rows.filter(state=state) if state else rows

@@ -8,19 +8,23 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
-from agents import conversations
+from agents import conversations, sight
 from agents import queries as agents
 from config import logs
+from config.access import hiding
 from config.access.callers import Caller
 from config.errors import Conflict, InvalidInput, NotFound
-from learning.models import Feedback, Score, Subject
+from learning.domain.categories import Category, category_of
+from learning.models import Feedback, Judge, Score, Subject
 from monitoring import services as monitoring
 from workflows import queries as workflows
 
 logger = logging.getLogger(__name__)
+# Ratings above this are no issue.
+MIDDLING = 3
 # Rows of one INSERT.
 ROWS_AT_ONCE = 1_000
 # People who speak for quality, and whose word is told apart from a user's.
@@ -41,12 +45,14 @@ def give(
 ) -> Feedback:
     """Store one piece of feedback; the same person's earlier one of its kind becomes history.
 
+    ``category`` may be any word and is kept as given; one that is no Category counts as other.
     Raises NotFound for a subject that the caller may not see, InvalidInput for what is missing.
     """
     _check(kind, rating, text, corrected_output)
     about = subject(caller, subject_kind, subject_id)
     values: dict[str, Any] = {
-        **about, "kind": kind, "rating": rating, "text": text, "category": category,
+        **about, "kind": kind, "rating": rating, "text": text,
+        "category": category.strip() or _assigned(kind, rating, f"{text} {reason}"),
         "corrected_output": corrected_output, "reason": reason, "author_id": caller.user_id,
         "author_key": caller.principal, "source": _source_of(caller),
     }  # fmt: skip
@@ -84,9 +90,17 @@ def score(
     }  # fmt: skip
     keys = ("subject_kind", "subject_id", "name", "source", "source_version")
     row: Score = _latest(Score, {key: values[key] for key in keys}, values)
-    if name == ACCURACY and 0 <= value <= 1:
+    if name == ACCURACY and 0 <= value <= 1 and _counts(row):
         monitoring.record([monitoring.Measurement({"accuracy_ratio": value}, _labels_of(row))])
     return row
+
+
+def _counts(row: Score) -> bool:
+    """Whether objectives and alerts may read it: not from a judge that was not measured well."""
+    if row.source != Score.Source.JUDGE:
+        return True
+    known = Judge.objects.filter(name=row.name, version=row.source_version)
+    return known.filter(state=Judge.State.ADMITTED).exists()
 
 
 def score_all(
@@ -96,6 +110,7 @@ def score_all(
     source: str,
     values: Mapping[UUID, float],
     source_version: str = "",
+    reasons: Mapping[UUID, str] | None = None,
 ) -> int:
     """Store one number for each invocation at once; how many. The latest of its source counts.
 
@@ -111,6 +126,7 @@ def score_all(
     ]
     for row in rows:
         row.value = values[row.subject_id]
+        row.reason = (reasons or {}).get(row.subject_id, "")
     with transaction.atomic():
         Score.objects.filter(**about, **kept, superseded_at=None).update(
             superseded_at=timezone.now()
@@ -119,17 +135,57 @@ def score_all(
     return len(rows)
 
 
-def recategorise(*, feedback_id: UUID, category: str) -> None:
-    """Correct the category that was assigned."""
-    Feedback.objects.filter(pk=feedback_id).update(category=category[:40])
+def _assigned(kind: str, rating: int | None, words: str) -> str:
+    """The kind of issue that an unhappy word is about; praise and good ratings have none."""
+    if kind == Feedback.Kind.PRAISE or (kind == Feedback.Kind.RATING and (rating or 0) > MIDDLING):
+        return ""
+    return category_of(words)
+
+
+@transaction.atomic
+def recategorise(*, caller: Caller, feedback_id: UUID, category: str) -> Feedback:
+    """Correct the category that was assigned; raises NotFound, InvalidInput, Forbidden.
+
+    Whoever said it may, and whoever decides about improvements.
+    """
+    if category not in set(Category):
+        raise InvalidInput("category", category, f"one of {', '.join(Category)}")
+    row = visible(caller).filter(pk=feedback_id).first()
+    if row is None:
+        raise NotFound("feedback", feedback_id)
+    if row.author_key != caller.principal:
+        caller.require("learning:decide", "correct the category of what others said")
+    Feedback.objects.filter(pk=row.pk).update(category=category, category_by=caller.name[:80])
+    monitoring.audit(
+        actor=caller.principal, action="learning.feedback.recategorised",
+        target=f"feedback:{row.pk}", client_id=row.client_id, user_id=caller.user_id,
+        before={"category": row.category}, after={"category": category},
+    )  # fmt: skip
+    row.refresh_from_db()
+    return row
 
 
 def visible(caller: Caller) -> QuerySet[Feedback]:
-    """Feedback of the clients that the caller sees; external people see only their own."""
+    """Feedback of the clients that the caller sees; external people see only their own.
+
+    What is said of a run that is hidden from the caller, or of a step or call in it, is hidden too.
+    """
     rows = caller.only_visible(Feedback.objects.all())
+    runs, calls = hiding.hidden_runs(caller), sight.hidden_invocations(caller)
+    if runs is not None and calls is not None:
+        about = OuterRef("subject_id")
+        for hidden in (runs.filter(pk=about), runs.filter(steps=about), calls.filter(pk=about)):
+            rows = rows.exclude(Exists(hidden))
     if caller.roles <= {"external"}:
         rows = rows.filter(author_id=caller.user_id)
     return rows
+
+
+def of_category(rows: QuerySet[Feedback], category: str) -> QuerySet[Feedback]:
+    """``rows`` of one category; ``other`` holds those that people named in words of their own."""
+    if category != Category.OTHER:
+        return rows.filter(category=category)
+    return rows.exclude(category__in=["", *(set(Category) - {Category.OTHER})])
 
 
 def subject(caller: Caller, kind: str, subject_id: UUID) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
@@ -12,17 +13,51 @@ from django.views.decorators.http import require_http_methods
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput
 from config.pages import page
-from learning import feedback
+from learning import feedback, inviting
 from learning.models import Feedback
 
-# What the form offers beside stars, in the order of how often it is wanted.
-KINDS = ("correction", "complaint", "suggestion", "praise")
+# What the form offers beside stars. The first is taken where nobody chooses, so it must need no
+# more than words: a correction needs the corrected answer, and is one by having it.
+KINDS = ("complaint", "suggestion", "praise", "correction")
 
 
 @require_http_methods(["GET", "POST"])
 @page("feedback:write")
 def piece(request: HttpRequest, caller: Caller, kind: str, subject_id: UUID) -> HttpResponse:
     """``/dashboard/_feedback/{kind}/{id}``: what this person said, and the form to say more."""
+    action = f"/dashboard/_feedback/{kind}/{subject_id}"
+    context = _answered(request, caller, kind, subject_id, action)
+    return render(request, "learning/_feedback.html", context, status=context["status"])
+
+
+@require_http_methods(["GET", "POST"])
+@login_not_required
+def by_link(request: HttpRequest, token: str) -> HttpResponse:
+    """``/feedback/{token}``: the same form for whom the link was mailed to, without signing in.
+
+    Opening it stores nothing, because mail programs open links by themselves.
+    """
+    try:
+        row, caller = inviting.opened(token)
+        caller.require("feedback:write", "give feedback")
+        context = _answered(request, caller, row.subject_kind, row.subject_id, request.path)
+    except AppError as error:
+        context = {"gone": error}
+        return render(request, "learning/by_link.html", context, status=error.http_status)
+    if context["sent"]:
+        inviting.answered(row)
+    # Over somebody's shoulder or in a shared inbox: what was said before is not shown.
+    context |= {"said": [], "others": 0}
+    response = render(request, "learning/by_link.html", context, status=context["status"])
+    response["Referrer-Policy"] = "no-referrer"
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _answered(
+    request: HttpRequest, caller: Caller, kind: str, subject_id: UUID, action: str
+) -> dict[str, Any]:
+    """What the form shows, after what was sent with it is stored."""
     feedback.subject(caller, kind, subject_id)
     fault: AppError | None = None
     if request.method == "POST":
@@ -35,7 +70,9 @@ def piece(request: HttpRequest, caller: Caller, kind: str, subject_id: UUID) -> 
     )
     own = {row.kind: row for row in said if row.author_key == caller.principal}
     rating = own.get(Feedback.Kind.RATING)
-    context = {
+    return {
+        "action": action,
+        "status": fault.http_status if fault else 200,
         "kind": kind,
         "subject_id": subject_id,
         "rating": rating.rating if rating else None,
@@ -47,8 +84,6 @@ def piece(request: HttpRequest, caller: Caller, kind: str, subject_id: UUID) -> 
         "sent": request.method == "POST" and fault is None,
         "posted": request.POST if fault else {},
     }
-    status = fault.http_status if fault else 200
-    return render(request, "learning/_feedback.html", context, status=status)
 
 
 def _take(request: HttpRequest, caller: Caller, kind: str, subject_id: UUID) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,8 @@ from django.db.models import Sum
 from django.db.models.functions import Now
 
 from agents import services as agents
-from learning.domain import measures
+from learning import judging
+from learning.domain import measures, quantiles
 from learning.domain.measures import Said, UnitSeen
 from learning.models import ArmDay, Feedback, Score, Subject
 from workflows import splits
@@ -31,6 +32,7 @@ class Source:
 
     ``parked``: version → arm of no range. ``incidents``: spans whose units are kept apart.
     ``seen``: units of earlier stages, which don't count again; this stage's are added to it.
+    ``started_at``: what CUPED calls before, where a metric uses it.
     """
 
     owner_id: UUID
@@ -47,6 +49,7 @@ class Source:
     workflow: str = ""
     unit: str = "run"
     seen: set[str] | None = None
+    started_at: datetime | None = None
 
 
 def fold(source: Source) -> int:
@@ -88,12 +91,18 @@ def cells(source: Source) -> dict[str, Cells]:
     """Stage → (arm, day) → units and sums; what came during an incident is a stage of its own."""
     caps = {str(m["key"]): float(m["cap"]) for m in source.metrics if m.get("cap") is not None}
     sides: dict[str, list[UnitSeen]] = {source.stage: [], APART + source.stage: []}
+    past = _past(source)
     for unit, first_at in _units(source):
         within = any(start <= first_at < end for start, end in source.incidents)
         sides[APART + source.stage if within else source.stage].append(unit)
     return {
         stage: measures.fold(
-            found, arms=source.arms, metrics=source.metrics, caps=caps, parked=source.parked
+            found,
+            arms=source.arms,
+            metrics=source.metrics,
+            caps=caps,
+            parked=source.parked,
+            before=past,
         )
         for stage, found in sides.items()
     }
@@ -162,8 +171,8 @@ def with_zeros(stages: list[dict[str, Any]], metrics: Sequence[Mapping[str, Any]
         for day in stage["days"]:
             for arm in day["arms"]:
                 for metric in metrics:
-                    arm["metrics"].setdefault(str(metric["key"]), _zero(str(metric["type"])))
-    return stages
+                    arm["metrics"].setdefault(str(metric["key"]), _zero(metric))
+    return quantiles.whole_stages(stages, metrics)
 
 
 def _arm(arm: str, row: ArmDay | None) -> dict[str, Any]:
@@ -172,15 +181,38 @@ def _arm(arm: str, row: ArmDay | None) -> dict[str, Any]:
     return {"key": arm, "units": row.units, "metrics": dict(row.statistics)}
 
 
-def _zero(kind: str) -> dict[str, float]:
+def _zero(metric: Mapping[str, Any]) -> dict[str, float]:
+    kind = str(metric["type"])
+    past = {}
+    if metric.get("cuped_days"):
+        past = {"covariate_sum": 0, "covariate_sum_squares": 0, "covariate_sum_product": 0}
+    if kind == "quantile":
+        return {"n": 0}
     if kind == "proportion":
-        return {"n": 0, "successes": 0}
+        return {"n": 0, "successes": 0, **past}
     if kind == "ratio":
         return {
             "n": 0, "numerator_sum": 0, "numerator_sum_squares": 0, "denominator_sum": 0,
             "denominator_sum_squares": 0, "numerator_denominator_sum_product": 0,
         }  # fmt: skip
-    return {"n": 0, "sum": 0, "sum_squares": 0}
+    return {"n": 0, "sum": 0, "sum_squares": 0, **past}
+
+
+def _past(source: Source) -> dict[float, dict[str, UnitSeen]]:
+    """Days → unit → what it had in so many days before the start; of units that come back."""
+    if source.started_at is None:
+        return {}
+    return {
+        days: {
+            one.unit: UnitSeen(0, source.started_at.date(), one.calls, one.failures, one.cost_usd,
+                               one.seconds, one.tokens, unit=one.unit)
+            for one in agents.earlier_outcomes(
+                source.agent_slug, source.unit, since=source.started_at - timedelta(days=days),
+                until=source.started_at,
+            )
+        }
+        for days in measures.has_past(source.metrics)
+    }  # fmt: skip
 
 
 def _units(source: Source) -> Iterator[tuple[UnitSeen, datetime]]:
@@ -193,7 +225,7 @@ def _units(source: Source) -> Iterator[tuple[UnitSeen, datetime]]:
         seen = UnitSeen(
             outcome.bucket, outcome.first_at.astimezone(UTC).date(), outcome.calls,
             outcome.failures, outcome.cost_usd, outcome.seconds, outcome.tokens,
-            said.get(outcome.unit, Said()), outcome.version,
+            said.get(outcome.unit, Said()), outcome.version, outcome.unit,
         )  # fmt: skip
         yield seen, outcome.first_at
 
@@ -233,7 +265,11 @@ def _said(source: Source) -> dict[str, Said]:
         # A rating of 1 or 2 is a complaint without words.
         cell[2] += kind == Feedback.Kind.COMPLAINT or (rating is not None and rating <= 2)
     scores: dict[str, dict[str, tuple[float, int]]] = {}
-    for unit, name, value in _about(source, Score, "name", "value"):
+    known = judging.admitted()
+    fields = ("name", "value", "source", "source_version")
+    for unit, name, value, by, version in _about(source, Score, *fields):
+        if not judging.may_decide(by, name, version, known):
+            continue
         total, count = scores.setdefault(unit, {}).get(name, (0.0, 0))
         scores[unit][name] = (total + value, count + 1)
     return {

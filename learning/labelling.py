@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from agents import evidence
+from agents import evidence, recordings
 from agents.domain.retrieval import Weights, weights_from
 from agents.knowledge import index, quoting
 from agents.knowledge.marks import marked
@@ -109,7 +109,7 @@ def _marks(agent: str, document_ids: Sequence[UUID]) -> list[tuple[Labelled, UUI
     now = timezone.now()
     calls = {
         call.id: call
-        for call in evidence.recorded_calls(agent, since=now, until=now, limit=len(ids), ids=ids)
+        for call in recordings.recorded_calls(agent, since=now, until=now, limit=len(ids), ids=ids)
     }
     found = []
     for row in rows:

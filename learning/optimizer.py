@@ -20,6 +20,7 @@ from agents import evidence, queries, versions
 from agents import services as agents
 from agents.domain.context import estimate_tokens
 from agents.versions import Content
+from config.access.callers import any_reader
 from config.errors import AppError, InvalidInput
 from learning import examples, patterns, reflecting
 from learning.asking import Question, corrected_questions, graded_questions
@@ -108,7 +109,7 @@ def _reasons(
     """What people and records say against the agent, without a word on held-out questions."""
     hidden = {q.recorded_id for q in held if q.recorded_id}
     corrected = [e.reason for e in examples.approved(agent) if e.invocation_id not in hidden]
-    said = patterns.listed(None, until=now.date(), agent=agent, kind="complaint")
+    said = patterns.listed(any_reader(), until=now.date(), agent=agent, kind="complaint")
     failures = [str(b["title"]) for b in found if b["kind"] == "failure"]
     return reflecting.reasons_of(
         [text for text in corrected if text][:MOST_REASONS],

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Avg, Count, Q
+from django.db.models import Avg, Count, Q, QuerySet
 
+from agents import evidence, sight
 from config.access.callers import Caller
-from learning import patterns, saying
+from learning import feedback, judging, patterns, saying
+from learning.domain.categories import group_of
 from learning.models import (
     Cycle,
     Example,
     Experiment,
     Feedback,
     Improvement,
+    Judge,
     Rollout,
     Score,
     Tombstone,
@@ -33,7 +37,7 @@ def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
     mine = caller.only_visible
     open_ = mine(Improvement.objects.filter(state__in=IN_WORK)).order_by("-priority", "-id")
     ended = mine(Improvement.objects.filter(updated_at__gte=now - MONTH))
-    said = mine(Feedback.objects.filter(created_at__gte=now - MONTH, superseded_at=None))
+    said = feedback.visible(caller).filter(created_at__gte=now - MONTH, superseded_at=None)
     return {
         "waiting": open_.filter(state="proposed").count(),
         "open": open_.count(),
@@ -54,10 +58,13 @@ def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
             corrections=Count("id", filter=Q(kind="correction")),
             complaints=Count("id", filter=Q(kind="complaint") | Q(rating__lte=2)),
         ),
-        "examples": mine(Example.objects.all()).aggregate(
+        "examples": sight.of_visible_calls(caller, Example.objects.all()).aggregate(
             collected=Count("id"), approved=Count("id", filter=Q(state="approved")),
             waiting=Count("id", filter=Q(state="proposed")),
         ),
+        "in_use": examples_in_use(caller),
+        "issues": _issues(said)[:MOST_ROWS],
+        "judges": judging.documents()[:MOST_ROWS],
         "patterns": patterns.listed(caller, until=now.date(), days=28)[:MOST_ROWS],
         "requests": feature_requests(caller, now=now),
         "request_formula": REQUEST_FORMULA,
@@ -67,11 +74,35 @@ def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _issues(said: QuerySet[Feedback]) -> list[dict[str, Any]]:
+    """How often each kind of issue was met, most frequent first."""
+    rows = said.exclude(category="").order_by().values_list("category")
+    found: Counter[str] = Counter()
+    for category, number in rows.annotate(number=Count("id")):
+        found[group_of(category)] += number
+    ranked = sorted(found.items(), key=lambda one: (-one[1], one[0]))
+    return [{"category": str(category), "number": number} for category, number in ranked]
+
+
+def examples_in_use(caller: Caller) -> int:
+    """Approved examples that stand in the prompt of a production version now."""
+    shown = evidence.shown_examples()
+    rows = sight.of_visible_calls(caller, Example.objects.filter(state=Example.State.APPROVED))
+    return sum(
+        question in shown.get(slug, ())
+        for slug, question in rows.filter(agent_slug__in=shown).values_list(
+            "agent_slug", "question"
+        )
+    )
+
+
 def feature_requests(caller: Caller, *, now: datetime) -> list[dict[str, Any]]:
     """Suggestions in the same words by agent, ranked by ``REQUEST_FORMULA``."""
-    rows = caller.only_visible(
-        Feedback.objects.filter(kind=Feedback.Kind.SUGGESTION, superseded_at=None)
-    ).order_by("-id")[:500]
+    rows = (
+        feedback.visible(caller)
+        .filter(kind=Feedback.Kind.SUGGESTION, superseded_at=None)
+        .order_by("-id")[:500]
+    )
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
         key = (row.agent_slug, " ".join(row.text.lower().split())[:80])
@@ -89,7 +120,13 @@ def feature_requests(caller: Caller, *, now: datetime) -> list[dict[str, Any]]:
 
 def accuracy_delta(caller: Caller, *, now: datetime) -> dict[str, Any]:
     """Mean accuracy score of the last 30 days and of the 30 before; None where none was given."""
-    rows = caller.only_visible(Score.objects.filter(name="accuracy", superseded_at=None))
+    trusted = Judge.objects.filter(name="accuracy", state=Judge.State.ADMITTED)
+    # All sources, named: the index of scores that stand begins with them.
+    rows = caller.only_visible(
+        Score.objects.filter(
+            name="accuracy", source__in=Score.Source.values, superseded_at=None
+        ).filter(~Q(source=Score.Source.JUDGE) | Q(source_version__in=trusted.values("version")))
+    )
 
     def mean(since: datetime, until: datetime) -> float | None:
         found = rows.filter(created_at__gte=since, created_at__lt=until).aggregate(m=Avg("value"))

@@ -18,9 +18,10 @@ from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
 
-from agents import evidence
+from agents import evidence, sight
 from agents.domain.guardrails.redact import redact
 from config import logs
+from config.access import hiding
 from config.access.callers import Caller
 from learning import said
 from learning.domain.clustering.comments import MOST_COMMENTS
@@ -196,30 +197,47 @@ def _sums(first: date, last: date) -> Counter[UUID]:
 
 
 def listed(
-    caller: Caller | None, *, until: date, days: int = 28, kind: str = "", agent: str = ""
+    caller: Caller, *, until: date, days: int = 28, kind: str = "", agent: str = ""
 ) -> list[dict[str, Any]]:
-    """Patterns that ``caller`` may see (None: all), most frequent first.
+    """Patterns that ``caller`` may see, most frequent first.
 
     ``impact``: how often, how many users and runs, and what the calls cost in USD.
     """
     rows = PatternCount.objects.filter(day__gt=until - timedelta(days=days), day__lte=until)
-    if caller is not None:
-        rows = caller.only_visible(rows)
+    rows = caller.only_visible(rows)
     if kind:
         rows = rows.filter(pattern__kind=kind)
     if agent:
         rows = rows.filter(agent_slug=agent)
+    counts = list(rows.select_related("pattern").order_by("day"))
+    hidden = _hidden(caller, counts)
     by_pattern: dict[UUID, list[PatternCount]] = defaultdict(list)
-    for row in rows.select_related("pattern").order_by("day"):
-        by_pattern[row.pattern_id].append(row)
-    # An example quotes somebody: not to those who may not see every client.
-    quoted = caller is None or caller.client_ids is None
-    found = [_document(counts, quoted=quoted) for counts in by_pattern.values()]
+    for row in counts:
+        ids = {*row.run_ids, *row.invocation_ids}
+        if hidden is None or not ids or ids - hidden:
+            by_pattern[row.pattern_id].append(row)
+    # An example quotes somebody, of any client and run: only for those from whom none is hidden.
+    quoted = caller.client_ids is None and hidden is None
+    found = [_document(kept, hidden or set(), quoted=quoted) for kept in by_pattern.values()]
     return sorted(found, key=lambda p: (-p["impact"]["count"], p["key"]))[:MOST_LISTED]
 
 
-def _document(counts: Sequence[PatternCount], *, quoted: bool) -> dict[str, Any]:
+def _hidden(caller: Caller, counts: Sequence[PatternCount]) -> set[UUID] | None:
+    """Runs and calls in ``counts`` that are hidden from the caller; None if no run is."""
+    runs, calls = hiding.hidden_runs(caller), sight.hidden_invocations(caller)
+    if runs is None or calls is None:
+        return None
+    of_runs = {one for row in counts for one in row.run_ids}
+    of_calls = {one for row in counts for one in row.invocation_ids}
+    return {
+        *runs.filter(pk__in=of_runs).values_list("pk", flat=True),
+        *calls.filter(pk__in=of_calls).values_list("pk", flat=True),
+    }
+
+
+def _document(counts: Sequence[PatternCount], hidden: set[UUID], *, quoted: bool) -> dict[str, Any]:
     pattern = counts[0].pattern
+    named = [one for row in counts[-3:] for one in row.invocation_ids if one not in hidden]
     agents: Counter[str] = Counter()
     days: Counter[str] = Counter()
     for row in counts:
@@ -229,7 +247,8 @@ def _document(counts: Sequence[PatternCount], *, quoted: bool) -> dict[str, Any]
         "id": str(pattern.pk),
         "key": pattern.key,
         "kind": pattern.kind,
-        "title": pattern.title,
+        # Without telling words the title of a topic is what somebody wrote.
+        "title": pattern.title if quoted or pattern.words else "a topic in few words",
         "example": pattern.example if quoted else "",
         "trend": pattern.trend,
         "trend_ratio": pattern.trend_ratio,
@@ -245,5 +264,5 @@ def _document(counts: Sequence[PatternCount], *, quoted: bool) -> dict[str, Any]
         },
         "agents": [{"slug": slug, "count": n} for slug, n in agents.most_common() if slug],
         "days": [{"day": day, "count": n} for day, n in sorted(days.items())],
-        "invocations": [str(i) for row in counts[-3:] for i in row.invocation_ids][-MOST_EXAMPLES:],
+        "invocations": [str(one) for one in named][-MOST_EXAMPLES:],
     }

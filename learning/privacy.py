@@ -14,11 +14,14 @@ from learning.models import (
     Example,
     Experiment,
     Feedback,
+    FeedbackRequest,
     Holdout,
     Improvement,
+    Judge,
     Layer,
     Pattern,
     PatternCount,
+    Preference,
     Replay,
     ReplayCase,
     Rollout,
@@ -31,9 +34,12 @@ from learning.models import (
 _NAMED = (
     (Experiment, "created_by"),
     (Experiment, "state_by"),
+    (Feedback, "category_by"),
+    (FeedbackRequest, "asked_by"),
     (Holdout, "opened_by"),
     (Holdout, "closed_by"),
     (Improvement, "proposed_by"),
+    (Judge, "created_by"),
     (Layer, "created_by"),
     (Replay, "asked_by"),
     (Rollout, "created_by"),
@@ -66,11 +72,15 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
     done = {
         "examples": _retire(_examples(subject, calls)),
         "scores": _scores(calls).exclude(reason="").update(reason=""),
+        "preferences": Preference.objects.filter(Q(first_id__in=calls) | Q(second_id__in=calls))
+        .exclude(reason="")
+        .update(reason=""),
         "replay_cases": ReplayCase.objects.filter(recorded_id__in=calls).update(
             baseline_missing=[], candidate_missing=[], recorded_id=None
         ),
         # Whose words a pattern shows is not kept; the next daily cycle finds another example.
         "patterns": Pattern.objects.filter(pk__in=patterns).exclude(example="").update(example=""),
+        "feedback_requests": FeedbackRequest.objects.filter(user_id=subject.id).delete()[0],
         "names": take_name_off(subject, _NAMED),
     }
     for model in (Feedback, Score):

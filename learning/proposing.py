@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from agents import evidence
+from agents.talk_figures import talk_figures
+from config.access.callers import any_reader
 from config.errors import AppError
 from learning import candidates, drifting, examples, improvements, patterns, retrieval_tuning
 from learning.bench import rank
@@ -138,7 +140,8 @@ def _failure_of(proposal: Proposal) -> str:
 
 def gather(slug: str, until: datetime) -> Facts:
     """What the rules look at: four weeks of one agent."""
-    since = until - timedelta(days=STUDY_DAYS)
+    # What comes of it is read by all who may read improvements: nothing of a limited run is quoted.
+    reader, since = any_reader(), until - timedelta(days=STUDY_DAYS)
     figures = evidence.call_figures(slug, since, until)
     version = evidence.production(slug)
     shown = {str(example.get("input")) for example in version.examples}
@@ -152,7 +155,7 @@ def gather(slug: str, until: datetime) -> Facts:
         tier=str(version.model.get("tier", "standard")),
         risk=evidence.agent(slug).risk,
         unused_examples=sum(e.question not in shown for e in examples.approved(slug)),
-        patterns=patterns.listed(None, until=until.date(), days=int(STUDY_DAYS), agent=slug),
+        patterns=patterns.listed(reader, until=until.date(), days=int(STUDY_DAYS), agent=slug),
         drifts=[
             {name: getattr(row, name) for name in DRIFT_FIELDS}
             for row in drifts
@@ -160,8 +163,9 @@ def gather(slug: str, until: datetime) -> Facts:
         ],
         tools=evidence.slow_tools(slug, since, until),
         seconds=float(figures["mean_seconds"]) * figures["calls"],
-        failed_tools=evidence.failed_tools(slug, since, until),
+        failed_tools=evidence.failed_tools(reader, slug, since, until),
         replies=evidence.reply_figures(slug, since, until),
         model=version.model,
         is_cacheable=evidence.has_only_pure_tools(version),
+        talks=talk_figures(slug, since, until),
     )

@@ -1,4 +1,6 @@
-"""Replaying recorded questions: two versions answer the same ones now, effects suppressed.
+"""Replaying recorded work: two versions do the same now, effects suppressed.
+
+A call of a run is replayed with what followed from it, where the run can be walked.
 
 Both answer again, the baseline too: questions are often picked because their recorded answer was
 bad, and luck alone would then favour whoever answers second. Answers are kept under an effect id
@@ -8,7 +10,9 @@ of the replay, so a replay that died goes on where it was and pays for nothing t
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -21,15 +25,24 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from agents import connections, evidence, queries
+from agents import connections, evidence, queries, recordings, sight
 from agents import services as agents
 from agents.errors import BudgetExceeded
 from config import logs
 from config.access.callers import Caller
 from config.errors import InvalidInput, NotFound
-from learning.asking import Question, ask, corrected_questions, graded_questions, question_of
+from learning import walks
+from learning.asking import (
+    Asked,
+    Question,
+    Unanswered,
+    ask,
+    corrected_questions,
+    graded_questions,
+)
 from learning.domain.replaying import compare
 from learning.models import Replay, ReplayCase
+from workflows.domain.walking import Unwalkable
 
 logger = logging.getLogger(__name__)
 # How far back recorded questions come from, and how many distinct ones at most.
@@ -40,6 +53,8 @@ THREADS = 4
 # Without a sign of life for so long, a replay is sent again.
 LOST_AFTER = timedelta(minutes=5)
 MOST_CAP_USD = Decimal(50)
+# Reasons against walking runs that a result tells.
+MOST_REASONS = 10
 
 
 def start(
@@ -116,11 +131,11 @@ def questions_for(replay: Replay) -> list[Question]:
         *corrected_questions(replay.agent_slug, replay.created_at),
     ]
     if replay.most_recorded:
-        recorded = evidence.recorded_calls(
+        recorded = recordings.recorded_calls(
             replay.agent_slug, since=replay.created_at - RECORDED, until=replay.created_at,
-            limit=replay.most_recorded,
+            limit=replay.most_recorded * walks.MOST_ASKED,
         )  # fmt: skip
-        found += [question_of(r, "recorded", ()) for r in recorded]
+        found += walks.questions_of(replay.agent_slug, recorded, most=replay.most_recorded)
     once: dict[str, Question] = {}
     for question in found:
         once.setdefault(question.case.key, question)
@@ -130,18 +145,12 @@ def questions_for(replay: Replay) -> list[Question]:
 def _ask_both(replay: Replay, question: Question) -> bool:
     """Put one question to both versions and keep the scores; False when money ran out."""
     try:
-        before, after = (
-            ask(replay.pk, replay.agent_slug, question, version)
-            for version in (replay.baseline_id, replay.candidate_id)
-        )
+        question, answers = _answers(replay, question)
         with transaction.atomic():
             ReplayCase.objects.create(
                 replay=replay, key=question.case.key, source=question.case.source,
                 client_id=question.client_id, recorded_id=question.recorded_id,
-                baseline_score=before.graded.score, candidate_score=after.graded.score,
-                baseline_missing=list(before.graded.missing),
-                candidate_missing=list(after.graded.missing),
-                cost_usd=before.cost_usd + after.cost_usd,
+                note=question.note[:200], **(_scores(*answers) if answers else {}),
             )  # fmt: skip
         Replay.objects.filter(pk=replay.pk).update(worked_at=Now())
     except BudgetExceeded:
@@ -153,11 +162,44 @@ def _ask_both(replay: Replay, question: Question) -> bool:
     return True
 
 
+def _scores(before: Asked, after: Asked) -> dict[str, Any]:
+    return {
+        "baseline_score": before.graded.score, "candidate_score": after.graded.score,
+        "baseline_missing": list(before.graded.missing),
+        "candidate_missing": list(after.graded.missing),
+        "cost_usd": before.cost_usd + after.cost_usd,
+    }  # fmt: skip
+
+
+def _answers(replay: Replay, question: Question) -> tuple[Question, tuple[Asked, Asked] | None]:
+    """Both sides' graded work, and what was put to them in the end: a run, or a call alone.
+
+    None where nothing is known of a side: a person would be asked, or nobody answered.
+    """
+    if question.is_walked:
+        try:
+            return question, walks.both(replay, question)
+        except Unwalkable as error:
+            question = walks.alone(question, str(error))
+        except NotFound:  # a file or a version of then
+            question = walks.alone(question, walks.GONE)
+    try:
+        before, after = (
+            ask(replay.pk, replay.agent_slug, question, version)
+            for version in (replay.baseline_id, replay.candidate_id)
+        )
+    except Unanswered as error:
+        return replace(question, note=str(error)), None
+    return question, (before, after)
+
+
 def _conclude(replay: Replay, *, stopped: bool) -> Replay:
-    rows = list(replay.cases.order_by("key"))
+    cases = replay.cases.order_by("key")
+    rows = list(cases.filter(candidate_score__isnull=False))
+    unknown = Counter(cases.filter(candidate_score=None).values_list("note", flat=True))
     found = compare(
-        [row.baseline_score for row in rows],
-        [row.candidate_score for row in rows],
+        [row.baseline_score for row in rows if row.baseline_score is not None],
+        [row.candidate_score for row in rows if row.candidate_score is not None],
         rng=np.random.default_rng(replay.pk.int % 2**32),
     )
     state = Replay.State.STOPPED if stopped else Replay.State.DONE
@@ -165,7 +207,10 @@ def _conclude(replay: Replay, *, stopped: bool) -> Replay:
     sources: dict[str, int] = {}
     for row in rows:
         sources[row.source] = sources.get(row.source, 0) + 1
-    result = {**found.as_dict(), "cost_usd": f"{Decimal(cost):f}", "sources": sources}
+    alone = Counter(row.note for row in rows if row.note)
+    result = {**found.as_dict(), "cost_usd": f"{Decimal(cost):f}", "sources": sources,
+              "not_walked": dict(alone.most_common(MOST_REASONS)),
+              "not_compared": dict(unknown.most_common(MOST_REASONS))}  # fmt: skip
     won = Replay.objects.filter(pk=replay.pk, state=Replay.State.RUNNING).update(
         state=state, verdict=found.verdict, result=result, ended_at=Now(), worked_at=Now()
     )
@@ -187,9 +232,10 @@ def document(replay: Replay, *, caller: Caller | None = None) -> dict[str, Any]:
     }  # fmt: skip
     if caller is not None:
         body["cases"] = list(
-            caller.only_visible(replay.cases.all()).order_by("key").values(
+            sight.of_visible_calls(caller, replay.cases.all(), "recorded_id")
+            .order_by("key").values(
                 "key", "source", "recorded_id", "baseline_score", "candidate_score",
-                "baseline_missing", "candidate_missing",
+                "baseline_missing", "candidate_missing", "note",
             )
         )  # fmt: skip
     return body

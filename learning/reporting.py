@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Sum
 
 from agents import evidence
+from config.access.callers import any_reader
 from learning import drifting, patterns
 from learning.domain.prioritise import FORMULA
 from learning.models import Cycle, Experiment, Feedback, Improvement, Replay, Rollout, Study
@@ -74,7 +75,7 @@ def _open() -> Any:
 
 
 def _patterns(until: datetime, days: int) -> list[dict[str, Any]]:
-    rows = patterns.listed(None, until=until.date(), days=max(days, 7))[:MOST_ROWS]
+    rows = patterns.listed(any_reader(), until=until.date(), days=max(days, 7))[:MOST_ROWS]
     return [
         {"key": p["key"], "kind": p["kind"], "title": p["title"], "trend": p["trend"],
          **p["impact"]}

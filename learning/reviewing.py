@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from agents import evidence, versions
+from agents import evidence, sight, versions
 from config.access.callers import Caller
 from config.errors import AppError, Conflict, InvalidInput, NotFound
 from learning import handoff, improvements, knowledge_changes, patterns, replay
@@ -175,7 +175,8 @@ def _replays(caller: Caller, row: Improvement) -> list[dict[str, Any]]:
         | Q(candidate_id=row.candidate_version_id, agent_slug=row.agent_slug)
     )
     for one in rows.order_by("-id")[:3]:
-        cases = caller.only_visible(one.cases.all()).order_by("candidate_score", "key")
+        cases = sight.of_visible_calls(caller, one.cases.all(), "recorded_id")
+        cases = cases.exclude(candidate_score=None).order_by("candidate_score", "key")
         found.append({
             "id": str(one.pk), "state": one.state, "verdict": one.verdict, "result": one.result,
             "at": one.ended_at or one.created_at,

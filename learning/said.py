@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from config.partitions import first_id
 from learning.models import Feedback, Score, Subject
+from workflows import evidence
 
 # Ratings that count as a complaint.
 BAD_RATING = 2
@@ -49,10 +51,12 @@ def complaints(since: datetime, until: datetime, *, limit: int) -> list[Complain
     for row in rows.iterator(chunk_size=500):
         text = _words(row)
         if text:
-            found.append(_complaint(row, text))
+            found.append((row, text))
         if len(found) == limit:
             break
-    return found[::-1]
+    steps = [row.subject_id for row, _ in found if row.subject_kind == Subject.STEP]
+    runs = evidence.runs_of(steps) if steps else {}
+    return [_complaint(row, text, runs) for row, text in reversed(found)]
 
 
 def corrections(since: datetime, until: datetime, *, limit: int) -> list[Correction]:
@@ -66,6 +70,15 @@ def corrections(since: datetime, until: datetime, *, limit: int) -> list[Correct
                    row.reason or row.text)
         for row in reversed(rows.order_by("-id")[:limit])
     ]  # fmt: skip
+
+
+def correction_of_run(run_id: UUID) -> str | None:
+    """What somebody said that the outputs of a run should have been, the latest; None if nobody."""
+    rows = Feedback.objects.filter(
+        subject_kind=Subject.RUN, subject_id=run_id, kind=Feedback.Kind.CORRECTION,
+        superseded_at=None,
+    ).exclude(corrected_output="")  # fmt: skip
+    return rows.order_by("-id").values_list("corrected_output", flat=True).first()
 
 
 def scores_of(version_id: UUID, since: datetime, until: datetime) -> dict[str, list[float]]:
@@ -94,13 +107,13 @@ def _words(row: Feedback) -> str:
     return ""
 
 
-def _complaint(row: Feedback, text: str) -> Complaint:
+def _complaint(row: Feedback, text: str, runs: Mapping[UUID, UUID]) -> Complaint:
     about = row.subject_kind, row.subject_id
     return Complaint(
         client_id=row.client_id,
         agent_slug=row.agent_slug,
         user_id=row.author_id,
-        run_id=about[1] if about[0] == Subject.RUN else None,
+        run_id=about[1] if about[0] == Subject.RUN else runs.get(about[1]),
         invocation_id=about[1] if about[0] == Subject.INVOCATION else None,
         text=text,
         at=row.created_at,

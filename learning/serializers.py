@@ -7,9 +7,11 @@ from typing import Any
 from rest_framework import serializers as s
 
 from learning import experiments
+from learning.domain.categories import Category
 from learning.models import (
     Experiment,
     Feedback,
+    FeedbackRequest,
     Holdout,
     Improvement,
     Layer,
@@ -34,6 +36,25 @@ class NewFeedback(s.Serializer[Any]):
     category = s.CharField(required=False, default="", allow_blank=True, max_length=40)
 
 
+class NewFeedbackRequest(s.Serializer[Any]):
+    subject_kind = s.ChoiceField(Subject.choices)
+    subject_id = s.UUIDField()
+    person = s.CharField(max_length=254, help_text="Name, address or id of whom to ask.")
+
+
+class FeedbackRequestDocument(s.ModelSerializer[FeedbackRequest]):
+    subject_kind = s.CharField()
+
+    class Meta:
+        model = FeedbackRequest
+        fields = ["id", "subject_kind", "subject_id", "user", "created_at", "answered_at"]
+        read_only_fields = fields
+
+
+class NewCategory(s.Serializer[Any]):
+    category = s.ChoiceField([(one.value, one.value) for one in Category])
+
+
 class FeedbackDocument(s.ModelSerializer[Feedback]):
     kind = s.CharField()
     source = s.CharField()  # type: ignore[assignment]
@@ -44,6 +65,7 @@ class FeedbackDocument(s.ModelSerializer[Feedback]):
         fields = [
             "id", "client_id", "subject_kind", "subject_id", "agent_slug", "version_id", "kind",
             "source", "author", "rating", "text", "corrected_output", "reason", "category",
+            "category_by",
             "superseded_at", "created_at",
         ]  # fmt: skip
         read_only_fields = fields

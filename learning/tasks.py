@@ -9,9 +9,11 @@ from celery import shared_task
 from django.utils import timezone
 
 from learning import (
+    checking,
     cycles,
     experiments,
     finetuning,
+    judge_asking,
     knowledge_changes,
     replay,
     responding,
@@ -37,10 +39,17 @@ def fine_tune(job_id: str) -> None:
     finetuning.work(UUID(job_id))
 
 
+@shared_task(name="learning.ask_judge", acks_late=True, ignore_result=True)
+def ask_judge(judge_id: str, *_: object) -> None:
+    """Ask a judge about what was chosen for it, and measure it; earlier messages told more."""
+    judge_asking.work(UUID(judge_id))
+
+
 @shared_task(name="learning.run_cycle", ignore_result=True)
 def run_cycle(cadence: str) -> None:
-    """Begin today's cycle, unless it has begun."""
+    """Begin today's cycle, unless it has begun; forget checks whose calls are forgotten."""
     cycles.run(cadence)
+    checking.forget(timezone.now())
 
 
 # A chord counts the results of its pieces, so these two are kept.
@@ -58,11 +67,16 @@ def cycle_report(cycle_id: str) -> bool:
 
 @shared_task(name="learning.resume", ignore_result=True)
 def resume() -> None:
-    """Send lost cycles and replays again, tuning jobs that are due; make approved changes."""
+    """Send lost cycles, replays and judges again, tuning jobs due; make approved changes.
+
+    Check fresh answers.
+    """
     cycles.sweep()
     replay.sweep()
+    judge_asking.sweep()
     finetuning.sweep()
     knowledge_changes.sweep()
+    checking.check_fresh()
 
 
 @shared_task(name="learning.sweep_comparisons", ignore_result=True)

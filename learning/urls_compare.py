@@ -9,6 +9,8 @@ _ID = r"(?P<{}>[0-9a-f-]{{36}})"
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/feedback", feedback.FeedbackList.as_view(), name="feedback"),
+    path("api/v1/feedback/<uuid:feedback_id>/category", feedback.FeedbackCategory.as_view()),
+    path("api/v1/feedback/requests", feedback.FeedbackRequests.as_view()),
     path("api/v1/scores", feedback.Scores.as_view(), name="scores"),
     path("api/v1/improvements", feedback.Improvements.as_view(), name="improvements"),
     re_path(
@@ -55,5 +57,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/learning/reports/<uuid:cycle_id>", report_pages.report),
     path("dashboard/experiments/<uuid:experiment_id>", pages.experiment),
     path("dashboard/rollouts/<uuid:rollout_id>", pages.rollout),
+    path("feedback/<str:token>", feedback_pages.by_link),
     path("dashboard/_feedback/<str:kind>/<uuid:subject_id>", feedback_pages.piece),
 ]

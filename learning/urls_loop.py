@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from learning.api import cycles, examples, findings, handing, review, trying, tuning
+from learning.api import cycles, examples, findings, handing, judges, review, trying, tuning
 
 V1 = "api/v1/"
 
@@ -20,6 +20,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(V1 + "tuning-jobs", tuning.TuningJobs.as_view()),
     path(V1 + "tuning-jobs/<uuid:job_id>", tuning.OneTuningJob.as_view()),
     path(V1 + "tuning-jobs/<uuid:job_id>/cancel", tuning.CancelTuningJob.as_view()),
+    path(V1 + "judges", judges.Judges.as_view()),
+    path(V1 + "judges/measure", judges.MeasureJudge.as_view()),
+    path(V1 + "judges/preferences", judges.Preferences.as_view()),
     path(V1 + "cycles", cycles.Cycles.as_view()),
     path(V1 + "cycles/<uuid:cycle_id>", cycles.OneCycle.as_view()),
     path(V1 + "improvements/<uuid:improvement_id>", review.OneImprovement.as_view()),

@@ -11,6 +11,7 @@ from typing import Any
 from agents import evidence
 from agents.domain.context import estimate_tokens
 from agents.versions import Content
+from config.access.callers import any_reader
 from learning import demonstrating, patterns
 from learning.asking import Asked, Question
 from learning.domain.goals import KINDS, Goal
@@ -41,7 +42,7 @@ def bottlenecks(
     found: list[dict[str, Any]] = []
     if missed:
         found.append({"kind": "missed_facts", "count": len(missed), "facts": list(missed[:10])})
-    for pattern in patterns.listed(None, until=until.date(), agent=agent)[:5]:
+    for pattern in patterns.listed(any_reader(), until=until.date(), agent=agent)[:5]:
         found.append({"kind": pattern["kind"], "title": pattern["title"], "pattern": pattern["key"],
                       "count": pattern["impact"]["count"], "trend": pattern["trend"]})  # fmt: skip
     for tool in evidence.slow_tools(agent, since, until)[:3]:

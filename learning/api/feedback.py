@@ -11,9 +11,10 @@ from rest_framework.views import APIView
 
 from config import rest
 from config.errors import InvalidInput
-from learning import feedback, reviewing
+from learning import feedback, inviting, reviewing
 from learning import serializers as shapes
 from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
+from learning.domain.categories import Category
 from learning.models import Feedback, Improvement, Subject
 
 
@@ -27,6 +28,7 @@ class FeedbackList(APIView):
             OpenApiParameter("kind", str, enum=Feedback.Kind.values),
             OpenApiParameter("subject_kind", str, enum=Subject.values),
             OpenApiParameter("subject_id", str),
+            OpenApiParameter("category", str, enum=[one.value for one in Category]),
             OpenApiParameter("history", bool, description="Also what was superseded."),
         ],
         responses=shapes.FeedbackDocument(many=True),
@@ -39,6 +41,8 @@ class FeedbackList(APIView):
         for name, field in names.items():
             if asked.get(name):
                 rows = rows.filter(**{field: asked[name]})
+        if asked.get("category"):
+            rows = feedback.of_category(rows, asked["category"])
         if asked.get("subject_id"):
             rows = rows.filter(subject_id=_uuid(asked["subject_id"]))
         if asked.get("history", "").lower() not in ("1", "true", "yes"):
@@ -58,6 +62,39 @@ class FeedbackList(APIView):
         row = feedback.give(caller=rest.caller_of(request), **data)
         row.refresh_from_db()
         return Response(shapes.FeedbackDocument(row).data, status=201)
+
+
+class FeedbackRequests(APIView):
+    scopes = {"POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="feedback_ask", parameters=[KEY], request=shapes.NewFeedbackRequest,
+        responses={201: shapes.FeedbackRequestDocument, 404: PROBLEM, 409: PROBLEM, 422: PROBLEM,
+                   503: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request) -> Response:
+        """Mail a person a signed link that opens the feedback form without signing in."""
+        data = checked(shapes.NewFeedbackRequest, request)
+        row = inviting.ask(caller=rest.caller_of(request), **data)
+        return Response(shapes.FeedbackRequestDocument(row).data, status=201)
+
+
+class FeedbackCategory(APIView):
+    scopes = {"POST": "feedback:write"}
+
+    @extend_schema(
+        operation_id="feedback_recategorise", parameters=[KEY], request=shapes.NewCategory,
+        responses={200: shapes.FeedbackDocument, 403: PROBLEM, 404: PROBLEM, 422: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request, feedback_id: UUID) -> Response:
+        """Correct the category that was assigned to a piece of feedback."""
+        data = checked(shapes.NewCategory, request)
+        row = feedback.recategorise(
+            caller=rest.caller_of(request), feedback_id=feedback_id, category=data["category"]
+        )
+        return Response(shapes.FeedbackDocument(row).data)
 
 
 class Scores(APIView):

@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any
 
 from config.errors import InvalidInput
+from learning.domain import quantiles
 
 Ranges = Sequence[Sequence[int]]
 SCORE = "score:"
@@ -40,6 +41,7 @@ class UnitSeen:
     tokens: float
     said: Said = Said()
     version: str = ""
+    unit: str = ""
 
 
 # Each gives (value,) for one number a unit, or (numerator, denominator).
@@ -58,6 +60,13 @@ _MEASURES: dict[str, tuple[str, str, Callable[[UnitSeen], tuple[float, ...]]]] =
 }
 
 
+# What a unit has also had before the experiment, so that CUPED may take it into account.
+_WITH_A_PAST = ("success", "cost_usd", "seconds", "tokens", "calls")
+MOST_CUPED_DAYS = 90
+# Settings of a live metric that the analysis of its sums does not know.
+OF_FOLDING = ("cap", "measure", "cuped_days")
+
+
 def measures() -> dict[str, dict[str, str]]:
     """Every measure with its type and direction; scores come as ``score:<name>``."""
     return {key: {"type": kind, "direction": way} for key, (kind, way, _) in _MEASURES.items()}
@@ -66,14 +75,48 @@ def measures() -> dict[str, dict[str, str]]:
 def metric(raw: Mapping[str, Any], index: int) -> dict[str, Any]:
     """A metric of a live experiment, completed from its measure; raises InvalidInput."""
     key = str(raw.get("key", ""))
-    if key.startswith(SCORE) and len(key) > len(SCORE):
+    measure = str(raw.get("measure") or key)
+    if measure.startswith(SCORE) and len(measure) > len(SCORE):
         kind, way = "ratio", "increase"
-    elif key in _MEASURES:
-        kind, way, _ = _MEASURES[key]
+    elif measure in _MEASURES:
+        kind, way, _ = _MEASURES[measure]
     else:
         known = ", ".join([*sorted(_MEASURES), f"{SCORE}<name>"])
-        raise InvalidInput(f"metrics[{index}].key", key, f"one of {known}")
+        raise InvalidInput(f"metrics[{index}].{'measure' if raw.get('measure') else 'key'}",
+                           measure, f"one of {known}")  # fmt: skip
+    if raw.get("quantile") is not None:
+        if kind not in ("mean", "count"):
+            raise InvalidInput(f"metrics[{index}].quantile", measure, "a measure with one number "
+                               "a unit: cost_usd, seconds, tokens or calls")  # fmt: skip
+        kind = "quantile"
+    if raw.get("cuped_days") is not None:
+        _check_past(raw["cuped_days"], measure, kind, index)
     return {**raw, "key": key, "type": kind, "direction": raw.get("direction", way)}
+
+
+def _check_past(days: Any, measure: str, kind: str, index: int) -> None:
+    place = f"metrics[{index}].cuped_days"
+    if isinstance(days, bool) or not isinstance(days, int | float) or not 0 < days <= (
+        MOST_CUPED_DAYS
+    ):  # fmt: skip
+        raise InvalidInput(place, days, f"above 0, at most {MOST_CUPED_DAYS} days")
+    if measure not in _WITH_A_PAST or kind == "quantile":
+        raise InvalidInput(place, measure, f"a mean of {', '.join(_WITH_A_PAST)}")
+
+
+def has_past(metrics: Iterable[Mapping[str, Any]]) -> set[float]:
+    """How many days before the start CUPED looks at, of all metrics that use it."""
+    return {float(one["cuped_days"]) for one in metrics if one.get("cuped_days")}
+
+
+def for_analysis(metrics: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Metrics as a statistics document names them."""
+    return [{k: v for k, v in one.items() if k not in OF_FOLDING} for one in metrics]
+
+
+def without_past(metrics: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The same metrics without CUPED: what a rollout compares."""
+    return [{k: v for k, v in one.items() if k != "cuped_days"} for one in metrics]
 
 
 def read(key: str, unit: UnitSeen) -> tuple[float, ...]:
@@ -99,11 +142,13 @@ def fold(
     metrics: Sequence[Mapping[str, Any]],
     caps: Mapping[str, float] | None = None,
     parked: Mapping[str, str] | None = None,
+    before: Mapping[float, Mapping[str, UnitSeen]] | None = None,
 ) -> dict[tuple[str, date], dict[str, Any]]:
     """(arm, day) → ``{"units", "statistics": {metric: sums}}``; others' units are left out.
 
     ``caps`` winsorise a mean from above; set before the start, they favour no arm. ``parked``:
     version → arm of no range; a unit that met one counts there, for the sample ratio to see.
+    ``before``: days → unit → what it had in so many days before the start, for CUPED.
     """
     limits = caps or {}
     strays = parked or {}
@@ -117,11 +162,35 @@ def fold(
         for spec in metrics:
             key = str(spec["key"])
             sums = cell["statistics"].setdefault(key, {"n": 0})
-            values = read(key, unit)
+            measure = str(spec.get("measure") or key)
+            values = read(measure, unit)
             if key in limits and len(values) == 1:
                 values = (min(values[0], limits[key]),)
+            if spec["type"] == "quantile":
+                sums["n"] += 1
+                sums.setdefault("values", []).append(values[0])
+                continue
             _add(sums, str(spec["type"]), values)
+            if spec.get("cuped_days"):
+                past = (before or {}).get(float(spec["cuped_days"]), {}).get(unit.unit)
+                earlier = read(measure, past)[0] if past else 0.0
+                if key in limits:
+                    earlier = min(earlier, limits[key])
+                _add_past(sums, values[0], earlier)
+    for cell in found.values():
+        for sums in cell["statistics"].values():
+            if "values" in sums:
+                sums["sketch"] = quantiles.packed(sums.pop("values"))
     return found
+
+
+def _add_past(sums: dict[str, Any], value: float, earlier: float) -> None:
+    parts = {
+        "covariate_sum": earlier, "covariate_sum_squares": earlier * earlier,
+        "covariate_sum_product": value * earlier,
+    }  # fmt: skip
+    for name, part in parts.items():
+        sums[name] = sums.get(name, 0.0) + part
 
 
 def _add(sums: dict[str, float], kind: str, values: tuple[float, ...]) -> None:

@@ -29,6 +29,8 @@ STRONGER = {"light": "standard", "standard": "strong"}
 BAD_RATIO, MIN_CALLS, STRONGER_COSTS = 0.1, 50, 5.0
 # Error codes of a tool that is not there, and of arguments that one refuses.
 ABSENT, REFUSED = "not_found", ("invalid_input", "bad_answer")
+# Conversations that went poorly, and their share, from which their flow is worth a change.
+MIN_POOR, POOR_RATIO = 5, 0.2
 MIN_REPEATED, MOST_OUTPUT_TOKENS = 20, 8_000
 
 
@@ -52,6 +54,7 @@ class Facts:
     replies: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
     is_cacheable: bool = True
+    talks: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ def propose(facts: Facts) -> list[Proposal]:
         *_from_quality(facts),
         *_from_replies(facts),
         *_from_examples(facts),
+        *_from_talks(facts),
     ]
     return sorted(found, key=lambda p: (-p.priority.score, p.title))
 
@@ -259,6 +263,24 @@ def _from_replies(facts: Facts) -> Iterator[Proposal]:
         {"calls": facts.calls, "repeated": repeated, "saved_usd_a_month": round(saved, 2)},
         {"metric": "cost_usd", "direction": "down", "ratio": 1 - repeated / facts.calls},
         Priority(saved + waited, confidence_of(repeated), 0.25), facts.risk, ("reduce_cost",),
+    )  # fmt: skip
+
+
+def _from_talks(facts: Facts) -> Iterator[Proposal]:
+    """Another flow where conversations end in a hand-over, in repeats or in complaints."""
+    talks, poor = int(facts.talks.get("talks", 0)), int(facts.talks.get("poor", 0))
+    if poor < MIN_POOR or poor / talks < POOR_RATIO:
+        return
+    yield Proposal(
+        "flow", "Lead conversations another way",
+        {"rule": "conversation_flow", "variations": ["conversation_flow"]},
+        {"conversations": talks, "went_poorly": poor,
+         "handed_over": int(facts.talks["handed_over"]),
+         "mean_quality": round(float(facts.talks["quality_ratio"]), 3),
+         "intents": dict(facts.talks["intents"]), "shown": list(facts.talks["shown"])},
+        {"metric": "conversation_quality_ratio", "direction": "up"},
+        Priority(monthly(poor * BAD_CALL_USD, days=facts.days), confidence_of(poor), 1.0),
+        facts.risk,
     )  # fmt: skip
 
 

@@ -101,6 +101,24 @@ def grade_answer(text: str, case: Case, tool_facts: Mapping[str, Any]) -> Graded
     return Graded(1 - len(missing) / len(facts), missing)
 
 
+def grade_run(
+    parts: Mapping[str, Sequence[Graded]], *, failed: str, outputs: str, case: Case
+) -> Graded:
+    """A walked run by its answers: the mean over its steps of the mean over a step's answers.
+
+    A run that ``failed`` at a step is worth 0. With facts, its outputs (as text) are held to them.
+    """
+    if failed:
+        return Graded(0.0, (f"the run failed at {failed}",))
+    if case.facts:
+        return grade_answer(outputs, case, {})
+    means = [sum(one.score for one in done) / len(done) for done in parts.values() if done]
+    missing = [
+        f"{step}: {said}" for step, done in parts.items() for g in done for said in g.missing
+    ]
+    return Graded(sum(means) / len(means) if means else 1.0, tuple(missing[:MOST_FIGURES]))
+
+
 def figures_of(tool_facts: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     """Facts that the top-level figures of tools' results are stated; small counts left out."""
     found: list[dict[str, Any]] = []

@@ -46,6 +46,12 @@ BRIEF = (
     "Answer in as few words as carry the result: every figure once with its label, the conclusion "
     "in one sentence, no preamble, no repetition of the question."
 )
+CONVERSATION_FLOW = (
+    "In a conversation: say in one sentence what you have understood before you act on it. Ask for "
+    "all that is missing in one message, and never for what was said before. If the same question "
+    "comes again, the first answer did not help: answer it another way, or offer to hand over to "
+    "a person. Close with what happens next."
+)
 # Kinds of facts that an answer can lack, and the step that guards against it. The facts themselves
 # stay out of the prompt: they belong to one case.
 _CHECKS = {
@@ -93,6 +99,9 @@ def variations(
         Variation("anti_hallucination", constrained(prompt),
                   "figures must come from the input or a tool",
                   "fewer unsupported figures; some answers say less"),
+        Variation("conversation_flow", _with_section(prompt, CONVERSATION_FLOW),
+                  "it says how to lead a conversation: ask once, confirm, hand over in time",
+                  "fewer repeated questions and hand-overs"),
     ]  # fmt: skip
     return [one for one in found if one.prompt.split() != prompt.split()]
 

@@ -75,6 +75,6 @@ def _adopt(experiment: Experiment, winner: Variant, control: Variant, now: datet
         rollouts.begin(
             client_id=experiment.client_id, agent_slug=slug, to_version=version,
             strategy=plan["strategy"], stages=plan["stages"], metrics=experiment.metrics,
-            test=experiment.test, by=MACHINE, now=now, improvement_id=experiment.improvement_id,
-            experiment_id=experiment.pk,
+            test=rollouts.inherited_test(experiment.test), by=MACHINE, now=now,
+            improvement_id=experiment.improvement_id, experiment_id=experiment.pk,
         )  # fmt: skip

@@ -12,7 +12,7 @@ from config.access.callers import Caller
 from config.errors import InvalidInput
 from learning import rollouts
 from learning.analysis import analyse
-from learning.domain import measures
+from learning.domain import measures, quantiles
 from learning.domain.analysis.settings import comparison as read_test
 from learning.experiments import arms, layers
 from learning.experiments.judging import document
@@ -75,8 +75,9 @@ def create(
     control = next(row["key"] for row in rows if row["is_control"])
     ranges = measures.layout({r["key"]: r["weight"] for r in rows}, control, coverage_ratio)
     specs = [measures.metric(raw, i) for i, raw in enumerate(metrics or DEFAULT_METRICS)]
+    _check_past(specs, unit, workflow)
     settings = {"test": test or "sequential", "metrics": specs}
-    read_test(settings)
+    quantiles.check_looks(read_test(settings).kind, specs)
     is_bandit = (test or {}).get("kind") == "bandit"
     _check_bandit(is_bandit, unit, batch_hours)
     wrong = sorted(set(plan or {}) - PLAN_FIELDS)
@@ -103,6 +104,17 @@ def create(
     )
     analyse(document(experiment))  # refuses settings that could not be analysed, before the start
     return experiment
+
+
+def _check_past(specs: list[dict[str, Any]], unit: str, workflow: str) -> None:
+    """CUPED needs units that come back, with calls of this agent before the start."""
+    if not measures.has_past(specs):
+        return
+    if workflow:
+        raise InvalidInput("metrics", "cuped_days", "none for a workflow")
+    if unit == "run":
+        raise InvalidInput("unit", unit, "user, client or conversation where a metric has "
+                           "cuped_days: a run has no time before it")  # fmt: skip
 
 
 def _check_bandit(is_bandit: bool, unit: str, hours: float | None) -> None:

@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from agents import services as agents
 from config.errors import Conflict
-from learning import folding, improvements, quiet, rollouts
+from learning import folding, improvements, judging, quiet, rollouts
 from learning.analysis import analyse
+from learning.domain import measures
 from learning.experiments import adopting, shifting, subjects
 from learning.experiments.moving import State, move
 from learning.models import Experiment, Improvement, Rollout
@@ -30,7 +31,7 @@ def document(
 ) -> dict[str, Any]:
     """The statistics document of what is stored; ``everything``: what came in incidents too."""
     control = experiment.variants.filter(is_control=True).values_list("key", flat=True)[0]
-    specs = [{k: v for k, v in m.items() if k != "cap"} for m in experiment.metrics]
+    specs = measures.for_analysis(experiment.metrics)
     stages_asked: dict[str, Mapping[str, float]] = {
         batch.stage: batch.weights for batch in subjects.batches_of(experiment)
     }
@@ -43,7 +44,7 @@ def document(
     }  # fmt: skip
     if experiment.started_at:
         settings["days"] = _days(experiment.started_at, experiment.ended_at or now)
-    return {"experiment": settings, "stages": folding.with_zeros(stages, specs)}
+    return {"experiment": settings, "stages": folding.with_zeros(stages, experiment.metrics)}
 
 
 def _days(start: datetime, end: datetime | None) -> float:
@@ -52,10 +53,12 @@ def _days(start: datetime, end: datetime | None) -> float:
 
 def read(experiment: Experiment, now: datetime | None = None) -> dict[str, Any]:
     """The verdict document of what is stored, incidents left out and said."""
-    return quiet.read(
+    found = quiet.read(
         experiment.pk, lambda everything: document(experiment, now, everything=everything),
         _incidents(experiment, now),
     )  # fmt: skip
+    found["notes"] = [*found["notes"], *judging.left_out(experiment.metrics)]
+    return found
 
 
 def _incidents(experiment: Experiment, now: datetime | None) -> list[Window]:
@@ -85,7 +88,7 @@ def refresh(experiment: Experiment, now: datetime | None = None) -> dict[str, An
                 experiment.pk, experiment.client_id, experiment.agent_slug, batch.stage,
                 subjects.epochs_of(experiment, batch), batch.ranges, experiment.metrics,
                 experiment.started_at, until, parked, incidents, experiment.workflow_name,
-                experiment.unit, seen,
+                experiment.unit, seen, experiment.started_at,
             )
         )  # fmt: skip
     found = read(experiment, now)
@@ -169,7 +172,8 @@ def _ship(experiment: Experiment, found: dict[str, Any], now: datetime | None) -
     rollouts.begin(
         client_id=experiment.client_id, agent_slug=experiment.agent_slug,
         to_version=winner.version_id, strategy=plan["strategy"], stages=plan["stages"],
-        unit=experiment.unit, seed=experiment.seed, metrics=experiment.metrics,
-        test=experiment.test, by=MACHINE, now=now, improvement_id=experiment.improvement_id,
-        experiment_id=experiment.pk,
+        unit=experiment.unit, seed=experiment.seed,
+        metrics=measures.without_past(experiment.metrics),
+        test=rollouts.inherited_test(experiment.test), by=MACHINE, now=now,
+        improvement_id=experiment.improvement_id, experiment_id=experiment.pk,
     )  # fmt: skip

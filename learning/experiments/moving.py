@@ -61,9 +61,7 @@ def freeze(experiment: Experiment, *, by: str, reason: str) -> bool:
 
 def thaw(experiment: Experiment, *, held_by: str) -> bool:
     """Go on with what ``held_by`` paused, every unit in its arm; False if somebody else did."""
-    if experiment.state_by != held_by:
-        return False
-    return _moved(experiment, State.PAUSED, State.RUNNING, held_by, "resumed")
+    return _moved(experiment, State.PAUSED, State.RUNNING, held_by, "resumed", held_by=held_by)
 
 
 def stop_by_machine(experiment: Experiment, *, by: str, reason: str) -> bool:
@@ -74,9 +72,11 @@ def stop_by_machine(experiment: Experiment, *, by: str, reason: str) -> bool:
     )
 
 
-def _moved(experiment: Experiment, before: str, after: str, by: str, reason: str) -> bool:
+def _moved(
+    experiment: Experiment, before: str, after: str, by: str, reason: str, held_by: str = ""
+) -> bool:
     try:
-        move(experiment.pk, before, after, by, reason)
+        move(experiment.pk, before, after, by, reason, held_by=held_by)
     except Conflict:
         return False
     return True
@@ -101,9 +101,12 @@ def find(experiment_id: UUID) -> Experiment:
 @transaction.atomic
 def move(
     experiment_id: UUID, before: str, after: str, by: str, reason: str,
-    caller: Caller | None = None, now: datetime | None = None,
+    caller: Caller | None = None, now: datetime | None = None, held_by: str = "",
 ) -> Experiment:  # fmt: skip
-    """One conditional write, and the split in the same transaction: a crash leaves neither."""
+    """One conditional write, and the split in the same transaction: a crash leaves neither.
+
+    With ``held_by``, only what this one paused: a person may have taken the pause over meanwhile.
+    """
     row = find(experiment_id)
     changes: dict[str, Any] = {"state": after, "state_by": by[:80], "state_reason": reason[:500]}
     if before == State.DRAFT:
@@ -112,7 +115,10 @@ def move(
         changes["ended_at"] = now or Now()
     try:
         with transaction.atomic():
-            moved = Experiment.objects.filter(pk=experiment_id, state=before).update(**changes)
+            rows = Experiment.objects.filter(pk=experiment_id, state=before)
+            if held_by:
+                rows = rows.filter(state_by=held_by[:80])
+            moved = rows.update(**changes)
     except IntegrityError:
         raise Conflict(row.subject, "in an experiment", "no other open") from None
     if not moved:
@@ -131,6 +137,7 @@ def move(
     monitoring.mark(
         kind="experiment", scope="agent" if row.agent_slug else "workflow", key=row.subject,
         text=f"experiment {row.name} {after}", href=f"/dashboard/experiments/{row.pk}",
+        begins=after == State.RUNNING,
     )  # fmt: skip
     logs.event(logger, "learning.experiment.moved", experiment=str(row.pk), state=after, by=by)
     return row

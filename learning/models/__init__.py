@@ -4,8 +4,9 @@ from learning.models.cycles import Cycle, CycleStep
 from learning.models.drifts import DriftWindow
 from learning.models.examples import Example
 from learning.models.experiments import ArmDay, Experiment, Rollout, Unit, Variant
-from learning.models.feedback import Feedback, Score, Subject
+from learning.models.feedback import Feedback, FeedbackRequest, Score, Subject
 from learning.models.improvements import Improvement, Tombstone
+from learning.models.judges import Judge, Preference
 from learning.models.layers import Holdout, Layer
 from learning.models.patterns import Pattern, PatternCount
 from learning.models.policies import TrialPolicy
@@ -20,11 +21,14 @@ __all__ = [
     "Example",
     "Experiment",
     "Feedback",
+    "FeedbackRequest",
     "Holdout",
     "Improvement",
+    "Judge",
     "Layer",
     "Pattern",
     "PatternCount",
+    "Preference",
     "Replay",
     "ReplayCase",
     "Rollout",

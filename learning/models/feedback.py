@@ -53,7 +53,12 @@ class Feedback(models.Model):
     text = models.TextField(blank=True, default="")
     corrected_output = models.TextField(blank=True, default="")
     reason = models.TextField(blank=True, default="")
-    category = models.CharField(max_length=40, blank=True, default="")
+    category = models.CharField(
+        max_length=40, blank=True, default="", help_text="Of the issue; assigned by its words."
+    )
+    category_by = models.CharField(
+        max_length=80, blank=True, default="", help_text="Who corrected it; empty: nobody."
+    )
     superseded_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
@@ -85,6 +90,30 @@ class Feedback(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} on {self.subject_kind} {self.subject_id}"
+
+
+class FeedbackRequest(models.Model):
+    """One person asked by e-mail about one subject; the signed link holds only this row's id."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    client_id = models.UUIDField()
+    subject_kind = models.CharField(max_length=12, choices=Subject.choices)
+    subject_id = models.UUIDField()
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    asked_by = models.CharField(max_length=80, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now())
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subject_kind", "subject_id", "user"], name="feedbackrequest_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject_kind} {self.subject_id}"
 
 
 class Score(models.Model):
@@ -120,7 +149,15 @@ class Score(models.Model):
                 name="score_latest_once",
             )
         ]
-        indexes = [models.Index(fields=["agent_slug", "name", "-id"], name="score_agent")]
+        indexes = [
+            models.Index(fields=["agent_slug", "name", "-id"], name="score_agent"),
+            # Most rows are checks by code; what judges and people said is found among them.
+            models.Index(
+                fields=["source", "name", "source_version"],
+                condition=Q(superseded_at=None),
+                name="score_standing",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} {self.value:g}"

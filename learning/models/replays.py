@@ -49,7 +49,7 @@ class Replay(models.Model):
 
 
 class ReplayCase(models.Model):
-    """One question of a replay, with both answers' scores from 0 to 1."""
+    """One question of a replay: both answers' scores from 0 to 1, or none of either."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     replay = models.ForeignKey(Replay, on_delete=models.CASCADE, related_name="cases")
@@ -57,10 +57,14 @@ class ReplayCase(models.Model):
     source = models.CharField(max_length=12)
     client_id = models.UUIDField()
     recorded_id = models.UUIDField(null=True, help_text="The invocation it was taken from.")
-    baseline_score = models.FloatField()
-    candidate_score = models.FloatField()
+    baseline_score = models.FloatField(null=True)
+    candidate_score = models.FloatField(null=True)
     baseline_missing = models.JSONField(default=list)
     candidate_missing = models.JSONField(default=list)
+    note = models.CharField(
+        max_length=200, blank=True, default="",
+        help_text="Why the run of a recorded call was not walked, or nothing compared.",
+    )  # fmt: skip
     cost_usd = models.DecimalField(max_digits=20, decimal_places=9, default=0)
     created_at = models.DateTimeField(db_default=Now())
 
@@ -70,6 +74,11 @@ class ReplayCase(models.Model):
             models.CheckConstraint(
                 condition=Q(baseline_score__range=(0, 1)) & Q(candidate_score__range=(0, 1)),
                 name="replaycase_scores_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(baseline_score=None, candidate_score=None)
+                | Q(baseline_score__isnull=False, candidate_score__isnull=False),
+                name="replaycase_both_scores_or_none",
             ),
         ]
 

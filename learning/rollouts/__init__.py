@@ -15,10 +15,10 @@ from learning.rollouts.moving import (
     resume,
     rollback,
 )
-from learning.rollouts.stages import STRATEGIES, checked_plan
+from learning.rollouts.stages import STRATEGIES, checked_plan, inherited_test
 
 __all__ = [
     "OPEN", "STRATEGIES", "advance", "back", "begin", "check_free", "check_no_experiment",
-    "checked_plan", "document", "find", "hold", "let_go", "pause", "read", "refresh", "resume",
-    "rollback", "sweep",
+    "checked_plan", "document", "find", "hold", "inherited_test", "let_go", "pause", "read",
+    "refresh", "resume", "rollback", "sweep",
 ]  # fmt: skip

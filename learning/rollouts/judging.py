@@ -17,7 +17,7 @@ from learning.domain import measures
 from learning.domain.postcheck import postcheck
 from learning.models import Rollout
 from learning.rollouts.breaching import first_breach
-from learning.rollouts.moving import MACHINE, OPEN, State, back, hold, next_stage, reason_of, write
+from learning.rollouts.moving import MACHINE, OPEN, State, back, hold, next_stage, reason_of
 from monitoring.periods import Window
 
 logger = logging.getLogger(__name__)
@@ -44,14 +44,14 @@ def document(
         }
     if everything:
         weights = folding.with_apart(weights)
-    specs = [{k: v for k, v in m.items() if k != "cap"} for m in row.metrics]
+    specs = measures.for_analysis(row.metrics)
     return {
         "experiment": {
             "name": f"rollout of {row.agent_slug}", "control": "control", "metrics": specs,
             "test": row.test, "minimum_days": 0,
             "minimum_units": min(stage["minimum_units"] for stage in row.stages),
         },
-        "stages": folding.with_zeros(folding.stages_of(row.pk, weights, instead), specs),
+        "stages": folding.with_zeros(folding.stages_of(row.pk, weights, instead), row.metrics),
     }  # fmt: skip
 
 
@@ -141,9 +141,7 @@ def _acted(row: Rollout, found: dict[str, Any], now: datetime | None) -> str:
     if row.state != State.RUNNING:
         return ""
     if found["sample_ratio"] and found["sample_ratio"]["mismatch"]:
-        held = write(row, State.RUNNING, state=State.PAUSED, state_by=MACHINE,
-                      state_reason=found["headline"][:500])  # fmt: skip
-        return "held" if held else ""
+        return "held" if hold(row, by=MACHINE, reason=found["headline"]) else ""
     if found["is_frozen"]:
         return ""
     age = (now or timezone.now()) - row.stage_started_at

@@ -19,11 +19,11 @@ from django.db.models.functions import Now
 from agents import services as agents
 from config import logs
 from config.access.callers import Caller
-from config.errors import Conflict, NotFound
+from config.errors import Conflict, InvalidInput, NotFound
 from learning import improvements
 from learning.domain import measures
 from learning.models import Experiment, Improvement, Rollout
-from learning.rollouts.stages import checked_stages
+from learning.rollouts.stages import check_test, checked_stages
 from monitoring import services as monitoring
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,9 @@ def begin(
     check_free(agent_slug)
     plan = checked_stages(strategy, stages)
     specs = [measures.metric(raw, i) for i, raw in enumerate(metrics or _DEFAULT_METRICS)]
+    check_test(test)
+    if measures.has_past(specs):
+        raise InvalidInput("metrics", "cuped_days", "none: a rollout looks at no time before it")
     try:
         with transaction.atomic():
             row = Rollout.objects.create(
@@ -144,9 +147,10 @@ def hold(row: Rollout, *, by: str, reason: str) -> bool:
 @transaction.atomic
 def let_go(row: Rollout, *, held_by: str) -> bool:
     """Go on with what ``held_by`` held; False if somebody else did, or it runs."""
-    if row.state_by != held_by or not write(
-        row, State.PAUSED, state=State.RUNNING, state_reason="", stage_started_at=Now()
-    ):
+    rows = Rollout.objects.filter(
+        pk=row.pk, state=State.PAUSED, stage=row.stage, state_by=held_by[:80]
+    )
+    if not rows.update(state=State.RUNNING, state_reason="", stage_started_at=Now()):
         return False
     _note(row, "resumed", held_by)
     return True

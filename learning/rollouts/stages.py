@@ -7,8 +7,11 @@ from typing import Any
 
 from config.access.audiences import check_audiences
 from config.errors import InvalidInput
+from learning.domain.analysis.settings import comparison as read_test
 from learning.models import Rollout
 
+# What only a group-sequential test knows, and its kind.
+_OF_LOOKS = frozenset({"kind", "type", "spending", "look_fractions"})
 STAGE_FIELDS = frozenset({"share", "minimum_hours", "minimum_units", "gate", "audience"})
 
 
@@ -22,6 +25,22 @@ STRATEGIES: dict[str, list[dict[str, Any]]] = {
     Rollout.Strategy.GRADUAL: _GRADUAL,
     Rollout.Strategy.CANARY: [_stage(0.05, 24), *_GRADUAL],
 }
+
+
+def check_test(test: Mapping[str, Any] | None) -> None:
+    """Refuse a test by which no rollout can be judged; raises InvalidInput."""
+    kind = read_test({"test": dict(test) if test else "sequential"}).kind
+    if kind == "group_sequential":
+        raise InvalidInput("test.kind", kind, "sequential: a rollout has no planned size whose "
+                           "shares its looks could be")  # fmt: skip
+
+
+def inherited_test(experiment: Mapping[str, Any]) -> dict[str, Any]:
+    """The test of a winner's rollout: its experiment's, sequential where that had planned looks."""
+    if read_test({"test": dict(experiment)}).kind != "group_sequential":
+        return dict(experiment)
+    kept = {k: v for k, v in experiment.items() if k not in _OF_LOOKS}
+    return {**kept, "kind": "sequential"}
 
 
 def checked_plan(plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,14 +45,16 @@ def api(person: Callable[[str], User], firm: Client) -> Callable[..., Any]:
     """``api("post", path, body, role=…)`` with a key of that role."""
     keys: dict[str, str] = {}
 
-    def ask(method: str, path: str, body: Any = None, role: str = "platform_engineer") -> Any:
+    def ask(
+        method: str, path: str, body: Any = None, role: str = "platform_engineer", raw: str = ""
+    ) -> Any:  # fmt: skip
         if role not in keys:
             _, keys[role] = callers.create_key(
                 user=person(role), client=firm, name="test", scopes=list(SCOPES)
             )
         browser = Browser(headers={"Authorization": f"Bearer {keys[role]}"})
         return browser.generic(
-            method.upper(), f"/api/v1/{path}", "" if body is None else json.dumps(body),
+            method.upper(), f"/api/v1/{path}", raw if body is None else json.dumps(body),
             content_type="application/json",
         )  # fmt: skip
 

@@ -59,3 +59,17 @@ def test_a_rollout_lives_through_the_api(api, firm):
     again = api("post", "rollouts", {"agent": SLUG, "version": "2"})
     assert again.status_code == 409 and again.json()["code"] == "barred"
     assert api("get", path).json()["state_reason"] == "x"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"experiment": {"metrics": [{"key": "m", "type": "mean"}]}, "arms": NaN}', "[1e999]",
+     '{"experiment": {"metrics": [{"key": "m", "type": "\\ud800"}]}, "arms": []}',
+     '{"experiment": {"metrics": [{"key": "m", "type": "mean"}], "test": {"alpha": 1e999}},'
+     ' "arms": {"a": {"n": 1, "sum": 1, "sum_squares": 1}, "b": {"n": 1, "sum": 1,'
+     ' "sum_squares": 1}}}'],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["analysis", "plan"])
+def test_what_is_no_number_and_no_text_is_refused_over_http(api, body, path):
+    answer = api("post", f"experiments/{path}", body=None, raw=body)
+    assert 400 <= answer.status_code < 500 and answer.json()["code"], answer.content

@@ -6,13 +6,16 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from agents.models import Label, TrafficSplit
 from config.access.callers import Caller
+from config.errors import Conflict
 from learning import experiments, improvements, rollouts
 from learning.models import Experiment, Improvement, Rollout, Tombstone
 from monitoring.models import AuditEntry
@@ -22,6 +25,8 @@ WRITES = ("INSERT", "UPDATE", "DELETE")
 STAGES = [{"share": s, "minimum_hours": 0, "minimum_units": 20} for s in (0.5, 1)]
 LAST = [{"share": 1, "minimum_hours": 0, "minimum_units": 10}]
 METRICS = [{"key": "success", "role": "primary"}]
+GATED = [{**STAGES[0], "gate": True}, STAGES[1]]
+POLICY = "incident policy"
 MOST_WRITES = 80
 
 
@@ -117,6 +122,24 @@ class World:
         assert production == (self.new.pk if done else self.old.pk)
 
 
+def held(world):
+    row = world.open()
+    assert rollouts.hold(row, by=POLICY, reason="x")
+    row.refresh_from_db()
+    return row
+
+
+def frozen(world):
+    row = world.running()
+    assert experiments.freeze(row, by=POLICY, reason="x")
+    row.refresh_from_db()
+    return row
+
+
+def a_day_later():
+    return timezone.now() + timedelta(hours=25)
+
+
 # name: (what stands before, what is done, what stands after)
 TRANSITIONS = {
     "begin": (World.propose, lambda w, row: w.begin(), "running"),
@@ -143,6 +166,22 @@ TRANSITIONS = {
     "stop": (World.running, lambda w, row: w.move("stop", row, reason="x"), "stopped"),
     "conclude for harm": (
         lambda w: (w.running(), w.meet(0.9, 0.4)), lambda w, row: experiments.sweep(), "concluded"),
+    "hold for an incident": (
+        World.open, lambda w, row: rollouts.hold(row, by=POLICY, reason="x"), "paused"),
+    "let go after an incident": (
+        held, lambda w, row: rollouts.let_go(row, held_by=POLICY), "running"),
+    "take back for an incident": (
+        World.open, lambda w, row: rollouts.back(row, by=POLICY, reason="x"), "rolled_back"),
+    "sweep back without data": (
+        World.open, lambda w, row: rollouts.sweep(a_day_later()), "rolled_back"),
+    "sweep to a gate": (
+        lambda w: (w.open(GATED), w.meet(0.8, 0.8)), lambda w, row: rollouts.sweep(), "paused"),
+    "freeze": (
+        World.running, lambda w, row: experiments.freeze(row, by=POLICY, reason="x"), "paused"),
+    "thaw": (frozen, lambda w, row: experiments.thaw(row, held_by=POLICY), "running"),
+    "stop for an incident": (
+        World.running, lambda w, row: experiments.stop_by_machine(row, by=POLICY, reason="x"),
+        "stopped"),
     "conclude and roll out": (
         lambda w: (w.running(), w.meet(0.5, 0.9)), lambda w, row: experiments.sweep(), "concluded"),
 }  # fmt: skip
@@ -246,3 +285,41 @@ def test_sweeps_at_once_conclude_an_experiment_once(world, name):
     assert sum(at_once(experiments.sweep)) == 1
     world.check_agrees()
     assert Tombstone.objects.count() + Rollout.objects.count() == 1
+
+
+PEOPLES = [name for name, (_, act, _) in TRANSITIONS.items()
+           if {"move", "hold", "let_go", "back", "freeze", "thaw", "stop_by_machine"}
+           & set(act.__code__.co_names)]  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("name", PEOPLES)
+def test_three_at_once_make_one_transition(world, name):
+    """Each row was read before another one moved it: only the conditional write tells them."""
+    prepare, act, state = TRANSITIONS[name]
+    row = prepare(world)
+    kind = type(row)
+    audited = AuditEntry.objects.filter(action__startswith="learning.").count()
+
+    def work():
+        try:
+            return act(world, kind.objects.get(pk=row.pk)) not in (False, None)
+        except Conflict:
+            return False
+
+    won = sum(at_once(work))
+    # Whoever opens the next stage last may find it open already, and opens the one after it.
+    assert won == 1 or (name == "advance" and won <= 2)
+    world.check_agrees()
+    assert kind.objects.get().state in (state, "done")
+    entries = AuditEntry.objects.filter(action__startswith="learning.").count()
+    assert entries == audited + won
+
+
+@pytest.mark.django_db
+def test_a_pause_that_a_person_took_over_is_not_let_go_by_a_machine(world):
+    row = held(world)
+    world.move("resume", row)
+    world.move("pause", row, reason="a person looks")
+    assert not rollouts.let_go(row, held_by=POLICY)
+    assert Rollout.objects.get().state == "paused"

@@ -107,6 +107,19 @@ def test_a_better_arm_ships_by_itself_only_if_asked(engineer, ground, autoconclu
     assert Rollout.objects.filter(to_version_id=new.pk).count() == begun
 
 
+def test_a_winner_by_planned_looks_is_rolled_out_by_a_test_that_needs_no_plan(engineer, ground):
+    firm, agent, old, new = ground
+    looks = {"kind": "group_sequential", "spending": "pocock", "alpha": 0.04}
+    experiment = draft(engineer, old, new, autoconclude=True, test=looks,
+                       plan={"minimum_days": 0, "planned_units": 600})  # fmt: skip
+    experiments.start(caller=engineer, experiment_id=experiment.pk)
+    meet(agent, firm, units=1200, success={old.pk: 0.5, new.pk: 0.9})
+    experiments.sweep()
+    row = Rollout.objects.get(to_version_id=new.pk)
+    assert row.test == {"kind": "sequential", "alpha": 0.04}
+    assert rollouts.read(row)["verdict"] == "inconclusive"
+
+
 def test_the_truth_inverted_inverts_the_verdict(engineer, ground):
     firm, agent, old, new = ground
     verdicts = {}

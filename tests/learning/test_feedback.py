@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -12,8 +14,8 @@ from agents.models import Invocation
 from config.access.callers import of_user
 from config.access.models import Client
 from config.errors import Conflict, NotFound
-from learning import feedback, improvements
-from learning.models import Feedback, Improvement, Score
+from learning import feedback, improvements, inviting
+from learning.models import Feedback, FeedbackRequest, Improvement, Score
 from tests.learning.ground import SLUG, make_agent, meet
 
 pytestmark = pytest.mark.django_db
@@ -169,3 +171,88 @@ def test_a_lifted_tombstone_allows_another_try(engineer, firm):
     assert propose(firm)[1]
     with pytest.raises(Conflict):
         improvements.approve(caller=engineer, improvement_id=one.pk)
+
+
+def test_an_issue_gets_a_category_by_its_words_that_a_person_corrects(api, invocation):
+    given = about(invocation, kind="complaint", text="It took ages, so slow")
+    made = api("post", "feedback", given, role="professional").json()
+    assert (made["category"], made["category_by"]) == ("speed", "")
+    assert api("post", "feedback", about(invocation, kind="praise", text="so quick")).json()[
+        "category"] == ""  # fmt: skip
+    path = f"feedback/{made['id']}/category"
+    assert api("post", path, {"category": "accuracy"}, role="manager").status_code == 403
+    assert api("post", path, {"category": "gossip"}, role="reviewer").status_code == 422
+    changed = api("post", path, {"category": "accuracy"}, role="reviewer").json()
+    assert changed["category"] == "accuracy" and changed["category_by"]
+    assert len(api("get", "feedback?category=accuracy").json()["results"]) == 1
+    assert not api("get", "feedback?category=speed").json()["results"]
+
+
+def test_a_category_in_words_of_ones_own_is_kept_and_counted_as_other(api, invocation, person):
+    given = about(invocation, kind="complaint", text="It took ages, so slow")
+    made = api("post", "feedback", {**given, "category": "House style"})
+    assert (made.status_code, made.json()["category"]) == (201, "House style")
+    api("post", "feedback", about(invocation, kind="suggestion", text="slow", category="speed"))
+    for asked, found in (("other", ["House style"]), ("House%20style", ["House style"]),
+                         ("speed", ["speed"])):  # fmt: skip
+        rows = api("get", f"feedback?category={asked}").json()["results"]
+        assert [row["category"] for row in rows] == found
+    browser = Browser()
+    browser.force_login(person("reviewer"))
+    page = browser.get("/dashboard/learning").content.decode()
+    shown = re.search(r"Issues by kind.*?</table>", page, re.S)[0]
+    assert re.findall(r"<td>(.*?)</td>", shown) == ["Other", "Speed"]
+
+
+def test_a_mailed_link_takes_the_word_of_its_person_without_signing_in(
+    api, person, invocation, mailoutbox
+):
+    asked = person("professional")
+    asked.email = "someone@example.org"
+    asked.save()
+    body = about(invocation, person=asked.email)
+    assert api("post", "feedback/requests", body, role="professional").status_code == 403
+    assert api("post", "feedback/requests", body, role="reviewer").status_code == 201
+    assert api("post", "feedback/requests", body, role="reviewer").status_code == 409
+    (mail,) = mailoutbox
+    path = re.search(r"/feedback/\S+", mail.body)[0]
+    assert mail.to == [asked.email] and str(invocation.pk) not in mail.body
+    browser = Browser(enforce_csrf_checks=True)
+    form = browser.get(path)
+    assert b"How good was it?" in form.content and not Feedback.objects.exists()
+    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', form.content.decode())[1]
+    chosen = re.search(r'<option value="(\w+)"', form.content.decode())[1]
+    given = {"rating": "2", "kind": chosen, "text": "so slow", "csrfmiddlewaretoken": token}
+    answer = browser.post(path, given)
+    assert answer.status_code == 200 and b"Thank you" in answer.content
+    row = Feedback.objects.get(kind="rating")
+    assert (row.author_id, row.rating, row.agent_slug) == (asked.pk, 2, SLUG)
+    said = Feedback.objects.get(kind="complaint")  # what stands first needs no more than words
+    assert (said.text, said.category) == ("so slow", "speed")
+    assert FeedbackRequest.objects.get().answered_at is not None
+    assert browser.get("/dashboard/learning").status_code == 302  # the link signs nobody in
+
+
+def test_a_link_that_was_made_up_has_ended_or_is_of_somebody_who_left_opens_nothing(
+    engineer, person, invocation, monkeypatch
+):
+    asked = person("professional")
+    asked.email = "someone@example.org"
+    asked.save()
+    row = inviting.ask(caller=engineer, subject_kind="invocation", subject_id=invocation.pk,
+                       person=asked.username)  # fmt: skip
+    token, browser = inviting.token_of(row), Browser()
+    assert browser.get(f"/feedback/{token[:-1]}x").status_code == 404
+    monkeypatch.setattr(inviting, "LASTS", timedelta(seconds=-1))
+    assert browser.get(f"/feedback/{token}").status_code == 404
+    monkeypatch.undo()
+    asked.is_active = False
+    asked.save()
+    assert browser.post(f"/feedback/{token}", {"rating": "5"}).status_code == 403
+    assert not Feedback.objects.exists()
+    outsider = person("external", Client.objects.create(slug="other", name="Other"))
+    outsider.email = "else@example.org"
+    outsider.save()
+    with pytest.raises(NotFound):
+        inviting.ask(caller=engineer, subject_kind="invocation", subject_id=invocation.pk,
+                     person=outsider.email)  # fmt: skip

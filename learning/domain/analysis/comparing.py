@@ -30,6 +30,10 @@ from learning.domain.statistics.samples import Moments, Sample, moments_of_pair,
 
 # Variance over squared mean, below which an arm does not vary: rounding leaves about 1e-13.
 STEADY_RATIO = 1e-10
+# Arms whose sums show no variation may still vary by a millionth of their mean: they differ for
+# certain only by several times that.
+STEADY_CHANGE_RATIO = 1e-5
+BELOW_ZERO = "control's mean is below zero, so the absolute difference is read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +96,35 @@ def one(study: Study, metric: Metric, arm: str, *, periods: int | None = None) -
     finding = Finding(metric, arm, study.test.scale)
     try:
         pair = combine(pairs(study, metric, arm, periods))
-        absolute = difference(*pair, "absolute")
-    except ValueError as error:
-        return replace(finding, note=str(error))
-    result = _test(study, metric, arm, absolute, "absolute", periods)
+        result = _test(study, metric, arm, difference(*pair, "absolute"), "absolute", periods)
+    except (ValueError, ArithmeticError) as error:
+        return replace(finding, note=_reason(error))
     finding = replace(finding, moments=pair, absolute=result)
     try:
         relative = _test(study, metric, arm, difference(*pair, "relative"), "relative", periods)
-    except ValueError as error:
-        return replace(finding, scale="absolute", result=finding.absolute, note=str(error))
-    chosen = relative if study.test.scale == "relative" else finding.absolute
-    return replace(finding, relative=relative, result=chosen)
+    except (ValueError, ArithmeticError) as error:
+        return replace(finding, scale="absolute", result=result, note=_reason(error))
+    finding = replace(finding, relative=relative)
+    if pair[0].raw_mean < 0:
+        # Over a negative mean a rise is a negative share: the sign would decide the wrong way.
+        return replace(finding, scale="absolute", result=result, note=BELOW_ZERO)
+    return replace(finding, result=relative if study.test.scale == "relative" else result)
+
+
+def _reason(error: Exception) -> str:
+    """Why there is no figure; arithmetic says nothing that people can use."""
+    return str(error) if isinstance(error, ValueError) else "the figures are too far apart to tell"
 
 
 def pairs(study: Study, metric: Metric, arm: str, periods: int | None = None) -> list[Pair]:
-    """Moments of both arms in each stage, its days pooled: shares are the same within a stage."""
+    """Moments of both arms in each stage, its days pooled: shares are the same within a stage.
+
+    Not within a bandit's, where each period has its own.
+    """
+    if study.test.kind == "bandit":
+        every = batches(study, metric, arm, periods)
+        # A single unit of an arm has no variance of its own and would look certain.
+        return [pair for pair in every if min(one.n for one in pair) > 1] or every
     left = sum(len(s.periods) for s in study.stages) if periods is None else periods
     found = []
     for stage in study.stages:
@@ -134,14 +152,18 @@ def _test(
         )
     if test.kind == "group_sequential":
         fractions = look_fractions(study, periods)
-        return group_sequential.compare(found, fractions, alpha=test.alpha, spending=test.spending)
+        return group_sequential.compare(
+            found, fractions, alpha=test.alpha, spending=test.spending,
+            with_p_value=periods is None,
+        )  # fmt: skip
     if test.kind == "bayesian":
         return bayesian.compare(
             found, scale=scale, alpha=test.alpha, prior=test.prior,
             lower_is_better=metric.lower_is_better,
         )  # fmt: skip
-    if test.kind == "bandit" and scale == "absolute":
-        return bandit.compare(batches(study, metric, arm, periods), alpha=test.alpha)
+    if test.kind == "bandit":
+        result = bandit.compare(batches(study, metric, arm, periods), alpha=test.alpha)
+        return result if scale == "absolute" else bandit.over(result, found.control.raw_mean)
     return fixed.compare(found, alpha=test.alpha, alternative=test.alternative, normal=test.normal)
 
 
@@ -167,7 +189,7 @@ def look_fractions(study: Study, periods: int | None = None) -> list[float]:
         fraction = min(count / total, 1.0)
         if fraction > (found[-1] if found else 0.0):
             found.append(fraction)
-    return found or [1.0]
+    return group_sequential.thinned(found) or [1.0]
 
 
 def reading(study: Study, finding: Finding) -> Primary:
@@ -249,7 +271,7 @@ def _steadily_worse(study: Study, finding: Finding) -> bool:
             return False
         change = treatment.mean - control.mean
         change = change if metric.lower_is_better else -change
-        slack = STEADY_RATIO * max(abs(control.mean), abs(treatment.mean))
+        slack = STEADY_CHANGE_RATIO * max(abs(control.mean), abs(treatment.mean))
         if change < -slack:
             return False
         worst = max(worst, change - slack)
@@ -298,6 +320,8 @@ def _early(
     if scale == "relative" and 0 in (control.mean, control.raw_mean):
         scale = "absolute"
     found = difference(control, treatment, scale)
+    if scale == "relative" and control.raw_mean < 0:
+        found = replace(found, estimate=-found.estimate)  # a share of its size: a rise is above 0
     test = study.test
     if horizon(study) in ("any_time", "ahead"):
         return sequential.compare(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from config.errors import InvalidInput
 from learning.domain.analysis import values
 from learning.domain.analysis.study import Metric
+from learning.domain.analysis.values import join
 from learning.domain.statistics.samples import (
     Adjusted,
     Clusters,
@@ -63,7 +65,9 @@ def read(metric: Metric, given: Mapping[str, Any], path: str) -> Sample:
         covariate = _part(
             metric.covariate, outcome.n, COVARIATE_SUM, COVARIATE_SQUARES, given, path
         )
-        return Adjusted(outcome, covariate, values.number(given, COVARIATE_PRODUCT, path))
+        products = values.number(given, COVARIATE_PRODUCT, path)
+        _check_products(outcome, covariate, products, join(path, COVARIATE_PRODUCT[0]))
+        return Adjusted(outcome, covariate, products)
     except ValueError as error:
         raise InvalidInput(path, _brief(given), str(error)) from error
 
@@ -95,7 +99,7 @@ def _part(
     path: str,
 ) -> Proportion | Mean:
     if kind == "proportion":
-        return Proportion(n, values.number(given, sums, path, least=0))
+        return Proportion(n, values.count(given, sums, path))
     return Mean(n, values.number(given, sums, path), values.number(given, squares, path, least=0))
 
 
@@ -103,7 +107,9 @@ def _ratio(metric: Metric, given: Mapping[str, Any], path: str) -> Ratio:
     n = values.count(given, N, path)
     above = _part(metric.numerator, n, NUMERATOR_SUM, NUMERATOR_SQUARES, given, path)
     below = _part(metric.denominator, n, DENOMINATOR_SUM, DENOMINATOR_SQUARES, given, path)
-    return Ratio(above, below, values.number(given, RATIO_PRODUCT, path))
+    products = values.number(given, RATIO_PRODUCT, path)
+    _check_products(above, below, products, join(path, RATIO_PRODUCT[0]))
+    return Ratio(above, below, products)
 
 
 def _quantile(metric: Metric, given: Mapping[str, Any], path: str) -> Quantile:
@@ -118,6 +124,7 @@ def _quantile(metric: Metric, given: Mapping[str, Any], path: str) -> Quantile:
             values.number(given, ("events_sum_squares", *DENOMINATOR_SQUARES), path),
             values.number(given, RATIO_PRODUCT, path),
         )
+        _check_clusters(clusters, path)
     return Quantile(
         n,
         metric.quantile or 0.5,
@@ -127,6 +134,45 @@ def _quantile(metric: Metric, given: Mapping[str, Any], path: str) -> Quantile:
         values.count(given, QUANTILE_N_STAR, path, default=n),
         clusters,
     )
+
+
+def _check_products(
+    one: Proportion | Mean, other: Proportion | Mean, products: float, field: str
+) -> None:
+    """Refuse a sum of products that no values with these sums can have (Cauchy and Schwarz).
+
+    It would make up a correlation, and with it any variance.
+    """
+    if one.n < 2:
+        return
+    middle = one.sum * other.sum / one.n
+    reach = math.sqrt(_spread(one)) * math.sqrt(_spread(other))
+    # What rounding of the sums may have added.
+    slack = 1e-6 * reach + 1e-9 * math.sqrt(_squares(one)) * math.sqrt(_squares(other))
+    if abs(products - middle) > reach + slack:
+        raise InvalidInput(
+            field, products, f"from {middle - reach:.6g} to {middle + reach:.6g} for these sums"
+        )
+
+
+def _squares(part: Proportion | Mean) -> float:
+    return part.sum if isinstance(part, Proportion) else part.sum_squares
+
+
+def _spread(part: Proportion | Mean) -> float:
+    """The sum of squared differences from the mean."""
+    return max(_squares(part) - part.sum * part.sum / part.n, 0.0)
+
+
+def _check_clusters(found: Clusters, path: str) -> None:
+    """Refuse counts that no clusters can have."""
+    if not 0 <= found.below_sum <= found.events_sum:
+        raise InvalidInput(
+            join(path, "below_sum"), found.below_sum, f"from 0 to events_sum, {found.events_sum:g}"
+        )
+    below = Mean(found.n, found.below_sum, found.below_sum_squares)
+    events = Mean(found.n, found.events_sum, found.events_sum_squares)
+    _check_products(below, events, found.sum_products, join(path, RATIO_PRODUCT[0]))
 
 
 def _brief(given: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ FIELDS = (
     "units_per_day", "minimum_units", "minimum_days",
 )  # fmt: skip
 METRIC_FIELDS = ("type", "baseline", "mean", "stddev", "variance", "correlation", "key")
+MOST_TREATMENTS = 49
 TEST_FIELDS = ("kind", "type", "alpha", "looks", "tuning", "spending")
 
 
@@ -28,15 +29,17 @@ def plan(document: Any) -> dict[str, Any]:
     given = values.mapping(document, "document")
     values.known(given, FIELDS, "document")
     treatments = values.count(given, ("treatments",), "document", default=1, least=1)
+    if treatments > MOST_TREATMENTS:
+        raise InvalidInput("treatments", treatments, f"at most {MOST_TREATMENTS}")
     design = _design(given, treatments)
     question = _question(given)
     wanted = values.number(given, ("power",), "document", default=0.8, above=0, below=1)
     share = values.number(given, ("treated_share",), "document", default=0.5, above=0, below=1)
     try:
         total = power.units_needed(design, question, wanted=wanted, share=share)
-    except ValueError as error:
+        return _answer(given, design, question, total, wanted, share, treatments)
+    except (ValueError, ArithmeticError) as error:
         raise InvalidInput("effect", given.get("effect"), str(error)) from error
-    return _answer(given, design, question, total, wanted, share, treatments)
 
 
 def _answer(
@@ -91,11 +94,11 @@ def _design(given: Mapping[str, Any], treatments: int) -> power.Design:
     kind = values.choice(test, ("kind", "type"), path, KINDS, "sequential")
     if kind == "bandit":
         raise InvalidInput("test.kind", kind, "a bandit has no planned size; plan it as fixed")
-    fallback = values.number(given, ("alpha",), "document", default=0.05, above=0, below=1)
-    alpha = values.number(test, ("alpha",), path, default=fallback, above=0, below=1)
+    fallback = values.number(given, ("alpha",), "document", default=0.05, least=1e-9, below=1)
+    alpha = values.number(test, ("alpha",), path, default=fallback, least=1e-9, below=1)
     tuning = None
     if values.find(test, ("tuning",)) is not values.MISSING:
-        tuning = values.number(test, ("tuning",), path, above=0)
+        tuning = values.number(test, ("tuning",), path, least=1, most=1e12)
     looks = values.count(test, ("looks",), path, default=14, least=1)
     if looks > 366:
         raise InvalidInput("test.looks", looks, "at most 366")

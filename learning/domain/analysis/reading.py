@@ -21,6 +21,8 @@ from learning.domain.analysis.study import ArmData, Metric, Period, Stage, Study
 
 TOP_FIELDS = (*EXPERIMENT_FIELDS, "experiment", "arms", "variations", "stages", "$schema")
 Raw = Mapping[str, Any]
+# Ten years of days; a share of a unit in a billion.
+MOST_PERIODS, LEAST_SHARE = 3_660, 1e-9
 
 
 def read(document: Any) -> Study:
@@ -33,7 +35,8 @@ def read(document: Any) -> Study:
     wanted = metrics(settings)
     stages = _stages(given, settings, wanted)
     arms = _arm_names(stages)
-    control = str(settings.get("control") or _control_of(arms))
+    asked = settings.get("control")
+    control = _control_of(arms) if asked is None else values.text(asked, "experiment.control")
     if control not in arms:
         raise InvalidInput("experiment.control", control, f"one of {', '.join(arms)}")
     test = comparison(settings)
@@ -43,9 +46,9 @@ def read(document: Any) -> Study:
             "experiment.planned_units", None, "is missing; a group-sequential test needs it"
         )
     return Study(
-        str(settings.get("name") or settings.get("key") or "experiment"),
+        values.text(settings.get("name") or settings.get("key") or "experiment", "experiment.name"),
         arms, control, wanted, test, found_plan, stages, correction(settings),
-        is_aa=settings.get("aa") is True,
+        is_aa=values.flag(settings, "aa", "experiment"),
     )  # fmt: skip
 
 
@@ -92,9 +95,10 @@ def _stage(raw: Raw, path: str, settings: Raw, wanted: Sequence[Metric]) -> Stag
         raw, ("name", "key", "stage", "arms", "variations", "days", "weights", "coverage"),
         path.rstrip(".") or "document",
     )  # fmt: skip
-    name = str(values.find(raw, ("name", "key", "stage")))
-    if values.find(raw, ("name", "key", "stage")) is values.MISSING:
-        name = path.rstrip(".")
+    named = values.find(raw, ("name", "key", "stage"))
+    name = path.rstrip(".")
+    if named is not values.MISSING:
+        name = values.text(named, f"{path}name")
     raw_arms = values.find(raw, ("arms", "variations"))
     weights: dict[str, float] = {}
     periods: list[Period] = []
@@ -107,15 +111,21 @@ def _stage(raw: Raw, path: str, settings: Raw, wanted: Sequence[Metric]) -> Stag
     for index, day in enumerate(raw.get("days") or []):
         place = f"{path}days[{index}]"
         day = values.mapping(day, place)
-        label = str(values.find(day, ("date", "day", "name")))
-        if values.find(day, ("date", "day", "name")) is values.MISSING:
-            label = str(index + 1)
+        dated = values.find(day, ("date", "day", "name"))
+        label = str(index + 1)
+        if dated is not values.MISSING:
+            label = values.text(dated, f"{place}.date")
         inner = values.find(day, ("arms", "variations"))
         if inner is values.MISSING:
             raise InvalidInput(f"{place}.arms", None, "is missing")
         periods.append(Period(label, _arms(inner, f"{place}.arms", wanted, weights)))
     if not periods:
         raise InvalidInput(f"{path}days", [], "at least one day")
+    if len(periods) > MOST_PERIODS:
+        raise InvalidInput(f"{path}days", len(periods), f"at most {MOST_PERIODS} in a stage")
+    labels = [period.name for period in periods]
+    if twice := next((label for label in labels if labels.count(label) > 1), None):
+        raise InvalidInput(f"{path}days", twice, "each date once: a day's sums would count twice")
     names = list(dict.fromkeys(arm for period in periods for arm in period.arms))
     asked = raw.get("weights", settings.get("weights", settings.get("expected_weights")))
     return Stage(name, _weights(asked, names, weights, path), periods)
@@ -133,6 +143,9 @@ def _weights(
     elif isinstance(asked, Mapping):
         if lacking := sorted(set(names) - set(map(str, asked))):
             raise InvalidInput(place, sorted(map(str, asked)), f"also a weight for {lacking[0]}")
+        if absent := sorted(set(map(str, asked)) - set(names)):
+            raise InvalidInput(place, absent[0], "statistics of every arm with a weight; zeros "
+                               "for one that nobody met")  # fmt: skip
         found = {name: values.number(asked, (name,), place, least=0) for name in names}
     else:
         listed = values.sequence(asked, place)
@@ -142,8 +155,11 @@ def _weights(
             name: values.number({name: weight}, (name,), place, least=0)
             for name, weight in zip(names, listed, strict=True)
         }
-    if sum(found.values()) <= 0:
+    total = sum(found.values())
+    if total <= 0:
         raise InvalidInput(place, list(found.values()), "a sum above 0")
+    if any(0 < weight < LEAST_SHARE * total for weight in found.values()):
+        raise InvalidInput(place, list(found.values()), f"0, or at least {LEAST_SHARE:g} of all")
     return found
 
 
@@ -194,4 +210,7 @@ def _arm(arm: Raw, place: str, wanted: Sequence[Metric]) -> ArmData:
         samples[metric.key] = fields.read(metric, row, spot)
     shown = [fields.units(metric, samples[metric.key]) for metric in wanted]
     units = values.count(arm, ("units", "users", "n"), place, default=max(shown))
+    if units < max(shown):
+        most = wanted[shown.index(max(shown))].key
+        raise InvalidInput(f"{place}.units", units, f"at least the {max(shown)} units of {most}")
     return ArmData(units, cast("dict[str, Any]", samples))

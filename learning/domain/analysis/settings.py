@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 from config.errors import InvalidInput
 from learning.domain.analysis import values
 from learning.domain.analysis.study import Comparison, Metric, Plan, Stage
 from learning.domain.statistics.bayesian import Prior
+from learning.domain.statistics.group_sequential import LEAST_STEP
 from learning.domain.statistics.multiplicity import Correction
 from learning.domain.statistics.sequential import DEFAULT_TUNING
 
@@ -58,6 +60,8 @@ CORRECTIONS = {
     "bh": "benjamini_hochberg", "none": "none",
 }  # fmt: skip
 Raw = Mapping[str, Any]
+# A century of days; a tuning beyond any traffic; a level that no p-value of a double falls under.
+MOST_DAYS, MOST_TUNING, LEAST_ALPHA = 36_500, 1e12, 1e-12
 
 
 def metrics(settings: Raw) -> list[Metric]:
@@ -108,7 +112,7 @@ def _metric(row: Raw, role: str, index: int) -> Metric:
         key,
         cast("Any", kind),
         cast("Any", role),
-        down or row.get("inverse") is True,
+        down or values.flag(row, "inverse", path),
         margin,
         cast("Any", values.choice(row, ("margin_type",), path, SCALES, "relative")),
         quantile,
@@ -136,17 +140,17 @@ def comparison(settings: Raw) -> Comparison:
         raise InvalidInput(f"{path}.alternative", alternative, f"two_sided for a {kind} test")
     return Comparison(
         cast("Any", kind),
-        values.number(given, ("alpha",), path, default=0.05, above=0, below=1),
+        values.number(given, ("alpha",), path, default=0.05, least=LEAST_ALPHA, below=1),
         cast("Any", values.choice(
             given, ("difference_type", "difference"), path, SCALES, "relative")),
         cast("Any", alternative),
         values.number(given, ("tuning", "sequential_tuning_parameter"), path,
-                      default=DEFAULT_TUNING, above=0),
+                      default=DEFAULT_TUNING, least=1, most=MOST_TUNING),
         cast("Any", values.choice(given, ("spending",), path, SPENDINGS, "obrien_fleming")),
         _fractions(given, path),
         _prior(given, path),
         values.number(given, ("chance_to_win",), path, default=0.95, above=0.5, below=1),
-        given.get("normal") is True,
+        values.flag(given, "normal", path),
     )  # fmt: skip
 
 
@@ -161,6 +165,8 @@ def _fractions(given: Raw, path: str) -> list[float]:
     ]
     if any(b <= a for a, b in zip([0.0, *found], found, strict=False)) or found[-1] > 1:
         raise InvalidInput(place, found, "fractions that rise within (0, 1]; the last is now")
+    if any(b - a < LEAST_STEP * (1 - 1e-9) for a, b in pairwise(found)):
+        raise InvalidInput(place, found, f"looks that are at least {LEAST_STEP:g} apart")
     return found
 
 
@@ -174,11 +180,12 @@ def _prior(given: Raw, path: str) -> Prior:
     if values.find(prior, ("variance",)) is not values.MISSING:
         variance = values.number(prior, ("variance",), place, above=0)
     else:
-        variance = values.number(prior, ("stddev",), place, default=1.0, above=0) ** 2
+        spread = values.number(prior, ("stddev",), place, default=1.0, least=1e-20, most=1e20)
+        variance = spread**2
     return Prior(
         values.number(prior, ("mean",), place, default=0.0),
         variance,
-        prior.get("proper", True) is True,
+        values.flag(prior, "proper", place, default=True),
         cast("Any", values.choice(prior, ("type",), place, SCALES, "relative")),
     )
 
@@ -189,18 +196,18 @@ def plan(settings: Raw, stages: Sequence[Stage]) -> Plan:
     dated = [len(stage.periods) for stage in stages if len(stage.periods) > 1]
     days: float | None = float(sum(len(s.periods) for s in stages)) if dated else None
     if values.find(settings, ("days",)) is not values.MISSING:
-        days = values.number(settings, ("days",), path, least=0)
+        days = values.number(settings, ("days",), path, least=0, most=MOST_DAYS)
     planned = values.find(settings, ("planned_units",))
     ending = values.find(settings, ("planned_days",))
     return Plan(
         values.count(settings, ("minimum_units",), path, default=100, least=2),
-        values.number(settings, ("minimum_days",), path, default=14, least=0),
+        values.number(settings, ("minimum_days",), path, default=14, least=0, most=MOST_DAYS),
         None if planned is values.MISSING
         else values.count(settings, ("planned_units",), path, least=1),
         None if ending is values.MISSING
-        else values.number(settings, ("planned_days",), path, above=0),
+        else values.number(settings, ("planned_days",), path, above=0, most=MOST_DAYS),
         days,
-        settings.get("complete") is True,
+        values.flag(settings, "complete", path),
     )  # fmt: skip
 
 

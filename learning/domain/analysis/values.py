@@ -9,6 +9,11 @@ from typing import Any
 from config.errors import InvalidInput
 
 MISSING = object()
+# Beyond these a square, or the square of a square, no longer fits a double.
+LARGEST, SMALLEST = 1e60, 1e-60
+LONGEST_NAME = 200
+# Whole numbers that a double still tells apart.
+MOST_UNITS = 10**15
 
 
 def find(given: Mapping[str, Any], names: Sequence[str]) -> Any:
@@ -41,6 +46,7 @@ def number(
     above: float | None = None,
     below: float | None = None,
     least: float | None = None,
+    most: float | None = None,
 ) -> float:
     """A finite number under any of ``names``; InvalidInput names the field and the limit."""
     value = find(given, names)
@@ -51,12 +57,16 @@ def number(
         raise InvalidInput(field, None, f"is missing; give {_or(names)}")
     if not _is_finite(value):
         raise InvalidInput(field, value, "a finite number")
+    if value and not SMALLEST <= abs(value) <= LARGEST:
+        raise InvalidInput(field, value, f"0, or from {SMALLEST:g} to {LARGEST:g} in size")
     if above is not None and value <= above:
         raise InvalidInput(field, value, f"above {above:g}")
     if below is not None and value >= below:
         raise InvalidInput(field, value, f"below {below:g}")
     if least is not None and value < least:
         raise InvalidInput(field, value, f"at least {least:g}")
+    if most is not None and value > most:
+        raise InvalidInput(field, value, f"at most {most:g}")
     return float(value)
 
 
@@ -78,6 +88,8 @@ def count(
     value = number(given, names, path, default=default, least=least)
     if value != int(value):
         raise InvalidInput(join(path, names[0]), value, "a whole number")
+    if value > MOST_UNITS:
+        raise InvalidInput(join(path, names[0]), value, f"at most {MOST_UNITS:g}")
     return int(value)
 
 
@@ -98,9 +110,24 @@ def choice(
 
 
 def text(value: Any, path: str) -> str:
+    """A name that can be written: half a surrogate pair can't."""
     if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
-        raise InvalidInput(path, value, "a name")
+        raise InvalidInput(path, type(value).__name__, "a name")
+    if any("\ud800" <= sign <= "\udfff" for sign in str(value)):
+        raise InvalidInput(path, ascii(value), "a name of whole characters")
+    if len(str(value)) > LONGEST_NAME:
+        raise InvalidInput(path, len(str(value)), f"a name of at most {LONGEST_NAME} characters")
     return str(value)
+
+
+def flag(given: Mapping[str, Any], name: str, path: str, *, default: bool = False) -> bool:
+    """True or false; anything else would silently be read as its opposite."""
+    value = given.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise InvalidInput(join(path, name), value, "true or false")
+    return value
 
 
 def known(given: Mapping[str, Any], names: Sequence[str], path: str) -> None:

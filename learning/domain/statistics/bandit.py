@@ -86,6 +86,16 @@ def compare(batches: Sequence[Pair], *, alpha: float = 0.05) -> Result:
     )
 
 
+def over(found: Result, base: float) -> Result:
+    """An absolute result as a share of control's mean ``base``, which is taken as known.
+
+    So the interval holds zero exactly where the test does not reject.
+    """
+    ends = sorted((found.lower / base, found.upper / base))
+    error = found.standard_error / abs(base)
+    return Result(found.estimate / base, error, ends[0], ends[1], found.p_value)
+
+
 def _pooled_error(control: Moments, treatment: Moments) -> float:
     """One variance for both arms: an arm of few units would otherwise look surer when it is low."""
     spread = (control.n - 1) * control.variance + (treatment.n - 1) * treatment.variance

@@ -59,14 +59,19 @@ def difference(control: Moments, treatment: Moments, scale: Scale) -> Difference
         if not arm.readable:
             raise ValueError(f"{name}: {arm.note or 'too few units'}")
     a, b = control.variance / control.n, treatment.variance / treatment.n
-    dof = (a + b) ** 2 / (a * a / (control.n - 1) + b * b / (treatment.n - 1))
+    # As shares of the sum, so that tiny and huge variances have degrees of freedom too.
+    own, other = a / (a + b), b / (a + b)
+    dof = 1 / (own * own / (control.n - 1) + other * other / (treatment.n - 1))
     estimate, variance = treatment.mean - control.mean, a + b
     if scale == "relative":
         base = control.raw_mean
         if base == 0 or control.mean == 0:
             raise ValueError("control's mean is zero, so there is no relative difference")
         estimate /= base
-        variance = b / base**2 + a * treatment.raw_mean**2 / base**4
+        times = treatment.raw_mean / base
+        variance = b / base / base + a / base * times / base * times
+    if not (math.isfinite(estimate) and 0 < variance < math.inf):
+        raise ValueError("control's mean is too near to zero for a difference of this size")
     return Difference(estimate, variance, control.n + treatment.n, dof, control, treatment)
 
 

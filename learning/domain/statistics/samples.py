@@ -88,7 +88,7 @@ class Mean:
     def variance(self) -> float:
         if self.n <= 1:
             return 0.0
-        spread = self.sum_squares - self.sum**2 / self.n
+        spread = self.sum_squares - self.sum * self.sum / self.n
         return spread / (self.n - 1) if spread > ROUNDING * self.sum_squares else 0.0
 
 
@@ -123,12 +123,12 @@ class Ratio:
         below = self.denominator.mean
         if below == 0 or self.n <= 1:
             return 0.0
-        above = self.numerator.mean
+        times = self.numerator.mean / below
         return (
-            self.numerator.variance / below**2
-            - 2 * self.covariance * above / below**3
-            + above**2 * self.denominator.variance / below**4
-        )
+            self.numerator.variance
+            - 2 * self.covariance * times
+            + times * times * self.denominator.variance
+        ) / (below * below)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,10 @@ def rho(alpha: float, tuning: float) -> float:
 
 def critical_z(n: float, *, alpha: float, tuning: float, one_sided: bool = False) -> float:
     """Half-width of the sequence at ``n`` units, in standard errors of that moment."""
-    growth = n * rho(alpha, tuning) ** 2 + 1
-    root = math.sqrt(growth)
+    gained = n * rho(alpha, tuning) ** 2  # never as growth - 1: far below the tuning that is 0
+    root = math.sqrt(gained + 1)
     tail = math.log(1 + root / (2 * alpha)) if one_sided else math.log(root / alpha)
-    return math.sqrt(2 * growth / (growth - 1) * tail)
+    return math.sqrt(2 * (gained + 1) / gained * tail)
 
 
 def compare(

@@ -131,3 +131,13 @@ def test_replies_that_were_cut_get_more_room_and_repeats_the_stored_answer():
     cold = replace(facts, model={**model, "temperature": 0.0, "max_output_tokens": 8000})
     assert propose(cold) == []
     assert "cache" not in {p.kind for p in propose(replace(facts, is_cacheable=False))}
+
+
+def test_conversations_that_go_poorly_get_another_flow():
+    talks = {"talks": 20, "poor": 6, "handed_over": 4, "quality_ratio": 0.5,
+             "intents": {"vat": 3}, "shown": ["a"]}  # fmt: skip
+    (found,) = propose(replace(QUIET, talks=talks))
+    assert (found.kind, found.change["variations"]) == ("flow", ["conversation_flow"])
+    assert found.evidence["went_poorly"] == 6
+    assert not propose(replace(QUIET, talks={**talks, "poor": 3}))
+    assert not propose(replace(QUIET, talks={**talks, "talks": 100}))

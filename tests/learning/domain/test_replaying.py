@@ -5,11 +5,13 @@ import pytest
 
 from learning.domain.replaying import (
     Case,
+    Graded,
     Verdict,
     compare,
     facts_of_correction,
     figures_of,
     grade_answer,
+    grade_run,
 )
 
 
@@ -60,3 +62,14 @@ def test_gains_and_losses_are_counted_case_by_case():
 def test_pairs_must_be_pairs():
     with pytest.raises(ValueError, match="pairs"):
         over([1.0], [])
+
+
+def test_a_walked_run_is_worth_the_mean_over_its_steps_or_nothing_if_it_failed():
+    parts = {"each": [Graded(1.0), Graded(0.0, ("number 5",))], "report": [Graded(1.0)]}
+    run = Case("k", "run")
+    found = grade_run(parts, failed="", outputs="{}", case=run)
+    assert (found.score, found.missing) == (0.75, ("each: number 5",))
+    assert grade_run(parts, failed="report", outputs="{}", case=run).score == 0
+    corrected = Case("k", "run", ({"number": 171}, {"number": 19}))
+    assert grade_run(parts, failed="", outputs='{"tax": 171}', case=corrected).score == 0.5
+    assert grade_run({}, failed="", outputs="{}", case=run).score == 1.0

@@ -14,7 +14,15 @@ PROMPT = (
 
 
 @pytest.mark.parametrize(
-    "kind", ["explicit", "compressed", "brief", "error_handling", "anti_hallucination"]
+    "kind",
+    [
+        "explicit",
+        "compressed",
+        "brief",
+        "error_handling",
+        "anti_hallucination",
+        "conversation_flow",
+    ],
 )
 def test_every_variation_is_a_template_that_renders(kind):
     (found,) = [

@@ -4,6 +4,7 @@ import subprocess
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from agents import evidence, versions
 from learning import handoff, improvements
@@ -29,7 +30,9 @@ def proposed(agent, firm, **changes):
     return row
 
 
-def test_the_patch_applies_to_the_shipped_catalogue(agent, improvement, api, tmp_path):
+def test_git_am_takes_the_patch_of_an_improvement_into_the_shipped_catalogue(
+    agent, improvement, api, tmp_path
+):
     answer = api("get", f"/api/v1/improvements/{improvement.pk}/patch")
     assert answer["Content-Type"].startswith("text/x-patch")
     text = answer.content.decode()
@@ -38,8 +41,25 @@ def test_the_patch_applies_to_the_shipped_catalogue(agent, improvement, api, tmp
     copy = tmp_path / "agents" / "catalogue" / file.name
     copy.parent.mkdir(parents=True)
     copy.write_text(file.read_text("utf-8"), "utf-8")
-    command = ["git", "apply", "--check", "-"]
-    subprocess.run(command, cwd=tmp_path, input=text, text=True, check=True, capture_output=True)
+
+    def git(*words, given=None):
+        who = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+        found = subprocess.run(["git", *who, *words], cwd=tmp_path, input=given, text=True,
+                               capture_output=True)  # fmt: skip
+        assert found.returncode == 0, found.stderr
+        return found.stdout
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "The catalogue as it is shipped")
+    git("am", "-q", given=text)
+    message = git("log", "-1", "--format=%an%n%B")
+    assert message.startswith("Ratchet\nagents: Work in steps")
+    assert "Count: 9" in message and str(improvement.pk) in message
+    assert git("diff", "--stat", "HEAD~1").count("|") == 1
+    entry = next(e for e in yaml.safe_load(copy.read_text("utf-8"))["agents"]
+                 if e["slug"] == agent.slug)  # fmt: skip
+    assert entry["prompt"].strip() == "You reconcile bank accounts in steps.\nNever guess."
 
 
 def test_what_the_file_cannot_say_is_refused(agent, firm, api):

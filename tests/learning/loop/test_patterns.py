@@ -34,7 +34,7 @@ def test_failures_are_clustered_with_their_impact(bare, call):
              run_id=uuid4(), user_id=uuid4())  # fmt: skip
     fail(call, bare, days_ago(1), "endpoint default is unavailable: refused")
     assert patterns.find_patterns(NOW)["failure_patterns"] == 2
-    found = patterns.listed(None, until=NOW.date())
+    found = patterns.listed(callers.any_reader(), until=NOW.date())
     assert "took longer than" in found[0]["title"]
     assert found[0]["impact"] == {
         "count": 6, "users": 6, "runs": 6, "clients": 1, "cost_usd": "0.060000000",
@@ -77,7 +77,7 @@ def test_a_pattern_that_grows_beyond_its_traffic_is_rising(bare, call):
     for n in range(12):
         fail(call, bare, days_ago(1 + n / 10), f"took longer than {n} s")
     patterns.find_patterns(NOW)
-    (found,) = patterns.listed(None, until=NOW.date())
+    (found,) = patterns.listed(callers.any_reader(), until=NOW.date())
     assert found["trend"] == "rising"
     assert found["trend_ratio"] > 1
 
@@ -92,7 +92,7 @@ def test_complaints_are_clustered_and_redacted(bare, firm):
                  "the VAT rate was wrong"):  # fmt: skip
         complain(firm, bare, days_ago(1), text)
     patterns.find_patterns(NOW)
-    (found,) = patterns.listed(None, until=NOW.date(), kind="complaint")
+    (found,) = patterns.listed(callers.any_reader(), until=NOW.date(), kind="complaint")
     assert found["impact"]["count"] == 3
     assert "anna@web.de" not in str(found)
 
@@ -105,7 +105,7 @@ def test_others_clients_failures_are_not_shown(bare, call, firm):
     mine = Client.objects.create(slug="mine", name="Mine")
     Membership.objects.create(user=user, client=mine, role="professional")
     assert patterns.listed(callers.of_user(user), until=NOW.date()) == []
-    assert len(patterns.listed(None, until=NOW.date())) == 1
+    assert len(patterns.listed(callers.any_reader(), until=NOW.date())) == 1
 
 
 def test_patterns_are_listed_over_http(bare, call, api):

@@ -6,11 +6,12 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from agents import evidence, versions
+from agents import evidence, tool_calls, versions
 from agents.errors import ToolFailed
 from agents.invoke import Call, invoke
 from agents.models import Invocation
-from agents.tools.registry import tool
+from agents.tools import registry
+from agents.tools.registry import ToolContext, tool
 from learning import asking, replay
 from learning.models import Replay
 from monitoring.models import Measurement
@@ -94,6 +95,15 @@ def test_a_replay_stops_at_its_cap(agent, firm, recorded, sent):
     assert done.verdict == "too_few"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_endpoint_that_is_away_is_no_fault_of_the_candidate(agent, firm, model, sent):
+    version = candidate_of(agent, BETTER)
+    model.behave({"faults": [{"kind": "server_error", "when": {"prompt_contains": BETTER}}]})
+    done = replay.work(begin(agent, firm, version, most_recorded=0).pk)
+    assert (done.result["cases"], done.verdict) == (0, "too_few")
+    assert done.result["not_compared"] == {"nobody answered (unavailable)": 5}
+
+
 def test_five_cases_are_too_few_for_a_verdict(agent, firm, sent):
     version = candidate_of(agent, BETTER)
     made = begin(agent, firm, version, most_recorded=0)
@@ -118,8 +128,6 @@ def test_a_tool_with_effects_repeats_its_recorded_result():
         happened.append(amount)
         return {"paid": amount}
 
-    from agents.tools import registry
-
     try:
         given = registry.get("core.test_payment")
         played = asking.stand_in_for([("core.test_payment", {"amount": 5}, {"paid": 5})])(given)
@@ -132,9 +140,36 @@ def test_a_tool_with_effects_repeats_its_recorded_result():
         registry._tools.pop("core.test_payment")
 
 
-def test_a_tool_without_effects_works_when_asked_anew():
-    from agents.tools import registry
+def test_what_a_tool_leaves_to_another_has_no_effect_and_its_defaults_are_no_other_question():
+    happened = []
 
+    @tool("core.test_payment", idempotent=False)
+    def pay(amount: int, currency: str = "EUR") -> dict:
+        """Pay."""
+        happened.append(amount)
+        return {"paid": amount}
+
+    @tool("core.test_quote", fallback="core.test_payment")
+    def quote(amount: int, currency: str = "EUR") -> dict:
+        """Say what it costs."""
+        raise ToolFailed("core.test_quote", "it is away")
+
+    try:
+        for name in ("core.test_quote", "core.test_payment"):
+            played = asking.stand_in_for([])(registry.get(name))
+            ran = tool_calls.run(played, {"amount": 5}, ToolContext())
+            assert ran.error is not None
+            assert ran.error.code == "tool_failed"
+        known = [("core.test_payment", {"amount": n}, {"paid": n}) for n in (5, 6)]
+        played = asking.stand_in_for(known)(registry.get("core.test_payment"))
+        assert played.call({"amount": 6}) == {"paid": 6}
+        assert happened == []
+    finally:
+        for name in ("core.test_quote", "core.test_payment"):
+            registry._tools.pop(name)
+
+
+def test_a_tool_without_effects_works_when_asked_anew():
     given = registry.get("core.echo")
     played = asking.stand_in_for([("core.echo", {"value": 1}, {"value": "then"})])(given)
     assert played.call({"value": 1}) == {"value": "then"}

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import cohen_kappa_score
+from statsmodels.stats.inter_rater import cohens_kappa
+
+from learning.domain import judging
+from learning.domain.categories import Category, category_of
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_kappa_and_its_bounds_are_those_of_statsmodels_and_scikit_learn(seed):
+    rng = np.random.default_rng(seed)
+    people = rng.random(120) < 0.6
+    judge = np.where(rng.random(120) < 0.15 * seed, ~people, people)
+    table = np.array([[np.sum(judge & people), np.sum(judge & ~people)],
+                      [np.sum(~judge & people), np.sum(~judge & ~people)]])  # fmt: skip
+    ours, theirs = judging.agreement(list(judge), list(people)), cohens_kappa(table)
+    assert ours.kappa == pytest.approx(theirs.kappa) == cohen_kappa_score(judge, people)
+    if 0 < seed:
+        assert (ours.lower, ours.upper) == pytest.approx((theirs.kappa_low, theirs.kappa_upp))
+
+
+def test_one_label_for_everything_is_no_agreement_and_pairs_must_be_pairs():
+    assert judging.agreement([True] * 40, [True] * 40).kappa is None
+    assert judging.agreement([], []).kappa is None
+    with pytest.raises(ValueError, match="a label of each"):
+        judging.agreement([True], [])
+
+
+def test_length_bias_is_spearmans_correlation_of_what_the_judge_adds():
+    rng = np.random.default_rng(3)
+    lengths = rng.integers(10, 500, 60)
+    people = rng.random(60)
+    judge = people + lengths / 1000
+    found = judging.length_bias(list(judge), list(people), list(lengths))
+    theirs = stats.spearmanr(judge - people, lengths)
+    assert (found.correlation, found.p_value) == pytest.approx((theirs.statistic, theirs.pvalue))
+    assert judging.length_bias([1.0] * 20, [1.0] * 20, list(range(20))).correlation == 0
+    assert judging.length_bias([1.0], [0.0], [5]).correlation is None
+
+
+def test_position_bias_counts_pairs_whose_winner_is_a_place():
+    found = judging.position_bias([("first", "second")] * 8 + [("first", "first")] * 4
+                                  + [("tie", "first")])  # fmt: skip
+    assert (found.pairs, found.first, found.second) == (13, 4, 0)
+    assert found.p_value == pytest.approx(stats.binomtest(4, 4, 0.5).pvalue)
+    assert judging.position_bias([]).swayed_ratio is None
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("The total is wrong, it does not add up", Category.ACCURACY),
+        ("The VAT rate should be 19 %", Category.ACCURACY),
+        ("You quoted a source that does not exist, it is invented", Category.SOURCES),
+        ("It took ages to answer, so slow", Category.SPEED),
+        ("The tone is rude", Category.TONE),
+        ("I see figures of another client, confidential", Category.PRIVACY),
+        ("The answer stops in the middle and leaves half of it out", Category.COMPLETENESS),
+        ("That is not what I asked", Category.RELEVANCE),
+        ("Please answer in German", Category.LANGUAGE),
+        ("Hm.", Category.OTHER),
+        ("  ", ""),
+    ],
+)
+def test_an_issue_gets_its_category_by_its_words(text, category):
+    assert category_of(text) == category

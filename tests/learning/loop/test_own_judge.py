@@ -1,0 +1,145 @@
+"""A judge of Ratchet's own: asked once about what people labelled, in both orders, and measured."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from django.test import Client as Browser
+
+from agents.models import Budget, Invocation
+from config.access.models import Client
+from learning import judge_asking, tasks
+from learning.models import Judge, Preference, Score
+from tests.agents.conftest import make_key
+from tests.workflows.http import post
+
+# A model is asked between two writes, and holds no transaction.
+pytestmark = pytest.mark.django_db(transaction=True)
+CRITERION = "Every figure that the tools give is stated with its label."
+
+
+@pytest.fixture
+def labelled(agent, api):
+    """Three answers that a person scored, one of them corrected."""
+    ids = []
+    for case in agent.cases[:3]:
+        body = {"inputs": case["input"]}
+        made = api("post", f"/api/v1/agents/{agent.slug}/invocations", body).json()
+        ids.append(made["id"])
+        about = {"subject_kind": "invocation", "subject_id": made["id"]}
+        scored = {**about, "name": "labelled", "value": 1, "source": "human"}
+        assert api("post", "/api/v1/scores", scored).status_code == 201
+    corrected = {"subject_kind": "invocation", "subject_id": ids[0], "kind": "correction",
+                 "corrected_output": "The difference is 0.00 EUR.", "text": "say it"}  # fmt: skip
+    assert api("post", "/api/v1/feedback", corrected).status_code == 201
+    return ids
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Messages that go out."""
+    found = []
+    monkeypatch.setattr(judge_asking.current_app, "send_task", lambda *a, **k: found.append(a))
+    return found
+
+
+def test_it_grades_labelled_answers_and_compares_corrections_once_and_is_measured(
+    labelled, api, firm, sent
+):
+    body = {"name": "labelled", "criterion": CRITERION, "cap_usd": "0.5"}
+    answer = api("post", "/api/v1/judges", body)
+    assert answer.status_code == 202, answer.content
+    ((name, arguments),) = sent
+    assert name == "learning.ask_judge"
+    tasks.ask_judge(*arguments)
+    row = Judge.objects.get()
+    scores = Score.objects.filter(source="judge", source_version=row.version)
+    assert {str(one.subject_id) for one in scores} == set(labelled)
+    # A model's reason may quote the answer: it stays in the record of its call.
+    calls = {f"said in the call {one.pk}" for one in Invocation.objects.all()
+             if one.agent_slug.startswith("ratchet-judge")}  # fmt: skip
+    said = {*scores.values_list("reason", flat=True),
+            *Preference.objects.values_list("reason", flat=True)}  # fmt: skip
+    assert said == calls
+    orders = set(Preference.objects.values_list("first_id", "second_id"))
+    assert len(orders) == 2 and {(b, a) for a, b in orders} == orders
+    # The offline model judges nothing, three labels say little, and that is what is said.
+    assert row.state == "barred" and "3 labels of people" in row.faults[0]
+    asked = Invocation.objects.filter(agent_slug__startswith="ratchet-judge")
+    before = asked.count()
+    assert before == 5 and set(asked.values_list("is_demo", flat=True)) == {True}
+    tasks.ask_judge(*arguments)
+    assert (asked.count(), scores.count(), Preference.objects.count()) == (before, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [({"name": "unlabelled"}, 409), ({"cap_usd": "100"}, 422), ({"most": 0}, 422),
+     ({"criterion": " "}, 422)],
+)  # fmt: skip
+def test_a_judge_that_could_not_be_measured_is_refused(labelled, api, change, status):
+    body = {"name": "labelled", "criterion": CRITERION, **change}
+    assert api("post", "/api/v1/judges", body).status_code == status
+    assert not Judge.objects.exists()
+
+
+def asked_of(client):
+    return Invocation.objects.filter(agent_slug__startswith="ratchet-judge", client_id=client.pk)
+
+
+def test_it_is_asked_only_what_whoever_began_it_may_see_and_in_the_answers_own_client(
+    labelled, agent, api, firm, sent, monkeypatch
+):
+    other = Client.objects.create(slug="other", name="Another client")
+    reviewer = {"Authorization": f"Bearer {make_key(other, 'reviewer')}"}
+    body = {"name": "labelled", "criterion": CRITERION}
+    assert post(Browser(), "judges", body, reviewer).status_code == 409
+    mine = labelled.pop()
+    Invocation.objects.filter(pk=mine).update(client_id=other.pk)
+    Score.objects.filter(subject_id=mine).update(client_id=other.pk)
+    assert post(Browser(), "judges", body, reviewer).status_code == 202
+    tasks.ask_judge(*sent[-1][1])
+    judged = Score.objects.filter(source="judge").values_list("subject_id", "client_id")
+    assert [(str(one), client) for one, client in judged] == [(mine, other.pk)]
+    assert asked_of(other).count() == 1 and not asked_of(firm).exists()
+    assert not Preference.objects.exists()
+    # Who sees both clients has the rest asked, each answer as a call of its own client.
+    hidden = labelled.pop()
+    calls = Invocation.objects.filter(pk=hidden)
+    monkeypatch.setattr("agents.sight.hidden_invocations",
+                        lambda caller: calls if caller.user_id else None)  # fmt: skip
+    assert api("post", "/api/v1/judges", body).status_code == 202
+    tasks.ask_judge(*sent[-1][1])
+    assert (asked_of(other).count(), asked_of(firm).count()) == (1, 3)
+    assert set(judged.values_list("client_id", flat=True)) == {other.pk, firm.pk}
+    assert not judged.filter(subject_id=hidden).exists()
+
+
+def test_a_higher_cap_raises_that_of_the_judge_and_a_lower_one_leaves_it(labelled, api, sent):
+    body = {"name": "labelled", "criterion": CRITERION}
+    caps = []
+    for cap in ("0.000000001", "2", "1"):
+        assert api("post", "/api/v1/judges", {**body, "cap_usd": cap}).status_code == 202
+        tasks.ask_judge(*sent[-1][1])
+        row = Judge.objects.get()
+        caps.append((Budget.objects.get(scope="run", key=str(row.pk)).cap_usd, row.cap_usd,
+                     Score.objects.filter(source="judge", superseded_at=None).count()))  # fmt: skip
+    assert caps == [(Decimal("1e-9"), Decimal("1e-9"), 0), (2, 2, 3), (2, 2, 3)]
+
+
+def test_a_judge_whose_message_was_lost_is_sent_again_until_it_was_asked(labelled, api, sent):
+    body = {"name": "labelled", "criterion": CRITERION}
+    assert api("post", "/api/v1/judges", body).status_code == 202
+    sent.clear()  # lost with the broker
+    tasks.resume()
+    assert not [one for one in sent if one[0] == "learning.ask_judge"]
+    row = Judge.objects.get()
+    Judge.objects.update(worked_at=row.worked_at - 2 * judge_asking.LOST_AFTER)
+    tasks.resume()
+    ((_, arguments),) = [one for one in sent if one[0] == "learning.ask_judge"]
+    tasks.ask_judge(*arguments)
+    assert Score.objects.filter(source="judge", source_version=row.version).count() == 3
+    row.refresh_from_db()
+    assert row.measured_at and row.worked_at is None
+    assert judge_asking.sweep() == 0

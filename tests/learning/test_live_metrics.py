@@ -1,0 +1,157 @@
+"""Quantiles and CUPED on live traffic, from the draft over HTTP to the verdict."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from uuid import UUID
+
+import numpy as np
+import pytest
+from django.test import Client as Browser
+from django.utils import timezone
+
+from agents.domain import traffic
+from agents.models import Invocation, TrafficSplit
+from learning import experiments
+from learning.domain import quantiles
+from learning.experiments import drafting
+from learning.models import Experiment, Rollout
+from tests.learning.ground import SLUG, make_agent, meet
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def one_seed(monkeypatch):
+    """Who meets which arm is the same in every run."""
+    monkeypatch.setattr(drafting.secrets, "token_hex", lambda size: "5eed" * 8)
+
+
+def begun(api, metrics, **more):
+    made = api("post", "experiments", {
+        "agent": SLUG, "name": "n", "variants": [{"key": "a", "version": "1"},
+                                                 {"key": "b", "version": "2"}],
+        "metrics": metrics, "plan": {"minimum_days": 0}, **more,
+    })  # fmt: skip
+    assert made.status_code == 201, made.content
+    path = f"experiments/{made.json()['id']}"
+    assert api("post", f"{path}/start", {}).status_code == 200
+    return path
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(2.5, "rollback"), (1.0, "inconclusive")])
+def test_a_percentile_of_live_units_decides(api, firm, person, factor, verdict):
+    agent, old, new = make_agent()
+    path = begun(api, [{"key": "p90", "measure": "seconds", "quantile": 0.9, "role": "primary"},
+                       {"key": "seconds", "role": "secondary"}])  # fmt: skip
+    calls = meet(agent, firm, units=900, success={old.pk: 1.0, new.pk: 1.0})
+    rng = random.Random(5)
+    for call in calls:
+        call.duration_seconds = rng.expovariate(1) * (factor if call.version_id == new.pk else 1)
+    Invocation.objects.bulk_update(calls, ["duration_seconds"])
+    experiments.sweep()
+    found = api("get", f"{path}/analysis").json()
+    assert found["verdict"] == verdict
+    shown = found["metrics"][0]
+    assert (shown["key"], shown["type"]) == ("p90", "quantile")
+    for arm, version in zip(shown["arms"], (old, new), strict=True):
+        exact = [c.duration_seconds for c in calls if c.version_id == version.pk]
+        assert arm["mean"] == pytest.approx(np.quantile(exact, 0.9), rel=0.02)
+        assert arm["n"] == len(exact)
+    browser = Browser()
+    browser.force_login(person("reviewer"))
+    page = browser.get(f"/dashboard/{path}")
+    assert page.status_code == 200 and b"p90" in page.content.lower()
+
+
+def test_rounding_of_a_sketch_is_never_taken_for_a_difference():
+    level = quantiles.read([quantiles.packed([10.0] * 5000)], 0.9)
+    assert level["upper"] - level["lower"] >= 0.039 * level["value"]
+    assert quantiles.read([], 0.5) == quantiles.NOTHING
+
+
+def test_what_users_had_before_sharpens_what_they_have_now(api, firm):
+    """CUPED: each user's cost of two weeks before takes away what differs between users."""
+    agent, _, _ = make_agent()
+    started, rng = timezone.now(), random.Random(2)
+    usual = {UUID(int=rng.getrandbits(128)): rng.expovariate(1) for _ in range(500)}
+
+    def calls(at, cost, split=None):
+        rows = []
+        for number, user in enumerate(usual):
+            bucket = traffic.bucket_of(split.seed, str(user)) if split else None
+            arm = traffic.arm_of(split.arms, bucket) if split else None
+            rows.append(Invocation(
+                client_id=firm.pk, agent_id=agent.pk, agent_slug=SLUG, version_number=1,
+                version_id=UUID(arm) if arm else agent.versions.first().pk, user_id=user,
+                split_id=split and split.pk, split_epoch=split and split.epoch,
+                unit=str(user) if split else "", bucket=bucket, state="succeeded",
+                cost_usd=f"{cost(user):.6f}", duration_seconds=1,
+                started_at=at + timedelta(microseconds=number),
+            ))  # fmt: skip
+        Invocation.objects.bulk_create(rows)
+
+    calls(started - timedelta(days=3), lambda user: usual[user])
+    metrics = [{"key": "cost_usd", "role": "primary", "cuped_days": 14},
+               {"key": "plain", "measure": "cost_usd", "role": "secondary"}]  # fmt: skip
+    path = begun(api, metrics, unit="user")
+    split = TrafficSplit.objects.get(closed_at=None)
+    calls(timezone.now(), lambda user: max(usual[user] + rng.gauss(0, 0.1), 0), split)
+    experiments.sweep()
+    found = api("get", f"{path}/analysis").json()
+    sharp, plain = (m["comparisons"][0]["absolute"] for m in found["metrics"])
+    assert sharp["standard_error"] < 0.2 * plain["standard_error"]
+    assert sharp["lower"] < 0 < sharp["upper"] and found["verdict"] == "inconclusive"
+
+
+def test_a_percentile_is_not_looked_at_by_planned_looks(api):
+    """Without days each sweep would be a first look that spends the whole error again."""
+    make_agent()
+    slow = {"key": "p90", "measure": "seconds", "quantile": 0.9, "role": "secondary"}
+    metrics = [{"key": "success", "role": "primary"}, slow]
+    looks = {"kind": "group_sequential"}
+    variants = [{"version": "1"}, {"version": "2"}]
+    given = {"agent": SLUG, "name": "n", "variants": variants, "metrics": metrics, "test": looks,
+             "plan": {"planned_units": 1000}}  # fmt: skip
+    refused = api("post", "experiments", given)
+    assert (refused.status_code, refused.json()["field"]) == (422, "metrics[1].quantile")
+    assert not Experiment.objects.exists()
+    for kind in ("sequential", "fixed"):
+        made = api("post", "experiments", {**given, "test": {"kind": kind}})
+        assert made.status_code == 201, made.content
+    assert api("post", "experiments", {**given, "metrics": metrics[:1]}).status_code == 201
+    for shown in (metrics, metrics[:1]):
+        begun = {"agent": SLUG, "version": "2", "metrics": shown, "test": looks}
+        answer = api("post", "rollouts", begun)
+        assert (answer.status_code, answer.json()["field"]) == (422, "test.kind")
+    assert not Rollout.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("metric", "more", "field"),
+    [
+        ({"key": "success", "quantile": 0.5}, {}, "metrics[0].quantile"),
+        ({"key": "p", "measure": "rating"}, {}, None),
+        ({"key": "p", "measure": "mood"}, {}, "metrics[0].measure"),
+        ({"key": "seconds", "quantile": 1.5}, {}, "experiment.metrics[0].quantile"),
+        ({"key": "cost_usd", "cuped_days": 14}, {}, "unit"),
+        ({"key": "cost_usd", "cuped_days": 0}, {"unit": "user"}, "metrics[0].cuped_days"),
+        ({"key": "rating", "cuped_days": 7}, {"unit": "user"}, "metrics[0].cuped_days"),
+    ],
+)
+def test_metrics_that_make_no_sense_live_are_refused(api, firm, metric, more, field):
+    make_agent()
+    answer = api("post", "experiments", {
+        "agent": SLUG, "name": "n", "variants": [{"version": "1"}, {"version": "2"}],
+        "metrics": [{**metric, "role": "primary"}], **more,
+    })  # fmt: skip
+    if field is None:
+        assert answer.status_code == 201
+    else:
+        assert (answer.status_code, answer.json()["field"]) == (422, field)
+    refused = api("post", "rollouts", {
+        "agent": SLUG, "version": "2",
+        "metrics": [{"key": "cost_usd", "cuped_days": 7, "role": "primary"}],
+    })  # fmt: skip
+    assert refused.status_code == 422
