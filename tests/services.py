@@ -85,10 +85,15 @@ def start() -> None:
     _let_the_owner_empty_tables()
 
 
-def _let_the_owner_empty_tables() -> None:
+def superuser_url() -> str:
+    """For what only the server's superuser may do."""
     owner = urlsplit(os.environ["DATABASE_OWNER_URL"])
-    root = f"postgresql://postgres:{state.password(home(), 'postgres')}@127.0.0.1:{owner.port}"
-    with psycopg.connect(f"{root}/postgres") as server:
+    password = state.password(Path(os.environ["RATCHET_TEST_HOME"]), postgres.SUPERUSER)
+    return f"postgresql://{postgres.SUPERUSER}:{password}@127.0.0.1:{owner.port}/postgres"
+
+
+def _let_the_owner_empty_tables() -> None:
+    with psycopg.connect(superuser_url()) as server:
         server.execute(f"GRANT SET ON PARAMETER session_replication_role TO {postgres.OWNER}")
 
 

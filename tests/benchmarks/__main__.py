@@ -18,6 +18,7 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PARTS = {
     "alike": "tests.benchmarks.alike",
     "anomalies": "tests.benchmarks.anomalies",
+    "audit": "tests.benchmarks.audit",
     "calls": "tests.benchmarks.calls",
     "dashboards": "tests.benchmarks.dashboards",
     "engine": "tests.benchmarks.engine",
@@ -33,6 +34,10 @@ NOTES = [
     "diamonds 1.6 where every step is a task of its own; 4, 3 and 3 where light steps go on in one",
     "worker; at most 2.5 and 1.2 CPU ms a step; submission 5 ms; idle workers under 2 % of a core;",
     "growth 1.2; a first step within 300 ms. A figure worse than that has not reached its goal.",
+    "",
+    "A virtual machine's speed moves, so peers run before and after us, and the mean counts:",
+    "`engine_peers_after_to_before` far from 1 means that no comparison of that run can be",
+    "trusted. Where that row is missing, peers ran before only.",
     "",
 ]
 

@@ -23,14 +23,17 @@ from tests.benchmarks.peers import canvas, dbos
 
 REPEATS = 3
 LIMIT_SECONDS = 600.0
+# Chains of 100 before and after each of 10,000.
+GROWTH_ROUNDS = 10
 _STEPS = "kind NOT IN ('end', 'chunk') AND NOT (item = -1 AND value IS NOT NULL)"
 
 
 def run() -> dict[str, Any]:
     """All rows of the engine's table."""
     load = os.getloadavg()[0]
-    peers = _peers()
+    earlier = _peers()
     found: dict[str, Any] = {"engine_load_average_before": row([load], "processes", lower=True)}
+    compared: list[tuple[str, list[dict[str, float]], str]] = []
     with running() as bench, bench.client() as http:
         found |= _memory(bench)
         found |= _idle(bench)
@@ -43,11 +46,42 @@ def run() -> dict[str, Any]:
             }
             for shape, (source, runs) in shapes.items():
                 figures = _repeat(bench, http, source, runs)
-                found |= _rows(f"engine_{shape}_{name}", figures, shape, peers)
+                compared.append((f"engine_{shape}_{name}", figures, shape))
             found |= _large(bench, http, light=light)
         found |= _growth(bench, http)
         found |= _submission(bench, http)
+    later = _peers()
+    found |= _moved(earlier, later)
+    peers = _between(earlier, later)
+    for name, figures, shape in compared:
+        found |= _rows(name, figures, shape, peers)
     return found
+
+
+def _between(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """The mean of what a peer reached before and after us: a machine's speed is not constant."""
+    return {
+        peer: {
+            shape: {
+                figure: statistics.fmean([value, later[peer][shape][figure]])
+                for figure, value in figures.items()
+            }
+            for shape, figures in shapes.items()
+        }
+        for peer, shapes in earlier.items()
+        if peer in later
+    }
+
+
+def _moved(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
+    """How fast the peers were after us, as a ratio of before: far from 1, trust no comparison."""
+    ratios = [
+        later[peer][shape]["per_second"] / figures["per_second"]
+        for peer, shapes in earlier.items()
+        if peer in later
+        for shape, figures in shapes.items()
+    ]
+    return {"engine_peers_after_to_before": row(ratios, "x", lower=False)} if ratios else {}
 
 
 def _peers() -> dict[str, Any]:
@@ -189,12 +223,22 @@ def _rows(
 def _growth(bench: Bench, http: httpx.Client) -> dict[str, Any]:
     """How the time of a step grows from a chain of 100 to one of 10,000 in one run.
 
-    From the first step's start to the last one's end, so that starting a run hides nothing.
+    From the first step's start to the last one's end, so that starting a run hides nothing. Short
+    chains run before and after each long one, so that a slow moment is one of both.
     """
-    short = _repeat(bench, http, workloads.chain(light=True), 1)
-    long = _repeat(bench, http, workloads.chain(light=True, length=10_000), 1)
-    usual = statistics.median(f["ms_per_step"] for f in short)
-    ratios = [f["ms_per_step"] / usual for f in long]
+    short, long = workloads.chain(light=True), workloads.chain(light=True, length=10_000)
+
+    def ms_per_step(source: str) -> float:
+        return _once(bench, http, source, 1)["ms_per_step"]
+
+    ms_per_step(long)  # warm: both worker processes have met both
+    around = [ms_per_step(short) for _ in range(GROWTH_ROUNDS)]
+    ratios = []
+    for _ in range(REPEATS):
+        grown = ms_per_step(long)
+        after = [ms_per_step(short) for _ in range(GROWTH_ROUNDS)]
+        ratios.append(grown / statistics.median([*around, *after]))
+        around = after
     return {"engine_growth_100_to_10000": row(ratios, "x", lower=True)}
 
 

@@ -24,6 +24,7 @@ def fold_a_minute() -> dict[str, dict[str, Any]]:
         json.dumps({
             "agent": f"agent-{n % 51}", "version": "1", "domain": f"domain-{n % 5}",
             "client": f"client-{n % 12}", "user": f"user-{n % 40}", "endpoint": f"e{n % 3}",
+            "provider": f"p{n % 3 % 2}",
             "model": f"m{n % 3}", "audience": "internal",
         })
         for n in range(CALLS)

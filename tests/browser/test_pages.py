@@ -181,6 +181,19 @@ def test_dashboards_draw_their_plots_wide_and_light_narrow_and_dark(
     assert not faults, "\n".join(faults)
 
 
+def test_a_plot_is_as_wide_as_its_place_also_when_only_the_place_changes(
+    browser: Browser, site: str, measured: dict[str, str]
+) -> None:
+    with opened(browser, site) as watched:
+        sign_in(watched.page)
+        page = settled(watched, "/dashboard")
+        plot = page.locator("figure.plot[data-drawn]").first
+        expect(plot.locator(".main-svg").first).to_be_visible()
+        plot.evaluate("figure => { figure.style.width = '317px'; }")
+        expect(plot.locator(".main-svg").first).to_have_attribute("width", "317")
+        assert not watched.faults
+
+
 def test_tables_go_by_keyboard(browser: Browser, site: str, run: Run) -> None:
     with opened(browser, site) as watched:
         sign_in(watched.page)

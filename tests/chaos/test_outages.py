@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.test_drills import WORK, all_ended, reconcile
-from tests.workflows.conftest import Begin, begin, caller, firm  # noqa: F401
-from tests.workflows.servers import NO_RABBITMQ, Servers, own_servers, rabbitmq, using_broker
+from tests.chaos.conftest import BROKERS, PATIENT, Carrier
+from tests.chaos.sizes import scaled
+from tests.chaos.test_drills import FEWER, WORK, all_ended, reconcile
+from tests.workflows.conftest import Begin
+from tests.workflows.servers import Servers, own_servers, rabbitmq, using_broker
 from tests.workflows.wall_clock import NO_COMPILER, wall_clock
-from tests.workflows.workers import QUICK, impatient, sweeping, worker
+from tests.workflows.workers import impatient, sweeping, worker
 from workflows.models import Run, RunEvent
 
 pytestmark = [
@@ -25,7 +27,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
 ]  # fmt: skip
 
-PATIENT = {**QUICK, "MAX_DELIVERIES": "50"}
 HOUR = 3600
 
 
@@ -37,12 +38,7 @@ class Crashing:
     crash: dict[str, Callable[[], None]]
 
 
-@pytest.fixture(
-    params=[
-        "redis",
-        pytest.param("rabbitmq", marks=pytest.mark.skipif(bool(NO_RABBITMQ), reason=NO_RABBITMQ)),
-    ]
-)
+@pytest.fixture(params=BROKERS)
 def crashing(
     request: pytest.FixtureRequest, process_environment: dict[str, str]
 ) -> Iterator[Crashing]:
@@ -77,11 +73,11 @@ def finish(runs: list[Run], seconds: float = 300) -> None:
 
 def test_runs_survive_servers_that_crash_one_after_the_other(
     crashing: Crashing,
-    begin: Begin,  # noqa: F811
+    begin: Begin,
     tmp_path: Path,
 ) -> None:
     ledger = tmp_path / "ledger"
-    runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(60)]
+    runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(FEWER)]
     with ExitStack() as stack:
         for number in range(2):
             stack.enter_context(worker(crashing.servers.environment, tmp_path, name=f"w{number}"))
@@ -96,19 +92,19 @@ def test_runs_survive_servers_that_crash_one_after_the_other(
 
 @pytest.mark.skipif(bool(NO_COMPILER), reason=NO_COMPILER)
 def test_runs_survive_workers_whose_clocks_jump_all_the_time(
-    process_environment: dict[str, str],
-    begin: Begin,  # noqa: F811
+    carrier: Carrier,
+    begin: Begin,
     tmp_path: Path,
 ) -> None:
     ledger = tmp_path / "ledger"
     clocks = [wall_clock(tmp_path, f"clock{number}") for number in range(2)]
-    runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(60)]
+    runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(FEWER)]
     with ExitStack() as stack:
         for number, clock in enumerate(clocks):
-            environment = {**process_environment, **PATIENT, **clock.environment}
+            environment = {**carrier.environment, **clock.environment}
             stack.enter_context(worker(environment, tmp_path, name=f"w{number}"))
         stack.enter_context(sweeping())
-        for _ in range(20):
+        for _ in range(scaled(20, least=6)):
             random.choice(clocks).jump_to(random.randint(-24 * HOUR, 24 * HOUR))
             time.sleep(0.5)
         for clock in clocks:
@@ -119,13 +115,13 @@ def test_runs_survive_workers_whose_clocks_jump_all_the_time(
 
 
 def test_runs_survive_workers_that_hang_and_messages_that_come_twice(
-    process_environment: dict[str, str],
-    begin: Begin,  # noqa: F811
+    carrier: Carrier,
+    begin: Begin,
     tmp_path: Path,
 ) -> None:
     ledger = tmp_path / "ledger"
-    environment = {**process_environment, **PATIENT, "DRILL_SENDS": "2"}
-    runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(60)]
+    environment = {**carrier.environment, "DRILL_SENDS": "2"}
+    runs = [begin(WORK, {"ledger": str(ledger)}) for _ in range(FEWER)]
     with ExitStack() as stack:
         workers = [
             stack.enter_context(worker(environment, tmp_path, name=f"w{number}"))
