@@ -23,20 +23,24 @@ SPENT = ("cost_usd", "input_tokens", "cached_tokens", "output_tokens")
 
 def noted(call: Call, row: Invocation, work: Work, version: Version) -> dict[str, str]:
     """The numbers of a call and its audit entries, for the statement that stores it."""
-    return writing.given([_measurement(call, row, work, version)], _entries(call, row, work))
+    return writing.given(_measurements(call, row, work, version), _entries(call, row, work))
 
 
 def measure_all(done: Sequence[tuple[Call, Invocation, Work]]) -> None:
     """The same for many calls in one transaction."""
-    services.record([_measurement(*one) for one in done])
+    services.record([found for one in done for found in _measurements(*one)])
     services.audit_all([entry for one in done for entry in _entries(*one)])
     for call, row, _ in done:
         attacks.write_down(call, row)
 
 
-def _measurement(
+def _measurements(
     call: Call, row: Invocation, work: Work, version: Version | None = None
-) -> Measurement:
+) -> list[Measurement]:
+    """The call's numbers; a failure after the endpoint's answer by itself, blaming no endpoint.
+
+    Arguments that a tool refuses are not the endpoint's fault: its alert stops calls to it.
+    """
     domain, audience = place_of(row.agent_id)
     labels = {
         "agent": row.agent_slug,
@@ -61,7 +65,16 @@ def _measurement(
     if call.stand_in is not None:  # a replay costs money, but is no traffic that raises alerts
         numbers = {name: numbers[name] for name in SPENT}
         numbers["learning_cost_usd"] = numbers["cost_usd"]
-    return Measurement(numbers, labels)
+    elif row.state == CallState.FAILED and _is_answered(row, work):
+        failed = {"invocation_errors": numbers.pop("invocation_errors")}
+        alone = {**labels, "endpoint": "", "provider": "", "model": ""}
+        return [Measurement(numbers, {**labels, "code": ""}), Measurement(failed, alone)]
+    return [Measurement(numbers, labels)]
+
+
+def _is_answered(row: Invocation, work: Work) -> bool:
+    """Whether the endpoint did its part of a call that failed; a bad answer is none."""
+    return bool(work.tries) and work.tries[-1].reply is not None and row.error_code != "bad_answer"
 
 
 def _entries(call: Call, row: Invocation, work: Work) -> list[Audited]:

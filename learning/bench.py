@@ -28,6 +28,8 @@ class Bench:
     is_stopped: str = ""
     # Keys of the cases that were answered, by whichever version.
     answered: set[str] = field(default_factory=set)
+    # Why each answer is missing that neither money nor time kept away.
+    silent: list[str] = field(default_factory=list)
 
     def score(self, version_id: UUID, questions: Sequence[Question]) -> list[Asked | None]:
         """A graded answer to each question; None without one: money, time, a person's word."""
@@ -45,7 +47,8 @@ class Bench:
         except BudgetExceeded:
             self.is_stopped = "the cap was reached"
             return None
-        except Unanswered:
+        except Unanswered as error:
+            self.silent.append(str(error))
             return None
         finally:
             connections.end_of_work()

@@ -8,6 +8,7 @@ or the time is estimated from lengths, and says so.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -82,13 +83,13 @@ def vary(
     tried: list[Tried] = [Tried("present", content, base.pk, [*before])]
     shown = [_assessed(v, base, study, bench, tune, tried) for v in made]
     search = None
-    if bench and tune and Goal.IMPROVE_ACCURACY in wanted:
+    if bench and any(before) and Goal.IMPROVE_ACCURACY in wanted:
         search = reflecting.evolve(bench, tune, tried, _reasons(agent, found, held, now))
         shown += [_found(one, base) for one in search.shown]
     _check_held_out(shown, wanted, base.pk, bench, held)
     body = _document(study, base.number, wanted, found, shown, (len(tune), len(held)), bench)
     body["pareto"] = reflecting.pareto(search) if search else None
-    body["notes"] = _notes(wanted, shown, questions)
+    body["notes"] = [*_unanswered(bench), *_notes(wanted, shown, questions)]
     if propose:
         body["improvements"] = propose_best(body, base.pk, study)
     Study.objects.filter(pk=study.pk).update(document=body, cost_usd=Decimal(body["cost_usd"]))
@@ -163,6 +164,11 @@ def _described(kind: str, content: Content, base: Any, why: str, expects: str) -
         "prompt_tokens_difference": tokens, "version_id": None,
         "effect": estimated(tokens, base.prompt),
     }  # fmt: skip
+
+
+def _unanswered(bench: Bench | None) -> list[str]:
+    silent = Counter(bench.silent).most_common() if bench else []
+    return [f"{count} answers are missing: {why}" for why, count in silent]
 
 
 def _notes(

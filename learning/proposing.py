@@ -41,7 +41,9 @@ def propose_best(body: Mapping[str, Any], base_id: UUID, study: Study) -> list[d
     figures = next(b for b in body["bottlenecks"] if b["kind"] == "cost")
     for goal in body["goals"]:
         best = best_of(body["variants"], Goal(goal))
-        if best is None:
+        if best is None and not any(v["effect"].get("cases") for v in body["variants"]):
+            made.append({"goal": goal, "refused": "nothing could be measured"})
+        elif best is None:
             made.append({"goal": goal, "refused": _NONE[Goal(goal)]})
         elif (best.get("held_out") or {}).get("score_difference", 0) < 0:
             made.append({"goal": goal, "refused": "it is worse on the cases held out"})

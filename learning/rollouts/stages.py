@@ -11,7 +11,7 @@ from learning.domain.analysis.settings import comparison as read_test
 from learning.models import Rollout
 
 # What only a group-sequential test knows, and its kind.
-_OF_LOOKS = frozenset({"kind", "type", "spending", "look_fractions"})
+_OF_LOOKS = frozenset({"kind", "type", "spending", "look_fractions", "looks"})
 STAGE_FIELDS = frozenset({"share", "minimum_hours", "minimum_units", "gate", "audience"})
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from agents.invoke import invoke
 from agents.models import Invocation
 from monitoring import audit, queries, rollups, verifying
 from monitoring.models import AuditEntry
+from tests.monitoring.alarming import again, live
 
 pytestmark = pytest.mark.django_db
 
@@ -36,3 +38,17 @@ def test_a_call_is_on_the_dashboard_and_in_the_audit_log(call_of, settings, tmp_
     assert AuditEntry.objects.filter(action="agents.tool.called").count() == row.tool_calls
     audit.seal()
     assert verifying.verify().ok
+
+
+def test_arguments_that_a_tool_refuses_stop_no_endpoint(agent, api):
+    wrong = {"inputs": {**agent.cases[0]["input"], "book_entries": [{"amount": "x"}]}}
+    for _ in range(21):
+        refused = api("post", f"/api/v1/agents/{agent.slug}/invocations", wrong)
+        assert refused.json()["code"] == "invalid_input"
+    call_command("load_monitoring", verbosity=0)
+    again()
+    assert [one.key for one in live("error-rate")] == [agent.slug]
+    assert live("endpoint-error-rate") == []
+    right = api("post", f"/api/v1/agents/{agent.slug}/invocations",
+                {"inputs": agent.cases[0]["input"]})  # fmt: skip
+    assert right.json()["state"] == "succeeded"

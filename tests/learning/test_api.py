@@ -25,6 +25,20 @@ def test_a_plan_is_made(api):
     assert api("post", "experiments/plan", question).json()["total_units"] > 1000
 
 
+@pytest.mark.parametrize("kind", ["sequential", "group_sequential", "fixed"])
+def test_the_test_that_a_plan_names_is_the_one_to_start_with(api, firm, kind):
+    make_agent()
+    question = {"metric": {"type": "proportion", "baseline": 0.8}, "effect": 0.05,
+                "test": {"kind": kind, "looks": 5}}  # fmt: skip
+    planned = api("post", "experiments/plan", question).json()
+    body = {"agent": SLUG, "name": "as planned", "test": planned["test"],
+            "variants": [{"version": "1"}, {"version": "2"}],
+            "metrics": [{"key": "success", "role": "primary"}],
+            "plan": {"planned_units": planned["treatment_units"]}}  # fmt: skip
+    made = api("post", "experiments", body)
+    assert made.status_code == 201, made.content
+
+
 def test_an_experiment_lives_through_the_api(api, firm):
     agent, old, new = make_agent()
     body = {

@@ -188,6 +188,16 @@ def test_an_issue_gets_a_category_by_its_words_that_a_person_corrects(api, invoc
     assert not api("get", "feedback?category=speed").json()["results"]
 
 
+def test_a_country_whose_tax_is_meant_is_no_language(api, invocation):
+    for text, category in (
+        ("Germany is at 19 %, the rate is wrong", "accuracy"),
+        ("The German VAT rate is wrong", "accuracy"),
+        ("It answered in German", "language"),
+    ):
+        made = api("post", "feedback", about(invocation, kind="complaint", text=text)).json()
+        assert made["category"] == category, text
+
+
 def test_a_category_in_words_of_ones_own_is_kept_and_counted_as_other(api, invocation, person):
     given = about(invocation, kind="complaint", text="It took ages, so slow")
     made = api("post", "feedback", {**given, "category": "House style"})

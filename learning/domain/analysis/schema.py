@@ -92,6 +92,11 @@ TEST: dict[str, Any] = {
             "the start.",
         },
         "spending": {"enum": ["obrien_fleming", "pocock"], "default": "obrien_fleming"},
+        "looks": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "As a plan gives it; changes nothing.",
+        },
         "look_fractions": {
             "type": "array",
             "items": NUMBER,

@@ -28,8 +28,8 @@ METRIC_FIELDS = (
 )  # fmt: skip
 TEST_FIELDS = (
     "kind", "type", "alpha", "difference_type", "difference", "alternative", "tuning",
-    "sequential_tuning_parameter", "spending", "look_fractions", "prior", "chance_to_win",
-    "normal",
+    "sequential_tuning_parameter", "spending", "look_fractions", "looks", "prior",
+    "chance_to_win", "normal",
 )  # fmt: skip
 TYPES = {
     "proportion": "proportion", "binomial": "proportion", "binary": "proportion",
@@ -134,6 +134,7 @@ def comparison(settings: Raw) -> Comparison:
     )
     values.known(given, TEST_FIELDS, path)
     given.setdefault("alpha", settings.get("alpha"))
+    values.count(given, ("looks",), path, default=1, least=1)  # a plan's; the size holds it
     kind = values.choice(given, ("kind", "type"), path, KINDS, "sequential")
     alternative = values.choice(given, ("alternative",), path, ALTERNATIVES, "two_sided")
     if alternative != "two_sided" and kind not in ("fixed", "sequential"):

@@ -23,7 +23,7 @@ _WORDS: dict[str, str] = {
     "source": r"sources?\b|cit(?:e|es|ed|ation|ations|ing)\b|references?\b|quot(?:e|es|ed|ing)\b|evidence|footnotes?|quelle\w*|paragraph (?:that|which) does not exist",
     "invented": r"invent(?:ed|s|ing)?\b|made[ -]up|make[s]? (?:\w+ )?up\b|made (?:\w+ ){1,2}up\b|fictitious|(?:is|are) (?:simply |just )?not (?:in )?there|halluc\w+|fabricat\w*|does ?n[o']t exist|do not exist|fictional|fake\b|bogus|erfunden",
     "layout": r"format(?:s|ted|ting)?\b(?! of the date)|layout\w*|tables?\b|columns?\b|misaligned|align\w*|indent\w*|shifted|spacing|export\w*|rendered|markdown|bullet\w*|unreadable|mess\b",
-    "language": r"english|german|french|spanish|italian|dutch|polish|language|translat\w+|auf deutsch|sprache|englisch",
+    "language": r"(?:english|german|french|spanish|italian|dutch|polish)\b(?! (?:vat|tax\w*|gaap|law|act|code|rates?|rules?|compan\w*|clients?|customers?|suppliers?|subsidiar\w*|entit\w*|invoices?|branch\w*|authorit\w*|commercial|income|corporate|payroll|social|trade)\b)|language|translat\w+|auf deutsch|sprache|englisch",
     "login": r"log(?:ged)?[ -]?(?:in|on|out)\b|login\w*|sign[ -]?(?:in|on)|password|locked out|credentials|2fa|one-time code|authenticat\w*|anmeld\w*|my account (?:is|was) (?:locked|blocked)",
     "sum": r"totals?\b|sums?\b|add(?:s)? up|addition|adding|arithmetic|miscalculat\w*|calculat\w*|balance\w*|don'?t match|do not match|mismatch\w*|reconcil\w*|rounding|summe\w*|debits?|credits?\b",
     "cut": r"cut (?:off|short)|truncat\w*|stops? (?:\w+ )?(?:in the middle|abruptly|half ?way)|ends? (?:abruptly|in the middle|mid)|abrupt\w*|mid-?sentence|middle of (?:a|the) sentence|incomplete|half of (?:the|my|it)|unfinished|not finished|missing (?:the )?(?:end|rest)|abgeschnitten",

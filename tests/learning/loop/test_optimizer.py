@@ -113,3 +113,14 @@ def test_rules_propose_from_what_happened_and_respect_a_refusal(bare, call, firm
 def test_the_facts_of_a_quiet_agent_are_zero(bare):
     facts = proposing.gather(bare.slug, timezone.now())
     assert replace(facts, slug="x").calls == 0
+
+
+@on_threads
+def test_a_model_that_nobody_reaches_is_no_verdict_on_the_variants(agent, api, model):
+    model.behave({"faults": [{"kind": "server_error", "status": 500}]})
+    body = ask(api, agent, propose=True).json()
+    assert body["pareto"] is None
+    assert any("nobody answered (unavailable)" in note for note in body["notes"]), body["notes"]
+    assert body["improvements"] == [
+        {"goal": "improve_accuracy", "refused": "nothing could be measured"}
+    ]
