@@ -15,6 +15,7 @@ from monitoring.watchlist import Firing
 
 METRICS = ("invocations", "invocation_errors", "invocation_duration_seconds", "cost_usd",
            "accuracy_ratio")  # fmt: skip
+RANKED = ("invocation_duration_seconds",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Row:
 
 def rows(sight: Sight, when: Stretch, *, domain: str = "") -> list[Row]:
     """Every agent, by domain and name. Alerts only for those who see every client."""
-    totals = sight.totals(METRICS, when, scope="agent")
+    totals = sight.totals(METRICS, when, scope="agent", ranked=RANKED)
     course = sight.courses("invocations", when, scope="agent")
     firing = watchlist.worst_by_key("agent") if sight.clients is None else {}
     production = dict(

@@ -71,6 +71,7 @@ def all_agents(request: HttpRequest, caller: Caller) -> HttpResponse:
     context = {
         **offered(caller, found), "rows": rows, "domains": domains,
         "healths": sorted({row.health for row in every}), "words": _words(rows, found.when.words),
+        "tail": link("", found).removeprefix("?"),
     }  # fmt: skip
     return render(request, "agents/agents.html", context)
 

@@ -49,7 +49,7 @@ def attribution(
         prefix = client if scope == "client" else f"{client}|"
     cost = COST.get(by, "cost_usd")
     found = queries.totals(
-        [cost, "saved_usd"], scope=scope, since=since, until=until, prefix=prefix
+        [cost, "saved_usd"], scope=scope, since=since, until=until, prefix=prefix, ranked=()
     )
     rows = [
         {
@@ -82,7 +82,7 @@ def attribution(
 
 def _saved(scope: str, since: datetime, until: datetime, prefix: str | None) -> dict[str, str]:
     names = ["saved_by_routing_usd", "saved_by_tokens_usd"]
-    found = queries.totals(names, scope=scope, since=since, until=until, prefix=prefix)
+    found = queries.totals(names, scope=scope, since=since, until=until, prefix=prefix, ranked=())
     return {
         name: usd(sum(stats[name].total for stats in found.values() if name in stats))
         for name in names
@@ -99,7 +99,8 @@ def attributed(sight: Sight, by: str, when: Stretch) -> list[dict[str, Any]]:
     cost = COST.get(by, "cost_usd")
     course = sight.courses(cost, when, scope=BY[by])
     rows = []
-    for key, stats in sight.totals((cost, "saved_usd"), when, scope=BY[by]).items():
+    names = (cost, "saved_usd")
+    for key, stats in sight.totals(names, when, scope=BY[by], ranked=()).items():
         spent, saved = stats.get(cost, queries.EMPTY), stats.get("saved_usd", queries.EMPTY)
         if spent.count and (spent.total or by != "learning"):
             rows.append({

@@ -69,7 +69,7 @@ def last_errors(
 
 def top_cost_agents(since: datetime, until: datetime) -> list[dict[str, Any]]:
     """The agents that cost most, with their share of the whole."""
-    found = queries.totals(["cost_usd"], scope="agent", since=since, until=until)
+    found = queries.totals(["cost_usd"], scope="agent", since=since, until=until, ranked=())
     costs = {key: stats["cost_usd"].total for key, stats in found.items() if "cost_usd" in stats}
     whole = sum(costs.values()) or 1.0
     ranked = sorted(costs.items(), key=lambda item: -item[1])[:MOST_AGENTS]

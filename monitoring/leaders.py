@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from config import readable
@@ -15,6 +15,7 @@ from monitoring.stretch import Stretch
 
 METRICS = ("invocations", "invocation_errors", "invocation_duration_seconds", "cost_usd",
            "accuracy_ratio", "demo_invocations")  # fmt: skip
+RANKED = ("invocation_duration_seconds",)
 SHOWN = 5
 # Fewer calls say little of an agent.
 ENOUGH_CALLS = 20
@@ -40,16 +41,15 @@ def of_agents(sight: Sight, when: Stretch, client: str = "") -> dict[str, list[L
 
     Agents that only a demo or a drill called are left out, unless there are no others.
     """
-    course = sight.courses("invocations", when, scope="agent")
     found: list[Leader] = []
     shown_only: list[Leader] = []
-    for key, stats in sight.totals(METRICS, when, scope="agent").items():
+    for key, stats in sight.totals(METRICS, when, scope="agent", ranked=RANKED).items():
         calls, errors, seconds, cost, accuracy, demo = (stats.get(one, EMPTY) for one in METRICS)
         if not calls.total:
             continue
         (shown_only if demo.total >= calls.total else found).append(Leader(
             key, calls.total, errors.total / calls.total, seconds.percentile(0.95),
-            cost.total, accuracy.mean, course.get(key, []),
+            cost.total, accuracy.mean, [],
             addresses.page_of("agent", key),
             f"{addresses.rows_of('agent', key, client=client)}&range={when.name}&replays=no",
         ))  # fmt: skip
@@ -59,7 +59,17 @@ def of_agents(sight: Sight, when: Stretch, client: str = "") -> dict[str, list[L
                                            one.p95_seconds or 0.0))  # fmt: skip
     worst = [one for one in enough if (one.error_ratio or 0.0) > 0.01]
     worst.sort(key=lambda one: -(one.error_ratio or 0.0) * one.calls)
-    return {"best": best[:SHOWN], "worst": worst[:SHOWN]}
+    return _with_courses(sight, when, best=best[:SHOWN], worst=worst[:SHOWN])
+
+
+def _with_courses(sight: Sight, when: Stretch, **shown: list[Leader]) -> dict[str, list[Leader]]:
+    """Those that are shown with their sparklines; of the others nobody sees one."""
+    keys = sorted({one.key for rows in shown.values() for one in rows})
+    course = sight.courses("invocations", when, scope="agent", keys=keys) if keys else {}
+    return {
+        name: [replace(one, calls_by_step=course.get(one.key, [])) for one in rows]
+        for name, rows in shown.items()
+    }
 
 
 def of_learning(sight: Sight, when: Stretch) -> list[Figure]:

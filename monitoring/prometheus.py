@@ -114,7 +114,8 @@ def _family(scope: str, names: tuple[str, ...]) -> Iterator[Metric]:
     now = timezone.now()
     since = mark.through if mark else now - queries.LONGEST + timedelta(days=1)
     until = now + timedelta(minutes=2)
-    for key, stats in queries.totals(names, scope=scope, since=since, until=until).items():
+    found = queries.totals(names, scope=scope, since=since, until=until, ranked=())
+    for key, stats in found.items():
         for name, stat in stats.items():
             seen, summed = values.get((key, name), (0.0, 0.0))
             values[key, name] = (seen + stat.count, summed + stat.total)

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import Q
 
 from config.errors import InvalidInput
-from monitoring.domain.metrics import METRICS, OF_ONE_CLIENT, SCOPES, SEPARATOR
+from monitoring.domain.metrics import METRICS, OF_ONE_CLIENT, SCOPES, SEPARATOR, Kind
 from monitoring.domain.rollups import Stat, merge
 from monitoring.models import Rollup, RollupWindow
 
@@ -29,17 +29,18 @@ LONGEST = timedelta(days=800)
 EMPTY = Stat(0, 0.0)
 
 # Windows of one key and step are put together by the database: fewer rows leave it, and what
-# nobody asks for (other metrics, sketches of what is only added up) never does.
+# nobody asks for (other metrics, sketches of what is only added up) never does. A record of all
+# metrics unpacks a row's document once; an arrow for each of them would unpack it each time.
 _ROWS = """
 SELECT {key}, {place}, {sums}
-FROM (SELECT key, start, {metrics} FROM monitoring_rollup
+FROM (SELECT key, start, m.* FROM monitoring_rollup, jsonb_to_record(stats) AS m({metrics})
       WHERE scope = %s AND ({windows}) {keys} OFFSET 0) r
 GROUP BY 1, 2
 """
 _STEP = "extract(epoch FROM start - %s)::int8 / %s"
 _STRETCH = "width_bucket(start, %s::timestamptz[]) - 1"
-_SUM = "sum((m{0}->>0)::int8)::int8, sum((m{0}->>1)::float8)"
-_SKETCHES = "array_agg(m{0}->>2) FILTER (WHERE m{0}->>2 IS NOT NULL)"
+_SUM = 'sum(("{0}"->>0)::int8)::int8, sum(("{0}"->>1)::float8)'
+_SKETCHES = 'array_agg("{0}"->>2) FILTER (WHERE "{0}"->>2 IS NOT NULL)'
 _BEHIND = f"strpos(key, '{SEPARATOR}')"
 _OWN = f"CASE {_BEHIND} WHEN 0 THEN '' ELSE substr(key, {_BEHIND} + 1) END"
 
@@ -61,32 +62,32 @@ def totals(
     keys: Sequence[str] | None = None,
     prefix: str | None = None,
     clients: Sequence[str] | None = None,
+    ranked: Sequence[str] | None = None,
 ) -> dict[str, dict[str, Stat]]:
     """Each key's stats over the whole stretch: key → metric → Stat. Absent: nothing measured.
 
     ``keys`` chooses some, ``prefix`` those that begin so (``"<client>|"`` for one client's);
-    ``clients``: only theirs, put together. Raises InvalidInput for an unknown metric or scope, or
-    a stretch that is too long.
+    ``clients``: only theirs, put together; ``ranked``: the metrics whose percentiles are wanted,
+    all of them unless given. Raises InvalidInput for an unknown metric or scope, or a stretch
+    that is too long.
     """
     chosen = _Chosen.of(scope, keys=keys, prefix=prefix, clients=clients)
-    rows = _read(metrics, chosen, since, until, since, until - since + MINUTE)
+    rows = _read(metrics, chosen, since, until, since, until - since + MINUTE, ranked=ranked)
     return {key: stats for _, key, stats in rows if stats}
 
 
 def courses(
     metric: str, *, scope: str = "all", since: datetime, until: datetime, step: timedelta,
-    clients: Sequence[str] | None = None,
+    keys: Sequence[str] | None = None, clients: Sequence[str] | None = None,
 ) -> dict[str, list[float | None]]:  # fmt: skip
     """Each key's sum by step, None where nothing was measured: for sparklines.
 
-    Raises InvalidInput as ``series`` does.
+    ``keys`` and ``clients`` choose as in ``totals``. Raises InvalidInput as ``series`` does.
     """
     first, count, largest = _steps(since, until, step)
-    chosen = _Chosen.of(scope, clients=clients)
+    chosen = _Chosen.of(scope, keys=keys, clients=clients)
     found: dict[str, list[float | None]] = {}
-    for place, key, stats in _read(
-        [metric], chosen, first, until, first, step, largest, sketches=False
-    ):
+    for place, key, stats in _read([metric], chosen, first, until, first, step, largest, ranked=()):
         if metric in stats and stats[metric].count:
             found.setdefault(key, [None] * count)[place] = stats[metric].total
     return found
@@ -256,12 +257,13 @@ def _read(
     step: timedelta = DAY,
     largest: str = Grain.DAY,
     *,
-    sketches: bool = True,
+    ranked: Sequence[str] | None = None,
     edges: Sequence[datetime] = (),
 ) -> Iterator[tuple[int, str, dict[str, Stat]]]:
     """(number of the step from ``first``, key, metric → Stat), one for each that has any.
 
-    ``edges`` in the place of steps: where each stretch begins, the first at ``since``.
+    ``edges`` in the place of steps: where each stretch begins, the first at ``since``;
+    ``ranked``: of which metrics sketches are read too, all of them unless given.
     """
     _check(metrics, chosen.scope, since, until)
     windows: list[str] = []
@@ -271,12 +273,14 @@ def _read(
         starts.append(begun)
     if not windows:
         return
-    each = f"{_SUM}, {_SKETCHES if sketches else 'NULL'}"
+    ranked = [name for name in (metrics if ranked is None else ranked)
+              if METRICS[name].kind is Kind.DISTRIBUTION]  # fmt: skip
     statement = _ROWS.format(
         key=_OWN if chosen.own else "key", place=_STRETCH if edges else _STEP,
-        sums=", ".join(each.format(n) for n in range(len(metrics))),
+        sums=", ".join(f"{_SUM}, {_SKETCHES if name in ranked else 'NULL'}".format(name)
+                       for name in metrics),
         # Names were checked against the list.
-        metrics=", ".join(f"stats->'{name}' AS m{n}" for n, name in enumerate(metrics)),
+        metrics=", ".join(f'"{name}" jsonb' for name in dict.fromkeys(metrics)),
         windows=" OR ".join(windows), keys=chosen.condition,
     )  # fmt: skip
     places: list[Any] = [list(edges)] if edges else [first, int(step.total_seconds())]

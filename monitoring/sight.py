@@ -47,19 +47,22 @@ class Sight:
         return replace(found, cells=self._shown(scope, found.cells))
 
     def totals(
-        self, metrics: Sequence[str], when: Stretch, *, scope: str
-    ) -> dict[str, dict[str, Stat]]:
+        self, metrics: Sequence[str], when: Stretch, *, scope: str,
+        ranked: Sequence[str] | None = None,
+    ) -> dict[str, dict[str, Stat]]:  # fmt: skip
         """``queries.totals`` of what may be seen, over the steps of ``grid``. Raises Forbidden."""
         self._may(scope)
         found = queries.totals(metrics, scope=scope, since=when.since, until=when.until,
-                               clients=self.clients)  # fmt: skip
+                               clients=self.clients, ranked=ranked)  # fmt: skip
         return self._shown(scope, found)
 
-    def courses(self, metric: str, when: Stretch, *, scope: str) -> dict[str, list[float | None]]:
+    def courses(
+        self, metric: str, when: Stretch, *, scope: str, keys: Sequence[str] | None = None
+    ) -> dict[str, list[float | None]]:
         """``queries.courses`` of what may be seen. Raises Forbidden."""
         self._may(scope)
         found = queries.courses(metric, scope=scope, since=when.since, until=when.until,
-                                step=when.step, clients=self.clients)  # fmt: skip
+                                step=when.step, keys=keys, clients=self.clients)  # fmt: skip
         return self._shown(scope, found)
 
     def _may(self, scope: str) -> None:

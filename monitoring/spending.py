@@ -82,7 +82,9 @@ def _found(row: Mark, now: datetime) -> Payback | None:
     names = ["cost_usd", "invocations", "learning_cost_usd"]
 
     def read(since: datetime, until: datetime) -> dict[str, Any]:
-        found = queries.totals(names, scope="agent", keys=[row.key], since=since, until=until)
+        found = queries.totals(
+            names, scope="agent", keys=[row.key], since=since, until=until, ranked=()
+        )
         stats = found.get(row.key, {})
         return {name: stats.get(name, queries.EMPTY).total for name in names}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from django.db import connection
 from config.errors import InvalidInput
 from config.partitions import first_id
 from monitoring import queries, rollups
+from monitoring.domain.metrics import METRICS
 from monitoring.models import Measurement as Row
 from monitoring.models import Rollup, RollupMark, RollupWindow
 from monitoring.services import Measurement, record
@@ -199,3 +201,31 @@ def test_stretches_that_lie_in_one_another_are_read_at_once_and_agree_with_each_
         times = names[1]
         assert both[times].percentile(0.95) == pytest.approx(alone[times].percentile(0.95))
     assert [found[end]["a"]["invocations"].total for end in ends] == [1, 2, 3, 4, 5, 7, 9]
+
+
+def test_percentiles_are_read_only_of_the_metrics_that_are_ranked() -> None:
+    """A page that adds up money does not read a distribution for each day and agent."""
+    at, names = now(), ["invocations", "invocation_duration_seconds"]
+    for seconds in (1.0, 3.0):
+        measured(at - MINUTE, seconds)
+    rollups.roll_up()
+    whole = queries.totals(names, scope="agent", since=at - HOUR, until=at)["a"]
+    added = queries.totals(names, scope="agent", since=at - HOUR, until=at, ranked=())["a"]
+    timed, plain = whole[names[1]], added[names[1]]
+    assert timed.percentile(0.5) == pytest.approx(2.0, rel=0.01)
+    assert plain.percentile(0.5) is None
+    assert (plain.count, plain.total, plain.mean) == (timed.count, timed.total, 2.0)
+
+
+def test_a_rows_document_is_unpacked_once_however_many_metrics_are_asked_for(
+    django_assert_max_num_queries: Any,
+) -> None:
+    """Rows of busy agents are compressed: an arrow a metric would unpack each of them each time."""
+    at = now()
+    measured(at - MINUTE)
+    rollups.roll_up()
+    with django_assert_max_num_queries(3) as asked:
+        queries.totals(list(METRICS), scope="agent", since=at - HOUR, until=at)
+    read = asked.captured_queries[-1]["sql"]
+    assert "monitoring_rollup," in read
+    assert read.count("stats") == 1

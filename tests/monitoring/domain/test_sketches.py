@@ -57,6 +57,27 @@ def test_many_that_lie_in_rows_are_read_as_one_in_a_single_pass(windows):
     assert united(packed).count == one_by_one.count
 
 
+@given(st.lists(st.tuples(magnitudes, st.integers(1, 10**12)), min_size=2, max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_counts_of_any_size_are_read_as_one_in_a_single_pass(weighted):
+    windows = []
+    for value, weight in weighted:
+        one = Sketch()
+        one.add(value, weight)
+        windows.append(one)
+    whole = united([one.to_bytes() for one in windows])
+    assert [*whole._buckets()] == [*merged(windows)._buckets()]
+    assert whole.count == sum(weight for _, weight in weighted)
+
+
+def test_buckets_that_no_value_can_lie_in_are_refused():
+    good = Sketch.of([1.0]).to_bytes()
+    head, far = good[:25], (1 << 35).to_bytes(5, "big")
+    wild = head + bytes([0, 1, *(0x80 | byte & 0x7F for byte in far), 0x01, 1, 0])
+    with pytest.raises(ValueError, match="apart"):
+        united([good, wild])
+
+
 @pytest.mark.parametrize("cut", [b"", b"\x80", b"\x01", b"\x01\x05"])
 def test_a_broken_one_among_many_is_refused(cut):
     good = Sketch.of([1.0, 2.0, -3.0, 0.0]).to_bytes()
