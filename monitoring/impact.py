@@ -13,6 +13,10 @@ OF_PROVIDER = "provider_endpoint"
 TOLD_OF = ("agent", "endpoint", "workflow", "domain")
 # What broke had been failing for a while before it was told.
 BEFORE_IT_OPENED = timedelta(hours=1)
+# Users and clients are counted over measurements, which costs as much as the incident is old.
+# Counted again after this share of its age, all counts together cost as much as twenty, however
+# long it lasts; a count at every pass costs more with each of them.
+AGAIN_AFTER = 0.05
 
 
 def since_of(incident: Incident) -> datetime:
@@ -20,8 +24,26 @@ def since_of(incident: Incident) -> datetime:
     return incident.opened_at - BEFORE_IT_OPENED
 
 
-def of(cause: str, since: datetime, now: datetime) -> dict[str, Any]:
-    """Users, clients, calls, failed calls and money of what the cause touches."""
+def now_of(incident: Incident, now: datetime, *, whole: bool = False) -> dict[str, Any]:
+    """The impact of an open incident so far: calls and money as they are now.
+
+    Users and clients are those of ``counted_at`` while that is recent for the incident's age;
+    ``whole``: counted now whatever their age.
+    """
+    known = incident.impact
+    counted = datetime.fromisoformat(known["counted_at"]) if "counted_at" in known else None
+    is_old = counted is None or now - counted > AGAIN_AFTER * (now - incident.opened_at)
+    return of(incident.cause, since_of(incident), now, known=None if whole or is_old else known)
+
+
+def of(
+    cause: str, since: datetime, now: datetime, *, known: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Users, clients, calls, failed calls and money of what the cause touches.
+
+    ``known``: an earlier answer, whose users and clients are kept. ``counted_at``: when these
+    were counted.
+    """
     scope, _, key = cause.partition(":")
     keys = [key]
     if scope == "provider":  # its figures are those of its endpoints
@@ -29,17 +51,18 @@ def of(cause: str, since: datetime, now: datetime) -> dict[str, Any]:
         scope, keys = OF_PROVIDER, [f"{key}|{name}" for name in own]
     elif scope not in TOLD_OF:
         scope, key, keys = "all", "", [""]
-    users, clients = explaining.touched(scope, key, since=since)
+    if known is None:
+        users, clients = explaining.touched(scope, key, since=since)
+        known = {"users": users, "clients": clients, "counted_at": now.isoformat()}
     names = ["invocations", "invocation_errors", "cost_usd", "runs", "run_errors"]
     found = queries.totals(
-        names, scope=scope, keys=keys, since=since, until=now + timedelta(minutes=1)
+        names, scope=scope, keys=keys, since=since, until=now + timedelta(minutes=1), ranked=()
     )
     sums = {
         name: sum(stats[name].total for stats in found.values() if name in stats) for name in names
     }
     return {
-        "users": users,
-        "clients": clients,
+        **{name: known[name] for name in ("users", "clients", "counted_at")},
         "invocations": int(sums["invocations"]),
         "errors": int(sums["invocation_errors"]),
         "runs": int(sums["runs"]),

@@ -112,22 +112,22 @@ def _take_in(
     if worst != incident.severity:
         note(incident, "worsened", detail={"from": incident.severity, "to": worst})
         incident.severity = worst
-    incident.impact = impact.of(incident.cause, impact.since_of(incident), now)
-    _tell(incident, len(alerts))
+    _tell(incident, len(alerts), now)
 
 
-def _tell(incident: Incident, alerts: int) -> None:
+def _tell(incident: Incident, alerts: int, now: datetime) -> None:
     fields = ["severity", "impact"]
-    if not incident.told_alerts:
-        notify.enqueue(incident, "opened", alerts=alerts)
-    elif (
-        RANK[incident.severity] > RANK.get(incident.told_severity, 0)
+    is_new = not incident.told_alerts
+    is_worth = (
+        is_new
+        or RANK[incident.severity] > RANK.get(incident.told_severity, 0)
         or alerts >= GROWTH * incident.told_alerts
-    ):
-        notify.enqueue(incident, "updated", alerts=alerts)
-    else:
+    )
+    incident.impact = impact.now_of(incident, now, whole=is_worth and not is_new)
+    if not is_worth:
         incident.save(update_fields=fields)
         return
+    notify.enqueue(incident, "opened" if is_new else "updated", alerts=alerts)
     incident.told_alerts, incident.told_severity = (
         max(alerts, incident.told_alerts),
         incident.severity,
@@ -153,7 +153,7 @@ def _resolve_ended(now: datetime) -> None:
 
 def _end(incident: Incident, now: datetime, *, actor: str) -> None:
     incident.state, incident.resolved_at = State.RESOLVED, now
-    incident.impact = impact.of(incident.cause, impact.since_of(incident), now)
+    incident.impact = impact.now_of(incident, now, whole=True)
     note(incident, "resolved", actor=actor)
     incident.summary = _summary(incident, now)
     incident.save()

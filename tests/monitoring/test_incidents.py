@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.core import mail
 
-from monitoring import actions, incidents, tasks
+from monitoring import actions, explaining, incidents, tasks
 from monitoring.models import (
     Action,
     Alert,
@@ -66,6 +66,47 @@ def test_agents_that_failed_one_by_one_become_one_incident_when_their_endpoint_i
     assert whole.alerts.count() == 3
     assert whole.impact["errors"] == 90
     assert whole.impact["users"] == 3
+
+
+def test_whom_an_old_incident_touches_is_counted_now_and_then_and_whole_at_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each count reads all measurements since it began: at every pass it would cost ever more."""
+    counts: list[str] = []
+    count = explaining.touched
+
+    def counted(scope: str, key: str, *, since: datetime) -> tuple[int, int]:
+        counts.append(key)
+        return count(scope, key, since=since)
+
+    monkeypatch.setattr(explaining, "touched", counted)
+    AlertRule.objects.exclude(slug="error-rate").update(is_active=False)
+    AlertRule.objects.update(resolve_seconds=3600)
+
+    def touched_by(user: str) -> tuple[int, int, bool]:
+        """Another person meets it; users and failed calls after one more pass, and if it read."""
+        labels = {"agent": "a", "endpoint": "one", "code": "timeout", "user": user}
+        record([Measurement({"invocations": 1.0, "invocation_errors": 1.0}, labels)])
+        before = len(counts)
+        again()
+        impact = Incident.objects.get().impact
+        return impact["users"], impact["errors"], len(counts) > before
+
+    calls("a", 30, 30)
+    tasks.watch()
+    again()  # and now it is critical, which is told with a count of its own
+    Incident.objects.update(opened_at=now() - timedelta(hours=10))
+    assert Incident.objects.get().impact["users"] == 3
+    assert touched_by("u3") == (3, 31, False)
+    incident = Incident.objects.get()
+    incident.impact["counted_at"] = (now() - 31 * MINUTE).isoformat()
+    incident.save()
+    assert touched_by("u4") == (5, 32, True)
+    assert touched_by("u5") == (5, 33, False)
+    incidents.resolve(incident.pk, actor="user:1", now=now())
+    ended = Incident.objects.get()
+    assert ended.impact["users"] == 6
+    assert "Touched 6 users" in ended.summary
 
 
 def test_a_silenced_alert_opens_no_incident() -> None:
