@@ -226,9 +226,14 @@ def _disk() -> Check:
     return Check("disk", usage.free >= least, detail)
 
 
+# A standby that has fallen silent reports no lag: what it has not replayed counts from its last
+# word on. A base backup that is being taken is no standby.
 _REPLICATION = """
-SELECT (SELECT count(*) FROM pg_stat_replication),
-    (SELECT max(replay_lag) FROM pg_stat_replication),
+WITH standby AS (
+    SELECT CASE WHEN replay_lsn < pg_current_wal_lsn()
+        THEN greatest(replay_lag, now() - reply_time) ELSE replay_lag END AS lag
+    FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup')
+SELECT (SELECT count(*) FROM standby), (SELECT max(lag) FROM standby),
     pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'),
     (SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'physical' AND NOT active)
 """
