@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -49,13 +49,18 @@ class Question:
 class Asked:
     """One version's graded answer, its cost, and what it said.
 
-    ``full_usd``: the cost without the discount on prompts that the endpoint remembered.
+    ``full_usd``: the cost without the discount on prompts that the endpoint remembered. ``parts``:
+    the score of each answer on the way through a walked run; ``is_failed``: it failed on the way.
+    ``said``: what the version was asked and said, for a judge.
     """
 
     graded: Graded
     cost_usd: Decimal
     text: str = ""
     full_usd: Decimal = Decimal(0)
+    parts: Mapping[str, float] = field(default_factory=dict)
+    is_failed: bool = False
+    said: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def graded_questions(slug: str, client_id: UUID) -> list[Question]:
@@ -132,7 +137,9 @@ def ask(work_id: UUID, slug: str, question: Question, version_id: UUID) -> Asked
     text = str(answer.output.get("text", ""))
     facts = answer.output.get("facts") or {}
     full = evidence.undiscounted_usd(answer.invocation_id)
-    return Asked(grade_answer(text, question.case, facts), answer.cost_usd, text, full)
+    said = {"": (str(question.messages or question.inputs), text)}
+    graded = grade_answer(text, question.case, facts)
+    return Asked(graded, answer.cost_usd, text, full, said=said)
 
 
 def rehearsed(call: Call, work_id: UUID, version_id: UUID, tools: Sequence[Told]) -> Call:

@@ -24,6 +24,7 @@ from agents import evidence
 from agents import services as agents
 from agents.errors import BudgetExceeded
 from agents.invoke import Call, invoke
+from agents.tools.registry import Tool
 from agents.versions import Content
 from config import logs
 from config.access import callers
@@ -187,6 +188,49 @@ def _compare_all(row: Judge) -> None:
                 )  # fmt: skip
             except (Conflict, InvalidInput, NotFound):
                 continue  # judged before, or nothing that can be used
+
+
+def prepare() -> None:
+    """Publish the agent that judges, before several threads ask it."""
+    _version(SLUG)
+
+
+def grade(
+    row: Judge,
+    *,
+    work_id: UUID,
+    client_id: UUID,
+    about_run_id: UUID | None,
+    effect: str,
+    question: str,
+    answer: str,
+) -> float | None:
+    """The judge's score of one answer, paid by the budget of ``work_id``; None without a word.
+
+    Asked by the same words as when it was measured. Raises BudgetExceeded.
+    """
+    inputs = {"criterion": row.criterion, "question": question[:MOST_TEXT],
+              "answer": answer[:MOST_TEXT]}  # fmt: skip
+    call = Call(
+        agent=SLUG, inputs=inputs, client_id=client_id, run_id=work_id, about_run_id=about_run_id,
+        version_id=_version(SLUG), effect_id=effect, is_demo=True, allow_fallback=False,
+        use_cache=False, stand_in=_as_it_is,
+    )  # fmt: skip
+    try:
+        found = invoke(call).output.get("json")
+    except BudgetExceeded:
+        raise
+    except AppError as error:
+        logs.event(logger, "learning.judge.silent", level=logging.WARNING, judge=str(row.pk),
+                   code=error.code)  # fmt: skip
+        return None
+    score = found.get("score") if isinstance(found, dict) else None
+    return float(score) if isinstance(score, int | float) and 0 <= score <= 1 else None
+
+
+def _as_it_is(tool: Tool) -> Tool:
+    """A judge has no tools; what has a stand-in is work of learning and no traffic."""
+    return tool
 
 
 def _asked(

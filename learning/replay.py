@@ -31,7 +31,7 @@ from agents.errors import BudgetExceeded
 from config import logs
 from config.access.callers import Caller
 from config.errors import InvalidInput, NotFound
-from learning import walks
+from learning import judge_asking, refereeing, walks
 from learning.asking import (
     Asked,
     Question,
@@ -40,14 +40,16 @@ from learning.asking import (
     corrected_questions,
     graded_questions,
 )
-from learning.domain.replaying import compare
-from learning.models import Replay, ReplayCase
+from learning.domain.replaying import Scored, compare, together
+from learning.models import Judge, Replay, ReplayCase
 from workflows.domain.walking import Unwalkable
 
 logger = logging.getLogger(__name__)
 # How far back recorded questions come from, and how many distinct ones at most.
 RECORDED = timedelta(days=30)
 MOST_RECORDED = 200
+# Calls read to find so many cases: a run is one case with however many calls.
+CALLS_A_RUN, MOST_CALLS = 12, 1200
 # Questions asked side by side: a replay is patient, live traffic is not.
 THREADS = 4
 # Without a sign of life for so long, a replay is sent again.
@@ -67,6 +69,7 @@ def start(
     most_recorded: int = 30,
     improvement_id: UUID | None = None,
     asked_by: str = "",
+    judge: Judge | None = None,
 ) -> Replay:
     """Begin to replay; a worker does it. The baseline is production unless given.
 
@@ -84,7 +87,7 @@ def start(
         made = Replay.objects.create(
             agent_slug=agent, baseline_id=baseline, candidate_id=candidate_id,
             client_id=client_id, cap_usd=cap_usd, most_recorded=most_recorded,
-            improvement_id=improvement_id, asked_by=asked_by[:80],
+            improvement_id=improvement_id, asked_by=asked_by[:80], judge=judge,
         )  # fmt: skip
         agents.open_run_budget(run_id=made.pk, client_id=client_id, cap_usd=cap_usd)
         transaction.on_commit(partial(_send, made.pk))
@@ -114,6 +117,8 @@ def work(replay_id: UUID) -> Replay:
     if replay.state != Replay.State.RUNNING:
         return replay
     done = set(replay.cases.values_list("key", flat=True))
+    if replay.judge_id is not None:
+        judge_asking.prepare()
     todo = [q for q in questions_for(replay) if q.case.key not in done]
     connections.release()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="replay") as pool:
@@ -133,7 +138,7 @@ def questions_for(replay: Replay) -> list[Question]:
     if replay.most_recorded:
         recorded = recordings.recorded_calls(
             replay.agent_slug, since=replay.created_at - RECORDED, until=replay.created_at,
-            limit=replay.most_recorded * walks.MOST_ASKED,
+            limit=min(replay.most_recorded * CALLS_A_RUN, MOST_CALLS),
         )  # fmt: skip
         found += walks.questions_of(replay.agent_slug, recorded, most=replay.most_recorded)
     once: dict[str, Question] = {}
@@ -146,11 +151,14 @@ def _ask_both(replay: Replay, question: Question) -> bool:
     """Put one question to both versions and keep the scores; False when money ran out."""
     try:
         question, answers = _answers(replay, question)
+        judged = refereeing.scores(replay, question, *answers) if answers else {}
         with transaction.atomic():
             ReplayCase.objects.create(
                 replay=replay, key=question.case.key, source=question.case.source,
                 client_id=question.client_id, recorded_id=question.recorded_id,
+                cluster=str(question.run_id or ""),
                 note=question.note[:200], **(_scores(*answers) if answers else {}),
+                **judged,
             )  # fmt: skip
         Replay.objects.filter(pk=replay.pk).update(worked_at=Now())
     except BudgetExceeded:
@@ -167,6 +175,7 @@ def _scores(before: Asked, after: Asked) -> dict[str, Any]:
         "baseline_score": before.graded.score, "candidate_score": after.graded.score,
         "baseline_missing": list(before.graded.missing),
         "candidate_missing": list(after.graded.missing),
+        "answers": walks.side_by_side(before, after),
         "cost_usd": before.cost_usd + after.cost_usd,
     }  # fmt: skip
 
@@ -197,28 +206,32 @@ def _conclude(replay: Replay, *, stopped: bool) -> Replay:
     cases = replay.cases.order_by("key")
     rows = list(cases.filter(candidate_score__isnull=False))
     unknown = Counter(cases.filter(candidate_score=None).values_list("note", flat=True))
-    found = compare(
-        [row.baseline_score for row in rows if row.baseline_score is not None],
-        [row.candidate_score for row in rows if row.candidate_score is not None],
-        rng=np.random.default_rng(replay.pk.int % 2**32),
-    )
+    found = compare([_scored(row) for row in rows],
+                    rng=np.random.default_rng(replay.pk.int % 2**32))  # fmt: skip
+    by_judge, judged = refereeing.verdict(replay, rows)
+    verdict = together(found.verdict, by_judge.verdict if by_judge else None)
     state = Replay.State.STOPPED if stopped else Replay.State.DONE
     cost = queries.run_costs(replay.pk)["cost_usd"]
     sources: dict[str, int] = {}
     for row in rows:
         sources[row.source] = sources.get(row.source, 0) + 1
     alone = Counter(row.note for row in rows if row.note)
-    result = {**found.as_dict(), "cost_usd": f"{Decimal(cost):f}", "sources": sources,
+    result = {**found.as_dict(), **judged, "cost_usd": f"{Decimal(cost):f}", "sources": sources,
               "not_walked": dict(alone.most_common(MOST_REASONS)),
               "not_compared": dict(unknown.most_common(MOST_REASONS))}  # fmt: skip
     won = Replay.objects.filter(pk=replay.pk, state=Replay.State.RUNNING).update(
-        state=state, verdict=found.verdict, result=result, ended_at=Now(), worked_at=Now()
+        state=state, verdict=verdict, result=result, ended_at=Now(), worked_at=Now()
     )
     if won:
         logs.event(logger, "learning.replay.ended", replay=str(replay.pk),
-                   verdict=str(found.verdict), cases=len(rows))  # fmt: skip
+                   verdict=str(verdict), cases=len(rows))  # fmt: skip
     replay.refresh_from_db()
     return replay
+
+
+def _scored(row: ReplayCase) -> Scored:
+    return Scored(row.baseline_score or 0.0, row.candidate_score or 0.0, row.cluster,
+                  tuple((before, after) for _, before, after in row.answers))  # fmt: skip
 
 
 def document(replay: Replay, *, caller: Caller | None = None) -> dict[str, Any]:
@@ -235,7 +248,8 @@ def document(replay: Replay, *, caller: Caller | None = None) -> dict[str, Any]:
             sight.of_visible_calls(caller, replay.cases.all(), "recorded_id")
             .order_by("key").values(
                 "key", "source", "recorded_id", "baseline_score", "candidate_score",
-                "baseline_missing", "candidate_missing", "note",
+                "baseline_missing", "candidate_missing", "note", "answers",
+                "baseline_judged", "candidate_judged",
             )
         )  # fmt: skip
     return body

@@ -96,6 +96,13 @@ class ReplayRequest(Shape):
     candidate = serializers.UUIDField()
     baseline = serializers.UUIDField(required=False, allow_null=True)
     most_recorded = serializers.IntegerField(min_value=0, max_value=200, default=30)
+    judge = serializers.CharField(
+        required=False, default="", allow_blank=True, max_length=60,
+        help_text="The score of an admitted judge of Ratchet's own, which grades too.",
+    )  # fmt: skip
+    judge_version = serializers.CharField(
+        required=False, default="", allow_blank=True, max_length=60
+    )
     cap_usd = serializers.DecimalField(**MONEY, default=Decimal(1))
 
 

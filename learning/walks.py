@@ -49,11 +49,13 @@ from workflows.domain.documents import json_text
 from workflows.domain.walking import Unwalkable
 from workflows.rehearsing import Recording, Task, Was
 
-# A run that asks the agent in more steps or items is not walked: each call is a case of its own.
-MOST_ASKED = 3
+# A walk that asks agents more often on a side is given up, its calls asked alone: it has cost
+# enough, and holds up the replay for as long as all of them take one after the other.
+MOST_ASKED = 60
 # Earlier turns of a step whose tools' results a walk may repeat.
 MOST_KNOWN = 50
 TOOL_SECONDS = 120.0
+TOO_MANY = f"it asks agents more than {MOST_ASKED} times"
 # Why a run is not walked of which a file or a version is missing now.
 GONE = "what it needs is no longer on record"
 
@@ -74,7 +76,7 @@ def questions_of(agent: str, recorded: Sequence[Recorded], *, most: int) -> list
     reasons = rehearsing.reasons_against(list(asked), agent)
     for run_id, steps in asked.items():
         if run_id not in reasons and len(steps) > MOST_ASKED:
-            reasons[run_id] = f"it asks the agent more than {MOST_ASKED} times"
+            reasons[run_id] = TOO_MANY
     found: dict[str, Question] = {}
     for one in recorded:
         question = question_of(one, "recorded", ())
@@ -111,6 +113,19 @@ def both(replay: Replay, question: Question) -> tuple[Asked, Asked]:
         raise cause if cause is not None else error from None
 
 
+def side_by_side(before: Asked, after: Asked) -> list[tuple[str, float, float]]:
+    """(step, baseline's score, candidate's) of each answer on the way that both sides owed.
+
+    A side that failed owed what the other one gave; otherwise an answer that one side alone came to
+    says nothing.
+    """
+    owed = [
+        name for name in dict.fromkeys([*before.parts, *after.parts])
+        if all(name in side.parts or side.is_failed for side in (before, after))
+    ]  # fmt: skip
+    return [(name, before.parts.get(name, 0.0), after.parts.get(name, 0.0)) for name in owed]
+
+
 def _facts(recording: Recording) -> tuple[Mapping[str, Any], ...]:
     """What the run's outputs must state: the figures that a person's correction brought in."""
     corrected = said.correction_of_run(recording.run_id)
@@ -140,6 +155,8 @@ class _Walk:
     version_id: UUID
     cost_usd: Decimal = Decimal(0)
     parts: dict[str, list[Graded]] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    said: dict[str, tuple[str, str]] = field(default_factory=dict)
     store: Scratch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -153,7 +170,12 @@ class _Walk:
             raise Unwalkable(GONE)
         outputs = _text(walked.outputs)
         found = grade_run(self.parts, failed=walked.failed, outputs=outputs, case=case)
-        return Asked(found, self.cost_usd)
+        # A run that failed is worth nothing, and so is what was answered in it; one that is held
+        # to a person's figures is one answer.
+        scores = {name: 0.0 if walked.failed else score for name, score in self.scores.items()}
+        parts = {} if case.facts else scores
+        return Asked(found, self.cost_usd, parts=parts, is_failed=bool(walked.failed),
+                     said=self.said)  # fmt: skip
 
     def _do(self, task: Task) -> Any:
         Replay.objects.filter(pk=self.replay.pk).update(worked_at=Now())
@@ -173,6 +195,8 @@ class _Walk:
 
     def _ask(self, task: Task) -> Any:
         replay, known = self.replay, task.known[:MOST_KNOWN]
+        if len(self.scores) >= MOST_ASKED:
+            raise Unwalkable(TOO_MANY)
         call = Call(
             agent=task.target, inputs=task.arguments, client_id=self.recording.client_id,
             about_run_id=task.run_id, artifacts=self.store,
@@ -192,6 +216,7 @@ class _Walk:
             if why := no_fault_of_a_version(error):
                 raise Unwalkable(why) from error
             graded.append(Graded(0.0, (f"failed: {error.code}",)))
+            self.scores[self._place(task)] = 0.0
             raise
         self.cost_usd += answer.cost_usd
         text, facts = str(answer.output.get("text", "")), answer.output.get("facts") or {}
@@ -199,7 +224,16 @@ class _Walk:
         if task.run_id != self.recording.run_id:  # who sees this run may not see those inside
             found = replace(found, missing=())
         graded.append(found)
+        self.scores[self._place(task)] = found.score
+        if is_ours:
+            self.said[self._place(task)] = (str(task.arguments), text)
         return answer.output
+
+    def _place(self, task: Task) -> str:
+        """Names an answer alike on both sides; one of a run inside by a digest, as it is hidden."""
+        if task.run_id == self.recording.run_id:
+            return task.name
+        return f"inside {digest_of([str(task.run_id), task.name])[:12]}"
 
 
 def _version_then(agent: str, known: Sequence[Was]) -> UUID:

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from agents import doors, interactive
 from config import rest
-from learning import optimizer, replay
+from learning import optimizer, refereeing, replay
 from learning import shapes_loop as shapes
 from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
 from learning.models import Replay
@@ -33,7 +33,7 @@ class Replays(APIView):
 
     @extend_schema(
         parameters=[KEY], request=shapes.ReplayRequest,
-        responses={202: shapes.ReplayDocument, 404: PROBLEM, 422: PROBLEM},
+        responses={202: shapes.ReplayDocument, 404: PROBLEM, 409: PROBLEM, 422: PROBLEM},
     )  # fmt: skip
     @rest.idempotent
     def post(self, request: Request) -> Response:
@@ -47,6 +47,7 @@ class Replays(APIView):
             cap_usd=data["cap_usd"],
             client_id=doors.client_for(caller, None),
             asked_by=caller.name,
+            judge=refereeing.chosen(data["judge"], data["judge_version"]),
         )
         response = Response(shapes.ReplayDocument(replay.document(made)).data, status=202)
         response["Location"] = f"/api/v1/replays/{made.pk}"

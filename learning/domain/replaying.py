@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from agents.domain.grading import grade, numbers_in
-from learning.domain.statistics.paired import Paired, bootstrap, mcnemar
+from learning.domain.statistics.paired import Paired, bootstrap, mcnemar_of_clusters
 
-# Fewer cases say nothing either way.
+# Fewer cases that do not hang together (runs, or calls outside of any) say nothing either way.
 MIN_CASES = 20
 # Loss of mean score that a screen tolerates; the live test has a margin of its own.
 MARGIN = 0.1
@@ -59,11 +59,35 @@ class Graded:
 
 
 @dataclass(frozen=True, slots=True)
+class Scored:
+    """One case's scores. Cases of one ``cluster`` (a run) hang together; empty: it is alone.
+
+    ``answers`` are pairs of scores on the way through a run: right or wrong is counted in them.
+    """
+
+    baseline: float
+    candidate: float
+    cluster: str = ""
+    answers: tuple[tuple[float, float], ...] = ()
+
+    def net(self, right: float) -> tuple[int, int]:
+        """Answers that only the candidate got right, and those that only the baseline did."""
+        pairs = self.answers or ((self.baseline, self.candidate),)
+        gained = sum(b < right <= c for b, c in pairs)
+        return gained, sum(c < right <= b for b, c in pairs)
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
-    """Both versions over the same cases, in scores and in cases right."""
+    """Both versions over the same cases, in scores and in answers right.
+
+    ``independent``: how many of the cases do not hang together, a run counting once.
+    """
 
     verdict: Verdict
     cases: int
+    independent: int
+    answers: int
     baseline: float
     candidate: float
     gained: int
@@ -77,6 +101,8 @@ class Comparison:
         return {
             "verdict": str(self.verdict),
             "cases": self.cases,
+            "independent": self.independent,
+            "answers": self.answers,
             "baseline_score": round(self.baseline, 6),
             "candidate_score": round(self.candidate, 6),
             "difference": round(self.candidate - self.baseline, 6),
@@ -140,28 +166,47 @@ def facts_of_correction(wrong: str, right: str, question: str = "") -> tuple[dic
     return tuple({"number": str(number)} for number in figures[:MOST_FACTS])
 
 
-def compare(
-    baseline: Sequence[float], candidate: Sequence[float], *, rng: np.random.Generator
-) -> Comparison:
-    """The verdict over paired scores (0 to 1), case by case.
+def compare(cases: Sequence[Scored], *, rng: np.random.Generator, right: float = 1.0) -> Comparison:
+    """The verdict over scores (0 to 1) of both versions, case by case.
 
-    A case counts as right at a score of 1. Raises ValueError for sequences of different length.
+    An answer counts as right from a score of ``right``. Runs are drawn and exchanged whole: what
+    one run holds goes well or badly together, and counted one by one it would prove too much.
     """
-    if len(baseline) != len(candidate):
-        raise ValueError(f"need pairs, got {len(baseline)} and {len(candidate)}")
-    n = len(baseline)
-    pairs = list(zip(baseline, candidate, strict=True))
-    gained = sum(1 for b, c in pairs if b < 1 <= c)
-    lost = sum(1 for b, c in pairs if c < 1 <= b)
-    p_value = mcnemar(gained, lost)
-    paired = bootstrap(baseline, candidate, rng=rng, alpha=ALPHA) if n else None
-    means = (sum(baseline) / n, sum(candidate) / n) if n else (0.0, 0.0)
-    return Comparison(_verdict(n, paired, gained, lost, p_value), n, *means, gained, lost, p_value,
-                      paired)  # fmt: skip
+    n = len(cases)
+    clusters = [one.cluster or f"alone {place}" for place, one in enumerate(cases)]
+    nets: dict[str, int] = {}
+    gained = lost = 0
+    for cluster, one in zip(clusters, cases, strict=True):
+        up, down = one.net(right)
+        gained, lost = gained + up, lost + down
+        nets[cluster] = nets.get(cluster, 0) + up - down
+    sides = [one.baseline for one in cases], [one.candidate for one in cases]
+    p_value = mcnemar_of_clusters(list(nets.values()))
+    paired = bootstrap(*sides, rng=rng, alpha=ALPHA, clusters=clusters) if n else None
+    means = (sum(sides[0]) / n, sum(sides[1]) / n) if n else (0.0, 0.0)
+    verdict = _verdict(len(nets), paired, gained, lost, p_value)
+    answers = sum(len(one.answers) or 1 for one in cases)
+    return Comparison(verdict, n, len(nets), answers, *means, gained, lost, p_value, paired)
 
 
-def _verdict(n: int, paired: Paired | None, gained: int, lost: int, p_value: float) -> Verdict:
-    if paired is None or n < MIN_CASES:
+def together(by_code: Verdict, by_judge: Verdict | None) -> Verdict:
+    """One verdict of two: harm that either sees counts, and neither alone makes up for doubt.
+
+    A judge without cases enough changes nothing; where code has too few, so has the replay.
+    """
+    if by_judge is None or by_judge is Verdict.TOO_FEW or by_code is Verdict.TOO_FEW:
+        return by_code
+    both = {by_code, by_judge}
+    for found in (Verdict.WORSE, Verdict.INCONCLUSIVE, Verdict.BETTER):
+        if found in both:
+            return found
+    return Verdict.NOT_WORSE
+
+
+def _verdict(
+    independent: int, paired: Paired | None, gained: int, lost: int, p_value: float
+) -> Verdict:
+    if paired is None or independent < MIN_CASES:
         return Verdict.TOO_FEW
     if paired.upper < 0 or (lost > gained and p_value < ALPHA):
         return Verdict.WORSE

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from config.access.ids import uuid7
+from learning.models.judges import Judge
 
 
 class Replay(models.Model):
@@ -23,6 +24,10 @@ class Replay(models.Model):
     baseline_id = models.UUIDField()
     candidate_id = models.UUIDField()
     improvement_id = models.UUIDField(null=True, blank=True)
+    judge = models.ForeignKey(
+        Judge, null=True, blank=True, on_delete=models.SET_NULL,
+        help_text="Who grades the answers beside the code.",
+    )  # fmt: skip
     most_recorded = models.PositiveIntegerField(default=30)
     cap_usd = models.DecimalField(max_digits=20, decimal_places=9)
     state = models.CharField(max_length=8, choices=State.choices, default=State.RUNNING)
@@ -59,6 +64,15 @@ class ReplayCase(models.Model):
     recorded_id = models.UUIDField(null=True, help_text="The invocation it was taken from.")
     baseline_score = models.FloatField(null=True)
     candidate_score = models.FloatField(null=True)
+    cluster = models.CharField(
+        max_length=36, blank=True, default="",
+        help_text="The run that it belongs to; cases of one run hang together.",
+    )  # fmt: skip
+    answers = models.JSONField(
+        default=list, help_text="On the way through a run: step, baseline's and candidate's score."
+    )
+    baseline_judged = models.FloatField(null=True, help_text="By the replay's judge, 0 to 1.")
+    candidate_judged = models.FloatField(null=True)
     baseline_missing = models.JSONField(default=list)
     candidate_missing = models.JSONField(default=list)
     note = models.CharField(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from django.test import Client as Browser
+from django.utils import timezone
 
+from agents import evidence, versions
 from agents.models import Budget, Invocation
 from config.access.models import Client
-from learning import judge_asking, tasks
+from learning import judge_asking, replay, tasks
+from learning.domain import replaying
 from learning.models import Judge, Preference, Score
 from tests.agents.conftest import make_key
 from tests.workflows.http import post
@@ -143,3 +147,58 @@ def test_a_judge_whose_message_was_lost_is_sent_again_until_it_was_asked(labelle
     row.refresh_from_db()
     assert row.measured_at and row.worked_at is None
     assert judge_asking.sweep() == 0
+
+
+def replayed(api, agent, **more):
+    content = versions.content_of(evidence.production(agent.slug))
+    changed, _ = versions.publish(agent=agent, content=replace(content, prompt="State it."))
+    body = {"agent": agent.slug, "candidate": str(changed.pk), "cap_usd": "2", **more}
+    return api("post", "/api/v1/replays", body)
+
+
+@pytest.fixture
+def admitted(labelled, api, sent):
+    api("post", "/api/v1/judges", {"name": "labelled", "criterion": CRITERION})
+    Judge.objects.update(state="admitted", measured_at=timezone.now(), faults=[])
+    return Judge.objects.get()
+
+
+def test_an_admitted_judge_grades_both_versions_of_a_replay(admitted, agent, api, monkeypatch):
+    made = replayed(api, agent, judge="labelled")
+    assert made.status_code == 202, made.content
+    told = []
+
+    def grade(row, *, work_id, answer, effect, **_):
+        told.append((row.version, str(work_id), effect))
+        return 1.0 if effect.endswith(made.json()["baseline"]) else 0.0
+
+    monkeypatch.setattr(judge_asking, "grade", grade)
+    monkeypatch.setattr(replaying, "MIN_CASES", 2)
+    replay.work(made.json()["id"])
+    found = api("get", made["Location"]).json()
+    result = found["result"]
+    assert len(told) == 2 * result["cases"] and len(set(told)) == len(told)
+    assert {one[:2] for one in told} == {(admitted.version, found["id"])}
+    # The code sees no difference; the judge does, and its word counts.
+    assert (result["verdict"], result["judge"]["verdict"]) == ("not_worse", "worse")
+    assert (found["verdict"], result["judge"]["name"]) == ("worse", "labelled")
+    assert {(c["baseline_judged"], c["candidate_judged"]) for c in found["cases"]} == {(1.0, 0.0)}
+
+
+def test_a_judge_is_paid_by_the_replay_and_its_calls_are_no_traffic(admitted, agent, api):
+    made = replayed(api, agent, judge="labelled", most_recorded=0)
+    replay.work(made.json()["id"])
+    asked = Invocation.objects.filter(run_id=made.json()["id"], agent_slug="ratchet-judge")
+    assert asked.count() == 2 * api("get", made["Location"]).json()["result"]["cases"]
+    assert set(asked.values_list("is_demo", flat=True)) == {True}
+
+
+def test_a_judge_that_may_not_decide_grades_no_replay(admitted, agent, api):
+    assert replayed(api, agent, judge="unknown").status_code == 404
+    made = replayed(api, agent, judge="labelled", most_recorded=0)
+    Judge.objects.update(state="barred", faults=["it prefers the first"])
+    refused = replayed(api, agent, judge="labelled")
+    assert (refused.status_code, "prefers the first" in refused.json()["detail"]) == (409, True)
+    replay.work(made.json()["id"])
+    result = api("get", made["Location"]).json()["result"]
+    assert "not admitted any more" in result["judge"]["left_out"]

@@ -165,7 +165,9 @@ def test_harm_that_shows_only_further_on_is_found_and_nothing_is_done_for_it(
     result = made["result"]
     assert (made["state"], made["verdict"]) == ("done", "worse"), made
     assert (result["sources"], result["not_walked"]) == ({"run": RUNS}, {})
-    assert (result["baseline_score"], result["candidate_score"], result["lost"]) == (1, 0, RUNS)
+    assert (result["baseline_score"], result["candidate_score"]) == (1, 0)
+    # In each run the draft and what was told of it; the runs alone are independent.
+    assert (result["lost"], result["answers"], result["independent"]) == (2 * RUNS, 2 * RUNS, RUNS)
     assert {tuple(c["candidate_missing"]) for c in made["cases"]} == {("the run failed at pay",)}
 
     asked = Invocation.objects.filter(run_id=made["id"])
@@ -203,15 +205,36 @@ def test_a_walk_that_died_goes_on_and_pays_for_no_answer_twice(fleet, begun, api
     assert (asked.count(), done.result["sources"]) == (4, {"run": 1})
 
 
-def test_what_cant_be_walked_is_asked_by_itself_and_says_why(fleet, begun, api, paid):
+def test_a_run_that_asks_the_agent_often_is_walked_and_proves_no_more_than_one_run(
+    fleet, begun, api, paid
+):
     begun(MANY, {})
+    without = candidate(fleet["drafting"], tools=[])
+    found = replayed(api, without)
+    result = found["result"]
+    assert (result["sources"], result["not_walked"]) == ({"run": 1}, {})
+    assert (result["cases"], result["independent"], result["answers"]) == (1, 1, 4)
+    (case,) = found["cases"]
+    assert sorted(name for name, _, _ in case["answers"]) == [f"all.{n}.1" for n in range(4)]
+
+
+def test_a_walk_that_asks_too_often_is_given_up_and_its_calls_hang_together(
+    fleet, begun, api, paid, monkeypatch
+):
+    monkeypatch.setattr(walks, "MOST_ASKED", 3)
+    begun(MANY, {})
+    result = replayed(api, candidate(fleet["drafting"], tools=[]))["result"]
+    assert result["not_walked"] == {walks.TOO_MANY: 4}
+    assert (result["cases"], result["independent"]) == (4, 1)
+
+
+def test_what_cant_be_walked_is_asked_by_itself_and_says_why(fleet, begun, api, paid):
     begun(ASKS, {"value": 21})
     waits = begun(ASKS.replace("!has", "has").replace("name: asks", "name: waits"), {"value": 22})
     assert Run.objects.get(pk=waits.pk).state == "running"
     found = replayed(api, candidate(fleet["drafting"], tools=[]))
-    assert found["result"]["sources"] == {"recorded": 6}
+    assert found["result"]["sources"] == {"recorded": 2}
     assert found["result"]["not_walked"] == {
-        "it asks the agent more than 3 times": 4,
         # Only with the candidate it would have come to that.
         "it would wait for an answer (approval) that was never given": 1,
         "the run has not ended": 1,

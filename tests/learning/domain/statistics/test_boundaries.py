@@ -190,6 +190,21 @@ def test_a_bandits_own_analysis_keeps_its_error_where_the_plain_one_may_not():
     assert rejected / 300 <= 0.08
 
 
+# Obuchowski (1998), false positives of PET and SPECT in 21 patients with 1 to 4 glands each: of
+# the patients with a difference, SPECT was right where PET was not in so many more glands.
+GLANDS = [2, 1, 1, -1, 2, 1] + [0] * 15
+
+
+def test_mcnemar_of_clusters_has_the_variance_of_obuchowskis_published_example():
+    chances = paired.sign_flips(GLANDS)
+    reach = np.arange(len(chances)) - len(chances) // 2
+    variance = float((chances * reach**2).sum())
+    chi_square = (len(GLANDS) - 1) / len(GLANDS) * sum(GLANDS) ** 2 / variance
+    assert chi_square == pytest.approx(2.8571, abs=5e-5)  # as published, p = 0.091
+    assert paired.mcnemar_of_clusters(GLANDS) == pytest.approx(10 / 64)
+    assert paired.mcnemar(7, 1) == pytest.approx(0.0703, abs=1e-4)  # gland by gland: too sure
+
+
 def test_mcnemar_is_the_exact_binomial_test():
     assert paired.mcnemar(9, 1) == pytest.approx(2 * 11 / 1024)
     assert paired.mcnemar(0, 0) == 1.0

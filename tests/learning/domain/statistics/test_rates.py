@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from learning.domain.replaying import Scored, Verdict, compare
 from learning.domain.statistics import bayesian, fixed, sequential
 from learning.domain.statistics.effects import difference
 from learning.domain.statistics.samples import Mean, Proportion, moments_of_pair
@@ -69,3 +70,31 @@ def test_skewed_values_keep_the_default_tests_error():
             found.append(sequential.compare(difference(*pair, "relative")))
         rejected += any(r.p_value < 0.05 for r in found)
     assert rejected / 2000 <= 0.05
+
+
+def runs_of_calls(rng, runs, sizes, likeness):
+    """Calls of ``runs`` as cases: both versions are right as often, but a run's calls are alike."""
+    found = []
+    for run in range(runs):
+        size = int(rng.choice(sizes))
+        spread = (1 - likeness) / likeness
+        rates = rng.beta(0.7 * spread, 0.3 * spread, 2)
+        right = [(rng.random(size) < rate).astype(float) for rate in rates]
+        found += [Scored(b, c, f"run {run}") for b, c in zip(*right, strict=True)]
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sizes", [[1], [4, 13], [1, 1, 1, 20]])
+def test_calls_of_one_run_condemn_or_praise_an_equal_version_no_more_often(sizes):
+    rng = np.random.default_rng(9)
+    told, naive = [], []
+    for _ in range(800):
+        cases = runs_of_calls(rng, 20, sizes, 0.3)
+        told.append(compare(cases, rng=rng).verdict)
+        alone = [Scored(one.baseline, one.candidate) for one in cases]
+        naive.append(compare(alone, rng=rng).verdict)
+    for verdict in (Verdict.WORSE, Verdict.BETTER):
+        assert told.count(verdict) / 800 <= 0.065  # of 0.025 promised by many runs
+        if len(set(sizes)) > 1:
+            assert naive.count(verdict) / 800 > 0.1
