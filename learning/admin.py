@@ -17,8 +17,18 @@ from unfold.decorators import display
 from config.access import callers
 from config.access.callers import Caller
 from config.errors import AppError, NotFound
-from learning import examples, finetuning, handoff, improvements, reviewing, rollouts, trials
+from learning import (
+    examples,
+    finetuning,
+    following_up,
+    handoff,
+    improvements,
+    reviewing,
+    rollouts,
+    trials,
+)
 from learning.models import (
+    AskingPolicy,
     Example,
     Experiment,
     Feedback,
@@ -158,6 +168,9 @@ class TrialPolicyAdmin(ModelAdmin):
         caller = callers.of_user(request.user)  # type: ignore[arg-type]
         obj.changed_by = caller.name[:80]
         super().save_model(request, obj, form, change)
+        self.note(obj, caller)
+
+    def note(self, obj: Any, caller: Caller) -> None:
         trials.note_policy(obj, caller)
 
     def _may(self, request: HttpRequest) -> bool:
@@ -165,6 +178,20 @@ class TrialPolicyAdmin(ModelAdmin):
             return callers.of_user(request.user).may_act_as("administrator")  # type: ignore[arg-type]
         except AppError:
             return False
+
+
+@admin.register(AskingPolicy)
+class AskingPolicyAdmin(TrialPolicyAdmin):
+    """Whether those who started runs are asked by mail how they were; nobody is without one."""
+
+    list_display = ["__str__", "is_enabled", "share_ratio", "after_hours", "most_a_week"]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        kwargs["form"] = AskingForm
+        return ModelAdmin.get_form(self, request, obj, **kwargs)
+
+    def note(self, obj: Any, caller: Caller) -> None:
+        following_up.note_policy(obj, caller)
 
 
 class PolicyForm(forms.ModelForm):
@@ -177,6 +204,20 @@ class PolicyForm(forms.ModelForm):
         try:
             trials.check_policy(TrialPolicy(**given))
         except (AppError, ValueError) as error:
+            raise forms.ValidationError(str(error)) from error
+        return given
+
+
+class AskingForm(forms.ModelForm):
+    class Meta:
+        model = AskingPolicy
+        exclude: ClassVar[list[str]] = ["changed_by"]
+
+    def clean(self) -> Any:
+        given: dict[str, Any] = super().clean() or {}
+        try:
+            following_up.check_policy(AskingPolicy(**given))
+        except AppError as error:
             raise forms.ValidationError(str(error)) from error
         return given
 

@@ -40,6 +40,9 @@ def by_link(request: HttpRequest, token: str) -> HttpResponse:
     try:
         row, caller = inviting.opened(token)
         caller.require("feedback:write", "give feedback")
+        if request.method == "POST" and request.POST.get("decline"):
+            inviting.decline(row)
+            return _private(render(request, "learning/by_link.html", {"declined": True}))
         context = _answered(request, caller, row.subject_kind, row.subject_id, request.path)
     except AppError as error:
         context = {"gone": error}
@@ -47,8 +50,11 @@ def by_link(request: HttpRequest, token: str) -> HttpResponse:
     if context["sent"]:
         inviting.answered(row)
     # Over somebody's shoulder or in a shared inbox: what was said before is not shown.
-    context |= {"said": [], "others": 0}
-    response = render(request, "learning/by_link.html", context, status=context["status"])
+    context |= {"said": [], "others": 0, "by_itself": row.asked_by == inviting.ITSELF}
+    return _private(render(request, "learning/by_link.html", context, status=context["status"]))
+
+
+def _private(response: HttpResponse) -> HttpResponse:
     response["Referrer-Policy"] = "no-referrer"
     response["Cache-Control"] = "no-store"
     return response

@@ -26,6 +26,8 @@ from monitoring import services as monitoring
 
 SALT = "learning.feedback.request"
 LASTS = timedelta(days=14)
+# Who asks where no person does: the name of learning.following_up as a caller.
+ITSELF = "system:feedback"
 _WHAT = {"invocation": "an answer", "step": "a step", "run": "a run",
          "conversation": "a conversation"}  # fmt: skip
 
@@ -70,13 +72,17 @@ def ask(*, caller: Caller, subject_kind: str, subject_id: UUID, person: str) -> 
 
 def body_of(row: FeedbackRequest) -> str:
     """What the mail says: nothing of the work itself, which may be confidential."""
-    return "\n".join([
+    lines = [
         f"You are asked how {_WHAT[row.subject_kind]} was that Ratchet gave you.",
         "",
         f"{settings.PUBLIC_URL}/feedback/{token_of(row)}",
         "",
         f"The link is yours alone, needs no password and works for {LASTS.days} days.",
-    ])  # fmt: skip
+    ]
+    if row.asked_by == ITSELF:
+        lines += ["Ratchet asks this by itself when a run has ended. Behind the link you can "
+                  "say that you want no such mails."]  # fmt: skip
+    return "\n".join(lines)
 
 
 def token_of(row: FeedbackRequest) -> str:
@@ -96,6 +102,11 @@ def opened(token: str) -> tuple[FeedbackRequest, Caller]:
     if row is None:
         raise NotFound("request behind this link", key)
     return row, _caller_of(row.user)
+
+
+def decline(row: FeedbackRequest) -> None:
+    """Send this person no more mails that nobody asked for; only once, whoever opens the link."""
+    FeedbackRequest.objects.filter(pk=row.pk, declined_at=None).update(declined_at=Now())
 
 
 def answered(row: FeedbackRequest) -> None:

@@ -11,6 +11,7 @@ from django.db.models.functions import Cast, Coalesce, Concat, Now
 from agents import privacy as agents
 from config.privacy import ERASED, Subject, another_name, as_rows, take_name_off
 from learning.models import (
+    AskingPolicy,
     Example,
     Experiment,
     Feedback,
@@ -32,6 +33,7 @@ from learning.models import (
 )
 
 _NAMED = (
+    (AskingPolicy, "changed_by"),
     (Experiment, "created_by"),
     (Experiment, "state_by"),
     (Feedback, "category_by"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers as s
 
+from config.access.models import Client
 from learning import experiments
 from learning.domain.categories import Category
 from learning.models import (
+    AskingPolicy,
     Experiment,
     Feedback,
     FeedbackRequest,
@@ -49,6 +51,26 @@ class FeedbackRequestDocument(s.ModelSerializer[FeedbackRequest]):
         model = FeedbackRequest
         fields = ["id", "subject_kind", "subject_id", "user", "created_at", "answered_at"]
         read_only_fields = fields
+
+
+class AskingPolicyDocument(s.ModelSerializer[AskingPolicy]):
+    workflow = s.CharField(
+        source="workflow_name", max_length=64, required=False, allow_blank=True, default="",
+        help_text="Empty: every other workflow.",
+    )  # fmt: skip
+    client = s.PrimaryKeyRelatedField(
+        queryset=Client.objects.all(), required=False, allow_null=True, default=None,
+        help_text="Null: every other client.",
+    )  # fmt: skip
+
+    class Meta:
+        model = AskingPolicy
+        fields = [
+            "id", "workflow", "client", "is_enabled", "share_ratio", "after_hours", "most_a_week",
+            "changed_by", "created_at",
+        ]  # fmt: skip
+        read_only_fields = ["id", "changed_by", "created_at"]
+        validators: ClassVar[list[Any]] = []  # a second one of its kind takes its place
 
 
 class NewCategory(s.Serializer[Any]):

@@ -13,6 +13,7 @@ from learning import (
     cycles,
     experiments,
     finetuning,
+    following_up,
     judge_asking,
     knowledge_changes,
     replay,
@@ -69,7 +70,7 @@ def cycle_report(cycle_id: str) -> bool:
 def resume() -> None:
     """Send lost cycles, replays and judges again, tuning jobs due; make approved changes.
 
-    Check fresh answers.
+    Check fresh answers; ask people how runs were.
     """
     cycles.sweep()
     replay.sweep()
@@ -77,6 +78,7 @@ def resume() -> None:
     finetuning.sweep()
     knowledge_changes.sweep()
     checking.check_fresh()
+    following_up.sweep()
 
 
 @shared_task(name="learning.sweep_comparisons", ignore_result=True)

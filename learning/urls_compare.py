@@ -10,6 +10,7 @@ _ID = r"(?P<{}>[0-9a-f-]{{36}})"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/feedback", feedback.FeedbackList.as_view(), name="feedback"),
     path("api/v1/feedback/<uuid:feedback_id>/category", feedback.FeedbackCategory.as_view()),
+    path("api/v1/feedback/policies", feedback.AskingPolicies.as_view()),
     path("api/v1/feedback/requests", feedback.FeedbackRequests.as_view()),
     path("api/v1/scores", feedback.Scores.as_view(), name="scores"),
     path("api/v1/improvements", feedback.Improvements.as_view(), name="improvements"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from config.access.callers import Caller
+from config.access.callers import Caller, any_reader
 from config.errors import InvalidInput
 from workflows import artifacts, rights
 from workflows.database import execute
@@ -105,3 +106,42 @@ def figures_of(runs: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
         run: {"cost_usd": str(cost), "progress": {"done": done, "total": total}}
         for run, cost, total, done in rows
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that a person began and that has ended."""
+
+    id: UUID
+    client_id: UUID
+    workflow: str
+    person_id: UUID
+    ended_at: datetime
+
+
+def ended_openly(since: datetime, until: datetime, *, limit: int) -> list[Ended]:
+    """Runs that ended in this time, the newest first: begun by a person and hidden from nobody.
+
+    Without demonstrations, runs inside others, and what was cancelled.
+    """
+    rows = visible_runs(any_reader()).filter(
+        ended_at__gte=since, ended_at__lt=until, is_demo=False, parent_step_id=None,
+        started_by__isnull=False, state__in=[RunState.SUCCEEDED, RunState.FAILED],
+    )  # fmt: skip
+    found = rows.order_by("-ended_at").values_list(
+        "pk", "client_id", "workflow_name", "started_by_id", "ended_at"
+    )
+    return [Ended(*one) for one in found[:limit]]
+
+
+def parts_of(run_ids: Iterable[UUID]) -> dict[UUID, set[UUID]]:
+    """Each run's own id with those of its steps and of the calls that they made."""
+    found = {run_id: {run_id} for run_id in run_ids}
+    steps = StepRun.objects.filter(run_id__in=found).values_list("run_id", "pk", "invocation_id")
+    for run_id, step_id, invocation_id in steps:
+        found[run_id] |= {step_id, invocation_id or step_id}
+    return found
+
+
+def is_workflow(name: str) -> bool:
+    return WorkflowVersion.objects.filter(workflow__name=name).exists()

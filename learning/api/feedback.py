@@ -11,11 +11,11 @@ from rest_framework.views import APIView
 
 from config import rest
 from config.errors import InvalidInput
-from learning import feedback, inviting, reviewing
+from learning import feedback, following_up, inviting, reviewing
 from learning import serializers as shapes
 from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
 from learning.domain.categories import Category
-from learning.models import Feedback, Improvement, Subject
+from learning.models import AskingPolicy, Feedback, Improvement, Subject
 
 
 class FeedbackList(APIView):
@@ -78,6 +78,30 @@ class FeedbackRequests(APIView):
         data = checked(shapes.NewFeedbackRequest, request)
         row = inviting.ask(caller=rest.caller_of(request), **data)
         return Response(shapes.FeedbackRequestDocument(row).data, status=201)
+
+
+class AskingPolicies(APIView):
+    scopes = {"GET": "learning:read", "PUT": "learning:decide"}
+
+    @extend_schema(
+        operation_id="feedback_policies_list", parameters=PAGES,
+        responses=shapes.AskingPolicyDocument(many=True),
+    )  # fmt: skip
+    def get(self, request: Request) -> Response:
+        """Whose starters are asked by mail how their run was; nobody's without a policy."""
+        return page(request, AskingPolicy.objects.all(), shapes.AskingPolicyDocument)
+
+    @extend_schema(
+        operation_id="feedback_policies_set", request=shapes.AskingPolicyDocument,
+        responses={200: shapes.AskingPolicyDocument, 403: PROBLEM, 422: PROBLEM},
+    )  # fmt: skip
+    def put(self, request: Request) -> Response:
+        """Set the policy of a workflow, a client, both, or of all others. For administrators."""
+        data = checked(shapes.AskingPolicyDocument, request)
+        row = following_up.set_policy(
+            caller=rest.caller_of(request), workflow=data.pop("workflow_name"), **data
+        )
+        return Response(shapes.AskingPolicyDocument(row).data)
 
 
 class FeedbackCategory(APIView):

@@ -9,12 +9,13 @@ from learning.models.improvements import Improvement, Tombstone
 from learning.models.judges import Judge, Preference
 from learning.models.layers import Holdout, Layer
 from learning.models.patterns import Pattern, PatternCount
-from learning.models.policies import TrialPolicy
+from learning.models.policies import AskingPolicy, TrialPolicy
 from learning.models.replays import Replay, ReplayCase, Study
 from learning.models.tuning import TuningJob
 
 __all__ = [
     "ArmDay",
+    "AskingPolicy",
     "Cycle",
     "CycleStep",
     "DriftWindow",

@@ -103,6 +103,9 @@ class FeedbackRequest(models.Model):
     asked_by = models.CharField(max_length=80, blank=True, default="")
     created_at = models.DateTimeField(db_default=Now())
     answered_at = models.DateTimeField(null=True, blank=True)
+    declined_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the person wished to be asked no more by itself."
+    )
 
     class Meta:
         ordering = ["-id"]

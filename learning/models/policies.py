@@ -81,3 +81,56 @@ class TrialPolicy(models.Model):
 
     def __str__(self) -> str:
         return self.agent_slug or "every agent"
+
+
+class AskingPolicy(models.Model):
+    """Whether people who started a run are asked by e-mail how it was, and how often at most.
+
+    The most particular one holds: of the workflow and client, of the workflow, of the client, of
+    all others. Without any, nobody is asked.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workflow_name = models.CharField(
+        "workflow", max_length=64, blank=True, default="", help_text="Empty: every other workflow."
+    )
+    client = models.ForeignKey(
+        "access.Client", null=True, blank=True, on_delete=models.CASCADE,
+        help_text="Empty: every other client.",
+    )  # fmt: skip
+    is_enabled = models.BooleanField(
+        default=False, help_text="Off, nobody is asked, whatever wider policies say."
+    )
+    share_ratio = models.FloatField(
+        default=1.0, validators=[MinValueValidator(0.01), MaxValueValidator(1)],
+        help_text="Share of the runs that are asked about.",
+    )  # fmt: skip
+    after_hours = models.FloatField(
+        default=1.0, validators=[MinValueValidator(0), MaxValueValidator(168)],
+        help_text="After the run's end; whoever says something until then is not asked.",
+    )  # fmt: skip
+    most_a_week = models.PositiveSmallIntegerField(
+        default=3, validators=[MinValueValidator(1), MaxValueValidator(50)],
+        help_text="Mails to one person in seven days.",
+    )  # fmt: skip
+    changed_by = models.CharField(max_length=80, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["workflow_name", "client"]
+        verbose_name = "feedback mail policy"
+        verbose_name_plural = "feedback mail policies"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workflow_name", "client"], nulls_distinct=False, name="askingpolicy_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(share_ratio__gt=0, share_ratio__lte=1),
+                name="askingpolicy_share_in_range",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow_name or 'every other workflow'}, " + (
+            str(self.client) if self.client_id else "every other client"
+        )
