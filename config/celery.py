@@ -19,12 +19,12 @@ app = Celery("ratchet")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.task_queues = [Queue(name) for name in QUEUES]
 # Beat and Flower know tasks by name only; their code would cost each of them seconds and memory.
-# I/O workers run steps, calls, deliveries and drills; what learns needs libraries for analyses, and
-# is routed away from them (settings.CELERY_TASK_ROUTES).
+# I/O workers run steps, calls, deliveries, and what of learning calls models; the rest of learning
+# needs libraries for analyses, and is routed away from them (settings.CELERY_TASK_ROUTES).
 _PROCESS = os.environ.get("RATCHET_PROCESS", "")
 if _PROCESS.startswith("ratchet-io"):
     app.autodiscover_tasks(["agents", "monitoring", "scaling", "workflows"])
-    app.autodiscover_tasks(["learning"], related_name="drill_tasks")
+    app.autodiscover_tasks(["learning"], related_name="calling_tasks")
 elif _PROCESS not in ("ratchet-beat", "ratchet-flower"):
     app.autodiscover_tasks()
 

@@ -21,29 +21,11 @@ from learning import (
     rollouts,
     trials,
 )
-from learning.drill_tasks import rollback_drill
+from learning.calling_tasks import ask_judge, fine_tune, rollback_drill, run_replay
 from learning.rollouts import drilling
 
 logger = logging.getLogger(__name__)
-__all__ = ["rollback_drill"]
-
-
-@shared_task(name="learning.replay", acks_late=True, ignore_result=True)
-def run_replay(replay_id: str) -> None:
-    """Ask what a replay has still to ask, and conclude it."""
-    replay.work(UUID(replay_id))
-
-
-@shared_task(name="learning.fine_tune", acks_late=True, ignore_result=True)
-def fine_tune(job_id: str) -> None:
-    """Bring one fine-tuning job a step on."""
-    finetuning.work(UUID(job_id))
-
-
-@shared_task(name="learning.ask_judge", acks_late=True, ignore_result=True)
-def ask_judge(judge_id: str, *_: object) -> None:
-    """Ask a judge about what was chosen for it, and measure it; earlier messages told more."""
-    judge_asking.work(UUID(judge_id))
+__all__ = ["ask_judge", "fine_tune", "rollback_drill", "run_replay"]
 
 
 @shared_task(name="learning.run_cycle", ignore_result=True)

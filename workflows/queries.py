@@ -108,6 +108,9 @@ def figures_of(runs: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
     }
 
 
+_ENDED = ("id", "client_id", "workflow_name", "started_by_id", "ended_at")
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """A run that a person began and that has ended."""
@@ -124,14 +127,15 @@ def ended_openly(since: datetime, until: datetime, *, limit: int) -> list[Ended]
 
     Without demonstrations, runs inside others, and what was cancelled.
     """
-    rows = visible_runs(any_reader()).filter(
+    rows = rights.visible(any_reader(), Run.objects.all()).filter(
         ended_at__gte=since, ended_at__lt=until, is_demo=False, parent_step_id=None,
         started_by__isnull=False, state__in=[RunState.SUCCEEDED, RunState.FAILED],
     )  # fmt: skip
-    found = rows.order_by("-ended_at").values_list(
-        "pk", "client_id", "workflow_name", "started_by_id", "ended_at"
-    )
-    return [Ended(*one) for one in found[:limit]]
+    return [
+        Ended(run.pk, run.client_id, run.workflow_name, run.started_by_id, run.ended_at)
+        for run in rows.order_by("-ended_at").only(*_ENDED)[:limit]
+        if run.started_by_id is not None and run.ended_at is not None
+    ]
 
 
 def parts_of(run_ids: Iterable[UUID]) -> dict[UUID, set[UUID]]:

@@ -48,7 +48,7 @@ TEST = {"kind": "sequential", "difference_type": "absolute", "tuning": 60}
 # Calls go on for so long after the rollback, to see that none meets the candidate.
 AFTER_SECONDS = 3.0
 # A drill waits for others: it holds one thread of an I/O worker while it lasts. These workers load
-# ``learning.drill_tasks`` and nothing else of learning's tasks.
+# ``learning.calling_tasks`` and nothing else of learning's tasks.
 QUEUE = "default"
 MOST_SECONDS, MOST_CALLERS = 600.0, 8
 

@@ -1,0 +1,37 @@
+"""Tasks that call models or wait for a provider, apart from others.
+
+I/O workers load them, and with them no library for analyses.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from celery import shared_task
+
+from learning import finetuning, judge_asking, replay, rollouts
+from learning.rollouts import drilling
+
+
+@shared_task(name="learning.rollback_drill", ignore_result=True)
+def rollback_drill(rollout_id: str, seconds: float) -> None:
+    """Send a drill its calls until it is taken back."""
+    drilling.run(rollouts.find(UUID(rollout_id)), seconds=seconds)
+
+
+@shared_task(name="learning.replay", acks_late=True, ignore_result=True)
+def run_replay(replay_id: str) -> None:
+    """Ask what a replay has still to ask, and conclude it."""
+    replay.work(UUID(replay_id))
+
+
+@shared_task(name="learning.fine_tune", acks_late=True, ignore_result=True)
+def fine_tune(job_id: str) -> None:
+    """Bring one fine-tuning job a step on."""
+    finetuning.work(UUID(job_id))
+
+
+@shared_task(name="learning.ask_judge", acks_late=True, ignore_result=True)
+def ask_judge(judge_id: str, *_: object) -> None:
+    """Ask a judge about what was chosen for it, and measure it; earlier messages told more."""
+    judge_asking.work(UUID(judge_id))
