@@ -40,7 +40,7 @@ chaos: development
 	@$(PY) -m pytest -m "chaos or slow" $(ARGS)
 
 profile: development
-	@$(PY) -m tests.profiles
+	@ONLY="$(ONLY)" $(PY) -m tests.profiles
 
 # Every installed package is the locked one, with its hash, and they fit each other.
 audit: development

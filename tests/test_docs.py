@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,12 @@ def test_every_command_and_target_that_a_page_names_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
     assert set(_MAKE.findall(code)) - targets == set()
     assert set(_COMMAND.findall(code)) - set(get_commands()) == set()
+
+
+def test_every_module_that_the_makefile_runs_is_there() -> None:
+    named = re.findall(r"-m (tests[\w.]*)", text_of(ROOT / "Makefile"))
+    assert named
+    assert [one for one in named if find_spec(one) is None] == []
 
 
 @pytest.mark.parametrize("page", DOORS, ids=name_of)

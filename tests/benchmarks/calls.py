@@ -41,7 +41,7 @@ Row = dict[str, Any]
 def run() -> dict[str, Row]:
     """Figures in the shape of ``benchmarks.json``."""
     with running() as bench, ExitStack() as stack:
-        prompt = _publish(bench)
+        prompt = publish_plain(bench)
         served = model_address(bench)
         plain = stack.enter_context(_client(f"{served}/v1", "none"))
         ours = stack.enter_context(_client(f"{bench.url}/v1", bench.key))
@@ -65,7 +65,7 @@ def run() -> dict[str, Row]:
     return found
 
 
-def _publish(bench: Bench) -> str:
+def publish_plain(bench: Bench) -> str:
     with bench.client() as http:
         content = http.get(f"/api/v1/agents/{AGENT}/versions").json()["results"][0]
         body = {"prompt": content["prompt"], "variables": content["variables"], "tools": [],

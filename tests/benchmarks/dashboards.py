@@ -45,7 +45,7 @@ def run() -> dict[str, Row]:
     with running() as bench:
         filled = _fill(bench)
         with httpx.Client(base_url=bench.url, timeout=120.0, follow_redirects=True) as client:
-            _sign_in(client, bench)
+            sign_in(client, bench)
             times, sizes = _ask(client)
     return {**filled, **_told(times, sizes), **fold_a_minute()}
 
@@ -68,7 +68,7 @@ def _fill(bench: Bench) -> dict[str, Row]:
     }
 
 
-def _sign_in(client: httpx.Client, bench: Bench) -> None:
+def sign_in(client: httpx.Client, bench: Bench) -> None:
     from config.demo import credentials
 
     admin = credentials.read(bench.home)["admin"]

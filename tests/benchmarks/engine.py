@@ -131,7 +131,7 @@ def _once(
         answer = http.post("/api/v1/runs", json=body)
         answer.raise_for_status()
         ids.append(answer.json()["id"])
-    _await(bench, ids)
+    await_end(bench, ids)
     wall, used = time.monotonic() - started, me.cpu_times()
     cpu = bench.cpu_seconds() - cpu + used.user + used.system - own.user - own.system
     steps = _reconcile(bench, ids, json.loads(source)["steps"], len((inputs or {}).get("xs", ())))
@@ -147,7 +147,7 @@ def _once(
     }  # fmt: skip
 
 
-def _await(bench: Bench, ids: list[str]) -> None:
+def await_end(bench: Bench, ids: list[str]) -> None:
     until = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < until:
         left = bench.rows(
@@ -268,7 +268,7 @@ def _submission(bench: Bench, http: httpx.Client) -> dict[str, Any]:
         answer = http.post("/api/v1/runs", json={"workflow": "bench_diamond_task", "inputs": {}})
         took.append(1000 * (time.monotonic() - started))
         answer.raise_for_status()
-        _await(bench, [answer.json()["id"]])
+        await_end(bench, [answer.json()["id"]])
     return {"engine_submission_ms": row(took, "ms", lower=True)}
 
 

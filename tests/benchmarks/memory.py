@@ -19,7 +19,7 @@ from itertools import islice
 import httpx
 import psutil
 
-from tests.benchmarks.calls import AGENT, SEED, Row, _publish, _row, _texts
+from tests.benchmarks.calls import AGENT, SEED, Row, _row, _texts, publish_plain
 from tests.benchmarks.instance import Bench, running
 
 CALLS = int(os.environ.get("MEMORY_CALLS", "4000"))
@@ -33,7 +33,7 @@ ROUTE = f"/api/v1/agents/{AGENT}/invocations"
 def run() -> dict[str, Row]:
     """Figures in the shape of ``benchmarks.json``."""
     with running() as bench:
-        _publish(bench)
+        publish_plain(bench)
         questions = _texts(random.Random(SEED))
         lost = _ask(bench, islice(questions, 200), 200)  # loads what the first calls load
         sizes = [_sizes(bench)]
