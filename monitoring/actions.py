@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Min, Q
+from django.db.models import Min, Q, QuerySet
 from django.utils import timezone
 
 from config.errors import Conflict
@@ -38,7 +38,6 @@ class Asked:
     since: datetime | None = None
 
 
-@transaction.atomic
 def take_actions(kinds: Sequence[str], *, most: int = 20) -> list[Asked]:
     """The oldest asked actions of these kinds, taken: nobody else gets them meanwhile.
 
@@ -46,10 +45,16 @@ def take_actions(kinds: Sequence[str], *, most: int = 20) -> list[Asked]:
     """
     now = timezone.now()
     waits = Q(state=State.ASKED) | Q(state=State.TAKEN, taken_at__lt=now - TAKEN_FOR)
+    waiting = Action.objects.filter(waits, kind__in=list(kinds))
+    # Sweeps ask every few seconds, and mostly there is nothing: that is one short question.
+    return _taken(waiting, most, now) if waiting.exists() else []
+
+
+@transaction.atomic
+def _taken(waiting: QuerySet[Action], most: int, now: datetime) -> list[Asked]:
     due = (
-        Action.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
+        waiting.select_for_update(skip_locked=True, of=("self",), no_key=True)
         .select_related("incident__merged_into")
-        .filter(waits, kind__in=list(kinds))
         .order_by("id")[:most]
     )
     rows = []

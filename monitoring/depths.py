@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from typing import Any
 
 from kombu.exceptions import ChannelError, OperationalError
@@ -40,15 +41,26 @@ def waiting() -> dict[str, int]:
     """How many messages wait in each queue now. Raises Unavailable while the broker is away."""
     try:
         with app.connection_for_read() as broker:
-            return {queue: _depth(broker, queue) for queue in QUEUES}
+            return _depths(broker)
     except Exception as error:  # each transport has its own errors
         raise Unavailable("the broker", f"{type(error).__name__}: {error}"[:200]) from error
 
 
-def _depth(broker: Any, queue: str) -> int:
-    """A queue that nobody has declared yet is empty; asking for it closes the channel."""
-    with broker.channel() as channel:
-        try:
-            return int(channel.queue_declare(queue, passive=True).message_count)
-        except _REFUSED + tuple(broker.channel_errors):
-            return 0
+def _depths(broker: Any) -> dict[str, int]:
+    """A queue that nobody has declared yet, or on Redis an empty one, is not there: none wait.
+
+    Asked by one channel as long as it stays open: AMQP closes it over such a question.
+    """
+    refused = _REFUSED + tuple(broker.channel_errors)
+    found, channel = dict.fromkeys(QUEUES, 0), broker.channel()
+    for queue in QUEUES:
+        if not _is_open(channel):
+            channel = broker.channel()
+        with suppress(*refused):
+            found[queue] = int(channel.queue_declare(queue, passive=True).message_count)
+    return found
+
+
+def _is_open(channel: Any) -> bool:
+    """Each transport has its own word for it."""
+    return bool(getattr(channel, "is_open", not getattr(channel, "closed", False)))

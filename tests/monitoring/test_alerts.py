@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from kombu import Connection
 
 from agents import budget_use
 from agents.models import Budget
@@ -209,6 +210,18 @@ def test_messages_that_pile_up_are_measured_at_the_broker_and_told(
     again()
     (alert,) = live("queue-depth")
     assert (alert.key, alert.value) == ("low", 5.0)
+
+
+def test_one_look_at_all_queues_takes_one_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, channel = [], Connection.channel
+
+    def counted(self: Connection) -> object:
+        opened.append(1)
+        return channel(self)
+
+    monkeypatch.setattr(Connection, "channel", counted)
+    assert depths.waiting().keys() == set(QUEUES)
+    assert len(opened) == 1
 
 
 BUDGET_RULES = ("budget-half", "budget-most", "budget-used")
