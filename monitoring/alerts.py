@@ -64,7 +64,7 @@ def _verdicts(rule: AlertRule, now: datetime) -> Mapping[str, Verdict]:
     if rule.kind == Kind.HEARTBEAT:
         return _heartbeats(now)
     if rule.kind in (Kind.ANOMALY, Kind.TOGETHER, Kind.FORECAST):
-        return {key: _of_series(rule, key, now) for key in _keys(rule, now)}
+        return _of_series(rule, now)
     window = timedelta(seconds=rule.window_seconds)
     current = _read(rule, now - window, now + MINUTE)
     if rule.kind == Kind.THRESHOLD:
@@ -136,19 +136,26 @@ def _keys(rule: AlertRule, now: datetime) -> Iterable[str]:
     return _read(rule, now - 6 * HOUR, now + MINUTE).keys()
 
 
-def _of_series(rule: AlertRule, key: str, now: datetime) -> Verdict:
+def _of_series(rule: AlertRule, now: datetime) -> dict[str, Verdict]:
     is_forecast = rule.kind == Kind.FORECAST
     step, back = (HOUR, FORECAST_HISTORY) if is_forecast else (ANOMALY_STEP, ANOMALY_HISTORY)
     until = now - (now - datetime(2000, 1, 1, tzinfo=now.tzinfo)) % step  # whole steps only
-    times, cells = history.series(
-        rule, key, since=until - back, until=until, step=step, recent=JUDGED_STEPS
-    )
+    found = history.series(
+        rule, list(_keys(rule, now)), since=until - back, until=until, step=step,
+        recent=JUDGED_STEPS,
+    )  # fmt: skip
+    return {key: _of_one(rule, times, cells) for key, times, cells in found}
+
+
+def _of_one(
+    rule: AlertRule, times: Sequence[float], cells: Sequence[Mapping[str, Stat]]
+) -> Verdict:
     if rule.kind == Kind.TOGETHER:
         parts = [rule, *(_part(rule, one) for one in rule.beside)]
         rows = [{f"{p.metric} {p.statistic}": value_of(p, cell) for p in parts} for cell in cells]
         return rules.jointly_anomalous(times, rows, recent=JUDGED_STEPS, settings=Settings())
     values = [value_of(rule, cell) for cell in cells]
-    if not is_forecast:
+    if rule.kind == Kind.ANOMALY:
         return rules.anomalous(times, values, recent=JUDGED_STEPS, settings=Settings())
     return rules.will_breach(
         values, rule.limit, above=rule.above, horizon=FORECAST_HOURS, row_seconds=3600.0

@@ -8,7 +8,7 @@ gap there.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,6 +21,9 @@ from monitoring.models import AlertRule
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # A baseline moves slowly and costs the most to read.
 KEPT_SECONDS = 600.0
+# Series that are read together: a read for each key costs seconds with a thousand of them, and
+# all of them together take memory.
+AT_ONCE = 100
 # How many times its length a baseline may reach back to find so much that is clean.
 REACH = 4
 Stats = Mapping[str, Stat]
@@ -112,23 +115,28 @@ def _began(rule: AlertRule, since: datetime, until: datetime) -> dict[str, datet
 
 
 def series(
-    rule: AlertRule, key: str, *, since: datetime, until: datetime, step: timedelta, recent: int
-) -> tuple[list[float], list[dict[str, Stat]]]:
-    """Times (seconds) and what was measured in each step, from the first that has anything on.
+    rule: AlertRule, keys: Sequence[str], *, since: datetime, until: datetime, step: timedelta,
+    recent: int,
+) -> Iterator[tuple[str, list[float], list[dict[str, Stat]]]]:  # fmt: skip
+    """Each key, times (seconds) and what was measured in each step, from the first that has any.
 
     Steps of incidents and experiments are empty, but for the last ``recent``: those are judged.
     """
     names = _names(rule)
-    grid = queries.grid(names, scope=rule.scope, since=since, until=until, step=step, keys=[key])
-    cells = grid.cells.get(key) or [{} for _ in grid.starts]
-    spans = periods.left_out(rule.scope, since=since, until=until).of(key)
-    judged = len(cells) - recent
-    kept = [
-        {} if place < judged and holds(spans, start, start + step) else cell
-        for place, (start, cell) in enumerate(zip(grid.starts, cells, strict=True))
-    ]
-    first = next((place for place, cell in enumerate(kept) if cell), len(kept))
-    return [start.timestamp() for start in grid.starts[first:]], kept[first:]
+    out = periods.left_out(rule.scope, since=since, until=until)
+    for begin in range(0, len(keys), AT_ONCE):
+        some = keys[begin : begin + AT_ONCE]
+        grid = queries.grid(names, scope=rule.scope, since=since, until=until, step=step, keys=some)
+        times = [start.timestamp() for start in grid.starts]
+        judged = len(times) - recent
+        for key in some:
+            cells, spans = grid.cells.get(key, []), out.of(key)
+            kept = [
+                {} if place < judged and cell and holds(spans, start, start + step) else cell
+                for place, (start, cell) in enumerate(zip(grid.starts, cells, strict=bool(cells)))
+            ]
+            first = next((place for place, cell in enumerate(kept) if cell), len(times))
+            yield key, times[first:], kept[first:]
 
 
 def _names(rule: AlertRule) -> list[str]:

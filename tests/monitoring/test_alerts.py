@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from kombu import Connection
 
 from agents import budget_use
 from agents.models import Budget
 from config.celery import QUEUES, app
-from monitoring import depths, signs, tasks
+from monitoring import alerts, depths, signs, tasks
 from monitoring.models import (
     Alert,
     AlertRule,
@@ -135,6 +136,20 @@ def test_failures_that_grow_are_told_before_they_break_the_promise() -> None:
     (alert,) = live("errors-forecast")
     assert alert.why.startswith("breaches in about")
     assert not live("error-rate")
+
+
+def test_a_pass_asks_the_database_as_often_for_fifty_agents_as_for_five() -> None:
+    """Forecasts and anomalies have a series a key: read one by one, a storm takes minutes."""
+    asked = []
+    for agents in (range(5), range(5, 50)):
+        fine = {"invocations": [1.0] * 20, "invocation_duration_seconds": [1.0] * 20}
+        record([Measurement(fine, {"agent": f"agent-{n}"}) for n in agents])
+        tasks.watch()  # which folds them
+        AlertRule.objects.update(evaluated_at=None)
+        with CaptureQueriesContext(connection) as queries:
+            alerts.evaluate(now=now())
+        asked.append(len(queries))
+    assert asked[1] <= asked[0] + 5
 
 
 def test_data_that_vanishes_resolves_nothing() -> None:
