@@ -125,11 +125,17 @@ def one(request: HttpRequest, caller: Caller, incident_id: UUID) -> HttpResponse
         "calls": _calls_of(row, scope, key) if scope != "provider" else "",
         "runs": addresses.rows_behind("runs", *_runs_of(scope, key), since=_rfc(
             impact.since_of(row))),
-        "alert_count": row.alerts.count(),
+        "counted_at": _counted_at(row), "alert_count": row.alerts.count(),
         "advice": next((a.rule.advice for a in worst if a.rule.advice), ""),
         "runbooks": sorted({a.rule.runbook for a in alerts if a.rule.runbook}),
     }  # fmt: skip
     return render(request, "dashboard/incident.html", context)
+
+
+def _counted_at(row: Incident) -> datetime | None:
+    """When its users were counted; None once it has ended, for then all are."""
+    said = row.impact.get("counted_at") if row.state in OPEN else None
+    return datetime.fromisoformat(said) if said else None
 
 
 def _failed(row: Incident, scope: str, key: str) -> list[tuple[str, str]]:
