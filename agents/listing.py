@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -23,7 +23,7 @@ from config.errors import InvalidInput
 from config.pages import page
 from config.partitions import first_id
 from config.spreadsheets import as_file, safe
-from monitoring.asked import asked
+from monitoring.asked import asked, moment
 from monitoring.stretch import RANGES
 
 SHOWN = 50
@@ -171,8 +171,8 @@ def _in_time(given: dict[str, str], rows: QuerySet[Any], request: HttpRequest) -
     """Those that ended in the time: it is then that a call is counted."""
     if not any(given.get(name) for name in ("since", "until", "range")):
         return rows
-    since = _time("since", given["since"]) if given.get("since") else None
-    until = _time("until", given["until"]) if given.get("until") else None
+    since = moment("since", given["since"]) if given.get("since") else None
+    until = moment("until", given["until"]) if given.get("until") else None
     if since is None and until is None:
         since = asked(request, request.caller).when.since  # type: ignore[attr-defined]
     rows = rows.annotate(ended_at=_ENDED)
@@ -189,16 +189,6 @@ _ENDED = Func(
     F("started_at"), F("duration_seconds"), template="(%(expressions)s)",
     arg_joiner=" + interval '1 second' * ", output_field=DateTimeField(),
 )  # fmt: skip
-
-
-def _time(name: str, text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(name, text, "an RFC 3339 time, such as 2026-11-20T12:00:00Z") from None
-    if at.tzinfo is None:
-        raise InvalidInput(name, text, "with its offset from UTC, such as a final Z")
-    return at
 
 
 def _uuid(name: str, text: str) -> UUID:

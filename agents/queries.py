@@ -48,6 +48,11 @@ def known_agents() -> frozenset[str]:
     return frozenset(rows.values_list("slug", flat=True))
 
 
+def slugs_of(domain: str) -> list[str]:
+    """The agents of a domain, by name."""
+    return list(Agent.objects.filter(domain=domain).order_by("slug").values_list("slug", flat=True))
+
+
 def domain_of(slug: str) -> str:
     """The domain of an agent; an empty text for one that is unknown."""
     return Agent.objects.filter(slug=slug).values_list("domain", flat=True).first() or ""

@@ -170,14 +170,24 @@ def visible(caller: Caller) -> QuerySet[Feedback]:
 
     What is said of a run that is hidden from the caller, or of a step or call in it, is hidden too.
     """
-    rows = caller.only_visible(Feedback.objects.all())
-    runs, calls = hiding.hidden_runs(caller), sight.hidden_invocations(caller)
-    if runs is not None and calls is not None:
-        about = OuterRef("subject_id")
-        for hidden in (runs.filter(pk=about), runs.filter(steps=about), calls.filter(pk=about)):
-            rows = rows.exclude(Exists(hidden))
+    rows = _unhidden(caller, caller.only_visible(Feedback.objects.all()))
     if caller.roles <= {"external"}:
         rows = rows.filter(author_id=caller.user_id)
+    return rows
+
+
+def visible_scores(caller: Caller) -> QuerySet[Score]:
+    """Scores of the clients that the caller sees, without those of runs hidden from the caller."""
+    return _unhidden(caller, caller.only_visible(Score.objects.all()))
+
+
+def _unhidden(caller: Caller, rows: QuerySet[Any]) -> QuerySet[Any]:
+    runs, calls = hiding.hidden_runs(caller), sight.hidden_invocations(caller)
+    if runs is None or calls is None:
+        return rows
+    about = OuterRef("subject_id")
+    for hidden in (runs.filter(pk=about), runs.filter(steps=about), calls.filter(pk=about)):
+        rows = rows.exclude(Exists(hidden))
     return rows
 
 

@@ -39,6 +39,7 @@ def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
     ended = mine(Improvement.objects.filter(updated_at__gte=now - MONTH))
     said = feedback.visible(caller).filter(created_at__gte=now - MONTH, superseded_at=None)
     return {
+        "since": f"{now - MONTH:%Y-%m-%dT%H:%M:%SZ}",
         "waiting": open_.filter(state="proposed").count(),
         "open": open_.count(),
         "improvements": list(open_[:MOST_ROWS]),

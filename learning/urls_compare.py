@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from learning import feedback_pages, pages, report_pages
+from learning import feedback_pages, listing, pages, report_pages
 from learning.api import experiments, feedback, layers
 
 _ID = r"(?P<{}>[0-9a-f-]{{36}})"
@@ -13,6 +13,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/feedback/policies", feedback.AskingPolicies.as_view()),
     path("api/v1/feedback/requests", feedback.FeedbackRequests.as_view()),
     path("api/v1/scores", feedback.Scores.as_view(), name="scores"),
+    path("dashboard/feedback", listing.said),
+    path("dashboard/feedback.csv", listing.said_csv),
+    path("dashboard/scores", listing.scores),
+    path("dashboard/scores.csv", listing.scores_csv),
     path("api/v1/improvements", feedback.Improvements.as_view(), name="improvements"),
     re_path(
         rf"^api/v1/improvements/{_ID.format('improvement_id')}/(?P<action>approve|reject)$",

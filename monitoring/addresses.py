@@ -14,11 +14,16 @@ PAGES = {
 }
 CALLS, RUNS = "/dashboard/invocations", "/dashboard/runs"
 TALKS, LEARNING, SECURITY = "/dashboard/conversations", "/dashboard/learning", "/dashboard/security"
+FEEDBACK, SCORES = "/dashboard/feedback", "/dashboard/scores"
+# What was said and scored is kept by these labels.
+SAID_BY = ("agent", "domain", "client")
 # Metrics by whose name begins so → where what they count is listed; the others count calls.
 ELSEWHERE = (
     (("run", "step", "approval", "automated", "rework", "demo_runs", "queue_wait"), RUNS),
     (("conversation", "escalation"), TALKS),
-    (("accuracy", "satisfaction", "feedback", "improvements", "edge_case", "drift"), LEARNING),
+    (("accuracy",), SCORES),
+    (("satisfaction", "feedback"), FEEDBACK),
+    (("improvements", "edge_case", "drift"), LEARNING),
     (("security",), SECURITY),
 )
 # Labels by which calls can be listed; runs only by workflow.
@@ -43,6 +48,10 @@ def rows_behind(metric: str, scope: str, key: str, *, client: str = "", **more: 
         named = {name: labels[name] for name in ("workflow", "client") if labels.get(name)}
         asked = {**named, **({"client": client} if client else {}), "nested": "1", **more}
         return f"{RUNS}?{urlencode(asked)}"
+    if place in (SCORES, FEEDBACK):
+        if metric.startswith("satisfaction"):
+            more = {"rated": "1", **more}
+        return said_of(place, scope, key, client=client, **more)
     if place in (TALKS, LEARNING, SECURITY):
         return place
     if metric == "learning_cost_usd":
@@ -50,6 +59,15 @@ def rows_behind(metric: str, scope: str, key: str, *, client: str = "", **more: 
     elif "_usd" not in metric and "tokens" not in metric:
         more = {"replays": "no", **more}
     return rows_of(scope, key, client=client, **more)
+
+
+def said_of(place: str, scope: str, key: str, *, client: str = "", **more: str) -> str:
+    """The list of scores or feedback that a number of this key counts."""
+    labels = dict(zip(SCOPES.get(scope, ()), key.split(SEPARATOR), strict=False)) if key else {}
+    if client:
+        labels["client"] = client
+    asked = {name: labels[name] for name in SAID_BY if labels.get(name)} | more
+    return place + (f"?{urlencode(asked)}" if asked else "")
 
 
 def rows_of(scope: str, key: str, *, client: str = "", **more: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from config.access.callers import Caller
 from config.access.models import Client
-from config.errors import Forbidden
+from config.errors import Forbidden, InvalidInput
 from monitoring.sight import Sight, sight
 from monitoring.stretch import RANGES, Stretch, stretch
 
@@ -51,6 +52,17 @@ def link(path: str, found: Asked, **more: str) -> str:
     """An address of a piece with the same filters."""
     given = {"range": found.when.name, "client": found.client, **more}
     return f"{path}?{urlencode({name: value for name, value in given.items() if value})}"
+
+
+def moment(name: str, text: str) -> datetime:
+    """A time of an address, with its offset. Raises InvalidInput."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(name, text, "an RFC 3339 time, such as 2026-11-20T12:00:00Z") from None
+    if at.tzinfo is None:
+        raise InvalidInput(name, text, "with its offset from UTC, such as a final Z")
+    return at
 
 
 def for_staff(caller: Caller, what: str) -> None:

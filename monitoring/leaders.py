@@ -72,7 +72,7 @@ def _with_courses(sight: Sight, when: Stretch, **shown: list[Leader]) -> dict[st
     }
 
 
-def of_learning(sight: Sight, when: Stretch) -> list[Figure]:
+def of_learning(sight: Sight, when: Stretch, client: str = "") -> list[Figure]:
     """What learning did in the stretch: deployed, accuracy, feedback, its own cost."""
     names = ("improvements_deployed", "accuracy_ratio", "feedback", "learning_cost_usd",
              "satisfaction_score")  # fmt: skip
@@ -80,15 +80,19 @@ def of_learning(sight: Sight, when: Stretch) -> list[Figure]:
     past = sight.grid(("accuracy_ratio",), when.before)
     now, before = grid.total("", "accuracy_ratio").mean, past.total("", "accuracy_ratio").mean
     learning = "/dashboard/learning"
+
+    def rows(metric: str) -> str:
+        return addresses.rows_behind(metric, "all", "", client=client, range=when.name)
+
     return [
         _or_zero(figures.counted("Improvements deployed", grid.total("", names[0]),
                                  href=learning), learning),
         figures.averaged("Accuracy", grid.total("", "accuracy_ratio"), readable.percent,
-                         note=figures.change(now, before, when.words), href=learning),
-        _or_zero(figures.counted("Feedback given", grid.total("", "feedback"), href=learning),
-                 learning),
+                         note=figures.change(now, before, when.words), href=rows(names[1])),
+        _or_zero(figures.counted("Feedback given", grid.total("", "feedback"),
+                                 href=rows("feedback")), rows("feedback")),
         figures.averaged("Satisfaction", grid.total("", "satisfaction_score"),
-                         lambda value: f"{value:.2f} of 5", href=learning),
+                         lambda value: f"{value:.2f} of 5", href=rows(names[4])),
         figures.paid("Cost of learning", grid.total("", "learning_cost_usd"),
                      href="/dashboard/costs?by=learning"),
     ]  # fmt: skip

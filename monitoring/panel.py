@@ -47,7 +47,8 @@ def of_calls(
     """About agent calls. ``is_full``: also tokens, quality and where the time went."""
     grid = sight.grid(CALLS, when, scope=scope, keys=[key])
     past = sight.grid(COMPARED, when.before, scope=scope, keys=[key])
-    look = _Look(grid, past, key, when, addresses.rows_of(scope, key, client=client))
+    rows = addresses.rows_of(scope, key, client=client)
+    look = _Look(grid, past, key, when, rows, scope, client)
     calls = look.total("invocations")
     demo = look.total("demo_invocations").total
     seen = marks(scope=scope, key=key, since=when.since, until=when.until)
@@ -83,6 +84,8 @@ class _Look:
     key: str
     when: Stretch
     rows: str
+    scope: str = "all"
+    client: str = ""
 
     def total(self, metric: str) -> Any:
         return self.grid.total(self.key, metric)
@@ -101,6 +104,12 @@ class _Look:
     def traffic(self, **more: str) -> str:
         """The same without replays of learning, which cost money and are no traffic."""
         return self.since(replays="no", **more)
+
+    def quality(self, metric: str) -> str:
+        """The scores or the feedback that a metric is made of."""
+        return addresses.rows_behind(
+            metric, self.scope, self.key, client=self.client, range=self.when.name
+        )
 
     def change(self, now: float | None, before: float | None) -> str:
         return figures.change(now, before, self.when.words)
@@ -154,15 +163,18 @@ def _more_figures(look: _Look) -> list[Figure]:
                       note="of streamed answers", href=look.traffic(streamed="1")),
         Figure("Tokens", readable.count(tokens) if tokens else "–", f"{tokens:,.0f}",
                f"{readable.count(written.total)} written", look.since()),
-        figures.averaged("Accuracy", accuracy, readable.percent, href=addresses.LEARNING,
+        figures.averaged("Accuracy", accuracy, readable.percent,
+                         href=look.quality("accuracy_ratio"),
                          note=look.change(accuracy.mean, past_accuracy)),
         figures.averaged("Satisfaction", look.total("satisfaction_score"),
-                         lambda value: f"{value:.2f} of 5", href=addresses.LEARNING),
+                         lambda value: f"{value:.2f} of 5",
+                         href=look.quality("satisfaction_score")),
         figures.counted("Handed to a person", look.total("escalations"),
                         href="/dashboard/conversations"),
         figures.shared("Done again", look.total("rework"), calls,
                        href=f"{addresses.RUNS}?range={look.when.name}"),
-        figures.shared("With feedback", look.total("feedback"), calls, href=addresses.LEARNING),
+        figures.shared("With feedback", look.total("feedback"), calls,
+                       href=look.quality("feedback")),
     ]  # fmt: skip
 
 

@@ -36,6 +36,7 @@ class Row:
     by_step: list[float | None]
     page: str
     rows: str
+    scores: str
 
 
 @require_GET
@@ -60,6 +61,7 @@ def _rows(sight: Sight, when: Stretch, client: str) -> list[Row]:
             grid.total(key, "cost_usd").total, grid.total(key, "accuracy_ratio").mean,
             charts.totals_of(grid.values(key, "invocations")), addresses.page_of("domain", key),
             f"{addresses.rows_of('domain', key, client=client)}&range={when.name}",
+            addresses.rows_behind("accuracy_ratio", "domain", key, client=client, range=when.name),
         ))  # fmt: skip
     return sorted(rows, key=lambda row: -row.calls)
 

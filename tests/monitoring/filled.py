@@ -15,6 +15,7 @@ from agents import conversations, measuring
 from agents.models import Agent, AgentVersion, Conversation, Invocation
 from config.access.callers import Caller
 from config.access.models import Client, User
+from learning import feedback
 from monitoring import history, rollups, tasks
 from monitoring.models import AlertRule, Board
 from monitoring.services import Measurement, record, security_event
@@ -73,6 +74,22 @@ def uuid7_at(at: datetime) -> UUID:
     return UUID(bytes=bytes(made))
 
 
+def spoken_of(caller: Caller) -> None:
+    """What people and checks say of some calls of both agents; some of it twice."""
+    for agent, ratings in ((ONE, (5, 4, 2)), (OTHER, (3,))):
+        calls = Invocation.objects.filter(agent_slug=agent).order_by("-id")
+        for one, rating in zip(calls, ratings, strict=False):
+            about: dict[str, Any] = {
+                "caller": caller, "subject_kind": "invocation", "subject_id": one.pk,
+            }  # fmt: skip
+            feedback.give(**about, kind="rating", rating=rating)
+            for value in (0.25 * (rating - 1), 0.2 * rating):  # the later one counts, both are kept
+                feedback.score(**about, name="accuracy", value=value, source="human")
+        feedback.give(**about, kind="complaint", text="It is slow.")
+        feedback.score(**about, name="accuracy", value=0.0, source="judge", source_version="1")
+        feedback.score(**about, name="tone", value=0.1, source="code")
+
+
 @pytest.fixture
 def filled(caller: Caller, firm: Client, finished: Any) -> Browser:
     call_command("load_monitoring", verbosity=0)
@@ -94,6 +111,7 @@ def filled(caller: Caller, firm: Client, finished: Any) -> Browser:
         last_turn_at=timezone.now() - timedelta(days=2)
     )
     conversations.end_idle(now=timezone.now())
+    spoken_of(caller)
     for kind in ("injection", "injection", "denied"):
         security_event(kind=kind, actor="user:1", severity="high")
     AlertRule.objects.filter(slug="error-rate").update(min_count=1, limit=0.01)

@@ -160,6 +160,19 @@ def of_talks(figure: Figure, rows: Rows) -> None:
         count(figure, rows)
 
 
+def mean_of(column: str, say: Callable[[float], str], figure: Figure, rows: Rows) -> None:
+    mean = total(column, rows) / len(rows)
+    if figure.exact:
+        assert number(figure.exact) == pytest.approx(mean, rel=1e-4)
+    else:
+        assert figure.said == say(mean)
+
+
+def of_calls(figure: Figure, rows: Rows) -> None:
+    """A share of calls, with both numbers on hover: only the first is of these rows."""
+    count(figure, rows)
+
+
 CHECKS: dict[str, Callable[[Figure, Rows], None]] = {
     "Calls": count, "Errors": counted_or_shared, "From the cache": count, "Runs ended": count,
     "Runs": count, "Failed": count, "Failed calls": count, "Failed runs": count,
@@ -176,13 +189,17 @@ CHECKS: dict[str, Callable[[Figure, Rows], None]] = {
         lambda some: total("cost_usd", some) / len(some), figure, rows),
     "Users touched": partial(comes_to, lambda rows: len({row["user_id"] for row in rows})),
     "Succeeded": succeeded, "Begun": count, "Turns": mean_turns, "Handed over": of_talks,
+    "Accuracy": partial(mean_of, "value", readable.percent), "With feedback": of_calls,
+    "Satisfaction": partial(mean_of, "rating", lambda value: f"{value:.2f} of 5"),
+    "Feedback given": count, "Feedback, 30 days": count, "Times": count,
+    "Mean rating": partial(mean_of, "rating", lambda value: f"{value:.2f}"),
     "Injections": count, "Denied access": count, "Observed": count,
 }  # fmt: skip
 # What is true of rows without being a count of them, or whose rows stand on the page it leads to.
 LEADS_ON = {
-    "Throughput", "Concurrency", "Accuracy", "Satisfaction", "Handed to a person", "Done again",
-    "With feedback", "Wait for a worker, p95", "Steps tried again", "Approvals given",
-    "Without a hand", "Improvements deployed", "Feedback given", "Cost of learning", "To its end",
+    "Throughput", "Concurrency", "Handed to a person", "Done again",
+    "Wait for a worker, p95", "Steps tried again", "Approvals given",
+    "Without a hand", "Improvements deployed", "Cost of learning", "To its end",
     "Saved", "Learning", "Abandoned", "Quality", "Now", "Alerts", "Value", "Events", "Kinds",
     "Grave", "Personal data", "Secrets", "Key misuse", "Unusual behaviour", "Audit log broken",
     "Days missed", "USD",
@@ -211,8 +228,8 @@ def fault_of(site: Site, page: str, figure: Figure) -> str:
     check = None if is_of_steps else CHECKS.get(figure.label)
     if check is None and figure.label not in LEADS_ON and not is_of_steps:
         return "nobody says how to check it"
-    if is_of_steps and figure.label != "Times":
-        return ""
+    if is_of_steps:
+        return "" if figure.label != "Times" or figure.href else "leads nowhere"
     if not figure.href:
         return "leads nowhere"
     rows = site.rows(urljoin(page, figure.href))
