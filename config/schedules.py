@@ -110,6 +110,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 60.0,
         "options": {"queue": "control", "expire_seconds": 60},
     },
+    # At 40 past, between hourly exports and the next hour: what was said today is a pattern today.
+    "learning-freshen": {
+        "task": "learning.freshen",
+        "schedule": crontab(minute=40),
+        "options": {"queue": "analysis", "expire_seconds": 3000},
+    },
     # 02:10 UTC: yesterday is over, its late rows are folded, and little runs.
     "learning-daily-cycle": {
         "task": "learning.run_cycle",

@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.text import Truncator
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
@@ -40,6 +41,8 @@ from learning.models import (
     TuningJob,
 )
 
+# Characters of a text in a list; the whole stands on the row's own page.
+MOST_SHOWN = 140
 TONES = {
     "approved": "success", "shipped": "success", "done": "success", "running": "info",
     "testing": "info", "rolling_out": "info", "proposed": "warning", "paused": "warning",
@@ -151,6 +154,11 @@ class TrialPolicyAdmin(ModelAdmin):
     exclude = ["changed_by"]
     readonly_fields = ["created_at"]
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Without the time of creation in a new one: the database says when, on saving."""
+        fields = super().get_fields(request, obj)
+        return fields if obj is not None else [one for one in fields if one != "created_at"]
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self._may(request)
 
@@ -261,10 +269,20 @@ class RolloutAdmin(ReadOnly):
 class ExampleAdmin(ReadOnly):
     """The library of corrections; decide about many at once."""
 
-    list_display = ["question", "agent_slug", "source", "masked", "shown_state", "created_at"]
+    list_display = [
+        "asked", "right", "agent_slug", "source", "masked", "shown_state", "created_at"
+    ]  # fmt: skip
     list_filter = ["state", "source", "agent_slug"]
     search_fields = ["question", "answer", "reason"]
     actions = ["approve", "reject"]
+
+    @display(description="Question", ordering="question")
+    def asked(self, row: Example) -> str:
+        return Truncator(row.question).chars(MOST_SHOWN)
+
+    @display(description="Right answer", ordering="answer")
+    def right(self, row: Example) -> str:
+        return Truncator(row.answer).chars(MOST_SHOWN)
 
     @admin.action(description="Approve", permissions=["decide"])
     def approve(self, request: HttpRequest, rows: Any) -> None:

@@ -125,13 +125,14 @@ def do_step(cycle_id: UUID, name: str) -> bool:
 def _work_for(cycle: Cycle, name: str) -> Callable[[], dict[str, Any]]:
     until = until_of(cycle)
     if name == "patterns":
-        return lambda: dict(patterns.find_patterns(until))
+        return lambda: dict(patterns.find_patterns(_up_to(cycle)))
     if name == "history":
         return lambda: history.compare(settings.LAKE_URL, until.date())
     if name == "examples":
         since = until - timedelta(days=DAYS[Cycle.Cadence.WEEKLY])
         return lambda: {
-            "collected": examples.collect(since, until), "judges": judging.remeasure()
+            "collected": examples.collect(since, _up_to(cycle)),
+            "judges": judging.remeasure(),
         }  # fmt: skip
     slug = name.removeprefix("agent:")
     if cycle.cadence == Cycle.Cadence.DAILY:
@@ -142,9 +143,28 @@ def _work_for(cycle: Cycle, name: str) -> Callable[[], dict[str, Any]]:
     return lambda: searching.propose(slug, until, client_id=_firm(), asked_by=f"cycle {cycle}")
 
 
+def freshen(now: datetime) -> dict[str, int]:
+    """Find the week's patterns and collect corrections up to ``now``.
+
+    Both count anew what they look at, so the daily cycle comes to the same. Drift waits for whole
+    days, because its windows must not overlap.
+    """
+    found = patterns.find_patterns(now)
+    return {**found, "collected": examples.collect(now - timedelta(days=1), now)}
+
+
 def until_of(cycle: Cycle) -> datetime:
     """The end of what a cycle is about: its tick's midnight, UTC."""
     return datetime(cycle.tick.year, cycle.tick.month, cycle.tick.day, tzinfo=UTC)
+
+
+def _up_to(cycle: Cycle) -> datetime:
+    """The end of what is counted anew in each pass: of a cycle of today, now.
+
+    Whoever begins one by hand has just said something.
+    """
+    now = timezone.now()
+    return now if cycle.tick == now.date() else until_of(cycle)
 
 
 def conclude(cycle_id: UUID) -> bool:

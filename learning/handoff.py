@@ -143,6 +143,13 @@ def _message(row: Improvement) -> str:
     return "\n".join(lines)
 
 
+# Figures of a measured effect as people say them; any other goes by its name.
+_WORDS = {
+    "how": "{}", "cases": "{} cases", "base_score": "score {} before", "score": "{} after",
+    "score_difference": "difference of score {}", "cost_ratio": "cost × {}",
+}  # fmt: skip
+
+
 def said(value: Any) -> str:
     """A value of evidence in words, cut where it is long."""
     return _short(value)
@@ -150,7 +157,14 @@ def said(value: Any) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{k} {_short(v)}" for k, v in value.items() if v not in (None, ""))
+        names = [
+            *(name for name in _WORDS if name in value),
+            *(n for n in value if n not in _WORDS),
+        ]
+        return ", ".join(
+            _WORDS.get(name, f"{name.replace('_', ' ')} {{}}").format(_short(value[name]))
+            for name in names if value[name] not in (None, "")
+        )  # fmt: skip
     if isinstance(value, list):
         return ", ".join(map(_short, value[:5]))
     return " ".join(str(value).split())[:300]

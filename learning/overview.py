@@ -37,14 +37,18 @@ def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
     mine = caller.only_visible
     open_ = mine(Improvement.objects.filter(state__in=IN_WORK)).order_by("-priority", "-id")
     ended = mine(Improvement.objects.filter(updated_at__gte=now - MONTH))
+    # A rollout that a person began by hand is a change too; a drill is none.
+    gone = mine(Rollout.objects.filter(ended_at__gte=now - MONTH, improvement=None, is_drill=False))
     said = feedback.visible(caller).filter(created_at__gte=now - MONTH, superseded_at=None)
     return {
         "since": f"{now - MONTH:%Y-%m-%dT%H:%M:%SZ}",
         "waiting": open_.filter(state="proposed").count(),
         "open": open_.count(),
         "improvements": list(open_[:MOST_ROWS]),
-        "shipped": ended.filter(state="shipped").count(),
-        "went_back": ended.filter(state="rolled_back").count(),
+        "shipped": ended.filter(state="shipped").count() + gone.filter(state="done").count(),
+        "went_back": (
+            ended.filter(state="rolled_back").count() + gone.filter(state="rolled_back").count()
+        ),
         "refused": ended.filter(state="refused").count(),
         "experiments": list(mine(Experiment.objects.all())[:MOST_ROWS]),
         "running": mine(Experiment.objects.filter(state__in=["running", "paused"])).count(),

@@ -73,14 +73,19 @@ class Found:
 
 
 def find_patterns(until: datetime) -> dict[str, int]:
-    """Cluster the week before ``until``; how many failures, complaints and patterns there were."""
-    since = until - WINDOW
+    """Cluster the week before ``until``; how many failures, complaints and patterns there were.
+
+    The week's first day is taken whole, because counts are kept by day.
+    """
+    since = _midnight(until - WINDOW)
     failed, said = _failures(since, until), _complaints(since, until)
     counts = {
-        Pattern.Kind.FAILURE: _store(Pattern.Kind.FAILURE, failed, _templates(failed), until),
-        Pattern.Kind.COMPLAINT: _store(Pattern.Kind.COMPLAINT, said, _topics(said), until),
+        Pattern.Kind.FAILURE: _store(
+            Pattern.Kind.FAILURE, failed, _templates(failed), since, until
+        ),
+        Pattern.Kind.COMPLAINT: _store(Pattern.Kind.COMPLAINT, said, _topics(said), since, until),
     }
-    _mark_trends(until)
+    _mark_trends(since, until)
     found = {
         "failures": len(failed),
         "complaints": len(said),
@@ -130,17 +135,23 @@ def _topics(mentions: Sequence[Mention]) -> list[Found]:
     rows = Pattern.objects.filter(kind=Pattern.Kind.COMPLAINT).order_by("-last_seen_at")
     known = dict(rows.values_list("key", "example")[:MOST_KNOWN])
     return [
-        Found(t.key, ", ".join(t.words) or mentions[t.example].text[:80], t.words,
+        Found(t.key, _title(t.words) or mentions[t.example].text[:80], t.words,
               known.get(t.key) or mentions[t.example].text, t.members)
         for t in named_topics([m.text for m in mentions], known)
     ]  # fmt: skip
 
 
 @transaction.atomic
-def _store(kind: str, mentions: Sequence[Mention], found: Sequence[Found], until: datetime) -> int:
-    """Replace the week's counts of this kind; the number of patterns seen in it."""
-    first = (until - WINDOW).date()
-    PatternCount.objects.filter(pattern__kind=kind, day__gte=first).delete()
+def _store(
+    kind: str,
+    mentions: Sequence[Mention],
+    found: Sequence[Found],
+    since: datetime,
+    until: datetime,
+) -> int:
+    """Replace the week's counts of this kind, no later ones; the number of patterns seen in it."""
+    days = (since.date(), (until - timedelta(microseconds=1)).date())
+    PatternCount.objects.filter(pattern__kind=kind, day__range=days).delete()
     for one in found:
         seen = [mentions[place].at for place in one.members]
         pattern, created = Pattern.objects.get_or_create(
@@ -175,12 +186,21 @@ def _counts(pattern: Pattern, mentions: Sequence[Mention]) -> list[PatternCount]
     ]  # fmt: skip
 
 
-def _mark_trends(until: datetime) -> None:
+def _title(words: Sequence[str]) -> str:
+    """The telling words, without marks that stand for a figure or a name."""
+    return ", ".join(word for word in words if not word.startswith("<"))
+
+
+def _midnight(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _mark_trends(since: datetime, until: datetime) -> None:
     """Compare each pattern's week with the three before it, by the calls there were."""
-    week, before = (until - WINDOW).date(), (until - WINDOW - BEFORE).date()
-    calls = sum(evidence.call_counts(until - WINDOW, until).values())
-    earlier = sum(evidence.call_counts(until - WINDOW - BEFORE, until - WINDOW).values())
-    now = _sums(week, until.date())
+    week, before = since.date(), (since - BEFORE).date()
+    calls = sum(evidence.call_counts(since, until).values())
+    earlier = sum(evidence.call_counts(since - BEFORE, since).values())
+    now = _sums(week, (until - timedelta(microseconds=1)).date())
     past = _sums(before, week - timedelta(days=1))
     Pattern.objects.filter(last_seen_at__lt=until - REMEMBERED).delete()
     for pattern in Pattern.objects.filter(last_seen_at__gte=until - WINDOW - BEFORE):

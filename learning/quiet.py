@@ -51,7 +51,8 @@ def read(
             return whole
     if found["is_frozen"] and found["verdict"] != "rollback":
         title = next(one.title for one in incidents if one.is_open)
-        found["headline"] = f"Frozen while an incident lasts ({title}). {found['headline']}"
+        found["frozen"] = f"Frozen while an incident lasts ({title}). "
+        found["headline"] = f"{found['frozen']}{found['headline']}"
     if left_out:
         names = ", ".join(dict.fromkeys(one.title for one in incidents)) or "an incident"
         units = "1 unit" if left_out == 1 else f"{left_out} units"

@@ -63,6 +63,12 @@ def resume() -> None:
     following_up.sweep()
 
 
+@shared_task(name="learning.freshen", ignore_result=True)
+def freshen() -> None:
+    """Patterns and proposed examples of what was said up to now, between two daily cycles."""
+    cycles.freshen(timezone.now())
+
+
 @shared_task(name="learning.sweep_comparisons", ignore_result=True)
 def sweep_comparisons() -> None:
     """Judge what is open, the safe direction first; none waits for another."""

@@ -12,6 +12,8 @@ INTERNAL, EXTERNAL = "group:internal", "group:external"
 # Audiences change seldom, and calls that ask for them come by the thousand.
 KEPT_SECONDS = 30.0
 MOST_KEPT = 10_000
+# Audiences that a refusal names.
+MOST_NAMED = 20
 _kept: dict[tuple[str, str], tuple[float, frozenset[str]]] = {}
 
 
@@ -42,7 +44,10 @@ def check_audiences(names: list[str], field: str) -> None:
             Audience.objects.filter(kind=kind, name=rest).exists()
         )
         if not known:
-            raise InvalidInput(field, name, "kind:name of an audience, as department:audit")
+            rows = Audience.objects.order_by("kind", "name").values_list("kind", "name").distinct()
+            there = [f"{kind}:{name}" for kind, name in rows[:MOST_NAMED]]
+            some = ", ".join([INTERNAL, EXTERNAL, *there])
+            raise InvalidInput(field, name, f"an audience that somebody is in: {some}")
 
 
 def _read(user_id: str, client_id: str) -> frozenset[str]:

@@ -122,7 +122,8 @@ def faults(agreed: Agreement, length: LengthBias, position: PositionBias) -> lis
     """What bars the judge from deciding anything, in words; empty if nothing does."""
     found = []
     if agreed.n < MIN_LABELS:
-        found.append(f"{agreed.n} labels of people; {MIN_LABELS} are needed")
+        labels = "label" if agreed.n == 1 else "labels"
+        found.append(f"{agreed.n} {labels} of people; {MIN_LABELS} are needed")
     elif agreed.kappa is None:
         found.append("judge and people gave one label to everything: there is nothing to agree on")
     elif agreed.kappa < LEAST_KAPPA or (agreed.lower or 0.0) < LEAST_KAPPA_BOUND:
@@ -136,7 +137,8 @@ def faults(agreed: Agreement, length: LengthBias, position: PositionBias) -> lis
         liked = "longer" if length.correlation > 0 else "shorter"
         found.append(f"it favours {liked} answers (rank correlation {length.correlation:+.2f})")
     if position.pairs < MIN_PAIRS:
-        found.append(f"{position.pairs} pairs judged in both orders; {MIN_PAIRS} are needed")
+        pairs = "pair" if position.pairs == 1 else "pairs"
+        found.append(f"{position.pairs} {pairs} judged in both orders; {MIN_PAIRS} are needed")
     elif (position.swayed_ratio or 0.0) > MOST_SWAYED_RATIO:
         place = "first" if position.first >= position.second else "second"
         found.append(

@@ -115,6 +115,12 @@ class Experiment(models.Model):
         return self.name
 
     @property
+    def said(self) -> str:
+        """The headline, without what held only while the experiment was open."""
+        passed = str(self.analysis.get("frozen", "")) if self.analysis else ""
+        return self.headline.removeprefix(passed) if self.ended_at else self.headline
+
+    @property
     def subject(self) -> str:
         """The agent or the workflow that is compared."""
         return self.agent_slug or self.workflow_name

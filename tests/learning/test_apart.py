@@ -184,6 +184,22 @@ def test_what_came_in_an_incident_is_left_out_and_said(api, two):
     assert experiments.sweep() == 1
 
 
+def test_what_was_ended_in_an_incident_is_not_called_frozen(api, two, person):
+    (agent, old, new), _ = two
+    uid, began = running(api)
+    meet(agent, agent_client(), units=40, success={old.pk: 0.7, new.pk: 0.7}, started=began)
+    an_incident(began - timedelta(minutes=1))
+    experiments.sweep()
+    browser = Browser()
+    browser.force_login(person("platform_engineer"))
+    pages = ("/dashboard/learning", f"/dashboard/experiments/{uid}")
+    assert all("Frozen while an incident" in browser.get(p).content.decode() for p in pages)
+    assert api("post", f"experiments/{uid}/stop", {"reason": "enough"}).status_code == 200
+    for path in pages:
+        page = browser.get(path).content.decode()
+        assert "Frozen" not in page and "Left out" in page
+
+
 def test_incidents_of_others_and_hints_leave_nothing_out(api, two):
     (agent, old, new), _ = two
     uid, began = running(api)

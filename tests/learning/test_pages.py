@@ -112,6 +112,7 @@ def test_a_rollout_shows_its_stages_and_how_fast_it_went_back(engineer, ground, 
     assert "Taken back at stage 1" in text and "complaints" in text
     assert Rollout.objects.get().last_exposure_at is not None
     assert "Breach to last exposure" in text and "none seen" not in text
+    assert "1 went back in 30 days" in text_of(site.get("/dashboard/learning"))
 
 
 def test_another_clients_experiment_is_not_there(engineer, ground):
@@ -156,4 +157,4 @@ def test_feedback_is_counted_with_what_people_said(ground, site, engineer):
     feedback.give(caller=engineer, subject_kind="invocation", subject_id=calls[0].pk,
                   kind="rating", rating=2)  # fmt: skip
     text = text_of(site.get("/dashboard/learning"))
-    assert "1 complaints" in text and "2.00" in text
+    assert "1 complaint" in text and "2.00" in text

@@ -11,7 +11,7 @@ from agents.domain import traffic
 from agents.models import Invocation, Label, TrafficSplit
 from agents.resolving import resolve
 from config.access.audiences import forget
-from config.access.models import Client
+from config.access.models import Audience, Client
 from config.errors import Conflict, InvalidInput
 from learning import improvements, rollouts
 from learning.models import Improvement, Rollout, Tombstone
@@ -208,3 +208,10 @@ def test_waves_that_somebody_would_leave_are_refused(ground, stages, field):
     with pytest.raises(InvalidInput) as refused:
         begin(firm, new, stages=stages)
     assert refused.value.field == field
+
+
+def test_an_audience_that_nobody_is_in_is_refused_with_those_that_there_are(ground, person):
+    firm, _, _, new = ground
+    Audience.objects.create(user=person("professional"), kind="department", name="tax")
+    with pytest.raises(InvalidInput, match="group:external, department:tax"):
+        begin(firm, new, stages=[{"share": 1, "audience": ["department:audit"]}])

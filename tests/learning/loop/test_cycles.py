@@ -13,7 +13,7 @@ from agents.models import Agent
 from config.access.models import Membership, User
 from config.errors import InvalidInput
 from config.schedules import SCHEDULE
-from learning import asking, coverage, cycles, drifting, replay
+from learning import asking, coverage, cycles, drifting, replay, tasks
 from learning.models import Cycle, CycleStep, DriftWindow, Improvement, Pattern, Study
 from monitoring import shipped
 from monitoring.models import Measurement
@@ -254,3 +254,35 @@ def test_the_report_is_a_page(begin, bare, firm):
     assert "<h2>Cost and payback</h2>" in text and "No confirmed drift" in text
     assert address in browser.get("/dashboard/learning").content.decode()
     assert browser.get(f"/dashboard/learning/reports/{firm.pk}").status_code == 404
+
+
+def test_what_was_said_today_is_a_pattern_and_a_proposed_example_within_the_hour(agent, api):
+    body = {"inputs": agent.cases[0]["input"]}
+    made = api("post", f"/api/v1/agents/{agent.slug}/invocations", body).json()
+    about = {"subject_kind": "invocation", "subject_id": made["id"]}
+    complaint = {**about, "kind": "complaint", "text": "The totals of 12,300 do not add up"}
+    correction = {**about, "kind": "correction", "corrected_output": "The difference is 0.00 EUR."}
+    for said in (complaint, correction):
+        assert api("post", "/api/v1/feedback", said).status_code == 201
+    assert SCHEDULE["learning-freshen"]["task"] == tasks.freshen.name
+    tasks.freshen()
+    (pattern,) = api("get", "/api/v1/patterns?kind=complaint").json()["results"]
+    assert pattern["impact"]["count"] == 1 and "<" not in pattern["title"]
+    (example,) = api("get", "/api/v1/examples").json()["results"]
+    assert example["state"] == "proposed"
+    tasks.freshen()  # counts anew, and adds nothing
+    (again,) = api("get", "/api/v1/patterns?kind=complaint").json()["results"]
+    assert again["impact"]["count"] == 1
+
+
+def test_a_pass_over_earlier_days_leaves_the_counts_of_later_ones(agent, api, begin):
+    body = {"inputs": agent.cases[0]["input"]}
+    made = api("post", f"/api/v1/agents/{agent.slug}/invocations", body).json()
+    said = {"subject_kind": "invocation", "subject_id": made["id"], "kind": "complaint",
+            "text": "The totals do not add up"}  # fmt: skip
+    api("post", "/api/v1/feedback", said)
+    now = timezone.now()
+    cycles.freshen(now)
+    cycles.do_step(begin("daily", now.date() - timedelta(days=1)).pk, "patterns")
+    (pattern,) = api("get", "/api/v1/patterns?kind=complaint").json()["results"]
+    assert pattern["impact"]["count"] == 1

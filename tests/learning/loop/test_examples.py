@@ -5,8 +5,10 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from django.test import Client as Browser
 from django.utils import timezone
 
+from config.access.models import Membership, User
 from learning import examples
 from learning.models import Example, Feedback
 from tests.learning.loop.conftest import NOW, days_ago, id_at
@@ -102,3 +104,16 @@ def test_an_example_is_decided_once_and_listed_by_state(corrected, api):
     listed = api("get", "/api/v1/examples?state=approved").json()["results"]
     assert [r["answer"] for r in listed] == ["7 %"]
     assert api("post", f"/api/v1/examples/{row.pk}/retire", {}).json()["state"] == "retired"
+
+
+def test_the_admin_lists_questions_with_their_answers_and_long_ones_cut(agent, firm):
+    Example.objects.create(client_id=firm.pk, agent_slug=agent.slug, source="correction",
+                           question="Which of these? " * 40, answer="The third one.",
+                           digest="d")  # fmt: skip
+    boss = User.objects.create_user("boss", password="x", is_staff=True)
+    Membership.objects.create(user=boss, client=firm, role="reviewer")
+    browser = Browser()
+    browser.force_login(boss)
+    page = browser.get("/admin/learning/example/").content.decode()
+    assert "The third one." in page and "Which of these? " * 3 in page
+    assert "Which of these? " * 12 not in page

@@ -165,3 +165,22 @@ def test_only_an_administrator_says_who_is_asked_and_it_is_on_record(api, agent,
     refused = bearer.put(PATH, {"workflow": ""}, content_type="application/json")
     assert refused.status_code == 403, refused.content
     assert not Invocation.objects.exists()
+
+
+def test_an_administrator_sets_a_policy_in_the_admin(firm, api):
+    boss = User.objects.create_user("boss", password="x", is_staff=True)
+    Membership.objects.create(user=boss, client=firm, role="administrator")
+    browser = Browser()
+    browser.force_login(boss)
+    path = "/admin/learning/askingpolicy/add/"
+    form = browser.get(path).content.decode()
+    assert "every other workflow" in form and "DatabaseDefault" not in form
+    given = {"workflow_name": "", "client": "", "is_enabled": "on", "share_ratio": "1",
+             "after_hours": "2", "most_a_week": "1"}  # fmt: skip
+    refused = browser.post(path, {**given, "workflow_name": "none"})
+    assert refused.status_code == 200 and not AskingPolicy.objects.exists()
+    assert browser.post(path, given).status_code == 302
+    row = AskingPolicy.objects.get()
+    assert (row.is_enabled, row.after_hours, row.changed_by) == (True, 2.0, "boss")
+    page = browser.get(f"/admin/learning/askingpolicy/{row.pk}/change/").content.decode()
+    assert "Created at" in page

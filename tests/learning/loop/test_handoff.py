@@ -8,6 +8,7 @@ import yaml
 
 from agents import evidence, versions
 from learning import handoff, improvements
+from learning.models import Improvement
 
 pytestmark = pytest.mark.django_db
 
@@ -67,6 +68,15 @@ def test_what_the_file_cannot_say_is_refused(agent, firm, api):
     answer = api("get", f"/api/v1/improvements/{row.pk}/patch")
     assert answer.status_code == 409
     assert "examples" in answer.json()["detail"]
+
+
+def test_a_measured_effect_is_said_in_words(improvement, api):
+    effect = {"how": "measured on 3 graded tuning cases", "cases": 3, "base_score": 0.8,
+              "score": 1.0, "score_difference": 0.2, "cost_ratio": 0.25}  # fmt: skip
+    Improvement.objects.update(evidence={"effect": effect})
+    body = api("get", f"/api/v1/improvements/{improvement.pk}/work-item").json()["body"]
+    assert ("Effect: measured on 3 graded tuning cases, 3 cases, score 0.8 before, 1.0 after, "
+            "difference of score 0.2, cost × 0.25") in body  # fmt: skip
 
 
 def test_a_work_item_says_what_why_and_how_sure(improvement, api):

@@ -60,4 +60,5 @@ def test_what_people_ask_of_learning_is_sent_where_a_worker_knows_it(agent, api,
 def test_what_beat_sends_to_learning_is_known_where_it_goes():
     sent = {str(one["task"]): one.get("options", {}).get("queue") for one in SCHEDULE.values()
             if str(one["task"]).startswith("learning.")}  # fmt: skip
-    assert set(sent.values()) == {"control"} and set(sent) - known("ratchet-control") == set()
+    assert set(sent.values()) == {"control", "analysis"}
+    assert set(sent) - (known("ratchet-control") & known("ratchet-analysis")) == set()
