@@ -36,6 +36,7 @@ from learning import (
     replay,
     reporting,
     searching,
+    trials,
 )
 from learning.models import Cycle, CycleStep, Improvement, Replay
 
@@ -201,6 +202,7 @@ def _replay_candidates(cycle: Cycle) -> None:
                 agent=row.agent_slug, candidate_id=row.candidate_version_id or row.pk,
                 baseline_id=row.base_version_id, client_id=row.client_id,
                 cap_usd=REPLAY_CAP_USD, improvement_id=row.pk, asked_by=f"cycle {cycle}",
+                judge=trials.judge_for(row.agent_slug),
             )  # fmt: skip
         except AppError as error:
             logs.event(logger, "learning.cycle.replay_refused", level=logging.WARNING,

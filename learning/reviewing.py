@@ -13,7 +13,7 @@ from django.utils import timezone
 from agents import evidence, sight, versions
 from config.access.callers import Caller
 from config.errors import AppError, Conflict, InvalidInput, NotFound
-from learning import handoff, improvements, knowledge_changes, patterns, replay
+from learning import handoff, improvements, knowledge_changes, patterns, replay, trials
 from learning.models import Experiment, Improvement, Replay, Rollout, Tombstone, TuningJob
 
 State = Improvement.State
@@ -99,7 +99,7 @@ def _replay(caller: Caller, row: Improvement) -> None:
     replay.start(
         agent=row.agent_slug, candidate_id=row.candidate_version_id, client_id=row.client_id,
         baseline_id=row.base_version_id, cap_usd=REPLAY_CAP_USD, improvement_id=row.pk,
-        asked_by=caller.name,
+        asked_by=caller.name, judge=trials.judge_for(row.agent_slug),
     )  # fmt: skip
 
 

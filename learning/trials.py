@@ -19,8 +19,9 @@ from config.access.models import Client
 from config.errors import AppError, Conflict, InvalidInput
 from learning import analysis, experiments, improvements, rollouts
 from learning.domain import measures
+from learning.domain.measures import SCORE
 from learning.domain.statistics import power
-from learning.models import Experiment, Improvement, Replay, TrialPolicy
+from learning.models import Experiment, Improvement, Judge, Replay, TrialPolicy
 from monitoring import services as monitoring
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,15 @@ def policy_for(slug: str) -> TrialPolicy | None:
     """The agent's own policy, else that of all others; None if there is none."""
     rows = {p.agent_slug: p for p in TrialPolicy.objects.filter(agent_slug__in=[slug, ""])}
     return rows.get(slug) or rows.get("")
+
+
+def judge_for(slug: str) -> Judge | None:
+    """The admitted judge of a score that the agent's trials look at, so that replays do too."""
+    policy = policy_for(slug)
+    measured = [str(m.get("measure") or m["key"]) for m in (policy.metrics if policy else ())]
+    names = [one.removeprefix(SCORE) for one in measured if one.startswith(SCORE)]
+    rows = Judge.objects.filter(name__in=names, state=Judge.State.ADMITTED).exclude(criterion="")
+    return rows.order_by("-measured_at").first()
 
 
 def approve_by_policy(now: datetime | None = None) -> int:

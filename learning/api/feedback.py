@@ -15,7 +15,7 @@ from learning import feedback, following_up, inviting, reviewing
 from learning import serializers as shapes
 from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
 from learning.domain.categories import Category
-from learning.models import AskingPolicy, Feedback, Improvement, Subject
+from learning.models import AskingPolicy, Feedback, Improvement, Score, Subject
 
 
 class FeedbackList(APIView):
@@ -122,7 +122,30 @@ class FeedbackCategory(APIView):
 
 
 class Scores(APIView):
-    scopes = {"POST": "feedback:write"}
+    scopes = {"GET": "learning:read", "POST": "feedback:write"}
+
+    @extend_schema(
+        operation_id="scores_list",
+        parameters=[
+            *PAGES, OpenApiParameter("agent", str), OpenApiParameter("name", str),
+            OpenApiParameter("source", str, enum=Score.Source.values),
+            OpenApiParameter("subject_id", str),
+            OpenApiParameter("history", bool, description="Also what was superseded."),
+        ],
+        responses=shapes.ScoreDocument(many=True),
+    )  # fmt: skip
+    def get(self, request: Request) -> Response:
+        """Scores by people, code and judges, newest first, each with its reason."""
+        asked = request.query_params
+        rows = feedback.visible_scores(rest.caller_of(request))
+        names = {"agent": "agent_slug", "name": "name", "source": "source"}
+        rows = rows.filter(**{field: asked[name] for name, field in names.items()
+                              if asked.get(name)})  # fmt: skip
+        if asked.get("subject_id"):
+            rows = rows.filter(subject_id=_uuid(asked["subject_id"]))
+        if asked.get("history", "").lower() not in ("1", "true", "yes"):
+            rows = rows.filter(superseded_at=None)
+        return page(request, rows, shapes.ScoreDocument)
 
     @extend_schema(
         parameters=[KEY],

@@ -188,6 +188,20 @@ def test_an_issue_gets_a_category_by_its_words_that_a_person_corrects(api, invoc
     assert not api("get", "feedback?category=speed").json()["results"]
 
 
+def test_scores_are_read_by_whom_they_serve_with_their_reasons(api, invocation, person):
+    for value in (0.4, 0.8):
+        api("post", "scores", about(invocation, name="clear", value=value, source="human",
+                                    reason="it is short"))  # fmt: skip
+    api("post", "scores", about(invocation, name="other", value=1, source="code"))
+    path = f"scores?subject_id={invocation.pk}&name=clear"
+    (row,) = api("get", path).json()["results"]
+    assert (row["value"], row["reason"], row["source"]) == (0.8, "it is short", "human")
+    assert len(api("get", f"{path}&history=true").json()["results"]) == 2
+    assert api("get", "scores?subject_id=x").status_code == 422
+    stranger = person("reviewer", Client.objects.create(slug="other", name="Other"))
+    assert not feedback.visible_scores(of_user(stranger)).exists()
+
+
 def test_a_country_whose_tax_is_meant_is_no_language(api, invocation):
     for text, category in (
         ("Germany is at 19 %, the rate is wrong", "accuracy"),

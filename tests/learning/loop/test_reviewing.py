@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import pytest
 from django.test import Client as Browser
+from django.utils import timezone
 
 from agents import evidence, versions
 from agents.knowledge import index
 from agents.knowledge.index import Given
 from agents.models import Document
 from config.access.models import Membership, User
-from learning import candidates, improvements, knowledge_changes, proposing
-from learning.models import Example, Improvement, Replay, Tombstone
+from learning import candidates, improvements, knowledge_changes, proposing, replay
+from learning.models import Example, Improvement, Judge, Replay, Tombstone, TrialPolicy
 from tests.learning.loop.conftest import NOW
 
 pytestmark = pytest.mark.django_db
@@ -183,3 +184,20 @@ def test_what_a_rule_proposes_has_a_candidate_that_can_be_tried(bare, call, firm
     assert "it was worse" in again["refused"][0]["why"]
     assert candidates.content_for(bare.slug, versions.content_of(evidence.production(bare.slug)),
                                   {"do": "another endpoint"}) is None  # fmt: skip
+
+
+def test_a_replay_that_a_reviewer_begins_is_graded_by_the_judge_that_trials_look_at(
+    reviewer, row, monkeypatch
+):
+    monkeypatch.setattr(replay, "_send", lambda replay_id: None)
+    good = Judge.objects.create(name="clear", version="ratchet-1", criterion="It is clear.",
+                                state="admitted", measured_at=timezone.now())  # fmt: skip
+    Judge.objects.create(name="clear", version="ratchet-2", criterion="Is it?", state="barred")
+    reviewer.post(page_of(row), {"do": "replay"})
+    assert Replay.objects.get().judge is None  # no trial looks at what it says
+    TrialPolicy.objects.create(metrics=[
+        {"key": "success", "role": "primary"},
+        {"key": "score:clear", "role": "guardrail", "margin": 0.1},
+    ])  # fmt: skip
+    reviewer.post(page_of(row), {"do": "replay"})
+    assert Replay.objects.order_by("-id").first().judge == good
