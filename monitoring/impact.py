@@ -54,7 +54,8 @@ def of(
     if known is None:
         users, clients = explaining.touched(scope, key, since=since)
         known = {"users": users, "clients": clients, "counted_at": now.isoformat()}
-    names = ["invocations", "invocation_errors", "cost_usd", "runs", "run_errors"]
+    names = ["invocations", "invocation_errors", "invocation_fallbacks", "cost_usd", "runs",
+             "run_errors"]  # fmt: skip
     found = queries.totals(
         names, scope=scope, keys=keys, since=since, until=now + timedelta(minutes=1), ranked=()
     )
@@ -65,6 +66,7 @@ def of(
         **{name: known[name] for name in ("users", "clients", "counted_at")},
         "invocations": int(sums["invocations"]),
         "errors": int(sums["invocation_errors"]),
+        "fallbacks": int(sums["invocation_fallbacks"]),
         "runs": int(sums["runs"]),
         "failed_runs": int(sums["run_errors"]),
         "usd": f"{sums['cost_usd']:.6f}",

@@ -167,7 +167,8 @@ def _summary(incident: Incident, now: datetime) -> str:
     lines = [
         f"{incident.title}: {incident.severity}, {minutes:.0f} min, cause {incident.cause}.",
         f"Touched {incident.impact['users']} users and {incident.impact['clients']} clients: "
-        f"{incident.impact['errors']} of {incident.impact['invocations']} calls failed.",
+        f"{incident.impact['errors']} of {incident.impact['invocations']} calls failed"
+        + (f", {given} had only a fallback." if (given := incident.impact["fallbacks"]) else "."),
         "Alerts: " + ", ".join(f"{row['rule__title']} ({row['n']})" for row in alerts) + ".",
         f"Acknowledged by {incident.acknowledged_by or 'nobody'}.",
     ]

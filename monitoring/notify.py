@@ -193,7 +193,9 @@ def _body(incident: Incident, name: str, alerts: int) -> dict[str, Any]:
     lines = [
         f"[{incident.severity}] {incident.title} ({name})",
         f"{readable.plural(alerts, 'alert')}; {impact.get('errors', 0)} of "
-        f"{impact.get('invocations', 0)} calls failed, {impact.get('users', 0)} users met it.",
+        f"{impact.get('invocations', 0)} calls failed"
+        + (f", {given} were answered by a fallback" if (given := impact.get("fallbacks")) else "")
+        + f", {readable.plural(impact.get('users', 0), 'user')} met it.",
         *([f"It takes the place of the incident of {places}."] if taken else []),
         f"{settings.PUBLIC_URL}/dashboard/incidents/{incident.pk}",
     ]

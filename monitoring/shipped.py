@@ -36,6 +36,13 @@ RULES: tuple[dict[str, Any], ...] = (
      "window_seconds": 10 * MINUTE, "min_count": 20, "severity": "high",
      "runbook": "endpoint-down.md", "responses": [{"kind": "trip_breaker"}],
      "advice": "Let the fallback answer; ask the provider."},
+    # A dead model is no error where a declared fallback answers, and people get no answer of it.
+    {"slug": "fallback-rate", "title": "Only the fallback answers", "kind": "threshold",
+     "metric": "invocation_fallbacks", "denominator": "invocations", "statistic": "ratio",
+     "scope": "agent", "limit": 0.10, "clear": 0.05, "critical": 0.5,
+     "window_seconds": 15 * MINUTE, "min_count": 20, "severity": "high",
+     "runbook": "endpoint-down.md",
+     "advice": "The model was not there for these calls: look at its endpoint and its breaker."},
     {"slug": "run-failures", "title": "Runs fail", "kind": "threshold", "metric": "run_errors",
      "denominator": "runs", "statistic": "ratio", "scope": "workflow", "limit": 0.10,
      "clear": 0.05, "critical": 0.5, "min_count": 5, "severity": "high", "runbook": "errors.md",

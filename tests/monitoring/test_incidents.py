@@ -109,6 +109,23 @@ def test_whom_an_old_incident_touches_is_counted_now_and_then_and_whole_at_its_e
     assert "Touched 6 users" in ended.summary
 
 
+def test_a_model_that_is_gone_is_told_also_where_the_declared_fallback_answers() -> None:
+    Channel.objects.create(name="team", kind="email", address="team@example.org")
+    served = {"invocations": 1.0, "invocation_errors": 0.0, "invocation_fallbacks": 1.0}
+    labels = {"agent": "a", "code": "unavailable"}
+    record([Measurement(served, {**labels, "user": f"u{n % 2}"}) for n in range(25)])
+    tasks.watch()
+    (alert,) = live("fallback-rate")
+    assert (alert.key, alert.value, alert.detail["errors"][0]["code"]) == ("a", 1.0, "unavailable")
+    incident = Incident.objects.get()
+    assert (incident.impact["fallbacks"], incident.impact["users"]) == (25, 2)
+    tasks.deliver()
+    said = "0 of 25 calls failed, 25 were answered by a fallback, 2 users met it."
+    assert said in mail.outbox[0].body
+    incidents.resolve(incident.pk, actor="user:1", now=now())
+    assert "25 had only a fallback." in Incident.objects.get().summary
+
+
 def test_a_silenced_alert_opens_no_incident() -> None:
     Silence.objects.create(
         scope="agent", key="a", reason="known", created_by="user:1", ends_at=now() + MINUTE
