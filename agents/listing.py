@@ -39,7 +39,7 @@ SLACK = timedelta(minutes=15)
 # And it is made a little before.
 BEFORE = timedelta(minutes=2)
 # Filter of the address → field of the row.
-FIELDS = {"state": "state", "endpoint": "endpoint", "model": "model", "code": "error_code"}
+FIELDS = {"state": "state__in", "endpoint": "endpoint", "model": "model", "code": "error_code"}
 IDS = {"client": "client_id", "user": "user_id", "split": "split_id"}
 # Filter → field that is empty or not, for ``1`` and ``0``.
 FILLED: dict[str, dict[str, Any]] = {
@@ -140,7 +140,7 @@ def _chosen(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
     given = _given(request)
     for name, field in FIELDS.items():
         if value := given.get(name):
-            rows = rows.filter(**{field: value})
+            rows = rows.filter(**{field: value.split(",") if name == "state" else value})
     if agent := given.get("agent"):
         rows = queries_calls.of_agent(rows, agent)
     for name, field in IDS.items():

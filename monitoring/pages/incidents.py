@@ -121,7 +121,8 @@ def one(request: HttpRequest, caller: Caller, incident_id: UUID) -> HttpResponse
         "deliveries": list(row.deliveries.select_related("channel").order_by("-id")[:50]),
         "is_open": row.state in OPEN, "may_answer": caller.has("monitoring:write"),
         "page": addresses.page_of(scope, key),
-        "failed": _failed(row, scope, key),
+        "failed": (failed := _failed(row, scope, key)),
+        "touched": _touched(row, scope, key) if len(failed) == 1 else "",
         "calls": _calls_of(row, scope, key) if scope != "provider" else "",
         "runs": addresses.rows_behind("runs", *_runs_of(scope, key), since=_rfc(
             impact.since_of(row))),
@@ -148,6 +149,12 @@ def _failed(row: Incident, scope: str, key: str) -> list[tuple[str, str]]:
         (f"failed calls of {name}", rows("endpoint", name))
         for name in impact.endpoints_of(key, since, until + MINUTE)
     ]
+
+
+def _touched(row: Incident, scope: str, key: str) -> str:
+    """The calls of those who are counted as touched: a fallback is not what they asked for."""
+    state = "failed,fallback" if row.impact.get("fallbacks") else "failed"
+    return _calls_of(row, scope, key, state=state)
 
 
 def _calls_of(row: Incident, scope: str, key: str, **more: str) -> str:

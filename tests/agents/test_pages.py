@@ -73,6 +73,7 @@ def test_the_rows_behind_a_number_are_listed_by_what_it_counts(
     every = f"?agent={agent.slug}&range=24h&domain={agent.domain}&client={firm.pk}&version=1"
     assert "2 calls match." in page(browser, f"/dashboard/invocations{every}")
     assert "1 call matches." in page(browser, "/dashboard/invocations?state=failed&code=timeout")
+    assert "2 calls match." in page(browser, "/dashboard/invocations?state=failed,succeeded")
     assert "The slowest 2" in page(browser, "/dashboard/invocations?sort=slowest")
     assert "Nothing matches." in page(browser, "/dashboard/invocations?endpoint=nowhere")
     page(browser, "/dashboard/invocations?since=yesterday", 422)

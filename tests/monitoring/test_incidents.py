@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import pytest
 from django.core import mail
+from django.test import Client as Browser
 
+from config.access.models import Client, Membership, User
 from monitoring import actions, explaining, incidents, tasks
 from monitoring.models import (
     Action,
@@ -109,7 +112,9 @@ def test_whom_an_old_incident_touches_is_counted_now_and_then_and_whole_at_its_e
     assert "Touched 6 users" in ended.summary
 
 
-def test_a_model_that_is_gone_is_told_also_where_the_declared_fallback_answers() -> None:
+def test_a_model_that_is_gone_is_told_also_where_the_declared_fallback_answers(
+    admin_user: User,
+) -> None:
     Channel.objects.create(name="team", kind="email", address="team@example.org")
     served = {"invocations": 1.0, "invocation_errors": 0.0, "invocation_fallbacks": 1.0}
     labels = {"agent": "a", "code": "unavailable"}
@@ -119,6 +124,15 @@ def test_a_model_that_is_gone_is_told_also_where_the_declared_fallback_answers()
     assert (alert.key, alert.value, alert.detail["errors"][0]["code"]) == ("a", 1.0, "unavailable")
     incident = Incident.objects.get()
     assert (incident.impact["fallbacks"], incident.impact["users"]) == (25, 2)
+    firm = Client.objects.get_or_create(
+        is_firm=True, defaults={"slug": "firm", "name": "The firm"}
+    )[0]
+    Membership.objects.create(user=admin_user, client=firm, role="administrator")
+    browser = Browser()
+    browser.force_login(admin_user)
+    page = browser.get(f"/dashboard/incidents/{incident.pk}").content.decode()
+    for state in ("failed%2Cfallback", "fallback"):
+        assert re.search(rf'/dashboard/invocations\?agent=a&amp;[^"]*state={state}"', page)
     tasks.deliver()
     said = "0 of 25 calls failed, 25 were answered by a fallback, 2 users met it."
     assert said in mail.outbox[0].body
