@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Count
 
+from config import readable
 from config.errors import Conflict, NotFound
 from monitoring import actions, explaining, impact, notify, queries, responding
 from monitoring.audit import audit
@@ -166,7 +167,8 @@ def _summary(incident: Incident, now: datetime) -> str:
     alerts = incident.alerts.values("rule__title").annotate(n=Count("id")).order_by("-n")
     lines = [
         f"{incident.title}: {incident.severity}, {minutes:.0f} min, cause {incident.cause}.",
-        f"Touched {incident.impact['users']} users and {incident.impact['clients']} clients: "
+        f"Touched {readable.plural(incident.impact['users'], 'user')} and "
+        f"{readable.plural(incident.impact['clients'], 'client')}: "
         f"{incident.impact['errors']} of {incident.impact['invocations']} calls failed"
         + (f", {given} had only a fallback." if (given := incident.impact["fallbacks"]) else "."),
         "Alerts: " + ", ".join(f"{row['rule__title']} ({row['n']})" for row in alerts) + ".",

@@ -137,7 +137,9 @@ def test_a_model_that_is_gone_is_told_also_where_the_declared_fallback_answers(
     said = "0 of 25 calls failed, 25 were answered by a fallback, 2 users met it."
     assert said in mail.outbox[0].body
     incidents.resolve(incident.pk, actor="user:1", now=now())
-    assert "25 had only a fallback." in Incident.objects.get().summary
+    summary = Incident.objects.get().summary
+    assert "Touched 2 users and 0 clients: " in summary
+    assert "25 had only a fallback." in summary
 
 
 def test_a_silenced_alert_opens_no_incident() -> None:
