@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from config.access import callers
 from config.access.models import User
+from learning import feedback
 from monitoring import rollups, rotas, shipped
 from monitoring.models import Alert, AlertRule, Board, Channel, Incident
 from monitoring.services import Measurement, mark, record, security_event
@@ -115,6 +116,7 @@ DASHBOARDS = {
     "/dashboard/incidents": "1 incident is open", "/dashboard/on-call": "ada is on call",
     "/dashboard/security": "1 event stopped", "/dashboard/conversations": "Nobody talked",
     "/dashboard/boards": "1 of your own", "/dashboard/invocations": "Nothing matches",
+    "/dashboard/feedback": "Nothing matches", "/dashboard/scores": "1 score matches",
 }  # fmt: skip
 PLOTTED = ("/dashboard", f"/dashboard/agents/{AGENT}", "/dashboard/domains/audit")
 
@@ -131,6 +133,10 @@ def measured(run: Run, person: User) -> dict[str, str]:
     ])  # fmt: skip
     mark(kind="deployment", scope="agent", key=AGENT, text="v2 deployed")
     security_event(kind="injection", actor="user:1", severity="high")
+    feedback.score(
+        caller=callers.of_user(person), subject_kind="run", subject_id=run.pk, name="accuracy",
+        value=0.9, source="human", reason="Compared with the ledger.",
+    )  # fmt: skip
     incident = Incident.objects.create(cause="all", title="Provider down", severity="high")
     alert = Alert.objects.create(
         rule=AlertRule.objects.get(slug="error-rate"), scope="agent", key=AGENT, severity="high",
