@@ -103,3 +103,29 @@ def test_inputs_that_refer_elsewhere_or_never_end_harm_nobody(web: Browser, key:
     body = {"workflow": "asked", "inputs": {"a": "a" * 60 + "b"}}
     assert "too long" in problem(post(web, "runs", body, who), 422, "invalid_input")["detail"]
     assert post(web, "runs", {**body, "inputs": {"a": "a" * 25}}, who).status_code == 201
+
+
+@pytest.mark.parametrize("opening", ["{a: ", "- ", "? ", "["])
+def test_a_definition_that_nests_without_end_is_refused_and_ends_no_process(
+    web: Browser, key: Key, opening: str
+) -> None:
+    asked = {"definition": opening * (200_000 // len(opening))}
+    told = problem(post(web, "workflows/validate", asked, key()), 422, "invalid_document")
+    assert "nests more than 60 deep" in told["faults"][0]["message"]
+
+
+def test_keys_are_text_and_a_name_ends_where_its_letters_end(web: Browser, key: Key) -> None:
+    who = key()
+    text = 'name: "x\\n"\nsteps:\n  "a\\n": {tool: core.echo, for_each: [1], as: "b\\n"}\n'
+    told = post(web, "workflows/validate", {"definition": text}, who).json()
+    assert [f["path"] for f in told["faults"]] == ["name", "steps.a\n", "steps.a\n.as"]
+    key_of_lists = "{? " + "[" * 9 + "x" + ", x]" * 9 + " : 1}"
+    told = post(web, "workflows/validate", {"definition": key_of_lists}, who).json()
+    assert "keys are text" in told["faults"][0]["message"]
+
+
+@pytest.mark.parametrize("name", ["index", "outer_index", "output"])
+def test_an_item_is_not_called_what_means_something_else(web: Browser, key: Key, name: str) -> None:
+    text = f"name: x\nsteps: {{a: {{tool: core.echo, for_each: [1], as: {name}}}}}"
+    told = post(web, "workflows/validate", {"definition": text}, key()).json()
+    assert [fault["path"] for fault in told["faults"]] == ["steps.a.as"]

@@ -44,6 +44,7 @@ def parse(text: str, *, what: str = "the document") -> Document:
     if len(text) > MAX_CHARACTERS:
         raise _refused(what, f"has {len(text)} characters; the limit is {MAX_CHARACTERS}", None)
     try:
+        _require_shallow(text, what)
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -55,6 +56,22 @@ def parse(text: str, *, what: str = "the document") -> Document:
     document = Document(None)
     document.value = _Builder(what, document.lines).build(root, ())
     return document
+
+
+def _require_shallow(text: str, what: str) -> None:
+    """Refuse what nests too deep before it is composed: that is recursive C, and ends the process.
+
+    Events come one by one and need no stack.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH + 1:  # the innermost list or mapping may hold values
+                line = event.start_mark.line + 1 if event.start_mark else None
+                raise _refused(what, f"nests more than {MAX_DEPTH} deep", line)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 class _Builder:
@@ -91,9 +108,11 @@ class _Builder:
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         value: dict[str, Any] = {}
         for key_node, child in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):  # its text may be endless, by aliases
+                raise _refused(self.what, "has a list or a mapping as a key; keys are text", line)
             # YAML 1.1 reads a bare `on` as true; as a key it means the word that was written.
             key = str(key_node.value)
-            line = key_node.start_mark.line + 1
             if "\0" in key:
                 raise _refused(self.what, "must not hold the NUL character", line)
             if key in value:

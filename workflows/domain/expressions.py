@@ -16,9 +16,10 @@ from typing import Any
 from config.errors import AppError
 from workflows.domain.cel_engine import Program, compile_source
 from workflows.domain.fault_words import cel_problem
+from workflows.domain.macros import LITERAL, PIECE, Effort, Macro, bare, every, macros_of
 
 # An expression is one line of a person's intent. CEL has no loops but its macros, so length,
-# depth and the number of nested macros bound its time.
+# depth, the number of macros and what these go through bound its time.
 MAX_CHARACTERS = 1000
 MAX_DEPTH = 20
 MAX_MACROS = 2
@@ -31,8 +32,10 @@ _STEP = re.compile(r"\bsteps\.([A-Za-z_]\w*)|\bsteps\[\s*['\"]([^'\"]+)['\"]\s*\
 _READ = re.compile(
     r"(?<!has\()\bsteps\.([A-Za-z_]\w*)\.output((?:\.[A-Za-z_]\w*+(?!\s*\()|\[\d+\])+)"
 )
-_MACRO = re.compile(r"\.(?:map|filter|all|exists|exists_one)\s*\(")
-_STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+# What a long list that was gone through in pieces is called instead.
+_HOISTED = "ratchet_listed"
+# What evaluating may raise.
+_ENGINE = (KeyError, TypeError, ValueError, IndexError, ArithmeticError, RuntimeError)
 
 
 class ExpressionFailed(AppError):
@@ -63,19 +66,46 @@ class Expression:
     path: tuple[str | int, ...] | None
     program: Program | None
     functions: frozenset[str] = frozenset()
+    macros: tuple[Macro, ...] = ()
 
     def evaluate(self, context: Mapping[str, Any]) -> Any:
         """The value over ``context``; raises ExpressionFailed."""
         try:
             if self.path is not None:
                 return _walk(self.path, context)
-            assert self.program is not None  # noqa: S101  one of the two is always set
-            found = self.program.execute({n: _only(n, self, context) for n in self.names})
-            return _in_order(found)
+            return _in_order(self._executed({n: _only(n, self, context) for n in self.names}))
         except KeyError as error:
             raise ExpressionFailed(self.source, f"there is no {error.args[0]!r}") from None
-        except (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError) as error:
+        except _ENGINE as error:
             raise ExpressionFailed(self.source, str(error).splitlines()[0][:300]) from None
+
+    def _executed(self, values: dict[str, Any]) -> Any:
+        assert self.program is not None  # noqa: S101  there is a path else
+        if not self.macros:
+            return self.program.execute(values)
+        effort = Effort(bare(self.source), self.macros, values)
+        if macro := effort.to_cut():
+            effort.require_possible(macro)
+            try:
+                return self._in_pieces(macro, effort)
+            except (ExpressionFailed, *_ENGINE):  # perhaps what a condition would leave out
+                if not effort.is_possible:
+                    raise
+        effort.require_possible()
+        return self.program.execute(values)
+
+    def _in_pieces(self, macro: Macro, effort: Effort) -> Any:
+        """``macro`` over pieces of its list first, then the rest with what that gave."""
+        name = _HOISTED + "_" * self.source.count(_HOISTED)
+        inside = compile_expression(name + self.source[macro.path_end : macro.end])
+        items = _walk(_parts(macro.receiver), effort.values)
+        assert inside.program is not None  # noqa: S101  a macro is no path
+        others = {n: _only(n, inside, effort.values) for n in inside.names - {name}}
+        pieces: list[Any] = []
+        for start in range(0, len(items), PIECE):
+            pieces += inside.program.execute({**others, name: items[start : start + PIECE]})
+        rest = self.source[: macro.start] + name + self.source[macro.end :]
+        return compile_expression(rest).evaluate({**effort.values, name: pieces})
 
 
 @lru_cache(maxsize=4096)
@@ -83,9 +113,9 @@ def compile_expression(source: str) -> Expression:
     """Compile ``source``; raises ExpressionFailed saying what is wrong or too much."""
     text = source.strip()
     _check_bounds(text)
-    bare = _STRING.sub("''", text)
+    blank = bare(text)
     steps = frozenset(a or b for a, b in _STEP.findall(text))
-    reads = frozenset((step, *_parts(rest)) for step, rest in _READ.findall(bare))
+    reads = frozenset((step, *_parts(rest)) for step, rest in _READ.findall(blank))
     if _PATH.fullmatch(text) and text not in {"true", "false", "null"}:
         path = _parts(text)
         return Expression(text, frozenset({str(path[0])}), steps, reads, path, None)
@@ -93,10 +123,10 @@ def compile_expression(source: str) -> Expression:
         program = compile_source(text)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ExpressionFailed(text, cel_problem(text, str(error))) from None
-    bound = set(re.findall(_MACRO.pattern + r"\s*([A-Za-z_]\w*)\s*,", bare))
-    names = frozenset(program.variables()) - bound
+    macros = macros_of(blank)
+    names = frozenset(program.variables()) - {macro.variable for macro in every(macros)}
     functions = frozenset(f for f in program.functions() if f[0].isalpha())
-    return Expression(text, names, steps, reads, None, program, functions)
+    return Expression(text, names, steps, reads, None, program, functions, macros)
 
 
 def _parts(text: str) -> tuple[str | int, ...]:
@@ -112,13 +142,13 @@ def _check_bounds(text: str) -> None:
             text[:40] + "…", f"it has {len(text)} characters; the limit is {MAX_CHARACTERS}"
         )
     depth = deepest = 0
-    bare = _STRING.sub("''", text)
-    for character in bare:
+    blank = bare(text)
+    for character in blank:
         depth += (character in "([{") - (character in ")]}")
         deepest = max(deepest, depth)
     if deepest > MAX_DEPTH:
         raise ExpressionFailed(text, f"it nests {deepest} deep; the limit is {MAX_DEPTH}")
-    if len(_MACRO.findall(bare)) > MAX_MACROS:
+    if len(every(macros_of(blank))) > MAX_MACROS:
         raise ExpressionFailed(text, f"it has more than {MAX_MACROS} of map, filter, all, exists")
 
 
@@ -214,7 +244,7 @@ def split_template(text: str) -> tuple[tuple[str, bool], ...]:
 def _closing_brace(text: str) -> int | None:
     depth, place = 0, 0
     while place < len(text):
-        if literal := _STRING.match(text, place):
+        if literal := LITERAL.match(text, place):
             place = literal.end()
             continue
         if text[place] == "{":

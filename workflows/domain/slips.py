@@ -42,6 +42,9 @@ _SCHEMA_WORDS = frozenset(
     "$comment definitions".split()
 )
 
+# What a fan-out gives beside its item.
+_PLACES = frozenset({"index", "outer_index"})
+
 Slip = tuple[Path, str]
 
 
@@ -67,7 +70,7 @@ def _step(raw: Mapping[str, Any], at: Path) -> Iterator[Slip]:
         (("as",), raw.get("as")),
         (("each", "as"), (raw.get("each") or {}).get("as")),
     ):
-        if name in _TAKEN:
+        if name in _TAKEN or (path == ("as",) and name in _PLACES):
             yield (*at, *path), f"{name!r} means something else in expressions; take another name"
     for path, rows in (
         (("for_each",), raw.get("for_each")),

@@ -20,7 +20,7 @@ from workflows.domain.fault_words import schema_fault
 from workflows.domain.faults import Faults
 from workflows.domain.fitting import types_in
 from workflows.domain.reachability import misshapen
-from workflows.domain.references import References, ancestors, holds_expression, predecessors_of
+from workflows.domain.references import Ancestry, References, holds_expression, predecessors_of
 
 # Nobody reads more at once; the last of so many says how many there are.
 MOST_FAULTS = 200
@@ -84,6 +84,7 @@ class _Check(Faults):
     names: frozenset[str] = frozenset()
     predecessors: Mapping[str, list[str]] = field(default_factory=dict)
     reads: References = field(init=False)
+    ancestry: Ancestry = field(init=False)
 
     # ------------------------------------------------------------ form
     def structure(self) -> None:
@@ -111,6 +112,7 @@ class _Check(Faults):
         self._schema_of_inputs(source.get("inputs"))
         steps: Mapping[str, Any] = source["steps"]
         self.names, self.predecessors = frozenset(steps), predecessors_of(steps)
+        self.ancestry = Ancestry(self.predecessors)
         outputs = {key: self._output_of(raw) for key, raw in steps.items()}
         self.reads = References(self, steps, source.get("inputs") or {}, outputs)
         for key, raw in steps.items():
@@ -147,8 +149,7 @@ class _Check(Faults):
             self._go_to(key, action["go_to"], steps, at)
         self._roles(raw.get("approval"), at)
         self._combinations(raw, at)
-        # Walking the graph back is worth it only where an expression reads a step.
-        before = ancestors(key, self.predecessors) if "steps" in repr(raw) else set()
+        before = self.ancestry.of(key)
         item = frozenset({raw.get("as", "item"), "index"}) if "for_each" in raw else frozenset()
         if "each" in raw:
             self.reads.check(raw["each"]["for_each"], (*at, "each", "for_each"), before, item)
@@ -160,7 +161,7 @@ class _Check(Faults):
         if "repeat" in raw:
             names = item | {"output", "iteration"}
             self.reads.condition(
-                raw["repeat"]["until"], (*at, "repeat", "until"), before | {key}, names
+                raw["repeat"]["until"], (*at, "repeat", "until"), before.and_also(key), names
             )
         if "compensate" in raw:
             inner = raw["compensate"]

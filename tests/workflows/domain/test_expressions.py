@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -64,6 +65,9 @@ def test_an_expression_tells_what_it_reads(source: str, names: set[str], steps: 
         ("a" * 1001, "limit is 1000"),
         ("(" * 21 + "1" + ")" * 21, "limit is 20"),
         ("[1].map(a, [1].map(b, [1].map(c, 1)))", "more than 2 of map"),
+        (r"r'\' == '' || [1].map(a, [1].map(b, [1].map(c, 1))) == [''] ", "more than 2 of map"),
+        ("1 // ' \n + [1].map(a, [1].map(b, [1].map(c, 1))).size() // '", "more than 2 of map"),
+        ("1 // ''' \n + [1].map(a, [1].map(b, [1].map(c, 1))).size() // '''", "more than 2 of map"),
     ],
 )
 def test_an_expression_that_is_wrong_or_too_much_is_refused(source: str, says: str) -> None:
@@ -90,6 +94,49 @@ def test_an_expression_that_is_wrong_or_too_much_is_refused(source: str, says: s
 def test_an_expression_fails_with_a_sentence_and_never_otherwise(source: str, says: str) -> None:
     with pytest.raises(ExpressionFailed, match=says):
         compile_expression(source).evaluate(CONTEXT)
+
+
+def test_long_lists_are_gone_through_in_pieces_and_in_order() -> None:
+    rows = [{"v": n, "tags": [n, n]} for n in range(10_000)]
+    context = {"inputs": {"rows": rows, "two": 2, "none": None}}
+
+    def gives(source: str) -> Any:
+        return compile_expression(source).evaluate(context)
+
+    assert gives("inputs.rows.map(r, r.v * inputs.two)") == [n * 2 for n in range(10_000)]
+    assert gives("inputs.rows.filter(r, r.v >= 5).map(r, r.v).size()") == 9_995
+    assert gives("size(inputs.rows .filter (r, r.tags.exists(t, t < 3))) == 3") is True
+    assert gives("inputs.none == null ? [] : inputs.none.map(r, r)") == []
+    assert gives("inputs.rows.map(r, r.v > 9997, 'number ' + string(r.v))") == [
+        "number 9998", "number 9999",
+    ]  # fmt: skip
+    with pytest.raises(ExpressionFailed, match="w"):
+        gives("inputs.rows.map(r, r.w)")
+
+
+def test_what_a_condition_leaves_out_of_a_long_list_is_no_failure() -> None:
+    context = {"inputs": {"rows": list(range(1000)), "are_mappings": False}}
+    source = "inputs.are_mappings ? inputs.rows.map(r, r.v) : inputs.rows"
+    assert compile_expression(source).evaluate(context) == list(range(1000))
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("inputs.xs.map(a, inputs.xs.map(b, a + b))", "would go through"),
+        ("inputs.xs.all(a, inputs.xs.all(b, a + b >= 0))", "would go through"),
+        ("(inputs.xs + inputs.xs).map(a, a)", "would go through"),
+        ("inputs.xs.map(a, inputs.long)", "might give"),
+    ],
+)
+def test_what_would_take_a_worker_for_minutes_is_refused_before_it_begins(
+    source: str, says: str
+) -> None:
+    context = {"inputs": {"xs": list(range(5000)), "long": "x" * 300_000}}
+    began = time.monotonic()
+    with pytest.raises(ExpressionFailed, match=says):
+        compile_expression(source).evaluate(context)
+    assert time.monotonic() - began < 60
 
 
 _LEAF = st.one_of(
@@ -121,6 +168,7 @@ def test_whatever_the_values_an_expression_gives_or_fails_as_an_expression(
         ("n=${ inputs.n }, ${ inputs.name }!", "n=3, Ada!"),
         ("${ {'a': {'b': 1}} }", {"a": {"b": 1}}),
         ("${ '}' + inputs.name }", "}Ada"),
+        (r"${ r'\' + inputs.name + '}' }", "\\Ada}"),
         ("${ 'it\\'s }' }", "it's }"),
         ("[${ inputs.none }|${ true }]", "[|true]"),
         ({"k": ["${ inputs.n }", 4]}, {"k": [3, 4]}),

@@ -6,7 +6,7 @@ import pytest
 
 from config.errors import InvalidDocument
 from workflows.domain.definition import plan_of
-from workflows.domain.documents import parse
+from workflows.domain.documents import Document, parse
 from workflows.domain.transitions import Mode
 from workflows.domain.validation import Known, compile_definition, faults_of
 
@@ -324,3 +324,17 @@ def test_what_may_fit_is_no_fault(given: str) -> None:
         f"  l: {{tool: line}}\n  b: {{needs: [a, r, l], tool: echo, with: {{n: {given}}}}}\n"
     )
     assert faults_of(parse(text), KNOWN) == []
+
+
+def test_what_a_step_reads_is_looked_for_however_far_back_it_is() -> None:
+    steps = {
+        f"s{n}": {
+            "tool": "core.echo", "needs": [f"s{n - 1}"] if n else [],
+            "with": {"value": f"${{ steps.s{n - 1}.output }}" if n else 1},
+        }
+        for n in range(4000)
+    }  # fmt: skip
+    steps["s3999"]["with"] = {"value": "${ steps.s0.output }"}
+    steps["s9"]["with"] = {"value": "${ steps.s10.output }"}
+    [fault] = faults_of(Document({"name": "x", "steps": steps}), Known())
+    assert "s10, which need not have ended by then" in fault["message"]
