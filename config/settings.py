@@ -132,6 +132,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "config.addresses.AddressMiddleware",
     "config.access.auditing.AuditMiddleware",
     "config.access.middleware.LoginRequiredMiddleware",
 ]

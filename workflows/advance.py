@@ -216,7 +216,7 @@ class Advance:
     def _start(self, row: Moved, step: Step) -> None:
         try:
             context = with_steps(self.facts, step.decides_on)
-            if step.when is not None and not _holds(step.when, context):
+            if step.when is not None and not holds(step.when, context):
                 self._resolve([Outcome(row.step_id, row.key, StepState.SKIPPED)])
                 return
             if step.for_each is not None:
@@ -286,7 +286,8 @@ class Advance:
         self.pending.extend(row for row in rows if row.what == "join")
 
 
-def _holds(condition: Expression, context: dict[str, Any]) -> bool:
+def holds(condition: Expression, context: dict[str, Any]) -> bool:
+    """Whether ``condition`` is true; raises ExpressionFailed if it gives no truth at all."""
     value = condition.evaluate(context)
     if not isinstance(value, bool):
         kind = type(value).__name__

@@ -145,7 +145,7 @@ def _step(
         "input": row.input,
         "output": row.output,
         "error": row.error,
-        "cost_usd": str(row.cost_usd),
+        "cost_usd": f"{row.cost_usd:f}",
         "invocation_id": str(row.invocation_id) if row.invocation_id else None,
         "queued_at": row.queued_at,
         "started_at": row.started_at,

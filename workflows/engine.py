@@ -6,6 +6,7 @@ may go on with under the next token. Everything else that became ready is publis
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -41,6 +42,7 @@ def finish(
     """
     if not outcomes:
         return []
+    outcomes, again = _judged(facts, plan, outcomes)
     outcomes, columns = storable(outcomes, facts)
     shared: dict[str, Any] = {
         "token": token,
@@ -57,7 +59,7 @@ def finish(
             # Its joins are gone: the run may be being stopped.
             endings.settle_if_ending(facts.run_id)
     else:
-        rows = _finish_and_decide(facts, plan, outcomes, {**columns, **shared})
+        rows = _finish_and_decide(facts, plan, outcomes, again, {**columns, **shared})
     dispatch.publish(
         Ready(row.step_id, row.run_id, row.queue, row.is_light)
         for row in rows
@@ -105,17 +107,18 @@ def _needs_no_thought(plan: Plan, outcomes: list[Outcome]) -> bool:
 @repeat_if_deadlocked
 @transaction.atomic
 def _finish_and_decide(
-    facts: RunFacts, plan: Plan, outcomes: list[Outcome], shared: dict[str, Any]
+    facts: RunFacts,
+    plan: Plan,
+    outcomes: list[Outcome],
+    again: frozenset[UUID],
+    shared: dict[str, Any],
 ) -> list[Moved]:
-    last: list[Outcome] = []
-    again: list[Outcome] = []
-    for outcome in outcomes:
-        (again if _goes_round_again(facts, plan, outcome) else last).append(outcome)
+    last = [o for o in outcomes if o.step_id not in again or o.state is StepState.FAILED]
     joined = edges(plan, last)
     rows = moved(execute(statements.FINISH, {**joined, **shared}))
     ended = {row.step_id: row for row in rows if row.what == "ended"}
-    for outcome in again:
-        if outcome.step_id in ended:
+    for outcome in outcomes:
+        if outcome not in last and outcome.step_id in ended:
             _next_iteration(facts, plan.steps[outcome.key], outcome.step_id)
     for outcome in last:
         if outcome.step_id in ended and fails_the_run(plan, outcome):
@@ -130,6 +133,25 @@ def _finish_and_decide(
     return rows
 
 
+def _judged(
+    facts: RunFacts, plan: Plan, outcomes: list[Outcome]
+) -> tuple[list[Outcome], frozenset[UUID]]:
+    """The outcomes, and the rows whose step goes round again.
+
+    What gives nothing that its condition can judge has failed: it is no good end.
+    """
+    judged: list[Outcome] = []
+    again: set[UUID] = set()
+    for outcome in outcomes:
+        try:
+            if _goes_round_again(facts, plan, outcome):
+                again.add(outcome.step_id)
+        except AppError as error:
+            outcome = replace(outcome, state=StepState.FAILED, output=None, error=error.as_dict())
+        judged.append(outcome)
+    return judged, frozenset(again)
+
+
 def _goes_round_again(facts: RunFacts, plan: Plan, outcome: Outcome) -> bool:
     step = plan.steps[outcome.key]
     if step.until is None or outcome.state is not StepState.SUCCEEDED:
@@ -138,10 +160,7 @@ def _goes_round_again(facts: RunFacts, plan: Plan, outcome: Outcome) -> bool:
     if iteration >= step.max_iterations:
         return False
     context = with_steps(facts, step.until.steps, output=outcome.output, iteration=iteration)
-    try:
-        return step.until.evaluate(context) is not True
-    except AppError:
-        return False  # what cannot be judged is not repeated; the output stands
+    return not advance.holds(step.until, context)
 
 
 def _iteration_of(step_id: UUID) -> int:
@@ -252,5 +271,18 @@ def put_aside(
 @repeat_if_deadlocked
 @transaction.atomic
 def answer(facts: RunFacts, plan: Plan, outcome: Outcome) -> None:
-    """End a step that waited for a person, a signal, a time or a child run."""
-    advance.resolve(facts, plan, [outcome])
+    """End a step that waited for a person, a signal, a time or a child run, or go round again."""
+    [outcome], again = _judged(facts, plan, [outcome])
+    [stored], columns = storable([outcome], facts)
+    if outcome.step_id not in again or stored.state is StepState.FAILED:
+        advance.resolve(facts, plan, [outcome])
+        return
+    shared = {
+        "worker": advance.WORKER,
+        "patience": fanout.PATIENCE,
+        "room": 0,
+        "next_token": uuid7(),
+        "lease": timedelta(0),
+    }
+    if execute(statements.RESOLVE, {**columns, **edges(plan, []), **shared}):
+        _next_iteration(facts, plan.steps[outcome.key], outcome.step_id)

@@ -67,12 +67,17 @@ def _events(run_id: UUID, cursor: str, limit: int, *, unsettled: bool) -> list[A
         _EVENTS,
         {
             "run": run_id,
-            "transaction": int(transaction) if transaction.isdigit() else 0,
-            "id": int(number) if number.isdigit() else 0,
+            "transaction": _number(transaction),
+            "id": _number(number),
             "all": unsettled,
             "limit": limit,
         },
     )
+
+
+def _number(text: str) -> int:
+    """A part of a cursor; of what is none, that of the beginning."""
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
 
 
 def _event(row: Any) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from workflows.database import execute
 from workflows.domain.transitions import RunState
 from workflows.models import Approval, Artifact, Run, StepRun, WorkflowVersion
 
+PRIORITIES = ("high", "default", "low")
+
 
 def visible_runs(caller: Caller) -> QuerySet[Run]:
     """Runs that the caller may see, by client and by what their workflows say, newest first."""
@@ -35,6 +37,8 @@ def filtered_runs(rows: QuerySet[Run], asked: Mapping[str, str]) -> QuerySet[Run
                 raise InvalidInput("state", state, f"some of {', '.join(sorted(known))}")
         rows = rows.filter(state__in=states.split(","))
     if priority := asked.get("priority"):
+        if priority not in PRIORITIES:
+            raise InvalidInput("priority", priority, f"one of {', '.join(PRIORITIES)}")
         rows = rows.filter(priority=priority)
     for name in ("client_id", "started_by", "parent_step_id"):
         if text := asked.get(name):
@@ -103,7 +107,7 @@ def figures_of(runs: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
     """Cost in USD and progress of each run."""
     rows = execute(_COSTS, {"runs": list(runs)})
     return {
-        run: {"cost_usd": str(cost), "progress": {"done": done, "total": total}}
+        run: {"cost_usd": f"{cost:f}", "progress": {"done": done, "total": total}}
         for run, cost, total, done in rows
     }
 

@@ -36,7 +36,7 @@ from workflows.models import Run
 from workflows.plans import plan_for
 
 logger = logging.getLogger(__name__)
-PRIORITIES = ("high", "default", "low")
+PRIORITIES = queries.PRIORITIES
 # Workflows in workflows in workflows: deeper than this is a mistake.
 MAX_NESTING = 5
 

@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -41,7 +42,7 @@ def run_events(request: HttpRequest, run_id: UUID) -> Any:
     cursor = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     if request.GET.get("format") == "json":
         events = _read(run_id, cursor)
-        return JsonResponse({"results": events[0]}, json_dumps_params={"default": str})
+        return JsonResponse({"results": events[0]}, json_dumps_params={"default": _plain})
     response = StreamingHttpResponse(_stream(run_id, cursor), content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"
@@ -82,6 +83,13 @@ def _read(run_id: UUID, cursor: str) -> tuple[list[dict[str, Any]], str]:
         connection.close()
 
 
+def _plain(value: Any) -> str:
+    """Times as the rest of the API writes them."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return str(value)
+
+
 async def _stream(run_id: UUID, cursor: str) -> AsyncIterator[str]:
     started = beat = time.monotonic()
     yield "retry: 2000\n\n"
@@ -89,7 +97,7 @@ async def _stream(run_id: UUID, cursor: str) -> AsyncIterator[str]:
         events, state = await sync_to_async(_read)(run_id, cursor)
         for event in events:
             cursor = event["id"]
-            body = json.dumps({**event, "run_state": state}, default=str)
+            body = json.dumps({**event, "run_state": state}, default=_plain)
             yield f"id: {cursor}\nevent: {event['name'].split('.')[0]}\ndata: {body}\n\n"
         if not events and RunState(state).is_final:
             yield f'event: end\ndata: {{"state": "{state}"}}\n\n'

@@ -167,3 +167,16 @@ def test_text_has_contrast_on_every_ground_in_both_themes(theme):
     for text, ground in pairs:
         high, low = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)
         assert (high + 0.05) / (low + 0.05) >= 4.5, (text, ground)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/api/v1/runs?workflow=%00", "/api/v1/workflows/a%00b/versions", "/dashboard/workflows/%00"],
+)
+def test_an_address_with_a_nul_character_is_refused_and_breaks_nothing(person, address: str):
+    browser = Browser(raise_request_exception=False)
+    browser.force_login(person)
+    told = browser.get(address)
+    assert told.status_code == 400
+    if address.startswith("/api/"):
+        assert told.json()["code"] == "bad_request"

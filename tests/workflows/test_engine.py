@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from agents.tools import registry
 from tests.workflows.conftest import Begin, Broker, states
-from workflows import again, dead_letters, documents, engine, steps, sweeps
+from workflows import again, dead_letters, documents, engine, publishing, steps, sweeps
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.domain.transitions import StepState
@@ -103,6 +103,35 @@ def test_joins_conditions_loops_and_fan_outs_follow_the_contract(finished: Begin
         "two": "succeeded", "never": "unreachable", "again": "succeeded",
     }  # fmt: skip
     assert run.steps.filter(key="again").count() == 3
+
+
+@pytest.mark.parametrize("until", ["output.score >= 0.9", "output.value"])
+def test_a_turn_that_its_condition_cannot_judge_is_no_good_end(finished: Begin, until: str) -> None:
+    turning = "name: turning\nsteps:\n  a:\n    tool: core.echo\n    with: {value: 1}\n"
+    turning += f"    repeat: {{until: '{until}', max: 3}}\n"
+    run = finished(turning)
+    assert (run.state, run.error["code"], run.error["step"]) == (
+        "failed", "expression_failed", "a",
+    )  # fmt: skip
+    assert run.steps.filter(key="a").count() == 1
+    handled = finished(turning + "    on_error: continue\n  b: {needs: [a], tool: core.echo}\n")
+    assert (handled.state, states(handled)["b"]) == ("succeeded", "succeeded")
+
+
+def test_a_workflow_inside_is_done_again_until_the_condition_holds(finished: Begin) -> None:
+    publishing.publish(
+        "name: inner\ninputs: {type: object}\nsteps: {b: {tool: core.echo, with: {value: 1}}}\n"
+        "outputs: {v: '${ steps.b.output.value }'}\n"
+    )
+    outer = "name: outer\nsteps:\n  a: {workflow: inner, repeat: {until: 'UNTIL', max: 4}}\n"
+    run = finished(outer.replace("UNTIL", "output.v == 1 && iteration >= 3"))
+    assert run.state == "succeeded"
+    turns = run.steps.filter(key="a").order_by("iteration")
+    assert [row.state for row in turns] == ["succeeded"] * 3
+    inside = Run.objects.filter(parent_step_id__in=[row.pk for row in turns])
+    assert [child.state for child in inside] == ["succeeded"] * 3
+    never = finished(outer.replace("UNTIL", "output.v == 2"))
+    assert (never.state, never.steps.filter(key="a").count()) == ("succeeded", 4)
 
 
 def test_a_join_of_any_fires_once(finished: Begin) -> None:

@@ -49,6 +49,9 @@ async def test_events_stream_until_the_end_and_resume_after_the_last_seen(
     assert names.count("step.succeeded") == 2
     resumed = await _read(AsyncClient(), path, {**who, "Last-Event-ID": events[1]["id"]})
     assert resumed == events[2:]
+    assert all("T" in event["at"] and event["at"].endswith("Z") for event in events[:-1])
+    beyond = await _read(AsyncClient(), path, {**who, "Last-Event-ID": "9" * 40 + "-²"})
+    assert beyond == events, "what is no event's id reads from the beginning"
 
 
 def test_a_transaction_that_is_open_elsewhere_hides_nothing_of_an_ended_run(

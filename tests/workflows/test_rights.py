@@ -182,6 +182,7 @@ def test_runs_are_filtered_by_client_starter_time_and_priority(
     assert listed("since=" + _ago(5)) == [second["id"]]
     problem(get(web, "runs?since=yesterday", one), 422, "invalid_input")
     problem(get(web, "runs?state=gone", one), 422, "invalid_input")
+    problem(get(web, "runs?priority=urgent", one), 422, "invalid_input")
 
 
 def _ago(days: int) -> str:

@@ -175,17 +175,11 @@ def _repeated(step: Step, context: Mapping[str, Any], do: Do) -> Any:
     inside = {**context, "steps": {**context["steps"], **own}}
     for iteration in range(1, step.max_iterations + 1):
         output = do(Turn(step, iteration=iteration), step.arguments.render(inside))
-        if step.until is None or _is_enough(step, {**inside, "output": output}, iteration):
+        if step.until is None or iteration == step.max_iterations:
+            break
+        if _holds(step.until, {**inside, "output": output, "iteration": iteration}):
             break
     return output
-
-
-def _is_enough(step: Step, context: Mapping[str, Any], iteration: int) -> bool:
-    try:
-        assert step.until is not None  # noqa: S101
-        return step.until.evaluate({**context, "iteration": iteration}) is True
-    except AppError:
-        return True  # what cannot be judged is not repeated; the output stands
 
 
 def _fan_out(step: Step, context: Mapping[str, Any], do: Do) -> list[Any]:
