@@ -9,6 +9,7 @@ from agents import conversations
 from agents.models import Agent
 from config.access import callers
 from config.access.callers import Caller
+from config.access.models import Client
 from config.errors import InvalidInput, NotFound
 
 # External people reach agents made for them; everybody else reaches all.
@@ -41,7 +42,8 @@ def caller_of_key(token: str) -> Caller | None:
 def client_for(caller: Caller, asked: object) -> UUID:
     """The client a call is for: the one asked for, or the caller's own.
 
-    Raises InvalidInput for what is no id, NotFound for a client the caller may not see.
+    Raises InvalidInput for what is no id, NotFound for a client that is not there or that the
+    caller may not see.
     """
     if not asked:
         return caller.home_client_id
@@ -49,9 +51,16 @@ def client_for(caller: Caller, asked: object) -> UUID:
         client_id = UUID(str(asked))
     except ValueError:
         raise InvalidInput("client_id", asked, "a UUID") from None
-    if not caller.sees(client_id):
+    if not caller.sees(client_id) or not _is_client(caller, client_id):
         raise NotFound("client", client_id)
     return client_id
+
+
+def _is_client(caller: Caller, client_id: UUID) -> bool:
+    """Whether there is such a client; who sees only some has them from memberships."""
+    if caller.client_ids is not None or client_id == caller.home_client_id:
+        return True
+    return Client.objects.filter(pk=client_id).exists()
 
 
 def check_agent(caller: Caller, slug: str) -> None:

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
 
 from agents.domain.chunking import Block, Chunk, Cut, chunks, cut_named, windows
@@ -68,7 +68,9 @@ def add(given: Given, *, client_id: UUID, created_by: str = "") -> tuple[Documen
         expires_at=given.expires_at,
         created_by=created_by[:80],
     )
-    _store(document, chunks(blocks))
+    there = _store(document, chunks(blocks))
+    if there is not None:
+        return there, False
     for name in cuts_in_use(document.title):
         cut_again(document, cut_named(name))
     embed_pending(document_id=document.pk)
@@ -205,26 +207,37 @@ def embed_pending(*, document_id: UUID | None = None, limit: int = SWEEP_PASSAGE
             break
         for passage, vector in zip(batch, made.vectors, strict=True):
             passage.embedding, passage.embedding_model = vector, model
-        with transaction.atomic():
-            Passage.objects.bulk_update(batch, ["embedding", "embedding_model"])
+        with transaction.atomic():  # first the document, as who replaces it does
             Document.objects.filter(pk=batch[0].document_id).update(
                 embedding_cost_usd=F("embedding_cost_usd") + made.cost_usd
             )
+            Passage.objects.bulk_update(batch, ["embedding", "embedding_model"])
         done += len(batch)
     return done
 
 
 @transaction.atomic
-def _store(document: Document, cut: list[Chunk]) -> None:
-    """Replace what bears the same title; its passages go, its row stays as history."""
+def _store(document: Document, cut: list[Chunk]) -> Document | None:
+    """Replace what bears the same title; its passages go, its row stays as history.
+
+    One at a time for a title: returns what somebody else has stored meanwhile with this content.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+            [f"document {document.client_id} {document.title}"],
+        )
     before = Document.objects.select_for_update().filter(
         client_id=document.client_id, title=document.title, state=Document.State.CURRENT
     )
     for old in before:
+        if old.digest == document.digest:
+            return old
         Passage.objects.filter(document=old).delete()
         Document.objects.filter(pk=old.pk).update(state=Document.State.REPLACED)
     document.save(force_insert=True)
     Passage.objects.bulk_create(_rows(document, cut, ""), batch_size=500)
+    return None
 
 
 def _rows(document: Document, made: list[Chunk], cut: str) -> list[Passage]:

@@ -10,8 +10,9 @@ from django.db import transaction
 from django.db.models import F
 
 from agents.knowledge.search import visible_documents
-from agents.models import Passage, PassageMark
+from agents.models import Invocation, Passage, PassageMark
 from config.access.callers import Caller
+from config.access.hiding import of_visible_runs
 from config.errors import NotFound
 
 
@@ -46,8 +47,12 @@ def mark(
 ) -> Passage:
     """Count one caller's mark; a second one of the same caller replaces the first.
 
-    Raises NotFound for a passage that the caller may not see.
+    Raises NotFound for a passage or an answer that the caller may not see.
     """
+    if invocation_id is not None:
+        calls = of_visible_runs(caller, Invocation.objects.filter(pk=invocation_id))
+        if not calls.exists():
+            raise NotFound("invocation", invocation_id)
     passage = (
         Passage.objects.select_for_update()
         .filter(pk=passage_id, document__in=visible_documents(caller))
