@@ -21,14 +21,14 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
-from agents import connections, doors, interactive, services
+from agents import bodies, connections, doors, interactive, services
 from agents.calls import Call
 from agents.invoke import invoke
 from agents.models import Agent
 from agents.tools import registry
-from config import logs
+from config import logs, schemas
 from config.access.callers import Caller
-from config.errors import AppError, NotFound
+from config.errors import AppError, InvalidInput, NotFound
 
 logger = logging.getLogger(__name__)
 Scope = MutableMapping[str, Any]
@@ -158,6 +158,11 @@ def call(caller: Caller, name: str, arguments: dict[str, Any]) -> dict[str, Any]
 
 def _ask(caller: Caller, slug: str, arguments: dict[str, Any]) -> dict[str, Any]:
     doors.check_agent(caller, slug)
+    fault = next(iter(schemas.errors(AGENT_SCHEMA, arguments)), None)
+    if fault is not None:  # a client may not look at the schema: what it sent would be lost
+        path = fault.json_path.removeprefix("$").removeprefix(".")
+        raise InvalidInput(path or "arguments", fault.instance, fault.message[:300])
+    bodies.check_texts(arguments)
     question = arguments.get("question")
     answer = invoke(
         Call(

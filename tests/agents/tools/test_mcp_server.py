@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from agents.models import Agent, Invocation, ToolCall
 from config.access.models import Client as Tenant
-from tests.agents.conftest import make_key
+from tests.agents.conftest import SLUG, make_key
 from tests.agents.offline_model.process import Server
 from tests.agents.web import serve_web
 
@@ -78,6 +78,12 @@ async def _errors_are_results_that_a_model_can_read(web: str, key: str) -> None:
     async with client(web, key) as mcp:
         bad = await mcp.call_tool("core.sleep", {"seconds": -1})
         unknown = await mcp.call_tool("agent.nobody", {"question": "Hi"})
+        odd = [
+            (await mcp.call_tool(f"agent.{SLUG}", given)).structured_content
+            for given in ({}, {"inputs": "x"}, {"message": "Hi"}, {"question": "x\x00"})
+        ]
+    assert [one["code"] for one in odd] == ["invalid_input"] * 4
+    assert [one["field"] for one in odd] == ["arguments", "inputs", "arguments", "question"]
     assert (bad.is_error, bad.structured_content["code"]) == (True, "invalid_input")
     assert (unknown.is_error, unknown.structured_content["code"]) == (True, "not_found")
 
