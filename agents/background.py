@@ -35,6 +35,8 @@ def enqueue(
     inputs: dict[str, Any],
     client_id: UUID,
     conversation_id: UUID | None = None,
+    unit: str = "",
+    max_output_tokens: int | None = None,
 ) -> AsyncCall:
     """Queue a call; its message leaves when the row is there."""
     row = AsyncCall(
@@ -44,6 +46,8 @@ def enqueue(
         agent_slug=agent,
         inputs=inputs,
         conversation_id=conversation_id,
+        unit=unit,
+        max_output_tokens=max_output_tokens,
     )
     with transaction.atomic():
         row.save(force_insert=True)
@@ -68,6 +72,8 @@ def run(call_id: UUID) -> bool:
                 user_id=row.user_id,
                 key_id=row.key_id,
                 conversation_id=row.conversation_id,
+                unit=row.unit or None,
+                max_output_tokens=row.max_output_tokens,
                 effect_id=f"async:{row.pk}",
                 invocation_id=row.pk if row.attempt == 1 else None,
             )

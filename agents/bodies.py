@@ -64,13 +64,13 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _check(body: dict[str, Any], *, has_escapes: bool) -> None:
+def _check(body: dict[str, Any], *, has_escapes: bool, deepest: int | None = MAX_DEPTH) -> None:
     """Only an escape can bring NUL or half a pair: raw ones are no JSON or no UTF-8."""
     left: list[tuple[str, Any, int]] = [("", body, 1)]
     while left:
         path, value, depth = left.pop()
-        if depth > MAX_DEPTH:
-            raise InvalidInput("body", "nested too deeply", f"at most {MAX_DEPTH} levels")
+        if deepest is not None and depth > deepest:
+            raise InvalidInput("body", "nested too deeply", f"at most {deepest} levels")
         if isinstance(value, dict):
             for key, item in value.items():
                 if has_escapes and not _is_text(key):
@@ -80,6 +80,12 @@ def _check(body: dict[str, Any], *, has_escapes: bool) -> None:
             left += [(f"{path}[{index}]", item, depth + 1) for index, item in enumerate(value)]
         elif has_escapes and isinstance(value, str) and not _is_text(value):
             raise _no_text(path, value)
+
+
+def check_texts(values: Any) -> None:
+    """Raise InvalidInput with the path of a text, or of a key, that no database keeps."""
+    if isinstance(values, dict):
+        _check(values, has_escapes=True, deepest=None)
 
 
 def _is_text(value: str) -> bool:

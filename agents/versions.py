@@ -30,6 +30,7 @@ TIERS = ("light", "standard", "strong")
 MIN_HEDGE_SECONDS, MAX_HEDGE_SECONDS = 0.05, 60.0
 # Below it, the semantic cache would share answers between questions about one subject.
 LEAST_THRESHOLD = 0.7
+RETRIEVAL = frozenset({"sources", "passages", "max_tokens", "cut", "weights"})
 POLICIES = ("pass", "flag", "redact", "block", "ask")
 
 
@@ -130,6 +131,8 @@ def _check_route(model: dict[str, Any]) -> None:
 
 
 def _check_retrieval(settings: dict[str, Any]) -> None:
+    if unknown := sorted(set(settings) - RETRIEVAL):
+        raise InvalidInput("retrieval", ", ".join(unknown), f"only {', '.join(sorted(RETRIEVAL))}")
     sources = settings.get("sources", [])
     if not isinstance(sources, list) or not all(isinstance(one, str) for one in sources):
         raise InvalidInput("retrieval.sources", sources, "a list of titles")

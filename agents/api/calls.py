@@ -46,11 +46,12 @@ class Invoke(APIView):
         client_id = doors.client_for(caller, data.get("client_id"))
         doors.check_agent(caller, slug)
         conversation = doors.conversation_for(caller, data.get("conversation_id"))
-        if "respond-async" in request.headers.get("Prefer", ""):
+        if _prefers_async(request):
             find_agent(slug)
             row = background.enqueue(
                 caller=caller, agent=slug, inputs=data["inputs"], client_id=client_id,
-                conversation_id=conversation,
+                conversation_id=conversation, unit=data.get("unit") or "",
+                max_output_tokens=data.get("max_output_tokens"),
             )  # fmt: skip
             response = Response({"id": str(row.pk), "state": row.state}, status=202)
             response["Location"] = f"/api/v1/invocations/{row.pk}"
@@ -169,6 +170,12 @@ def answer_document(answer: Answer) -> dict[str, Any]:
         "is_fallback": answer.is_fallback,
         "findings": answer.findings,
     }
+
+
+def _prefers_async(request: Request) -> bool:
+    """Whether ``Prefer`` (RFC 7240: a list, in any case, with parameters) says so."""
+    asked = request.headers.get("Prefer", "").lower().replace(",", ";").split(";")
+    return "respond-async" in (one.strip() for one in asked)
 
 
 def _waiting(row: AsyncCall) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -13,12 +14,13 @@ from agents import budgets, queries
 from agents import serializers as shapes
 from agents.api.shared import KEY, PAGES, PROBLEM, checked, page, whole
 from agents.endpoints.directory import forget
-from agents.endpoints.secrets import seal_secret
-from agents.models import Budget, Endpoint
+from agents.endpoints.secrets import check_variable, seal_secret
+from agents.models import Agent, Budget, Endpoint
 from config import rest
 from config.access.callers import Caller
 from config.access.hiding import hidden_runs
-from config.errors import Conflict, Forbidden, NotFound
+from config.access.models import Client, User
+from config.errors import Conflict, Forbidden, InvalidInput, NotFound
 
 
 class Budgets(APIView):
@@ -49,7 +51,9 @@ class Budgets(APIView):
         """Set a cap; what is spent and held of it stays."""
         data = checked(shapes.NewBudget, request)
         _may_set(rest.caller_of(request), data)
-        budget = budgets.set_budget(**data)
+        _check_key(data["scope"], data["key"])
+        client_id = UUID(data["key"]) if _is_of_client(data) else None
+        budget = budgets.set_budget(**data, client_id=client_id)
         return Response(shapes.BudgetDocument(budget).data, status=201)
 
 
@@ -67,11 +71,17 @@ class Endpoints(APIView):
     )  # fmt: skip
     @rest.idempotent
     def post(self, request: Request) -> Response:
-        """Add an endpoint or change the one with this name; a key is kept encrypted."""
+        """Add an endpoint or change the one with this name; a key is kept encrypted.
+
+        Another `base_url` needs its key anew: the one that is kept goes nowhere else.
+        """
         data = checked(shapes.NewEndpoint, request)
         fields = {"base_url": data["base_url"], **_fields(data)}
-        if Endpoint.objects.filter(name=data["name"], is_offline=True).exists():
+        before = Endpoint.objects.filter(name=data["name"]).first()
+        if before is not None and before.is_offline:
             raise Conflict(f"endpoint {data['name']}", "the offline model's", "another name")
+        if before is not None and before.base_url != data["base_url"]:
+            fields = {"api_key_encrypted": None, "api_key_env": "", **fields}
         endpoint, created = Endpoint.objects.update_or_create(name=data["name"], defaults=fields)
         forget()
         return Response(queries.endpoint_values(endpoint), status=201 if created else 200)
@@ -120,8 +130,37 @@ def _fields(data: dict[str, Any]) -> dict[str, Any]:
     if "api_key" in data:
         fields |= {"api_key_encrypted": seal_secret(data["api_key"]), "api_key_env": ""}
     elif "api_key_env" in data:
+        check_variable("api_key_env", data["api_key_env"])
         fields |= {"api_key_encrypted": None, "api_key_env": data["api_key_env"]}
     return fields
+
+
+def _check_key(scope: str, key: str) -> None:
+    """Raise InvalidInput for whom there is not: a cap of nobody would hold nothing back."""
+    if key == Budget.TEMPLATE:
+        return
+    fits, limit = True, ""
+    if scope == Budget.Scope.AGENT:
+        fits, limit = Agent.objects.filter(slug=key).exists(), "the slug of an agent"
+    elif scope in (Budget.Scope.USER, Budget.Scope.CLIENT):
+        rows = User.objects if scope == Budget.Scope.USER else Client.objects
+        fits, limit = _is_id(key) and rows.filter(pk=key).exists(), f"the id of a {scope}"
+    elif scope == Budget.Scope.RUN:
+        fits, limit = _is_id(key), "the id of a run"
+    if not fits:
+        raise InvalidInput("key", key, f"{limit}, or * for each new one")
+
+
+def _is_id(key: str) -> bool:
+    try:
+        return str(UUID(key)) == key
+    except ValueError:
+        return False
+
+
+def _is_of_client(data: dict[str, Any]) -> bool:
+    """A client's people see what caps them."""
+    return data["scope"] == Budget.Scope.CLIENT and data["key"] != Budget.TEMPLATE
 
 
 def _may_set(caller: Caller, data: dict[str, Any]) -> None:

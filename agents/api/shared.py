@@ -9,6 +9,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from agents import bodies
 from agents.models import Agent
 from config import rest
 from config.errors import NotFound
@@ -24,10 +25,14 @@ PAGES = [OpenApiParameter("cursor", str), OpenApiParameter("page_size", int)]
 
 
 def checked(shape: Any, request: Request) -> dict[str, Any]:
-    """The request's body in the given shape; a bad one is a 422 that names the field."""
+    """The request's body in the given shape; a bad one is a 422 that names the field.
+
+    Objects without a shape of their own (inputs, settings) hold texts that no serializer looks at.
+    """
     given = shape(data=request.data)
     given.is_valid(raise_exception=True)
     data: dict[str, Any] = given.validated_data
+    bodies.check_texts(data)
     return data
 
 

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from agents import doors
 from agents.api.shared import KEY, PAGES, PROBLEM, checked, page
+from agents.endpoints.secrets import check_variable
 from agents.models import ToolSource
 from agents.tools.remote.finding import MCP_KINDS
 from config import rest
@@ -92,6 +93,7 @@ class Sources(APIView):
         is_program = data["kind"] == ToolSource.Kind.MCP_STDIO
         if is_program is bool(data["url"]) or is_program is not bool(data["command"]):
             raise InvalidInput("url", data["url"], "a command for mcp_stdio, a url for all others")
+        check_variable("credential_env", data["credential_env"])
         data["client_id"] = _client(caller, data.get("client_id"))
         name = data.pop("name")
         if ToolSource.objects.filter(name=name).exclude(pk__in=_own(caller).values("pk")).exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
@@ -21,7 +20,7 @@ from django.utils import timezone
 from agents.domain import scoring
 from agents.domain.cost import TUNED, Price, most_usd, price_from
 from agents.domain.scoring import Candidate, Needs, Policy
-from agents.endpoints.secrets import open_secret
+from agents.endpoints.secrets import open_secret, variable
 from agents.models import Endpoint, PriceList
 from config.errors import Unavailable
 from scaling import breaker
@@ -221,7 +220,7 @@ def _read() -> Iterator[Served]:
 def _api_key(endpoint: Endpoint) -> str:
     if endpoint.api_key_encrypted:
         return open_secret(bytes(endpoint.api_key_encrypted))
-    return os.environ.get(endpoint.api_key_env, "") if endpoint.api_key_env else "none"
+    return variable(endpoint.api_key_env) if endpoint.api_key_env else "none"
 
 
 def dearest(served: list[Served], *, input_tokens: int, output_tokens: int) -> Decimal:

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 
-from config.errors import Unavailable
+from config.errors import InvalidInput, Unavailable
+
+# Variables that open the installation itself: they are sent to nobody, whoever asks for it.
+_OWN = (
+    "ARTIFACT_", "BROKER_", "CACHE_", "DATABASE_", "DJANGO_", "EMAIL_", "LAKE_", "METRICS_",
+    "OTEL_", "PG", "RATCHET_", "REDIS_", "RESULT_", "SECRET_", "SENTRY_", "WORK_ITEM_",
+)  # fmt: skip
+
+
+def check_variable(field: str, name: str) -> None:
+    """Raise InvalidInput if a credential is to come from a variable of the installation's own."""
+    if name.startswith(_OWN):
+        raise InvalidInput(field, name, "a variable for this credential, not the installation's")
+
+
+def variable(name: str) -> str:
+    """The credential in a variable, empty without one; never what opens the installation."""
+    return "" if name.startswith(_OWN) else os.environ.get(name, "")
 
 
 def seal_secret(plain: str) -> bytes:

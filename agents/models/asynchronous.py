@@ -24,6 +24,8 @@ class AsyncCall(models.Model):
     agent_slug = models.CharField(max_length=64)
     inputs = models.JSONField(default=dict)
     conversation_id = models.UUIDField(null=True)
+    unit = models.CharField(max_length=80, blank=True, db_default="")
+    max_output_tokens = models.PositiveIntegerField(null=True)
     state = models.CharField(max_length=8, choices=State.choices, default=State.QUEUED)
     attempt = models.PositiveIntegerField(default=0)
     error = models.JSONField(null=True)

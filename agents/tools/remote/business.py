@@ -7,7 +7,6 @@ are followed within limits, and every query says what it cost.
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
@@ -17,6 +16,7 @@ from typing_extensions import TypedDict
 
 from agents.domain import odata
 from agents.domain.odata import Condition
+from agents.endpoints.secrets import variable
 from agents.models import ToolSource
 from agents.tools.remote import addresses
 from config import tracing
@@ -226,7 +226,7 @@ def _next(first: str, now: str, link: Any) -> str | None:
 def _token(source: ToolSource) -> str:
     if not source.credential_env:
         return ""
-    token = os.environ.get(source.credential_env, "")
+    token = variable(source.credential_env)
     if not token:
         raise Unavailable(source.name, f"the variable {source.credential_env} is not set", 300)
     return token

@@ -23,6 +23,7 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
+from agents.endpoints.secrets import variable
 from agents.errors import ToolFailed
 from agents.models import ToolSource
 from agents.tools.remote import addresses
@@ -146,7 +147,7 @@ async def _link(source: ToolSource) -> _Link:
 
 @asynccontextmanager
 async def _connected(source: ToolSource) -> AsyncIterator[Client]:
-    token = os.environ.get(source.credential_env, "") if source.credential_env else ""
+    token = variable(source.credential_env)
     if source.kind == ToolSource.Kind.MCP_STDIO:
         program, *arguments = source.command
         env = {source.credential_env: token} if token else None

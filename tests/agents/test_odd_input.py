@@ -1,0 +1,138 @@
+"""Odd input at the agents' doors: refused by name, and what is refused leaves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+
+from agents import background, versions
+from agents.endpoints.directory import directory, forget
+from agents.models import Agent, AsyncCall, Batch, Budget, Endpoint, Invocation
+from config.access.models import Client
+from tests.agents.conftest import make_key
+
+pytestmark = pytest.mark.django_db
+Api = Callable[..., Any]
+
+
+@pytest.mark.parametrize("text", ["x\x00y", "half \ud800"])
+@pytest.mark.parametrize("prefer", ["", "respond-async"])
+def test_inputs_with_what_no_database_keeps_are_refused_by_path(
+    api: Api, agent: Agent, text: str, prefer: str
+) -> None:
+    path = f"/api/v1/agents/{agent.slug}/invocations"
+    answer = api("post", path, {"inputs": {"lines": [{"memo": text}]}}, Prefer=prefer)
+    assert answer.status_code == 422, answer.content
+    assert answer.json()["field"] == "inputs.lines[0].memo"
+    batch = {"agent": agent.slug, "items": [{"custom_id": "a", "inputs": {text: 1}}]}
+    assert api("post", "/api/v1/batches", batch).status_code == 422
+    assert not (Invocation.objects.exists() or AsyncCall.objects.exists() or Batch.objects.exists())
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/v1/knowledge?title=%00", "/api/v1/invocations?agent=a%00b", "/api/v1/agents?domain=%00",
+     "/api/v1/runs?workflow=%00", "/api/v1/agents/x/versions/%00/diff/1"],
+)  # fmt: skip
+def test_nul_in_an_address_is_a_bad_request(api: Api, path: str) -> None:
+    answer = api("get", path)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_a_call_that_comes_back_for_its_answer_keeps_its_unit_and_its_length(
+    api: Api, agent: Agent
+) -> None:
+    first = versions.version_of(agent, "production")
+    content = versions.content_of(first)
+    content.tools.clear()
+    other, _ = versions.publish(agent=agent, content=content)
+    path = f"/api/v1/agents/{agent.slug}"
+    split = {"arms": {str(other.pk): [[0, 5000]]}, "unit": "run"}
+    assert api("post", f"{path}/traffic", split).status_code == 200
+    body = {"inputs": agent.cases[0]["input"], "max_output_tokens": 40}
+    seen = set()
+    for unit in (f"engagement-{number}" for number in range(16)):
+        shown = api("get", f"{path}/traffic?unit={unit}").json()["preview"]
+        queued = api("post", f"{path}/invocations", {**body, "unit": unit}, Prefer="respond-async")
+        background.run(queued.json()["id"])
+        row = Invocation.objects.get(pk=queued.json()["id"])
+        assert str(row.version_id) == (shown or str(first.pk)), unit
+        if row.version_id == other.pk:  # one reply in words: the others call tools before
+            assert row.output_tokens <= 40  # none, where the answer was kept
+            seen.add(unit)
+    assert seen, "the split gave none of the units to the version without tools"
+
+
+@pytest.mark.parametrize(
+    ("prefer", "status"),
+    [("respond-async", 202), ("Respond-Async, wait=10", 202), ("wait=9; respond-async", 202),
+     ("respond-asynchronously", 200), ("wait=1", 200), ("", 200)],
+)  # fmt: skip
+def test_a_preference_is_read_as_the_standard_has_it(
+    api: Api, agent: Agent, prefer: str, status: int
+) -> None:
+    path = f"/api/v1/agents/{agent.slug}/invocations"
+    answer = api("post", path, {"inputs": agent.cases[0]["input"]}, Prefer=prefer)
+    assert answer.status_code == status, answer.content
+
+
+@pytest.mark.parametrize(
+    ("scope", "whose"),
+    [("agent", "acct-bankrek-005"), ("client", "firm"), ("user", "anna"), ("run", "the audit"),
+     ("client", "00000000-0000-7000-8000-000000000000")],
+)  # fmt: skip
+def test_a_cap_for_nobody_is_refused(api: Api, agent: Agent, scope: str, whose: str) -> None:
+    before = Budget.objects.count()
+    answer = api("post", "/api/v1/budgets",
+                 {"scope": scope, "key": whose, "window": "month", "cap_usd": "5"})  # fmt: skip
+    assert (answer.status_code, answer.json()["field"]) == (422, "key")
+    assert Budget.objects.count() == before
+
+
+def test_a_client_sees_the_cap_that_an_administrator_set_for_it(api: Api, ground: None) -> None:
+    theirs = Client.objects.create(slug="other", name="Other Ltd")
+    body = {"scope": "client", "key": str(theirs.pk), "window": "month", "cap_usd": "5"}
+    made = api("post", "/api/v1/budgets", body).json()
+    browser = Browser(headers={"Authorization": f"Bearer {make_key(theirs, 'manager')}"})
+    seen = browser.get("/api/v1/budgets").json()["results"]
+    assert [one["id"] for one in seen] == [made["id"]]
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "PGPASSWORD", "RATCHET_DB_ROLE"])
+def test_no_endpoint_and_no_source_is_sent_the_installations_own_secrets(
+    api: Api, ground: None, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "the installation's own")
+    endpoint = {"name": "e1", "base_url": "https://models.example/v1", "models": [],
+                "api_key_env": name}  # fmt: skip
+    answer = api("post", "/api/v1/endpoints", endpoint)
+    assert (answer.status_code, answer.json()["field"]) == (422, "api_key_env")
+    source = {"name": "erp", "kind": "odata", "url": "https://erp.example", "credential_env": name}
+    answer = api("post", "/api/v1/tool-sources", source)
+    assert (answer.status_code, answer.json()["field"]) == (422, "credential_env")
+    # One that was set up before is sent nothing, either.
+    model = {"name": "m", "tier": "standard", "context_tokens": 8192, "capabilities": []}
+    Endpoint.objects.create(name="old", base_url="https://models.example/v1", served=[model],
+                            api_key_env=name)  # fmt: skip
+    forget()
+    assert [one.api_key for one in directory() if one.endpoint == "old"] == [""]
+
+
+def test_a_key_does_not_follow_its_endpoint_to_another_address(api: Api, ground: None) -> None:
+    body = {"name": "e1", "base_url": "https://models.example/v1", "models": []}
+    assert api("post", "/api/v1/endpoints", {**body, "api_key": "sk-1"}).json()["has_key"]
+    assert api("post", "/api/v1/endpoints", {**body, "weight": 3}).json()["has_key"]
+    moved = {**body, "base_url": "https://elsewhere.example/v1"}
+    assert not api("post", "/api/v1/endpoints", moved).json()["has_key"]
+    assert api("post", "/api/v1/endpoints", {**moved, "api_key": "sk-2"}).json()["has_key"]
+
+
+def test_a_version_with_a_retrieval_setting_that_nobody_reads_is_refused(
+    api: Api, agent: Agent
+) -> None:
+    answer = api("post", f"/api/v1/agents/{agent.slug}/versions",
+                 {"retrieval": {"sources": ["*"], "limit": 3}})  # fmt: skip
+    assert (answer.status_code, answer.json()["field"]) == (422, "retrieval")
