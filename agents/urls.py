@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from agents import chat_api, listing, pages, webhooks
+from agents import listing, pages, webhooks
 from agents.api import (
     batches,
     calls,
@@ -106,7 +106,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="conversation-state",
     ),
     path("webhooks/dialogflow", webhooks.dialogflow, name="dialogflow"),
-    path("v1/chat/completions", chat_api.chat_completions, name="chat-completions"),
-    path("v1/models", chat_api.models, name="chat-models"),
-    path("v1/models/<path:name>", chat_api.one_model, name="chat-model"),
 ]
