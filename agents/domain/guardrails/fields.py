@@ -8,8 +8,12 @@ from typing import Any
 
 # Shorter texts hold neither an attack nor an identifier.
 SHORTEST = 6
-# The key of a field such as "question" or "client_name"; a longer one may be an order itself.
-_NAME = re.compile(r"[A-Za-z0-9]*(?:_[A-Za-z0-9]+)?")
+# The key of a field such as "question" or "client_name"; a longer one may be an order itself, and
+# one with many digits somebody's account or number.
+_NAME = re.compile(r"(?!\w*\d{5})[A-Za-z0-9]*(?:_[A-Za-z0-9]+)?")
+# A camel-case key of so many words may be an order, too: ignoreAllPreviousInstructions.
+ORDER_WORDS = 4
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 
 
 def texts(value: Any, label: str = "") -> Iterator[tuple[str, str]]:
@@ -21,6 +25,8 @@ def texts(value: Any, label: str = "") -> Iterator[tuple[str, str]]:
         for key, item in value.items():
             if not _NAME.fullmatch(str(key)):
                 yield from texts(str(key))
+            elif len(words := _HUMP.split(str(key))) >= ORDER_WORDS:
+                yield from texts(" ".join(words))
             yield from texts(item, f"{key}: ")
     elif isinstance(value, list | tuple):
         for item in value:
