@@ -13,7 +13,8 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from config.access.callers import Caller
-from config.access.models import Audience
+from config.access.models import Audience, Client
+from config.errors import NotFound
 from workflows.database import execute
 from workflows.domain.definition import Plan
 from workflows.models import Artifact, ArtifactUse, Run
@@ -145,3 +146,9 @@ def _hidden_versions(caller: Caller) -> list[UUID]:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
+
+
+def require_client(caller: Caller, client: UUID) -> None:
+    """Raise NotFound unless there is such a client and the caller may see it."""
+    if not caller.sees(client) or not Client.objects.filter(pk=client).exists():
+        raise NotFound("client", client)

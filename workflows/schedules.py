@@ -65,8 +65,7 @@ def create_schedule(
     inputs that its runs would refuse), Conflict for a name that is taken.
     """
     client = client_id or caller.home_client_id
-    if not caller.sees(client):
-        raise NotFound("client", client)
+    rights.require_client(caller, client)
     if caller.user_id is None:
         raise Forbidden("keep a schedule", "a person on whose behalf it starts runs")
     made = Schedule(

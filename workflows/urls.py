@@ -11,13 +11,15 @@ from workflows.api import triggers as triggers_api
 from workflows.pages import approvals, library, run, runs, schedules, suggestions
 
 V1 = "api/v1/"
+# What ``<uuid:…>`` takes, for addresses that are patterns.
+UUID = "[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 
 urlpatterns = [
     path(V1 + "runs", runs_api.Runs.as_view()),
     path(V1 + "runs/<uuid:run_id>", runs_api.OneRun.as_view()),
     path(V1 + "runs/<uuid:run_id>/events", stream.run_events),
     re_path(
-        r"^api/v1/runs/(?P<run_id>[0-9a-f-]{36})/(?P<action>cancel|pause|resume|retry|fork|signal)$",
+        rf"^api/v1/runs/(?P<run_id>{UUID})/(?P<action>cancel|pause|resume|retry|fork|signal)$",
         runs_api.RunControl.as_view(),
     ),
     path(V1 + "dead-letters", runs_api.DeadLetters.as_view()),
@@ -25,7 +27,7 @@ urlpatterns = [
     path(V1 + "schedules", triggers_api.Schedules.as_view()),
     path(V1 + "schedules/<uuid:schedule_id>", triggers_api.OneSchedule.as_view()),
     re_path(
-        r"^api/v1/schedules/(?P<schedule_id>[0-9a-f-]{36})/(?P<action>pause|resume)$",
+        rf"^api/v1/schedules/(?P<schedule_id>{UUID})/(?P<action>pause|resume)$",
         triggers_api.SwitchSchedule.as_view(),
     ),
     path(V1 + "suggestions", triggers_api.Suggestions.as_view()),
@@ -39,6 +41,7 @@ urlpatterns = [
     path(V1 + "artifacts", artifacts_api.Artifacts.as_view()),
     path(V1 + "artifacts/<uuid:artifact_id>", artifacts_api.OneArtifact.as_view()),
     path(V1 + "workflows", definitions_api.Workflows.as_view()),
+    path(V1 + "workflows/schema", definitions_api.Schema.as_view()),
     path(V1 + "workflows/validate", definitions_api.Validate.as_view()),
     path(V1 + "workflows/<str:name>/versions", definitions_api.Versions.as_view()),
     path(V1 + "workflows/<str:name>/statistics", definitions_api.Statistics.as_view()),
@@ -53,7 +56,7 @@ urlpatterns = [
     path("dashboard/runs/<uuid:run_id>/steps/<slug:step_id>", run.step),
     path("dashboard/runs/<uuid:run_id>/lines/<str:line_id>", run.line),
     re_path(
-        r"^dashboard/runs/(?P<run_id>[0-9a-f-]{36})/(?P<action>cancel|pause|resume|retry|fork)$",
+        rf"^dashboard/runs/(?P<run_id>{UUID})/(?P<action>cancel|pause|resume|retry|fork)$",
         run.control,
     ),
     path("dashboard/_waiting", approvals.waiting),
@@ -63,7 +66,7 @@ urlpatterns = [
     path("dashboard/schedules/new", schedules.new),
     path("dashboard/schedules/<uuid:schedule_id>", schedules.one),
     re_path(
-        r"^dashboard/schedules/(?P<schedule_id>[0-9a-f-]{36})/(?P<action>pause|resume|delete)$",
+        rf"^dashboard/schedules/(?P<schedule_id>{UUID})/(?P<action>pause|resume|delete)$",
         schedules.switch,
     ),
     path("dashboard/_suggestions", suggestions.waiting),

@@ -19,9 +19,9 @@ def named_version(workflow: str, name: str) -> WorkflowVersion:
 
     Raises NotFound, Conflict for a deprecated one.
     """
-    by = {"number": int(name)} if name.isdigit() else {"labels__name": name}
+    by = {"number": int(name)} if name.isdecimal() else {"labels__name": name}
     rows = WorkflowVersion.objects.filter(workflow__name=workflow)
-    found = rows.filter(**by).first() if len(name) < 9 or not name.isdigit() else None
+    found = rows.filter(**by).first() if len(name) < 9 or not name.isdecimal() else None
     if found is None:
         raise NotFound("workflow version", f"{workflow} {name}")
     if found.deprecated_at is not None:

@@ -129,3 +129,21 @@ def test_an_item_is_not_called_what_means_something_else(web: Browser, key: Key,
     text = f"name: x\nsteps: {{a: {{tool: core.echo, for_each: [1], as: {name}}}}}"
     told = post(web, "workflows/validate", {"definition": text}, key()).json()
     assert [fault["path"] for fault in told["faults"]] == ["steps.a.as"]
+
+
+def test_the_schema_of_definitions_is_served(web: Browser, key: Key) -> None:
+    served = get(web, "workflows/schema", key())
+    assert served["Content-Type"] == "application/schema+json"
+    assert served.json()["properties"]["steps"]["maxProperties"] == 10_000
+
+
+def test_what_there_is_not_is_not_found(web: Browser, key: Key) -> None:
+    who = key("administrator")
+    post(web, "workflows", {"definition": ECHO}, who)
+    nobody = {"workflow": "echo", "client_id": "01a22767-b293-7648-b75a-000000000000"}
+    when = {"name": "n", "cron": "0 0 * * *", "time_zone": "UTC"}
+    problem(post(web, "runs", nobody, who), 404, "not_found")
+    problem(post(web, "schedules", {**nobody, **when}, who), 404, "not_found")
+    problem(post(web, "runs", {"workflow": "echo", "version": "²"}, who), 404, "not_found")
+    problem(get(web, "workflows/echo/versions?diff=²..1", who), 404, "not_found")
+    assert post(web, "schedules/" + "-" * 36 + "/pause", {}, who).status_code == 404

@@ -16,6 +16,7 @@ from config.errors import NotFound
 from workflows import (
     artifacts,
     queries,
+    rights,
 )
 from workflows import serializers as shapes
 from workflows.api.doors import KEY, PROBLEM, checked, paged
@@ -42,8 +43,7 @@ class Artifacts(APIView):
         data = checked(shapes.Upload, request)
         caller = rest.caller_of(request)
         client = data.get("client_id") or caller.home_client_id
-        if not caller.sees(client):
-            raise NotFound("client", client)
+        rights.require_client(caller, client)
         file = data["file"]
         kept = artifacts.save(
             client_id=client,

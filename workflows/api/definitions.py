@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.http import HttpResponse, JsonResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -25,6 +26,7 @@ from workflows import (
 )
 from workflows import serializers as shapes
 from workflows.api.doors import KEY, PROBLEM, checked, paged
+from workflows.domain import validation
 from workflows.models import WorkflowVersion
 from workflows.plans import plan_for
 
@@ -116,6 +118,17 @@ class Validate(APIView):
         return Response({"valid": not found, "faults": found})
 
 
+class Schema(APIView):
+    scopes = {"GET": "workflows:read"}
+
+    @extend_schema(
+        operation_id="workflow_schema", responses={(200, "application/schema+json"): dict}
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """The JSON Schema of definitions, for editors and clients."""
+        return JsonResponse(validation.schema(), content_type="application/schema+json")
+
+
 def _version(version: WorkflowVersion, *, source: bool = False) -> dict[str, Any]:
     document = {
         "id": str(version.pk), "name": version.workflow.name, "title": version.workflow.title,
@@ -128,7 +141,7 @@ def _version(version: WorkflowVersion, *, source: bool = False) -> dict[str, Any
 
 def _numbered(rows: Any, name: str, number: str) -> WorkflowVersion:
     found: WorkflowVersion | None = (
-        rows.filter(number=int(number)).first() if number.isdigit() else None
+        rows.filter(number=int(number)).first() if number.isdecimal() and len(number) < 9 else None
     )
     if found is None:
         raise NotFound("workflow version", f"{name} v{number}")

@@ -232,7 +232,7 @@ def _revision(request: Request) -> int | None:
     if "If-Match" not in request.headers or request.headers["If-Match"].strip() == "*":
         return None
     text = request.headers["If-Match"].strip().removeprefix("W/").strip('"')
-    return int(text) if text.isdigit() and len(text) < 10 else 0
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def _answer(schedule: Schedule, *, status: int = 200) -> Response:
