@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from celery import Celery, signals
+from django.db import connections
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -35,6 +36,18 @@ def load_schedule(sender: Celery, **kwargs: Any) -> None:
     from config.schedules import SCHEDULE
 
     sender.conf.beat_schedule = SCHEDULE
+
+
+@signals.task_postrun.connect(weak=False)
+def drop_lost_connections(**kwargs: Any) -> None:
+    """Close what a crash of the database has broken.
+
+    Workers keep their connections from task to task (CELERY_DB_REUSE_MAX): a dead one would fail
+    every task of its thread from then on.
+    """
+    for one in connections.all(initialized_only=True):
+        if one.errors_occurred:
+            one.close_if_unusable_or_obsolete()
 
 
 @signals.setup_logging.connect

@@ -336,7 +336,7 @@ if BROKER_URL.startswith("redis"):
     }
 CELERY_BEAT_SCHEDULER = "config.steady_beat:SteadyScheduler"
 CELERY_TIMEZONE = "UTC"
-# A forked worker's connection serves this many tasks before it is made anew.
+# A worker's connections serve this many tasks before they are made anew, or until one is lost.
 CELERY_DB_REUSE_MAX = 10_000
 
 # ---------------------------------------------------------------- watching

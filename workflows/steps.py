@@ -29,7 +29,7 @@ def run_steps(step_ids: list[UUID], run_id: UUID) -> int:
     """Do the given steps of a run, as far as they are still to do; how many were done."""
     worker = worker_name()
     token = uuid4()
-    claimed = claim(step_ids, token=token, worker=worker)
+    claimed = patiently(lambda: claim(step_ids, token=token, worker=worker))
     if not claimed:
         return 0
     facts = kept_facts(run_id)

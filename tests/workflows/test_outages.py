@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.workflows import effects
@@ -53,6 +54,27 @@ def test_runs_go_on_after_redis_and_postgresql_have_crashed_under_them(
     assert servers.recovered
     everything = StepRun.objects.filter(kind="tool").values_list("id", flat=True)
     assert set(effects.calls(ledger)) == set(map(str, everything)), "no effect under a second key"
+
+
+def test_a_worker_whose_connections_were_cut_goes_on_without_a_sweep(
+    environment: dict[str, str], begin: Begin, tmp_path: Path
+) -> None:
+    """Each of its threads meets a dead connection once, and hands none on to its next task."""
+    inputs = {"ledger": str(tmp_path / "ledger"), "seconds": 0}
+    with worker(environment, tmp_path) as one:
+        for _ in range(2):
+            runs = [begin(SLOW, inputs) for _ in range(8)]
+            for run in runs:
+                wait_for(lambda run=run: ended(run), 60, lambda: one.said)
+            assert {run.state for run in runs} == {"succeeded"}
+            with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as other:
+                cut = other.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND usename = current_user "
+                    "AND pid <> pg_backend_pid()"
+                ).fetchall()
+            assert cut
+    assert "raised unexpected" not in one.said
 
 
 @pytest.mark.skipif(bool(NO_COMPILER), reason=NO_COMPILER)
