@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.http import Http404
 from django.utils import timezone
 from rest_framework import exceptions, pagination, serializers
@@ -22,7 +22,14 @@ from config import logs
 from config.access import denials
 from config.access.callers import Caller
 from config.access.models import IdempotencyRecord
-from config.errors import AppError, Conflict, Forbidden, IdempotencyInProgress, IdempotencyMismatch
+from config.errors import (
+    AppError,
+    Conflict,
+    Forbidden,
+    IdempotencyInProgress,
+    IdempotencyMismatch,
+    InvalidInput,
+)
 from config.outages import outage_of
 
 logger = logging.getLogger(__name__)
@@ -62,6 +69,10 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         return _invalid(error)
     if isinstance(error, exceptions.APIException):
         return _framework_problem(error)
+    if isinstance(error, DataError):  # nothing of it was kept
+        logger.warning("config.request.met_a_limit", exc_info=error)
+        found = _not_kept(error)
+        return _problem(found.as_problem(), found.http_status)
     if outage := outage_of(error):
         logger.warning("config.request.met_an_outage", exc_info=error)
         return _problem(outage.as_problem(), outage.http_status)
@@ -70,6 +81,13 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
             "status": 500, "detail": "something broke on our side; the log has it under this id",
             "request_id": (logs.context.get() or {}).get("request_id")}  # fmt: skip
     return _problem(body, 500)
+
+
+def _not_kept(error: DataError) -> InvalidInput:
+    """A value that PostgreSQL has no place for, such as NUL in a text, in its own words."""
+    lines = str(error).splitlines()
+    why = next((one for one in lines if one.startswith("DETAIL:")), lines[0] if lines else "")
+    return InvalidInput("body", why.removeprefix("DETAIL:").strip(), "values that can be stored")
 
 
 def _invalid(error: exceptions.ValidationError) -> Response:

@@ -223,6 +223,21 @@ def test_an_endpoints_key_goes_in_and_never_comes_out(api):
     assert b"very-secret" not in bytes(Endpoint.objects.get(name="mine").api_key_encrypted)
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("odd", ["\0", "\udabc"])
+def test_text_that_the_database_cannot_keep_is_the_callers_mistake(api, odd):
+    body = {
+        "name": "odd",
+        "base_url": "https://models.example.com/v1",
+        "models": [{"name": "m", "tier": "light"}],
+        "limits": {odd: 3},
+    }
+    refused = api("post", "/api/v1/endpoints", body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_input")
+    assert "can be stored" in refused.json()["detail"]
+    assert not Endpoint.objects.filter(name="odd").exists()
+
+
 def test_tools_are_listed_with_their_schema(api):
     tools = {t["name"]: t for t in api("get", "/api/v1/tools").json()["results"]}
     assert tools["core.sleep"]["parameters"]["required"] == ["seconds"]
