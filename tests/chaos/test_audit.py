@@ -110,5 +110,3 @@ def test_the_audit_finds_the_same_by_http_by_command_and_with_its_workers_killed
     assert findings(by_command) == findings(by_http)
     assert findings(under_fire) == findings(by_http)
     print(f"\nthe audit took {usual:.1f} s, with {len(VICTIMS)} workers killed {longer:.1f} s")
-    # A lease and a sweep take at most half a minute, a worker's start some seconds.
-    assert longer - usual < 60
