@@ -234,7 +234,6 @@ def test_text_that_the_database_cannot_keep_is_the_callers_mistake(api, odd):
     }
     refused = api("post", "/api/v1/endpoints", body)
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_input")
-    assert "can be stored" in refused.json()["detail"]
     assert not Endpoint.objects.filter(name="odd").exists()
 
 

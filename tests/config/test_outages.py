@@ -13,10 +13,11 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
-from django.db import OperationalError, connection
+from django.db import DataError, OperationalError, connection
 from django.test import Client as Browser
 from psycopg.errors import DiskFull
 
+from config import rest
 from config.access import callers
 from config.access.models import Client, Membership, User
 from config.outages import outage_of
@@ -106,3 +107,10 @@ def test_a_command_says_it_in_one_line() -> None:
     assert done.stderr.strip().splitlines() == [
         "manage.py: the database is unavailable: it does not answer: try again in a moment"
     ]
+
+
+def test_a_value_that_no_column_takes_is_the_callers_mistake_in_the_databases_words() -> None:
+    said = "unsupported Unicode escape sequence\nDETAIL:  \\u0000 cannot be converted to text."
+    answer = rest.exception_handler(DataError(said), {})
+    assert answer.status_code == 422
+    assert "cannot be converted to text" in answer.data["detail"]
