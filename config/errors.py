@@ -184,6 +184,15 @@ class StepTimeout(AppError):
         return f"{self.what} took longer than {self.limit_seconds:g} s"
 
 
+class RunTimeout(AppError):
+    """A run passed its deadline, and what it was at was given up."""
+
+    code, http_status, retryable = "run_timeout", 504, False
+
+    def __str__(self) -> str:
+        return "the run passed its deadline"
+
+
 def _plain(value: object) -> Any:
     if isinstance(value, Decimal | UUID):
         return str(value)

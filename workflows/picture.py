@@ -15,7 +15,7 @@ from workflows import documents, queries, wording
 from workflows.domain import clock, drawing
 from workflows.domain.bottlenecks import Share, Span, bottleneck, critical_path
 from workflows.domain.definition import Plan
-from workflows.models import Approval, Run
+from workflows.models import Approval, Run, RunEvent
 from workflows.plans import plan_for
 
 # Share of the axis that the text of a cut takes.
@@ -34,7 +34,9 @@ def run_picture(run: Run, *, now: datetime) -> dict[str, Any]:
     rows = documents.steps_of(run, plan, limit=documents.SHOWN_ITEMS)
     steps, items = _apart(rows)
     start = run.started_at or run.created_at
-    spans = [_span(step, plan, start, now) for step in steps.values()]
+    again = RunEvent.objects.filter(run_id=run.pk, name="run.retried").values_list("at", flat=True)
+    resumed = [_offset(at, start) or 0.0 for at in again]
+    spans = [_span(step, plan, start, now, resumed) for step in steps.values()]
     path = critical_path(spans)
     longest = bottleneck(path)
     summary = documents.run_summary(run, queries.figures_of([run.pk]).get(run.pk))
@@ -84,14 +86,16 @@ def _apart(rows: Sequence[Step]) -> tuple[dict[str, Step], dict[str, list[Step]]
     return steps, items
 
 
-def _span(step: Step, plan: Plan, start: datetime, now: datetime) -> Span:
+def _span(step: Step, plan: Plan, start: datetime, now: datetime, resumed: Sequence[float]) -> Span:
     known = plan.steps.get(step["key"])
     needs = (*known.needs, *known.failures_of) if known else ()
     begun = step["started_at"]
     ended = step["ended_at"] or (now if begun else None)
     if step["state"] in ("skipped", "unreachable", "cancelled") and not begun:
         begun = ended = None
-    return Span(step["key"], _offset(begun, start), _offset(ended, start), needs)
+    started = _offset(begun, start)
+    since = max((at for at in resumed if started is not None and at <= started), default=0.0)
+    return Span(step["key"], started, _offset(ended, start), needs, since)
 
 
 def _offset(moment: datetime | None, start: datetime) -> float | None:

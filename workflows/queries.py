@@ -94,12 +94,15 @@ def dead_letters(caller: Caller) -> QuerySet[StepRun]:
     return rights.visible(caller, rows.order_by("-id"), "run__")
 
 
+# A step that a run has no more need of is done with; one that its end cut off is not done.
 _COSTS = """
-SELECT run_id, sum(cost_usd),
+SELECT s.run_id, sum(s.cost_usd),
     count(*) FILTER (WHERE item = -1 AND kind NOT IN ('end', 'chunk', 'compensate')),
     count(*) FILTER (WHERE item = -1 AND kind NOT IN ('end', 'chunk', 'compensate')
-        AND state IN ('succeeded', 'failed', 'skipped', 'unreachable', 'cancelled'))
-FROM workflows_steprun WHERE run_id = ANY(%(runs)s) GROUP BY run_id
+        AND (s.state IN ('succeeded', 'failed', 'skipped', 'unreachable') OR s.state = 'cancelled'
+            AND r.state NOT IN ('cancelling', 'cancelled', 'failing', 'failed')))
+FROM workflows_steprun s JOIN workflows_run r ON r.id = s.run_id
+WHERE s.run_id = ANY(%(runs)s) GROUP BY s.run_id
 """
 
 

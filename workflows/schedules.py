@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 State = ScheduleTick.State
 # Schedules whose ticks one pass decides.
 MOST_SCHEDULES = 200
+# What a tick's run is deduplicated by begins with it.
+KEY = "schedule:"
 # What a change may set.
 CHANGEABLE = (
     "name", "inputs", "priority", "cron", "time_zone", "missed", "grace_seconds", "overlap",
@@ -214,7 +216,7 @@ def _start(tick: ScheduleTick) -> int:
         run, created = starting.start_run(
             caller=_caller(schedule), workflow=schedule.workflow_name, inputs=schedule.inputs,
             client_id=schedule.client_id, priority=schedule.priority or None,
-            idempotency_key=f"schedule:{schedule.pk}:{tick.at.isoformat()}",
+            idempotency_key=f"{KEY}{schedule.pk}:{tick.at.isoformat()}",
         )  # fmt: skip
     except AppError as error:
         _settle(tick, State.REFUSED, error=error.as_dict())

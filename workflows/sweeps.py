@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
 
 from config import logs
+from config.errors import RunTimeout
 from workflows import (
     children,
     dispatch,
@@ -243,7 +244,7 @@ def end_overdue() -> int:
         "AND state IN ('running', 'paused', 'waiting') ORDER BY deadline_at LIMIT 100",
         {},
     )
-    error = {"code": "run_timeout", "message": "the run passed its deadline", "retryable": False}
+    error = RunTimeout().as_dict()
     for (run_id,) in rows:
         _guarded(partial(endings.fail, run_id, error, actor="sweep"), str(run_id))
     return len(rows)

@@ -21,7 +21,7 @@ from agents.errors import EffectUnknown, ReviewRequired
 from agents.invoke import Answer, Call, invoke
 from agents.tools.registry import ToolContext, get
 from config import logs
-from config.errors import AppError
+from config.errors import AppError, RunTimeout, StepTimeout
 from workflows import artifacts, asking, children, engine, fanout, items, money
 from workflows.advance import Outcome
 from workflows.contexts import RunFacts, run_facts, with_steps
@@ -123,6 +123,8 @@ def _failed(
     token: UUID,
     worker: str,
 ) -> Outcome | None:
+    if isinstance(failure, StepTimeout) and row.kind != COMPENSATE and _is_past(facts):
+        failure = RunTimeout()
     error = failure.as_dict()
     is_unknown = isinstance(failure, EffectUnknown) and row.kind in ("tool", COMPENSATE)
     if is_unknown and not failure.retryable:
@@ -249,10 +251,20 @@ def _perform(
 
 def _deadline(started: float, limit_seconds: float, facts: RunFacts) -> float:
     """When the step gives up, on the monotonic clock: its own limit or the run's deadline."""
-    deadline = facts.deadline
-    if deadline is not None and deadline <= time.monotonic():
-        # What this worker remembers may be older than a retry of the run.
-        deadline = run_facts(facts.run_id).deadline
-        connection.close()
+    deadline = _run_deadline(facts)
     limit = started + limit_seconds
     return limit if deadline is None else max(started, min(limit, deadline))
+
+
+def _run_deadline(facts: RunFacts) -> float | None:
+    """On the monotonic clock; what this worker remembers may be older than a retry of the run."""
+    deadline = facts.deadline
+    if deadline is not None and deadline <= time.monotonic():
+        deadline = run_facts(facts.run_id).deadline
+        connection.close()
+    return deadline
+
+
+def _is_past(facts: RunFacts) -> bool:
+    deadline = _run_deadline(facts)
+    return deadline is not None and deadline <= time.monotonic()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test import Client as Browser
+from django.utils import timezone
 
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import get, post, problem, start
-from workflows import publishing, sweeps
+from workflows import picture, publishing, sweeps
 from workflows.models import Approval, Run, RunEvent, StepRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -244,3 +247,34 @@ def test_a_retry_does_what_was_compensated_before_what_came_after_it(
     assert {k for k in "abc" if before[k] != after[k]} == {"a"}
     order = RunEvent.objects.filter(run_id=run, name="step.succeeded", key__in="abc")
     assert list(order.order_by("id").values_list("key", flat=True))[-3:] == ["a", "b", "c"]
+
+
+# ---------------------------------------------------------------- what is told
+def test_the_page_of_a_retried_run_does_not_blame_a_step_for_the_time_before(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key()
+    source = f"name: flaky\nsteps:\n  a: {{tool: core.echo}}\n  b: {{needs: [a], {FLAKY}}}\n"
+    run = start(web, who, source)["id"]
+    broker.drain()
+    assert state(web, who, run) == "failed"
+    hour = timedelta(hours=1)
+    Run.objects.filter(pk=run).update(started_at=F("started_at") - hour)
+    StepRun.objects.filter(run=run, key="a").update(
+        started_at=F("started_at") - hour, ended_at=F("ended_at") - hour
+    )
+    ask(web, who, run, "retry")
+    broker.drain()
+    assert state(web, who, run) == "succeeded"
+    shown = picture.run_picture(Run.objects.get(pk=run), now=timezone.now())
+    assert sum(share.seconds for share in shown["path"]) < 60, shown["rest"]
+
+
+def test_progress_counts_no_step_that_a_cancel_cut_off(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key()
+    run = start(web, who, LIMITED, inputs={"who": "a"})["id"]
+    ask(web, who, run, "cancel")
+    told = get(web, f"runs/{run}", who).json()
+    assert (told["state"], told["progress"]) == ("cancelled", {"done": 0, "total": 1})

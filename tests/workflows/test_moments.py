@@ -49,6 +49,19 @@ def test_a_deadline_that_comes_while_somebody_is_asked_withdraws_the_question_an
     assert told(web, who, run, "step.succeeded") == ["a", "a.compensate"]
 
 
+def test_a_step_that_its_runs_deadline_cut_off_says_so_and_not_that_it_took_too_long(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key()
+    source = "name: short\nsteps:\n  a: {tool: core.sleep, with: {seconds: 30}}\n"
+    due = (database_time() + timedelta(seconds=1)).isoformat()
+    run = start(web, who, source, deadline_at=due)["id"]
+    broker.drain()
+    shown = get(web, f"runs/{run}", who).json()
+    assert (shown["state"], shown["error"]["code"]) == ("failed", "run_timeout")
+    assert shown["steps"][0]["error"]["message"] == "the run passed its deadline"
+
+
 def test_a_run_that_is_paused_in_the_middle_of_a_fan_out_stands_still_and_loses_no_item(
     web: Browser, key: Key, broker: Broker
 ) -> None:

@@ -114,3 +114,9 @@ def test_one_run_tells_its_steps_and_attempts(web: Browser, key: Key, broker: Br
     assert [s["key"] for s in told["steps"]] == ["a", "b"]
     assert [a["state"] for a in told["steps"][0]["attempts"]] == ["succeeded"]
     assert told["progress"] == {"done": 2, "total": 2}
+
+
+def test_nobody_takes_the_key_of_a_schedules_tick(web: Browser, key: Key) -> None:
+    taken = {"Idempotency-Key": "schedule:x:2026-12-01T08:00:00+00:00"}
+    refused = post(web, "runs", {"workflow": "any"}, key(), **taken)
+    assert "is for ticks of schedules" in problem(refused, 422, "invalid_input")["detail"]

@@ -20,6 +20,7 @@ from workflows import (
     dead_letters,
     documents,
     queries,
+    schedules,
     starting,
 )
 from workflows import serializers as shapes
@@ -66,6 +67,10 @@ class Runs(APIView):
         key = request.headers.get("Idempotency-Key", "")
         if len(key) > 200:
             raise InvalidInput("Idempotency-Key", f"{len(key)} characters", "at most 200")
+        if key.startswith(schedules.KEY):
+            raise InvalidInput(
+                "Idempotency-Key", key, f"{schedules.KEY}… is for ticks of schedules"
+            )
         run, created = starting.start_run(
             caller=rest.caller_of(request),
             workflow=data["workflow"],

@@ -10,20 +10,22 @@ from dataclasses import dataclass
 class Span:
     """When a step ended, in seconds from the run's start, and which steps it waited for.
 
-    ``started`` None: it has not begun. A step under way ends at the present.
+    ``started`` None: it has not begun. A step under way ends at the present. Nothing before
+    ``since``, when a person took an ended run up again, is the step's own time.
     """
 
     key: str
     started: float | None
     ended: float | None
     needs: tuple[str, ...] = ()
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
     """``seconds`` of the run that are owed to one step of the critical path: from the end of
-    the step before it to its own end. ``queued`` of them it waited for a worker; ``ratio`` is
-    its part of the path."""
+    the step before it, or from when the run was taken up again, to its own end. ``queued`` of
+    them it waited for a worker; ``ratio`` is its part of the path."""
 
     key: str
     seconds: float
@@ -67,6 +69,7 @@ def _shares(path: Sequence[str], begun: Mapping[str, Span]) -> list[Share]:
     before = 0.0
     found: list[tuple[str, float, float]] = []
     for key in path:
+        before = max(before, begun[key].since)
         end = max(_end(begun, key), before)
         started = begun[key].started or 0.0
         found.append((key, end - before, min(max(started - before, 0.0), end - before)))

@@ -26,6 +26,11 @@ def test_a_step_owes_the_time_from_the_end_of_the_one_before_with_its_wait_apart
     assert slow.ratio == pytest.approx(0.7)
 
 
+def test_what_lay_before_a_person_took_the_run_up_again_is_no_steps_time():
+    late = critical_path([Span("a", 0.0, 2.0), Span("b", 60.0, 61.0, ("a",), since=59.5)])[1]
+    assert (late.seconds, late.queued) == (1.5, 0.5)
+
+
 def test_a_step_that_never_began_is_no_part_of_the_path():
     spans = [*DIAMOND, Span("after", None, None, ("join",))]
     assert critical_path(spans)[-1].key == "join"
