@@ -113,12 +113,16 @@ def _finish_and_decide(
     again: frozenset[UUID],
     shared: dict[str, Any],
 ) -> list[Moved]:
-    last = [o for o in outcomes if o.step_id not in again or o.state is StepState.FAILED]
+    last: list[Outcome] = []
+    repeated: list[Outcome] = []
+    for one in outcomes:
+        goes_on = one.step_id in again and one.state is not StepState.FAILED
+        (repeated if goes_on else last).append(one)
     joined = edges(plan, last)
     rows = moved(execute(statements.FINISH, {**joined, **shared}))
     ended = {row.step_id: row for row in rows if row.what == "ended"}
-    for outcome in outcomes:
-        if outcome not in last and outcome.step_id in ended:
+    for outcome in repeated:
+        if outcome.step_id in ended:
             _next_iteration(facts, plan.steps[outcome.key], outcome.step_id)
     for outcome in last:
         if outcome.step_id in ended and fails_the_run(plan, outcome):
@@ -140,6 +144,8 @@ def _judged(
 
     What gives nothing that its condition can judge has failed: it is no good end.
     """
+    if all(plan.steps[outcome.key].until is None for outcome in outcomes):
+        return outcomes, frozenset()
     judged: list[Outcome] = []
     again: set[UUID] = set()
     for outcome in outcomes:
