@@ -137,6 +137,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": crontab(minute=10, hour=4, day_of_month="1"),
         "options": {"queue": "control", "expire_seconds": 24 * 3600},
     },
+    # Away from control: a mail server may hang for seconds.
+    "learning-follow-up": {
+        "task": "learning.follow_up",
+        "schedule": 100.0,
+        "options": {"queue": "low", "expire_seconds": 100},
+    },
     # A third of the age at which a cycle or replay counts as lost.
     "learning-resume": {
         "task": "learning.resume",

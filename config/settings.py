@@ -183,6 +183,8 @@ REQUEST_BYTES = 2 * DATA_UPLOAD_MAX_MEMORY_SIZE
 
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
 EMAIL_FILE_PATH = RATCHET_HOME / "mail"
+# A mail server that hangs holds no worker.
+EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "ratchet@localhost")
 # What links in mails and messages begin with; `up` tells its children where it serves.
 PUBLIC_URL = env.text("PUBLIC_URL", env.text("RATCHET_URL", "http://127.0.0.1:8000")).rstrip("/")

@@ -198,6 +198,10 @@ class AskingPolicyAdmin(TrialPolicyAdmin):
         kwargs["form"] = AskingForm
         return ModelAdmin.get_form(self, request, obj, **kwargs)
 
+    def _may(self, request: HttpRequest) -> bool:
+        """A policy may be of all clients."""
+        return super()._may(request) and callers.of_user(request.user).client_ids is None  # type: ignore[arg-type]
+
     def note(self, obj: Any, caller: Caller) -> None:
         following_up.note_policy(obj, caller)
 

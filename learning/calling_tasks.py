@@ -9,7 +9,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from learning import finetuning, judge_asking, replay, rollouts
+from learning import finetuning, following_up, judge_asking, replay, rollouts
 from learning.rollouts import drilling
 
 
@@ -35,3 +35,9 @@ def fine_tune(job_id: str) -> None:
 def ask_judge(judge_id: str, *_: object) -> None:
     """Ask a judge about what was chosen for it, and measure it; earlier messages told more."""
     judge_asking.work(UUID(judge_id))
+
+
+@shared_task(name="learning.follow_up", ignore_result=True)
+def follow_up() -> None:
+    """Ask people how their runs were; a mail server may hang for seconds."""
+    following_up.sweep()

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from config import logs
@@ -32,7 +32,7 @@ from workflows.queries import Ended
 logger = logging.getLogger(__name__)
 # After its time a run is asked about for so long: a mail server that is away costs no answer.
 LATELY = timedelta(days=1)
-# Runs that one pass looks at, and mails that it sends.
+# Runs of each wait that one pass looks at, and mails that it sends.
 MOST_RUNS, MOST_MAILS = 500, 50
 WEEK = timedelta(days=7)
 
@@ -44,15 +44,19 @@ def sweep(now: datetime | None = None) -> int:
     waits = [one.after_hours for one in policies.values() if one.is_enabled]
     if not waits:
         return 0
-    ended = workflows.ended_openly(
-        at - timedelta(hours=max(waits)) - LATELY, at - timedelta(hours=min(waits)),
-        limit=MOST_RUNS,
-    )  # fmt: skip
-    due = [(run, policy) for run in ended if (policy := _due(run, policies, at)) is not None]
+    ended: dict[UUID, Ended] = {}
+    for hours in sorted(set(waits)):
+        until = at - timedelta(hours=hours)
+        found = workflows.ended_openly(until - LATELY, until, limit=MOST_RUNS)
+        ended |= {run.id: run for run in found}
+    due = [(r, policy) for r in ended.values() if (policy := _due(r, policies, at)) is not None]
     sent = 0
-    for run, policy in _still_silent(due):
-        if sent < MOST_MAILS and _may_be_asked(run.person_id, policy, at):
-            sent += _ask(run)
+    try:
+        for run, policy in _still_silent(due):
+            if sent < MOST_MAILS and _may_be_asked(run.person_id, policy, at):
+                sent += _ask(run)
+    except Unavailable as error:  # it is away for all the others too; the next pass tries again
+        logs.event(logger, "learning.asking.failed", level=logging.WARNING, code=error.code)
     return sent
 
 
@@ -89,7 +93,11 @@ def _still_silent(
         .exclude(email="")
         .values_list("pk", flat=True)
     )
-    parts = workflows.parts_of([run.id for run, _ in listed if run.person_id in people])
+    listed = [
+        (run, policy) for run, policy in listed
+        if run.person_id in people and (run.id, run.person_id) not in asked
+    ]  # fmt: skip
+    parts = workflows.parts_of([run.id for run, _ in listed])
     within = {part: run_id for run_id, found in parts.items() for part in found}
     said = {
         (within[subject], author)
@@ -97,10 +105,7 @@ def _still_silent(
             subject_id__in=list(within), author_id__in=people
         ).values_list("subject_id", "author_id")
     }
-    return [
-        (run, policy) for run, policy in listed
-        if run.person_id in people and not {(run.id, run.person_id)} & (asked | said)
-    ]  # fmt: skip
+    return [(run, policy) for run, policy in listed if (run.id, run.person_id) not in said]
 
 
 def _may_be_asked(person_id: UUID, policy: AskingPolicy, at: datetime) -> bool:
@@ -117,9 +122,8 @@ def _ask(run: Ended) -> bool:
     try:
         inviting.ask(caller=caller, subject_kind=Subject.RUN, subject_id=run.id,
                      person=str(run.person_id))  # fmt: skip
-    except Unavailable as error:  # tried again by the next pass
-        logs.event(logger, "learning.asking.failed", level=logging.WARNING, code=error.code)
-        return False
+    except Unavailable:
+        raise
     except AppError as error:  # has left, or may not see it any more
         logs.event(logger, "learning.asking.refused", run=str(run.id), code=error.code)
         return False
@@ -136,6 +140,8 @@ def set_policy(
     """
     if not caller.may_act_as("administrator"):
         raise Forbidden("say whom Ratchet asks by itself", "an administrator")
+    if caller.client_ids is not None and (client is None or not caller.sees(client.pk)):
+        raise Forbidden("set this policy", "an administrator who sees every client")
     check_policy(AskingPolicy(workflow_name=workflow, client=client, **rules))
     row, _ = AskingPolicy.objects.update_or_create(
         workflow_name=workflow, client=client,
@@ -144,6 +150,14 @@ def set_policy(
     note_policy(row, caller)
     row.refresh_from_db()
     return row
+
+
+def visible_policies(caller: Caller) -> QuerySet[AskingPolicy]:
+    """Those of all clients, and of the ones that the caller sees."""
+    rows = AskingPolicy.objects.all()
+    if caller.client_ids is None:
+        return rows
+    return rows.filter(Q(client=None) | Q(client__in=caller.client_ids))
 
 
 def check_policy(policy: AskingPolicy) -> None:

@@ -149,9 +149,13 @@ def questions_for(replay: Replay) -> list[Question]:
 
 def _ask_both(replay: Replay, question: Question) -> bool:
     """Put one question to both versions and keep the scores; False when money ran out."""
+    is_out = False
     try:
         question, answers = _answers(replay, question)
-        judged = refereeing.scores(replay, question, *answers) if answers else {}
+        try:
+            judged = refereeing.scores(replay, question, *answers) if answers else {}
+        except BudgetExceeded:  # the answers are paid for
+            is_out, judged = True, {}
         with transaction.atomic():
             ReplayCase.objects.create(
                 replay=replay, key=question.case.key, source=question.case.source,
@@ -167,7 +171,7 @@ def _ask_both(replay: Replay, question: Question) -> bool:
         return True
     finally:
         connections.end_of_work()
-    return True
+    return not is_out
 
 
 def _scores(before: Asked, after: Asked) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from learning import (
     cycles,
     experiments,
     finetuning,
-    following_up,
     judge_asking,
     knowledge_changes,
     replay,
@@ -21,11 +20,11 @@ from learning import (
     rollouts,
     trials,
 )
-from learning.calling_tasks import ask_judge, fine_tune, rollback_drill, run_replay
+from learning.calling_tasks import ask_judge, fine_tune, follow_up, rollback_drill, run_replay
 from learning.rollouts import drilling
 
 logger = logging.getLogger(__name__)
-__all__ = ["ask_judge", "fine_tune", "rollback_drill", "run_replay"]
+__all__ = ["ask_judge", "fine_tune", "follow_up", "rollback_drill", "run_replay"]
 
 
 @shared_task(name="learning.run_cycle", ignore_result=True)
@@ -52,7 +51,7 @@ def cycle_report(cycle_id: str) -> bool:
 def resume() -> None:
     """Send lost cycles, replays and judges again, tuning jobs due; make approved changes.
 
-    Check fresh answers; ask people how runs were.
+    Check fresh answers.
     """
     cycles.sweep()
     replay.sweep()
@@ -60,7 +59,6 @@ def resume() -> None:
     finetuning.sweep()
     knowledge_changes.sweep()
     checking.check_fresh()
-    following_up.sweep()
 
 
 @shared_task(name="learning.freshen", ignore_result=True)

@@ -15,7 +15,7 @@ from learning import feedback, following_up, inviting, reviewing
 from learning import serializers as shapes
 from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
 from learning.domain.categories import Category
-from learning.models import AskingPolicy, Feedback, Improvement, Score, Subject
+from learning.models import Feedback, Improvement, Score, Subject
 
 
 class FeedbackList(APIView):
@@ -89,7 +89,8 @@ class AskingPolicies(APIView):
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         """Whose starters are asked by mail how their run was; nobody's without a policy."""
-        return page(request, AskingPolicy.objects.all(), shapes.AskingPolicyDocument)
+        return page(request, following_up.visible_policies(rest.caller_of(request)),
+                    shapes.AskingPolicyDocument)  # fmt: skip
 
     @extend_schema(
         operation_id="feedback_policies_set", request=shapes.AskingPolicyDocument,

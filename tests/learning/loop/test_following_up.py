@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from agents.models import Invocation
 from config.access import callers
-from config.access.models import Membership, User
+from config.access.models import Client, Membership, User
 from learning import feedback, tasks
 from learning.models import AskingPolicy, Feedback, FeedbackRequest
 from monitoring.models import AuditEntry
@@ -66,10 +67,10 @@ def allowed(api):
 
 def test_nobody_is_asked_before_a_policy_says_so(ended, api, mailoutbox):
     ended()
-    tasks.resume()
+    tasks.follow_up()
     assert not mailoutbox
     assert api("put", PATH, {"workflow": "one"}).json()["is_enabled"] is False
-    tasks.resume()
+    tasks.follow_up()
     assert not mailoutbox
 
 
@@ -77,8 +78,8 @@ def test_whoever_started_a_run_is_asked_once_an_hour_after_its_end(ended, allowe
     allowed()
     asked, _ = ended(hours=1.1), ended(hours=0.5)
     ended(hours=26)  # long over when the policy came
-    tasks.resume()
-    tasks.resume()
+    tasks.follow_up()
+    tasks.follow_up()
     (mail,) = mailoutbox
     assert mail.to == ["ada@example.org"] and "by itself" in mail.body
     row = FeedbackRequest.objects.get()
@@ -96,7 +97,7 @@ def test_whoever_has_spoken_of_a_run_or_of_a_step_in_it_is_left_alone(
     about = {"caller": caller, "kind": "rating", "rating": 5}
     feedback.give(subject_kind="run", subject_id=ended().pk, **about)
     feedback.give(subject_kind="step", subject_id=ended().steps.get(key="say").pk, **about)
-    tasks.resume()
+    tasks.follow_up()
     assert not mailoutbox
 
 
@@ -107,7 +108,7 @@ def test_a_hidden_run_a_demonstration_and_a_cancelled_one_are_never_told_of(
     ended(LIMITED)
     Run.objects.filter(pk=ended().pk).update(is_demo=True)
     Run.objects.filter(pk=ended().pk).update(state="cancelled")
-    tasks.resume()
+    tasks.follow_up()
     assert not mailoutbox
 
 
@@ -115,8 +116,8 @@ def test_a_person_gets_so_many_mails_a_week_and_none_after_saying_so(ended, allo
     allowed(most_a_week=2)
     for _ in range(4):
         ended()
-    tasks.resume()
-    tasks.resume()
+    tasks.follow_up()
+    tasks.follow_up()
     assert len(mailoutbox) == 2
     FeedbackRequest.objects.update(created_at=timezone.now() - timedelta(days=8))
     path = re.search(r"/feedback/\S+", mailoutbox[0].body)[0]
@@ -124,7 +125,7 @@ def test_a_person_gets_so_many_mails_a_week_and_none_after_saying_so(ended, allo
     assert b"Ask me no more" in browser.get(path).content
     told = browser.post(path, {"decline": "1"})
     assert told.status_code == 200 and b"will not be asked again" in told.content
-    tasks.resume()
+    tasks.follow_up()
     assert len(mailoutbox) == 2
     assert not Feedback.objects.exists()
 
@@ -133,21 +134,23 @@ def test_the_most_particular_policy_holds(ended, allowed, firm, mailoutbox):
     allowed()
     ended()
     allowed(workflow="one", client=str(firm.pk), is_enabled=False)
-    tasks.resume()
+    tasks.follow_up()
     assert not mailoutbox
     allowed(workflow="one", client=str(firm.pk))
-    tasks.resume()
+    tasks.follow_up()
     assert len(mailoutbox) == 1
     assert AskingPolicy.objects.count() == 2
 
 
 def test_a_share_of_runs_is_drawn_once_for_good(ended, allowed, mailoutbox):
-    allowed(share_ratio=0.01, most_a_week=50)
-    for _ in range(5):
+    allowed(share_ratio=0.5, most_a_week=50)
+    for _ in range(12):
         ended()
-    for _ in range(3):
-        tasks.resume()
-    assert len(mailoutbox) <= 1
+    tasks.follow_up()
+    first = len(mailoutbox)
+    for _ in range(2):
+        tasks.follow_up()
+    assert len(mailoutbox) == first < 12
 
 
 def test_only_an_administrator_says_who_is_asked_and_it_is_on_record(api, agent, ada):
@@ -184,3 +187,22 @@ def test_an_administrator_sets_a_policy_in_the_admin(firm, api):
     assert (row.is_enabled, row.after_hours, row.changed_by) == (True, 2.0, "boss")
     page = browser.get(f"/admin/learning/askingpolicy/{row.pk}/change/").content.decode()
     assert "Created at" in page
+
+
+def test_an_administrator_of_one_client_sets_and_sees_no_policy_of_others(ended, allowed, firm):
+    ended()
+    other = Client.objects.create(slug="acme", name="Acme")
+    allowed()
+    allowed(workflow="one", client=str(firm.pk))
+    person = User.objects.create_user("lee")
+    Membership.objects.create(user=person, client=other, role="administrator")
+    _, secret = callers.create_key(
+        user=person, client=other, name="t", scopes=["learning:read", "learning:decide"]
+    )
+    web = Browser(headers={"Authorization": f"Bearer {secret}"})
+    for body in ({"workflow": ""}, {"workflow": "one", "client": str(firm.pk)}):
+        answer = web.put(PATH, json.dumps(body), content_type="application/json")
+        assert answer.status_code == 403, answer.content
+    assert [one["client"] for one in web.get(PATH).json()["results"]] == [None]
+    own = {"workflow": "one", "client": str(other.pk)}
+    assert web.put(PATH, json.dumps(own), content_type="application/json").status_code == 200

@@ -60,5 +60,7 @@ def test_what_people_ask_of_learning_is_sent_where_a_worker_knows_it(agent, api,
 def test_what_beat_sends_to_learning_is_known_where_it_goes():
     sent = {str(one["task"]): one.get("options", {}).get("queue") for one in SCHEDULE.values()
             if str(one["task"]).startswith("learning.")}  # fmt: skip
-    assert set(sent.values()) == {"control", "analysis"}
-    assert set(sent) - (known("ratchet-control") & known("ratchet-analysis")) == set()
+    assert set(sent.values()) == {"control", "analysis", "low"}
+    beside = {name for name, queue in sent.items() if queue == "low"}
+    assert beside <= known("ratchet-io1")
+    assert set(sent) - beside - (known("ratchet-control") & known("ratchet-analysis")) == set()
