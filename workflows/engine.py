@@ -279,8 +279,13 @@ def put_aside(
 def answer(facts: RunFacts, plan: Plan, outcome: Outcome) -> None:
     """End a step that waited for a person, a signal, a time or a child run, or go round again."""
     [outcome], again = _judged(facts, plan, [outcome])
+    if not again:
+        advance.resolve(facts, plan, [outcome])
+        return
+    # Held against a cancel that would not see the next turn.
+    execute("SELECT FROM workflows_run WHERE id = %(run)s FOR SHARE", {"run": facts.run_id})
     [stored], columns = storable([outcome], facts)
-    if outcome.step_id not in again or stored.state is StepState.FAILED:
+    if stored.state is StepState.FAILED:
         advance.resolve(facts, plan, [outcome])
         return
     shared = {
