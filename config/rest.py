@@ -69,7 +69,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         return _invalid(error)
     if isinstance(error, exceptions.APIException):
         return _framework_problem(error)
-    if isinstance(error, DataError):  # nothing of it was kept
+    if isinstance(error, DataError):  # its statement kept nothing
         logger.warning("config.request.met_a_limit", exc_info=error)
         found = _not_kept(error)
         return _problem(found.as_problem(), found.http_status)

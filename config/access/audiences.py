@@ -44,8 +44,9 @@ def check_audiences(names: list[str], field: str) -> None:
             Audience.objects.filter(kind=kind, name=rest).exists()
         )
         if not known:
-            rows = Audience.objects.order_by("kind", "name").values_list("kind", "name").distinct()
-            there = [f"{kind}:{name}" for kind, name in rows[:MOST_NAMED]]
+            rows = Audience.objects.exclude(kind=Audience.Kind.CLIENT).order_by("kind", "name")
+            named = rows.values_list("kind", "name").distinct()[:MOST_NAMED]
+            there = [f"{kind}:{name}" for kind, name in named]
             some = ", ".join([INTERNAL, EXTERNAL, *there])
             raise InvalidInput(field, name, f"an audience that somebody is in: {some}")
 
