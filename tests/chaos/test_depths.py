@@ -9,7 +9,7 @@ from config.celery import QUEUES, app
 from monitoring import depths
 from tests.workflows.servers import NO_RABBITMQ, rabbitmq
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 
 @pytest.mark.skipif(bool(NO_RABBITMQ), reason=NO_RABBITMQ)

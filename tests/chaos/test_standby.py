@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,7 @@ from config.embedded import place, state
 from config.embedded.postgres import APPLICATION, SUPERUSER, Postgres
 from monitoring import health
 
-pytestmark = [pytest.mark.chaos, pytest.mark.django_db]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.django_db]
 
 # As in the suite's own server: what is proved is who tells what, not that a disk keeps it.
 FAST = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "16MB",
@@ -116,7 +117,8 @@ def until(ask: Callable[[], dict[str, object]], words: str, *, ok: bool) -> None
 def _all_of(server: Standby, number: signal.Signals) -> None:
     assert server.process is not None
     for one in [*psutil.Process(server.process.pid).children(), server.process]:
-        os.kill(one.pid, number)
+        with suppress(ProcessLookupError):  # a child whose end ends the others
+            os.kill(one.pid, number)
 
 
 def test_a_standby_that_falls_behind_hangs_or_dies_is_told_and_its_recovery_too(
