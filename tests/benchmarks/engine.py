@@ -1,4 +1,4 @@
-"""``make bench ONLY=engine``: steps a second beside raw Celery canvas and DBOS, in one run.
+"""``make bench ONLY=engine``: steps a second beside Celery canvas, DBOS and LangGraph.
 
 Runs are started over HTTP by one client; the instance is the shipped one. Afterwards every row is
 counted: no step missing, none done twice, none before what it needs, each item's result its own.
@@ -19,7 +19,7 @@ import psutil
 
 from tests.benchmarks import workloads
 from tests.benchmarks.instance import Bench, running, words
-from tests.benchmarks.peers import canvas, dbos
+from tests.benchmarks.peers import canvas, dbos, langgraph
 
 REPEATS = 3
 LIMIT_SECONDS = 600.0
@@ -91,6 +91,7 @@ def _peers() -> dict[str, Any]:
         "celery_canvas": lambda: canvas.measure(events=True),
         "celery_canvas_events_off": lambda: canvas.measure(events=False),
         "dbos": dbos.measure,
+        "langgraph": langgraph.measure,
     }.items():
         try:
             figures = measure()

@@ -16,7 +16,7 @@ STAGES = (1, 3, 1, 2, 1, 3, 1, 1, 1)
 POLLING_SECONDS = 0.05
 CONFIG = {
     "name": "bench",
-    "system_database_url": os.environ["DBOS_URL"],
+    "system_database_url": os.environ["PEER_URL"],
     "log_level": "ERROR",
     "run_admin_server": False,
     "application_version": "1",
@@ -86,8 +86,8 @@ def main():
 
 
 def measure(pids):
-    client = DBOSClient(system_database_url=os.environ["DBOS_URL"])
-    watched = [*pids, *json.loads(os.environ["DBOS_SERVERS"]), os.getpid()]
+    client = DBOSClient(system_database_url=os.environ["PEER_URL"])
+    watched = [*pids, *json.loads(os.environ["PEER_SERVERS"]), os.getpid()]
 
     def start(name, *args):
         options = {"workflow_name": name, "queue_name": "bench", "app_version": "1"}

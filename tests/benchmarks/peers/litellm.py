@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.benchmarks.peers.dbos import environment
+from tests.benchmarks.peers.programs import environment
 
 KEY = "sk-bench"
 START_SECONDS = 120.0

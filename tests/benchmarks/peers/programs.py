@@ -1,0 +1,53 @@
+"""A peer that runs on a PostgreSQL of its own, in a virtual environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from config import embedded
+
+LIMIT_SECONDS = 600.0
+
+
+def measure(name: str, packages: tuple[str, ...], program: Path) -> dict[str, Any] | None:
+    """What ``program`` prints last, as JSON; None where its packages can't be installed."""
+    python = environment(name, *packages)
+    if python is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix=f"ratchet-{name}-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        with embedded.start(home, with_redis=False) as handle:
+            env = {
+                **os.environ,
+                "PEER_URL": handle.services.database_owner_url,
+                "PEER_SERVERS": json.dumps(handle.pids()),
+            }
+            argv = [python, "-P", program]  # or a file beside it could be its library
+            done = subprocess.run(
+                argv, env=env, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS
+            )
+    if done.returncode != 0:
+        print(done.stderr[-1000:], flush=True)
+        return None
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def environment(name: str, *packages: str) -> str | None:
+    """The Python of a virtual environment with ``packages``; None if they can't be had."""
+    folder = Path(os.environ.get("BENCH_HOME", Path.home() / ".cache" / "ratchet-bench")) / name
+    python = folder / "bin" / "python"
+    if not (folder / "installed").exists():
+        made = subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=False)
+        pip = [python, "-m", "pip", "install", "--quiet", *packages]
+        if made.returncode or subprocess.run(pip, check=False).returncode:
+            return None
+        (folder / "installed").touch()
+    return str(python)
