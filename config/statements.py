@@ -8,7 +8,7 @@ whose best plan depends on its parameters must not come here: plans are generic 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -45,12 +45,13 @@ def rows_of(objects: Sequence[models.Model]) -> str:
     return storable(rows)
 
 
-def storable(value: Any) -> str:
+def storable(value: Any, *, default: Callable[[Any], Any] | None = None) -> str:
     """``value`` as JSON that PostgreSQL takes.
 
-    NUL and lone surrogates become U+FFFD, NaN and infinities null.
+    NUL and lone surrogates become U+FFFD, NaN and infinities null. ``default`` says what becomes
+    of objects that JSON does not know; without it they raise TypeError but for the usual ones.
     """
-    text = json.dumps(value, default=_plain, ensure_ascii=False)
+    text = json.dumps(value, default=default or _plain, ensure_ascii=False)
     if _is_encodable(text) and not any(odd in text for odd in ("\\u0000", "NaN", "Infinity")):
         return text
     clean = _clean(json.loads(text, parse_constant=lambda _: None))

@@ -64,21 +64,7 @@ def plain_text(value: Any) -> str:
 
     NUL characters and lone surrogates become U+FFFD, NaN and infinity null.
     """
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    if "\\u0000" in text or not text.isascii() or "NaN" in text or "Infinity" in text:
-        clean = _clean(json.loads(text, parse_constant=lambda _: None))
-        text = json.dumps(clean, ensure_ascii=False)
-    return text
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_clean(key): _clean(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_clean(part) for part in value]
-    return value
+    return statements.storable(value, default=str)
 
 
 def from_json(value: Any) -> Any:

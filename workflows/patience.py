@@ -12,7 +12,7 @@ from django.db import InterfaceError, OperationalError, connection
 from config import logs
 
 logger = logging.getLogger(__name__)
-# How long a finish is tried again while the database is away; after it the lease has ended.
+# How long a write is tried again while the database is away; after it a lease has ended.
 FINISH_PATIENCE_SECONDS = 15.0
 
 
@@ -27,7 +27,7 @@ def patiently(write: Any) -> Any:
                 raise
             logs.event(
                 logger,
-                "workflows.finish.delayed",
+                "workflows.write.delayed",
                 level=logging.WARNING,
                 error=type(error).__name__,
             )
