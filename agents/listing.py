@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -22,7 +20,7 @@ from config.access.hiding import of_visible_runs
 from config.errors import InvalidInput
 from config.pages import page
 from config.partitions import first_id
-from config.spreadsheets import as_file, safe
+from config.spreadsheets import table
 from monitoring.asked import asked, moment
 from monitoring.stretch import RANGES
 
@@ -101,12 +99,8 @@ def invocations(request: HttpRequest, caller: Caller) -> HttpResponse:
 def as_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
     """``/dashboard/invocations.csv``: the newest ``CSV_ROWS`` that match, exact."""
     rows = _chosen(request, of_visible_runs(caller, Invocation.objects.all()))
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for row in rows.order_by("-id").values_list(*COLUMNS)[:CSV_ROWS].iterator():
-        writer.writerow([safe(str("" if value is None else value)) for value in row])
-    return as_file(out.getvalue(), "invocations.csv")
+    found = rows.order_by("-id").values_list(*COLUMNS)[:CSV_ROWS].iterator()
+    return table(COLUMNS, found, "invocations.csv")
 
 
 def _words(found: list[dict[str, Any]], sort: str, more: bool) -> str:

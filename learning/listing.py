@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -18,7 +16,7 @@ from config import readable
 from config.access.callers import Caller
 from config.errors import InvalidInput
 from config.pages import page
-from config.spreadsheets import as_file, safe
+from config.spreadsheets import table
 from learning import feedback
 from learning.models import Feedback, Judge, Score
 from monitoring.asked import asked, moment
@@ -161,9 +159,5 @@ def _words(place: str, count: int, more: bool) -> str:
 
 
 def _file(place: str, rows: QuerySet[Any]) -> HttpResponse:
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS[place])
-    for row in rows.values_list(*COLUMNS[place])[:CSV_ROWS].iterator():
-        writer.writerow([safe(str("" if value is None else value)) for value in row])
-    return as_file(out.getvalue(), f"{place.rpartition('/')[2]}.csv")
+    found = rows.values_list(*COLUMNS[place])[:CSV_ROWS].iterator()
+    return table(COLUMNS[place], found, f"{place.rpartition('/')[2]}.csv")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -18,7 +16,7 @@ from config import readable
 from config.access.callers import Caller
 from config.access.models import Client, User
 from config.pages import page
-from config.spreadsheets import as_file, safe
+from config.spreadsheets import table
 from monitoring import addresses, charts, costs, figures, spending
 from monitoring.asked import Asked, asked, link, offered
 from monitoring.domain.metrics import OF_ONE_CLIENT
@@ -76,14 +74,13 @@ def export(request: HttpRequest, caller: Caller) -> HttpResponse:
     """``/dashboard/costs.csv``: every row, with exact sums."""
     found = asked(request, caller, "30d")
     by = request.GET.get("by") or "agent"
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([by, "name", "cost_usd", "saved_usd", "calls", "share", "since", "until"])
-    for row in _rows(by, caller, found):
-        writer.writerow([safe(row["key"]), safe(row["name"]), row["cost_usd"], row["saved_usd"],
-                         row["calls"], f"{row['share']:.6f}", found.when.since.isoformat(),
-                         found.when.until.isoformat()])  # fmt: skip
-    return as_file(out.getvalue(), f"costs-by-{by}.csv")
+    columns = (by, "name", "cost_usd", "saved_usd", "calls", "share", "since", "until")
+    rows = (
+        (row["key"], row["name"], row["cost_usd"], row["saved_usd"], row["calls"],
+         f"{row['share']:.6f}", found.when.since.isoformat(), found.when.until.isoformat())
+        for row in _rows(by, caller, found)
+    )  # fmt: skip
+    return table(columns, rows, f"costs-by-{by}.csv")
 
 
 def _offered_titles(found: Asked) -> list[tuple[str, str]]:

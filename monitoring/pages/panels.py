@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
@@ -12,7 +9,7 @@ from django.views.decorators.http import require_GET
 from config.access.callers import Caller
 from config.errors import InvalidInput
 from config.pages import page
-from config.spreadsheets import as_file, safe
+from config.spreadsheets import table
 from monitoring import panel, watchlist
 from monitoring.asked import asked
 from monitoring.domain.metrics import METRICS, SCOPES
@@ -69,12 +66,11 @@ def export(request: HttpRequest, caller: Caller) -> HttpResponse:
         raise InvalidInput("scope", scope, f"one of {', '.join(SCOPES)}")
     keys = None if key is None and scope != "all" else [key or ""]
     grid = found.sight.grid((metric,), found.when, scope=scope, keys=keys)
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow([scope, "start", "count", "total", *STATISTICS])
-    for name in sorted(grid.cells):
-        for start, stat in zip(grid.starts, grid.values(name, metric), strict=True):
-            if stat.count:
-                numbers = [statistic(stat, word) for word in STATISTICS]
-                writer.writerow([safe(name), start.isoformat(), stat.count, stat.total, *numbers])
-    return as_file(out.getvalue(), f"{metric}-{scope}.csv")
+    rows = (
+        (name, start.isoformat(), stat.count, stat.total,
+         *(statistic(stat, word) for word in STATISTICS))
+        for name in sorted(grid.cells)
+        for start, stat in zip(grid.starts, grid.values(name, metric), strict=True)
+        if stat.count
+    )  # fmt: skip
+    return table((scope, "start", "count", "total", *STATISTICS), rows, f"{metric}-{scope}.csv")
