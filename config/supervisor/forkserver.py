@@ -29,7 +29,6 @@ from dataclasses import asdict, dataclass
 from setproctitle import getproctitle, setproctitle
 
 _PR_SET_PDEATHSIG = 1
-_ADOPTION_SECONDS = 10.0
 _CANNOT_START = 127  # what a shell returns for a program it can't run
 
 
@@ -83,6 +82,7 @@ def _copy(parent: int) -> int:
     between = os.fork()
     if between == 0:
         os.close(reading)
+        forker = os.getpid()
         try:
             copy = os.fork()
         except OSError:
@@ -91,7 +91,7 @@ def _copy(parent: int) -> int:
             os.write(writing, str(copy).encode())
             os._exit(0)
         os.close(writing)
-        _be_adopted(parent)
+        _be_adopted(parent, forker)
         return 0
     os.close(writing)
     with open(reading, "rb") as pipe:
@@ -102,13 +102,10 @@ def _copy(parent: int) -> int:
     return int(told)
 
 
-def _be_adopted(parent: int) -> None:
-    """Wait until ``parent`` is our parent, and die with it from then on."""
+def _be_adopted(parent: int, forker: int) -> None:
+    """Wait until ``forker``, which made us, has ended, and die with ``parent`` from then on."""
     os.setsid()
-    until = time.monotonic() + _ADOPTION_SECONDS
-    while os.getppid() != parent:
-        if time.monotonic() > until:
-            os._exit(_CANNOT_START)
+    while os.getppid() == forker:
         time.sleep(0.001)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
     if os.getppid() != parent:  # it died before it could be bound to us

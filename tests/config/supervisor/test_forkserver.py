@@ -126,6 +126,16 @@ def test_copies_and_server_die_with_a_supervisor_that_is_killed(tmp_path: Path) 
         assert who is None or wait_gone(who, seconds=10)
 
 
+def test_a_copy_that_was_orphaned_before_it_was_adopted_ends_at_once() -> None:
+    gone, forker = subprocess.Popen([sys.executable, "-c", "pass"]), 1
+    gone.wait()
+    code = (
+        f"from config.supervisor.forkserver import _be_adopted as b; b({gone.pid}, {forker}); 1/0"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, timeout=60, check=False)
+    assert done.returncode == 0
+
+
 def test_an_orphan_of_a_child_is_known_until_it_is_waited_for(
     forks: ForkServer, tmp_path: Path
 ) -> None:
