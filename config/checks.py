@@ -33,6 +33,7 @@ def related_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                       "MODEL_CONNECT_TIMEOUT_SECONDS"),
                 _upload(),
                 _threads(),
+                _mail(),
             ],
         )
     )  # fmt: skip
@@ -80,4 +81,14 @@ def _threads() -> CheckMessage | None:
         f"({settings.WEB_THREADS}): calls would wait where a 429 is promised, and hold up pages; "
         "raise WEB_THREADS.",
         id="config.E007",
+    )
+
+
+def _mail() -> CheckMessage | None:
+    if not (settings.EMAIL_USE_TLS and settings.EMAIL_USE_SSL):
+        return None
+    return Error(
+        f"EMAIL_USE_TLS and EMAIL_USE_SSL are both on for port {settings.EMAIL_PORT}: a connection "
+        "is either upgraded (587) or encrypted from its first byte (465); switch one off.",
+        id="config.E008",
     )

@@ -32,6 +32,7 @@ _WITHOUT_SERVICES = frozenset(
         "help",
         "makemigrations",
         "scan_text",
+        "sendtestemail",
         "simulate_scaling",
         "spectacular",
         "up",  # starts and supervises them itself

@@ -181,7 +181,16 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2**20
 # the largest file, which the door that takes it refuses in words of its own.
 REQUEST_BYTES = 2 * DATA_UPLOAD_MAX_MEMORY_SIZE
 
-EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.filebased.EmailBackend")
+# With a mail server mails go to it, else into files.
+EMAIL_HOST = env.text("EMAIL_HOST", "-")
+EMAIL_PORT = env.whole("EMAIL_PORT", 587, low=1, high=65535)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD", "")
+# STARTTLS on the port for submission, TLS from the first byte on 465; config.E008: not both.
+EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", default=EMAIL_PORT == 587)
+EMAIL_USE_SSL = env.flag("EMAIL_USE_SSL", default=EMAIL_PORT == 465)
+_mail_door = "filebased" if EMAIL_HOST == "-" else "smtp"
+EMAIL_BACKEND = env.text("EMAIL_BACKEND", f"django.core.mail.backends.{_mail_door}.EmailBackend")
 EMAIL_FILE_PATH = RATCHET_HOME / "mail"
 # A mail server that hangs holds no worker.
 EMAIL_TIMEOUT = 10

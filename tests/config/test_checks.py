@@ -34,3 +34,10 @@ def test_values_that_cannot_go_together_are_named_with_what_to_do(
 
 def test_the_shipped_settings_go_together() -> None:
     call_command("check")
+
+
+def test_a_mail_server_is_spoken_to_in_one_way(settings: Any) -> None:
+    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = True
+    with pytest.raises(SystemCheckError, match=r"config\.E008") as refused:
+        call_command("check")
+    assert "EMAIL_USE_SSL" in str(refused.value)
