@@ -99,12 +99,13 @@ def end_idle(*, now: datetime) -> int:
     done = 0
     for talk in silent.order_by("last_turn_at")[:MOST_ENDED]:
         heard = said(talk)
+        left = talks.is_abandoned(heard, handed_over=_is_over(talk)) if heard else None
         with transaction.atomic():
-            won = Conversation.objects.filter(pk=talk.pk, measured_at=None).update(measured_at=now)
-            if won and heard:
-                telling.talk_ended(
-                    talk, is_abandoned=talks.is_abandoned(heard, handed_over=_is_over(talk))
-                )
+            won = Conversation.objects.filter(pk=talk.pk, measured_at=None).update(
+                measured_at=now, is_abandoned=left
+            )
+            if won and left is not None:
+                telling.talk_ended(talk, is_abandoned=left)
                 done += 1
     return done
 

@@ -7,13 +7,15 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Count, DateTimeField, F, Func, Q, QuerySet
+from django.db.models import Count, DateTimeField, F, Func, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from agents import conversations, queries_calls
-from agents.models import Agent, Invocation, Turn
+from agents import conversations, measuring, queries_calls
+from agents.models import Agent, Invocation, ModelCall, Turn
+from agents.models.records import CallState
 from config import readable
 from config.access.callers import Caller
 from config.access.hiding import of_visible_runs
@@ -29,28 +31,37 @@ SHOWN = 50
 SORTED_AMONG = 5_000
 CSV_ROWS = 10_000
 SHOWN_TALKS = 100
-# What a figure counts → how it is said, and when that happened.
-TALKS = {"begun": ("began", "created_at"), "handed_over": ("were handed over", "handed_over_at"),
-         "ended": ("fell silent", "last_turn_at")}  # fmt: skip
+# What a figure counts → how it is said, when that happened, and which of them it counts.
+TALKS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "begun": ("began", "created_at", {}),
+    "handed_over": ("were handed over", "handed_over_at", {}),
+    "ended": ("fell silent", "last_turn_at", {"measured_at__isnull": False}),
+    "abandoned": ("were abandoned", "last_turn_at", {"is_abandoned": True}),
+    "rated": ("fell silent, with a quality", "last_turn_at",
+              {"measured_at__isnull": False, "quality_ratio__isnull": False}),
+}  # fmt: skip
 # An id is made when its call starts, and a call is counted when it ends: none lasts longer.
 SLACK = timedelta(minutes=15)
 # And it is made a little before.
 BEFORE = timedelta(minutes=2)
 # Filter of the address → field of the row.
 FIELDS = {"state": "state__in", "endpoint": "endpoint", "model": "model", "code": "error_code"}
-IDS = {"client": "client_id", "user": "user_id", "split": "split_id"}
+IDS = {"client": "client_id", "user": "user_id", "key": "key_id", "split": "split_id"}
+# What an agent is → the calls of all agents that are it.
+OF_AGENTS = ("domain", "audience")
 # Filter → field that is empty or not, for ``1`` and ``0``.
 FILLED: dict[str, dict[str, Any]] = {
     "cached": {"cached": ""},
     "streamed": {"first_token_seconds": None},
 }
-NAMES = ("agent", *FIELDS, *IDS, *FILLED, "version", "domain", "replays", "since", "until",
-         "range", "sort")  # fmt: skip
+NAMES = ("agent", *FIELDS, *IDS, *FILLED, "version", *OF_AGENTS, "replays", "blamed", "since",
+         "until", "range", "sort")  # fmt: skip
 # Filters that no reader would guess.
 SAID = {
     ("replays", "no"): "without replays of learning", ("replays", "only"): "replays of learning",
     ("cached", "1"): "from the cache", ("cached", "0"): "not from the cache",
     ("streamed", "1"): "streamed", ("streamed", "0"): "not streamed",
+    ("blamed", "1"): "blamed on the endpoint",
     ("sort", "slowest"): "slowest first", ("sort", "dearest"): "dearest first",
     **{("range", name): f"last {words}" for name, (_, _, words) in RANGES.items()},
 }  # fmt: skip
@@ -140,10 +151,11 @@ def _chosen(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
     for name, field in IDS.items():
         if value := given.get(name):
             rows = rows.filter(**{field: _uuid(name, value)})
-    if domain := given.get("domain"):
-        rows = rows.filter(agent_id__in=list(
-            Agent.objects.filter(domain=domain).values_list("id", flat=True)
-        ))  # fmt: skip
+    for name in OF_AGENTS:
+        if value := given.get(name):
+            rows = rows.filter(agent_id__in=list(
+                Agent.objects.filter(**{name: value}).values_list("id", flat=True)
+            ))  # fmt: skip
     if version := given.get("version"):
         if not version.isdecimal():
             raise InvalidInput("version", version, "a version's number")
@@ -158,7 +170,21 @@ def _chosen(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
             raise InvalidInput("replays", replays, "no or only")
         of = {"effect_id__startswith": REPLAYS}
         rows = rows.filter(**of) if replays == "only" else rows.exclude(**of)
+    if given.get("blamed"):
+        rows = _blamed(rows)
     return _in_time(given, rows, request)
+
+
+def _blamed(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Without calls that failed, but not by their endpoint's fault, as ``measuring`` tells them.
+
+    These failed after its last answer (a tool refused the arguments, a guardrail blocked), unless
+    the answer itself could not be used.
+    """
+    tries = ModelCall.objects.filter(invocation_id=OuterRef("id")).order_by("-number")
+    rows = rows.annotate(last_try=Coalesce(Subquery(tries.values("state")[:1]), Value("")))
+    answered = Q(last_try=CallState.SUCCEEDED) & ~Q(error_code=measuring.BAD_ANSWER)
+    return rows.exclude(answered, state=CallState.FAILED)
 
 
 def _in_time(given: dict[str, str], rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
@@ -185,36 +211,68 @@ _ENDED = Func(
 )  # fmt: skip
 
 
+@require_GET
+@page("agents:read")
+def talks(request: HttpRequest, caller: Caller) -> HttpResponse:
+    """The piece of the page of conversations: the latest, or those that a figure counts.
+
+    ``?talks=`` is one of ``TALKS``; agent, domain, client, channel and intent narrow it.
+    """
+    given = request.GET
+    rows = _talks_about(conversations.visible(caller), given)
+    words, field = "Latest conversations", "last_turn_at"
+    if kind := given.get("talks"):
+        if kind not in TALKS:
+            raise InvalidInput("talks", kind, f"one of {', '.join(TALKS)}")
+        title, field, which = TALKS[kind]
+        when = asked(request, caller, "30d").when
+        since = moment("since", given["since"]) if given.get("since") else when.since
+        words = f"Conversations that {title} "
+        words += f"since {since:%-d %B %Y}" if given.get("since") else f"in {when.words}"
+        rows = rows.filter(**{f"{field}__gte": since}, **which)
+        if field == "created_at":  # which its id tells as well, and has an index
+            rows = rows.filter(id__gte=first_id(since - BEFORE))
+    order = ("-id",) if field == "created_at" else (f"-{field}", "-id")
+    if before := given.get("before"):
+        rows = _talks_before(rows, before, field)
+    latest = list(rows.order_by(*order).annotate(turn_count=_TURNS)[: SHOWN_TALKS + 1])
+    shown, older = latest[:SHOWN_TALKS], ""
+    if len(latest) > SHOWN_TALKS:
+        last = shown[-1]
+        place = f"{getattr(last, field).isoformat()}|{last.pk}"
+        older = f"/dashboard/_talks?{urlencode({**given.dict(), 'before': place})}"
+    context = {"talks": shown, "words": words, "older": older, "is_later": bool(before)}
+    return render(request, "agents/_talks.html", context)
+
+
+def _talks_about(rows: QuerySet[Any], given: Any) -> QuerySet[Any]:
+    if client := given.get("client"):
+        rows = rows.filter(client_id=_uuid("client", client))
+    if channel := given.get("channel"):
+        rows = rows.filter(channel=channel)
+    if agent := given.get("agent"):
+        rows = rows.filter(agent_slug=agent)
+    for name in OF_AGENTS:
+        if value := given.get(name):
+            of = Agent.objects.filter(**{name: value}).values_list("slug", flat=True)
+            rows = rows.filter(agent_slug__in=list(of))
+    if intent := given.get("intent"):  # without one, it is what the agent is about
+        rows = rows.filter(Q(intent=intent) | Q(intent="", agent_slug=intent))
+    return rows
+
+
+def _talks_before(rows: QuerySet[Any], before: str, field: str) -> QuerySet[Any]:
+    """Those behind the last of a page: ``<time>|<id>``."""
+    at, _, last = before.rpartition("|")
+    when, place = moment("before", at), _uuid("before", last)
+    if field == "created_at":
+        return rows.filter(id__lt=place)
+    behind = Q(**{f"{field}__lt": when}) | Q(**{field: when, "id__lt": place})
+    return rows.filter(behind, **{f"{field}__lte": when})
+
+
 def _uuid(name: str, text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
         raise InvalidInput(name, text, "must be an id") from None
-
-
-@require_GET
-@page("agents:read")
-def talks(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """The piece of the page of conversations: the latest, or those that a figure counts."""
-    given = request.GET
-    rows = conversations.visible(caller)
-    if client := given.get("client"):
-        rows = rows.filter(client_id=_uuid("client", client))
-    if channel := given.get("channel"):
-        rows = rows.filter(channel=channel)
-    if intent := given.get("intent"):  # without one, it is what the agent is about
-        rows = rows.filter(Q(intent=intent) | Q(intent="", agent_slug=intent))
-    words = "Latest conversations"
-    if kind := given.get("talks"):
-        if kind not in TALKS:
-            raise InvalidInput("talks", kind, f"one of {', '.join(TALKS)}")
-        when = asked(request, caller, "30d").when
-        title, field = TALKS[kind]
-        words = f"Conversations that {title} in {when.words}"
-        rows = rows.filter(**{f"{field}__gte": when.since})
-        if kind == "ended":
-            rows = rows.exclude(measured_at=None)
-    latest = rows.order_by("-last_turn_at").annotate(turn_count=_TURNS)[: SHOWN_TALKS + 1]
-    shown = list(latest)
-    context = {"talks": shown[:SHOWN_TALKS], "words": words, "is_more": len(shown) > SHOWN_TALKS}
-    return render(request, "agents/_talks.html", context)

@@ -17,6 +17,8 @@ from agents.tool_calls import Ran
 from monitoring import services, writing
 from monitoring.services import Audited, Measurement
 
+# An answer that is none: the only one that counts against its endpoint.
+BAD_ANSWER = "bad_answer"
 # What a replay's call counts for.
 SPENT = ("cost_usd", "input_tokens", "cached_tokens", "output_tokens")
 
@@ -74,7 +76,7 @@ def _measurements(
 
 def _is_answered(row: Invocation, work: Work) -> bool:
     """Whether the endpoint did its part of a call that failed; a bad answer is none."""
-    return bool(work.tries) and work.tries[-1].reply is not None and row.error_code != "bad_answer"
+    return bool(work.tries) and work.tries[-1].reply is not None and row.error_code != BAD_ANSWER
 
 
 def _entries(call: Call, row: Invocation, work: Work) -> list[Audited]:

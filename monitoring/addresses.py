@@ -17,6 +17,13 @@ TALKS, LEARNING, SECURITY = "/dashboard/conversations", "/dashboard/learning", "
 FEEDBACK, SCORES = "/dashboard/feedback", "/dashboard/scores"
 # What was said and scored is kept by these labels.
 SAID_BY = ("agent", "domain", "client")
+# Labels by which conversations are listed, and which of them a metric counts: others that began.
+TALKED_OF = ("agent", "domain", "audience", "client", "intent", "channel")
+WHICH_TALKS = {
+    "escalations": "handed_over", "conversations_handed_over": "handed_over",
+    "conversations_ended": "ended", "conversations_abandoned": "abandoned",
+    "conversation_quality_ratio": "rated",
+}  # fmt: skip
 # Metrics by whose name begins so → where what they count is listed; the others count calls.
 ELSEWHERE = (
     (("run", "step", "approval", "automated", "rework", "demo_runs", "queue_wait"), RUNS),
@@ -28,8 +35,18 @@ ELSEWHERE = (
 )
 # Labels by which calls can be listed; runs only by workflow.
 LISTED = frozenset(
-    {"agent", "version", "domain", "endpoint", "model", "client", "user", "code", "split"}
-)
+    {"agent", "version", "domain", "audience", "endpoint", "model", "client", "user", "key",
+     "code", "split"}
+)  # fmt: skip
+# Metrics that count some calls only → the filters that choose them.
+SOME = {
+    "invocation_errors": {"state": "failed"}, "invocations_blocked": {"state": "blocked"},
+    "invocation_fallbacks": {"state": "fallback"}, "cache_hits": {"cached": "1"},
+    "saved_usd": {"cached": "1"}, "model_duration_seconds": {"cached": "0"},
+    "first_token_seconds": {"streamed": "1"},
+}  # fmt: skip
+# A call that failed after an endpoint's answer is counted as failed, but as none of theirs.
+BLAMED = frozenset({"endpoint", "model", "provider"})
 # How a list calls what a scope calls otherwise.
 CALLED = {"experiment": "split"}
 
@@ -52,12 +69,21 @@ def rows_behind(metric: str, scope: str, key: str, *, client: str = "", **more: 
         if metric.startswith("satisfaction"):
             more = {"rated": "1", **more}
         return said_of(place, scope, key, client=client, **more)
-    if place in (TALKS, LEARNING, SECURITY):
+    if place == TALKS:
+        return talks_of(metric, scope, key, client=client, **more)
+    if place == SECURITY:
+        kind = {"kind": key.rpartition(SEPARATOR)[2]} if scope.endswith("code") and key else {}
+        asked = {**kind, **({"client": client} if client else {}), **more}
+        return f"{place}?{urlencode(asked)}#events" if asked else place
+    if place == LEARNING:
         return place
     if metric == "learning_cost_usd":
         more = {"replays": "only", **more}
     elif "_usd" not in metric and "tokens" not in metric:
         more = {"replays": "no", **more}
+    more = {**SOME.get(metric, {}), **more}
+    if metric == "invocation_errors" and BLAMED & set(SCOPES.get(scope, ())):
+        more = {"blamed": "1", **more}
     return rows_of(scope, key, client=client, **more)
 
 
@@ -68,6 +94,16 @@ def said_of(place: str, scope: str, key: str, *, client: str = "", **more: str) 
         labels["client"] = client
     asked = {name: labels[name] for name in SAID_BY if labels.get(name)} | more
     return place + (f"?{urlencode(asked)}" if asked else "")
+
+
+def talks_of(metric: str, scope: str, key: str, *, client: str = "", **more: str) -> str:
+    """The conversations that a number of this key counts: below the figures of their page."""
+    labels = dict(zip(SCOPES.get(scope, ()), key.split(SEPARATOR), strict=False)) if key else {}
+    if client:
+        labels["client"] = client
+    asked = {name: labels[name] for name in TALKED_OF if labels.get(name)}
+    words = urlencode({"talks": WHICH_TALKS.get(metric, "begun"), **asked, **more})
+    return f"{TALKS}?{words}#talks"
 
 
 def rows_of(scope: str, key: str, *, client: str = "", **more: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from config import readable
 from monitoring import addresses, charts, figures, queries
+from monitoring.domain.metrics import SCOPES
 from monitoring.figures import Figure
 from monitoring.marking import marks
 from monitoring.queries import Grid
@@ -105,6 +106,11 @@ class _Look:
         """The same without replays of learning, which cost money and are no traffic."""
         return self.since(replays="no", **more)
 
+    def failed(self) -> str:
+        """Failed calls; of an endpoint those that failed by its fault."""
+        is_blamed = addresses.BLAMED & set(SCOPES[self.scope])
+        return self.traffic(state="failed", **({"blamed": "1"} if is_blamed else {}))
+
     def quality(self, metric: str) -> str:
         """The scores or the feedback that a metric is made of."""
         return addresses.rows_behind(
@@ -126,7 +132,7 @@ def _main_figures(look: _Look) -> list[Figure]:
             note=look.change(calls.total, look.before("invocations").total),
         ),
         figures.shared(
-            "Errors", errors, calls, href=look.traffic(state="failed"),
+            "Errors", errors, calls, href=look.failed(),
             tone="bad" if calls.total and errors.total / calls.total > 0.05 else "",
         ),
         figures.timed("Latency p50", seconds.percentile(0.50), href=look.traffic(sort="slowest")),
@@ -170,7 +176,7 @@ def _more_figures(look: _Look) -> list[Figure]:
                          lambda value: f"{value:.2f} of 5",
                          href=look.quality("satisfaction_score")),
         figures.counted("Handed to a person", look.total("escalations"),
-                        href="/dashboard/conversations"),
+                        href=look.quality("escalations")),
         figures.shared("Done again", look.total("rework"), calls,
                        href=f"{addresses.RUNS}?range={look.when.name}"),
         figures.shared("With feedback", look.total("feedback"), calls,

@@ -33,6 +33,9 @@ class Conversation(models.Model):
         max_length=80, blank=True, default="", help_text="What it is about, as the channel says."
     )
     measured_at = models.DateTimeField(null=True, blank=True, help_text="Told as ended then.")
+    is_abandoned = models.BooleanField(
+        null=True, help_text="Whether the person left without what they came for, when it ended."
+    )
     created_at = models.DateTimeField(db_default=Now())
     last_turn_at = models.DateTimeField(db_default=Now())
 
@@ -43,6 +46,17 @@ class Conversation(models.Model):
                 fields=["last_turn_at"],
                 name="conversation_unmeasured",
                 condition=models.Q(measured_at__isnull=True),
+            ),
+            models.Index(fields=["-last_turn_at", "-id"], name="conversation_latest"),
+            models.Index(
+                fields=["-handed_over_at", "-id"],
+                name="conversation_handed_over",
+                condition=models.Q(handed_over_at__isnull=False),
+            ),
+            models.Index(
+                fields=["-last_turn_at", "-id"],
+                name="conversation_abandoned",
+                condition=models.Q(is_abandoned=True),
             ),
         ]
         constraints = [

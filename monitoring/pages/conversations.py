@@ -22,8 +22,10 @@ METRICS = ("conversations", "conversation_turns", "conversations_ended",
            "conversations_handed_over", "conversations_abandoned",
            "conversation_quality_ratio")  # fmt: skip
 ROWS = "/dashboard/_talks"
-# What of them the list can show: those that began, were handed over or fell silent.
-LISTED = ("begun", "handed_over", "ended")
+# What of them the list can show, as ``agents.listing`` tells them apart.
+LISTED = ("begun", "handed_over", "ended", "abandoned", "rated")
+# Whose conversations the list shows when a figure of another page led here.
+NARROWED = ("talks", "intent", "channel", "agent", "domain", "audience", "since")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,13 @@ class Row:
     turns: float | None
     handed_over: float | None
     abandoned: float | None
+    abandoned_words: str
     quality: float | None
     by_step: list[float | None]
     rows: str
     rows_handed_over: str
-    rows_ended: str
+    rows_abandoned: str
+    rows_rated: str
 
 
 @require_GET
@@ -66,8 +70,7 @@ def _narrowed(request: HttpRequest) -> dict[str, str]:
     """Which conversations a figure has led to. Raises InvalidInput."""
     if (talks := request.GET.get("talks", "")) not in ("", *LISTED):
         raise InvalidInput("talks", talks, f"one of {', '.join(LISTED)}")
-    return {name: request.GET[name] for name in ("talks", "intent", "channel")
-            if request.GET.get(name)}  # fmt: skip
+    return {name: request.GET[name] for name in NARROWED if request.GET.get(name)}
 
 
 def _rows_of(found: Asked, talks: str, **more: str) -> str:
@@ -99,10 +102,10 @@ def _figures(grid: Grid, found: Asked) -> list[Figure]:
                "" if mean is None else f"{turns.total:,.0f} turns", "a conversation", here),
         figures.shared("Handed over", total(METRICS[3]), begun,
                        href=_rows_of(found, "handed_over")),
-        figures.shared("Abandoned", total(METRICS[4]), ended, href=_rows_of(found, "ended"),
-                       note="of those that fell silent"),
+        figures.shared("Abandoned", total(METRICS[4]), ended,
+                       href=_rows_of(found, "abandoned"), note="of those that fell silent"),
         figures.averaged("Quality", total(METRICS[5]), readable.percent,
-                         href=_rows_of(found, "ended")),
+                         href=_rows_of(found, "rated")),
     ]  # fmt: skip
 
 
@@ -129,13 +132,14 @@ def _by(found: Asked, scope: str) -> list[Row]:
     rows = []
     for key in grid.cells:
         begun, ended = grid.total(key, METRICS[0]), grid.total(key, METRICS[2])
-        turns = grid.total(key, METRICS[1])
+        turns, left = grid.total(key, METRICS[1]), grid.total(key, METRICS[4]).total
         rows.append(Row(
             key, begun.total, turns.total / begun.total if begun.total else None,
             grid.total(key, METRICS[3]).total / begun.total if begun.total else None,
-            grid.total(key, METRICS[4]).total / ended.total if ended.total else None,
+            left / ended.total if ended.total else None,
+            f"{left:,.0f} of {ended.total:,.0f} that fell silent" if ended.total else "",
             grid.total(key, METRICS[5]).mean, charts.totals_of(grid.values(key, METRICS[0])),
             *(_rows_of(found, talks, **{scope: key})
-              for talks in LISTED),
+              for talks in ("begun", "handed_over", "abandoned", "rated")),
         ))  # fmt: skip
     return sorted(rows, key=lambda row: -row.begun)[:50]

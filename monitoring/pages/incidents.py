@@ -141,7 +141,7 @@ def _counted_at(row: Incident) -> datetime | None:
 
 def _failed(row: Incident, scope: str, key: str) -> list[tuple[str, str]]:
     """What to call the failed calls behind it, and where they are: for a provider, by endpoint."""
-    rows = partial(_calls_of, row, state="failed")
+    rows = partial(_calls_of, row, state="failed", replays="no")
     if scope != "provider":
         return [("failed calls", rows(scope, key))]
     since, until = impact.since_of(row), row.resolved_at or timezone.now()
@@ -154,13 +154,15 @@ def _failed(row: Incident, scope: str, key: str) -> list[tuple[str, str]]:
 def _touched(row: Incident, scope: str, key: str) -> str:
     """The calls of those who are counted as touched: a fallback is not what they asked for."""
     state = "failed,fallback" if row.impact.get("fallbacks") else "failed"
-    return _calls_of(row, scope, key, state=state)
+    return _calls_of(row, scope, key, state=state, replays="no")
 
 
 def _calls_of(row: Incident, scope: str, key: str, **more: str) -> str:
     """The calls that its impact counts."""
     if scope not in impact.TOLD_OF:
         scope, key = "all", ""
+    if scope in addresses.BLAMED and "state" in more:
+        more["blamed"] = "1"
     if row.resolved_at is not None:
         more["until"] = _rfc(row.resolved_at)
     return addresses.rows_of(scope, key, since=_rfc(impact.since_of(row)), **more)

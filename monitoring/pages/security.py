@@ -68,7 +68,7 @@ def _chosen(request: HttpRequest, caller: Caller, found: Asked) -> Any:
             raise InvalidInput("kind", kind, f"one of {', '.join(SecurityEvent.Kind.values)}")
         rows = rows.filter(kind=kind)
     if severity:
-        rows = rows.filter(severity=severity)
+        rows = rows.filter(severity__in=severity.split(","))
     if actor := request.GET.get("actor"):
         rows = rows.filter(actor=actor)
     if before := request.GET.get("before"):

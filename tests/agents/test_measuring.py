@@ -9,10 +9,13 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from agents.invoke import invoke
-from agents.models import Invocation
+from agents.models import Agent, Invocation
+from config.access.models import User
 from monitoring import audit, queries, rollups, verifying
+from monitoring.addresses import rows_behind
 from monitoring.models import AuditEntry
 from tests.monitoring.alarming import again, live
+from tests.monitoring.figures_of import read
 
 pytestmark = pytest.mark.django_db
 
@@ -52,3 +55,33 @@ def test_arguments_that_a_tool_refuses_stop_no_endpoint(agent, api):
     right = api("post", f"/api/v1/agents/{agent.slug}/invocations",
                 {"inputs": agent.cases[0]["input"]})  # fmt: skip
     assert right.json()["state"] == "succeeded"
+
+
+def test_errors_of_an_endpoint_lead_to_the_calls_that_it_failed(agent, api, model, client):
+    wrong = {"inputs": {**agent.cases[0]["input"], "book_entries": [{"amount": "x"}]}}
+    good = {"inputs": agent.cases[0]["input"]}
+    path = f"/api/v1/agents/{agent.slug}/invocations"
+    assert api("post", path, good).json()["state"] == "succeeded"
+    assert api("post", path, wrong).json()["code"] == "invalid_input"
+    Agent.objects.update(fallback="")
+    model.behave({"faults": [{"kind": "server_error"}]})
+    other = {"inputs": agent.cases[1]["input"]}
+    assert api("post", path, other).status_code in (502, 503)
+    rollups.roll_up()
+    name = Invocation.objects.exclude(endpoint="").values_list("endpoint", flat=True)[0]
+    client.force_login(User.objects.get())
+    figure = client.get(f"/dashboard/_panel?scope=endpoint&key={name}").content.decode()
+    said, href = figure_of(figure, "Errors")
+    assert said == "1 of 3"
+    for address in (href, rows_behind("invocation_errors", "endpoint", name, range="24h")):
+        shown = client.get(address.replace("/invocations?", "/invocations.csv?"))
+        assert len(shown.content.decode().splitlines()) == 1 + 1, address
+    everything = rows_behind("invocation_errors", "agent", agent.slug, range="24h")
+    shown = client.get(everything.replace("/invocations?", "/invocations.csv?"))
+    assert len(shown.content.decode().splitlines()) == 1 + 2
+
+
+def figure_of(html, label):
+    """The exact figure and its address."""
+    one = next(one for one in read(html).figures if one.label == label)
+    return one.exact, one.href

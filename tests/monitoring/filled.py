@@ -17,7 +17,7 @@ from config.access.callers import Caller
 from config.access.models import Client, User
 from learning import feedback
 from monitoring import history, rollups, tasks
-from monitoring.models import AlertRule, Board
+from monitoring.models import AlertRule, Board, SecurityEvent
 from monitoring.services import Measurement, record, security_event
 from tests.agents.conftest import publish
 from tests.workflows.test_measuring import FAILS, TWO
@@ -90,6 +90,12 @@ def spoken_of(caller: Caller) -> None:
         feedback.score(**about, name="tone", value=0.1, source="code")
 
 
+def left(caller: Caller, firm: Client) -> UUID:
+    """A conversation whose person goes away unhappy."""
+    talk = conversations.named(caller=caller, agent=ONE, client_id=firm.pk, external_id="left")
+    return talk.pk
+
+
 @pytest.fixture
 def filled(caller: Caller, firm: Client, finished: Any) -> Browser:
     call_command("load_monitoring", verbosity=0)
@@ -107,13 +113,16 @@ def filled(caller: Caller, firm: Client, finished: Any) -> Browser:
         for _ in range(n + 1):
             conversations.note(talk_id=talk.pk, asked="Why?", answered="So.", invocation_id=uuid4())
     conversations.hand_over(caller=caller, talk_id=talk.pk, reason="asked for it")
-    Conversation.objects.filter(external_id="t0").update(
+    conversations.note(talk_id=left(caller, firm), asked="That's wrong!", answered="So.",
+                       invocation_id=uuid4())  # fmt: skip
+    Conversation.objects.filter(external_id__in=["t0", "left"]).update(
         last_turn_at=timezone.now() - timedelta(days=2)
     )
     conversations.end_idle(now=timezone.now())
     spoken_of(caller)
-    for kind in ("injection", "injection", "denied"):
+    for kind in (*SecurityEvent.Kind.values, "injection", "injection"):
         security_event(kind=kind, actor="user:1", severity="high")
+        security_event(kind=kind, actor="user:2", severity="low")
     AlertRule.objects.filter(slug="error-rate").update(min_count=1, limit=0.01)
     rollups.roll_up()
     tasks.watch()

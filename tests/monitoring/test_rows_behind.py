@@ -77,10 +77,10 @@ class Site:
         if "/dashboard/conversations" in address:
             found = [read(self.html(p)) for p in read(html).pieces if "_talks" in p]
             return [
-                {"turns": one.said, "quality": one.beside["Quality"].said}
+                {"turns": one.said, "quality": one.beside["Quality"].exact}
                 for one in found[0].figures if one.label == "Turns"
             ]  # fmt: skip
-        if "kind=" in address:
+        if "/dashboard/security" in address:
             table = html[html.index('id="events"') :]
             return [{}] * (table.count("<tr>") - 1 if "<tbody>" in table else 0)
         return None
@@ -193,16 +193,18 @@ CHECKS: dict[str, Callable[[Figure, Rows], None]] = {
     "Satisfaction": partial(mean_of, "rating", lambda value: f"{value:.2f} of 5"),
     "Feedback given": count, "Feedback, 30 days": count, "Times": count,
     "Mean rating": partial(mean_of, "rating", lambda value: f"{value:.2f}"),
-    "Injections": count, "Denied access": count, "Observed": count,
+    "Abandoned": count,
+    "Quality": partial(mean_of, "quality", readable.percent), "Handed to a person": count,
+    "Injections": count, "Denied access": count, "Personal data": count, "Secrets": count,
+    "Key misuse": count, "Unusual behaviour": count, "Audit log broken": count,
+    "Events": count, "Grave": count, "Observed": count,
 }  # fmt: skip
 # What is true of rows without being a count of them, or whose rows stand on the page it leads to.
 LEADS_ON = {
-    "Throughput", "Concurrency", "Handed to a person", "Done again",
+    "Throughput", "Concurrency", "Done again",
     "Wait for a worker, p95", "Steps tried again", "Approvals given",
     "Without a hand", "Improvements deployed", "Cost of learning", "To its end",
-    "Saved", "Learning", "Abandoned", "Quality", "Now", "Alerts", "Value", "Events", "Kinds",
-    "Grave", "Personal data", "Secrets", "Key misuse", "Unusual behaviour", "Audit log broken",
-    "Days missed", "USD",
+    "Saved", "Learning", "Now", "Alerts", "Value", "Kinds", "Days missed", "USD",
 }  # fmt: skip
 
 
