@@ -78,6 +78,7 @@ def _experiment(row: Experiment, caller: Caller, fault: AppError | None = None) 
         "may_decide": caller.has("learning:decide"),
         "rollouts": list(row.rollouts.all()), "improvement": row.improvement,
         "batches": _batches(row), "is_same": row.is_aa,
+        "smallest": min(found["progress"]["units"].values(), default=0),
         "warnings": [] if row.ended_at else experiments.overlaps(row),
         "incidents": _incidents(found), **_numbers(found),
     }  # fmt: skip

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["ship", "rollback", "review", "inconclusive"]
-# ``unreadable``: not enough, or nothing varies.
+# ``unreadable``: not enough, not measured, or an arm that does not vary beside a worse one.
 Primary = Literal["better", "worse", "unclear", "unreadable"]
 Guard = Literal["holds", "open", "breached", "unreadable"]
 # When the test may be concluded: at any look, at its declared end, or nobody declared one.
@@ -37,6 +37,7 @@ class ArmReading:
     effect: float
     guards: Sequence[GuardReading] = ()
     summary: str = ""
+    has_interval: bool = True
 
     @property
     def breached(self) -> list[str]:
@@ -193,10 +194,16 @@ def _nothing_shown(
     return Verdict(
         "inconclusive",
         f"{_wait(left)}: no difference is shown so far.",
-        ("the interval of the primary metric holds zero",),
+        tuple(_why_nothing(reading) for reading in sound),
         stop_arms=stop,
         days_left=left,
     )
+
+
+def _why_nothing(reading: ArmReading) -> str:
+    if reading.has_interval:
+        return "the interval of the primary metric holds zero"
+    return f"{reading.arm}: {reading.summary or 'no variation'}"
 
 
 def _about_the_best(

@@ -15,6 +15,7 @@ from learning import folding, quiet
 from learning.analysis import analyse
 from learning.domain import measures
 from learning.domain.postcheck import postcheck
+from learning.domain.statistics.samples import UNMEASURED
 from learning.models import Rollout
 from learning.rollouts.breaching import first_breach
 from learning.rollouts.moving import MACHINE, OPEN, State, back, hold, next_stage, reason_of
@@ -155,6 +156,11 @@ def _acted(row: Rollout, found: dict[str, Any], now: datetime | None) -> str:
     ripe = age >= timedelta(hours=stage["minimum_hours"]) and units >= stage["minimum_units"]
     if not ripe:
         return ""
+    if unmeasured := _unmeasured(found):
+        if age < NO_DATA_AFTER:  # scores and ratings may come late
+            return ""
+        reason = f"nothing was measured of {', '.join(unmeasured)}, and no data is no success"
+        return "held" if hold(row, by=MACHINE, reason=reason) else ""
     if stage["gate"]:
         held = hold(row, by=MACHINE, reason="waiting for a person at this stage's gate")
         return "held" if held else ""
@@ -164,6 +170,16 @@ def _acted(row: Rollout, found: dict[str, Any], now: datetime | None) -> str:
             held = hold(row, by=MACHINE, reason=f"post-deployment check: {checked['words']}")
             return "held" if held else ""
     return "advanced" if next_stage(row, MACHINE, now=now) else ""
+
+
+def _unmeasured(found: dict[str, Any]) -> list[str]:
+    """What should decide, the primary metric and what guards, of which some stage has nothing."""
+    return [
+        metric["key"]
+        for metric in found["metrics"]
+        if metric["role"] == "primary" or metric["margin"] is not None
+        if any(UNMEASURED in row["note"] for row in metric["comparisons"])
+    ]
 
 
 def _post_check(row: Rollout, found: dict[str, Any]) -> dict[str, Any]:

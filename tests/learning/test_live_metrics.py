@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from agents.domain import traffic
 from agents.models import Invocation, TrafficSplit
-from learning import experiments
+from learning import experiments, rollouts
 from learning.domain import quantiles
 from learning.experiments import drafting
 from learning.models import Experiment, Rollout
@@ -155,3 +155,44 @@ def test_metrics_that_make_no_sense_live_are_refused(api, firm, metric, more, fi
         "metrics": [{"key": "cost_usd", "cuped_days": 7, "role": "primary"}],
     })  # fmt: skip
     assert refused.status_code == 422
+
+
+def test_an_experiment_in_which_nothing_ever_fails_ends_at_its_planned_size(api, firm):
+    agent, old, new = make_agent()
+    path = begun(api, [{"key": "success", "role": "primary"}], autoconclude=True,
+                 plan={"minimum_days": 0, "planned_units": 150})  # fmt: skip
+    meet(agent, firm, units=400, success={old.pk: 1.0, new.pk: 1.0})
+    experiments.sweep()
+    found = api("get", path).json()
+    assert found["state"] == "concluded"
+    assert found["headline"] == "No difference was shown at the planned size: keep the control."
+
+
+def test_a_guardrail_score_that_nobody_gave_ships_nothing(api, firm):
+    agent, old, new = make_agent()
+    path = begun(api, [{"key": "success", "role": "primary"},
+                       {"key": "score:safety", "role": "guardrail", "margin": 0.05}],
+                 autoconclude=True)  # fmt: skip
+    meet(agent, firm, units=1200, success={old.pk: 0.5, new.pk: 0.9})
+    experiments.sweep()
+    found = api("get", path).json()
+    assert (found["state"], found["verdict"]) == ("running", "inconclusive")
+    assert "score:safety is not yet shown to hold" in found["headline"]
+
+
+def test_a_stage_of_which_nothing_was_measured_is_held_for_a_person(api, firm):
+    """Calls came, but whoever should have graded them did not."""
+    agent, old, new = make_agent()
+    stages = [{"share": share, "minimum_hours": 0, "minimum_units": 20} for share in (0.5, 1)]
+    made = api("post", "rollouts", {
+        "agent": SLUG, "version": "2", "strategy": "custom", "stages": stages,
+        "metrics": [{"key": "score:quality", "role": "primary"}],
+    })  # fmt: skip
+    meet(agent, firm, units=300, success={old.pk: 1.0, new.pk: 1.0})
+    path = f"rollouts/{made.json()['id']}"
+    rollouts.sweep()
+    assert api("get", path).json()["state"] == "running"
+    rollouts.sweep(timezone.now() + timedelta(hours=25))
+    found = api("get", path).json()
+    assert (found["state"], found["stage"]) == ("paused", 0)
+    assert "nothing was measured of score:quality" in found["state_reason"]

@@ -26,13 +26,20 @@ from learning.domain.statistics.effects import (
     combine,
     difference,
 )
-from learning.domain.statistics.samples import Moments, Sample, moments_of_pair, pooled
+from learning.domain.statistics.samples import (
+    STEADY,
+    Moments,
+    Sample,
+    moments_of_pair,
+    pooled,
+)
 
 # Variance over squared mean, below which an arm does not vary: rounding leaves about 1e-13.
 STEADY_RATIO = 1e-10
 # Arms whose sums show no variation may still vary by a millionth of their mean: they differ for
 # certain only by several times that.
 STEADY_CHANGE_RATIO = 1e-5
+SAME = "every unit of both arms has the same value"
 BELOW_ZERO = "control's mean is below zero, so the absolute difference is read"
 
 
@@ -87,7 +94,7 @@ def findings(study: Study) -> list[Finding]:
         adjusted = multiplicity.adjusted([_p(found[i]) for i in places], kind)
         for place, p_value in zip(places, adjusted, strict=True):
             found[place] = replace(found[place], p_adjusted=p_value)
-    found = [replace(f, reading=reading(study, f)) for f in found]
+    found = [_read(study, f) for f in found]
     return _guarded(study, found)
 
 
@@ -192,11 +199,18 @@ def look_fractions(study: Study, periods: int | None = None) -> list[float]:
     return group_sequential.thinned(found) or [1.0]
 
 
+def _read(study: Study, finding: Finding) -> Finding:
+    found = reading(study, finding)
+    if finding.result is None and found == "unclear":
+        return replace(finding, reading=found, note=SAME)
+    return replace(finding, reading=found)
+
+
 def reading(study: Study, finding: Finding) -> Primary:
     """Better, worse, unclear or unreadable, in the metric's own direction."""
     result = finding.result
     if result is None:
-        return "worse" if _steadily_worse(study, finding) else "unreadable"
+        return _steady_reading(study, finding)
     if horizon(study) == "ahead":
         # Before the declared end only harm counts, by the test that may be looked at daily.
         early = _early(study, finding, "two_sided", 0.0)
@@ -263,24 +277,33 @@ def _steady_guard(study: Study, finding: Finding) -> Guard:
     return "holds" if worst <= (metric.margin or 0.0) else "breached"
 
 
-def _steadily_worse(study: Study, finding: Finding) -> bool:
-    """Whether every unit of each arm had one value, and the treatment's is the worse one."""
-    metric, worst = finding.metric, 0.0
+def _steady_reading(study: Study, finding: Finding) -> Primary:
+    """Where every unit of each arm had one value: worse, or no difference if it is the same.
+
+    ``unreadable`` where an arm does vary or was not measured; a better one waits for variation.
+    """
+    metric, worst, is_known = finding.metric, 0.0, False
     for control, treatment in pairs(study, metric, finding.arm, None):
         if min(control.n, treatment.n) < 2 or not (_steady(control) and _steady(treatment)):
-            return False
+            return "unreadable"
         change = treatment.mean - control.mean
         change = change if metric.lower_is_better else -change
         slack = STEADY_CHANGE_RATIO * max(abs(control.mean), abs(treatment.mean))
         if change < -slack:
-            return False
-        worst = max(worst, change - slack)
-    return worst > 0
+            return "unreadable"
+        worst, is_known = max(worst, change - slack), True
+    if worst > 0:
+        return "worse"
+    return "unclear" if is_known else "unreadable"
 
 
 def _steady(arm: Moments) -> bool:
-    """Whether what is left of the variance is only what sums of squares lose to rounding."""
-    return abs(arm.variance) <= STEADY_RATIO * arm.mean**2
+    """Whether what is left of the variance is only what sums of squares lose to rounding.
+
+    What was never measured does not vary either, and says nothing.
+    """
+    is_measured = arm.note in ("", STEADY)
+    return is_measured and abs(arm.variance) <= STEADY_RATIO * arm.mean**2
 
 
 def _guard_p_values(study: Study, finding: Finding) -> tuple[float, float]:

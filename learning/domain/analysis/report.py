@@ -124,7 +124,8 @@ def _arm_reading(study: Study, arm: str, found: Sequence[Finding]) -> ArmReading
     guards = [GuardReading(f.metric.key, f.guard) for f in own if f.guard is not None]
     estimate = primary.result.estimate if primary.result else 0.0
     effect = -estimate if primary.metric.lower_is_better else estimate
-    return ArmReading(arm, primary.reading, effect, guards, _words(study, primary))
+    words, has_interval = _words(study, primary), primary.result is not None
+    return ArmReading(arm, primary.reading, effect, guards, words, has_interval)
 
 
 def _words(study: Study, finding: Finding) -> str:

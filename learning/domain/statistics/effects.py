@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from learning.domain.statistics.samples import Moments
+from learning.domain.statistics.samples import STEADY, Moments
 
 Scale = Literal["relative", "absolute"]
 Alternative = Literal["two_sided", "greater", "less"]
@@ -55,9 +55,11 @@ def difference(control: Moments, treatment: Moments, scale: Scale) -> Difference
 
     Relative: the delta method for a ratio of independent means.
     """
-    for name, arm in (("control", control), ("treatment", treatment)):
-        if not arm.readable:
-            raise ValueError(f"{name}: {arm.note or 'too few units'}")
+    barred = [pair for pair in (("control", control), ("treatment", treatment))
+              if not pair[1].readable]  # fmt: skip
+    # That an arm does not vary says less than what the other one lacks.
+    for name, arm in sorted(barred, key=lambda pair: pair[1].note == STEADY):
+        raise ValueError(f"{name}: {arm.note or 'too few units'}")
     a, b = control.variance / control.n, treatment.variance / treatment.n
     # As shares of the sum, so that tiny and huge variances have degrees of freedom too.
     own, other = a / (a + b), b / (a + b)
@@ -98,9 +100,9 @@ def combine(stages: Sequence[Pair]) -> Pair:
 def _weighted(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
     n = sum(part.n for part in parts)
     own = sum(w * w * p.variance / p.n for w, p in zip(weights, parts, strict=True))
-    notes = {part.note for part in parts if part.note and part.note != "nothing varies"}
+    notes = {part.note for part in parts if part.note and part.note != STEADY}
     if own <= 0:
-        notes.add("nothing varies")
+        notes.add(STEADY)
     return Moments(
         n,
         sum(w * p.mean for w, p in zip(weights, parts, strict=True)),

@@ -17,6 +17,10 @@ from dataclasses import dataclass, replace
 QUANTILE_Z = 1.959963984540054
 # Rounding in sums of squares; a variance below this share of the mean square is none.
 ROUNDING = 1e-12
+# The note of an arm in which every unit has one value.
+STEADY = "nothing varies"
+# And of one in which nothing was measured: no score, no rating, no call.
+UNMEASURED = "nothing was measured, the denominator is zero"
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,9 +261,9 @@ def moments(sample: Sample) -> Moments:
     elif isinstance(sample, Quantile) and sample.too_few:
         note = f"too few values ({sample.n}) for the {sample.level:g} quantile"
     elif isinstance(sample, Ratio) and sample.denominator.sum == 0:
-        note = "the denominator is zero"
+        note = UNMEASURED
     elif sample.variance <= 0:
-        note = "nothing varies"
+        note = STEADY
     return Moments(sample.n, sample.mean, raw, sample.variance, note)
 
 
@@ -354,7 +358,7 @@ def _borrowed(first: Moments, second: Moments) -> tuple[Moments, Moments]:
     if first.readable == second.readable or first.mean == second.mean:
         return first, second
     steady, other = (second, first) if first.readable else (first, second)
-    if steady.n < 2 or steady.note != "nothing varies":
+    if steady.n < 2 or steady.note != STEADY:
         return first, second
     mended = replace(steady, variance=other.variance, note="")
     return (first, mended) if first.readable else (mended, second)

@@ -303,3 +303,47 @@ def a_score(n, value, spread=0.0):
 def test_total_failure_is_told_where_nothing_varies(kind, control, treatment, verdict):
     found = analyse(document(control=control, treatment=treatment, metric={"type": kind}, days=20))
     assert found["verdict"] == verdict
+
+
+NOTHING = dict.fromkeys(a_score(0, 0), 0)
+
+
+@pytest.mark.parametrize(
+    ("role", "control", "treatment", "verdict"),
+    [
+        ("guardrail", {**NOTHING, "n": 2000}, {**NOTHING, "n": 2010}, "inconclusive"),
+        ("guardrail", a_score(2000, 1), {**NOTHING, "n": 2010}, "inconclusive"),
+        ("guardrail", a_score(2000, 1), a_score(2010, 1), "ship"),
+        ("primary", a_score(2000, 1), {**NOTHING, "n": 2010}, "inconclusive"),
+    ],
+)
+def test_what_nobody_measured_neither_holds_nor_harms(role, control, treatment, verdict):
+    metric = {"key": "safety", "type": "ratio", "role": role}
+    given = document()
+    if role == "guardrail":
+        given["experiment"]["metrics"].append({**metric, "margin": 0.05})
+    else:
+        given["experiment"]["metrics"] = [metric]
+    for arm, sums in zip(given["arms"], (control, treatment), strict=True):
+        arm["metrics"]["safety"] = sums
+    found = analyse(given)
+    assert found["verdict"] == verdict
+    if verdict != "ship":
+        assert "nothing was measured" in json.dumps(found["metrics"])
+
+
+@pytest.mark.parametrize(
+    ("planned", "aa", "words"),
+    [
+        (None, False, "Keep waiting: no difference is shown so far."),
+        (300, False, "No difference was shown at the planned size: keep the control."),
+        (300, True, "A/A: no difference was shown at the planned size, as it should be."),
+    ],
+)
+def test_arms_in_which_every_unit_is_alike_come_to_an_end(planned, aa, words):
+    always = {"n": 300, "successes": 300}
+    plan = {} if planned is None else {"planned_units": planned}
+    found = analyse(document(control=always, treatment=always, days=20, aa=aa, **plan))
+    assert (found["headline"], found["complete"]) == (words, planned is not None)
+    [row] = found["metrics"][0]["comparisons"]
+    assert row["note"] == "every unit of both arms has the same value"
