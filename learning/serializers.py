@@ -146,7 +146,7 @@ class NewVariant(s.Serializer[Any]):
         help_text="Only for a workflow: agent → its version in runs of this arm.",
     )  # fmt: skip
     key = s.CharField(required=False, max_length=40)
-    weight = s.FloatField(required=False, default=1.0, min_value=0)
+    weight = s.FloatField(required=False, default=1.0, min_value=0, max_value=1_000_000)
     is_control = s.BooleanField(required=False, default=False)
 
 

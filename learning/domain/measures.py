@@ -13,6 +13,7 @@ from typing import Any
 
 from config.errors import InvalidInput
 from learning.domain import quantiles
+from learning.domain.analysis.values import number
 
 Ranges = Sequence[Sequence[int]]
 SCORE = "score:"
@@ -84,7 +85,14 @@ def metric(raw: Mapping[str, Any], index: int) -> dict[str, Any]:
         known = ", ".join([*sorted(_MEASURES), f"{SCORE}<name>"])
         raise InvalidInput(f"metrics[{index}].{'measure' if raw.get('measure') else 'key'}",
                            measure, f"one of {known}")  # fmt: skip
+    place = f"metrics[{index}]"
+    if raw.get("cap") is not None:
+        number(raw, ("cap",), place, above=0)
+        if kind not in ("mean", "count"):
+            raise InvalidInput(f"{place}.cap", measure, "a measure with one number a unit: "
+                               "cost_usd, seconds, tokens or calls")  # fmt: skip
     if raw.get("quantile") is not None:
+        number(raw, ("quantile",), place, above=0, below=1)
         if kind not in ("mean", "count"):
             raise InvalidInput(f"metrics[{index}].quantile", measure, "a measure with one number "
                                "a unit: cost_usd, seconds, tokens or calls")  # fmt: skip

@@ -13,6 +13,7 @@ from config.errors import InvalidInput
 from learning import rollouts
 from learning.analysis import analyse
 from learning.domain import measures, quantiles
+from learning.domain.analysis import values
 from learning.domain.analysis.settings import comparison as read_test
 from learning.experiments import arms, layers
 from learning.experiments.judging import document
@@ -83,10 +84,11 @@ def create(
     wrong = sorted(set(plan or {}) - PLAN_FIELDS)
     if wrong:
         raise InvalidInput(f"plan.{wrong[0]}", (plan or {})[wrong[0]], " or ".join(PLAN_FIELDS))
-    planned = {**DEFAULT_PLAN, **(plan or {})}
+    planned = {**DEFAULT_PLAN, **{k: v for k, v in (plan or {}).items() if v is not None}}
     if is_bandit and not {"planned_units", "planned_days"} & planned.keys():
         # Read at a declared end only; what was asked for at least is that.
-        planned["planned_days"] = max(planned["minimum_days"], 1)
+        least = values.number(planned, ("minimum_days",), "plan", least=0)
+        planned["planned_days"] = max(least, 1)
     experiment = Experiment.objects.create(
         client_id=caller.home_client_id, agent_slug=agent_slug, workflow_name=workflow,
         name=name, hypothesis=hypothesis,

@@ -7,11 +7,14 @@ from typing import Any
 
 from config.access.audiences import check_audiences
 from config.errors import InvalidInput
+from learning.domain.analysis import values
 from learning.domain.analysis.settings import comparison as read_test
 from learning.models import Rollout
 
 # What only a group-sequential test knows, and its kind.
 _OF_LOOKS = frozenset({"kind", "type", "spending", "look_fractions", "looks"})
+# Longer than a year is a slip.
+MOST_HOURS = 366 * 24.0
 STAGE_FIELDS = frozenset({"share", "minimum_hours", "minimum_units", "gate", "audience"})
 
 
@@ -69,16 +72,20 @@ def checked_stages(strategy: str, stages: list[dict[str, Any]] | None) -> list[d
         wrong = sorted(set(raw) - STAGE_FIELDS)
         if wrong:
             raise InvalidInput(f"stages[{index}].{wrong[0]}", raw[wrong[0]], "no such field")
-        share = float(raw.get("share", 0))
+        place = f"stages[{index}]"
+        share = values.number(raw, ("share",), place, above=0, most=1)
         wave = _checked_wave(raw.get("audience"), waves, index)
         widens = bool(waves) and wave != waves[-1]
-        if not (before < share or (widens and before == share)) or share > 1:
+        if round(10_000 * share) < 1:
+            raise InvalidInput(f"{place}.share", share, "at least 0.0001, one bucket of 10,000")
+        if not (before < share or (widens and before == share)):
             raise InvalidInput(f"stages[{index}].share", share, f"above {before:g}, at most 1")
         waves.append(wave)
-        hours, units = float(raw.get("minimum_hours", 24)), int(raw.get("minimum_units", 100))
-        if hours < 0 or units < 2:
-            raise InvalidInput(f"stages[{index}]", [hours, units], "hours of 0, units of 2 or more")
-        stage = _stage(share, hours, units, bool(raw.get("gate", False)))
+        hours = values.number(
+            raw, ("minimum_hours",), place, default=24.0, least=0, most=MOST_HOURS
+        )
+        units = values.count(raw, ("minimum_units",), place, default=100, least=2)
+        stage = _stage(share, hours, units, values.flag(raw, "gate", place))
         found.append({**stage, "audience": wave} if wave else stage)
         before = share
     if before < 1 or waves[-1]:
@@ -88,8 +95,8 @@ def checked_stages(strategy: str, stages: list[dict[str, Any]] | None) -> list[d
 
 def _checked_wave(given: Any, earlier: list[list[str]], index: int) -> list[str]:
     """The stage's audience; a later one holds all of an earlier one, so that nobody leaves."""
-    wave = [str(name) for name in given or ()]
     field = f"stages[{index}].audience"
+    wave = [str(name) for name in values.sequence(given or [], field, least=0)]
     check_audiences(wave, field)
     if earlier and wave and (not earlier[-1] or not set(earlier[-1]) <= set(wave)):
         held = ", ".join(earlier[-1]) or "everybody"

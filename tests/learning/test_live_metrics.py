@@ -134,7 +134,21 @@ def test_a_percentile_is_not_looked_at_by_planned_looks(api):
         ({"key": "success", "quantile": 0.5}, {}, "metrics[0].quantile"),
         ({"key": "p", "measure": "rating"}, {}, None),
         ({"key": "p", "measure": "mood"}, {}, "metrics[0].measure"),
-        ({"key": "seconds", "quantile": 1.5}, {}, "experiment.metrics[0].quantile"),
+        ({"key": "seconds", "quantile": 1.5}, {}, "metrics[0].quantile"),
+        ({"key": "seconds", "quantile": "high"}, {}, "metrics[0].quantile"),
+        ({"key": "cost_usd", "cap": "high"}, {}, "metrics[0].cap"),
+        ({"key": "success", "cap": 0.5}, {}, "metrics[0].cap"),
+        (
+            {"key": "success"},
+            {"test": {"kind": "bandit"}, "plan": {"minimum_days": "x"}},
+            "plan.minimum_days",
+        ),
+        ({"key": "success"}, {"test": {"kind": "bandit"}, "plan": {"minimum_days": None}}, None),
+        (
+            {"key": "success"},
+            {"variants": [{"version": "1", "weight": 1e308}, {"version": "2"}]},
+            "variants",
+        ),
         ({"key": "cost_usd", "cuped_days": 14}, {}, "unit"),
         ({"key": "cost_usd", "cuped_days": 0}, {"unit": "user"}, "metrics[0].cuped_days"),
         ({"key": "rating", "cuped_days": 7}, {"unit": "user"}, "metrics[0].cuped_days"),
@@ -149,7 +163,7 @@ def test_metrics_that_make_no_sense_live_are_refused(api, firm, metric, more, fi
     if field is None:
         assert answer.status_code == 201
     else:
-        assert (answer.status_code, answer.json()["field"]) == (422, field)
+        assert (answer.status_code, answer.json()["field"].partition(".0.")[0]) == (422, field)
     refused = api("post", "rollouts", {
         "agent": SLUG, "version": "2",
         "metrics": [{"key": "cost_usd", "cuped_days": 7, "role": "primary"}],

@@ -171,6 +171,26 @@ def test_stages_that_make_no_sense_are_refused(ground, changes, field):
     assert refused.value.field == field
 
 
+@pytest.mark.parametrize(
+    ("stage", "field"),
+    [
+        ({"share": "half"}, "share"),
+        ({"share": None}, "share"),
+        ({"share": 0.00001}, "share"),
+        ({"share": 0.5, "minimum_hours": "a day"}, "minimum_hours"),
+        ({"share": 0.5, "minimum_hours": 1e300}, "minimum_hours"),
+        ({"share": 0.5, "minimum_units": 2.5}, "minimum_units"),
+        ({"share": 0.5, "gate": "no"}, "gate"),
+        ({"share": 0.5, "audience": "group:internal"}, "audience"),
+    ],
+)
+def test_a_stage_that_is_none_is_refused_by_field(api, ground, stage, field):
+    stages = [stage, {"share": 1}]
+    given = {"agent": SLUG, "version": "2", "strategy": "custom", "stages": stages}
+    answer = api("post", "rollouts", given)
+    assert (answer.status_code, answer.json()["field"]) == (422, f"stages[0].{field}")
+
+
 def test_waves_reach_their_audience_first_and_nobody_leaves(engineer, ground, person):
     firm, _, old, new = ground
     other = Client.objects.create(slug="other", name="Other")
