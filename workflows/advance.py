@@ -16,7 +16,7 @@ from uuid import UUID
 
 from config.access.ids import uuid7
 from config.errors import AppError
-from workflows import approvals, artifacts, dispatch, endings, fanout, statements, waits
+from workflows import approvals, dispatch, endings, fanout, payloads, statements, waits
 from workflows.contexts import RunFacts, with_steps
 from workflows.database import execute, from_json, plain_text
 from workflows.dispatch import Ready
@@ -89,10 +89,10 @@ def storable(outcomes: list[Outcome], facts: RunFacts) -> tuple[list[Outcome], d
     for outcome in outcomes:
         key, client, run = outcome.key, facts.client_id, facts.run_id
         try:
-            given = artifacts.shorten(
+            given = payloads.shorten(
                 outcome.input, client_id=client, run_id=run, name=f"{key}.input"
             )
-            made = artifacts.shorten(
+            made = payloads.shorten(
                 outcome.output, client_id=client, run_id=run, name=f"{key}.output"
             )
         except AppError as error:

@@ -18,6 +18,7 @@ from workflows import (
     fanout,
     given,
     measuring,
+    payloads,
     places,
     queries,
     starting,
@@ -245,7 +246,8 @@ def fork_run(
     starting.require_start(caller, plan)
     if from_step not in plan.steps:
         raise InvalidInput("from_step", from_step, f"one of {', '.join(plan.steps)}")
-    merged = {**original.inputs, **(inputs or {})}
+    of = {"client_id": original.client_id, "run_id": original.pk}
+    merged = {**payloads.expand_each(original.inputs, **of), **(inputs or {})}
     given.check_inputs(plan, merged, client_id=original.client_id)
     queries.require_artifacts(caller, given.given_artifacts(plan, inputs or {}))
     again = _downstream(plan, from_step)

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Max
 
 from config.access.ids import uuid7
+from workflows import payloads
 from workflows.contexts import RunFacts, with_steps
 from workflows.database import database_time, execute
 from workflows.domain.definition import Step
@@ -47,7 +48,10 @@ def open_for(step_id: UUID, step: Step, facts: RunFacts) -> None:
     if not execute(_OPEN, {"id": step_id, "wake": wake}):
         return
     roles = roles_of(step)
-    shown = _shown(step, facts)
+    shown = payloads.short_each(
+        _shown(step, facts), client_id=facts.client_id, name=f"{step.key}.shown",
+        run_id=facts.run_id,
+    )  # fmt: skip
     turn = turn_of(step_id)
     Approval.objects.bulk_create(
         Approval(

@@ -1,4 +1,4 @@
-"""Stored files, and outputs too large for a row. The same content of a client is stored once.
+"""Stored files. The same content of a client is stored once.
 
 Who may see a file follows from who gave it and which runs use it (``rights.visible_artifacts``),
 so both are written down. A run opens what it or one of its family (the runs around and inside it,
@@ -8,7 +8,6 @@ forks and their originals) was given or made, and what the person who started it
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,13 +25,9 @@ from config.access.models import User
 from config.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from workflows import rights
 from workflows.database import execute
-from workflows.domain.documents import json_text
 from workflows.models import Artifact
 
 logger = logging.getLogger(__name__)
-
-# A row holds this in place of an output that went to a file.
-REFERENCE = "$artifact"
 
 
 def save(
@@ -169,55 +164,6 @@ def _open(artifact: Artifact) -> bytes:
             return content
     except OSError as error:
         raise Unavailable("artifact storage", error.strerror or "it cannot be read") from error
-
-
-def shorten(output: Any, *, client_id: UUID, name: str, run_id: UUID | None = None) -> str | None:
-    """``output`` as JSON text, or as that of a reference to an artifact, if it is large.
-
-    Raises InvalidInput for what is no JSON or larger than an artifact may be.
-    """
-    if output is None:
-        return None
-    text = json_text(output, field=name)
-    # What a person or tool wrote like a reference becomes the content of one: none is forged.
-    if len(text) <= settings.MAX_INLINE_BYTES and not _is_reference(output):
-        return text
-    content = text.encode()
-    if len(content) > settings.MAX_ARTIFACT_BYTES:
-        limit = f"at most {settings.MAX_ARTIFACT_BYTES} bytes"
-        raise InvalidInput(name, f"{len(content)} bytes", limit)
-    kept = save(
-        client_id=client_id,
-        name=f"{name}.json",
-        content=content,
-        content_type="application/json",
-        run_id=run_id,
-    )
-    return json.dumps({REFERENCE: str(kept.pk), "size": kept.size})
-
-
-def expand(output: Any, *, client_id: UUID, run_id: UUID) -> Any:
-    """The whole output of a run behind a reference that ``shorten`` left; others pass through.
-
-    Raises NotFound for a file that is gone, or was never the run's.
-    """
-    if not _is_reference(output):
-        return output
-    try:
-        return json.loads(read(output[REFERENCE], client_id=client_id, run_id=run_id))
-    except ValueError:
-        raise NotFound("output", output[REFERENCE]) from None
-
-
-def expand_items(outputs: Any, *, client_id: UUID, run_id: UUID) -> Any:
-    """The outputs of a fan-out's items, each whole; those of a nested one in their lists."""
-    if isinstance(outputs, list):
-        return [expand_items(one, client_id=client_id, run_id=run_id) for one in outputs]
-    return expand(outputs, client_id=client_id, run_id=run_id)
-
-
-def _is_reference(value: Any) -> bool:
-    return isinstance(value, dict) and REFERENCE in value and value.keys() <= {REFERENCE, "size"}
 
 
 @dataclass(frozen=True, slots=True)

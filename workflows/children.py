@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from workflows import pausing, starting
+from workflows import pausing, payloads, starting
 from workflows.advance import NOT_NEEDED, Outcome
 from workflows.contexts import RunFacts
 from workflows.database import execute, repeat_if_deadlocked
@@ -103,7 +103,11 @@ def outcome_of(step_id: UUID, step: Step) -> Outcome | None:
     )[0][0]
     if child.state == RunState.SUCCEEDED:
         return Outcome(
-            step_id, step.key, StepState.SUCCEEDED, output=child.outputs, cost_usd=Decimal(cost)
+            step_id,
+            step.key,
+            StepState.SUCCEEDED,
+            cost_usd=Decimal(cost),
+            output=payloads.expand_each(child.outputs, client_id=child.client_id, run_id=child.pk),
         )
     error = {**(child.error or {}), "run": str(child.pk)}
     error.setdefault("code", "child_run_failed")

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from config.errors import NotFound
-from workflows import artifacts, statements
+from workflows import payloads, statements
 from workflows.database import execute, from_json
 
 
@@ -23,7 +23,7 @@ class RunFacts:
     run_id: UUID
     version_id: UUID
     client_id: UUID
-    inputs: dict[str, Any]
+    inputs: dict[str, Any]  # as the row holds them: large ones are references
     started_by: UUID | None
     is_demo: bool
     deadline_at: datetime | None
@@ -37,7 +37,7 @@ class RunFacts:
     def context(self, **more: Any) -> dict[str, Any]:
         """The names that every expression may read, and ``more``."""
         run = {"id": str(self.run_id), "started_at": self.created_at.isoformat()}
-        return {"inputs": self.inputs, "run": run, "steps": {}, **more}
+        return {"inputs": _whole_inputs(self), "run": run, "steps": {}, **more}
 
 
 # A run's facts never change, but for the deadline when somebody retries it; so a worker that does
@@ -71,6 +71,27 @@ def run_facts(run_id: UUID) -> RunFacts:
     return RunFacts(run_id, version, client, from_json(inputs) or {}, *rest)
 
 
+# Large inputs stay in memory for the runs that a process works on now: at least those of one.
+_WHOLE_BYTES = 16 * 2**20
+_whole: OrderedDict[UUID, tuple[int, dict[str, Any]]] = OrderedDict()
+
+
+def _whole_inputs(facts: RunFacts) -> dict[str, Any]:
+    """All inputs of a run, also those that are kept in files."""
+    files = payloads.references_in(facts.inputs)
+    if not files:
+        return facts.inputs
+    found = _whole.get(facts.run_id)
+    if found is None:
+        of = {"client_id": facts.client_id, "run_id": facts.run_id}
+        inputs = payloads.expand_each(facts.inputs, **of)
+        found = (sum(int(file.get("size", 0)) for file in files.values()), inputs)
+        while _whole and found[0] + sum(size for size, _ in _whole.values()) > _WHOLE_BYTES:
+            _whole.popitem(last=False)
+        _whole[facts.run_id] = found
+    return found[1]
+
+
 def with_steps(facts: RunFacts, keys: Iterable[str], **more: Any) -> dict[str, Any]:
     """The context with ``steps`` holding ``output``, ``error`` and ``state`` of ``keys``."""
     context = facts.context(**more)
@@ -85,8 +106,8 @@ def _outputs(facts: RunFacts, keys: list[str]) -> Mapping[str, Any]:
     of = {"client_id": facts.client_id, "run_id": facts.run_id}
     found = {}
     for key, state, text, error, is_fan in rows:
-        output = artifacts.expand(from_json(text), **of)
+        output = payloads.expand(from_json(text), **of)
         if is_fan:
-            output = artifacts.expand_items(output, **of)
+            output = payloads.expand_items(output, **of)
         found[key] = {"state": state, "output": output, "error": from_json(error)}
     return found

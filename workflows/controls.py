@@ -9,11 +9,10 @@ from django.db import transaction
 
 from config.access.callers import Caller
 from config.errors import Conflict, Forbidden, InvalidInput, NotFound
-from workflows import endings, engine, measuring, pausing, rights, waits
+from workflows import endings, engine, measuring, pausing, payloads, rights, waits
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import execute, repeat_if_deadlocked
-from workflows.domain.documents import json_text
 from workflows.domain.transitions import CONTROLS, STOPPING_STATES, RunState, StepState
 from workflows.models import Run, Signal
 from workflows.plans import plan_for
@@ -106,14 +105,16 @@ def send_signal(caller: Caller, run_id: UUID | str, *, name: str, payload: Any =
     run = controlled(caller, run_id, "signal")
     if not name or len(name) > 64:
         raise InvalidInput("name", name, "1 to 64 characters")
-    json_text(payload, field="payload")
     # A step that is about to wait has been seen to, or sees the signal once this is committed.
     [(state,)] = execute(
         "SELECT state FROM workflows_run WHERE id = %(run)s FOR NO KEY UPDATE", {"run": run.pk}
     )
     if RunState(state) not in CONTROLS["signal"]:
         raise Conflict(f"run {run.pk}", state, "a run that has not ended")
-    signal = Signal.objects.create(run=run, name=name, payload=payload, sent_by_id=caller.user_id)
+    kept = payloads.short_each(
+        payload, client_id=run.client_id, name="payload", run_id=run.pk, user_id=caller.user_id
+    )
+    signal = Signal.objects.create(run=run, name=name, payload=kept, sent_by_id=caller.user_id)
     endings.note(run.pk, "run.signalled", actor=caller.name, detail={"name": name})
     measuring.audit_control(caller, run.pk, run.client_id, "run.signalled", {"name": name})
     _deliver(run, name)
@@ -132,6 +133,6 @@ def _deliver(run: Run, name: str) -> None:
         {"run": run.pk, "keys": keys},
     )
     for step_id, key in rows:
-        found, payload = waits.take_signal(run.pk, name, step_id)
+        found, payload = waits.take_signal(facts, name, step_id)
         if found:
             engine.answer(facts, plan, Outcome(step_id, key, StepState.SUCCEEDED, output=payload))

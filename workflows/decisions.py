@@ -12,11 +12,10 @@ from django.db.models.functions import Now
 from config import logs, schemas
 from config.access.callers import Caller
 from config.errors import Conflict, Forbidden, InvalidInput, NotFound
-from workflows import asking, endings, engine, measuring, rights
+from workflows import asking, endings, engine, measuring, payloads, rights
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import repeat_if_deadlocked
-from workflows.domain.documents import json_text
 from workflows.domain.transitions import StepState
 from workflows.models import Approval
 from workflows.plans import plan_for
@@ -79,8 +78,11 @@ def answer_approval(
         raise Conflict("this approval", f"at level {approval.level}", "the earlier levels approved")
     if not approve and not reason.strip():
         raise InvalidInput("reason", reason, "say why it is rejected")
-    json_text(answer, field="answer")
     _check_form(approval, answer)
+    answer = payloads.short_each(
+        answer, client_id=approval.client_id, name="answer", run_id=approval.run_id,
+        user_id=caller.user_id,
+    )  # fmt: skip
     state = Approval.State.APPROVED if approve else Approval.State.REJECTED
     won = Approval.objects.filter(pk=approval.pk, state=Approval.State.WAITING).update(
         state=state, answer=answer, reason=reason[:2000], decided_by_id=caller.user_id,
@@ -127,7 +129,9 @@ def _end_approval_step(approval: Approval, *, approve: bool, reason: str) -> Non
             "by": [
                 str(a.decided_by) for a in levels.select_related("decided_by").order_by("level")
             ],
-            "form": approval.answer or {},
+            "form": payloads.expand_each(
+                approval.answer or {}, client_id=approval.client_id, run_id=approval.run_id
+            ),
         }
         outcome = Outcome(approval.step_id, key, StepState.SUCCEEDED, output=output)
     else:

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from workflows import history, queries, wording
+from config.errors import NotFound
+from workflows import history, payloads, queries, wording
 from workflows.database import execute
 from workflows.domain.definition import Plan
 from workflows.models import Approval, Run, StepRun, WorkflowVersion
@@ -43,7 +44,8 @@ def run_summary(run: Run, figures: dict[str, Any] | None = None) -> dict[str, An
 
 def new_run_document(run: Run) -> dict[str, Any]:
     """A run that has just been made: what is known without reading it back."""
-    return {**run_summary(run), "inputs": run.inputs, "outputs": None, "error": None, "steps": []}
+    inputs = _whole(run.inputs, run.client_id, run.pk)
+    return {**run_summary(run), "inputs": inputs, "outputs": None, "error": None, "steps": []}
 
 
 def run_document(run: Run, *, all_items: bool = False) -> dict[str, Any]:
@@ -55,14 +57,22 @@ def run_document(run: Run, *, all_items: bool = False) -> dict[str, Any]:
         **run_summary(run, queries.figures_of([run.pk]).get(run.pk)),
         "title": plan.title,
         "version": version.number,
-        "inputs": run.inputs,
-        "outputs": run.outputs,
+        "inputs": _whole(run.inputs, run.client_id, run.pk),
+        "outputs": _whole(run.outputs, run.client_id, run.pk),
         "error": run.error,
         "forked_from": str(run.forked_from_id) if run.forked_from_id else None,
         "parent_step_id": str(run.parent_step_id) if run.parent_step_id else None,
         "steps": steps,
         "approvals": [approval_document(a) for a in _approvals(run)],
     }
+
+
+def _whole(values: Any, client_id: UUID, run_id: UUID) -> Any:
+    """Inputs, outputs or an answer with what is kept in files; null for what was erased."""
+    try:
+        return payloads.expand_each(values, client_id=client_id, run_id=run_id)
+    except NotFound:
+        return None
 
 
 def steps_of(run: Run, plan: Plan, *, limit: int | None) -> list[dict[str, Any]]:
@@ -92,8 +102,8 @@ def approval_document(approval: Approval) -> dict[str, Any]:
         "role": approval.role,
         "state": approval.state,
         "form": approval.form,
-        "shown": approval.shown,
-        "answer": approval.answer,
+        "shown": _whole(approval.shown, approval.client_id, approval.run_id),
+        "answer": _whole(approval.answer, approval.client_id, approval.run_id),
         "reason": approval.reason,
         "decided_by": str(approval.decided_by) if approval.decided_by_id else None,
         "decided_at": approval.decided_at,

@@ -6,7 +6,6 @@ then compensations run in reverse order of completion, then the run takes its fi
 
 from __future__ import annotations
 
-import json
 import logging
 from decimal import Decimal
 from functools import partial
@@ -16,11 +15,11 @@ from uuid import UUID
 from django.db import transaction
 
 from config import logs
-from workflows import dispatch, measuring, places, undoing
+from config.errors import AppError
+from workflows import dispatch, measuring, payloads, places, undoing
 from workflows.contexts import RunFacts, run_facts, with_steps
 from workflows.database import as_json, execute
 from workflows.domain.definition import Plan
-from workflows.domain.expressions import ExpressionFailed
 from workflows.domain.transitions import RunState
 from workflows.plans import plan_for
 
@@ -74,8 +73,11 @@ def complete(facts: RunFacts, plan: Plan) -> None:
     if not rows or rows[0][0] not in (RunState.RUNNING, RunState.PAUSED):
         return
     try:
-        outputs = plan.outputs.render(with_steps(facts, plan.outputs.steps))
-    except ExpressionFailed as error:
+        outputs = payloads.short_each(
+            plan.outputs.render(with_steps(facts, plan.outputs.steps)),
+            client_id=facts.client_id, name="outputs", run_id=facts.run_id,
+        )  # fmt: skip
+    except AppError as error:
         _finish(facts.run_id, RunState.FAILED, error=error.as_dict())
         return
     execute(
@@ -233,7 +235,7 @@ def _finish(run_id: UUID, state: RunState, *, outputs: Any = None, error: Any = 
         {
             "run": run_id,
             "state": state.value,
-            "outputs": as_json(json.loads(json.dumps(outputs, default=str))),
+            "outputs": as_json(outputs),
             "error": as_json(error),
             "before": before,
         },

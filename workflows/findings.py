@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from config.errors import AppError, NotFound
-from workflows import artifacts
+from workflows import artifacts, payloads
 from workflows.domain.documents import parse
 from workflows.models import Run, WorkflowVersion
 
@@ -26,11 +26,10 @@ def of_run(run: Run, *, limit: int = SHOWN_ROWS) -> dict[str, Any]:
 
     A table has at most ``limit`` rows.
     """
-    outputs = artifacts.expand(run.outputs, client_id=run.client_id, run_id=run.pk)
+    outputs = payloads.expand_each(run.outputs, client_id=run.client_id, run_id=run.pk)
     answers, texts, groups, tables = [], [], [], []
     for name in _order(run):
-        value = (outputs or {}).get(name)
-        value = artifacts.expand(value, client_id=run.client_id, run_id=run.pk)
+        value: Any = (outputs or {}).get(name)
         if isinstance(value, str) and (len(value) > 90 or "\n" in value):
             texts.append((name, value))
         elif isinstance(value, dict):
@@ -54,7 +53,7 @@ def _order(run: Run) -> list[str]:
 def line_of_run(run: Run, line_id: str) -> dict[str, Any]:
     """A source line of a run, and each output row that names it; raises NotFound."""
     source = source_lines(run, [line_id]).get(line_id)
-    outputs = artifacts.expand(run.outputs, client_id=run.client_id, run_id=run.pk)
+    outputs = payloads.expand_each(run.outputs, client_id=run.client_id, run_id=run.pk)
     said = [
         (name, rank, row)
         for name, value in (outputs or {}).items() if isinstance(value, list)

@@ -78,6 +78,8 @@ _ARRIVED = """
 SELECT a.client_id, a.id, a.name, a.created_at FROM workflows_artifact a
 WHERE a.created_at > %(since)s AND a.created_by_id IS NOT NULL AND a.name ILIKE %(name)s
   AND (%(client)s::uuid IS NULL OR a.client_id = %(client)s)
+  AND NOT EXISTS (SELECT 1 FROM workflows_artifactuse u
+                  WHERE u.artifact_id = a.id AND u.run_id IS NOT NULL)
   AND NOT EXISTS (SELECT 1 FROM workflows_run r WHERE r.client_id = a.client_id
                   AND r.created_at >= a.created_at AND strpos(r.inputs::text, a.id::text) > 0)
 ORDER BY a.id DESC LIMIT %(most)s

@@ -13,12 +13,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet, TextField
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast
 
 from config.errors import Conflict
 from config.privacy import ERASED, Subject, as_rows, take_name_off
-from workflows import artifacts
+from workflows import artifacts, payloads
 from workflows.models import (
     Approval,
     Artifact,
@@ -67,6 +67,7 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
     if under_way:
         raise Conflict(f"{under_way} run(s) of this person", "under way",
                        "them to have ended: cancel them, or wait")  # fmt: skip
+    said = _files_said_by(subject)
     done = {
         "approvals": Approval.objects.filter(decided_by_id=subject.id)
         .exclude(reason="", answer=None)
@@ -80,6 +81,8 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
         "names": take_name_off(subject, [(RunEvent, "actor"), (WorkflowSplit, "opened_by")]),
     }
     ArtifactUse.objects.filter(user_id=subject.id).delete()
+    done["artifacts_left_to_others"] = _leave_to_others(_files(subject))
+    done["payloads"] = _erase_files(_files(subject).filter(pk__in=said))
     if keep_records:
         done["artifacts_unnamed"] = _files(subject).update(created_by=None)
         done["runs_unnamed"] = runs.update(started_by=None)
@@ -103,8 +106,27 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
     return done
 
 
+def _files_said_by(subject: Subject) -> list[str]:
+    """What answers to approvals and signals of the person hold that was too large for a row."""
+    said = [
+        *Approval.objects.filter(decided_by_id=subject.id).values_list("answer", flat=True),
+        *Signal.objects.filter(sent_by_id=subject.id).values_list("payload", flat=True),
+    ]
+    files = [file for value in said for file in payloads.references_in(value).values()]
+    return [file[payloads.REFERENCE] for file in files]
+
+
+def _leave_to_others(files: QuerySet[Artifact]) -> int:
+    """Files that somebody else gave, too, are theirs from now on; how many."""
+    others = ArtifactUse.objects.filter(artifact=OuterRef("pk"), user__isnull=False).order_by("id")
+    shared = files.filter(Exists(others))
+    return shared.update(created_by=Subquery(others.values("user")[:1]))
+
+
 def _made_by(runs: QuerySet[Run]) -> QuerySet[Artifact]:
     """Files that these runs made and no other run of their clients speaks of."""
+    uses = ArtifactUse.objects.filter(run__isnull=False)
+    used = set(uses.filter(run__in=runs).values_list("artifact", flat=True))
     clients = list(runs.values_list("client_id", flat=True).distinct())
     steps = StepRun.objects.filter(run__in=runs).exclude(output=None)
     named = {
@@ -112,7 +134,8 @@ def _made_by(runs: QuerySet[Run]) -> QuerySet[Artifact]:
         for output in steps.values_list(Cast("output", TextField()), flat=True).iterator()
         for match in _UUID.findall(output)
     }
-    made = Artifact.objects.filter(pk__in=named, client__in=clients, created_by=None)
+    made = Artifact.objects.filter(pk__in=named | used, client__in=clients, created_by=None)
+    made = made.exclude(Exists(uses.filter(artifact=OuterRef("pk")).exclude(run__in=runs)))
     ids = [str(pk) for pk in made.values_list("pk", flat=True)]
     if not ids:
         return Artifact.objects.none()

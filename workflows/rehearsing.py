@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from config.errors import AppError, NotFound
-from workflows import artifacts, given
+from workflows import given, payloads
 from workflows.contexts import run_facts
 from workflows.domain import walking
 from workflows.domain.definition import Plan
@@ -129,16 +129,17 @@ def recording_of(run_id: UUID, agent: str = "") -> Recording:
     rows = StepRun.objects.filter(Q(item=-1) | Q(key__in=again), run_id=run_id)
     rows = rows.exclude(kind__in=_UNDONE)
     for row in rows.order_by("iteration", "item"):
-        output = artifacts.expand(row.output, **of)
+        output = payloads.expand(row.output, **of)
         if row.item < 0:
             if row.value is not None:  # a fan-out, whose output lists those of its items
-                output = artifacts.expand_items(output, **of)
+                output = payloads.expand_items(output, **of)
             ended[row.key] = Ended(StepState(row.state), output, row.error)
-        given_then = artifacts.expand(row.input, **of)
+        given_then = payloads.expand(row.input, **of)
         turns.setdefault(row.key, []).append(
             Was(row.pk, row.item, row.iteration, given_then, output, row.invocation_id)
         )
     outputs = Run.objects.values_list("outputs", flat=True).get(pk=run_id)
+    outputs = payloads.expand_each(outputs, **of)
     names = {name: value for name, value in facts.context().items() if name != "steps"}
     return Recording(run_id, facts.client_id, plan, names, ended,
                      {key: tuple(was) for key, was in turns.items()}, outputs)  # fmt: skip

@@ -19,6 +19,7 @@ from workflows import (
     dispatch,
     endings,
     given,
+    payloads,
     places,
     queries,
     rights,
@@ -177,8 +178,14 @@ def create(
 ) -> None:
     """Write a run and its steps and send off what is ready; in the transaction at hand.
 
-    ``now`` is the database's time, where the caller knows it.
+    ``now`` is the database's time, where the caller knows it. Inputs too large for the row go to
+    files, known as given by who started the run.
     """
+    files = given.given_artifacts(plan, run.inputs)
+    run.inputs = payloads.short_each(
+        run.inputs, client_id=run.client_id, name="inputs", run_id=run.pk,
+        user_id=None if run.parent_step_id else run.started_by_id,
+    )  # fmt: skip
     now = now or database_time()
     latest = now + timedelta(seconds=plan.timeout_seconds)
     run.deadline_at = min(run.deadline_at or latest, latest)
@@ -191,7 +198,7 @@ def create(
     run.state = places.take(plan, run.concurrency_key)
     run.started_at = now if run.state == RunState.RUNNING else None
     run.save(force_insert=True)
-    artifacts.used_by_run(given.given_artifacts(plan, run.inputs), run_id=run.pk)
+    artifacts.used_by_run(files, run_id=run.pk)
     endings.note(run.pk, "run.created", actor=str(run.started_by_id or "engine"))
     rows = step_rows.insert_steps(run, plan, reused or {})
     logs.event(

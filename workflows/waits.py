@@ -9,6 +9,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from config.errors import InvalidInput
+from workflows import payloads
 from workflows.contexts import RunFacts, with_steps
 from workflows.database import database_time, execute, from_json
 from workflows.domain.definition import Step
@@ -52,7 +53,7 @@ def open_for(step_id: UUID, step: Step, facts: RunFacts) -> tuple[bool, Any]:
     if signal:
         # Held against a sender that would neither be seen here nor see this step waiting.
         execute("SELECT 1 FROM workflows_run WHERE id = %(run)s FOR SHARE", {"run": facts.run_id})
-        found, payload = take_signal(facts.run_id, signal, step_id)
+        found, payload = take_signal(facts, signal, step_id)
         if found:
             return True, payload
         limit = step.options.get("timeout")
@@ -65,10 +66,13 @@ def open_for(step_id: UUID, step: Step, facts: RunFacts) -> tuple[bool, Any]:
     return False, None
 
 
-def take_signal(run_id: UUID, name: str, step_id: UUID) -> tuple[bool, Any]:
+def take_signal(facts: RunFacts, name: str, step_id: UUID) -> tuple[bool, Any]:
     """Take the oldest signal ``name`` of a run that nobody has taken."""
-    rows = execute(_TAKE, {"run": run_id, "name": name, "step": step_id})
-    return (True, from_json(rows[0][0])) if rows else (False, None)
+    rows = execute(_TAKE, {"run": facts.run_id, "name": name, "step": step_id})
+    if not rows:
+        return False, None
+    of = {"client_id": facts.client_id, "run_id": facts.run_id}
+    return True, payloads.expand_each(from_json(rows[0][0]), **of)
 
 
 def _until(step: Step, facts: RunFacts) -> datetime:

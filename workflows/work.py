@@ -22,7 +22,7 @@ from agents.invoke import Answer, Call, invoke
 from agents.tools.registry import ToolContext, get
 from config import logs
 from config.errors import AppError, RunTimeout, StepTimeout
-from workflows import artifacts, asking, children, engine, fanout, items, money
+from workflows import artifacts, asking, children, engine, fanout, items, money, payloads
 from workflows.advance import Outcome
 from workflows.contexts import RunFacts, run_facts, with_steps
 from workflows.database import execute, from_json
@@ -175,7 +175,7 @@ def _arguments_of_compensation(row: Claimed, step: Step, facts: RunFacts) -> dic
     context = with_steps(facts, template.steps, **names)
     if step.for_each is not None and step.key in template.steps:
         done = items.outputs_of(facts.run_id, step)
-        done = artifacts.expand_items(done, client_id=facts.client_id, run_id=facts.run_id)
+        done = payloads.expand_items(done, client_id=facts.client_id, run_id=facts.run_id)
         own = {**context["steps"][step.key], "output": done}
         context["steps"] = {**context["steps"], step.key: own}
     rendered: dict[str, Any] = template.render(context)
@@ -193,7 +193,7 @@ def _names_of_undone(
         "AND key = %(key)s AND item = %(item)s ORDER BY iteration DESC LIMIT 1",
         {"run": row.run_id, "key": step.key, "item": row.item},
     )[0]
-    given = artifacts.expand(from_json(output), client_id=facts.client_id, run_id=facts.run_id)
+    given = payloads.expand(from_json(output), client_id=facts.client_id, run_id=facts.run_id)
     if row.item < 0:
         return {"output": given}
     undone = replace(row, key=step.key, value=from_json(value))

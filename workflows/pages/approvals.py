@@ -15,7 +15,7 @@ from config import readable
 from config.access.callers import Caller
 from config.errors import AppError
 from config.pages import page
-from workflows import decisions, findings, forms, queries
+from workflows import decisions, documents, findings, forms, queries
 from workflows.models import Approval
 from workflows.plans import plan_for
 
@@ -84,7 +84,8 @@ def one(request: HttpRequest, caller: Caller, approval_id: UUID) -> HttpResponse
             fault = error
             approval.refresh_from_db()
     levels = Approval.objects.filter(step=approval.step).select_related("decided_by")
-    shown = approval.shown if isinstance(approval.shown, dict) else {}
+    shown = documents.approval_document(approval)["shown"]
+    shown = shown if isinstance(shown, dict) else {}
     context = {
         **_row(caller, approval),
         "levels": levels.order_by("level"),

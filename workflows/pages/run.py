@@ -25,6 +25,7 @@ from workflows import (
     documents,
     findings,
     history,
+    payloads,
     queries,
     wording,
 )
@@ -48,6 +49,8 @@ def one_run(request: HttpRequest, caller: Caller, run_id: UUID) -> HttpResponse:
         "client": Client.objects.filter(pk=run.client_id).first(),
         "version": WorkflowVersion.objects.only("number").get(pk=run.version_id),
         "plan_steps": [(key, step.title) for key, step in plan.steps.items()],
+        # Whoever sees a run sees its files; a page of some megabytes is no help.
+        "input_files": payloads.references_in(run.inputs),
         "inputs_text": json.dumps(run.inputs, indent=2, ensure_ascii=False, default=str),
         "may_fork": caller.has("runs:control") and caller.has("runs:start"),
         # Whoever sees a run sees what is around it.

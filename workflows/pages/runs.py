@@ -21,7 +21,7 @@ from config.access.models import Client
 from config.pages import page
 from config.spreadsheets import safe
 from monitoring.asked import asked
-from workflows import documents, queries
+from workflows import documents, payloads, queries
 from workflows.domain.transitions import FINAL_RUN_STATES, RunState
 from workflows.models import Run, Workflow
 from workflows.plans import plan_for
@@ -172,6 +172,8 @@ def run_rows(runs: list[Run]) -> list[dict[str, Any]]:
 
 def _subject(inputs: dict[str, Any]) -> str:
     """A few plain inputs, so that people can tell runs apart."""
+    if payloads.is_reference(inputs):
+        return ""
     plain = [str(v) for v in inputs.values()
              if isinstance(v, str | int) and not isinstance(v, bool) and len(str(v)) < 60
              and not _uuid(str(v))]  # fmt: skip
