@@ -12,6 +12,9 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
+# An error says what is wrong; it is no place for all of a value that it quotes.
+MOST_CHARACTERS = 4_000
+
 
 class AppError(Exception):
     """Something a caller can understand and act on.
@@ -32,7 +35,7 @@ class AppError(Exception):
         """The error as stored on a step or an invocation: code, message and fields."""
         return {
             "code": self.code,
-            "message": str(self),
+            "message": _cut(str(self)),
             "retryable": self.retryable,
             **self.fields(),
         }
@@ -44,7 +47,7 @@ class AppError(Exception):
             "code": self.code,
             "title": self.code.replace("_", " ").capitalize(),
             "status": self.http_status,
-            "detail": _writable(str(self)),
+            "detail": _cut(_writable(str(self))),
             **self.fields(),
         }
 
@@ -203,10 +206,17 @@ def _plain(value: object) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(v) for v in value]
     if isinstance(value, str):
-        return _writable(value)
+        return _cut(_writable(value))
     if value is None or isinstance(value, int | float | bool):
         return value
     return str(value)
+
+
+def _cut(text: str) -> str:
+    """``text`` without its middle if it quotes megabytes: what is wrong stands at its ends."""
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    return f"{text[: MOST_CHARACTERS // 2]} … {text[-MOST_CHARACTERS // 2 :]}"
 
 
 def _writable(text: str) -> str:

@@ -66,7 +66,8 @@ WHERE run_id = %(run)s AND key = ANY(%(keys)s) AND item >= 0 AND state <> 'succe
 
 _CHUNKS_AGAIN = """
 WITH open AS (
-    SELECT c.id, least(%(chunk)s, jsonb_array_length(f.value) - %(chunk)s * (-2 - c.item))
+    SELECT c.id, least(%(chunk)s, coalesce((f.value->>'length')::int, jsonb_array_length(f.value))
+                                  - %(chunk)s * (-2 - c.item))
         - (SELECT count(*) FROM workflows_steprun i
            WHERE i.parent_id = c.id AND i.state = 'succeeded') AS items
     FROM workflows_steprun c JOIN workflows_steprun f ON f.id = c.parent_id
@@ -79,13 +80,16 @@ FROM open WHERE c.id = open.id
 """
 
 _FANS_AGAIN = """
-WITH parts AS (
-    SELECT f.id, CASE WHEN jsonb_array_length(f.value) > %(chunk)s
+WITH fans AS (
+    SELECT f.id, coalesce((f.value->>'length')::int, jsonb_array_length(f.value)) AS length
+    FROM workflows_steprun f WHERE f.id = ANY(%(fans)s)
+), parts AS (
+    SELECT f.id, CASE WHEN f.length > %(chunk)s
         THEN (SELECT count(*) FROM workflows_steprun c
               WHERE c.parent_id = f.id AND c.kind = 'chunk' AND c.state = 'waiting')
-        ELSE jsonb_array_length(f.value) - (SELECT count(*) FROM workflows_steprun i
+        ELSE f.length - (SELECT count(*) FROM workflows_steprun i
               WHERE i.parent_id = f.id AND i.state = 'succeeded') END AS open
-    FROM workflows_steprun f WHERE f.id = ANY(%(fans)s)
+    FROM fans f
 )
 UPDATE workflows_steprun f SET state = 'waiting', needs_left = parts.open,
     needs_open = parts.open, output = NULL, error = NULL, wake_at = now(), ended_at = NULL
@@ -184,7 +188,7 @@ def _reopen_fans(run_id: UUID, keys: list[str]) -> dict[str, UUID]:
     rows = execute(
         "SELECT key, id FROM workflows_steprun WHERE run_id = %(run)s AND key = ANY(%(keys)s) "
         "AND item = -1 AND state IN ('failed', 'cancelled') "
-        "AND jsonb_typeof(value) = 'array' FOR UPDATE",
+        "AND value IS NOT NULL FOR UPDATE",
         {"run": run_id, "keys": keys},
     )
     if rows:

@@ -190,8 +190,8 @@ def _item_counts(run_id: UUID) -> dict[str, dict[str, int]]:
     )
     totals = dict(
         execute(
-            "SELECT key, jsonb_array_length(value) FROM workflows_steprun WHERE run_id = %(run)s "
-            "AND item = -1 AND jsonb_typeof(value) = 'array'",
+            "SELECT key, coalesce((value->>'length')::int, jsonb_array_length(value)) "
+            "FROM workflows_steprun WHERE run_id = %(run)s AND item = -1 AND value IS NOT NULL",
             {"run": run_id},
         )
     )

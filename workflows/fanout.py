@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from django.db import transaction
 
 from config.access.ids import uuid7
 from config.errors import InvalidInput
-from workflows import dispatch
+from workflows import dispatch, payloads
 from workflows.contexts import RunFacts
 from workflows.database import as_json, execute, from_json
 from workflows.dispatch import Ready
@@ -65,7 +66,7 @@ RETURNING id, state
 """
 
 _PROGRESS = """
-SELECT f.value::text, f.key, f.state,
+SELECT f.value::text, f.state,
     (SELECT count(*) FROM workflows_steprun i
      WHERE i.run_id = f.run_id AND i.key = f.key AND i.item >= 0)
 FROM workflows_steprun f WHERE f.id = %(id)s FOR UPDATE
@@ -104,14 +105,28 @@ def nested_items(outer: list[Any], step: Step, context: Mapping[str, Any]) -> li
     return found
 
 
-def outer_item(run_id: UUID, key: str, place: int) -> Any:
+_OUTER = """
+SELECT id, CASE WHEN jsonb_typeof(input) = 'array' THEN input->%(place)s::int ELSE input END::text,
+       jsonb_typeof(input)
+FROM workflows_steprun WHERE run_id = %(run)s AND key = %(key)s AND item = -1
+"""
+
+
+def outer_item(facts: RunFacts, key: str, place: int) -> Any:
     """The item at ``place`` of the outer list of a nested fan-out; a row holds only its own."""
-    rows = execute(
-        "SELECT (input->%(place)s::int)::text FROM workflows_steprun "
-        "WHERE run_id = %(run)s AND key = %(key)s AND item = -1",
-        {"run": run_id, "key": key, "place": place},
-    )
-    return from_json(rows[0][0]) if rows else None
+    rows = execute(_OUTER, {"run": facts.run_id, "key": key, "place": place})
+    if not rows:
+        return None
+    fan_id, value, kind = rows[0]
+    if kind == "object":
+        return _outer_list(fan_id, facts.client_id, facts.run_id, value)[place]
+    return from_json(value)
+
+
+@lru_cache(maxsize=4)
+def _outer_list(fan_id: UUID, client_id: UUID, run_id: UUID, value: str) -> list[Any]:
+    """A list that lies in a file; its items are done one after another, so it is kept at hand."""
+    return payloads.expand_list(from_json(value), client_id=client_id, run_id=run_id)
 
 
 def open_fan(
@@ -125,14 +140,18 @@ def open_fan(
 
     ``outer`` is the list that nested items lie in. False if the row has moved on meanwhile.
     """
+    items = [_short(item, step, facts) for item in items]
+    of: dict[str, Any] = {"client_id": facts.client_id, "run_id": facts.run_id}
+    kept = payloads.short_list(items, name=f"{step.key}.items", **of)
+    around = outer and payloads.short_list(outer, name=f"{step.key}.lists", **of)
     chunked = len(items) > CHUNK
     parts = math.ceil(len(items) / CHUNK) if chunked else len(items)
     opened = execute(
         _OPEN,
         {
             "id": fan_id,
-            "value": as_json(items),
-            "outer": as_json(outer),
+            "value": as_json(kept),
+            "outer": as_json(around),
             "parts": parts,
             "recheck": RECHECK,
         },
@@ -157,15 +176,27 @@ def open_fan(
     return True
 
 
+def _short(item: Any, step: Step, facts: RunFacts) -> Any:
+    """An item as its row can hold it; of a nested one, with its place."""
+    of: dict[str, Any] = {"client_id": facts.client_id, "run_id": facts.run_id}
+    name = f"{step.key}.item"
+    if step.each is None:
+        return payloads.short(item, name=name, **of)
+    return [*item[:2], payloads.short(item[2], name=name, **of)]
+
+
 def write_rest(fan_id: UUID, step: Step, facts: RunFacts) -> None:
     """Write the items that are not there yet, a batch a transaction; safe to repeat."""
+    items: list[Any] | None = None
     while True:
         with transaction.atomic():
             rows = execute(_PROGRESS, {"id": fan_id})
             if not rows:
                 return
-            value, _, state, written = rows[0]
-            items = from_json(value) or []
+            value, state, written = rows[0]
+            if items is None:
+                of: dict[str, Any] = {"client_id": facts.client_id, "run_id": facts.run_id}
+                items = payloads.expand_list(from_json(value), **of)
             if state != "waiting" or written >= len(items):
                 return
             sent = _write_batch(fan_id, step, facts, items, start=written)

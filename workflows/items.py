@@ -168,8 +168,8 @@ def outputs_of(run_id: UUID, step: Step) -> list[Any]:
     if step.each is None:
         return [from_json(output) for output, _ in rows]
     lists = execute(
-        "SELECT jsonb_array_length(input) FROM workflows_steprun "
-        "WHERE run_id = %(run)s AND key = %(key)s AND item = -1",
+        "SELECT coalesce((input->>'length')::int, jsonb_array_length(input)) "
+        "FROM workflows_steprun WHERE run_id = %(run)s AND key = %(key)s AND item = -1",
         {"run": run_id, "key": step.key},
     )[0][0]
     found: list[list[Any]] = [[] for _ in range(lists)]

@@ -34,6 +34,14 @@ def shorten(value: Any, *, client_id: UUID, name: str, run_id: UUID) -> str | No
     return json.dumps(_filed(text, client_id=client_id, name=name, run_id=run_id))
 
 
+def short(value: Any, *, client_id: UUID, name: str, run_id: UUID) -> Any:
+    """``value`` itself if a row can hold it, or a reference to it. Raises as ``shorten``."""
+    text = json_text(value, field=name)
+    if len(text) <= settings.MAX_INLINE_BYTES and not is_reference(value):
+        return value
+    return _filed(text, client_id=client_id, name=name, run_id=run_id)
+
+
 def short_each(
     values: Any, *, client_id: UUID, name: str, run_id: UUID, user_id: UUID | None = None
 ) -> Any:
@@ -114,6 +122,19 @@ def expand_items(outputs: Any, *, client_id: UUID, run_id: UUID) -> Any:
     if isinstance(outputs, list):
         return [expand_items(one, client_id=client_id, run_id=run_id) for one in outputs]
     return expand(outputs, client_id=client_id, run_id=run_id)
+
+
+def short_list(items: list[Any], *, client_id: UUID, name: str, run_id: UUID) -> Any:
+    """``items`` if a row can hold them, or a reference that also tells their ``length``."""
+    kept = short(items, client_id=client_id, name=name, run_id=run_id)
+    return items if kept is items else {**kept, "length": len(items)}
+
+
+def expand_list(value: Any, *, client_id: UUID, run_id: UUID) -> list[Any]:
+    """What ``short_list`` was given; nothing for what was erased."""
+    if isinstance(value, dict):
+        value = expand({REFERENCE: value[REFERENCE]}, client_id=client_id, run_id=run_id)
+    return list(value or ())
 
 
 def is_reference(value: Any) -> bool:

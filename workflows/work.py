@@ -163,7 +163,7 @@ def _arguments(row: Claimed, step: Step, facts: RunFacts) -> dict[str, Any]:
     template = step.arguments
     if not template.expressions:
         return dict(template.value)
-    extra = _item_names(row, step, template.names) if row.item >= 0 else {}
+    extra = _item_names(row, step, facts, template.names) if row.item >= 0 else {}
     rendered: dict[str, Any] = template.render(with_steps(facts, template.steps, **extra))
     return rendered
 
@@ -197,17 +197,18 @@ def _names_of_undone(
     if row.item < 0:
         return {"output": given}
     undone = replace(row, key=step.key, value=from_json(value))
-    return {"output": given, **_item_names(undone, step, named)}
+    return {"output": given, **_item_names(undone, step, facts, named)}
 
 
-def _item_names(row: Claimed, step: Step, named: frozenset[str]) -> dict[str, Any]:
+def _item_names(row: Claimed, step: Step, facts: RunFacts, named: frozenset[str]) -> dict[str, Any]:
     """What expressions call the item at hand, and where it lies."""
+    of = {"client_id": facts.client_id, "run_id": facts.run_id}
     if step.each is None:
-        return {step.item_name: row.value, "index": row.item}
+        return {step.item_name: payloads.expand(row.value, **of), "index": row.item}
     outer, place, value = row.value
-    found = {step.each_name: value, "index": place, "outer_index": outer}
+    found = {step.each_name: payloads.expand(value, **of), "index": place, "outer_index": outer}
     if step.item_name in named:
-        found[step.item_name] = fanout.outer_item(row.run_id, row.key, outer)
+        found[step.item_name] = fanout.outer_item(facts, row.key, outer)
     return found
 
 

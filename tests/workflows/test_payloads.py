@@ -227,3 +227,88 @@ def test_large_inputs_and_signals_are_erased_with_who_gave_them(
     mine = get(web, "runs?state=succeeded", bea).json()["results"]
     inputs = [get(web, f"runs/{one['id']}", bea).json()["inputs"] for one in mine]
     assert {"client": "Acme", "doc": shared} in inputs
+
+
+FANS = """
+name: fans
+inputs: {type: object, required: [docs], properties: {docs: {type: array}}}
+steps:
+  each:
+    for_each: "${ inputs.docs }"
+    as: doc
+    max_parallel: 70
+    tool: core.echo
+    with: {value: {size: "${ size(doc.text) }", at: "${ index }"}}
+    compensate: {tool: core.echo, with: {value: "${ size(doc.text) }"}}
+  last: {needs: [each], tool: core.fail, with: {times: 1}, retry: {max_attempts: 1}}
+outputs: {sizes: "${ steps.each.output.map(one, one.value.size) }"}
+"""
+NESTED = """
+name: nested
+inputs: {type: object, required: [docs], properties: {docs: {type: array}}}
+steps:
+  each:
+    for_each: "${ inputs.docs }"
+    as: doc
+    each: {for_each: "${ doc.parts }", as: part}
+    tool: core.echo
+    with: {value: {size: "${ size(part.text) }", of: "${ size(doc.text) }", at: "${ outer_index }"}}
+outputs: {all: "${ steps.each.output.map(one, one.map(two, two.value)) }"}
+"""
+
+
+@pytest.mark.parametrize(
+    "docs",
+    [
+        [{"text": TEXT + "x" * n} for n in range(3)],  # each too large for its row
+        [{"text": "y" * 20_000} for _ in range(150)],  # all of them too large for one
+        [{"$artifact": "0", "size": 3, "text": ""}] * 2,
+    ],
+)
+def test_large_items_lie_in_files_and_are_done_undone_and_done_again(
+    web: Browser, key: Key, broker: Broker, docs: list[Any]
+) -> None:
+    who = key()
+    run = start(web, who, FANS, inputs={"docs": docs})
+    broker.drain()
+    assert heaviest() == {}
+    seen = get(web, f"runs/{run['id']}?items=all", who).json()
+    assert seen["state"] == "failed"
+    sizes = [len(doc["text"]) for doc in docs]
+    undone = [s["output"]["value"] for s in seen["steps"]
+              if s["key"] == "each.compensate" and s["index"] is not None]  # fmt: skip
+    assert undone == sizes
+    [fan] = [s for s in seen["steps"] if s["key"] == "each" and s["index"] is None]
+    assert fan["items"]["total"] == fan["items"]["succeeded"] == len(docs)
+    post(web, f"runs/{run['id']}/retry", {}, who)
+    broker.drain()
+    again = get(web, f"runs/{run['id']}", who).json()
+    assert (again["state"], again["outputs"]) == ("succeeded", {"sizes": sizes}), again["error"]
+
+
+def test_large_items_of_nested_lists_lie_in_files(web: Browser, key: Key, broker: Broker) -> None:
+    who = key()
+    docs = [{"text": TEXT, "parts": [{"text": TEXT}, {"text": "b"}]},
+            {"text": "c" * 70_000, "parts": [{"text": "d" * 7}]}]  # fmt: skip
+    run = start(web, who, NESTED, inputs={"docs": docs})
+    broker.drain()
+    assert heaviest() == {}
+    seen = get(web, f"runs/{run['id']}", who).json()
+    first = [{"size": len(TEXT), "of": len(TEXT), "at": 0}, {"size": 1, "of": len(TEXT), "at": 0}]
+    assert seen["outputs"] == {"all": [first, [{"size": 7, "of": 70_000, "at": 1}]]}, seen["error"]
+
+
+def test_an_error_quotes_no_megabytes(web: Browser, key: Key, broker: Broker) -> None:
+    who = key()
+    strict = READS.replace("doc: {type: object}", "doc: {type: integer}")
+    publishing.publish(strict.replace("inputs.doc.text", "inputs.doc"))
+    refused = post(web, "runs", {"workflow": "reads", "inputs": {"doc": TEXT}}, who)
+    problem(refused, 422, "invalid_input")
+    assert len(refused.content) < 20_000
+    assert "is not of type 'integer'" in refused.json()["detail"]
+    loose = "name: loose\ninputs: {type: object, properties: {doc: {}}}\nsteps:\n"
+    loose += '  a: {workflow: reads, with: {doc: "${ inputs.doc }"}}\n'
+    run = start(web, who, loose, inputs={"doc": TEXT})
+    broker.drain()
+    assert get(web, f"runs/{run['id']}", who).json()["error"]["code"] == "invalid_input"
+    assert heaviest() == {}
