@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,10 +19,21 @@ KEY = OpenApiParameter(
 
 
 def checked(shape: Any, request: Request) -> dict[str, Any]:
+    """The body as ``shape`` says; raises ValidationError, also for keys that it does not know."""
     given = shape(data=request.data)
+    require_known(request, given.fields)
     given.is_valid(raise_exception=True)
     data: dict[str, Any] = given.validated_data
     return data
+
+
+def require_known(request: Request, known: Iterable[str] = ()) -> None:
+    """Raise ValidationError for keys of the body that are not ``known``: they would do nothing."""
+    words = ", ".join(known)
+    said = f"is not known here; known are {words}" if words else "is not known here; send no body"
+    given = request.data if isinstance(request.data, Mapping) else {}
+    if unknown := {str(name): said for name in given if name not in known}:
+        raise serializers.ValidationError(unknown)
 
 
 def paged(request: Request, rows: Any, render: Any) -> Response:

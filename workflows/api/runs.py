@@ -24,7 +24,7 @@ from workflows import (
     starting,
 )
 from workflows import serializers as shapes
-from workflows.api.doors import KEY, PROBLEM, checked, paged
+from workflows.api.doors import KEY, PROBLEM, checked, paged, require_known
 from workflows.models import Run
 
 
@@ -136,6 +136,7 @@ class RunControl(APIView):
             body = checked(shapes.Cancel, request)
             run = controls.cancel_run(caller, run_id, reason=body["reason"], firm=body["firm"])
         else:
+            require_known(request)
             act = {"pause": controls.pause_run, "resume": controls.resume_run,
                    "retry": again.retry_run}[action]  # fmt: skip
             run = act(caller, run_id)
