@@ -253,7 +253,7 @@ class Advance:
 
     def _queue(self, row: Moved) -> None:
         rows = execute(
-            "UPDATE workflows_steprun SET state = 'queued', queued_at = now(), "
+            "UPDATE workflows_steprun SET state = 'queued', queued_at = clock_timestamp(), "
             "wake_at = now() + %(patience)s WHERE id = %(id)s AND state = 'pending' "
             "RETURNING id, queue, is_light",
             {"id": row.step_id, "patience": PATIENCE},

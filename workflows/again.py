@@ -75,7 +75,7 @@ WITH open AS (
 )
 UPDATE workflows_steprun c SET needs_left = open.items, needs_open = open.items,
     state = CASE WHEN open.items > 0 THEN 'waiting' ELSE 'succeeded' END,
-    ended_at = CASE WHEN open.items > 0 THEN NULL ELSE coalesce(c.ended_at, now()) END
+    ended_at = CASE WHEN open.items > 0 THEN NULL ELSE coalesce(c.ended_at, clock_timestamp()) END
 FROM open WHERE c.id = open.id
 """
 
@@ -265,7 +265,7 @@ def fork_run(
         is_demo=original.is_demo,
     )  # fmt: skip
     with transaction.atomic():
-        starting.create(run, plan, kept)
+        starting.create(run, plan, kept, actor=caller.name)
         detail = {"run": str(original.pk), "step": from_step}
         endings.note(run.pk, "run.forked", actor=caller.name, detail=detail)
         measuring.audit_control(caller, run.pk, run.client_id, "run.forked", detail)

@@ -18,7 +18,8 @@ from workflows.domain.transitions import duration_seconds
 from workflows.models import Approval
 
 _OPEN = """
-UPDATE workflows_steprun SET state = 'waiting', started_at = now(), wake_at = %(wake)s, attempt = 1
+UPDATE workflows_steprun SET state = 'waiting', started_at = clock_timestamp(), attempt = 1,
+    wake_at = %(wake)s
 WHERE id = %(id)s AND state = 'pending' RETURNING id
 """
 

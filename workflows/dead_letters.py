@@ -44,7 +44,7 @@ UPDATE workflows_steprun s SET deliveries = 0, error = NULL,
     output = CASE WHEN %(ended)s THEN %(output)s::jsonb ELSE s.output END,
     queued_at = CASE WHEN %(ended)s THEN s.queued_at ELSE now() END,
     wake_at = CASE WHEN %(ended)s THEN NULL ELSE now() + interval '30 seconds' END,
-    ended_at = CASE WHEN %(ended)s THEN now() ELSE s.ended_at END
+    ended_at = CASE WHEN %(ended)s THEN clock_timestamp() ELSE s.ended_at END
 FROM dead WHERE s.id = dead.id RETURNING s.key, s.queue, coalesce(dead.code, ''), s.state
 """
 

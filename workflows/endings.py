@@ -37,7 +37,7 @@ WITH stopped AS (
     ORDER BY id FOR UPDATE
 )
 UPDATE workflows_steprun s
-SET state = 'cancelled', lease_until = NULL, wake_at = NULL, ended_at = now()
+SET state = 'cancelled', lease_until = NULL, wake_at = NULL, ended_at = clock_timestamp()
 FROM stopped WHERE s.id = stopped.id
 """
 
@@ -50,7 +50,7 @@ SELECT EXISTS (SELECT 1 FROM workflows_steprun
 """
 
 _FINAL = """
-UPDATE workflows_run SET state = %(state)s, ended_at = now(), outputs = %(outputs)s,
+UPDATE workflows_run SET state = %(state)s, ended_at = clock_timestamp(), outputs = %(outputs)s,
     error = coalesce(%(error)s, error)
 WHERE id = %(run)s AND state = ANY(%(before)s) RETURNING parent_step_id, workflow_name,
     concurrency_key
@@ -81,7 +81,7 @@ def complete(facts: RunFacts, plan: Plan) -> None:
         _finish(facts.run_id, RunState.FAILED, error=error.as_dict())
         return
     execute(
-        "UPDATE workflows_steprun SET state = 'succeeded', ended_at = now() "
+        "UPDATE workflows_steprun SET state = 'succeeded', ended_at = clock_timestamp() "
         "WHERE run_id = %(run)s AND key = %(key)s",
         {"run": facts.run_id, "key": END},
     )
@@ -153,8 +153,8 @@ def spent_inside(step_id: UUID) -> Decimal:
 
 _ABANDON = """
 WITH left_alone AS (
-    UPDATE workflows_steprun SET state = 'cancelled', lease_until = NULL, ended_at = now(),
-        error = %(error)s
+    UPDATE workflows_steprun SET state = 'cancelled', lease_until = NULL,
+        ended_at = clock_timestamp(), error = %(error)s
     WHERE run_id = %(run)s AND state = 'running' AND kind <> 'compensate'
     RETURNING run_id, id, key, item, attempt
 )

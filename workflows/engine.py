@@ -194,7 +194,7 @@ _FINISH_COMPENSATION = """
 WITH ended AS (
     UPDATE workflows_steprun SET state = %(state)s, output = %(output)s, error = %(error)s,
         input = coalesce(%(input)s::jsonb, input), lease_until = NULL, wake_at = NULL,
-        ended_at = now()
+        ended_at = clock_timestamp()
     WHERE id = %(id)s AND token = %(token)s AND state = 'running'
     RETURNING run_id, id, key, item, attempt
 )

@@ -37,7 +37,7 @@ RECHECK = timedelta(seconds=20)
 _OPEN = """
 UPDATE workflows_steprun SET state = 'waiting', value = %(value)s, input = %(outer)s,
     needs_left = %(parts)s, needs_open = %(parts)s, wake_at = now() + %(recheck)s,
-    started_at = now(), attempt = 1
+    started_at = clock_timestamp(), attempt = 1
 WHERE id = %(id)s AND state = 'pending' RETURNING id
 """
 
@@ -265,8 +265,8 @@ def _chunk_ids(fan_id: UUID, run_id: UUID, key: str) -> dict[int, UUID]:
 def cancel_items(run_id: UUID, key: str) -> None:
     """Items that have not started will not: the fan-out has failed."""
     execute(
-        "UPDATE workflows_steprun SET state = 'cancelled', ended_at = now(), wake_at = NULL "
-        "WHERE run_id = %(run)s AND key = %(key)s AND item <> -1 "
+        "UPDATE workflows_steprun SET state = 'cancelled', wake_at = NULL, "
+        "ended_at = clock_timestamp() WHERE run_id = %(run)s AND key = %(key)s AND item <> -1 "
         "AND state IN ('pending', 'queued', 'waiting')",
         {"run": run_id, "key": key},
     )

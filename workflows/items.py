@@ -132,7 +132,7 @@ def _fail_fan(facts: RunFacts, plan: Plan, step: Step, outcome: Outcome) -> None
 
 _END_CHUNK = """
 WITH ended AS (
-    UPDATE workflows_steprun SET state = 'succeeded', ended_at = now()
+    UPDATE workflows_steprun SET state = 'succeeded', ended_at = clock_timestamp()
     WHERE id = %(id)s AND kind = 'chunk' AND state = 'waiting' AND needs_left <= 0
     RETURNING parent_id
 )

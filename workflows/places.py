@@ -47,7 +47,7 @@ WITH freed AS (
     FOR NO KEY UPDATE SKIP LOCKED
 ), started AS (
     UPDATE workflows_run r
-    SET state = 'running', started_at = coalesce(r.started_at, now())
+    SET state = 'running', started_at = coalesce(r.started_at, clock_timestamp())
     FROM freed WHERE r.id = freed.id AND r.state = 'waiting'
     RETURNING r.id
 ), noted AS (

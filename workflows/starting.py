@@ -110,7 +110,7 @@ def start_run(
     )  # fmt: skip
     try:
         with transaction.atomic():
-            create(run, plan, now=now)
+            create(run, plan, actor=caller.name, now=now)
     except IntegrityError:
         existing = Run.objects.filter(client_id=client, idempotency_key=idempotency_key).first()
         if not idempotency_key or existing is None:
@@ -174,10 +174,12 @@ def create(
     plan: Plan,
     reused: Mapping[str, step_rows.Reused] | None = None,
     *,
+    actor: str = "engine",
     now: datetime | None = None,
 ) -> None:
     """Write a run and its steps and send off what is ready; in the transaction at hand.
 
+    ``actor`` is who asked for it, by name; a run inside another is the engine's.
     ``now`` is the database's time, where the caller knows it. Inputs too large for the row go to
     files, known as given by who started the run.
     """
@@ -199,7 +201,7 @@ def create(
     run.started_at = now if run.state == RunState.RUNNING else None
     run.save(force_insert=True)
     artifacts.used_by_run(files, run_id=run.pk)
-    endings.note(run.pk, "run.created", actor=str(run.started_by_id or "engine"))
+    endings.note(run.pk, "run.created", actor=actor)
     rows = step_rows.insert_steps(run, plan, reused or {})
     logs.event(
         logger, "workflows.run.started", run=str(run.pk), workflow=plan.name, steps=len(rows)

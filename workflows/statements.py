@@ -2,8 +2,9 @@
 
 CLAIM, FINISH, RETRY and RENEW name the claim's token, so a late writer changes nothing. FINISH
 locks the rows it decrements in id order, because two finishes with two orders would deadlock.
-Times are the database's ``now()``; its clock is the only one that counts. A step that is taken on
-starts at ``clock_timestamp()``: its statement may have begun before the last of its needs ended.
+Times are the database's; its clock is the only one that counts. ``now()`` is when the transaction
+began, perhaps long before it got its locks, so ends and what begins with them are told by
+``clock_timestamp()``: nothing starts before the last of its needs ended, nor ends before its parts.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ WITH outcome AS (
     SET state = o.state, output = o.output, error = o.error,
         input = coalesce(o.input, s.input), cost_usd = s.cost_usd + o.cost_usd,
         invocation_id = coalesce(o.invocation_id, s.invocation_id),
-        lease_until = NULL, wake_at = NULL, ended_at = now()
+        lease_until = NULL, wake_at = NULL, ended_at = clock_timestamp()
     FROM outcome o
     WHERE s.id = o.id AND {guard}
     RETURNING s.id, s.run_id, s.key, s.item, s.attempt, s.state, s.parent_id, s.error
@@ -100,7 +101,7 @@ _STEPS = """, met AS (
     SET needs_left = s.needs_left - j.met, needs_open = s.needs_open - j.ended,
         state = CASE WHEN NOT s.is_plain OR s.needs_left > j.met THEN 'pending'
                      WHEN j.goes_on AND r.state = 'running' THEN 'running' ELSE 'queued' END,
-        queued_at = CASE WHEN s.is_plain AND s.needs_left <= j.met THEN now() END,
+        queued_at = CASE WHEN s.is_plain AND s.needs_left <= j.met THEN clock_timestamp() END,
         wake_at = CASE WHEN s.is_plain AND s.needs_left <= j.met
                         AND NOT (j.goes_on AND r.state = 'running') THEN now() + %(patience)s END,
         attempt = s.attempt + (s.is_plain AND s.needs_left <= j.met AND j.goes_on
@@ -128,7 +129,7 @@ WITH ended AS (
     SET state = 'succeeded', output = %(output)s::jsonb, error = NULL,
         input = coalesce(%(input)s::jsonb, s.input), cost_usd = s.cost_usd + %(cost)s,
         invocation_id = coalesce(%(call)s, s.invocation_id),
-        lease_until = NULL, wake_at = NULL, ended_at = now()
+        lease_until = NULL, wake_at = NULL, ended_at = clock_timestamp()
     WHERE s.id = %(id)s AND s.state = 'running' AND s.token = %(token)s
     RETURNING s.run_id, s.attempt
 ), noted AS (
@@ -146,7 +147,7 @@ UPDATE workflows_steprun s
 SET needs_left = s.needs_left - 1, needs_open = s.needs_open - 1,
     state = CASE WHEN s.needs_left > 1 THEN 'pending'
                  WHEN j.goes_on THEN 'running' ELSE 'queued' END,
-    queued_at = CASE WHEN s.needs_left <= 1 THEN now() END,
+    queued_at = CASE WHEN s.needs_left <= 1 THEN clock_timestamp() END,
     wake_at = CASE WHEN s.needs_left <= 1 AND NOT j.goes_on THEN now() + %(patience)s END,
     attempt = s.attempt + (s.needs_left <= 1 AND j.goes_on)::int,
     token = CASE WHEN s.needs_left <= 1 AND j.goes_on THEN %(next_token)s::uuid END,
@@ -187,12 +188,12 @@ FINISH_ITEMS = (
 ), sent AS (
     UPDATE workflows_steprun s
     SET state = CASE WHEN c.goes_on AND r.state = 'running' THEN 'running' ELSE 'queued' END,
-        queued_at = now(),
+        queued_at = clock_timestamp(),
         wake_at = CASE WHEN NOT (c.goes_on AND r.state = 'running') THEN now() + %(patience)s END,
         attempt = s.attempt + (c.goes_on AND r.state = 'running')::int,
         token = CASE WHEN c.goes_on AND r.state = 'running' THEN %(next_token)s::uuid END,
         lease_until = CASE WHEN c.goes_on AND r.state = 'running' THEN now() + %(lease)s END,
-        started_at = CASE WHEN c.goes_on AND r.state = 'running' THEN now() END
+        started_at = CASE WHEN c.goes_on AND r.state = 'running' THEN clock_timestamp() END
     FROM chosen c, workflows_run r WHERE s.id = c.id AND r.id = s.run_id
     RETURNING {moved}, s.value
 )

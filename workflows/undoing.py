@@ -90,7 +90,7 @@ WITH sums AS (
 ), summed AS (
     UPDATE workflows_steprun w
     SET state = CASE WHEN sums.stand = 0 THEN 'succeeded' ELSE 'failed' END,
-        ended_at = coalesce(w.ended_at, now()),
+        ended_at = coalesce(w.ended_at, clock_timestamp()),
         error = CASE WHEN sums.stand > 0 THEN jsonb_build_object(
             'code', 'not_undone', 'retryable', false, 'message',
             sums.stand || ' of ' || sums.items || ' items could not be undone') END

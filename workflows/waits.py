@@ -17,7 +17,8 @@ from workflows.domain.expressions import compile_template
 from workflows.domain.transitions import RunState, duration_seconds
 
 _OPEN = """
-UPDATE workflows_steprun SET state = 'waiting', started_at = now(), wake_at = %(wake)s, attempt = 1
+UPDATE workflows_steprun SET state = 'waiting', started_at = clock_timestamp(), attempt = 1,
+    wake_at = %(wake)s
 WHERE id = %(id)s AND state = 'pending'
 """
 

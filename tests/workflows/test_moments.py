@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from threading import Thread
+from time import sleep
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client as Browser
 
 from config.access.models import User
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import get, post, problem, start
-from workflows import publishing, tasks, work
+from workflows import publishing, steps, tasks, work
 from workflows.database import database_time
 from workflows.models import Run, RunEvent, StepRun
 
@@ -204,3 +209,58 @@ def test_a_run_says_what_could_not_be_undone(
     assert "The booking could not be undone." in page
     assert ("after 1 of 2 steps." in page) is (stopped_by == "a cancel")
     assert told(web, who, run, "step.failed")[-1] == "booked.compensate"
+
+
+def test_a_run_ends_no_sooner_than_any_of_its_steps(web: Browser, key: Key, broker: Broker) -> None:
+    """The step that ends the run may have begun to end before another one, and waited for it."""
+    who = key()
+    source = (
+        "name: two\nsteps:\n  slow: {tool: core.sleep, with: {seconds: 0.4}}\n"
+        "  quick: {tool: core.echo}\n"
+    )
+    run = start(web, who, source)["id"]
+    (slow,) = [m for m in broker.messages if step_key(m[2][0]) == "slow"]
+    broker.messages.remove(slow)
+    ending = Thread(target=in_a_thread, args=(steps.run_steps, [UUID(slow[2][0])], UUID(run)))
+    ending.start()
+    while StepRun.objects.get(pk=slow[2][0]).state != "running":
+        sleep(0.02)
+    with transaction.atomic():  # it ends meanwhile, and waits for its row
+        StepRun.objects.select_for_update().get(pk=slow[2][0])
+        sleep(0.8)
+        other = Thread(target=in_a_thread, args=(broker.drain,))
+        other.start()
+        other.join()
+    ending.join()
+    shown = get(web, f"runs/{run}", who).json()
+    assert shown["state"] == "succeeded"
+    ends = {step["key"]: step["ended_at"] for step in shown["steps"]}
+    assert max(ends.values()) <= shown["ended_at"], (ends, shown["ended_at"])
+
+
+def step_key(step_id: str) -> str:
+    return StepRun.objects.get(pk=step_id).key
+
+
+def in_a_thread(work: Callable[..., Any], *given: Any) -> None:
+    try:
+        work(*given)
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("start_it", ["start", "fork"])
+def test_who_began_a_run_is_named_as_whoever_acts_on_it(
+    web: Browser, key: Key, broker: Broker, start_it: str
+) -> None:
+    who = key(username="sam")
+    run = start(web, who, "name: one\nsteps:\n  a: {tool: core.echo}\n")["id"]
+    broker.drain()
+    if start_it == "fork":
+        run = post(web, f"runs/{run}/fork", {"from_step": "a"}, who).json()["id"]
+    else:
+        post(web, f"runs/{run}/fork", {"from_step": "a"}, who)
+    rows = get(web, f"runs/{run}/events?format=json", who).json()["results"]
+    actors = {row["name"]: row["actor"] for row in rows if row["name"].startswith("run.")}
+    forked = RunEvent.objects.get(name="run.forked").actor
+    assert actors["run.created"] == forked
