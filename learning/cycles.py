@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from smtplib import SMTPRecipientsRefused
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from celery import chain, chord, current_app, group
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -47,6 +48,8 @@ LOST_AFTER = timedelta(minutes=15)
 MOST_SENDS = 20
 # A report whose process died before it was mailed is still news for so long.
 MAILED_FOR = timedelta(days=2)
+# Between two attempts at a mail server that takes none.
+MAILED_AGAIN = timedelta(hours=1)
 # Candidates that one weekly cycle replays, and what each may cost.
 MOST_REPLAYS = 5
 REPLAY_CAP_USD = Decimal(1)
@@ -210,35 +213,41 @@ def _replay_candidates(cycle: Cycle) -> None:
 
 
 def mail(cycle_id: UUID) -> int:
-    """Send the report to its readers, once; how many there are."""
-    if not Cycle.objects.filter(pk=cycle_id, mailed_at=None).update(mailed_at=Now()):
+    """Send the report to its readers, once; how many got it.
+
+    A mail server that takes none of them is tried again by the sweep.
+    """
+    again = Q(mailed_at__lt=timezone.now() - MAILED_AGAIN) & ~Q(mail_error="")
+    rows = Cycle.objects.filter(Q(mailed_at=None) | again, pk=cycle_id)
+    if not rows.update(mailed_at=Now(), mail_error=""):
         return 0
     cycle = Cycle.objects.get(pk=cycle_id)
-    readers = list(
-        User.objects.filter(
-            is_active=True, is_demo=False, memberships__client__is_firm=True,
-            memberships__role__in=READERS,
-        )
-        .exclude(email="")
-        .values_list("email", flat=True)
-        .distinct()
-    )  # fmt: skip
-    for address in readers:
+    readers = User.objects.filter(
+        is_active=True, is_demo=False, memberships__client__is_firm=True,
+        memberships__role__in=READERS,
+    ).exclude(email="")  # fmt: skip
+    sent, fault = 0, ""
+    for address in readers.order_by("email").values_list("email", flat=True).distinct():
         try:
             send_mail(f"Ratchet: {cycle.cadence} learning report, {cycle.tick}", cycle.report,
                       settings.DEFAULT_FROM_EMAIL, [address])  # fmt: skip
+            sent += 1
         except OSError as error:
-            logs.event(logger, "learning.cycle.mail_failed", level=logging.WARNING,
-                       error=type(error).__name__)  # fmt: skip
-    return len(readers)
+            fault = type(error).__name__
+            logs.event(logger, "learning.cycle.mail_failed", level=logging.WARNING, error=fault)
+            if not isinstance(error, SMTPRecipientsRefused):
+                break  # the server's fault: each of the others would wait for it, too
+    Cycle.objects.filter(pk=cycle_id).update(readers=sent, mail_error="" if sent else fault)
+    return sent
 
 
 def sweep() -> int:
     """Send cycles again whose pieces have stood still; how many. Mails reports that were not."""
     quiet = timezone.now() - LOST_AFTER
     unsent = Cycle.objects.filter(
-        state=Cycle.State.DONE, mailed_at=None, ended_at__lt=quiet, ended_at__gte=quiet - MAILED_FOR
-    )
+        Q(mailed_at=None) | ~Q(mail_error=""),
+        state=Cycle.State.DONE, ended_at__lt=quiet, ended_at__gte=quiet - MAILED_FOR,
+    )  # fmt: skip
     for pk in unsent.values_list("pk", flat=True):
         mail(pk)
     sent = 0

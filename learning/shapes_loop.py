@@ -149,7 +149,10 @@ class VariationsDocument(Shape):
 class CycleDocument(serializers.ModelSerializer[Cycle]):
     class Meta:
         model = Cycle
-        fields = ("id", "cadence", "tick", "state", "report", "figures", "created_at", "ended_at")
+        fields = (
+            "id", "cadence", "tick", "state", "report", "figures", "created_at", "ended_at",
+            "mailed_at", "readers", "mail_error",
+        )  # fmt: skip
 
 
 class CycleRequest(Shape):

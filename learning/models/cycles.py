@@ -29,7 +29,13 @@ class Cycle(models.Model):
     figures = models.JSONField(default=dict)
     sent_at = models.DateTimeField(db_default=Now(), help_text="When its work was last sent out.")
     sends = models.PositiveSmallIntegerField(default=0)
-    mailed_at = models.DateTimeField(null=True, blank=True)
+    mailed_at = models.DateTimeField(null=True, blank=True, help_text="The latest attempt.")
+    readers = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Whom the report was mailed to; null: not counted."
+    )
+    mail_error = models.CharField(
+        max_length=80, blank=True, default="", help_text="Why the mail server took none of them."
+    )
     created_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True, blank=True)
 

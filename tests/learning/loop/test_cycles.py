@@ -82,6 +82,44 @@ def test_a_daily_cycle_finds_patterns_and_drift_and_reports(bare, call, firm, be
     assert cycles.mail(made.pk) == 0
 
 
+def page_of(made, person):
+    browser = Browser()
+    browser.force_login(person("reviewer"))
+    return browser.get(f"/dashboard/learning/reports/{made.pk}").content.decode()
+
+
+def test_a_report_that_has_no_readers_says_whom_to_name(bare, begin, person, api):
+    made = begin("daily")
+    assert finish(made)
+    assert "mailed to nobody: no reviewer, platform engineer or" in page_of(made, person)
+    assert "/admin/access/user/" not in page_of(made, person)
+    found = api("get", f"/api/v1/cycles/{made.pk}").json()
+    assert (found["readers"], found["mail_error"]) == (0, "")
+
+
+def test_a_report_waits_for_a_mail_server_that_is_away(
+    bare, begin, firm, person, settings, mailoutbox
+):
+    for name in ("one", "two"):
+        reader = User.objects.create_user(name, email=f"{name}@localhost", password="x")
+        Membership.objects.create(user=reader, client=firm, role="reviewer")
+    working = settings.EMAIL_BACKEND
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    made = begin("daily")
+    assert finish(made)
+    assert "not mailed yet: the mail server took none" in page_of(made, person)
+    settings.EMAIL_BACKEND = working
+    Cycle.objects.update(ended_at=timezone.now() - timedelta(minutes=70))
+    cycles.sweep()
+    assert not mailoutbox  # tried a moment ago
+    Cycle.objects.update(mailed_at=timezone.now() - timedelta(minutes=61))
+    cycles.sweep()
+    cycles.sweep()
+    assert [letter.to for letter in mailoutbox] == [["one@localhost"], ["two@localhost"]]
+    assert "mailed to 2 people" in page_of(made, person)
+
+
 def test_a_daily_cycle_measures_how_many_edge_cases_evaluations_have_asked(bare, call, firm, begin):
     cases = [{"input": {"n": n}, "facts": [{"number": n}]} for n in range(4)]
     Agent.objects.filter(pk=bare.pk).update(cases=cases)
