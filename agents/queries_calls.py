@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,12 @@ def recent_invocations(
     if step_id:
         rows = rows.filter(step_id=step_id)
     return list(rows.order_by("-id").values(*BRIEF)[:limit])
+
+
+def invocations_by_id(caller: Caller, ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    """Those of ``ids`` that ``caller`` may see, newest first, without their texts."""
+    rows = of_visible_runs(caller, Invocation.objects.filter(pk__in=ids))
+    return list(rows.order_by("-id").values(*BRIEF))
 
 
 BRIEF = (

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.db.models.functions import Now
 
 from agents import evidence, sight
@@ -23,6 +23,7 @@ from agents.domain.guardrails.redact import redact
 from config import logs
 from config.access import hiding
 from config.access.callers import Caller
+from config.errors import NotFound
 from learning import said
 from learning.domain.clustering.comments import MOST_COMMENTS
 from learning.domain.clustering.identity import carried_ids
@@ -43,6 +44,10 @@ MOST_FAILURES = 20_000
 MOST_KNOWN = 400
 MOST_IDS = 1000
 MOST_EXAMPLES = 5
+# Calls and words that one day keeps of a pattern, agent and client; a page shows the newest.
+MOST_ROWS = 100
+# Of each kind of rows behind a pattern.
+MOST_SHOWN = 50
 # Rows of one listing.
 MOST_LISTED = 200
 
@@ -59,6 +64,7 @@ class Mention:
     text: str
     cost_usd: Decimal
     at: datetime
+    feedback_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,7 @@ def _complaints(since: datetime, until: datetime) -> list[Mention]:
     rows = said.complaints(since, until, limit=MOST_COMMENTS - MOST_KNOWN)
     return [
         Mention(c.client_id, c.agent_slug, c.user_id, c.run_id, c.invocation_id, redact(c.text),
-                Decimal(0), c.at)
+                Decimal(0), c.at, c.id)
         for c in rows
     ]  # fmt: skip
 
@@ -179,7 +185,8 @@ def _counts(pattern: Pattern, mentions: Sequence[Mention]) -> list[PatternCount]
             pattern=pattern, client_id=client, agent_slug=agent, day=day, count=len(rows),
             user_ids=sorted({m.user_id for m in rows if m.user_id})[:MOST_IDS],
             run_ids=sorted({m.run_id for m in rows if m.run_id})[:MOST_IDS],
-            invocation_ids=[m.invocation_id for m in rows if m.invocation_id][-MOST_EXAMPLES:],
+            invocation_ids=[m.invocation_id for m in rows if m.invocation_id][-MOST_ROWS:],
+            feedback_ids=[m.feedback_id for m in rows if m.feedback_id][-MOST_ROWS:],
             cost_usd=sum((m.cost_usd for m in rows), Decimal(0)),
         )
         for (client, agent, day), rows in groups.items()
@@ -223,13 +230,28 @@ def listed(
 
     ``impact``: how often, how many users and runs, and what the calls cost in USD.
     """
-    rows = PatternCount.objects.filter(day__gt=until - timedelta(days=days), day__lte=until)
-    rows = caller.only_visible(rows)
+    rows = PatternCount.objects.all()
     if kind:
         rows = rows.filter(pattern__kind=kind)
     if agent:
         rows = rows.filter(agent_slug=agent)
-    counts = list(rows.select_related("pattern").order_by("day"))
+    found = _documents(caller, rows, until, days)
+    return sorted(found, key=lambda p: (-p["impact"]["count"], p["key"]))[:MOST_LISTED]
+
+
+def one(caller: Caller, pattern_id: UUID, *, until: date, days: int = 28) -> dict[str, Any]:
+    """One pattern as it is listed, with the ids of all that is kept of it; raises NotFound."""
+    found = _documents(caller, PatternCount.objects.filter(pattern_id=pattern_id), until, days)
+    if not found:
+        raise NotFound("pattern", pattern_id)
+    return found[0]
+
+
+def _documents(
+    caller: Caller, rows: QuerySet[PatternCount], until: date, days: int
+) -> list[dict[str, Any]]:
+    rows = rows.filter(day__gt=until - timedelta(days=days), day__lte=until)
+    counts = list(caller.only_visible(rows).select_related("pattern").order_by("day"))
     hidden = _hidden(caller, counts)
     by_pattern: dict[UUID, list[PatternCount]] = defaultdict(list)
     for row in counts:
@@ -238,8 +260,7 @@ def listed(
             by_pattern[row.pattern_id].append(row)
     # An example quotes somebody, of any client and run: only for those from whom none is hidden.
     quoted = caller.client_ids is None and hidden is None
-    found = [_document(kept, hidden or set(), quoted=quoted) for kept in by_pattern.values()]
-    return sorted(found, key=lambda p: (-p["impact"]["count"], p["key"]))[:MOST_LISTED]
+    return [_document(kept, hidden or set(), quoted=quoted) for kept in by_pattern.values()]
 
 
 def _hidden(caller: Caller, counts: Sequence[PatternCount]) -> set[UUID] | None:
@@ -257,7 +278,7 @@ def _hidden(caller: Caller, counts: Sequence[PatternCount]) -> set[UUID] | None:
 
 def _document(counts: Sequence[PatternCount], hidden: set[UUID], *, quoted: bool) -> dict[str, Any]:
     pattern = counts[0].pattern
-    named = [one for row in counts[-3:] for one in row.invocation_ids if one not in hidden]
+    calls = [one for row in counts for one in row.invocation_ids if one not in hidden]
     agents: Counter[str] = Counter()
     days: Counter[str] = Counter()
     for row in counts:
@@ -284,5 +305,12 @@ def _document(counts: Sequence[PatternCount], hidden: set[UUID], *, quoted: bool
         },
         "agents": [{"slug": slug, "count": n} for slug, n in agents.most_common() if slug],
         "days": [{"day": day, "count": n} for day, n in sorted(days.items())],
-        "invocations": [str(one) for one in named][-MOST_EXAMPLES:],
+        "invocations": [str(one) for one in calls[-MOST_EXAMPLES:]],
+        "rows": {
+            "calls": calls[-MOST_SHOWN:],
+            "feedback": [one for row in counts for one in row.feedback_ids][-MOST_SHOWN:],
+            "runs": list(
+                dict.fromkeys(one for row in counts for one in row.run_ids if one not in hidden)
+            )[-MOST_SHOWN:],
+        },
     }

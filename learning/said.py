@@ -21,6 +21,7 @@ MOST_SCORES = 500
 class Complaint:
     """One complaint, suggestion or bad rating with words."""
 
+    id: UUID
     client_id: UUID
     agent_slug: str
     user_id: UUID | None
@@ -110,6 +111,7 @@ def _words(row: Feedback) -> str:
 def _complaint(row: Feedback, text: str, runs: Mapping[UUID, UUID]) -> Complaint:
     about = row.subject_kind, row.subject_id
     return Complaint(
+        id=row.pk,
         client_id=row.client_id,
         agent_slug=row.agent_slug,
         user_id=row.author_id,

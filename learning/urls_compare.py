@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from learning import feedback_pages, listing, pages, report_pages
+from learning import feedback_pages, listing, pages, pattern_pages, report_pages
 from learning.api import experiments, feedback, layers
 
 _ID = r"(?P<{}>[0-9a-f-]{{36}})"
@@ -60,6 +60,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("dashboard/learning", pages.learning),
     path("dashboard/learning/reports/<uuid:cycle_id>", report_pages.report),
+    path("dashboard/learning/patterns/<uuid:pattern_id>", pattern_pages.pattern),
     path("dashboard/experiments/<uuid:experiment_id>", pages.experiment),
     path("dashboard/rollouts/<uuid:rollout_id>", pages.rollout),
     path("feedback/<str:token>", feedback_pages.by_link),

@@ -54,7 +54,8 @@ class PatternCount(models.Model):
     count = models.PositiveIntegerField()
     user_ids = ArrayField(models.UUIDField(), default=list)
     run_ids = ArrayField(models.UUIDField(), default=list)
-    invocation_ids = ArrayField(models.UUIDField(), default=list, help_text="Examples.")
+    invocation_ids = ArrayField(models.UUIDField(), default=list, help_text="The newest of them.")
+    feedback_ids = ArrayField(models.UUIDField(), default=list, help_text="The newest of them.")
     cost_usd = models.DecimalField(max_digits=20, decimal_places=9, default=0)
 
     class Meta:

@@ -17,7 +17,7 @@ from agents import reviews, versions
 from agents.models import Agent, AgentVersion, Invocation, Review, ToolCall
 from config.access.models import Membership, User
 from learning import cycles, judge_asking, patterns, replay
-from learning.models import Example, Judge
+from learning.models import Example, Judge, Pattern
 from monitoring import rollups
 from tests.agents.conftest import ground, model, offline  # noqa: F401  the real offline model
 from tests.learning.loop.conftest import id_at
@@ -99,6 +99,10 @@ def looks(name: str, run: str, who: dict[str, str], web: Browser) -> dict[str, A
             one["example"] for one in get(web, "patterns", who).json()["results"]
         ),
         "pattern on the page": page("/dashboard/learning", "quokka"),
+        "rows behind a pattern": any(
+            page(f"/dashboard/learning/patterns/{pk}", "uokka")
+            for pk in Pattern.objects.values_list("pk", flat=True)
+        ),
         "suggestion on the page": page("/dashboard/learning", "Zanzibar"),
         "page of calls": page("/dashboard/invocations", str(call)),
         "slowest calls": page("/dashboard/invocations?sort=slowest", str(call)),

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.test import Client as Browser
 from django.utils import timezone
 
 from config.access import callers
@@ -117,3 +119,26 @@ def test_patterns_are_listed_over_http(bare, call, api):
     assert row["example"].startswith("timeout: took")
     assert api("get", "/api/v1/patterns?kind=odd").status_code == 422
     assert api("get", "/api/v1/patterns?days=0").status_code == 422
+
+
+def test_the_learning_page_leads_to_the_rows_behind_a_pattern(bare, call, firm):
+    now = timezone.now()
+    failed = [fail(call, bare, now - timedelta(hours=n), "took longer than 3 s")
+              for n in range(1, 13)]  # fmt: skip
+    spoken = complain(firm, bare, now - timedelta(hours=1), "The VAT rate is wrong again")
+    patterns.find_patterns(now)
+    user = User.objects.create_user("rita", password="x")
+    Membership.objects.create(user=user, client=firm, role="reviewer")
+    browser = Browser()
+    browser.force_login(user)
+    page = browser.get("/dashboard/learning").content.decode()
+    links = sorted(set(re.findall(r"/dashboard/learning/patterns/[0-9a-f-]{36}", page)))
+    assert len(links) == 2
+    behind = {link: browser.get(link).content.decode() for link in links}
+    (calls,) = (text for text in behind.values() if "12 failures in 28 days" in text)
+    for row in failed:
+        assert f"/dashboard/invocations/{row.pk}" in calls
+    (words,) = (text for text in behind.values() if "1 complaint in 28 days" in text)
+    assert "The VAT rate is wrong again" in words
+    assert f"/dashboard/invocations/{spoken.subject_id}" in words
+    assert browser.get(f"/dashboard/learning/patterns/{uuid4()}").status_code == 404
