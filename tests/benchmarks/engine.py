@@ -1,4 +1,4 @@
-"""``make bench ONLY=engine``: steps a second beside Celery canvas, DBOS and LangGraph.
+"""``make bench ONLY=engine``: steps a second beside Celery canvas, DBOS, LangGraph and Prefect.
 
 Runs are started over HTTP by one client; the instance is the shipped one. Afterwards every row is
 counted: no step missing, none done twice, none before what it needs, each item's result its own.
@@ -19,7 +19,7 @@ import psutil
 
 from tests.benchmarks import workloads
 from tests.benchmarks.instance import Bench, running, words
-from tests.benchmarks.peers import canvas, dbos, langgraph
+from tests.benchmarks.peers import canvas, dbos, langgraph, prefect
 
 REPEATS = 3
 LIMIT_SECONDS = 600.0
@@ -92,6 +92,7 @@ def _peers() -> dict[str, Any]:
         "celery_canvas_events_off": lambda: canvas.measure(events=False),
         "dbos": dbos.measure,
         "langgraph": langgraph.measure,
+        "prefect": prefect.measure,
     }.items():
         try:
             figures = measure()

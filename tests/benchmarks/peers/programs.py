@@ -1,4 +1,4 @@
-"""A peer that runs on a PostgreSQL of its own, in a virtual environment of its own."""
+"""A peer in a virtual environment of its own, and on a PostgreSQL of its own if it wants one."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ from config import embedded
 LIMIT_SECONDS = 600.0
 
 
-def measure(name: str, packages: tuple[str, ...], program: Path) -> dict[str, Any] | None:
+def measure(
+    name: str, packages: tuple[str, ...], program: Path, *, database: bool = True
+) -> dict[str, Any] | None:
     """What ``program`` prints last, as JSON; None where its packages can't be installed."""
     python = environment(name, *packages)
     if python is None:
         return None
+    if not database:
+        return _printed(python, program, {})
     with tempfile.TemporaryDirectory(prefix=f"ratchet-{name}-") as folder:
         home = Path(folder)
         home.chmod(0o755)
         with embedded.start(home, with_redis=False) as handle:
-            env = {
-                **os.environ,
-                "PEER_URL": handle.services.database_owner_url,
-                "PEER_SERVERS": json.dumps(handle.pids()),
-            }
-            argv = [python, "-P", program]  # or a file beside it could be its library
-            done = subprocess.run(
-                argv, env=env, capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS
-            )
+            url, servers = handle.services.database_owner_url, json.dumps(handle.pids())
+            return _printed(python, program, {"PEER_URL": url, "PEER_SERVERS": servers})
+
+
+def _printed(python: str, program: Path, env: dict[str, str]) -> dict[str, Any] | None:
+    # -P: a file beside the program could be taken for its library.
+    done = subprocess.run(
+        [python, "-P", program], env={**os.environ, **env}, capture_output=True, text=True,
+        check=False, timeout=LIMIT_SECONDS,
+    )  # fmt: skip
     if done.returncode != 0:
         print(done.stderr[-1000:], flush=True)
         return None
