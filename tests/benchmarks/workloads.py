@@ -6,6 +6,8 @@ import json
 import random
 from typing import Any
 
+from tests.benchmarks import graphs
+
 CHAIN = 100
 FAN = 200
 DIAMONDS = 200
@@ -63,23 +65,9 @@ def random_dag(*, light: bool, size: int = 2000, seed: int = 7) -> str:
     return _definition(_named(f"random_{size}", light), needs, light=light)
 
 
-def mosaic(*, light: bool, images: int = 420, overlaps: int = 3, seed: int = 3) -> str:
-    """A scientific graph as astronomers run it: 2,103 tasks for 420 images, in nine levels.
-
-    Each image is projected, compared with those that it overlaps, and corrected by a model of all
-    the differences; then all are added up. Fan-ins of 1,257 and 420, a fan-out of 420.
-    """
-    draw = random.Random(seed)
-    numbers = range(images)
-    needs: dict[str, list[str]] = {f"project{i}": [] for i in numbers}
-    pairs = {(i, j) for i in numbers for j in draw.sample(numbers, overlaps) if i != j}
-    differences = {f"diff{i}_{j}": [f"project{i}", f"project{j}"] for i, j in sorted(pairs)}
-    corrected = {f"background{i}": ["model", f"project{i}"] for i in numbers}
-    needs |= differences
-    needs |= {"concat": list(differences), "model": ["concat"]}
-    needs |= corrected
-    needs |= {"table": list(corrected), "add": ["table"], "shrink": ["add"], "picture": ["shrink"]}
-    return _definition(_named(f"mosaic_{len(needs)}", light), needs, light=light)
+def scientific(family: str, *, light: bool) -> str:
+    """One of ``graphs.PUBLISHED`` as a definition."""
+    return _definition(_named(family, light), graphs.PUBLISHED[family](), light=light)
 
 
 def wide(*, light: bool) -> str:
