@@ -4,8 +4,8 @@ An instance of its own gets ``RATCHET_BENCH_AUDIT`` entries (200,000 by default;
 the published form), written and sealed in batches by the shipped code: most are agents' actions
 with digests only, and one in ``PER_PAYLOAD`` is a change with an erasable payload. Then
 ``manage.py verify_audit`` proves all of it, payloads too; its own figures are what is told, with
-the most memory that its process ever held. ``python -m tests.benchmarks.audit N`` only fills the
-instance that the environment names.
+the most memory that its process ever held. ``python -m tests.benchmarks.audit N SEED`` only fills
+the instance that the environment names.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tests.benchmarks.instance import ROOT, Bench, running
 
 ENTRIES = int(os.environ.get("RATCHET_BENCH_AUDIT", "200000"))
 SEED = 20_261_129
+WRITERS = 2
 BATCH = 1000
 PER_PAYLOAD = 50
 ACTIONS = ("agents.invocation.succeeded", "agents.tool.called", "workflows.run.transitions")
@@ -36,9 +37,7 @@ def run() -> dict[str, Row]:
     """Figures in the shape of ``benchmarks.json``."""
     with running() as bench:
         began = time.monotonic()
-        argv = [sys.executable, "-m", "tests.benchmarks.audit", str(ENTRIES)]
-        env = {**bench.env, "DJANGO_SETTINGS_MODULE": "config.settings"}
-        subprocess.run(argv, cwd=ROOT, env=env, check=True)
+        _fill(bench)
         filled = time.monotonic() - began
         said, peak_mb = _verify(bench)
     found = SAID.search(said)
@@ -54,7 +53,19 @@ def run() -> dict[str, Row]:
     }
 
 
-def fill(entries: int, *, seed: int = SEED) -> None:
+def _fill(bench: Bench) -> None:
+    """By so many processes at once; their batches are sealed into one chain."""
+    env = {**bench.env, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    argv = [sys.executable, "-m", "tests.benchmarks.audit", str(-(-ENTRIES // WRITERS))]
+    writers = [
+        subprocess.Popen([*argv, str(SEED + number)], cwd=ROOT, env=env)
+        for number in range(WRITERS)
+    ]
+    codes = [writer.wait() for writer in writers]
+    assert not any(codes), f"a writer ended with {codes}"
+
+
+def fill(entries: int, *, seed: int) -> None:
     """Write and seal so many entries by the shipped code, a batch in a transaction."""
     from django.db import transaction
 
@@ -113,7 +124,7 @@ def main() -> None:
     import django
 
     django.setup()
-    fill(int(sys.argv[1]))
+    fill(int(sys.argv[1]), seed=int(sys.argv[2]))
 
 
 if __name__ == "__main__":

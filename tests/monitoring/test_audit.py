@@ -64,7 +64,7 @@ def test_a_whole_log_verifies_in_one_line() -> None:
 
 
 def test_a_log_of_many_entries_is_filled_for_the_benchmark_and_verifies() -> None:
-    fill(2_500)
+    fill(2_500, seed=1)
     code, said = verify()
     assert (code, SAID.search(said) is not None) == (0, True)
     assert "2500 entries in 3 seals" in said
