@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -74,6 +75,7 @@ def run_facts(run_id: UUID) -> RunFacts:
 # Large inputs stay in memory for the runs that a process works on now: at least those of one.
 _WHOLE_BYTES = 16 * 2**20
 _whole: OrderedDict[UUID, tuple[int, dict[str, Any]]] = OrderedDict()
+_making_room = threading.Lock()  # a worker's threads share what it remembers
 
 
 def _whole_inputs(facts: RunFacts) -> dict[str, Any]:
@@ -86,9 +88,10 @@ def _whole_inputs(facts: RunFacts) -> dict[str, Any]:
         of = {"client_id": facts.client_id, "run_id": facts.run_id}
         inputs = payloads.expand_each(facts.inputs, **of)
         found = (sum(int(file.get("size", 0)) for file in files.values()), inputs)
-        while _whole and found[0] + sum(size for size, _ in _whole.values()) > _WHOLE_BYTES:
-            _whole.popitem(last=False)
-        _whole[facts.run_id] = found
+        with _making_room:
+            while _whole and found[0] + sum(size for size, _ in _whole.values()) > _WHOLE_BYTES:
+                _whole.popitem(last=False)
+            _whole[facts.run_id] = found
     return found[1]
 
 
