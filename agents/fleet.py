@@ -92,7 +92,7 @@ def standing(sight: Sight) -> Standing:
 
 
 def by_version(sight: Sight, when: Stretch, slug: str) -> dict[int, dict[str, Any]]:
-    """Version number → calls, error share, p95, cost of a call, accuracy, satisfaction.
+    """Version number → calls, error share, p95, cost of a call, accuracy, satisfaction, rework.
 
     Empty for those who see only some clients: versions are not kept for each.
     """
@@ -101,7 +101,7 @@ def by_version(sight: Sight, when: Stretch, slug: str) -> dict[int, dict[str, An
     numbers = {str(n) for n in AgentVersion.objects.filter(agent__slug=slug).values_list(
         "number", flat=True)}  # fmt: skip
     keys = [f"{slug}|{number}" for number in sorted(numbers)]
-    grid = sight.grid((*METRICS, "satisfaction_score"), when, scope="version", keys=keys)
+    grid = sight.grid((*METRICS, "satisfaction_score", "rework"), when, scope="version", keys=keys)
     found = {}
     for key in grid.cells:
         calls = grid.total(key, "invocations").total
@@ -110,6 +110,8 @@ def by_version(sight: Sight, when: Stretch, slug: str) -> dict[int, dict[str, An
             "calls": calls, "error_ratio": errors / calls if calls else None,
             "p95_seconds": grid.total(key, "invocation_duration_seconds").percentile(0.95),
             "cost_usd": cost.mean, "accuracy": grid.total(key, "accuracy_ratio").mean,
+            "satisfaction": grid.total(key, "satisfaction_score").mean,
+            "rework": grid.total(key, "rework").total,
             "by_step": charts.totals_of(grid.values(key, "invocations")),
         }  # fmt: skip
     return found

@@ -29,7 +29,7 @@ from agents.tools import registry
 from agents.tools.remote import finding
 from config.access.callers import Caller
 from config.access.hiding import of_visible_runs
-from config.errors import NotFound
+from config.errors import InvalidInput, NotFound
 from config.partitions import first_id
 from scaling import breaker
 
@@ -56,6 +56,20 @@ def slugs_of(domain: str) -> list[str]:
 def domain_of(slug: str) -> str:
     """The domain of an agent; an empty text for one that is unknown."""
     return Agent.objects.filter(slug=slug).values_list("domain", flat=True).first() or ""
+
+
+def number_of_version(version_id: UUID) -> str:
+    """A version's number, as measurements name it; an empty text for one that is unknown."""
+    number = AgentVersion.objects.filter(pk=version_id).values_list("number", flat=True).first()
+    return "" if number is None else str(number)
+
+
+def versions_numbered(slug: str, number: str) -> list[UUID]:
+    """Ids of an agent's version of this number: one, or none. Raises InvalidInput."""
+    if not number.isdecimal():
+        raise InvalidInput("version", number, "a version's number")
+    rows = AgentVersion.objects.filter(agent__slug=slug, number=int(number[:9]))
+    return list(rows.values_list("id", flat=True))
 
 
 def agent_lane(slug: str) -> Lane:

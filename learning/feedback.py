@@ -281,4 +281,6 @@ def _labels_of(row: Feedback | Score) -> dict[str, str]:
     labels = {"agent": row.agent_slug, "client": str(row.client_id)}
     if row.agent_slug:
         labels["domain"] = agents.domain_of(row.agent_slug)
+    if row.version_id:
+        labels["version"] = agents.number_of_version(row.version_id)
     return labels

@@ -18,14 +18,14 @@ from config.errors import InvalidInput
 from config.pages import page
 from config.spreadsheets import table
 from learning import feedback
-from learning.models import Feedback, Judge, Score
+from learning.models import Feedback, Judge, Score, Subject
 from monitoring.asked import asked, moment
 from monitoring.stretch import RANGES
 
 SHOWN, CSV_ROWS = 50, 10_000
 FEEDBACK, SCORES = "/dashboard/feedback", "/dashboard/scores"
-NAMES = ("agent", "domain", "client", "range", "since", "until", "kind", "category",
-         "rated", "standing", "name")  # fmt: skip
+NAMES = ("agent", "version", "domain", "client", "subject", "range", "since", "until", "kind",
+         "category", "rated", "standing", "name")  # fmt: skip
 SAID = {("rated", "1"): "with a rating", ("standing", "1"): "the latest words of each",
         **{("range", name): f"last {words}" for name, (_, _, words) in RANGES.items()}}  # fmt: skip
 OF_BOTH = ("id", "created_at", "subject_kind", "subject_id", "agent_slug", "client_id", "source")
@@ -101,6 +101,13 @@ def _narrowed(request: HttpRequest, caller: Caller, rows: QuerySet[Any]) -> Quer
         rows = rows.filter(superseded_at=None)
     if agent := given.get("agent"):
         rows = rows.filter(agent_slug=agent)
+    if version := given.get("version"):
+        ids = agents.versions_numbered(given.get("agent", ""), version)
+        rows = rows.filter(version_id__in=ids)
+    if subject := given.get("subject"):
+        if subject not in Subject.values:
+            raise InvalidInput("subject", subject, f"one of {', '.join(Subject.values)}")
+        rows = rows.filter(subject_kind=subject)
     if domain := given.get("domain"):
         rows = rows.filter(agent_slug__in=agents.slugs_of(domain))
     if client := given.get("client"):

@@ -2,7 +2,14 @@
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from learning import feedback_pages, listing, pages, pattern_pages, report_pages
+from learning import (
+    again_pages,
+    feedback_pages,
+    listing,
+    pages,
+    pattern_pages,
+    report_pages,
+)
 from learning.api import experiments, feedback, layers
 
 _ID = r"(?P<{}>[0-9a-f-]{{36}})"
@@ -13,6 +20,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/feedback/policies", feedback.AskingPolicies.as_view()),
     path("api/v1/feedback/requests", feedback.FeedbackRequests.as_view()),
     path("api/v1/scores", feedback.Scores.as_view(), name="scores"),
+    path("dashboard/again", again_pages.all_again),
+    path("dashboard/again.csv", again_pages.as_csv),
     path("dashboard/feedback", listing.said),
     path("dashboard/feedback.csv", listing.said_csv),
     path("dashboard/scores", listing.scores),

@@ -15,8 +15,15 @@ PAGES = {
 CALLS, RUNS = "/dashboard/invocations", "/dashboard/runs"
 TALKS, LEARNING, SECURITY = "/dashboard/conversations", "/dashboard/learning", "/dashboard/security"
 FEEDBACK, SCORES = "/dashboard/feedback", "/dashboard/scores"
+STEPS, APPROVALS = "/dashboard/steps", "/dashboard/approvals/answered"
+AGAIN = "/dashboard/again"
 # What was said and scored is kept by these labels.
-SAID_BY = ("agent", "domain", "client")
+SAID_BY = ("agent", "version", "domain", "client")
+# Labels by which a list can be narrowed.
+NARROWED = {
+    STEPS: ("workflow", "step", "queue", "client"), APPROVALS: ("workflow", "client"),
+    AGAIN: ("agent", "version", "domain", "workflow", "step", "client"),
+}  # fmt: skip
 # Labels by which conversations are listed, and which of them a metric counts: others that began.
 TALKED_OF = ("agent", "domain", "audience", "client", "intent", "channel")
 WHICH_TALKS = {
@@ -26,7 +33,11 @@ WHICH_TALKS = {
 }  # fmt: skip
 # Metrics by whose name begins so → where what they count is listed; the others count calls.
 ELSEWHERE = (
-    (("run", "step", "approval", "automated", "rework", "demo_runs", "queue_wait"), RUNS),
+    (("runs_with_feedback",), FEEDBACK),
+    (("run", "automated", "demo_runs"), RUNS),
+    (("step", "queue_wait"), STEPS),
+    (("approval",), APPROVALS),
+    (("rework",), AGAIN),
     (("conversation", "escalation"), TALKS),
     (("accuracy",), SCORES),
     (("satisfaction", "feedback"), FEEDBACK),
@@ -38,12 +49,16 @@ LISTED = frozenset(
     {"agent", "version", "domain", "audience", "endpoint", "model", "client", "user", "key",
      "code", "split"}
 )  # fmt: skip
-# Metrics that count some calls only → the filters that choose them.
+# Metrics that count some rows only → the filters that choose them.
 SOME = {
     "invocation_errors": {"state": "failed"}, "invocations_blocked": {"state": "blocked"},
     "invocation_fallbacks": {"state": "fallback"}, "cache_hits": {"cached": "1"},
     "saved_usd": {"cached": "1"}, "model_duration_seconds": {"cached": "0"},
     "first_token_seconds": {"streamed": "1"},
+    "run_errors": {"state": "failed"}, "automated_ratio": {"state": "succeeded"},
+    "step_retries": {"tried": "again"}, "step_duration_seconds": {"sort": "slowest"},
+    "queue_wait_seconds": {"sort": "waited"}, "approvals_given": {"state": "approved"},
+    "satisfaction_score": {"rated": "1"}, "runs_with_feedback": {"subject": "run"},
 }  # fmt: skip
 # A call that failed after an endpoint's answer is counted as failed, but as none of theirs.
 BLAMED = frozenset({"endpoint", "model", "provider"})
@@ -60,14 +75,15 @@ def page_of(scope: str, key: str) -> str:
 def rows_behind(metric: str, scope: str, key: str, *, client: str = "", **more: str) -> str:
     """The list of what a metric counts, of this key."""
     place = next((at for starts, at in ELSEWHERE if metric.startswith(starts)), CALLS)
+    more = {**SOME.get(metric, {}), **more}
     if place == RUNS and scope in ("all", "client", "workflow", "step", "client_workflow"):
         labels = dict(zip(SCOPES[scope], key.split(SEPARATOR), strict=False)) if key else {}
         named = {name: labels[name] for name in ("workflow", "client") if labels.get(name)}
         asked = {**named, **({"client": client} if client else {}), "nested": "1", **more}
         return f"{RUNS}?{urlencode(asked)}"
+    if place in NARROWED:
+        return listed(place, NARROWED[place], scope, key, client=client, **more)
     if place in (SCORES, FEEDBACK):
-        if metric.startswith("satisfaction"):
-            more = {"rated": "1", **more}
         return said_of(place, scope, key, client=client, **more)
     if place == TALKS:
         return talks_of(metric, scope, key, client=client, **more)
@@ -81,7 +97,6 @@ def rows_behind(metric: str, scope: str, key: str, *, client: str = "", **more: 
         more = {"replays": "only", **more}
     elif "_usd" not in metric and "tokens" not in metric:
         more = {"replays": "no", **more}
-    more = {**SOME.get(metric, {}), **more}
     if metric == "invocation_errors" and BLAMED & set(SCOPES.get(scope, ())):
         more = {"blamed": "1", **more}
     return rows_of(scope, key, client=client, **more)
@@ -89,10 +104,17 @@ def rows_behind(metric: str, scope: str, key: str, *, client: str = "", **more: 
 
 def said_of(place: str, scope: str, key: str, *, client: str = "", **more: str) -> str:
     """The list of scores or feedback that a number of this key counts."""
+    return listed(place, SAID_BY, scope, key, client=client, **more)
+
+
+def listed(
+    place: str, names: tuple[str, ...], scope: str, key: str, *, client: str = "", **more: str
+) -> str:
+    """A list that can be narrowed by the labels ``names``, of this key."""
     labels = dict(zip(SCOPES.get(scope, ()), key.split(SEPARATOR), strict=False)) if key else {}
     if client:
         labels["client"] = client
-    asked = {name: labels[name] for name in SAID_BY if labels.get(name)} | more
+    asked = {name: labels[name] for name in names if labels.get(name)} | more
     return place + (f"?{urlencode(asked)}" if asked else "")
 
 

@@ -111,8 +111,8 @@ class _Look:
         is_blamed = addresses.BLAMED & set(SCOPES[self.scope])
         return self.traffic(state="failed", **({"blamed": "1"} if is_blamed else {}))
 
-    def quality(self, metric: str) -> str:
-        """The scores or the feedback that a metric is made of."""
+    def behind(self, metric: str) -> str:
+        """The list of what a metric is made of: scores, feedback, steps, approvals."""
         return addresses.rows_behind(
             metric, self.scope, self.key, client=self.client, range=self.when.name
         )
@@ -170,17 +170,17 @@ def _more_figures(look: _Look) -> list[Figure]:
         Figure("Tokens", readable.count(tokens) if tokens else "–", f"{tokens:,.0f}",
                f"{readable.count(written.total)} written", look.since()),
         figures.averaged("Accuracy", accuracy, readable.percent,
-                         href=look.quality("accuracy_ratio"),
+                         href=look.behind("accuracy_ratio"),
                          note=look.change(accuracy.mean, past_accuracy)),
         figures.averaged("Satisfaction", look.total("satisfaction_score"),
                          lambda value: f"{value:.2f} of 5",
-                         href=look.quality("satisfaction_score")),
+                         href=look.behind("satisfaction_score")),
         figures.counted("Handed to a person", look.total("escalations"),
-                        href=look.quality("escalations")),
+                        href=look.behind("escalations")),
         figures.shared("Done again", look.total("rework"), calls,
-                       href=f"{addresses.RUNS}?range={look.when.name}"),
+                       href=look.behind("rework")),
         figures.shared("With feedback", look.total("feedback"), calls,
-                       href=look.quality("feedback")),
+                       href=look.behind("feedback")),
     ]  # fmt: skip
 
 
@@ -229,7 +229,8 @@ def of_runs(sight: Sight, scope: str, key: str, when: Stretch, *, client: str = 
     """About ended runs of a workflow, or of all of them."""
     grid = sight.grid(RUNS, when, scope=scope, keys=[key])
     past = sight.grid(RUNS[:4], when.before, scope=scope, keys=[key])
-    look = _Look(grid, past, key, when, addresses.rows_of(scope, key, client=client))
+    rows = addresses.rows_of(scope, key, client=client)
+    look = _Look(grid, past, key, when, rows, scope, client)
     runs, errors = look.total("runs"), look.total("run_errors")
     seconds, cost = look.total("run_duration_seconds"), look.total("run_cost_usd")
     demo = look.total("demo_runs").total
@@ -244,11 +245,14 @@ def of_runs(sight: Sight, scope: str, key: str, when: Stretch, *, client: str = 
         figures.timed("Duration p95", seconds.percentile(0.95), href=look.since()),
         figures.paid("Cost", cost, href=look.since(),
                      note=look.change(cost.total, look.before("run_cost_usd").total)),
-        figures.timed("Wait for a worker, p95", waits.percentile(0.95), href=look.since()),
+        figures.timed("Wait for a worker, p95", waits.percentile(0.95),
+                      href=look.behind("queue_wait_seconds")),
         figures.shared("Steps tried again", look.total("step_retries"), look.total("steps"),
-                       href=look.since()),
+                       href=look.behind("step_retries")),
         figures.shared("Approvals given", look.total("approvals_given"), look.total("approvals"),
-                       href="/dashboard/approvals"),
+                       href=look.behind("approvals_given")),
+        figures.shared("Done again", look.total("rework"), look.total("steps"),
+                       href=look.behind("rework")),
         figures.averaged("Without a hand", look.total("automated_ratio"), readable.percent,
                          note="share of steps", href=look.since(state="succeeded")),
     ]  # fmt: skip

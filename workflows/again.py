@@ -14,6 +14,7 @@ from config.access.ids import uuid7
 from config.errors import Conflict, InvalidInput
 from workflows import (
     dispatch,
+    doing_again,
     endings,
     fanout,
     given,
@@ -121,14 +122,15 @@ def _go_on(run: Run, *, actor: str) -> None:
     if not moved:
         run.refresh_from_db()
         raise Conflict(f"run {run.pk}", run.state, "failed or cancelled")
-    endings.note(run.pk, "run.retried", actor=actor)
-    _reopen(run, plan, is_running=state is RunState.RUNNING)
+    _reopen(run, plan, actor=actor, is_running=state is RunState.RUNNING)
 
 
-def _reopen(run: Run, plan: Plan, *, is_running: bool) -> None:
+def _reopen(run: Run, plan: Plan, *, actor: str, is_running: bool) -> None:
     """Take away what did not succeed and write it anew, with its joins counted afresh."""
     kept = _reusable(run, plan)
     tried = [row for row in execute(_TRIED, {"run": run.pk}) if row[0] not in kept]
+    failed = sum(has_failed for *_, has_failed in tried)
+    endings.note(run.pk, doing_again.RETRIED, actor=actor, detail={"steps": failed})
     fans = _reopen_fans(
         run.pk,
         [key for key, *_ in tried
@@ -157,7 +159,7 @@ def _reopen(run: Run, plan: Plan, *, is_running: bool) -> None:
         "WHERE s.run_id = %(run)s AND s.key = t.key AND s.item = -1",
         {"run": run.pk, "keys": [row[0] for row in tried], "attempts": [row[2] for row in tried]},
     )
-    if failed := sum(has_failed for *_, has_failed in tried):
+    if failed:
         measuring.again(run, failed)
     _go_on_inside(run.pk, [key for key, *_ in tried if plan.steps[key].kind == "workflow"])
     if is_running:

@@ -28,7 +28,8 @@ FROM workflows_run r, LATERAL (
     FROM workflows_steprun WHERE run_id = r.id AND started_at IS NOT NULL AND ended_at IS NOT NULL
 ) s WHERE r.id = %(run)s
 """
-# Joins and other bookkeeping were never started by anybody.
+# Joins and other bookkeeping were never started by anybody; what a retried run kept was told when
+# it ended before.
 _STEPS = """
 SELECT key, queue, count(*) FILTER (WHERE iteration > 1),
     array_agg(extract(epoch FROM ended_at - started_at)::float8),
@@ -37,6 +38,8 @@ SELECT key, queue, count(*) FILTER (WHERE iteration > 1),
     sum(greatest(attempt - 1, 0))
 FROM workflows_steprun
 WHERE run_id = %(run)s AND started_at IS NOT NULL AND ended_at IS NOT NULL
+    AND ended_at > coalesce((SELECT max(at) FROM workflows_runevent
+        WHERE run_id = %(run)s AND name = 'run.retried'), '-infinity')
 GROUP BY key, queue
 """
 

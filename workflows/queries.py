@@ -100,18 +100,26 @@ SELECT s.run_id, sum(s.cost_usd),
     count(*) FILTER (WHERE item = -1 AND kind NOT IN ('end', 'chunk', 'compensate')),
     count(*) FILTER (WHERE item = -1 AND kind NOT IN ('end', 'chunk', 'compensate')
         AND (s.state IN ('succeeded', 'failed', 'skipped', 'unreachable') OR s.state = 'cancelled'
-            AND r.state NOT IN ('cancelling', 'cancelled', 'failing', 'failed')))
+            AND r.state NOT IN ('cancelling', 'cancelled', 'failing', 'failed'))),
+    count(*) FILTER (WHERE s.started_at IS NOT NULL AND s.ended_at IS NOT NULL),
+    count(*) FILTER (WHERE s.started_at IS NOT NULL AND s.ended_at IS NOT NULL
+        AND kind = 'approval')
 FROM workflows_steprun s JOIN workflows_run r ON r.id = s.run_id
 WHERE s.run_id = ANY(%(runs)s) GROUP BY s.run_id
 """
 
 
 def figures_of(runs: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
-    """Cost in USD and progress of each run."""
+    """Cost in USD and progress of each run, and the share of its steps without a hand."""
     rows = execute(_COSTS, {"runs": list(runs)})
     return {
-        run: {"cost_usd": f"{cost:f}", "progress": {"done": done, "total": total}}
-        for run, cost, total, done in rows
+        run: {
+            "cost_usd": f"{cost:f}",
+            "progress": {"done": done, "total": total},
+            "by_hand": by_hand,
+            "automated_ratio": 1 - by_hand / steps if steps else None,
+        }
+        for run, cost, total, done, steps, by_hand in rows
     }
 
 

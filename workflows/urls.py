@@ -8,7 +8,16 @@ from workflows.api import artifacts as artifacts_api
 from workflows.api import definitions as definitions_api
 from workflows.api import runs as runs_api
 from workflows.api import triggers as triggers_api
-from workflows.pages import approvals, library, run, runs, schedules, suggestions
+from workflows.pages import (
+    answered,
+    approvals,
+    library,
+    run,
+    runs,
+    schedules,
+    steps,
+    suggestions,
+)
 
 V1 = "api/v1/"
 # What ``<uuid:…>`` takes, for addresses that are patterns.
@@ -47,6 +56,8 @@ urlpatterns = [
     path(V1 + "workflows/<str:name>/statistics", definitions_api.Statistics.as_view()),
     path("dashboard/runs", runs.all_runs),
     path("dashboard/runs.csv", runs.as_csv),
+    path("dashboard/steps", steps.all_steps),
+    path("dashboard/steps.csv", steps.as_csv),
     path("dashboard/_runs", runs.latest),
     path("dashboard/runs/<uuid:run_id>", run.one_run),
     path("dashboard/runs/<uuid:run_id>/_live", run.live),
@@ -61,6 +72,8 @@ urlpatterns = [
     ),
     path("dashboard/_waiting", approvals.waiting),
     path("dashboard/approvals", approvals.all_open),
+    path("dashboard/approvals/answered", answered.all_answered),
+    path("dashboard/approvals/answered.csv", answered.as_csv),
     path("dashboard/approvals/<uuid:approval_id>", approvals.one),
     path("dashboard/schedules", schedules.all_schedules),
     path("dashboard/schedules/new", schedules.new),

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.test import Client as Browser
+from django.utils import timezone
 
 from agents.models import Invocation
 from config.access.callers import of_user
@@ -16,6 +17,7 @@ from config.access.models import Client
 from config.errors import Conflict, NotFound
 from learning import feedback, improvements, inviting
 from learning.models import Feedback, FeedbackRequest, Improvement, Score
+from monitoring import queries, rollups
 from tests.learning.ground import SLUG, make_agent, meet
 
 pytestmark = pytest.mark.django_db
@@ -280,3 +282,18 @@ def test_a_link_that_was_made_up_has_ended_or_is_of_somebody_who_left_opens_noth
     with pytest.raises(NotFound):
         inviting.ask(caller=engineer, subject_kind="invocation", subject_id=invocation.pk,
                      person=outsider.email)  # fmt: skip
+
+
+def test_what_is_said_of_a_version_is_measured_of_it(api, invocation):
+    api("post", "feedback", about(invocation, kind="rating", rating=4))
+    api("post", "feedback", about(invocation, kind="correction", corrected_output="Seven."))
+    api("post", "scores", about(invocation, name="accuracy", value=0.75, source="human"))
+    rollups.roll_up()
+    now = timezone.now()
+    key = f"{SLUG}|{invocation.version_number}"
+    found = queries.totals(
+        ["accuracy_ratio", "satisfaction_score", "rework", "feedback"], scope="version",
+        since=now - timedelta(hours=1), until=now + timedelta(minutes=1),
+    )[key]  # fmt: skip
+    assert (found["accuracy_ratio"].mean, found["satisfaction_score"].mean) == (0.75, 4.0)
+    assert (found["rework"].total, found["feedback"].total) == (1, 2)

@@ -21,7 +21,17 @@ from monitoring.models import AlertRule, Board, SecurityEvent
 from monitoring.services import Measurement, record, security_event
 from tests.agents.conftest import publish
 from tests.workflows.test_measuring import FAILS, TWO
+from workflows.decisions import answer_approval
+from workflows.models import Approval
 
+# Two approvals, one of them refused; a loop; steps that are tried again.
+WORKED = """
+name: worked
+steps:
+  turn: {tool: core.echo, with: {value: 1}, repeat: {until: "iteration >= 3", max: 5}}
+  flaky: {tool: core.fail, with: {times: 2}, retry: {max_attempts: 3, backoff: 1ms}}
+  ask: {needs: [turn, flaky], approval: {role: partner, forbid_self: false, timeout: 1d}}
+"""
 ONE, OTHER = "aud-fraud-009", "tax-eu-001"
 
 
@@ -86,8 +96,19 @@ def spoken_of(caller: Caller) -> None:
             for value in (0.25 * (rating - 1), 0.2 * rating):  # the later one counts, both are kept
                 feedback.score(**about, name="accuracy", value=value, source="human")
         feedback.give(**about, kind="complaint", text="It is slow.")
+        feedback.give(**about, kind="correction", corrected_output="Seven.")
         feedback.score(**about, name="accuracy", value=0.0, source="judge", source_version="1")
         feedback.score(**about, name="tone", value=0.1, source="code")
+
+
+def worked(caller: Caller, begin: Any, broker: Any) -> None:
+    """Runs with all that is told of steps; the second is refused by its approver."""
+    for n in range(3):
+        run = begin(WORKED)
+        broker.drain()
+        approval = Approval.objects.get(run=run)
+        answer_approval(caller, approval.pk, approve=n != 1, reason="No.")
+        broker.drain()
 
 
 def left(caller: Caller, firm: Client) -> UUID:
@@ -97,7 +118,7 @@ def left(caller: Caller, firm: Client) -> UUID:
 
 
 @pytest.fixture
-def filled(caller: Caller, firm: Client, finished: Any) -> Browser:
+def filled(caller: Caller, firm: Client, finished: Any, begin: Any, broker: Any) -> Browser:
     call_command("load_monitoring", verbosity=0)
     AlertRule.objects.filter(kind="heartbeat").update(is_active=False)
     history.forget()
@@ -108,6 +129,7 @@ def filled(caller: Caller, firm: Client, finished: Any) -> Browser:
         called(agent, AgentVersion.objects.get(agent=agent), client, users)
     for source in (TWO, TWO, FAILS):
         finished(source)
+    worked(caller, begin, broker)
     for n in range(3):
         talk = conversations.named(caller=caller, agent=ONE, client_id=firm.pk, external_id=f"t{n}")
         for _ in range(n + 1):

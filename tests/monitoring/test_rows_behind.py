@@ -33,6 +33,7 @@ def pages() -> list[str]:
         "/dashboard?range=7d", "/dashboard/agents", f"/dashboard/agents/{ONE}",
         "/dashboard/domains", "/dashboard/domains/audit", "/dashboard/workflows",
         "/dashboard/workflows/two", "/dashboard/workflows/fails?range=24h",
+        "/dashboard/workflows/worked",
         *(f"/dashboard/costs?by={name}&range=7d" for name in by), "/dashboard/conversations",
         "/dashboard/objectives", "/dashboard/incidents", f"/dashboard/incidents/{incident.pk}",
         f"/dashboard/alerts/{alert.pk}", "/dashboard/security", "/dashboard/learning",
@@ -114,10 +115,11 @@ def at_percentile(q: float, column: str, figure: Figure, rows: Rows) -> None:
     if figure.exact:
         assert low <= number(figure.exact) <= high, (low, high)
     else:
+        zero = {readable.duration(0.0)} if low <= 0 else set()
         low = max(low, 1e-6)
         steps = 2 + int(math.log(high / low) / 4e-4)  # finer than three digits can tell apart
         said = {readable.duration(low * (high / low) ** (n / steps)) for n in range(steps + 1)}
-        assert figure.said in said, (low, high)
+        assert figure.said in said | zero, (low, high)
 
 
 def comes_to(of: Callable[[Rows], float], figure: Figure, rows: Rows) -> None:
@@ -173,6 +175,19 @@ def of_calls(figure: Figure, rows: Rows) -> None:
     count(figure, rows)
 
 
+def again(figure: Figure, rows: Rows) -> None:
+    """Results that were done again: "3 of 40"; one row may stand for several."""
+    comes_to(partial(total, "times"), figure, rows)
+
+
+def by_itself(figure: Figure, rows: Rows) -> None:
+    mean_of("automated_ratio", readable.percent, figure, [r for r in rows if r["automated_ratio"]])
+
+
+def tries(figure: Figure, rows: Rows) -> None:
+    comes_to(lambda some: total("attempts", some) - len(some), figure, rows)
+
+
 CHECKS: dict[str, Callable[[Figure, Rows], None]] = {
     "Calls": count, "Errors": counted_or_shared, "From the cache": count, "Runs ended": count,
     "Runs": count, "Failed": count, "Failed calls": count, "Failed runs": count,
@@ -193,7 +208,10 @@ CHECKS: dict[str, Callable[[Figure, Rows], None]] = {
     "Satisfaction": partial(mean_of, "rating", lambda value: f"{value:.2f} of 5"),
     "Feedback given": count, "Feedback, 30 days": count, "Times": count,
     "Mean rating": partial(mean_of, "rating", lambda value: f"{value:.2f}"),
-    "Abandoned": count,
+    "Abandoned": count, "Done again": again, "Approvals given": count,
+    "Wait for a worker, p95": partial(at_percentile, 0.95, "waited_seconds"),
+    "Wait, p95": partial(at_percentile, 0.95, "waited_seconds"),
+    "Steps tried again": tries, "Without a hand": by_itself,
     "Quality": partial(mean_of, "quality", readable.percent), "Handed to a person": count,
     "Injections": count, "Denied access": count, "Personal data": count, "Secrets": count,
     "Key misuse": count, "Unusual behaviour": count, "Audit log broken": count,
@@ -201,9 +219,7 @@ CHECKS: dict[str, Callable[[Figure, Rows], None]] = {
 }  # fmt: skip
 # What is true of rows without being a count of them, or whose rows stand on the page it leads to.
 LEADS_ON = {
-    "Throughput", "Concurrency", "Done again",
-    "Wait for a worker, p95", "Steps tried again", "Approvals given",
-    "Without a hand", "Improvements deployed", "Cost of learning", "To its end",
+    "Throughput", "Concurrency", "Improvements deployed", "Cost of learning", "To its end",
     "Saved", "Learning", "Now", "Alerts", "Value", "Kinds", "Days missed", "USD",
 }  # fmt: skip
 
@@ -226,12 +242,9 @@ def told(site: Site, page: str) -> list[Figure]:
 
 def fault_of(site: Site, page: str, figure: Figure) -> str:
     """What is wrong with a figure; empty if it is what the rows come to that it leads to."""
-    is_of_steps = "Step" in figure.beside  # which stand inside of the runs that it leads to
-    check = None if is_of_steps else CHECKS.get(figure.label)
-    if check is None and figure.label not in LEADS_ON and not is_of_steps:
+    check = CHECKS.get(figure.label)
+    if check is None and figure.label not in LEADS_ON:
         return "nobody says how to check it"
-    if is_of_steps:
-        return "" if figure.label != "Times" or figure.href else "leads nowhere"
     if not figure.href:
         return "leads nowhere"
     rows = site.rows(urljoin(page, figure.href))

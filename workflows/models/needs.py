@@ -61,7 +61,14 @@ class Approval(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["role", "-id"], condition=Q(state="waiting"), name="approval_open")
+            models.Index(
+                fields=["role", "-id"], condition=Q(state="waiting"), name="approval_open"
+            ),
+            models.Index(
+                fields=["-decided_at", "-id"],
+                condition=Q(decided_at__isnull=False),
+                name="approval_answered",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -91,6 +91,9 @@ class Run(models.Model):
                 condition=~Q(state__in=["succeeded", "failed", "cancelled"]),
                 name="run_open_by_deadline",
             ),
+            models.Index(
+                fields=["-ended_at", "-id"], condition=Q(ended_at__isnull=False), name="run_ended"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -167,6 +170,8 @@ class StepRun(models.Model):
                 condition=Q(kind="compensate", state__in=["pending", "queued", "running"]),
                 name="step_undoing",
             ),
+            models.Index(fields=["run", "id"], condition=Q(attempt__gt=1), name="step_tried_again"),
+            models.Index(fields=["run", "id"], condition=Q(iteration__gt=1), name="step_turned"),
         ]
 
     def __str__(self) -> str:
@@ -191,7 +196,12 @@ class RunEvent(models.Model):
     )
 
     class Meta:
-        indexes = [models.Index(fields=["run_id", "transaction", "id"], name="runevent_in_order")]
+        indexes = [
+            models.Index(fields=["run_id", "transaction", "id"], name="runevent_in_order"),
+            models.Index(
+                fields=["-at", "-id"], condition=Q(name="run.retried"), name="runevent_retried"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -165,6 +165,7 @@ def run_rows(runs: list[Run]) -> list[dict[str, Any]]:
                 "percent": round(100 * progress["done"] / progress["total"])
                 if progress["total"] else 0,
                 "is_open": run.ended_at is None,
+                "by_hand": figures.get(run.pk, {}).get("by_hand", 0),
             }
         )  # fmt: skip
     return rows
@@ -207,7 +208,7 @@ def as_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
     writer = csv.writer(response)
     writer.writerow(
         ["id", "workflow", "state", "client", "created_at", "started_at", "ended_at",
-         "duration_seconds", "cost_usd", "steps_done", "steps"]
+         "duration_seconds", "cost_usd", "steps_done", "steps", "automated_ratio"]
     )  # fmt: skip
     rows = list(_filtered(request, caller)[:CSV_ROWS])
     for start in range(0, len(rows), CSV_BATCH):
@@ -225,4 +226,5 @@ def _csv_lines(runs: list[Run]) -> Iterator[list[Any]]:
             one["id"], one["workflow"], one["state"], safe(run.client.name), *moments,
             one["duration_seconds"] if one["duration_seconds"] is not None else "",
             one["cost_usd"], one["progress"]["done"], one["progress"]["total"],
+            figures.get(run.pk, {}).get("automated_ratio") if run.state == "succeeded" else None,
         ]  # fmt: skip

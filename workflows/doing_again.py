@@ -1,0 +1,97 @@
+"""What of workflows was done again: turns of loops after the first, and retried results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from config.access.callers import Caller
+from workflows import rights
+from workflows.models import Run, RunEvent, StepRun
+
+RETRIED = "run.retried"
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """``times`` results of ``workflow`` that were done once more, counted at ``at``.
+
+    ``id`` is of the step, or the number of the run's event.
+    """
+
+    at: datetime
+    id: UUID | int
+    workflow: str
+    run_id: UUID
+    step: str
+    times: int
+
+
+def turns(
+    caller: Caller, asked: Mapping[str, Any], behind: Mapping[str, Any] | None, limit: int
+) -> list[Again]:
+    """Steps of ended runs that were a loop's second turn or later, the newest first.
+
+    ``asked``: since, until, workflow, client, step; ``behind``: at and id that they come after.
+    """
+    rows: QuerySet[Any] = rights.visible(caller, StepRun.objects.all(), "run__")
+    rows = rows.filter(iteration__gt=1, started_at__isnull=False, ended_at__isnull=False)
+    rows = _narrowed(rows, asked, at="run__ended_at", run="run__")
+    if step := asked.get("step"):
+        rows = rows.filter(key=step)
+    rows = _after(rows, behind, "run__ended_at").order_by("-run__ended_at", "-id")
+    return [
+        Again(one.ended, one.pk, one.name, one.run_id, one.key, 1)
+        for one in rows.annotate(ended=F("run__ended_at"), name=F("run__workflow_name"))[:limit]
+    ]
+
+
+def retries(
+    caller: Caller, asked: Mapping[str, Any], behind: Mapping[str, Any] | None, limit: int
+) -> list[Again]:
+    """Retries of runs with how many failed results each made anew; as ``turns``."""
+    if asked.get("step"):
+        return []
+    runs = _narrowed(rights.visible(caller, Run.objects.all()), asked, at="", run="")
+    rows: QuerySet[Any] = RunEvent.objects.filter(name=RETRIED, detail__steps__gt=0)
+    rows = _in_time(rows, asked, "at").filter(Exists(runs.filter(pk=OuterRef("run_id"))))
+    found = list(_after(rows, behind, "at").order_by("-at", "-id")[:limit])
+    names = dict(
+        Run.objects.filter(pk__in={one.run_id for one in found}).values_list("pk", "workflow_name")
+    )
+    return [
+        Again(one.at, one.pk, names[one.run_id], one.run_id, "", int(one.detail["steps"]))
+        for one in found
+    ]
+
+
+def _narrowed(rows: QuerySet[Any], asked: Mapping[str, Any], *, at: str, run: str) -> QuerySet[Any]:
+    if workflow := asked.get("workflow"):
+        rows = rows.filter(**{f"{run}workflow_name": workflow})
+    if client := asked.get("client"):
+        rows = rows.filter(**{f"{run}client_id": client})
+    return _in_time(rows, asked, at) if at else rows
+
+
+def _in_time(rows: QuerySet[Any], asked: Mapping[str, Any], at: str) -> QuerySet[Any]:
+    if since := asked.get("since"):
+        rows = rows.filter(**{f"{at}__gte": since})
+    if until := asked.get("until"):
+        rows = rows.filter(**{f"{at}__lt": until})
+    return rows
+
+
+def _after(rows: QuerySet[Any], behind: Mapping[str, Any] | None, at: str) -> QuerySet[Any]:
+    """Those before the time that ``behind`` names; of that very time those of smaller ids."""
+    if behind is None:
+        return rows
+    when, last = behind["at"], behind.get("id")
+    rows = rows.filter(**{f"{at}__lte": when})
+    if last is None:
+        return rows if behind["with_equal"] else rows.exclude(**{at: when})
+    return rows.filter(Q(**{f"{at}__lt": when}) | Q(**{at: when, "id__lt": last}))
