@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -29,6 +30,8 @@ ANOMALY_HISTORY = timedelta(days=4)
 JUDGED_STEPS = 2
 FORECAST_HISTORY = timedelta(days=14)
 FORECAST_HOURS = 24
+# No rule looks further back for what it judges.
+FURTHEST = timedelta(days=31)
 LIVE = (AlertState.PENDING, AlertState.FIRING, AlertState.NO_DATA)
 
 
@@ -45,9 +48,10 @@ def evaluate(*, now: datetime) -> list[Alert]:
     )
     # Most rules have nothing to say most of the time, and then cost one read.
     live = Alert.objects.filter(rule=OuterRef("pk"), state__in=LIVE)
+    forgiven = _forgiven(now)
     for rule in AlertRule.objects.filter(due, is_active=True).annotate(is_live=Exists(live)):
         try:
-            verdicts = _verdicts(rule, now)
+            verdicts = _verdicts(rule, now, forgiven.get(rule.pk, {}))
             if verdicts or rule.is_live:
                 with transaction.atomic():
                     changed += _apply(rule, verdicts, now)
@@ -59,18 +63,36 @@ def evaluate(*, now: datetime) -> list[Alert]:
     return changed
 
 
-def _verdicts(rule: AlertRule, now: datetime) -> Mapping[str, Verdict]:
-    """Key → verdict, for every key that has data or had it."""
+def _forgiven(now: datetime) -> dict[UUID, dict[str, datetime]]:
+    """By rule and key: up to when a person has said that it is over."""
+    rows = Alert.objects.filter(resolved_at__gte=now - FURTHEST, state=AlertState.RESOLVED)
+    by_people = rows.exclude(resolved_by__startswith="system:").exclude(resolved_by="")
+    found: dict[UUID, dict[str, datetime]] = {}
+    for rule, key, at in by_people.order_by("resolved_at").values_list(
+        "rule_id", "key", "resolved_at"
+    ):
+        if at is not None:  # what happened within that minute belongs to what was over
+            found.setdefault(rule, {})[key] = at.replace(second=0, microsecond=0) + MINUTE
+    return found
+
+
+def _verdicts(
+    rule: AlertRule, now: datetime, forgiven: Mapping[str, datetime]
+) -> Mapping[str, Verdict]:
+    """Key → verdict, for every key that has data or had it.
+
+    Of a key in ``forgiven`` only what was measured since then is judged.
+    """
     if rule.kind == Kind.HEARTBEAT:
         return _heartbeats(now)
     if rule.kind in (Kind.ANOMALY, Kind.TOGETHER, Kind.FORECAST):
-        return _of_series(rule, now)
+        return _of_series(rule, now, forgiven)
     window = timedelta(seconds=rule.window_seconds)
-    current = _read(rule, now - window, now + MINUTE)
+    current = _current(rule, now - window, now, forgiven)
     if rule.kind == Kind.THRESHOLD:
         return {key: _threshold(rule, stats) for key, stats in current.items()}
     if rule.kind == Kind.BURN_RATE:
-        short = _read(rule, now - timedelta(seconds=rule.short_window_seconds), now + MINUTE)
+        short = _current(rule, now - timedelta(seconds=rule.short_window_seconds), now, forgiven)
         return {
             key: rules.burn_rate(
                 value_of(rule, short.get(key, {})), value_of(rule, stats),
@@ -83,13 +105,29 @@ def _verdicts(rule: AlertRule, now: datetime) -> Mapping[str, Verdict]:
         return {
             key: rules.silent(_count(rule, current.get(key, {})), _count(rule, before.stats))
             for key, before in past.items()
+            if forgiven.get(key, now - window) <= now - window
         }
     return {key: _ratio(rule, stats, past.get(key)) for key, stats in current.items()}
 
 
-def _read(rule: AlertRule, since: datetime, until: datetime) -> dict[str, dict[str, Stat]]:
+def _current(
+    rule: AlertRule, since: datetime, now: datetime, forgiven: Mapping[str, datetime]
+) -> dict[str, dict[str, Stat]]:
+    """What was measured since then; of what is forgiven, only what came later."""
+    found = _read(rule, since, now + MINUTE)
+    for key, at in forgiven.items():
+        if key in found and at > since:
+            later = _read(rule, at, now + MINUTE, keys=[key]) if at < now + MINUTE else {}
+            found[key] = later.get(key, {})
+    return found
+
+
+def _read(
+    rule: AlertRule, since: datetime, until: datetime, *, keys: Sequence[str] | None = None
+) -> dict[str, dict[str, Stat]]:
     metrics = [name for name in (rule.metric, rule.denominator) if name]
-    keys = [rule.key] if rule.key else None
+    if keys is None and rule.key:
+        keys = [rule.key]
     return queries.totals(metrics, scope=rule.scope, since=since, until=until, keys=keys)
 
 
@@ -136,7 +174,9 @@ def _keys(rule: AlertRule, now: datetime) -> Iterable[str]:
     return _read(rule, now - 6 * HOUR, now + MINUTE).keys()
 
 
-def _of_series(rule: AlertRule, now: datetime) -> dict[str, Verdict]:
+def _of_series(
+    rule: AlertRule, now: datetime, forgiven: Mapping[str, datetime]
+) -> dict[str, Verdict]:
     is_forecast = rule.kind == Kind.FORECAST
     step, back = (HOUR, FORECAST_HISTORY) if is_forecast else (ANOMALY_STEP, ANOMALY_HISTORY)
     until = now - (now - datetime(2000, 1, 1, tzinfo=now.tzinfo)) % step  # whole steps only
@@ -144,19 +184,27 @@ def _of_series(rule: AlertRule, now: datetime) -> dict[str, Verdict]:
         rule, list(_keys(rule, now)), since=until - back, until=until, step=step,
         recent=JUDGED_STEPS,
     )  # fmt: skip
-    return {key: _of_one(rule, times, cells) for key, times, cells in found}
+    verdicts = {}
+    for key, times, cells in found:
+        judged = times[-JUDGED_STEPS:]
+        if key in forgiven:
+            judged = [at for at in judged if at >= forgiven[key].timestamp()]
+        # A forecast is made of the past, so it is heard again once there is something new.
+        if judged or not times:
+            verdicts[key] = _of_one(rule, times, cells, max(len(judged), 1))
+    return verdicts
 
 
 def _of_one(
-    rule: AlertRule, times: Sequence[float], cells: Sequence[Mapping[str, Stat]]
+    rule: AlertRule, times: Sequence[float], cells: Sequence[Mapping[str, Stat]], recent: int
 ) -> Verdict:
     if rule.kind == Kind.TOGETHER:
         parts = [rule, *(_part(rule, one) for one in rule.beside)]
         rows = [{f"{p.metric} {p.statistic}": value_of(p, cell) for p in parts} for cell in cells]
-        return rules.jointly_anomalous(times, rows, recent=JUDGED_STEPS, settings=Settings())
+        return rules.jointly_anomalous(times, rows, recent=recent, settings=Settings())
     values = [value_of(rule, cell) for cell in cells]
     if rule.kind == Kind.ANOMALY:
-        return rules.anomalous(times, values, recent=JUDGED_STEPS, settings=Settings())
+        return rules.anomalous(times, values, recent=recent, settings=Settings())
     return rules.will_breach(
         values, rule.limit, above=rule.above, horizon=FORECAST_HOURS, row_seconds=3600.0
     )

@@ -16,7 +16,7 @@ from config.errors import Conflict, NotFound
 from monitoring import actions, explaining, impact, notify, queries, responding
 from monitoring.audit import audit
 from monitoring.domain.anomaly.severity import Severity
-from monitoring.domain.grouping import PLATFORM, Symptom, causes
+from monitoring.domain.grouping import PLATFORM, TOGETHER, Symptom, causes, is_failing
 from monitoring.domain.rules import AlertState
 from monitoring.models import Alert, Incident
 from monitoring.responding import ask
@@ -45,7 +45,8 @@ def group(*, now: datetime) -> None:
     )
     symptoms = [Symptom(str(a.pk), a.scope, a.key, a.fired_at or now) for a in firing]
     endpoint_of = _endpoints(symptoms, now)
-    found = causes(symptoms, endpoint_of, frozenset(open_), _providers(symptoms, now))
+    found = causes(symptoms, endpoint_of, frozenset(open_), _providers(symptoms, now),
+                   _failing(symptoms, now))  # fmt: skip
     by_cause: dict[str, list[Alert]] = {}
     for alert in firing:
         by_cause.setdefault(found[str(alert.pk)], []).append(alert)
@@ -77,6 +78,25 @@ def _providers(symptoms: Sequence[Symptom], now: datetime) -> Mapping[str, str]:
         return {}
     asked = impact.asked_endpoints(now - timedelta(hours=6), now + timedelta(minutes=1))
     return {endpoint: provider for provider, endpoint in asked}
+
+
+def _failing(symptoms: Sequence[Symptom], now: datetime) -> frozenset[str]:
+    """Endpoints most of whose latest calls failed by their fault, or had only a fallback."""
+    if not symptoms:
+        return frozenset()
+    rows = queries.totals(
+        ["invocations", "invocation_errors", "invocation_fallbacks"], scope="endpoint",
+        since=now - TOGETHER, until=now + timedelta(minutes=1),
+    )  # fmt: skip
+
+    def sums(stats: Mapping[str, Any], *names: str) -> float:
+        return float(sum(stats[name].total for name in names if name in stats))
+
+    return frozenset(
+        name for name, stats in rows.items()
+        if is_failing(sums(stats, "invocations"),
+                      sums(stats, "invocation_errors", "invocation_fallbacks"))
+    )  # fmt: skip
 
 
 def _open(cause: str, alerts: Sequence[Alert], now: datetime) -> Incident:
@@ -218,7 +238,10 @@ def acknowledge(incident_id: UUID, *, actor: str) -> Incident:
 
 @transaction.atomic
 def resolve(incident_id: UUID, *, actor: str, now: datetime) -> Incident:
-    """A person says that it is over; its alerts end too, and begin anew if it is not."""
+    """A person says that it is over; its alerts end too, and begin anew if it is not.
+
+    What was measured before is forgiven: only what comes afterwards can begin them anew.
+    """
     incident = _locked(incident_id)
     if incident.state not in OPEN:
         raise Conflict("incident", incident.state, "open or acknowledged")

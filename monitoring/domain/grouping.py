@@ -1,8 +1,9 @@
 """Which alerts have one cause: by what depends on what, and by time.
 
 An agent depends on an endpoint, and that on a provider. When several agents of one endpoint fail
-within minutes, the endpoint is the cause; when two endpoints of one provider do, the provider is;
-when several that have nothing in common do, the platform is. Everything else stands alone.
+within minutes, or two of one that fails itself, the endpoint is the cause; when two endpoints of
+one provider do, the provider is; when several that have nothing in common do, the platform is.
+Everything else stands alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from datetime import datetime, timedelta
 TOGETHER = timedelta(minutes=10)
 # So many things that depend on one make it the cause.
 SEVERAL = 3
+# Two agents may fail at once by chance; not of an endpoint that gives most callers no answer.
+OF_A_FAILING_ENDPOINT = 2
+FAILING_RATIO, FAILING_CALLS = 0.5, 5
 # Two endpoints of a provider that are blamed at once are its fault: each is blamed by several.
 OF_A_PROVIDER = 2
 # What others depend on: an alert of one of these takes along what began with it.
@@ -40,15 +44,20 @@ def causes(
     endpoint_of: Mapping[str, str],
     open_causes: frozenset[str] = frozenset(),
     provider_of: Mapping[str, str] | None = None,
+    failing: frozenset[str] = frozenset(),
 ) -> dict[str, str]:
     """The cause of each alert (by id), such as ``endpoint:azure-1`` or ``agent:tax-eu-001``.
 
     ``symptoms`` are all that fire, old ones too: they are evidence. ``open_causes`` are those of
-    open incidents; whoever depends on one of them joins it. ``provider_of`` is by endpoint.
+    open incidents; whoever depends on one of them joins it. ``provider_of`` is by endpoint;
+    ``failing`` names endpoints that ``is_failing``.
     """
     own = {s.alert_id: _own_cause(s) for s in symptoms}
     raised = {s.alert_id: _endpoint(s, endpoint_of) for s in symptoms if _endpoint(s, endpoint_of)}
     blamed = _blamed(symptoms, raised, SEVERAL, own)
+    blamed |= _blamed(symptoms, raised, OF_A_FAILING_ENDPOINT, own) & {
+        f"endpoint:{name}" for name in failing
+    }
     blamed |= {c for c in own.values() if c.startswith("endpoint:")}
     blamed |= {c for c in open_causes if c.startswith("endpoint:")}
     found = {
@@ -62,6 +71,11 @@ def causes(
             alert_id: PLATFORM if cause in shared else cause for alert_id, cause in found.items()
         }
     return found | _consequences(symptoms, found)
+
+
+def is_failing(calls: float, without_answer: float) -> bool:
+    """Whether so many calls of an endpoint got no answer of it that it is itself to blame."""
+    return calls >= FAILING_CALLS and without_answer >= FAILING_RATIO * calls
 
 
 def _to_providers(

@@ -175,6 +175,7 @@ class Alert(models.Model):
         indexes = [
             models.Index(fields=["state", "-id"], name="alert_state"),
             models.Index(fields=["scope", "key", "-id"], name="alert_about"),
+            models.Index(fields=["-resolved_at"], name="alert_resolved"),
         ]
 
     def __str__(self) -> str:

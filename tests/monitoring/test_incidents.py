@@ -132,7 +132,7 @@ def test_a_model_that_is_gone_is_told_also_where_the_declared_fallback_answers(
     browser.force_login(admin_user)
     page = browser.get(f"/dashboard/incidents/{incident.pk}").content.decode()
     for state in ("failed%2Cfallback", "fallback"):
-        assert re.search(rf'/dashboard/invocations\?agent=a&amp;[^"]*state={state}"', page)
+        assert re.search(rf'/dashboard/invocations\?agent=a&amp;[^"]*state={state}["&]', page)
     tasks.deliver()
     said = "0 of 25 calls failed, 25 were answered by a fallback, 2 users met it."
     assert said in mail.outbox[0].body
@@ -189,3 +189,49 @@ def test_a_first_response_is_asked_once_carried_out_by_its_owner_and_taken_back(
     assert (undo.target, undo.is_undo) == ("one", True)
     names = [e.name for e in incident.timeline.all()]
     assert {"action_asked", "action_done", "resolved"} <= set(names)
+
+
+def unanswered(agent: str, endpoint: str = "one") -> None:
+    """Calls that had only the declared fallback: no error is made of them."""
+    labels = {"agent": agent, "endpoint": endpoint}
+    record([Measurement({"invocations": [1.0] * 25, "invocation_fallbacks": [1.0] * 25}, labels)])
+
+
+def test_two_agents_of_one_dead_endpoint_are_one_incident() -> None:
+    AlertRule.objects.filter(kind="burn_rate").update(is_active=False)
+    calls("well", 30, endpoint="other")
+    unanswered("a1")
+    unanswered("a2")
+    again()
+    assert [one.key for one in live("fallback-rate")] == ["a1", "a2"]
+    assert Incident.objects.get().cause == "endpoint:one"
+
+
+def test_two_agents_that_fail_at_once_of_an_endpoint_that_is_well_are_two() -> None:
+    AlertRule.objects.filter(kind="burn_rate").update(is_active=False)
+    for agent in ("a1", "a2"):
+        calls(agent, 30, endpoint="one")
+        record([Measurement({"invocations": [0.0] * 9, "invocation_errors": [1.0] * 9},
+                            {"agent": agent, "code": "invalid_input"})])  # fmt: skip
+    again()
+    assert {one.cause for one in Incident.objects.all()} == {"agent:a1", "agent:a2"}
+
+
+def test_what_a_person_ended_begins_anew_by_what_comes_afterwards_alone() -> None:
+    AlertRule.objects.exclude(slug__in=["error-rate", "availability-fast-burn"]).update(
+        is_active=False
+    )
+    before = now() - 10 * MINUTE
+    calls("a", 40, 40, at=before)
+    again()
+    (first,) = Incident.objects.all()
+    incidents.resolve(first.pk, actor="user:1", now=before + 5 * MINUTE)
+    calls("a", 30, 0, at=before + 7 * MINUTE)
+    again()
+    assert live("error-rate") == [], "the window holds the old calls, and they are over"
+    assert Incident.objects.count() == 1
+    calls("a", 30, 25, at=before + 8 * MINUTE)
+    again()
+    (alert,) = live("error-rate")
+    assert alert.value == pytest.approx(25 / 60)
+    assert Incident.objects.filter(state="open").count() == 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from monitoring.domain.grouping import PLATFORM, Symptom, causes
+import pytest
+
+from monitoring.domain.grouping import PLATFORM, Symptom, causes, is_failing
 
 T = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -25,6 +27,26 @@ def test_one_agent_stands_alone() -> None:
 def test_several_agents_of_one_endpoint_blame_the_endpoint() -> None:
     found = causes([of("a1"), of("a2", 2), of("a3", 4), of("b1")], ON)
     assert set(found.values()) == {"endpoint:one", "agent:b1"}
+
+
+def test_two_agents_of_an_endpoint_that_fails_itself_blame_it_and_else_stand_alone() -> None:
+    two = [of("a1"), of("a2", 2)]
+    assert set(causes(two, ON).values()) == {"agent:a1", "agent:a2"}
+    assert set(causes(two, ON, failing=frozenset({"one"})).values()) == {"endpoint:one"}
+    assert set(causes(two, ON, failing=frozenset({"two"})).values()) == {"agent:a1", "agent:a2"}
+    apart = [of("a1"), of("a2", 30)]
+    found = causes(apart, ON, failing=frozenset({"one"}))
+    assert set(found.values()) == {"agent:a1", "agent:a2"}
+    assert causes([of("a1")], ON, failing=frozenset({"one"})) == {"agent-a1": "agent:a1"}
+
+
+@pytest.mark.parametrize(("calls", "without_answer", "expected"), [
+    (100, 50, True), (100, 49, False), (5, 5, True), (4, 4, False), (0, 0, False),
+])  # fmt: skip
+def test_an_endpoint_fails_when_half_of_enough_calls_get_no_answer(
+    calls: float, without_answer: float, expected: bool
+) -> None:
+    assert is_failing(calls, without_answer) is expected
 
 
 def test_alerts_that_are_far_apart_are_not_one_outage() -> None:
