@@ -34,7 +34,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FAMILIES: dict[str, tuple[str, ...]] = {
     "agent": ("invocations", "invocation_errors", "invocation_fallbacks", "cache_hits",
               "invocation_duration_seconds", "input_tokens", "output_tokens", "cost_usd"),
-    "endpoint": ("invocations", "invocation_errors", "model_duration_seconds"),
+    "endpoint": ("invocations", "invocation_errors", "invocation_fallbacks",
+                 "model_duration_seconds"),
     "workflow": ("runs", "run_errors", "run_duration_seconds", "run_cost_usd"),
     "queue": ("queue_wait_seconds",),
 }  # fmt: skip
