@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote, urlencode
 
 from monitoring.domain.metrics import SCOPES, SEPARATOR
+from monitoring.domain.otlp import PREFIX
 
 PAGES = {
     "agent": "/dashboard/agents/{}",
@@ -15,6 +16,8 @@ PAGES = {
 CALLS, RUNS = "/dashboard/invocations", "/dashboard/runs"
 TALKS, LEARNING, SECURITY = "/dashboard/conversations", "/dashboard/learning", "/dashboard/security"
 FEEDBACK, SCORES = "/dashboard/feedback", "/dashboard/scores"
+# Agents that run elsewhere have no calls here, but what was kept of their traces.
+TRACES, TRACED = "/dashboard/traces", ("range", "since", "until", "state")
 STEPS, APPROVALS = "/dashboard/steps", "/dashboard/approvals/answered"
 AGAIN = "/dashboard/again"
 # What was said and scored is kept by these labels.
@@ -68,6 +71,8 @@ CALLED = {"experiment": "split"}
 
 def page_of(scope: str, key: str) -> str:
     """The page about ``key``; empty if it has none."""
+    if scope == "agent" and key.startswith(PREFIX):
+        return f"{TRACES}?{urlencode({'agent': key})}"
     shape = PAGES.get(scope)
     return shape.format(quote(key, safe="")) if shape and key else ""
 
@@ -136,6 +141,10 @@ def rows_of(scope: str, key: str, *, client: str = "", **more: str) -> str:
     if "workflow" in labels:
         asked = {name: labels[name] for name in ("workflow", "client") if labels.get(name)}
         return f"{RUNS}?{urlencode({**asked, 'nested': '1', **more})}"
+    if labels.get("agent", "").startswith(PREFIX):
+        known = {name: labels[name] for name in ("agent", "client") if labels.get(name)}
+        asked = {name: more[name] for name in TRACED if more.get(name)}
+        return f"{TRACES}?{urlencode({**known, **asked})}"
     named = {CALLED.get(name, name): value for name, value in labels.items()}
     asked = {name: value for name, value in named.items() if name in LISTED} | more
     return CALLS + (f"?{urlencode(asked)}" if asked else "")

@@ -23,7 +23,9 @@ from config.access import callers
 from config.access.models import Client, Membership, User
 from monitoring import queries, rollups, traces
 from monitoring.domain import otlp
-from monitoring.models import ExternalTrace
+from monitoring.models import AlertRule, ExternalTrace, Incident
+from tests.monitoring.alarming import again, live
+from tests.monitoring.figures_of import read
 
 pytestmark = pytest.mark.django_db
 
@@ -40,7 +42,9 @@ def http() -> Http:
     return Http(headers={"Authorization": f"Bearer {secret}"})
 
 
-def an_agents_spans(count: int = 1, *, fails: bool = False) -> Sequence[ReadableSpan]:
+def an_agents_spans(
+    count: int = 1, *, fails: bool = False, agent: str = "dunning"
+) -> Sequence[ReadableSpan]:
     """What the SDK of somebody else makes: an agent's call with a model's and a tool's in it."""
     kept = InMemorySpanExporter()
     provider = TracerProvider(resource=Resource.create({"service.name": "billing"}))
@@ -48,7 +52,7 @@ def an_agents_spans(count: int = 1, *, fails: bool = False) -> Sequence[Readable
     tracer = provider.get_tracer("theirs")
     for _ in range(count):
         with tracer.start_as_current_span("invoke_agent") as call:
-            call.set_attributes({otlp.OPERATION: "invoke_agent", otlp.AGENT: "dunning",
+            call.set_attributes({otlp.OPERATION: "invoke_agent", otlp.AGENT: agent,
                                  "gen_ai.input.messages": "private words"})  # fmt: skip
             if fails:
                 call.set_attribute(otlp.ERROR, "timeout")
@@ -162,3 +166,33 @@ def test_what_cannot_be_read_is_refused_and_what_makes_no_sense_is_told(http: Ht
     told = send(http, json.dumps(old).encode(), "application/json").json()["partialSuccess"]
     assert "too far from now" in told["errorMessage"]
     assert not ExternalTrace.objects.exists()
+
+
+def test_figures_of_an_agent_elsewhere_lead_to_its_traces(http: Http) -> None:
+    for fails, count in ((False, 4), (True, 3)):
+        send(http, encode_spans(an_agents_spans(count, fails=fails)).SerializeToString())
+    assert total("invocations") == 7
+    browser = Http()
+    browser.force_login(User.objects.get())
+    leaders = read(browser.get("/dashboard/_top?range=24h").content.decode())
+    by_label = {one.label: one.href for one in leaders.figures}
+    for label, rows in (("Calls", 7), ("Errors", 3), ("p95", 7)):
+        path, _, query = by_label[label].partition("?")
+        file = browser.get(f"{path}.csv?{query}").content.decode()
+        assert len(file.splitlines()) == 1 + rows, (label, by_label[label])
+        assert browser.get(by_label[label]).status_code == 200
+    pages = [one for one in leaders.links if one.startswith("/dashboard/traces?agent=")]
+    assert browser.get(pages[0]).status_code == 200
+    for wrong in ("state=x", "client=x", "before=x", "range=1y"):
+        assert browser.get(f"/dashboard/traces?{wrong}").status_code == 422
+
+
+@pytest.mark.usefixtures("shipped")
+def test_agents_elsewhere_that_fail_at_once_lead_to_their_endpoint(http: Http) -> None:
+    AlertRule.objects.filter(kind="burn_rate").update(is_active=False)
+    for name in ("one", "two", "three"):
+        spans = an_agents_spans(25, fails=True, agent=name)
+        send(http, encode_spans(spans).SerializeToString())
+    again()
+    assert len(live("error-rate")) == 3
+    assert Incident.objects.get().cause == "endpoint:external:eu.their.ai"
