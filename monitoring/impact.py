@@ -9,6 +9,8 @@ from monitoring import explaining, queries
 from monitoring.models import Incident
 
 OF_PROVIDER = "provider_endpoint"
+# What says that an endpoint was asked: of agents that run elsewhere only their model calls do.
+ASKED = ("invocations", "model_calls")
 # What an impact is told of; anything else is told of everything.
 TOLD_OF = ("agent", "endpoint", "workflow", "domain")
 # What broke had been failing for a while before it was told.
@@ -80,5 +82,5 @@ def endpoints_of(provider: str, since: datetime, until: datetime) -> list[str]:
 
 def asked_endpoints(since: datetime, until: datetime) -> list[tuple[str, str]]:
     """Provider and endpoint of what was asked in this time."""
-    rows = queries.totals(["invocations"], scope=OF_PROVIDER, since=since, until=until)
+    rows = queries.totals(ASKED, scope=OF_PROVIDER, since=since, until=until)
     return [(provider, name) for provider, _, name in (key.partition("|") for key in rows)]

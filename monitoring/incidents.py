@@ -61,13 +61,13 @@ def _endpoints(symptoms: Sequence[Symptom], now: datetime) -> Mapping[str, str]:
     if not symptoms:
         return {}
     rows = queries.totals(
-        ["invocations"], scope="agent_endpoint", since=now - timedelta(hours=6),
+        impact.ASKED, scope="agent_endpoint", since=now - timedelta(hours=6),
         until=now + timedelta(minutes=1),
     )  # fmt: skip
     most: dict[str, tuple[float, str]] = {}
     for key, stats in rows.items():
         agent, _, endpoint = key.partition("|")
-        count = stats["invocations"].total if "invocations" in stats else 0.0
+        count = max(stat.total for stat in stats.values())
         most[agent] = max(most.get(agent, (0.0, "")), (count, endpoint))
     return {agent: endpoint for agent, (_, endpoint) in most.items() if endpoint}
 
