@@ -274,7 +274,7 @@ class NewRollout(s.Serializer[Any]):
 class NewDrill(s.Serializer[Any]):
     seconds = s.FloatField(
         required=False, default=180.0, min_value=5, max_value=600,
-        help_text="It is taken back after this at the latest.",
+        help_text="It is taken back after this at the latest; 120 at least, two sweeps.",
     )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from config.access import callers
 from config.access.callers import Caller
 from config.access.ids import uuid7
 from config.errors import AppError, InvalidInput, Unavailable
+from config.schedules import SCHEDULE
 from learning import feedback
 from learning.domain.drills import lost
 from learning.models import Rollout
@@ -51,6 +52,9 @@ AFTER_SECONDS = 3.0
 # ``learning.calling_tasks`` and nothing else of learning's tasks.
 QUEUE = "default"
 MOST_SECONDS, MOST_CALLERS = 600.0, 8
+# Between two sweeps of comparisons (config.schedules); the calls under way take their time, too.
+LOOKED_AT_EVERY: float = SCHEDULE["learning-comparisons"]["schedule"]
+LEAST_SECONDS = 2 * LOOKED_AT_EVERY
 
 
 @dataclass(slots=True)
@@ -120,8 +124,15 @@ def prepare(*, caller: Caller, seconds: float) -> Rollout:
 
 @transaction.atomic
 def begin_drill(*, caller: Caller, seconds: float) -> Rollout:
-    """The same, and a worker sends the calls; raises InvalidInput too."""
+    """The same, and a worker sends the calls; raises InvalidInput too.
+
+    The instance's sweep has to find the harm, so two of them must fit into the drill: the first
+    may come before anybody has called.
+    """
     check_limits(seconds, 1)
+    if seconds < LEAST_SECONDS:
+        raise InvalidInput("seconds", f"{seconds:g}", f"at least {LEAST_SECONDS:g}, because "
+                           f"rollouts are judged every {LOOKED_AT_EVERY:g} s")  # fmt: skip
     row = prepare(caller=caller, seconds=seconds)
     transaction.on_commit(
         partial(

@@ -108,6 +108,7 @@ def test_a_drill_over_http_sends_its_calls_from_a_worker(firm, ground, api, pers
     monkeypatch.setattr(current_app, "send_task", lambda name, args, queue: sent.append(
         (name, args, queue)))  # fmt: skip
     monkeypatch.setattr(drilling, "AFTER_SECONDS", 0.1)
+    monkeypatch.setattr(drilling, "LEAST_SECONDS", 5)
     made = api("post", "rollouts/drills", {"seconds": 5})
     assert made.status_code == 202 and made.json()["is_drill"], made.content
     page = f"/dashboard/rollouts/{made.json()['id']}"
@@ -148,6 +149,7 @@ def test_a_drill_that_a_crash_left_open_is_closed_by_the_sweep_and_blocks_no_oth
     firm, api, monkeypatch
 ):
     monkeypatch.setattr(current_app, "send_task", lambda *args, **kwargs: None)
+    monkeypatch.setattr(drilling, "LEAST_SECONDS", 5)
     left = api("post", "rollouts/drills", {"seconds": 30}).json()["id"]
     row = Rollout.objects.get(pk=left)
     assert drilling._begun(row) and not drilling._begun(Rollout.objects.get(pk=left))
@@ -173,6 +175,9 @@ def test_a_drill_without_a_firm_or_beyond_its_limits_is_refused(api):
     for wrong in ("nan", 4, 601):
         refused = api("post", "rollouts/drills", {"seconds": wrong})
         assert (refused.status_code, refused.json()["field"]) == (422, "seconds")
+    # Forty seconds could pass between two sweeps: the drill ended and nobody had looked.
+    refused = api("post", "rollouts/drills", {"seconds": 40})
+    assert refused.status_code == 422 and "judged every 60 s" in refused.json()["detail"]
     with pytest.raises(CommandError, match="at most 600"):
         call_command("rollback_drill", "--seconds", "601")
     with pytest.raises(CommandError, match="callers"):
