@@ -16,6 +16,7 @@ from agents import loading as catalogue
 from config.access.callers import Caller
 from config.errors import Conflict, NotFound, Unavailable
 from learning.domain.patching import EntryMissing, Patch, as_mail, changed_entry
+from learning.domain.trackers import reference
 from learning.models import Improvement, Replay
 
 WEBHOOK_SECONDS = 10.0
@@ -81,28 +82,47 @@ def item_of(row: Improvement) -> dict[str, Any]:
             "priority": row.priority, "proposal": row.proposal, "expected": row.expected,
             "candidate_version": str(row.candidate_version_id or ""),
         },
+        "sent": row.work_item or None,
     }  # fmt: skip
 
 
-def post(caller: Caller, improvement_id: UUID) -> int:
-    """Send the work item to the configured issue tracker; its answer's HTTP status.
+def post(caller: Caller, improvement_id: UUID) -> Improvement:
+    """Send the work item to the configured issue tracker, and keep its id and link there.
 
-    Raises Conflict where none is configured (WORK_ITEM_WEBHOOK_URL), Unavailable if it fails.
+    One that was sent is not sent again. Raises Conflict where no tracker is configured
+    (WORK_ITEM_WEBHOOK_URL), Unavailable if it does not take the item: nothing is kept then.
     """
     caller.require("learning:decide", "hand out work items")
+    row = _find(caller, improvement_id)
+    if row.work_item:
+        return row
     url = settings.WORK_ITEM_WEBHOOK_URL
     if url == "-":
         raise Conflict("the issue tracker", "not configured", "WORK_ITEM_WEBHOOK_URL")
-    body = work_item(caller, improvement_id)
+    item = {name: value for name, value in item_of(row).items() if name != "sent"}
     try:
         answer = httpx.post(
-            url, json=body, timeout=WEBHOOK_SECONDS,
+            url, json=item, timeout=WEBHOOK_SECONDS,
             headers={"Idempotency-Key": f"improvement-{improvement_id}"},
         )  # fmt: skip
         answer.raise_for_status()
+    except httpx.HTTPStatusError as error:
+        said = f"it answered {error.response.status_code}"
+        raise Unavailable("the issue tracker", said, 60) from error
     except httpx.HTTPError as error:
         raise Unavailable("the issue tracker", type(error).__name__, 60) from error
-    return answer.status_code
+    made = reference(_json(answer), answer.headers.get("Location", ""))
+    made["at"] = timezone.now().isoformat()  # who sent it is on the audit log
+    Improvement.objects.filter(pk=row.pk, work_item={}).update(work_item=made)
+    row.refresh_from_db()
+    return row
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
 
 
 def _find(caller: Caller, improvement_id: UUID) -> Improvement:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
@@ -22,6 +23,7 @@ REPLAY_CAP_USD = Decimal(1)
 DONE = {
     "approve": "approved", "reject": "rejected", "edit": "the new prompt is its candidate now",
     "replay": "a replay has begun", "take_back": "taken back",
+    "hand_out": "in the issue tracker",
 }  # fmt: skip
 MOST_CASES, MOST_RUNS, MOST_TOMBSTONES = 12, 20, 5
 # What of the evidence has a place of its own on the page.
@@ -65,7 +67,8 @@ def dossier(caller: Caller, improvement_id: UUID) -> dict[str, Any]:
         "difference": difference(row), "replays": _replays(caller, row),
         "barred": _tombstones(row), "follows": _follows(row),
         "neighbours": _neighbours(caller, row),
-        "actions": _actions(row),
+        "actions": _actions(row), "work_item": row.work_item or None,
+        "has_tracker": settings.WORK_ITEM_WEBHOOK_URL != "-",
     }  # fmt: skip
 
 
@@ -87,6 +90,8 @@ def act(
         row = improvements.edit(caller=caller, improvement_id=row.pk, prompt=prompt, reason=reason)
     elif what == "take_back":
         row = knowledge_changes.take_back(caller=caller, improvement_id=row.pk, reason=reason)
+    elif what == "hand_out":
+        row = handoff.post(caller, row.pk)
     else:
         _replay(caller, row)
     row.refresh_from_db()

@@ -165,3 +165,4 @@ class WorkItem(Shape):
     body = serializers.CharField()
     labels = serializers.ListField(child=serializers.CharField())
     improvement = serializers.DictField()
+    sent = serializers.DictField(allow_null=True, help_text="id, url, at; null: not sent yet.")

@@ -48,7 +48,6 @@ class Handoff(APIView):
     )  # fmt: skip
     @rest.idempotent
     def post(self, request: Request, improvement_id: UUID) -> Response:
-        """Send the work item to the configured issue tracker."""
-        caller = rest.caller_of(request)
-        handoff.post(caller, improvement_id)
-        return Response(shapes.WorkItem(handoff.work_item(caller, improvement_id)).data)
+        """Send the work item to the configured issue tracker, once; its id and link are kept."""
+        row = handoff.post(rest.caller_of(request), improvement_id)
+        return Response(shapes.WorkItem(handoff.item_of(row)).data)

@@ -39,6 +39,9 @@ class Dossier(Shape):
     suggested_tool = serializers.DictField(allow_null=True)
     change = serializers.DictField(allow_null=True)
     pattern = serializers.DictField(allow_null=True)
+    work_item = serializers.DictField(
+        allow_null=True, help_text="What the issue tracker made of it; null: not sent."
+    )
     runs = serializers.ListField(child=serializers.DictField())
     difference = serializers.DictField(allow_null=True)
     replays = serializers.ListField(child=serializers.DictField())

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import json
 import subprocess
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
+from django.test import Client as Browser
 
 from agents import evidence, versions
+from config.access.models import User
 from learning import handoff, improvements
 from learning.models import Improvement
 
@@ -87,20 +92,64 @@ def test_a_work_item_says_what_why_and_how_sure(improvement, api):
     assert body["improvement"]["id"] == str(improvement.pk)
 
 
-def test_a_work_item_goes_to_the_configured_tracker(improvement, api, settings, monkeypatch):
+class Tracker(BaseHTTPRequestHandler):
+    """Fails once, then makes an issue of what it is sent."""
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.taken.append((self.headers["Idempotency-Key"], body))
+        first = len(self.server.taken) == 1
+        self.send_response(500 if first else 201)
+        self.end_headers()
+        if not first:
+            made = {"id": 91, "number": 7, "html_url": "https://tracker.example/issues/7"}
+            self.wfile.write(json.dumps(made).encode())
+
+    def log_message(self, *words):
+        pass
+
+
+@pytest.fixture
+def tracker(settings):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Tracker) as server:
+        server.taken = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings.WORK_ITEM_WEBHOOK_URL = f"http://127.0.0.1:{server.server_address[1]}/hook"
+        yield server
+        server.shutdown()
+
+
+def test_a_work_item_goes_to_the_tracker_once_and_its_id_and_link_are_kept(
+    improvement, api, tracker
+):
+    path = f"/api/v1/improvements/{improvement.pk}/work-item"
+    failed = api("post", path)
+    assert failed.status_code == 503 and "answered 500" in failed.json()["detail"]
+    assert failed["Retry-After"] and api("get", path).json()["sent"] is None
+    sent = api("post", path).json()["sent"]
+    assert (sent["id"], sent["url"]) == ("7", "https://tracker.example/issues/7")
+    assert api("post", path).json()["sent"] == sent
+    assert api("get", path).json()["sent"] == sent
+    assert len(tracker.taken) == 2  # what was taken is not sent again
+    key, body = tracker.taken[1]
+    assert key == tracker.taken[0][0] == f"improvement-{improvement.pk}"
+    assert body["title"].endswith("Work in steps") and "sent" not in body
+    assert api("get", f"/api/v1/improvements/{improvement.pk}").json()["work_item"] == sent
+
+
+def test_a_reviewer_sends_a_work_item_from_the_page(improvement, firm, tracker):
+    tracker.taken.append(("", {}))
+    browser = Browser()
+    browser.force_login(User.objects.create_superuser("root", password="x"))
+    page = f"/admin/learning/improvement/{improvement.pk}/change/"
+    assert "Send to the issue tracker" in browser.get(page).content.decode()
+    browser.post(page, {"do": "hand_out"})
+    text = browser.get(page).content.decode()
+    assert "https://tracker.example/issues/7" in text and "Send to the issue" not in text
+
+
+def test_without_a_tracker_or_while_it_is_away_nothing_is_handed_out(improvement, api, settings):
     path = f"/api/v1/improvements/{improvement.pk}/work-item"
     assert api("post", path).status_code == 409
     settings.WORK_ITEM_WEBHOOK_URL = "http://127.0.0.1:9/hook"
     assert api("post", path).status_code == 503  # nobody listens
-    sent = []
-
-    class Answer:
-        status_code = 201
-
-        def raise_for_status(self):
-            return self
-
-    monkeypatch.setattr(handoff.httpx, "post", lambda url, **kw: sent.append(kw) or Answer())
-    assert api("post", path).status_code == 200
-    assert sent[0]["json"]["title"].endswith("Work in steps")
-    assert str(improvement.pk) in sent[0]["headers"]["Idempotency-Key"]
