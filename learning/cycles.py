@@ -53,7 +53,7 @@ MAILED_AGAIN = timedelta(hours=1)
 # Candidates that one weekly cycle replays, and what each may cost.
 MOST_REPLAYS = 5
 REPLAY_CAP_USD = Decimal(1)
-# Who gets the report: these roles at the firm.
+# Who gets the report: these roles at the firm, and superusers, who have all of them.
 READERS = ("reviewer", "platform_engineer", "administrator")
 # What a cycle is about, in days before its tick.
 DAYS = {Cycle.Cadence.DAILY: 1, Cycle.Cadence.WEEKLY: 7, Cycle.Cadence.MONTHLY: 30}
@@ -222,10 +222,10 @@ def mail(cycle_id: UUID) -> int:
     if not rows.update(mailed_at=Now(), mail_error=""):
         return 0
     cycle = Cycle.objects.get(pk=cycle_id)
+    of_the_firm = Q(memberships__client__is_firm=True, memberships__role__in=READERS)
     readers = User.objects.filter(
-        is_active=True, is_demo=False, memberships__client__is_firm=True,
-        memberships__role__in=READERS,
-    ).exclude(email="")  # fmt: skip
+        of_the_firm | Q(is_superuser=True), is_active=True, is_demo=False
+    ).exclude(email="")
     sent, fault = 0, ""
     for address in readers.order_by("email").values_list("email", flat=True).distinct():
         try:

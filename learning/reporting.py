@@ -114,6 +114,7 @@ def markdown(cycle: Cycle, seen: Mapping[str, Any]) -> str:
         f"{seen['calls']} live calls and {seen['feedback']} pieces of feedback from "
         f"{seen['since'][:10]} to {seen['until'][:10]}.",
         "## Seen",
+        *_today(cycle),
         *_lines(
             seen["patterns"],
             lambda p: (
@@ -155,6 +156,13 @@ def markdown(cycle: Cycle, seen: Mapping[str, Any]) -> str:
         *_failed(seen["steps"]),
     ]
     return "\n\n".join(_joined(parts)) + "\n"
+
+
+def _today(cycle: Cycle) -> list[str]:
+    """What of the tick's own day is counted, though the report is about the days before it."""
+    if cycle.created_at.date() != cycle.tick:
+        return []
+    return [f"Patterns count {cycle.tick} up to {cycle.created_at:%H:%M} UTC as well."]
 
 
 def _history(step: Mapping[str, Any] | None) -> list[str]:
