@@ -17,8 +17,17 @@ from config.errors import AppError, InvalidInput, NotFound
 from config.pages import page
 from learning import experiments, overview, plots, rollouts, saying
 from learning.domain.measures import stage_layout
-from learning.models import Experiment, Improvement, Rollout
+from learning.models import Experiment, Improvement, Rollout, Variant
 from learning.report_pages import first_sentence
+
+# What the interval of each test promises to whoever looks at it.
+INTERVALS = {
+    "sequential": "confidence sequence, which holds at every look",
+    "fixed": "interval for one look: it holds at the declared end only",
+    "group_sequential": "interval, which holds at the planned looks",
+    "bayesian": "credible interval, which is not protected against repeated looks",
+    "bandit": "interval, read batch by batch for the declared end",
+}
 
 
 @require_GET
@@ -77,11 +86,21 @@ def _experiment(row: Experiment, caller: Caller, fault: AppError | None = None) 
         "row": row, "found": found, "fault": fault, "variants": list(row.variants.all()),
         "may_decide": caller.has("learning:decide"),
         "rollouts": list(row.rollouts.all()), "improvement": row.improvement,
-        "batches": _batches(row), "is_same": row.is_aa,
+        "batches": _batches(row), "next_look_at": experiments.next_look_at(row),
+        "is_same": row.is_aa,
         "smallest": min(found["progress"]["units"].values(), default=0),
         "warnings": [] if row.ended_at else experiments.overlaps(row),
         "incidents": _incidents(found), **_numbers(found),
     }  # fmt: skip
+
+
+def _arms(row: Experiment, found: dict[str, Any]) -> list[Variant]:
+    """Its variants; those of a bandit with their chance to be the best, where it can be told."""
+    chances = (found.get("bandit") or {}).get("chance_to_be_best") or {}
+    variants = list(row.variants.all())
+    for one in variants:
+        one.chance = chances.get(one.key)  # type: ignore[attr-defined]
+    return variants
 
 
 def _batches(row: Experiment) -> list[dict[str, Any]]:
@@ -189,12 +208,17 @@ def _numbers(found: dict[str, Any]) -> dict[str, Any]:
                     "direction": metric["direction"], "arm": row["arm"], "note": row["note"],
                     "control": arms.get(row["control"]), "treatment": arms.get(row["arm"]),
                     "state": _reading(row), "p_value": row["p_value"],
+                    "chance": row["chance_to_win"],
                     "unit": " %" if factor == 100 else "",
                     **{k: None if row[k] is None else row[k] * factor
                        for k in ("estimate", "lower", "upper")},
                 }
             )  # fmt: skip
-    return {"metrics": metrics, "plot": plots.effect_path(found, scale)}
+    kind = found["test"]["kind"]
+    return {
+        "metrics": metrics, "plot": plots.effect_path(found, scale),
+        "interval_words": INTERVALS[kind], "is_bayesian": kind == "bayesian",
+    }  # fmt: skip
 
 
 def _reading(row: dict[str, Any]) -> str:

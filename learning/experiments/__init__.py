@@ -15,10 +15,11 @@ from learning.experiments.moving import (
     thaw,
 )
 from learning.experiments.overlaps import overlaps
+from learning.experiments.shifting import next_look_at
 from learning.experiments.subjects import batches_of
 
 __all__ = [
     "batches_of", "busy_agents", "close_holdout", "create", "create_layer", "document", "find",
-    "freeze", "open_holdout", "overlaps", "pause", "read", "refresh", "resume", "start", "stop",
-    "stop_by_machine", "sweep", "taken", "thaw",
+    "freeze", "next_look_at", "open_holdout", "overlaps", "pause", "read", "refresh",
+    "resume", "start", "stop", "stop_by_machine", "sweep", "taken", "thaw",
 ]  # fmt: skip

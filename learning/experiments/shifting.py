@@ -26,7 +26,8 @@ def shift(experiment: Experiment, found: dict[str, Any], now: datetime | None = 
     """
     told = found["bandit"]
     now = now or timezone.now()
-    if not told or told["next_shares"] is None or now < _due_at(experiment):
+    due_at = next_look_at(experiment)
+    if due_at is None or now < due_at or not told or told["next_shares"] is None:
         return False
     batch = subjects.batches_of(experiment)[-1]
     ranges = shares.moved(batch.ranges, {arm: told["next_shares"][arm] for arm in batch.ranges})
@@ -38,7 +39,10 @@ def shift(experiment: Experiment, found: dict[str, Any], now: datetime | None = 
     return _open(experiment, batches)
 
 
-def _due_at(experiment: Experiment) -> datetime:
+def next_look_at(experiment: Experiment) -> datetime | None:
+    """When a running bandit's shares may move next; None for anything else."""
+    if experiment.test.get("kind") != "bandit" or experiment.state != Experiment.State.RUNNING:
+        return None
     began = experiment.started_at or experiment.created_at
     if experiment.batches:
         began = datetime.fromisoformat(experiment.batches[-1]["began_at"])

@@ -81,7 +81,8 @@ def test_shares_follow_the_better_arm_at_each_look_and_only_what_is_lost_moves(a
     browser = Browser()
     browser.force_login(person("reviewer"))
     text = browser.get(f"/dashboard/experiments/{uid}").content.decode()
-    assert "Shares at each look" in text
+    assert "Shares at each look" in text and "the next look is due" in text
+    assert "Chance to be best" in text
 
 
 def test_a_paused_bandit_resumes_with_the_shares_it_had(api, firm):

@@ -86,6 +86,40 @@ def test_an_experiment_says_its_verdict_before_its_numbers(engineer, ground, sit
     assert "<html" not in text_of(site.get(address, headers={"HX-Request": "true"}))
 
 
+@pytest.mark.parametrize(
+    ("test", "plan", "words"),
+    [
+        ("sequential", {}, "confidence sequence, which holds at every look"),
+        ("fixed", {"planned_units": 600}, "it holds at the declared end only"),
+        ("group_sequential", {"planned_units": 600}, "which holds at the planned looks"),
+        ("bayesian", {"planned_units": 600}, "not protected against repeated looks"),
+    ],
+)
+def test_an_interval_promises_what_its_test_does(engineer, ground, site, test, plan, words):
+    firm, agent, old, new = ground
+    row = an_experiment(engineer, old, new, test={"kind": test},
+                        plan={"minimum_units": 50, "minimum_days": 0, **plan})  # fmt: skip
+    experiments.start(caller=engineer, experiment_id=row.pk)
+    meet(agent, firm, units=300, success={old.pk: 0.5, new.pk: 0.9})
+    experiments.sweep()
+    text = text_of(site.get(f"/dashboard/experiments/{row.pk}"))
+    assert words in text
+    assert ("which holds at every look" in text) == (test == "sequential")
+    assert ("Chance to win" in text) == (test == "bayesian")
+    assert ("99.9 %</td>" in text) == (test == "bayesian")
+
+
+def test_a_rollout_without_a_forecast_raises_no_alarm(ground, site):
+    firm, agent, old, new = ground
+    row = rollouts.begin(client_id=firm.pk, agent_slug=SLUG, to_version=new.pk, metrics=METRICS,
+                         strategy="custom", stages=STAGES[2:])  # fmt: skip
+    meet(agent, firm, units=900, success={old.pk: 0.8, new.pk: 0.8})
+    rollouts.sweep()
+    text = text_of(site.get(f"/dashboard/rollouts/{row.pk}"))
+    assert "There is no forecast to check it against" in text
+    assert "is-attention" not in text[text.index("Post-deployment") - 200 :][:200]
+
+
 def test_a_refusal_is_said_on_the_page(engineer, ground, site):
     _, _, old, new = ground
     row = an_experiment(engineer, old, new)
