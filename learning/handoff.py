@@ -22,6 +22,8 @@ from learning.models import Improvement, Replay
 WEBHOOK_SECONDS = 10.0
 # What of a version the catalogue's file can say.
 IN_CATALOGUE = ("prompt", "model")
+# And of its model.
+OF_MODEL = ("tier", "temperature", "max_output_tokens")
 
 
 def patch(caller: Caller, improvement_id: UUID) -> Patch:
@@ -59,10 +61,16 @@ def _check_expressible(row: Improvement, candidate: Any) -> None:
     other = versions.content_of(candidate)
     changed = [k for k, v in asdict(base).items() if k not in IN_CATALOGUE
                and asdict(other)[k] != v]  # fmt: skip
+    models = {**base.model, **other.model}
+    changed += [
+        f"the model's {k}" for k in sorted(models)
+        if k not in OF_MODEL and base.model.get(k) != other.model.get(k)
+    ]  # fmt: skip
     if changed:
         raise Conflict(
             f"improvement {row.title!r}", f"a change of {', '.join(changed)}",
-            "one of the prompt or the model, which the catalogue's file can express",
+            f"one of the prompt or the model's {', '.join(OF_MODEL)}, which the catalogue's "
+            "file can express",
         )  # fmt: skip
 
 

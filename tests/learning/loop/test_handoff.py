@@ -75,6 +75,15 @@ def test_what_the_file_cannot_say_is_refused(agent, firm, api):
     assert "examples" in answer.json()["detail"]
 
 
+def test_a_tuned_model_that_the_file_cannot_name_is_refused_and_not_half_written(agent, firm, api):
+    """The patch would have had the other temperature and not the model that was tried with it."""
+    model = {**evidence.production(agent.slug).model, "name": "ft:m:1", "temperature": 0.4}
+    row = proposed(agent, firm, model=model)
+    answer = api("get", f"/api/v1/improvements/{row.pk}/patch")
+    assert answer.status_code == 409
+    assert "a change of the model's name" in answer.json()["detail"]
+
+
 def test_a_measured_effect_is_said_in_words(improvement, api):
     effect = {"how": "measured on 3 graded tuning cases", "cases": 3, "base_score": 0.8,
               "score": 1.0, "score_difference": 0.2, "cost_ratio": 0.25}  # fmt: skip
