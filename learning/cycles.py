@@ -19,12 +19,14 @@ from celery import chain, chord, current_app, group
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents import queries
 from config import logs
+from config.access import callers
+from config.access.callers import Caller
 from config.access.models import Client, User
 from config.errors import AppError, InvalidInput, NotFound
 from learning import (
@@ -53,7 +55,7 @@ MAILED_AGAIN = timedelta(hours=1)
 # Candidates that one weekly cycle replays, and what each may cost.
 MOST_REPLAYS = 5
 REPLAY_CAP_USD = Decimal(1)
-# Who gets the report: these roles at the firm, and superusers, who have all of them.
+# Who gets the report: these roles at the firm and superusers, of those who see every client.
 READERS = ("reviewer", "platform_engineer", "administrator")
 # What a cycle is about, in days before its tick.
 DAYS = {Cycle.Cadence.DAILY: 1, Cycle.Cadence.WEEKLY: 7, Cycle.Cadence.MONTHLY: 30}
@@ -223,11 +225,14 @@ def mail(cycle_id: UUID) -> int:
         return 0
     cycle = Cycle.objects.get(pk=cycle_id)
     of_the_firm = Q(memberships__client__is_firm=True, memberships__role__in=READERS)
-    readers = User.objects.filter(
-        of_the_firm | Q(is_superuser=True), is_active=True, is_demo=False
-    ).exclude(email="")
+    readers = (
+        User.objects.filter(of_the_firm | Q(is_superuser=True), is_active=True, is_demo=False)
+        .exclude(email="")
+        .distinct()
+    )
+    addresses = {one.email for one in readers if callers.of_user(one).client_ids is None}
     sent, fault = 0, ""
-    for address in readers.order_by("email").values_list("email", flat=True).distinct():
+    for address in sorted(addresses):
         try:
             send_mail(f"Ratchet: {cycle.cadence} learning report, {cycle.tick}", cycle.report,
                       settings.DEFAULT_FROM_EMAIL, [address])  # fmt: skip
@@ -261,9 +266,17 @@ def sweep() -> int:
     return sent
 
 
-def find(cycle_id: UUID) -> Cycle:
+def visible(caller: Caller) -> QuerySet[Cycle]:
+    """Cycles that the caller may read: all of them or none.
+
+    A report is about the work of every client, so it is for those who see every client.
+    """
+    return Cycle.objects.all() if caller.client_ids is None else Cycle.objects.none()
+
+
+def find(caller: Caller, cycle_id: UUID) -> Cycle:
     """One cycle; raises NotFound."""
-    found = Cycle.objects.filter(pk=cycle_id).first()
+    found = visible(caller).filter(pk=cycle_id).first()
     if found is None:
         raise NotFound("cycle", cycle_id)
     return found

@@ -10,10 +10,9 @@ from django.db.models import Avg, Count, Q, QuerySet
 
 from agents import evidence, sight
 from config.access.callers import Caller
-from learning import feedback, judging, patterns, saying
+from learning import cycles, feedback, judging, patterns, saying
 from learning.domain.categories import group_of
 from learning.models import (
-    Cycle,
     Example,
     Experiment,
     Feedback,
@@ -75,7 +74,7 @@ def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
         "request_formula": REQUEST_FORMULA,
         "accuracy": accuracy_delta(caller, now=now),
         "tombstones": mine(Tombstone.objects.filter(lifted_at=None)).count(),
-        "cycle": Cycle.objects.filter(state="done").order_by("-ended_at").first(),
+        "cycle": cycles.visible(caller).filter(state="done").order_by("-ended_at").first(),
     }  # fmt: skip
 
 

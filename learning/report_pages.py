@@ -23,7 +23,7 @@ MOST_OTHERS = 12
 @page("learning:read")
 def report(request: HttpRequest, caller: Caller, cycle_id: UUID) -> HttpResponse:
     """``/dashboard/learning/reports/{id}``: what a cycle saw, proposed, tried, and its cost."""
-    row = cycles.find(cycle_id)
+    row = cycles.find(caller, cycle_id)
     steps = row.steps.all()
     return render(
         request,

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config import rest
+from config.errors import Forbidden
 from learning import cycles
 from learning import shapes_loop as shapes
 from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
@@ -26,19 +27,21 @@ class Cycles(APIView):
     )  # fmt: skip
     def get(self, request: Request) -> Response:
         """Learning cycles with their reports, newest first."""
-        rows = Cycle.objects.order_by("-id")
+        rows = cycles.visible(rest.caller_of(request)).order_by("-id")
         if cadence := request.query_params.get("cadence"):
             rows = rows.filter(cadence=cadence)
         return page(request, rows, shapes.CycleDocument)
 
     @extend_schema(
         parameters=[KEY], request=shapes.CycleRequest,
-        responses={202: shapes.CycleDocument, 422: PROBLEM},
+        responses={202: shapes.CycleDocument, 403: PROBLEM, 422: PROBLEM},
     )  # fmt: skip
     @rest.idempotent
     def post(self, request: Request) -> Response:
         """Begin a cycle now, unless that of this day has begun; look at the report later."""
         data = checked(shapes.CycleRequest, request)
+        if rest.caller_of(request).client_ids is not None:
+            raise Forbidden("begin a learning cycle", "sight of every client")
         made = cycles.run(data["cadence"], data.get("tick"))
         made.refresh_from_db()
         response = Response(shapes.CycleDocument(made).data, status=202)
@@ -52,4 +55,5 @@ class OneCycle(APIView):
     @extend_schema(responses={200: shapes.CycleDocument, 404: PROBLEM})
     def get(self, request: Request, cycle_id: UUID) -> Response:
         """One cycle with its figures and its report in Markdown."""
-        return Response(shapes.CycleDocument(cycles.find(cycle_id)).data)
+        row = cycles.find(rest.caller_of(request), cycle_id)
+        return Response(shapes.CycleDocument(row).data)

@@ -10,7 +10,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from agents.models import Agent
-from config.access.models import Membership, User
+from config.access.models import Audience, Client, Membership, User
 from config.errors import InvalidInput
 from config.schedules import SCHEDULE
 from learning import asking, coverage, cycles, drifting, replay, tasks
@@ -95,6 +95,32 @@ def test_a_report_that_has_no_readers_says_whom_to_name(bare, begin, person, api
     assert "/admin/access/user/" not in page_of(made, person)
     found = api("get", f"/api/v1/cycles/{made.pk}").json()
     assert (found["readers"], found["mail_error"]) == (0, "")
+
+
+def test_a_report_on_all_clients_is_for_those_who_see_all_of_them(
+    bare, begin, firm, person, mailoutbox
+):
+    """A report names what clients complain of and what everybody's calls cost."""
+    made = begin("daily")
+    finish(made)
+    client = Client.objects.create(slug="mine", name="Mine")
+    audit = Audience.objects.create(kind="department", name="audit")
+    own, some = (User.objects.create_user(n, email=f"{n}@localhost") for n in ("own", "some"))
+    Membership.objects.create(user=own, client=client, role="reviewer")
+    Membership.objects.create(user=some, client=firm, role="reviewer")
+    some.audiences.add(audit)
+    for user in (own, some):
+        browser = Browser()
+        browser.force_login(user)
+        assert browser.get(f"/dashboard/learning/reports/{made.pk}").status_code == 404
+        assert "Latest report" not in browser.get("/dashboard/learning").content.decode()
+        assert browser.get("/api/v1/cycles").json()["results"] == []
+        assert browser.get(f"/api/v1/cycles/{made.pk}").status_code == 404
+    reader = Browser()
+    reader.force_login(person("reviewer"))
+    assert "Latest report" in reader.get("/dashboard/learning").content.decode()
+    Cycle.objects.update(mailed_at=None)
+    assert cycles.mail(made.pk) == 0 and not mailoutbox
 
 
 def test_a_report_waits_for_a_mail_server_that_is_away(
