@@ -172,6 +172,7 @@ class StepRun(models.Model):
             ),
             models.Index(fields=["run", "id"], condition=Q(attempt__gt=1), name="step_tried_again"),
             models.Index(fields=["run", "id"], condition=Q(iteration__gt=1), name="step_turned"),
+            models.Index(fields=["ended_at"], condition=Q(state="failed"), name="step_failed"),
         ]
 
     def __str__(self) -> str:
