@@ -48,6 +48,10 @@ MOST_EXAMPLES = 5
 MOST_ROWS = 100
 # Of each kind of rows behind a pattern.
 MOST_SHOWN = 50
+# Words that a complaint is not about.
+_SAYS_LITTLE = frozenset(
+    "did does was were has have had are the and but for with this that".split()
+)
 # Rows of one listing.
 MOST_LISTED = 200
 
@@ -141,7 +145,8 @@ def _topics(mentions: Sequence[Mention]) -> list[Found]:
     rows = Pattern.objects.filter(kind=Pattern.Kind.COMPLAINT).order_by("-last_seen_at")
     known = dict(rows.values_list("key", "example")[:MOST_KNOWN])
     return [
-        Found(t.key, _title(t.words) or mentions[t.example].text[:80], t.words,
+        Found(t.key, _title(t.words, mentions[t.example].text) or mentions[t.example].text[:80],
+              t.words,
               known.get(t.key) or mentions[t.example].text, t.members)
         for t in named_topics([m.text for m in mentions], known)
     ]  # fmt: skip
@@ -193,9 +198,16 @@ def _counts(pattern: Pattern, mentions: Sequence[Mention]) -> list[PatternCount]
     ]  # fmt: skip
 
 
-def _title(words: Sequence[str]) -> str:
-    """The telling words, without marks that stand for a figure or a name."""
-    return ", ".join(word for word in words if not word.startswith("<"))
+def _title(words: Sequence[str], example: str) -> str:
+    """The telling words as the example brings them, without marks of figures and names."""
+    text = example.lower()
+    named = _telling(words)
+    told = [word for word in named if word not in _SAYS_LITTLE] or named
+    return ", ".join(sorted(told, key=lambda word: (text.find(word) < 0, text.find(word))))
+
+
+def _telling(words: Sequence[str]) -> list[str]:
+    return [word for word in words if not word.startswith("<")]
 
 
 def _midnight(at: datetime) -> datetime:
@@ -289,7 +301,7 @@ def _document(counts: Sequence[PatternCount], hidden: set[UUID], *, quoted: bool
         "key": pattern.key,
         "kind": pattern.kind,
         # Without telling words the title of a topic is what somebody wrote.
-        "title": pattern.title if quoted or pattern.words else "a topic in few words",
+        "title": pattern.title if quoted or _telling(pattern.words) else "a topic in few words",
         "example": pattern.example if quoted else "",
         "trend": pattern.trend,
         "trend_ratio": pattern.trend_ratio,

@@ -99,6 +99,14 @@ def test_complaints_are_clustered_and_redacted(bare, firm):
     assert "anna@web.de" not in str(found)
 
 
+def test_the_title_of_a_topic_reads_as_people_said_it(bare, firm, api):
+    for hours in (1, 2):
+        complain(firm, bare, timezone.now() - timedelta(hours=hours), "It did not say the period")
+    patterns.find_patterns(timezone.now())
+    (row,) = api("get", "/api/v1/patterns?kind=complaint").json()["results"]
+    assert row["title"] == "not, say, period"
+
+
 def test_others_clients_failures_are_not_shown(bare, call, firm):
     other = Client.objects.create(slug="other", name="Other")
     fail(call, bare, days_ago(1), "took longer than 3 s", client_id=other.pk)
