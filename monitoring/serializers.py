@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils import timezone
 from rest_framework import serializers
@@ -43,11 +43,17 @@ class MetricAnswer(serializers.Serializer[Any]):
     rows = FiguresShape(many=True)
 
 
+# Kinds that compare with no number of their rule.
+UNLIMITED = frozenset({AlertRule.Kind.NO_DATA, AlertRule.Kind.ANOMALY, AlertRule.Kind.TOGETHER,
+                       AlertRule.Kind.HEARTBEAT})  # fmt: skip
+
+
 class AlertRuleShape(serializers.ModelSerializer[AlertRule]):
     class Meta:
         model = AlertRule
         exclude = ["evaluated_at"]
         read_only_fields = ["id", "is_shipped", "created_by", "responses"]
+        extra_kwargs: ClassVar[dict[str, Any]] = {"limit": {"required": False}}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Names are from the list, and what the kind needs is there."""
@@ -64,6 +70,10 @@ class AlertRuleShape(serializers.ModelSerializer[AlertRule]):
             raise serializers.ValidationError({"denominator": "a share needs its whole"})
         if kind == AlertRule.Kind.TOGETHER and (said := fault_of_beside(attrs.get("beside"))):
             raise serializers.ValidationError({"beside": said})
+        if kind in UNLIMITED:
+            attrs.setdefault("limit", 0.0)
+        elif "limit" not in attrs:
+            raise serializers.ValidationError({"limit": f"a {kind} rule needs one"})
         target = attrs.get("target")
         if kind == AlertRule.Kind.BURN_RATE and (target is None or not 0 < target < 1):
             raise serializers.ValidationError({"target": "a share between 0 and 1"})

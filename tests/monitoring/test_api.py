@@ -148,6 +148,16 @@ def test_a_rule_is_created_once_and_audited(staff: Ask) -> None:
     assert "mine" in {r["slug"] for r in staff("GET", "alert-rules").json()["results"]}
 
 
+def test_only_a_rule_that_compares_with_a_limit_needs_one(staff: Ask) -> None:
+    rule = {"title": "Mine", "metric": "invocations", "scope": "agent"}
+    for kind in ("no_data", "anomaly"):
+        answer = staff("POST", "alert-rules", {**rule, "slug": f"by-{kind}", "kind": kind})
+        assert answer.status_code == 201, answer.content
+    for kind in ("threshold", "baseline", "forecast"):
+        answer = staff("POST", "alert-rules", {**rule, "slug": f"by-{kind}", "kind": kind})
+        assert (answer.status_code, answer.json()["field"]) == (422, "limit")
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [({"metric": "x"}, "metric"), ({"scope": "x"}, "scope"), ({"kind": "x"}, "kind"),

@@ -152,6 +152,14 @@ def test_the_shipped_notebook_reads_what_was_exported(
     assert told["ratings"].empty
 
 
+def test_the_notebook_says_where_it_found_nothing(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("RATCHET_LAKE", str(tmp_path / "none"))
+    cells = json.loads(NOTEBOOK.read_text())["cells"]
+    first = next(cell for cell in cells if cell["cell_type"] == "code")
+    with pytest.raises(FileNotFoundError, match="RATCHET_LAKE"):
+        exec("".join(first["source"]), {})  # noqa: S102  (our own notebook)
+
+
 def test_beat_keeps_the_lake_up_to_yesterday_and_goes_on_where_a_pass_was_cut_off(
     tmp_path: Path, settings: Any, monkeypatch: Any
 ) -> None:
