@@ -20,7 +20,7 @@ from monitoring.models import (
     Incident,
     Silence,
 )
-from monitoring.services import Measurement, record
+from monitoring.services import Measurement, record, security_event
 from tests.monitoring.alarming import MINUTE, again, calls, live, now, opened
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("shipped")]
@@ -235,3 +235,15 @@ def test_what_a_person_ended_begins_anew_by_what_comes_afterwards_alone() -> Non
     (alert,) = live("error-rate")
     assert alert.value == pytest.approx(25 / 60)
     assert Incident.objects.filter(state="open").count() == 1
+
+
+def test_an_attack_that_was_stopped_is_no_error_of_a_call_and_touches_nobody() -> None:
+    somebody = Client.objects.create(slug="other", name="Other")
+    for kind in ("injection", "personal_data"):
+        security_event(kind=kind, target="agent:a", client_id=somebody.pk)
+    calls("a", 30, 30, endpoint="")
+    again()
+    (alert,) = live("error-rate")
+    assert {one["code"] for one in alert.detail["errors"]} == {"timeout"}
+    assert alert.incident is not None
+    assert (alert.incident.cause, alert.incident.impact["clients"]) == ("agent:a", 0)
