@@ -88,7 +88,7 @@ def chat_completions(request: HttpRequest) -> HttpResponse | StreamingHttpRespon
         with interactive.place():
             answer = _answer(call)
         return JsonResponse(_completion(answer, model))
-    channel = interactive.start(lambda emit: _answer(replace(call, stream=emit)))
+    channel = interactive.start(lambda emit: _answer(replace(call, stream=emit, is_live=True)))
     kind, value = channel.first()
     if kind == "failed":
         if isinstance(value, AppError):

@@ -194,7 +194,10 @@ def _take_hit(call: Call, story: Story, hit: Hit, guard: Guard) -> None:
 
 
 def take_error(call: Call, choice: Choice, work: Work, story: Story, error: AppError) -> None:
-    """Put the error into the record; the declared fallback answers where it may."""
+    """Put the error into the record; the declared fallback answers where it may.
+
+    Not where a reader has had the beginning of another answer: half of one is no whole one.
+    """
     story.error, story.output = error, work.output
     story.state = CallState.FAILED
     if story.inputs is None:  # stopped before it was read: for the reviewer, without its secrets
@@ -202,7 +205,7 @@ def take_error(call: Call, choice: Choice, work: Work, story: Story, error: AppE
         story.inputs = {"stopped": redact(json.dumps(given, default=str)[:MAX_STOPPED_CHARACTERS])}
     if isinstance(error, GuardrailBlocked):
         story.state, story.output, story.kept = CallState.BLOCKED, {}, {}
-    elif error.retryable and call.may_fall_back and choice.fallback:
+    elif error.retryable and call.may_fall_back and choice.fallback and not work.is_heard:
         story.state, story.output = CallState.FALLBACK, {**work.output, "text": choice.fallback}
         story.kept = {**(work.remembered or {}), "text": choice.fallback}
 

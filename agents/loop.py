@@ -56,11 +56,12 @@ class Work:
     asked: list[dict[str, Any]] = field(default_factory=list)
     waited_seconds: float = 0.0
     spared_characters: int = 0
+    is_heard: bool = False
 
     @property
     def usage(self) -> Usage:
-        """Tokens of all replies."""
-        return sum((t.reply.usage for t in self.tries if t.reply), Usage())
+        """Tokens of all replies, and of streams that broke."""
+        return sum((t.usage for t in self.tries), Usage())
 
     @property
     def cost_usd(self) -> Decimal:
@@ -136,12 +137,14 @@ def converse(
     schema = call.schema_of_answer(version.output_schema)
     insisted = call.caller_tools and call.tool_choice not in (None, "auto")
     repaired = False
-    gate = Gate(call.stream, guard) if call.stream else None
+    gate = _gate(call, work, guard, whole=schema is not None)
     for number in range(1, MAX_ROUNDS + 1):
         if number > 1:
             afford(work)
         connections.release()
         last = number == MAX_ROUNDS
+        if gate:
+            gate.mark()
         insisting = insisted and number == 1
         request = Request(
             messages=list(work.messages),
@@ -156,6 +159,7 @@ def converse(
             ),
             extra=version.model.get("extra", {}),
             stream=gate.feed if gate else None,
+            restart=gate.restart if gate else None,
             hedge_after_seconds=version.hedge_after_seconds,
         )
         if call.ask is not None:
@@ -172,6 +176,8 @@ def converse(
         if reply.tool_calls and not repaired and _is_garbled(reply):
             repaired = True
             work.messages.pop()  # asked again as if it had not been said
+            if gate:
+                gate.restart()
             continue
         if reply.tool_calls and not last:
             _use_tools(call, choice, work, reply, until, guard)
@@ -184,10 +190,24 @@ def converse(
         if repaired:
             raise BadAnswer(choice.slug, fault)
         repaired = True
+        if gate:
+            gate.restart()
         work.messages.append(
             {"role": "user", "content": f"{fault} Answer again, with that put right."}
         )
     raise BadAnswer(choice.slug, f"no answer after {MAX_ROUNDS} replies")
+
+
+def _gate(call: Call, work: Work, guard: Guard, *, whole: bool) -> Gate | None:
+    emit = call.stream
+    if emit is None:
+        return None
+
+    def heard(text: str) -> None:
+        emit(text)
+        work.is_heard = call.is_live
+
+    return Gate(heard, guard, whole=whole)
 
 
 def _is_garbled(reply: Reply) -> bool:

@@ -13,18 +13,34 @@ PIECE_CHARACTERS = 96
 
 
 class Gate:
-    """Takes a model's text as it comes and emits it once nothing in it must stay."""
+    """Takes a model's text as it comes and emits it once nothing in it must stay.
 
-    def __init__(self, emit: Callable[[str], None], guard: Guard) -> None:
-        self._emit, self._guard = emit, guard
+    ``whole``: only at its end, for an answer that is asked for again if it breaks its schema.
+    """
+
+    def __init__(self, emit: Callable[[str], None], guard: Guard, *, whole: bool = False) -> None:
+        self._emit, self._guard, self._whole = emit, guard, whole
         self._waiting = ""
         self._said = ""
+        self._mark = ("", "")
+
+    def mark(self) -> None:
+        """A reply begins here; ``restart`` goes back to this."""
+        self._mark = (self._waiting, self._said)
+
+    def restart(self) -> bool:
+        """Forget the reply that broke; False if some of it is out."""
+        waiting, said = self._mark
+        if said != self._said:
+            return False
+        self._waiting = waiting
+        return True
 
     def feed(self, text: str) -> None:
         """Take more text; raises GuardrailBlocked if it may not go on."""
         self._waiting += text
         end = len(self._waiting) - HOLD_BACK_CHARACTERS
-        if end < PIECE_CHARACTERS:
+        if self._whole or end < PIECE_CHARACTERS:
             return
         cut = max(self._waiting.rfind(" ", 0, end), self._waiting.rfind("\n", 0, end)) + 1
         if cut > 0:

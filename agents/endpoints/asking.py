@@ -23,7 +23,7 @@ from agents.endpoints import hedging
 from agents.endpoints.directory import Served, seen
 from agents.endpoints.hedging import Side
 from agents.endpoints.trying import try_once
-from agents.endpoints.values import Failure, Reply, Request, Try
+from agents.endpoints.values import Failure, Reply, Request, Stopped, Try
 from agents.errors import RateLimited
 from config.errors import AppError, InvalidInput, StepTimeout, Unavailable
 from scaling import breaker, limits
@@ -46,7 +46,7 @@ def ask(
     """The first good reply of ``served``, in order, by ``until`` (monotonic).
 
     Every try is given to ``note``. Raises RateLimited, Unavailable, StepTimeout or InvalidInput
-    when nobody answered. A stream that has already said something is not begun again.
+    when nobody answered. A stream whose reader has had some of it is not begun again.
     """
     spoken = _Spoken(request)
     request = replace(request, stream=spoken.emit if request.stream else None)
@@ -89,13 +89,20 @@ class _Spoken:
     """Whether a stream has let text out, after which there is no way back."""
 
     def __init__(self, request: Request) -> None:
-        self._emit = request.stream
-        self.any = False
+        self._emit, self._restart = request.stream, request.restart
+        self._fed = False
 
     def emit(self, text: str) -> None:
-        self.any = True
+        self._fed = True
         if self._emit is not None:
             self._emit(text)
+
+    @property
+    def any(self) -> bool:
+        """Whether a reader has had some of it; else it is forgotten, to be asked for again."""
+        if self._fed and self._restart is not None:
+            self._fed = not self._restart()
+        return self._fed
 
 
 def _tries(
@@ -114,6 +121,12 @@ def _tries(
             with spans.chat(one, request) as span:
                 reply = try_once(one, request, until=until)
                 spans.chatted(span, reply)
+        except Stopped as stopped:
+            seconds = time.monotonic() - started
+            seen.note(one.endpoint, seconds, failed=False)
+            breaker.succeeded(f"endpoint:{one.endpoint}", state)
+            note(_stopped_try(one, request, stopped, at, seconds))
+            raise stopped.error from stopped
         except Failure as error:
             failure = error
             seconds = time.monotonic() - started
@@ -260,7 +273,17 @@ def failed_try(
         error_code=failure.code,
         error=failure.why,
         http_status=failure.http_status,
+        cost_usd=cost_usd(failure.usage, one.price),
         price_version=one.price.version,
         is_simulated=one.price.simulated,
         messages=list(request.messages),
+        partial=failure.usage,
     )
+
+
+def _stopped_try(
+    one: Served, request: Request, stopped: Stopped, at: datetime, seconds: float
+) -> Try:
+    failure = Failure(stopped.error.code, str(stopped.error))
+    failure.usage = stopped.usage
+    return failed_try(one, request, failure, at, seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -14,19 +15,23 @@ from django.conf import settings
 from django.utils import timezone
 from openai import Stream
 
+from agents.domain import messages
 from agents.domain.cost import Usage, usage_from
 from agents.endpoints.clients import client_for
 from agents.endpoints.directory import Served
-from agents.endpoints.values import ANY_OBJECT, Failure, Reply, Request
+from agents.endpoints.values import ANY_OBJECT, Failure, Reply, Request, Stopped
 from config import tracing
+from config.errors import AppError
 
 PATH = "/chat/completions"
+# What common tokenisers average on prose: a stream that ends early tells no count.
+BYTES_PER_TOKEN = 4
 # An answer that a request asked for badly stays bad elsewhere.
 CALLERS_FAULTS = frozenset({400, 413, 422})
 
 
 def try_once(served: Served, request: Request, *, until: float) -> Reply:
-    """Ask ``served`` and return its reply by ``until`` (monotonic); raises Failure.
+    """Ask ``served`` and return its reply by ``until`` (monotonic); raises Failure or Stopped.
 
     The whole reply and its first token have limits of their own from the settings.
     """
@@ -112,21 +117,28 @@ def _streamed(served: Served, request: Request, limits: httpx2.Timeout, until: f
         stream_cls=Stream[object],
     )
     parts = _Parts(request)
-    with stream:
-        for chunk in stream:
-            if time.monotonic() > until:
-                raise Failure("timeout", "the stream took too long", try_again=False)
-            if not isinstance(chunk, Mapping):
-                raise Failure("bad_answer", "a stream event that is no object")
-            parts.add(chunk, time.monotonic() - started)
-    return parts.reply(served.model)
+    try:
+        with stream:
+            for chunk in stream:
+                if time.monotonic() > until:
+                    raise Failure("timeout", "the stream took too long", try_again=False)
+                if not isinstance(chunk, Mapping):
+                    raise Failure("bad_answer", "a stream event that is no object")
+                parts.add(chunk, time.monotonic() - started)
+        return parts.reply(served.model)
+    except AppError as error:
+        raise Stopped(error, parts.used()) from error
+    except (Failure, openai.APIError, httpx2.TransportError) as error:
+        failure = error if isinstance(error, Failure) else as_failure(error, until - started)
+        failure.usage = parts.used()
+        raise failure from error
 
 
 class _Parts:
     """What a stream has brought so far."""
 
     def __init__(self, request: Request) -> None:
-        self._emit = request.stream
+        self._emit, self._messages = request.stream, request.messages
         self.text: list[str] = []
         self.calls: dict[int, dict[str, Any]] = {}
         self.finish = ""
@@ -160,6 +172,16 @@ class _Parts:
         function = part.get("function") or {}
         call["function"]["name"] += function.get("name") or ""
         call["function"]["arguments"] += function.get("arguments") or ""
+
+    def used(self) -> Usage:
+        """What has been used so far: as told, else counted at the usual size of a token."""
+        if self.usage is not None or self.first is None:
+            return _used(self.usage)
+        asked = [call["function"]["arguments"] for call in self.calls.values()]
+        said = sum(len(text.encode()) for text in (*self.text, *asked))
+        read = messages.byte_size(self._messages)
+        return Usage(input=math.ceil(read / BYTES_PER_TOKEN),
+                     output=math.ceil(said / BYTES_PER_TOKEN))  # fmt: skip
 
     def reply(self, model: str) -> Reply:
         if not self.finish:

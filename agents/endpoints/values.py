@@ -10,6 +10,7 @@ from typing import Any
 
 from agents.domain.cost import Usage
 from agents.domain.messages import Message
+from config.errors import AppError
 
 # Any JSON object will do; the protocol has a word of its own for it.
 ANY_OBJECT: dict[str, Any] = {"type": "object"}
@@ -21,6 +22,7 @@ class Request:
     ``is_strict``: the endpoint itself must keep to the schema, whose form it then limits.
 
     After ``hedge_after_seconds`` without a whole reply another endpoint is asked beside the first.
+    ``restart`` forgets what a broken stream brought, or says False: its reader has had some of it.
     """
 
     messages: list[Message]
@@ -33,6 +35,7 @@ class Request:
     stop: tuple[str, ...] = ()
     is_strict: bool = True
     stream: Callable[[str], None] | None = None
+    restart: Callable[[], bool] | None = None
     hedge_after_seconds: float | None = None
 
 
@@ -72,11 +75,22 @@ class Failure(Exception):
         self.code, self.why, self.http_status = code, why, http_status
         self.retry_after_seconds = retry_after_seconds
         self.try_again, self.is_callers = try_again, is_callers
+        # What a stream had brought before it broke; nobody gives it for nothing.
+        self.usage = Usage()
+
+
+class Stopped(Exception):
+    """Our own side ended a stream: its reader left, or a guardrail. ``usage`` is paid for."""
+
+    def __init__(self, error: AppError, usage: Usage) -> None:
+        super().__init__(error, usage)
+        self.error, self.usage = error, usage
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One request that was sent, as the record keeps it."""
+    """One request that was sent, as the record keeps it. Without a ``reply`` ``partial`` is what
+    a stream had used when it ended, by our own count."""
 
     endpoint: str
     model: str
@@ -90,3 +104,9 @@ class Try:
     price_version: str = ""
     is_simulated: bool = False
     messages: list[Message] = field(default_factory=list)
+    partial: Usage = field(default_factory=Usage)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens that were used."""
+        return self.reply.usage if self.reply else self.partial

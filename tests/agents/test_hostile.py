@@ -213,7 +213,7 @@ def _outsider(client: Client, name: str) -> str:
 def test_a_reader_that_hangs_up_leaves_a_record_and_no_money_held(
     live_server: Any, agent: Agent, key: str, model: Any
 ) -> None:
-    model.behave({"faults": [{"kind": "slow_stream", "seconds": 0.01}]})
+    model.behave({"faults": [{"kind": "slow_stream", "seconds": 0.05}]})
     host, port = live_server.thread.host, live_server.thread.port
     body = chat(stream=True, messages=[{"role": "user", "content": json.dumps(
         agent.cases[0]["input"])}])  # fmt: skip
@@ -229,5 +229,8 @@ def test_a_reader_that_hangs_up_leaves_a_record_and_no_money_held(
     while not Invocation.objects.exists() and time.monotonic() < until:
         time.sleep(0.05)
     row = Invocation.objects.get()
-    assert row.state in ("failed", "succeeded")
+    assert (row.state, row.error_code) == ("failed", "cancelled")
+    # What the provider had written by then is paid for: hanging up is no way around a budget.
+    assert row.cost_usd > 0 and row.output_tokens > 0 and row.endpoint == "offline-model"
+    assert Budget.objects.get(scope="agent").spent_usd == row.cost_usd
     assert not Budget.objects.filter(held_usd__gt=0).exists()

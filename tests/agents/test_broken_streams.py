@@ -1,0 +1,91 @@
+"""Streams that break: no half answer passes for a whole one, and what was used is paid for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import openai
+import pytest
+
+from agents.models import Agent, Budget, Invocation, ModelCall
+from agents.streaming import HOLD_BACK_CHARACTERS, PIECE_CHARACTERS
+from tests.agents.offline_model.process import Server
+
+pytestmark = pytest.mark.django_db(transaction=True)
+GREETING = "Good morning"
+# Three sentences that the offline model quotes, long enough that half of them is heard.
+LONG = "What did the customer of the northern region pay for?\n" + "\n".join(
+    f"[{number}] The customer of the northern region paid for item {number}"
+    + "".join(f", and then for part {part} of it as the region had ordered" for part in range(9))
+    + "." for number in (1, 2, 3)
+)  # fmt: skip
+# Nothing is let out of an answer whose half is shorter than this.
+UNHEARD_CHARACTERS = HOLD_BACK_CHARACTERS + PIECE_CHARACTERS
+
+
+@pytest.fixture
+def chat(live_server: Any, agent: Agent, key: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{live_server.url}/v1", api_key=key, max_retries=0) as client:
+        yield client
+
+
+def told(chat: openai.OpenAI, agent: Agent, text: str, **options: Any) -> Iterator[str]:
+    """What a reader of the stream gets, piece by piece."""
+    messages: Any = [{"role": "user", "content": text}]
+    stream: Any = chat.chat.completions.create(
+        model=f"agent:{agent.slug}", messages=messages, stream=True, **options
+    )
+    for chunk in stream:
+        yield from (choice.delta.content or "" for choice in chunk.choices)
+
+
+def check_paid() -> Invocation:
+    """Whatever was used is on record and in the budgets, to the last digit; nothing stays held."""
+    row = Invocation.objects.get()
+    calls = list(ModelCall.objects.all())
+    assert row.cost_usd == sum((call.cost_usd for call in calls), Decimal(0)) > 0
+    budgets = Budget.objects.filter(scope__in=("agent", "user")).exclude(key="*")
+    assert {(b.spent_usd, b.held_usd) for b in budgets} == {(row.cost_usd, Decimal(0))}
+    return row
+
+
+def test_a_stream_that_dies_halfway_ends_in_an_error_and_not_in_half_an_answer(
+    chat: openai.OpenAI, agent: Agent, model: Server
+) -> None:
+    model.behave({"faults": [{"kind": "cut_stream"}]})
+    heard: list[str] = []
+    with pytest.raises(openai.APIError) as broken:
+        heard.extend(told(chat, agent, LONG))
+    assert broken.value.code == "unavailable"
+    assert "".join(heard) and agent.fallback not in "".join(heard)
+    row = check_paid()
+    assert (row.state, row.error_code) == ("failed", "unavailable")
+    assert ModelCall.objects.get(state="failed").output_tokens > 0
+
+
+def test_a_stream_that_dies_before_its_reader_had_any_of_it_is_asked_for_again(
+    chat: openai.OpenAI, agent: Agent, model: Server
+) -> None:
+    model.behave({"faults": [{"kind": "cut_stream", "times": 1}]})
+    text = "".join(told(chat, agent, GREETING))
+    assert UNHEARD_CHARACTERS < len(text) < 2 * UNHEARD_CHARACTERS
+    assert text == Invocation.objects.get().output["text"] != agent.fallback
+    assert check_paid().state == "succeeded"
+    states = ModelCall.objects.order_by("number").values_list("state", flat=True)
+    assert list(states) == ["failed", "succeeded"]
+
+
+def test_an_answer_that_is_asked_for_again_is_told_once(
+    chat: openai.OpenAI, agent: Agent, model: Server
+) -> None:
+    model.behave({"faults": [{"kind": "wrong_schema", "when": {"user_contains": GREETING}}]})
+    names = [f"a_figure_that_nobody_knows_{number}" for number in range(12)]
+    schema = {"type": "object", "required": names,
+              "properties": {name: {"type": "string"} for name in names}}  # fmt: skip
+    form = {"type": "json_schema", "json_schema": {"name": "figures", "schema": schema}}
+    text = "".join(told(chat, agent, GREETING, response_format=form))
+    assert set(json.loads(text)) == set(names)
+    assert check_paid().model_calls == 2
