@@ -22,6 +22,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
+from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT
 
 from agents.endpoints.secrets import variable
 from agents.errors import ToolFailed
@@ -33,13 +34,16 @@ from config.errors import Forbidden, StepTimeout, Unavailable
 CONNECT_SECONDS = 15.0
 MAX_RESULT_CHARACTERS = 400_000
 MAX_TOOLS = 200
+# After these nothing more is to be hoped for from a connection.
+_LOST = (CONNECTION_CLOSED, REQUEST_TIMEOUT)
 Result = TypeVar("Result")
 
 
 def call(source: ToolSource, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The result of one tool of the server, as an object; raises ToolFailed for its own errors.
 
-    Raises StepTimeout after the source's time limit, Unavailable if it can't be reached.
+    Raises StepTimeout after the source's time limit, Unavailable if it can't be reached. A server
+    that died or did not answer in time is begun anew at the next call.
     """
     _check(source)
     return _run(_call(source, tool, arguments), source)
@@ -57,16 +61,15 @@ def close_all() -> None:
 
 
 async def _call(source: ToolSource, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    link = await _link(source)
-    try:
-        result = await link.client.call_tool(
-            tool, arguments, read_timeout_seconds=source.timeout_seconds
-        )
-    except MCPError as error:
-        raise ToolFailed(f"{source.name}.{tool}", str(error)[:300]) from error
-    except BaseException:
-        await link.stop()
-        raise
+    async with _used(source) as link:
+        try:
+            result = await link.client.call_tool(
+                tool, arguments, read_timeout_seconds=source.timeout_seconds
+            )
+        except MCPError as error:
+            if error.code in _LOST:
+                raise
+            raise ToolFailed(f"{source.name}.{tool}", str(error)[:300]) from error
     texts = [block.text for block in result.content if block.type == "text"]
     if result.is_error:
         raise ToolFailed(f"{source.name}.{tool}", " ".join(texts)[:300] or "it gave no reason")
@@ -79,19 +82,44 @@ async def _call(source: ToolSource, tool: str, arguments: dict[str, Any]) -> dic
 
 
 async def _offered(source: ToolSource) -> list[dict[str, Any]]:
-    link = await _link(source)
     found: list[dict[str, Any]] = []
     cursor: str | None = None
-    while len(found) < MAX_TOOLS:
-        listed = await link.client.list_tools(cursor=cursor, cache_mode="refresh")
-        found += [
-            {"name": one.name, "description": one.description or "", "schema": one.input_schema}
-            for one in listed.tools
-        ]
-        cursor = listed.next_cursor
-        if not cursor:
-            break
+    async with _used(source) as link:
+        while len(found) < MAX_TOOLS:
+            listed = await link.client.list_tools(cursor=cursor, cache_mode="refresh")
+            found += [
+                {"name": one.name, "description": one.description or "", "schema": one.input_schema}
+                for one in listed.tools
+            ]
+            cursor = listed.next_cursor
+            if not cursor:
+                break
     return found[:MAX_TOOLS]
+
+
+@asynccontextmanager
+async def _used(source: ToolSource) -> AsyncIterator[_Link]:
+    """The source's connection for one request. A lost one is given up: who still waits on it
+    may end, the next request gets a new one."""
+    link = await _link(source)
+    link.users += 1
+    try:
+        yield link
+    except MCPError as error:
+        if error.code not in _LOST:
+            raise ToolFailed(source.name, str(error)[:300]) from error
+        link.retire()
+        if error.code == REQUEST_TIMEOUT:
+            raise StepTimeout(f"MCP server {source.name}", source.timeout_seconds) from error
+        raise Unavailable(f"MCP server {source.name}", "it closed the connection", 5) from error
+    except ToolFailed:
+        raise
+    except BaseException:
+        link.retire()
+        raise
+    finally:
+        link.users -= 1
+        link.end_if_unused()
 
 
 class _Link:
@@ -99,23 +127,37 @@ class _Link:
 
     def __init__(self, source: ToolSource) -> None:
         self._source = source
+        self.users = 0
         self._over = asyncio.Event()
         self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._hold())
         self.client: Client
 
     async def ready(self) -> None:
-        self.client = await asyncio.wait_for(asyncio.shield(self._ready), CONNECT_SECONDS)
+        try:
+            self.client = await asyncio.wait_for(asyncio.shield(self._ready), CONNECT_SECONDS)
+        except TimeoutError:
+            why = f"it did not begin within {CONNECT_SECONDS:g} s"
+            raise Unavailable(f"MCP server {self._source.name}", why, 30) from None
 
     @property
     def is_over(self) -> bool:
         return self._task.done() or self._over.is_set()
 
-    async def stop(self) -> None:
-        self._over.set()
+    def retire(self) -> None:
+        """Give it to nobody any more."""
         for identity, link in list(_links.items()):
             if link is self:
                 del _links[identity]
+
+    def end_if_unused(self) -> None:
+        """End a retired connection, with its program, once nobody waits on it."""
+        if not self.users and self not in _links.values():
+            self._over.set()
+
+    async def stop(self) -> None:
+        self.retire()
+        self._over.set()
         await asyncio.wait([self._task], timeout=CONNECT_SECONDS)
 
     async def _hold(self) -> None:
@@ -125,8 +167,17 @@ class _Link:
                 await self._over.wait()
         except BaseException as error:
             if not self._ready.done():
-                self._ready.set_exception(Unavailable(self._source.name, type(error).__name__, 30))
+                cause = _cause(error)
+                why = f"it did not begin ({type(cause).__name__}: {cause})"[:200]
+                self._ready.set_exception(Unavailable(f"MCP server {self._source.name}", why, 30))
                 self._ready.exception()
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What broke: the SDK tells it as a group within a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 _links: dict[str, _Link] = {}

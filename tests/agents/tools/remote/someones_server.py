@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -21,6 +22,19 @@ def slow(seconds: float) -> str:
     """Wait."""
     time.sleep(seconds)
     return "done"
+
+
+@server.tool()
+def dies() -> str:
+    """End in the middle of a call."""
+    os._exit(3)
+
+
+@server.tool()
+def chatters(text: str) -> dict[str, int]:
+    """Say what is no message of the protocol, and answer."""
+    os.write(1, f"{text}\n{{]\n".encode() + b"\xff\xfe\n")
+    return {"pid": os.getpid()}
 
 
 @server.tool()

@@ -38,7 +38,11 @@ def stdio(api: Api, settings: Any) -> Any:
 
 
 def added(api: Api, **more: Any) -> Any:
-    body = {"name": "someone", "allowed": ["add", "slow", "breaks", "attack"], **more}
+    body = {
+        "name": "someone",
+        "allowed": ["add", "slow", "breaks", "attack", "dies", "chatters"],
+        **more,
+    }
     return api("post", "/api/v1/tool-sources", body)
 
 
@@ -48,7 +52,8 @@ def call(firm: Client, name: str, **arguments: Any) -> dict[str, Any]:
 
 def test_a_program_of_the_operators_choice_is_a_server(api: Api, firm: Client, stdio: Any) -> None:
     assert stdio.status_code == 201, stdio.content
-    assert {tool["name"] for tool in stdio.json()["tools"]} == {"add", "slow", "attack", "breaks"}
+    offered = {tool["name"] for tool in stdio.json()["tools"]}
+    assert offered == {"add", "slow", "attack", "breaks", "dies", "chatters"}
     assert call(firm, "add", first=2, second=3) == {"total": 5}
     with pytest.raises(InvalidInput, match="second"):
         call(firm, "add", first=2)
@@ -59,12 +64,45 @@ def test_a_program_of_the_operators_choice_is_a_server(api: Api, firm: Client, s
     assert registry.get("mcp.someone.add").parameters["required"] == ["first", "second"]
 
     ToolSource.objects.update(timeout_seconds=0.5)
-    with pytest.raises((StepTimeout, ToolFailed)):
+    with pytest.raises(StepTimeout):
         call(firm, "slow", seconds=3)
     ToolSource.objects.update(timeout_seconds=20, allowed=["slow"])
     with pytest.raises(NotFound):
         call(firm, "add", first=2, second=3)
     assert call(firm, "slow", seconds=0)["result"] == "done"
+
+
+def test_a_program_that_dies_or_hangs_is_begun_anew_at_the_next_call(
+    api: Api, firm: Client, stdio: Any
+) -> None:
+    first = call(firm, "chatters", text="hello")["pid"]
+    with pytest.raises(Unavailable, match="closed the connection"):
+        call(firm, "dies")
+    second = call(firm, "chatters", text="hello")["pid"]
+    # It hangs for all: the one that waits is told so, and who comes later does not wait with it.
+    ToolSource.objects.update(timeout_seconds=4)
+    with pytest.raises(StepTimeout):
+        call(firm, "slow", seconds=60)
+    third = call(firm, "chatters", text="hello")["pid"]
+    assert len({first, second, third}) == 3
+
+
+def test_what_a_program_chatters_is_passed_over_and_kept_out_of_the_logs(
+    api: Api, firm: Client, stdio: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert call(firm, "chatters", text="Anna Smith owes 4,711")["pid"]
+    assert "Anna" not in caplog.text
+
+
+def test_a_program_that_is_no_server_is_said_to_be_none(
+    api: Api, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MCP_PROGRAMS = ["/bin/false", "/bin/sleep"]
+    ended = added(api, kind="mcp_stdio", command=["/bin/false"])
+    assert ended.status_code == 503 and "did not begin" in ended.json()["detail"]
+    monkeypatch.setattr(mcp_client, "CONNECT_SECONDS", 0.5)
+    silent = added(api, kind="mcp_stdio", command=["/bin/sleep", "60"])
+    assert silent.status_code == 503 and "within 0.5 s" in silent.json()["detail"]
 
 
 def test_what_a_server_says_is_screened_before_a_model_reads_it(
