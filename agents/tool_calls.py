@@ -294,6 +294,8 @@ def as_row(
 
 def _cost(ran: Ran) -> Decimal:
     """What a query of a configured source cost; other tools cost nothing, nor does the cache."""
+    if ran.error is not None:
+        return ran.error.spent_usd
     if ran.is_cached or not ran.name.startswith("data.") or not ran.result:
         return Decimal(0)
     return Decimal(str(ran.result["query"]["cost_usd"]))

@@ -26,6 +26,8 @@ class AppError(Exception):
     code: ClassVar[str] = "internal_error"
     http_status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
+    # What was paid for all the same, where that is known.
+    spent_usd: Decimal = Decimal(0)
 
     def fields(self) -> dict[str, Any]:
         """Public attributes, JSON-ready: money and ids as strings, times as RFC 3339."""

@@ -247,7 +247,7 @@ def _call(raw: Mapping[str, Any]) -> dict[str, Any]:
 def _refused(error: openai.APIStatusError) -> Failure:
     status = error.status_code
     why = f"HTTP {status}: {error.message}"[:300]
-    wait = _retry_after(error.response.headers)
+    wait = retry_after(error.response.headers)
     if status == 429:
         return Failure("rate_limited", why, http_status=status, retry_after_seconds=wait)
     if status in CALLERS_FAULTS:
@@ -257,7 +257,7 @@ def _refused(error: openai.APIStatusError) -> Failure:
     return Failure("unavailable", why, http_status=status, try_again=False)
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds from ``retry-after-ms`` or ``Retry-After`` (seconds or a date, RFC 9110 10.2.3)."""
     try:
         if exact := headers.get("retry-after-ms"):

@@ -7,7 +7,9 @@ are followed within limits, and every query says what it cost.
 from __future__ import annotations
 
 import json
+import math
 import time
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
@@ -17,6 +19,8 @@ from typing_extensions import TypedDict
 from agents.domain import odata
 from agents.domain.odata import Condition
 from agents.endpoints.secrets import variable
+from agents.endpoints.trying import retry_after
+from agents.errors import RateLimited
 from agents.models import ToolSource
 from agents.tools.remote import addresses
 from config import tracing
@@ -27,6 +31,8 @@ MAX_ROWS = 5_000
 DEFAULT_ROWS = 200
 MAX_PAGES = 50
 MAX_PAGE_BYTES = 8 * 2**20
+# Of one page, when the service asks to come back later and the time limit allows it.
+MAX_TRIES = 3
 _NEXT, _COUNT = "@odata.nextLink", "@odata.count"
 
 
@@ -111,19 +117,45 @@ class Found(TypedDict):
 def query(source: ToolSource, arguments: dict[str, Any]) -> Rows | Found:
     """Rows and what the query took: ``rows``, ``is_whole``, ``query`` with requests and cost.
 
-    Raises InvalidInput, Forbidden (address), Refused (4xx), Unavailable (5xx, network), NotFound.
+    Raises InvalidInput, Forbidden (address), Refused (4xx), RateLimited (429), Unavailable (5xx,
+    network), NotFound; ``spent_usd`` of the error is what its requests cost.
     """
     until = time.monotonic() + source.timeout_seconds
     with httpx.Client(follow_redirects=False, trust_env=False, verify=authorities()) as client:
-        if source.kind == ToolSource.Kind.REST:
-            return rest(client, source, arguments, until)
-        return odata_rows(client, source, arguments, until)
+        service = _Service(client, source, until)
+        try:
+            if source.kind == ToolSource.Kind.REST:
+                return rest(service, arguments)
+            return odata_rows(service, arguments)
+        except AppError as error:
+            error.spent_usd = source.cost_usd * service.requests
+            raise
 
 
-def odata_rows(
-    client: httpx.Client, source: ToolSource, arguments: dict[str, Any], until: float
-) -> Rows:
+@dataclass(slots=True)
+class _Service:
+    """A business system while one query of it lasts."""
+
+    client: httpx.Client
+    source: ToolSource
+    until: float
+    requests: int = 0
+
+    def get(self, url: str) -> Any:
+        """The JSON at ``url``, asked for again when the service says so and there is time."""
+        answer, body = _got(self, url)
+        for _ in range(1, MAX_TRIES):
+            wait = retry_after(answer.headers) if answer.status_code in (429, 503) else None
+            if wait is None or time.monotonic() + wait >= self.until:
+                break
+            time.sleep(wait)
+            answer, body = _got(self, url)
+        return _read(self.source, answer, body)
+
+
+def odata_rows(service: _Service, arguments: dict[str, Any]) -> Rows:
     """Rows of one entity, over as many pages as it takes within the limits."""
+    source = service.source
     entity, top = arguments["entity"], int(arguments.get("top", DEFAULT_ROWS))
     if entity not in source.allowed:
         raise NotFound("entity", entity)
@@ -139,8 +171,9 @@ def odata_rows(
     total: int | None = None
     pages = 0
     following: str | None = url
+    followed = {url}
     while following and len(rows) < top and pages < MAX_PAGES:
-        page = _get(client, source, following, until)
+        page = service.get(following)
         pages += 1
         value = page.get("value")
         if not isinstance(value, list):
@@ -148,30 +181,34 @@ def odata_rows(
         rows += value
         total = page.get(_COUNT, total)
         following = _next(url, following, page.get(_NEXT))
+        if following in followed:  # it would count the same rows twice
+            raise Unavailable(source.name, "its pages lead back to one that was read", 300)
+        if following:
+            followed.add(following)
     known = total if isinstance(total, int) else len(rows)
     return {
         "rows": [_plain(row) for row in rows[:top]],
         "row_count": min(len(rows), top),
         "total_rows": known,
         "is_whole": not following and known <= top,
-        "query": _took(source, pages, asked),
+        "query": _took(service, asked),
     }
 
 
-def rest(
-    client: httpx.Client, source: ToolSource, arguments: dict[str, Any], until: float
-) -> Found:
+def rest(service: _Service, arguments: dict[str, Any]) -> Found:
     """The JSON of one path."""
+    source = service.source
     path = arguments["path"]
     if path not in source.allowed:
         raise NotFound("path", path)
     asked = urlencode(arguments.get("parameters") or {})
     url = f"{source.url.rstrip('/')}/{path.lstrip('/')}"
-    found = _get(client, source, f"{url}?{asked}" if asked else url, until)
-    return {"result": found, "query": _took(source, 1, asked)}
+    found = service.get(f"{url}?{asked}" if asked else url)
+    return {"result": found, "query": _took(service, asked)}
 
 
-def _get(client: httpx.Client, source: ToolSource, url: str, until: float) -> Any:
+def _got(service: _Service, url: str) -> tuple[httpx.Response, bytes]:
+    source, until = service.source, service.until
     parts, address = addresses.checked(url)
     left = until - time.monotonic()
     if left <= 0:
@@ -185,13 +222,20 @@ def _get(client: httpx.Client, source: ToolSource, url: str, until: float) -> An
     host = f"[{address}]" if ":" in address else address
     pinned = parts._replace(netloc=f"{host}:{addresses.origin(url)[2]}").geturl()
     try:
-        with client.stream("GET", pinned, headers=headers, timeout=left,
+        service.requests += 1
+        with service.client.stream("GET", pinned, headers=headers, timeout=left,
                            extensions={"sni_hostname": parts.hostname}) as answer:  # fmt: skip
             body = _body(source, answer, until)
     except httpx.HTTPError as error:
         raise Unavailable(source.name, type(error).__name__, 5) from error
-    if answer.status_code >= 500 or answer.status_code == 429:
-        raise Unavailable(source.name, f"it answered {answer.status_code}", 5)
+    return answer, body
+
+
+def _read(source: ToolSource, answer: httpx.Response, body: bytes) -> Any:
+    if answer.status_code == 429:
+        raise RateLimited(source.name, "its own", _wait(answer, 5))
+    if answer.status_code >= 500:
+        raise Unavailable(source.name, f"it answered {answer.status_code}", _wait(answer, 5))
     if answer.status_code in (401, 403):
         raise Forbidden(f"read {source.name}", "a credential that it accepts")
     if answer.status_code >= 300:
@@ -232,8 +276,15 @@ def _token(source: ToolSource) -> str:
     return token
 
 
-def _took(source: ToolSource, requests: int, asked: str) -> Took:
-    return {"requests": requests, "cost_usd": f"{source.cost_usd * requests:f}", "pushed": asked}
+def _wait(answer: httpx.Response, otherwise: int) -> int:
+    """Seconds after which it may be asked again, as it says or as we say."""
+    told = retry_after(answer.headers)
+    return otherwise if told is None else max(1, math.ceil(told))
+
+
+def _took(service: _Service, asked: str) -> Took:
+    cost = service.source.cost_usd * service.requests
+    return {"requests": service.requests, "cost_usd": f"{cost:f}", "pushed": asked}
 
 
 def _plain(row: Any) -> Any:

@@ -21,8 +21,14 @@ TOKEN = "let-me-in"
 
 
 @contextmanager
-def serving(rows: list[dict[str, Any]] | None = None) -> Iterator[tuple[str, list[str]]]:
-    """The service's address and the requests it has got, each as path and query."""
+def serving(
+    rows: list[dict[str, Any]] | None = None, *, refusals: list[tuple[int, str]] | None = None
+) -> Iterator[tuple[str, list[str]]]:
+    """The service's address and the requests it has got, each as path and query.
+
+    The next requests are answered by ``refusals`` (status, Retry-After), from the last one on.
+    """
+    refused = [] if refusals is None else refusals
     seen: list[str] = []
     table = INVOICES if rows is None else rows
 
@@ -30,10 +36,15 @@ def serving(rows: list[dict[str, Any]] | None = None) -> Iterator[tuple[str, lis
         def do_GET(self) -> None:
             seen.append(unquote(self.path))
             status, body = answer(self, table)
+            wait = ""
+            if refused:
+                (status, wait), body = refused.pop(), {"error": {"message": "later"}}
             content = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
+            if wait:
+                self.send_header("Retry-After", wait)
             self.end_headers()
             self.wfile.write(content)
 
@@ -58,6 +69,9 @@ def answer(request: BaseHTTPRequestHandler, table: list[dict[str, Any]]) -> tupl
     parts = urlsplit(request.path)
     if parts.path == "/odata/elsewhere":
         return 200, {"value": [{"id": 1}], "@odata.nextLink": "https://evil.example/next"}
+    if parts.path == "/odata/circle":
+        link = f"{parts.path}?$skiptoken={1 - int(parts.query[-1:] == '1')}"
+        return 200, {"value": [{"id": 1}], "@odata.nextLink": link}
     if parts.path == "/odata/status":
         return 200, {"open": True}
     if parts.path != "/odata/invoices":

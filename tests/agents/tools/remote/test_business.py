@@ -11,8 +11,9 @@ import pytest
 
 from agents import services
 from agents.models import ToolCall
+from agents.tools.remote.business import MAX_TRIES
 from config.access.models import Client
-from config.errors import Forbidden, InvalidInput, NotFound
+from config.errors import AppError, Forbidden, InvalidInput, NotFound, Unavailable
 from tests.agents.tools.remote.odata_server import TOKEN, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -120,6 +121,41 @@ def test_the_services_own_errors_are_typed(
     monkeypatch.delenv("ERP_TOKEN")
     with pytest.raises(Exception, match="ERP_TOKEN is not set"):
         ask(firm)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_service_that_says_when_to_come_back_is_asked_again_then(
+    api: Api, firm: Client, settings: Any, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setenv("ERP_TOKEN", TOKEN)
+    refusals = [(status, "1")]
+    with serving(refusals=refusals) as (url, seen):
+        settings.TOOL_PRIVATE_HOSTS = [urlsplit(url).netloc]
+        source(api, url, timeout_seconds=8)
+        found = ask(firm, top=1)
+        assert (found["row_count"], found["query"]["requests"], len(seen)) == (1, 2, 2)
+
+        refusals.append((status, "90"))  # longer than the source's limit: the caller is told
+        with pytest.raises(AppError) as later:
+            ask(firm, top=2)
+        code = "rate_limited" if status == 429 else "unavailable"
+        assert (later.value.code, later.value.fields()["retry_after_seconds"]) == (code, 90)
+
+        refusals.extend([(status, "0")] * 9)
+        with pytest.raises(AppError):
+            ask(firm, top=3)
+        assert len(seen) == 3 + MAX_TRIES
+    # What was refused has been paid for all the same.
+    paid = ToolCall.objects.order_by("id").values_list("cost_usd", flat=True)
+    assert list(paid) == [Decimal("0.004"), Decimal("0.002"), Decimal("0.002") * MAX_TRIES]
+
+
+def test_pages_that_lead_in_a_circle_are_no_rows(api: Api, firm: Client, service: Service) -> None:
+    source(api, service[0], allowed=["circle"])
+    with pytest.raises(Unavailable, match="lead back"):
+        ask(firm, entity="circle")
+    assert len(service[1]) < 5
+    assert ToolCall.objects.get().cost_usd == Decimal("0.002") * len(service[1])
 
 
 def test_private_addresses_are_out_of_reach_unless_named(
