@@ -20,7 +20,7 @@ from django.utils import timezone
 from agents import spans
 from agents.domain.cost import Usage, cost_usd
 from agents.endpoints import hedging
-from agents.endpoints.directory import Served, seen
+from agents.endpoints.directory import Rest, Served, seen
 from agents.endpoints.hedging import Side
 from agents.endpoints.trying import try_once
 from agents.endpoints.values import Failure, Reply, Request, Stopped, Try
@@ -52,6 +52,9 @@ def ask(
     request = replace(request, stream=spoken.emit if request.stream else None)
     last: AppError = Unavailable("every model endpoint", "all were passed over", 5)
     for place, one in enumerate(served):
+        if (rest := seen.rest_of(one.endpoint)) is not None:
+            last = _rested(one, rest)
+            continue
         state = breaker.look(f"endpoint:{one.endpoint}")
         if state.is_open and one is not served[-1]:
             continue
@@ -59,11 +62,13 @@ def ask(
             return _refuse(last, one, state.wait_seconds)
         if (wait := _over_limit(one, input_tokens)) is not None:
             last = RateLimited(f"endpoint {one.endpoint}", "its requests or tokens a minute", wait)
+            _give_back(one, state)
             continue
         with seen.slot(one) as taken:
             if not taken:
                 limit = f"{one.max_in_flight} calls at once in this process"
                 last = RateLimited(f"endpoint {one.endpoint}", limit, 1)
+                _give_back(one, state)
                 continue
             if request.hedge_after_seconds is not None and request.stream is None:
                 others = served[place + 1 :]
@@ -76,6 +81,18 @@ def ask(
         if isinstance(last, InvalidInput) or time.monotonic() >= until or spoken.any:
             break
     raise last
+
+
+def _rested(one: Served, rest: Rest) -> AppError:
+    wait = max(1, round(rest.left_seconds))
+    if rest.code == "rate_limited":
+        return RateLimited(f"endpoint {one.endpoint}", "the provider's", wait)
+    return Unavailable(f"endpoint {one.endpoint}", "it asked to come back later", wait)
+
+
+def _give_back(one: Served, state: breaker.Look) -> None:
+    if state.is_probe:  # nobody was asked: the next call may probe
+        breaker.give_back(f"endpoint:{one.endpoint}")
 
 
 def _refuse(last: AppError, one: Served, wait_seconds: float) -> tuple[Reply, Served]:
@@ -132,9 +149,12 @@ def _tries(
             seconds = time.monotonic() - started
             seen.note(one.endpoint, seconds, failed=not failure.is_callers)
             note(failed_try(one, request, failure, at, seconds))
+            _leave(one, failure)
             if not failure.is_callers and failure.code != "rate_limited":
                 if breaker.failed(f"endpoint:{one.endpoint}"):
                     break
+            elif state.is_probe:  # whoever refuses is alive
+                breaker.succeeded(f"endpoint:{one.endpoint}", state)
             if not failure.try_again or spoken.any or number == TRIES_PER_ENDPOINT:
                 break
             if not _waited(failure, number, until):
@@ -173,6 +193,8 @@ def _hedged(
     winner = sides[0]
     for side in reversed(sides):  # the winner last: the last good try is the answer
         seen.note(side.served.endpoint, side.seconds, failed=side.failure is not None)
+        if side.failure is not None:
+            _leave(side.served, side.failure)
         if side.failure is not None and not side.failure.is_callers:
             if side.failure.code != "rate_limited":
                 breaker.failed(f"endpoint:{side.served.endpoint}")
@@ -196,6 +218,12 @@ def _side_try(side: Side, winner: Side, request: Request) -> Try:
     used = winner.reply.usage
     most = Usage(input=used.input + used.cached, output=used.output + used.reasoning)
     return replace(tried, cost_usd=cost_usd(most, side.served.price))
+
+
+def _leave(one: Served, failure: Failure) -> None:
+    """Heed a wait that is too long for this call in the next ones, too."""
+    if (failure.retry_after_seconds or 0.0) > LONGEST_WAIT_SECONDS:
+        seen.leave(one.endpoint, failure.code, failure.retry_after_seconds or 0.0)
 
 
 def _waited(failure: Failure, number: int, until: float) -> bool:

@@ -30,6 +30,12 @@ KEPT_SECONDS = 2.0
 DEAR = {"*": {"input": "10", "output": "40"}}
 # How fast the latency of an endpoint is forgotten: the newest call counts a fifth.
 NEWEST_SHARE = 0.2
+# What was measured so long ago says nothing; one call then measures the endpoint anew.
+STALE_SECONDS = 60.0
+# Expected of an endpoint whose first reply is awaited.
+UNKNOWN_SECONDS = 0.5
+# The longest that a provider's word keeps us away; then one call asks again.
+LONGEST_REST_SECONDS = 60.0
 # A model that offers nothing else does not chat.
 EMBEDDINGS_ONLY = frozenset({"embeddings"})
 
@@ -65,6 +71,18 @@ class _Kept:
     served: tuple[Served, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Until when (monotonic) an endpoint asked to be left alone, and with which error."""
+
+    until: float
+    code: str
+
+    @property
+    def left_seconds(self) -> float:
+        return self.until - time.monotonic()
+
+
 class _Seen:
     """What this process learns of its endpoints: load, latency, errors."""
 
@@ -73,6 +91,8 @@ class _Seen:
         self.in_flight: dict[str, int] = defaultdict(int)
         self.latency: dict[str, float] = {}
         self.errors: dict[str, float] = {}
+        self.noted_at: dict[str, float] = {}
+        self.resting: dict[str, Rest] = {}
 
     @contextmanager
     def slot(self, served: Served) -> Iterator[bool]:
@@ -94,8 +114,32 @@ class _Seen:
             before = self.errors.get(endpoint, 0.0)
             self.errors[endpoint] = before + NEWEST_SHARE * (float(failed) - before)
             if not failed:
-                last = self.latency.get(endpoint, seconds)
+                last = self.latency.get(endpoint, seconds) if self._is_fresh(endpoint) else seconds
                 self.latency[endpoint] = last + NEWEST_SHARE * (seconds - last)
+            self.noted_at[endpoint] = time.monotonic()
+
+    def expected_seconds(self, endpoint: str) -> float:
+        """How long a reply takes. Nothing, for one that nobody has asked of late or is asking now:
+        it is measured next, or a moment's slowness would keep it away for good."""
+        with self._lock:
+            if not self._is_fresh(endpoint) and not self.in_flight[endpoint]:
+                return 0.0
+            return self.latency.get(endpoint, UNKNOWN_SECONDS)
+
+    def _is_fresh(self, endpoint: str) -> bool:
+        at = self.noted_at.get(endpoint)
+        return at is not None and time.monotonic() - at < STALE_SECONDS
+
+    def leave(self, endpoint: str, code: str, seconds: float) -> None:
+        """Ask the endpoint nothing for a while, because it said so."""
+        until = time.monotonic() + min(seconds, LONGEST_REST_SECONDS)
+        with self._lock:
+            self.resting[endpoint] = Rest(until, code)
+
+    def rest_of(self, endpoint: str) -> Rest | None:
+        """The rest that the endpoint asked for, while it lasts."""
+        rest = self.resting.get(endpoint)
+        return rest if rest is not None and rest.left_seconds > 0 else None
 
     def health(self, endpoint: str) -> dict[str, Any]:
         """What this process has seen: calls under way, mean latency, share of failures."""
@@ -145,6 +189,7 @@ def forget() -> None:
     global _kept
     _kept = _Kept(0.0, ())
     _lists.clear()
+    seen.resting.clear()
 
 
 def candidates(
@@ -182,10 +227,11 @@ def _candidate(served: Served) -> Candidate:
         priority=served.priority,
         weight=served.weight,
         in_flight=seen.in_flight[served.endpoint],
-        latency_seconds=seen.latency.get(served.endpoint, 0.5),
+        latency_seconds=seen.expected_seconds(served.endpoint),
         error_ratio=seen.errors.get(served.endpoint, 0.0),
         price_usd=most_usd(served.price, input_tokens=1000, output_tokens=500),
-        is_open=breaker.peek(f"endpoint:{served.endpoint}"),
+        is_open=breaker.peek(f"endpoint:{served.endpoint}")
+        or seen.rest_of(served.endpoint) is not None,
     )
 
 

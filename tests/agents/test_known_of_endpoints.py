@@ -1,0 +1,104 @@
+"""What a process knows of its endpoints: which is quick now, and which asked to be left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+import httpx
+import pytest
+
+from agents import versions
+from agents.endpoints.directory import forget, seen
+from agents.models import Agent, Endpoint, ModelCall
+from tests.agents.offline_model.process import Server
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Ask = Callable[[str], httpx.Response]
+# Both are asked through one server, which tells them apart by their models.
+FIRST, SECOND = "a-model", "b-model"
+
+
+@pytest.fixture
+def ask(live_server: Any, model: Server, agent: Agent, key: str) -> Any:
+    """Ask the agent by chat; two endpoints are equal but for their names."""
+    behave(model)
+    Endpoint.objects.update(state="paused")
+    for name in (FIRST, SECOND):
+        served = [{"name": name, "tier": "standard", "context_tokens": 128_000, "capabilities": []}]
+        Endpoint.objects.create(name=name, base_url=model.url, served=served)
+    Agent.objects.update(limits={})  # a model without a price counts as dear
+    content = versions.content_of(versions.version_of(agent, "production"))
+    wanted = {"tier": "standard", "policy": "fastest"}
+    versions.publish(
+        agent=agent, content=replace(content, tools=[], model=wanted), label="production"
+    )
+    for known in (seen.latency, seen.errors, seen.noted_at):
+        known.clear()
+    forget()
+    headers = {"Authorization": f"Bearer {key}"}
+    with httpx.Client(base_url=live_server.url, headers=headers, timeout=60) as http:
+
+        def post(text: str) -> httpx.Response:
+            message = {"role": "user", "content": text}
+            body = {"model": f"agent:{agent.slug}", "messages": [message]}
+            return http.post("/v1/chat/completions", json=body)
+
+        yield post
+    seen.resting.clear()
+
+
+def behave(
+    model: Server, slow: str = "", seconds: float = 0.4, faults: tuple[dict[str, Any], ...] = ()
+) -> None:
+    """``slow`` takes ``seconds``."""
+    late = {"latency": {"first_token": {"fixed_seconds": seconds}}}
+    models = {name: late if name == slow else {} for name in (FIRST, SECOND)}
+    model.behave({"models": models, "faults": list(faults)})
+
+
+def asked() -> list[str]:
+    return list(ModelCall.objects.order_by("id").values_list("endpoint", flat=True))
+
+
+def test_the_fastest_is_found_whatever_its_name_and_again_after_it_was_slow(
+    ask: Ask, model: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behave(model, slow=FIRST)
+    for number in range(4):
+        assert ask(f"question {number}").status_code == 200
+    assert asked() == [FIRST, SECOND, SECOND, SECOND]
+    behave(model, slow=SECOND, seconds=1.2)  # it is found to be slow as it is asked
+    for number in range(4, 12):
+        assert ask(f"question {number}").status_code == 200
+    assert asked()[-1] == FIRST
+    behave(model, slow=FIRST)  # nothing is known of the other since
+    monkeypatch.setattr(import_module("agents.endpoints.directory"), "STALE_SECONDS", 0.5)
+    for number in range(12, 24):
+        assert ask(f"question {number}").status_code == 200
+    assert asked()[-6:].count(SECOND) >= 4
+
+
+def test_a_provider_that_asks_for_a_long_wait_is_left_alone_by_the_next_calls_too(
+    ask: Ask, model: Server, agent: Agent
+) -> None:
+    full = {"kind": "rate_limited", "retry_after_seconds": 50}
+    behave(model, faults=({**full, "when": {"model": FIRST}},))
+    for number in range(5):
+        assert ask(f"question {number}").status_code == 200
+    assert asked() == [FIRST, *[SECOND] * 5]
+
+    behave(model, faults=(full,))
+    Agent.objects.update(fallback="")
+    for number in range(5, 8):
+        refused = ask(f"question {number}")
+        assert refused.status_code == 429, refused.text
+        assert refused.json()["error"]["code"] == "rate_limited"
+        assert 40 <= int(refused.headers["Retry-After"]) <= 50
+    assert len(asked()) == 7  # nobody is asked any more
+
+    behave(model)
+    forget()  # an edit of the endpoints, or the end of the wait
+    assert ask("question 8").status_code == 200
