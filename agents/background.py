@@ -8,10 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from agents.errors import CallsLimited
 from agents.invoke import Call, invoke
 from agents.models import AsyncCall
 from config import logs
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 ABANDONED_AFTER = timedelta(minutes=10)
 LOST_AFTER = timedelta(seconds=60)
 MAX_ATTEMPTS = 3
+# A call that finds a limit full waits as it says, this long in all; then it fails with it.
+LONGEST_WAIT = timedelta(hours=1)
 TASK = "agents.invoke_async"
 QUEUE = "default"
 
@@ -56,8 +59,8 @@ def enqueue(
 
 
 def run(call_id: UUID) -> bool:
-    """Do a queued call; False if somebody else has it or it is over."""
-    claimed = AsyncCall.objects.filter(pk=call_id, state=AsyncCall.State.QUEUED).update(
+    """Do a queued call; False if somebody else has it, or it is over or not yet due."""
+    claimed = AsyncCall.objects.filter(_is_due(), pk=call_id, state=AsyncCall.State.QUEUED).update(
         state=AsyncCall.State.RUNNING, attempt=F("attempt") + 1, started_at=Now()
     )
     if not claimed:
@@ -78,6 +81,9 @@ def run(call_id: UUID) -> bool:
                 invocation_id=row.pk if row.attempt == 1 else None,
             )
         )
+    except CallsLimited as error:
+        if not _put_off(row, error.retry_after_seconds):
+            _end(row, AsyncCall.State.FAILED, error.as_dict())
     except AppError as error:
         _end(row, AsyncCall.State.FAILED, error.as_dict())
     else:
@@ -105,7 +111,10 @@ def sweep() -> int:
     AsyncCall.objects.filter(
         state=AsyncCall.State.RUNNING, started_at__lt=now - ABANDONED_AFTER
     ).update(state=AsyncCall.State.QUEUED)
-    lost = AsyncCall.objects.filter(state=AsyncCall.State.QUEUED, created_at__lt=now - LOST_AFTER)
+    lost = AsyncCall.objects.filter(
+        Q(due_at__lte=Now()) | Q(due_at=None, created_at__lt=now - LOST_AFTER),
+        state=AsyncCall.State.QUEUED,
+    )
     ids = list(lost.order_by("created_at").values_list("pk", flat=True)[:200])
     for call_id in ids:
         _send(call_id)
@@ -118,6 +127,23 @@ def _send(call_id: UUID) -> None:
     except Exception as error:  # the broker is away: the sweep sends it again
         logs.event(logger, "agents.call.unsent", level=logging.WARNING, call=str(call_id),
                    error=type(error).__name__)  # fmt: skip
+
+
+def _is_due() -> Q:
+    return Q(due_at=None) | Q(due_at__lte=Now())
+
+
+def _put_off(row: AsyncCall, wait_seconds: int) -> bool:
+    """Queue a call that was refused at the door again, as if it had not been tried; False if it
+    has waited too long. The sweep sends it when it is due."""
+    due = timezone.now() + timedelta(seconds=wait_seconds)
+    if due > row.created_at + LONGEST_WAIT:
+        return False
+    AsyncCall.objects.filter(pk=row.pk, attempt=row.attempt).update(
+        state=AsyncCall.State.QUEUED, attempt=row.attempt - 1, due_at=due
+    )
+    logs.event(logger, "agents.call.put_off", call=str(row.pk), wait_seconds=wait_seconds)
+    return True
 
 
 def _end(row: AsyncCall, state: str, error: dict[str, Any] | None) -> None:

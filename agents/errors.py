@@ -20,6 +20,10 @@ class RateLimited(AppError):
         return f"{self.what}: limit {self.limit}; try again in {self.retry_after_seconds} s"
 
 
+class CallsLimited(RateLimited):
+    """Too many calls of an agent, user or key: refused at the door, before anything was begun."""
+
+
 class BudgetExceeded(AppError):
     """The call could spend more than its budget has left."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from django.conf import settings
 
 from agents.calls import Call
-from agents.errors import RateLimited
+from agents.errors import CallsLimited
 from agents.resolving import Choice
 from scaling import limits
 
 
 def check(call: Call, choice: Choice) -> None:
-    """Count the call against every limit that applies; raises RateLimited for the first full."""
+    """Count the call against every limit that applies; raises CallsLimited for the first full."""
     if call.ask is not None:
         return  # a batch waits at the provider, whose own limits hold
     if per_minute := choice.limits.get("requests_per_minute"):
@@ -27,4 +27,4 @@ def check(call: Call, choice: Choice) -> None:
 def _take(kind: str, name: str, per_minute: int) -> None:
     wait = limits.take(f"{kind}:{name}", per_minute=per_minute)
     if wait is not None:
-        raise RateLimited(f"{kind} {name}", f"{per_minute} calls a minute", wait)
+        raise CallsLimited(f"{kind} {name}", f"{per_minute} calls a minute", wait)

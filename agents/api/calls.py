@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+import math
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -183,8 +184,13 @@ def _waiting(row: AsyncCall) -> Response:
     body = {"id": str(row.pk), "state": row.state, "error": row.error}
     response = Response(body, status=202 if row.state in open_states else 200)
     if row.state in open_states:
-        response["Retry-After"] = "1"
+        response["Retry-After"] = str(_seconds_until(row.due_at))
     return response
+
+
+def _seconds_until(due: datetime | None) -> int:
+    """When it is worth asking again, in whole seconds: at least 1."""
+    return 1 if due is None else max(1, math.ceil((due - timezone.now()).total_seconds()))
 
 
 def _whole_number(name: str, value: str, low: int, high: int) -> int:

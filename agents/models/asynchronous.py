@@ -30,6 +30,8 @@ class AsyncCall(models.Model):
     attempt = models.PositiveIntegerField(default=0)
     error = models.JSONField(null=True)
     created_at = models.DateTimeField(db_default=Now())
+    # Not before this: a limit was full.
+    due_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 

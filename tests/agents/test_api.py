@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client as Browser
 
 from agents import background
-from agents.models import AsyncCall, Endpoint, Invocation
+from agents.models import Agent, AsyncCall, Endpoint, Invocation
 from config.access.models import Client
 from tests.agents.conftest import make_key
 
@@ -80,11 +82,51 @@ def test_respond_async_answers_later_under_the_same_id(agent, api, monkeypatch):
     assert sent == [queued.json()["id"]]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_call_in_the_background_waits_where_a_limit_is_full(agent, api, monkeypatch):
+    sent: list[str] = []
+    monkeypatch.setattr(background.app, "send_task", lambda name, args, queue: sent.append(args[0]))
+    Agent.objects.update(limits={**agent.limits, "requests_per_minute": 1})
+    path = f"/api/v1/agents/{agent.slug}/invocations"
+    assert api("post", path, {"inputs": agent.cases[0]["input"]}).status_code == 200
+    queued = api("post", path, {"inputs": agent.cases[1]["input"]}, Prefer="respond-async")
+    row = AsyncCall.objects.get()
+    assert background.run(row.pk)
+    waiting = api("get", queued["Location"])
+    assert (waiting.status_code, waiting.json()["state"]) == (202, "queued")
+    assert 1 < int(waiting["Retry-After"]) <= 120
+    # Neither the message again nor the sweep lets it in before its time.
+    assert not background.run(row.pk)
+    assert background.sweep() == 0
+
+    Agent.objects.update(limits=agent.limits)
+    AsyncCall.objects.update(due_at=Now())
+    assert background.sweep() == 1 and sent == [str(row.pk)] * 2
+    assert background.run(row.pk)
+    done = api("get", queued["Location"])
+    assert (done.status_code, done.json()["state"]) == (200, "succeeded")
+    assert done.json()["id"] == str(row.pk)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_call_in_the_background_that_waited_too_long_says_which_limit_was_full(
+    agent, api, monkeypatch
+):
+    monkeypatch.setattr(background.app, "send_task", lambda name, args, queue: None)
+    monkeypatch.setattr(background, "LONGEST_WAIT", timedelta(0))
+    Agent.objects.update(limits={**agent.limits, "requests_per_minute": 1})
+    path = f"/api/v1/agents/{agent.slug}/invocations"
+    assert api("post", path, {"inputs": agent.cases[0]["input"]}).status_code == 200
+    queued = api("post", path, {"inputs": agent.cases[1]["input"]}, Prefer="respond-async")
+    assert background.run(AsyncCall.objects.get().pk)
+    ended = api("get", queued["Location"]).json()
+    assert (ended["state"], ended["error"]["code"]) == ("failed", "rate_limited")
+    assert agent.slug in ended["error"]["message"] and "1 calls a minute" in str(ended["error"])
+
+
 def test_a_lost_message_is_sent_again_and_a_dead_worker_gives_up_its_call(
     agent, api, monkeypatch, firm
 ):
-    from datetime import timedelta
-
     from django.utils import timezone
 
     sent: list[str] = []
