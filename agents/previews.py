@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from agents import endpoints, resolving
+from agents import endpoints, resolving, versions
 from agents.domain import context, cost, messages, prompts, traffic
 from agents.domain.guardrails.findings import Source
 from agents.domain.scoring import Needs
@@ -66,11 +66,11 @@ def prompt(
 def split(
     agent: Agent, *, arms: Mapping[str, list[list[int]]], units: Sequence[str], seed: str = ""
 ) -> dict[str, Any]:
-    """Whom shares that are not open yet would give to whom; raises InvalidInput for overlaps.
+    """Whom shares that are not open yet would give to whom; raises InvalidInput as opening them.
 
     Without a ``seed`` the open split's is kept, as opening the next epoch would.
     """
-    traffic.check_arms(arms)
+    versions.check_arms(agent, arms)
     current = TrafficSplit.objects.filter(agent=agent, closed_at=None).first()
     chosen = seed or (current.seed if current else secrets.token_hex(16))
     moved = traffic.reassigned(current.arms, arms) if current and current.seed == chosen else 0

@@ -232,12 +232,9 @@ def open_split(
     Keeps the open epoch's seed unless ``seed`` is given, so that ranges which only widen move
     nobody. Raises InvalidInput for overlapping ranges or versions that can't answer.
     """
-    traffic.check_arms(arms)
     if unit not in TrafficSplit.Unit.values:
         raise InvalidInput("unit", unit, f"one of {', '.join(TrafficSplit.Unit.values)}")
-    live = set(map(str, agent.versions.filter(retired_at=None).values_list("id", flat=True)))
-    if unknown := sorted(set(arms) - live):
-        raise InvalidInput("arms", ", ".join(unknown), f"live versions of {agent.slug}")
+    check_arms(agent, arms)
     with transaction.atomic():
         Agent.objects.select_for_update().get(pk=agent.pk)
         last = TrafficSplit.objects.filter(agent=agent).order_by("-epoch").first()
@@ -255,6 +252,14 @@ def open_split(
         )
     logs.event(logger, "agents.split.opened", agent=agent.slug, epoch=split.epoch, by=by)
     return split
+
+
+def check_arms(agent: Agent, arms: Mapping[str, list[list[int]]]) -> None:
+    """Raise InvalidInput for ranges that overlap, or versions that can't answer."""
+    traffic.check_arms(arms)
+    live = set(map(str, agent.versions.filter(retired_at=None).values_list("id", flat=True)))
+    if unknown := sorted(set(arms) - live):
+        raise InvalidInput("arms", ", ".join(unknown), f"live versions of {agent.slug}")
 
 
 def close_split(*, agent: Agent, by: str = "") -> bool:

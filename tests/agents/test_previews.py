@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client as Browser
@@ -81,6 +82,11 @@ def test_a_split_can_be_tried_on_units_before_it_is_open(agent: Agent, api: Api)
     assert (told["seed"], told["reassigned_buckets"]) == (split.seed, 0)  # ranges only widen
     overlapping = {"arms": {version: [[0, 10], [5, 20]]}, "units": []}
     assert api("post", f"{path}/preview", overlapping).status_code == 422
+    # What could not be opened is not shown as if it could.
+    for stranger in ("nonsense", str(uuid4()), str(agent.pk)):
+        refused = api("post", f"{path}/preview", {"arms": {stranger: [[0, 10]]}, "units": ["a"]})
+        assert (refused.status_code, refused.json()["field"]) == (422, "arms")
+        assert api("post", path, {"arms": {stranger: [[0, 10]]}}).status_code == 422
 
 
 def test_the_memory_tier_gives_up_what_its_policy_says(
