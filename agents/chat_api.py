@@ -191,6 +191,7 @@ def _completion(answer: Answer, model: str) -> dict[str, Any]:
             {"index": 0, "message": message, "finish_reason": _finish(answer), "logprobs": None}
         ],
         "usage": _usage(answer),
+        "is_fallback": answer.is_fallback,
     }
 
 
@@ -255,21 +256,19 @@ class _Chunks:
             yield self._chunk(
                 {"tool_calls": [{"index": i, **call} for i, call in enumerate(calls)]}
             )
-        yield self._chunk({}, _finish(answer))
+        yield self._chunk({}, _finish(answer), is_fallback=answer.is_fallback)
         if self._usage:
             yield self._chunk(None, usage=_usage(answer))
         yield b"data: [DONE]\n\n"
 
-    def _chunk(
-        self, delta: dict[str, Any] | None, finish: str | None = None, usage: Any = None
-    ) -> bytes:
+    def _chunk(self, delta: dict[str, Any] | None, finish: str | None = None, **more: Any) -> bytes:
         choices = (
             [] if delta is None
             else [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}]
         )  # fmt: skip
         body = {"id": self._id, "object": "chat.completion.chunk", "created": self._created,
-                "model": self._model, "choices": choices}  # fmt: skip
-        return _event(body if usage is None else {**body, "usage": usage})
+                "model": self._model, "choices": choices, **more}  # fmt: skip
+        return _event(body)
 
 
 def _event(body: dict[str, Any]) -> bytes:

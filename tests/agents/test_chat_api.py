@@ -96,6 +96,15 @@ def test_a_stream_is_the_same_answer_in_pieces(chat, agent):
     assert text == ask(chat, agent).choices[0].message.content
 
 
+def test_the_declared_fallback_is_told_from_an_answer(chat, agent, model):
+    assert ask(chat, agent).is_fallback is False
+    model.behave({"faults": [{"kind": "server_error"}]})
+    told = ask(chat, agent, "Good morning")
+    assert (told.choices[0].message.content, told.is_fallback) == (agent.fallback, True)
+    last = [c for c in ask(chat, agent, "Good evening", stream=True) if c.choices][-1]
+    assert (last.choices[0].finish_reason, last.is_fallback) == ("stop", True)
+
+
 def test_a_tool_of_the_callers_is_asked_for_and_its_result_used(chat, agent):
     weather = {
         "type": "function",
