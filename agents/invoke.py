@@ -157,6 +157,7 @@ def _pick(call: Call) -> Choice:
 def screened(call: Call, guard: Guard, story: Story) -> Call:
     """The call as a model may read it. What was said earlier counts as data, not orders."""
     if call.messages is None:
+        messages.check_size([messages.user_message(call.inputs)])  # looking at it is dear
         safe = guard.screen(call.inputs, Source.USER, "input")
         story.inputs = safe
         return replace(call, inputs=safe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.test import Client as Browser
 
 from agents import background, versions
 from agents.endpoints.directory import directory, forget
+from agents.guarding import Guard
 from agents.models import Agent, AsyncCall, Batch, Budget, Endpoint, Invocation
 from config.access.models import Client
 from tests.agents.conftest import make_key
@@ -160,3 +162,32 @@ def test_an_account_in_the_key_of_a_field_reaches_no_model_and_no_record(
     kept = Invocation.objects.get().inputs
     assert iban not in str(kept)
     assert "a_1200" in kept["balances"]
+
+
+def test_more_than_a_call_takes_is_refused_before_it_is_looked_through(
+    api: Api, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(*_: Any, **__: Any) -> Any:
+        raise AssertionError("megabytes were looked through")
+
+    monkeypatch.setattr(Guard, "screen", look)
+    text = "paid on time " * 160_000  # two megabytes
+    refused = api("post", f"/api/v1/agents/{agent.slug}/invocations", {"inputs": {"note": text}})
+    assert refused.status_code == 422
+    assert "at most 400000 characters in all" in refused.json()["detail"]
+
+
+def test_a_list_of_addresses_is_looked_through_in_time_that_grows_with_its_length(
+    api: Api,
+) -> None:
+    def cost(addresses: int) -> float:
+        text = "".join(f"person{number}@example{number % 97}.org," for number in range(addresses))
+        begun = time.process_time()
+        found = api("post", "/api/v1/guardrails/scan", {"text": text}).json()["pii"]
+        assert len(found) == addresses
+        return time.process_time() - begun
+
+    cost(10)
+    small = min(cost(300) for _ in range(3))
+    # Sixteen times as much; each finding compared with each other would cost a hundred times.
+    assert cost(4_800) < 40 * small

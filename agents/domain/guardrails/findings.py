@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -52,9 +53,14 @@ class Injection:
 
 def longest_first(spans: list[Span]) -> tuple[Span, ...]:
     """Spans without overlap, in order: the longest of two wins, then the more confident."""
-    kept: list[Span] = []
-    ranked = sorted(spans, key=lambda s: (s.start - s.end, -s.confidence, s.start))
-    for span in ranked:
-        if all(span.end <= other.start or span.start >= other.end for other in kept):
-            kept.append(span)
-    return tuple(sorted(kept, key=lambda s: s.start))
+    kept: list[Span] = []  # in order and apart, so that only the neighbours can overlap
+    starts: list[int] = []
+    for span in sorted(spans, key=lambda s: (s.start - s.end, -s.confidence, s.start)):
+        place = bisect_right(starts, span.start)
+        if place and kept[place - 1].end > span.start:
+            continue
+        if place < len(kept) and kept[place].start < span.end:
+            continue
+        kept.insert(place, span)
+        starts.insert(place, span.start)
+    return tuple(kept)

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Collection
+from itertools import accumulate
 
 from agents.domain.guardrails.findings import Span, longest_first
 from agents.domain.guardrails.fold import fold
@@ -33,8 +35,9 @@ TYPES = (
     "MAC_ADDRESS",
 )
 _DIGIT = re.compile(r"\d")
-# Texts this long are scanned in pieces that break at white space, so that cost stays linear.
+# Texts this long are scanned in pieces that break at one of these, so that cost stays linear.
 _PIECE_CHARACTERS = 20_000
+_APART = "\n ,;"
 
 # In order: each takes the folded text and returns its findings.
 _ALWAYS: tuple[Callable[[str], list[Span]], ...] = (emails, persons)
@@ -71,26 +74,33 @@ def _scan(text: str) -> list[Span]:
 
 def _settled(spans: list[Span]) -> list[Span]:
     """Without weak readings of what a surer one covers to at least two thirds."""
-    return [
-        span
-        for span in spans
-        if not any(
-            other.confidence > span.confidence + 0.04
-            and other.start < span.end
-            and span.start < other.end
-            and (other.end - other.start) * 3 >= (span.end - span.start) * 2
-            for other in spans
-        )
-    ]
+    ordered = sorted(spans, key=lambda span: span.start)
+    starts = [span.start for span in ordered]
+    # How far the spans up to each one reach: a page of addresses has thousands, all far apart.
+    reach = list(accumulate((span.end for span in ordered), max))
+
+    def is_weak(span: Span) -> bool:
+        for place in range(bisect_left(starts, span.end) - 1, -1, -1):
+            if reach[place] <= span.start:
+                return False
+            other = ordered[place]
+            if (
+                other.confidence > span.confidence + 0.04
+                and span.start < other.end
+                and (other.end - other.start) * 3 >= (span.end - span.start) * 2
+            ):
+                return True
+        return False
+
+    return [span for span in spans if not is_weak(span)]
 
 
 def _pieces(text: str) -> list[tuple[int, str]]:
     pieces, start = [], 0
     while len(text) - start > _PIECE_CHARACTERS:
-        cut = text.rfind("\n", start, start + _PIECE_CHARACTERS)
-        if cut <= start:
-            cut = text.rfind(" ", start, start + _PIECE_CHARACTERS)
-        cut = cut if cut > start else start + _PIECE_CHARACTERS
+        end = start + _PIECE_CHARACTERS
+        cuts = (text.rfind(mark, start, end) for mark in _APART)
+        cut = next((cut for cut in cuts if cut > start), end)
         pieces.append((start, text[start:cut]))
         start = cut
     return [*pieces, (start, text[start:])]
