@@ -43,7 +43,7 @@ _seen: dict[Key, float] = {}
 
 _WANTED = """
     wanted AS (
-        SELECT id, scope, key, cap_usd, soft_cap_usd, held_usd,
+        SELECT id, scope, key, "window", cap_usd, soft_cap_usd, held_usd,
             CASE WHEN "window" <> 'total'
                 AND window_started_at < date_trunc("window", now(), 'UTC')
                 THEN 0 ELSE spent_usd END AS spent,
@@ -63,7 +63,7 @@ _HOLD = (
     )
     + """,
     refused AS (
-        SELECT scope, key, cap_usd - spent - held_usd AS remaining FROM wanted
+        SELECT scope, key, "window", cap_usd - spent - held_usd AS remaining FROM wanted
         WHERE spent + held_usd + %(amount)s > cap_usd
     ),
     written AS (
@@ -79,7 +79,7 @@ _HOLD = (
         FROM wanted, fast WHERE NOT EXISTS (SELECT 1 FROM refused) HAVING count(*) > 0
     )
     SELECT (SELECT array_agg(id) FROM wanted),
-        (SELECT array_agg(scope || ':' || key || ' ' || remaining) FROM refused),
+        (SELECT array_agg(scope || ':' || key || ' ' || "window" || ' ' || remaining) FROM refused),
         (SELECT bool_or(soft_cap_usd IS NOT NULL AND spent + held_usd + %(amount)s > soft_cap_usd)
             FROM wanted)
     """
@@ -90,7 +90,7 @@ _EXTEND = (
     + _WANTED.format(which="id = ANY (SELECT unnest(budget_ids) FROM hold)")
     + """,
     refused AS (
-        SELECT scope, key, cap_usd - spent - held_usd AS remaining FROM wanted
+        SELECT scope, key, "window", cap_usd - spent - held_usd AS remaining FROM wanted
         WHERE spent + held_usd + %(amount)s > cap_usd
     ),
     written AS (
@@ -102,7 +102,8 @@ _EXTEND = (
         UPDATE agents_hold SET amount_usd = amount_usd + %(amount)s
         WHERE id = %(hold)s AND NOT EXISTS (SELECT 1 FROM refused)
     )
-    SELECT (SELECT array_agg(scope || ':' || key || ' ' || remaining) FROM refused)
+    SELECT (
+        SELECT array_agg(scope || ':' || key || ' ' || "window" || ' ' || remaining) FROM refused)
     """
 )
 
@@ -286,9 +287,10 @@ def set_budget(
 
 
 def _refusal(refused: list[str], needed: Decimal) -> BudgetExceeded:
-    budget_use.measure_refusal([one.rpartition(" ")[0] for one in refused], needed)
-    name, _, remaining = refused[0].rpartition(" ")
-    return BudgetExceeded(name, max(Decimal(remaining), Decimal(0)), needed)
+    told = [one.rsplit(" ", 2) for one in refused]
+    budget_use.measure_refusal([name for name, _, _ in told], needed)
+    name, window, remaining = told[0]
+    return BudgetExceeded(name, max(Decimal(remaining), Decimal(0)), needed, window)
 
 
 def _copy_templates(keys: Sequence[Key], client_id: UUID) -> None:

@@ -25,18 +25,24 @@ class CallsLimited(RateLimited):
 
 
 class BudgetExceeded(AppError):
-    """The call could spend more than its budget has left."""
+    """The call could spend more than its budget has left. ``window``: day, month, total or none."""
 
     code, http_status, retryable = "budget_exceeded", 402, False
 
-    def __init__(self, budget: str, remaining_usd: Decimal, needed_usd: Decimal) -> None:
-        super().__init__(budget, remaining_usd, needed_usd)
+    def __init__(
+        self, budget: str, remaining_usd: Decimal, needed_usd: Decimal, window: str = ""
+    ) -> None:
+        super().__init__(budget, remaining_usd, needed_usd, window)
         self.budget, self.remaining_usd, self.needed_usd = budget, remaining_usd, needed_usd
+        self.window = window
 
     def __str__(self) -> str:
+        again = self.window if self.window in ("day", "week", "month") else ""
+        per = f" per {again}" if again else ""
         return (
-            f"budget {self.budget!r} has {self.remaining_usd} USD left; "
+            f"budget {self.budget!r}{per} has {self.remaining_usd} USD left; "
             f"this call may need {self.needed_usd}"
+            + (f"; it begins anew with the next {again} (UTC)" if again else "")
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -27,8 +27,11 @@ class Budgets(APIView):
     scopes = {"GET": "agents:read", "POST": "budgets:write"}
 
     @extend_schema(
-        operation_id="budgets_list", parameters=PAGES, responses=shapes.BudgetDocument(many=True)
-    )
+        operation_id="budgets_list",
+        parameters=[OpenApiParameter("scope", str, enum=Budget.Scope.values),
+                    OpenApiParameter("key", str), *PAGES],
+        responses=shapes.BudgetDocument(many=True),
+    )  # fmt: skip
     def get(self, request: Request) -> Response:
         """Budgets that you may see: those of your clients, and for staff those of everybody.
 
@@ -40,6 +43,9 @@ class Budgets(APIView):
             rows = rows.exclude(scope=Budget.Scope.RUN)
         if caller.client_ids is not None:
             rows = rows.filter(client_id__in=caller.client_ids)
+        for name in ("scope", "key"):
+            if asked := request.query_params.get(name):
+                rows = rows.filter(**{name: asked})
         return page(request, rows, lambda found: shapes.BudgetDocument(found, many=True).data)
 
     @extend_schema(

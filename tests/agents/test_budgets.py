@@ -238,4 +238,12 @@ def test_a_call_that_passes_a_threshold_or_is_refused_raises_the_alert_at_once(
     Budget.objects.filter(pk=own.pk).update(spent_usd="0.99999")
     refused = ask()
     assert (refused.status_code, refused.json()["code"]) == (402, "budget_exceeded")
+    said = refused.json()
+    assert (said["budget"], said["window"]) == (f"agent:{agent.slug}", "month")
+    assert "begins anew with the next month" in said["detail"]
     assert "budget-used" in fired()
+    rows = client.get(
+        f"/api/v1/budgets?scope=agent&key={agent.slug}", headers={"Authorization": f"Bearer {key}"}
+    ).json()["results"]
+    assert {row["window"] for row in rows} >= {"month"}
+    assert {(row["scope"], row["key"]) for row in rows} == {("agent", agent.slug)}
