@@ -181,6 +181,8 @@ def _screened_message(message: Message, guard: Guard, source: Source, where: str
         source = Source.USER
     elif role == "tool":
         source = Source.TOOL
+    elif role == "assistant" and source is Source.EARLIER:
+        source = Source.ANSWER
     told = {key: value for key, value in message.items() if key != "role"}
     return {"role": role, **guard.screen(told, source, where)}
 

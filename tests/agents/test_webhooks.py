@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.test import Client as Browser
 
-from agents import webhooks
+from agents import versions, webhooks
+from agents.domain.guardrails.injection import score_injection
 from agents.models import Agent, Conversation, Invocation, Turn
 from config.access.models import Client
 from tests.agents.conftest import make_key
@@ -65,6 +67,17 @@ def test_a_quick_answer_comes_whole_and_is_kept_as_turns(ask: Ask, agent: Agent)
     talk = Conversation.objects.get(channel="dialogflow", external_id=SESSION)
     assert [turn.role for turn in talk.turns.all()] == ["user", "assistant"]
     assert talk.quality_ratio == 0.9375
+
+
+def test_an_agents_own_words_do_not_stop_the_conversation_at_the_next_turn(
+    ask: Ask, agent: Agent
+) -> None:
+    content = versions.content_of(versions.version_of(agent, "production"))
+    versions.publish(agent=agent, content=replace(content, tools=[]), label="production")
+    first = texts(ask("Hello"))
+    # Read as a question, it is worded like attacks on agents, which talk of models and tools, too.
+    assert score_injection(first).flagged
+    assert texts(ask("Hello again")) == texts(ask("And a third time")) == first != webhooks.FAILED
 
 
 def test_a_slow_answer_is_begun_in_time_and_ends_with_the_next_turn(

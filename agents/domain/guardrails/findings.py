@@ -15,6 +15,7 @@ class Source(StrEnum):
     TOOL = "tool_result"
     DOCUMENT = "document"
     EARLIER = "earlier_turn"
+    ANSWER = "earlier_answer"
 
 
 @dataclass(frozen=True, slots=True)

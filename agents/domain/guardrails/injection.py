@@ -82,7 +82,8 @@ def score_injection(
             _raise(evidence, "hidden by unicode_tags", 0.8)
     if normalise.mixes_scripts(text):
         _raise(evidence, "look-alike letters", 0.35)
-    score = _combined(evidence, plain, is_names=is_names(text))
+    by_wording = source is not Source.ANSWER and not is_names(text)
+    score = _combined(evidence, plain, by_wording=by_wording)
     aside = _worst_aside(text, starts, source)
     if aside.score > score:
         score = aside.score
@@ -242,11 +243,15 @@ def _doubt(
     return factor
 
 
-def _combined(evidence: dict[str, float], plain: str, *, is_names: bool = False) -> float:
-    """Noisy or of the groups, joined with what the linear model says of the wording."""
+def _combined(evidence: dict[str, float], plain: str, *, by_wording: bool = True) -> float:
+    """Noisy or of the groups, joined with what the linear model says of the wording.
+
+    That knows what people ask: a name or a model's answer in such words (not ``by_wording``) is no
+    attack unless a rule says so, too.
+    """
     logit = attack_logit(plain)
-    if is_names and not any(evidence.values()):
-        logit = min(logit, 0.0)  # the model knows wordings, and a name is none
+    if not by_wording and not any(evidence.values()):
+        logit = min(logit, 0.0)
     if _FORBIDS in evidence and not any(evidence.values()) and not _FURTHER.search(plain):
         logit = min(logit, 0.0)  # it forbids in the words of attacks, and says nothing else
     if _QUOTED_REPORT.search(plain) and _QUOTED.search(plain):

@@ -26,7 +26,13 @@ class Action(StrEnum):
 _ORDER = tuple(Action)
 # A document may quote an attack; a direct order from a tool's result has no innocent reading.
 _DEFAULT_THRESHOLDS = MappingProxyType(
-    {Source.USER: THRESHOLD, Source.EARLIER: THRESHOLD, Source.TOOL: 0.5, Source.DOCUMENT: 0.5}
+    {
+        Source.USER: THRESHOLD,
+        Source.EARLIER: THRESHOLD,
+        Source.ANSWER: THRESHOLD,
+        Source.TOOL: 0.5,
+        Source.DOCUMENT: 0.5,
+    }
 )
 
 
