@@ -17,6 +17,7 @@ from config.errors import AppError
 from workflows.domain.cel_engine import Program, compile_source
 from workflows.domain.fault_words import cel_problem
 from workflows.domain.macros import LITERAL, PIECE, Effort, Macro, bare, every, macros_of
+from workflows.domain.results import as_json, as_text
 
 # An expression is one line of a person's intent. CEL has no loops but its macros, so length,
 # depth, the number of macros and what these go through bound its time.
@@ -73,7 +74,7 @@ class Expression:
         try:
             if self.path is not None:
                 return _walk(self.path, context)
-            return _in_order(self._executed({n: _only(n, self, context) for n in self.names}))
+            return as_json(self._executed({n: _only(n, self, context) for n in self.names}))
         except KeyError as error:
             raise ExpressionFailed(self.source, f"there is no {error.args[0]!r}") from None
         except _ENGINE as error:
@@ -163,15 +164,6 @@ def _walk(path: tuple[str | int, ...], context: Mapping[str, Any]) -> Any:
             raise TypeError(f"{part!r} of null: the step before it has no output")
         else:
             raise TypeError(f"{part!r} of {type(value).__name__}")
-    return value
-
-
-def _in_order(value: Any) -> Any:
-    """The engine's maps by key: it hands them out in another order at every evaluation."""
-    if isinstance(value, dict):
-        return {key: _in_order(value[key]) for key in sorted(value, key=str)}
-    if isinstance(value, list):
-        return [_in_order(part) for part in value]
     return value
 
 
@@ -275,7 +267,7 @@ def _render(value: Any, context: Mapping[str, Any]) -> Any:
         if len(parts) == 1:
             return compile_expression(parts[0][0]).evaluate(context)
         return "".join(
-            _as_text(compile_expression(part).evaluate(context)) if is_code else part
+            as_text(compile_expression(part).evaluate(context)) if is_code else part
             for part, is_code in split_template(value)
         )
     if isinstance(value, dict):
@@ -283,11 +275,3 @@ def _render(value: Any, context: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         return [_render(child, context) for child in value]
     return value
-
-
-def _as_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
