@@ -94,7 +94,7 @@ def _invoke(call: Call, span: Any) -> Answer:
         work.messages = render(safe, choice, story, quotes.text)
         story.sent = len(work.messages)
         # 4. Cache: the same question of the same tenant to the same version.
-        found = reviewing.released(guard, work.messages) or cache.seek(
+        found = reviewing.released(call, guard, work.messages) or cache.seek(
             safe, choice, work.messages, until=until
         )
         if isinstance(found, Hit):

@@ -20,11 +20,11 @@ from config.errors import AppError
 ANSWER = "answer"
 
 
-def released(guard: Guard, messages: Sequence[Message]) -> Hit | None:
+def released(call: Call, guard: Guard, messages: Sequence[Message]) -> Hit | None:
     """The answer to just this, if a person has let it pass."""
     if not guard.asks:
         return None
-    answer = reviews.released(guard.client_id, _question(guard, messages))
+    answer = reviews.released(guard.client_id, _question(guard, messages), call.step_id)
     return None if answer is None else cache.let_pass(answer)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from agents.endpoints.secrets import open_secret, seal_secret
@@ -56,10 +57,14 @@ def is_approved(client_id: UUID, identity: str) -> bool:
     return rows.filter(state=Review.State.APPROVED, expires_at__gt=timezone.now()).exists()
 
 
-def released(client_id: UUID, question: str) -> dict[str, Any] | None:
-    """The answer to ``question`` that a person has let pass, as the cache keeps answers."""
+def released(client_id: UUID, question: str, step_id: UUID | None) -> dict[str, Any] | None:
+    """The answer to ``question`` that a person has let pass, as the cache keeps answers.
+
+    What a step of a run was answered is for just that step: its next turn wants another answer.
+    """
     row = (
         Review.objects.filter(client_id=client_id, question=question, state=Review.State.APPROVED)
+        .filter(Q(step_id=None) | Q(step_id=step_id))
         .filter(expires_at__gt=timezone.now())
         .order_by("-id")
         .first()

@@ -6,6 +6,7 @@ Approved, the step is done again, and what was held back passes; rejected, it fa
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from agents.domain.guardrails.redact import redact
 from agents.errors import ReviewRequired
 from config.access.callers import Caller
 from config.access.ids import uuid7
+from config.errors import Conflict
 from workflows import approvals, dispatch, engine, items
 from workflows.advance import Outcome
 from workflows.contexts import RunFacts, run_facts
@@ -36,7 +38,7 @@ WHERE id = %(id)s AND token = %(token)s AND state = 'running' RETURNING id
 """
 # The attempt that was held back does not count as one.
 _AGAIN = """
-UPDATE workflows_steprun SET state = 'queued', queued_at = now(), wake_at = NULL,
+UPDATE workflows_steprun SET state = 'queued', queued_at = now(), wake_at = now() + %(patience)s,
     attempt = greatest(attempt - 1, 0)
 WHERE id = %(id)s AND state = 'waiting' RETURNING id, run_id, queue
 """
@@ -63,9 +65,12 @@ def wait(
 def answered(approval: Approval, *, approve: bool, reason: str, by: Caller) -> None:
     """Let the step go on, or fail it."""
     review_id = UUID(str((approval.shown or {})["review"]))
-    agents.settle_review(review_id, approve=approve, reason=reason, by=by)
+    # Steps that were held back by one text share its review: whoever answers first settles it, and
+    # a step that goes on under another answer than its own is asked about anew.
+    with suppress(Conflict):
+        agents.settle_review(review_id, approve=approve, reason=reason, by=by)
     if approve:
-        rows = execute(_AGAIN, {"id": approval.step_id})
+        rows = execute(_AGAIN, {"id": approval.step_id, "patience": dispatch.PATIENCE})
         dispatch.publish_on_commit([Ready(*row) for row in rows])
         return
     facts = run_facts(approval.run_id)

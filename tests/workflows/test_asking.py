@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client as Browser
 
 from agents import versions
 from agents.models import Agent, Review
 from tests.agents.conftest import ground, model, offline  # noqa: F401  the real offline model
+from tests.agents.test_reviews import Leaky, asking, leaky  # noqa: F401  an endpoint that leaks
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import get, post
-from workflows import publishing
+from workflows import publishing, tasks
 from workflows.models import Approval, StepRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,3 +86,83 @@ def test_a_run_that_is_cancelled_meanwhile_ends(
     broker.drain()
     assert state(web, partner, waiting) == "cancelled"
     assert not Approval.objects.filter(state="waiting").exists()
+
+
+REPEATS = """
+name: repeats
+steps:
+  draft: {agent: asking, with: {text: "Where shall the money go?"},
+          repeat: {until: "output.text.contains('(3)')", max: 5}}
+outputs: {text: "${ steps.draft.output.text }"}
+"""
+
+
+def test_each_turn_of_a_repeated_step_is_asked_about_and_none_is_given_an_old_answer(
+    web: Browser,
+    key: Key,
+    broker: Broker,
+    leaky: None,  # noqa: F811
+) -> None:
+    manager = key("manager")
+    publishing.publish(REPEATS)
+    run = post(web, "runs", {"workflow": "repeats"}, key()).json()
+    for turn in (1, 2, 3):
+        broker.drain()
+        (asked,) = get(web, "approvals", manager).json()["results"]
+        assert f"({turn})" in asked["shown"]["text"]
+        assert answer(web, manager, decision="approve").status_code == 200
+    broker.drain()
+    shown = get(web, f"runs/{run['id']}", manager).json()
+    assert (shown["state"], Leaky.said) == ("succeeded", 3)
+    assert "(3)" in shown["outputs"]["text"]
+    turns = [step["iteration"] for step in shown["steps"] if step["key"] == "draft"]
+    assert turns == [1, 2, 3]
+
+
+def test_a_turn_that_is_rejected_ends_the_repetition(
+    web: Browser,
+    key: Key,
+    broker: Broker,
+    leaky: None,  # noqa: F811
+) -> None:
+    manager = key("manager")
+    publishing.publish(REPEATS)
+    run = post(web, "runs", {"workflow": "repeats"}, key()).json()
+    broker.drain()
+    answer(web, manager, decision="approve")
+    broker.drain()
+    answer(web, manager, decision="reject", reason="enough")
+    broker.drain()
+    assert state(web, manager, run) == "failed"
+    assert StepRun.objects.get(key="draft", iteration=2).error["code"] == "rejected"
+
+
+@pytest.mark.usefixtures("waiting")
+def test_items_that_are_held_back_by_one_text_are_answered_one_by_one(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    manager = key("manager")
+    source = "name: many\nsteps:\n  look: {for_each: [1, 2], agent: asking, with: {text: "
+    publishing.publish(f'{source}"{ATTACK}"}}}}\n')
+    run = post(web, "runs", {"workflow": "many"}, key("professional")).json()
+    broker.drain()
+    asked = Approval.objects.filter(state="waiting").order_by("id")
+    assert asked.count() == 3
+    for one in asked:
+        said = post(web, f"approvals/{one.pk}", {"decision": "approve"}, manager)
+        assert said.status_code == 200, said.content
+    broker.drain()
+    assert state(web, manager, run) == "succeeded"
+
+
+def test_an_approved_step_whose_message_is_lost_is_sent_again(
+    web: Browser, key: Key, broker: Broker, waiting: dict[str, Any]
+) -> None:
+    manager = key("manager")
+    assert answer(web, manager, decision="approve").status_code == 200
+    broker.lose_everything()
+    late = StepRun.objects.filter(key="look", state="queued", wake_at__gt=Now())
+    assert late.update(wake_at=Now()) == 1  # its patience is over
+    tasks.sweep()
+    broker.drain()
+    assert state(web, manager, waiting) == "succeeded"
