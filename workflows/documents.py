@@ -17,11 +17,13 @@ from workflows.undoing import COMPENSATE, undoes
 
 # Items of one fan-out that a run's document shows; the rest is behind /runs/{id}/steps.
 SHOWN_ITEMS = 100
+_NOTHING = {"done": 0, "total": 0}
+_NO_FIGURES = {"cost_usd": "0", "progress": {**_NOTHING, "items": _NOTHING, "ratio": 0.0}}
 
 
 def run_summary(run: Run, figures: dict[str, Any] | None = None) -> dict[str, Any]:
     """A run as a row of a list."""
-    figures = figures or {"cost_usd": "0", "progress": {"done": 0, "total": 0}}
+    figures = figures or _NO_FIGURES
     return {
         "id": str(run.pk),
         "workflow": run.workflow_name,

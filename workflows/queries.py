@@ -94,33 +94,55 @@ def dead_letters(caller: Caller) -> QuerySet[StepRun]:
     return rights.visible(caller, rows.order_by("-id"), "run__")
 
 
-# A step that a run has no more need of is done with; one that its end cut off is not done.
+# A step that a run has no more need of is done with; one that its end cut off is not done. Items
+# count beside the one row of their fan-out, which would stand at nothing until the last of them.
 _COSTS = """
-SELECT s.run_id, sum(s.cost_usd),
-    count(*) FILTER (WHERE item = -1 AND kind NOT IN ('end', 'chunk', 'compensate')),
-    count(*) FILTER (WHERE item = -1 AND kind NOT IN ('end', 'chunk', 'compensate')
-        AND (s.state IN ('succeeded', 'failed', 'skipped', 'unreachable') OR s.state = 'cancelled'
-            AND r.state NOT IN ('cancelling', 'cancelled', 'failing', 'failed'))),
-    count(*) FILTER (WHERE s.started_at IS NOT NULL AND s.ended_at IS NOT NULL),
-    count(*) FILTER (WHERE s.started_at IS NOT NULL AND s.ended_at IS NOT NULL
-        AND kind = 'approval')
-FROM workflows_steprun s JOIN workflows_run r ON r.id = s.run_id
-WHERE s.run_id = ANY(%(runs)s) GROUP BY s.run_id
+WITH rows AS (
+    SELECT s.run_id, s.key, s.cost_usd,
+        s.item = -1 AND s.kind NOT IN ('end', 'chunk', 'compensate') AS is_step,
+        s.item >= 0 AND s.kind <> 'compensate' AS is_item, s.kind = 'approval' AS is_by_hand,
+        s.started_at IS NOT NULL AND s.ended_at IS NOT NULL AS was_worked_on,
+        s.state IN ('succeeded', 'failed', 'skipped', 'unreachable') OR s.state = 'cancelled'
+            AND r.state NOT IN ('cancelling', 'cancelled', 'failing', 'failed') AS is_done,
+        CASE WHEN s.item = -1 AND s.value IS NOT NULL
+            THEN coalesce((s.value->>'length')::int, jsonb_array_length(s.value)) END AS length
+    FROM workflows_steprun s JOIN workflows_run r ON r.id = s.run_id
+    WHERE s.run_id = ANY(%(runs)s)
+), parts AS (
+    SELECT run_id, sum(cost_usd) AS cost, count(*) FILTER (WHERE is_step) AS steps,
+        count(*) FILTER (WHERE is_step AND is_done) AS done, coalesce(max(length), 0) AS items,
+        count(*) FILTER (WHERE is_item AND is_done) AS items_done,
+        count(*) FILTER (WHERE was_worked_on) AS worked_on,
+        count(*) FILTER (WHERE was_worked_on AND is_by_hand) AS by_hand
+    FROM rows GROUP BY run_id, key
+)
+SELECT run_id, sum(cost), sum(steps)::int, sum(done)::int, sum(items)::int,
+    sum(CASE WHEN items > 0 THEN items_done ELSE 0 END)::int,
+    coalesce(sum(items_done::float8 / items) FILTER (WHERE items > 0 AND done = 0), 0),
+    sum(worked_on)::int, sum(by_hand)::int
+FROM parts GROUP BY run_id
 """
 
 
 def figures_of(runs: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
-    """Cost in USD and progress of each run, and the share of its steps without a hand."""
+    """Cost in USD, progress and the share of its steps without a hand of each run.
+
+    Progress is of its steps and of the items of its fan-outs; its ``ratio`` (0 to 1) counts each
+    step alike and a fan-out under way by its items.
+    """
     rows = execute(_COSTS, {"runs": list(runs)})
     return {
         run: {
             "cost_usd": f"{cost:f}",
-            "progress": {"done": done, "total": total},
+            "progress": {
+                "done": done, "total": total, "items": {"done": items_done, "total": items},
+                "ratio": round((done + under_way) / total, 4) if total else 0.0,
+            },
             "by_hand": by_hand,
             "automated_ratio": 1 - by_hand / steps if steps else None,
         }
-        for run, cost, total, done, steps, by_hand in rows
-    }
+        for run, cost, total, done, items, items_done, under_way, steps, by_hand in rows
+    }  # fmt: skip
 
 
 _ENDED = ("id", "client_id", "workflow_name", "started_by_id", "ended_at")

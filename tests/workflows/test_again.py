@@ -277,4 +277,6 @@ def test_progress_counts_no_step_that_a_cancel_cut_off(
     run = start(web, who, LIMITED, inputs={"who": "a"})["id"]
     ask(web, who, run, "cancel")
     told = get(web, f"runs/{run}", who).json()
-    assert (told["state"], told["progress"]) == ("cancelled", {"done": 0, "total": 1})
+    none = {"done": 0, "total": 0}
+    progress = {"done": 0, "total": 1, "items": none, "ratio": 0.0}
+    assert (told["state"], told["progress"]) == ("cancelled", progress)

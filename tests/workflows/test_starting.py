@@ -113,7 +113,8 @@ def test_one_run_tells_its_steps_and_attempts(web: Browser, key: Key, broker: Br
     assert (told["state"], told["currency"]) == ("succeeded", "USD")
     assert [s["key"] for s in told["steps"]] == ["a", "b"]
     assert [a["state"] for a in told["steps"][0]["attempts"]] == ["succeeded"]
-    assert told["progress"] == {"done": 2, "total": 2}
+    none = {"done": 0, "total": 0}
+    assert told["progress"] == {"done": 2, "total": 2, "items": none, "ratio": 1.0}
 
 
 def test_nobody_takes_the_key_of_a_schedules_tick(web: Browser, key: Key) -> None:

@@ -162,8 +162,7 @@ def run_rows(runs: list[Run]) -> list[dict[str, Any]]:
                 "client": run.client.name,
                 "subject": _subject(run.inputs),
                 "seconds": seconds,
-                "percent": round(100 * progress["done"] / progress["total"])
-                if progress["total"] else 0,
+                "percent": int(100 * progress["ratio"]),
                 "is_open": run.ended_at is None,
                 "by_hand": figures.get(run.pk, {}).get("by_hand", 0),
             }
