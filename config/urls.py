@@ -18,6 +18,7 @@ admin.autodiscover()
 urlpatterns = [
     # Called more than all others together: a hundred patterns before it cost a tenth of a hit.
     path("v1/", include("agents.chat_urls")),
+    path("", include("workflows.run_urls")),
     path("", RedirectView.as_view(url="/dashboard", permanent=False)),
     path("", include("config.access.urls")),
     path("logout", LogoutView.as_view(), name="logout"),

@@ -17,7 +17,6 @@ from config.errors import Forbidden, IdempotencyMismatch, InvalidInput, NotFound
 from workflows import (
     artifacts,
     dispatch,
-    endings,
     given,
     payloads,
     places,
@@ -199,10 +198,9 @@ def create(
     run.concurrency_key = places.key_of(plan, facts)
     run.state = places.take(plan, run.concurrency_key)
     run.started_at = now if run.state == RunState.RUNNING else None
-    run.save(force_insert=True)
+    run.created_at = now
+    rows = step_rows.insert_run(run, plan, reused or {}, actor=actor)
     artifacts.used_by_run(files, run_id=run.pk)
-    endings.note(run.pk, "run.created", actor=actor)
-    rows = step_rows.insert_steps(run, plan, reused or {})
     logs.event(
         logger, "workflows.run.started", run=str(run.pk), workflow=plan.name, steps=len(rows)
     )

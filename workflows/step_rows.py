@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from config import statements
 from config.access.ids import uuid7
 from workflows import endings, fanout
 from workflows.advance import Moved
@@ -27,6 +28,7 @@ class Reused:
     error: Any = None
 
 
+# One parameter for all rows: an array a column costs psycopg more than the rest of the statement.
 _INSERT = """
 INSERT INTO workflows_steprun (id, run_id, key, kind, item, iteration, state, is_plain, is_light,
     is_repeatable, queue, needs_left, needs_open, attempt, deliveries, cost_usd, output, error,
@@ -36,12 +38,31 @@ SELECT s.id, %(run)s, s.key, s.kind, -1, 1, s.state, s.plain, s.light, s.repeata
     CASE WHEN s.state = 'queued' THEN now() END,
     CASE WHEN s.state = 'queued' THEN now() + %(patience)s END,
     CASE WHEN s.state NOT IN ('pending', 'queued') THEN now() END
-FROM unnest(%(ids)s::uuid[], %(keys)s::text[], %(kinds)s::text[], %(states)s::text[],
-    %(plains)s::bool[], %(lights)s::bool[], %(repeatables)s::bool[], %(queues)s::text[],
-    %(lefts)s::int[], %(opens)s::int[], %(outputs)s::jsonb[], %(errors)s::jsonb[])
-    AS s(id, key, kind, state, plain, light, repeatable, queue, needs_left, needs_open, output,
-         error)
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS s(id uuid, key text, kind text, state text, plain bool,
+    light bool, repeatable bool, queue text, needs_left int, needs_open int, output jsonb,
+    error jsonb)
 """
+
+_COLUMNS = ", ".join(str(field.column) for field in Run._meta.concrete_fields)
+
+_INSERT_RUN = f"""
+WITH made AS (
+    INSERT INTO workflows_run ({_COLUMNS})
+    SELECT {_COLUMNS} FROM jsonb_populate_recordset(NULL::workflows_run, %(made)s::jsonb)
+), noted AS (
+    INSERT INTO workflows_runevent (run_id, key, item, attempt, name, actor)
+    VALUES (%(run)s, '', -1, 0, 'run.created', %(actor)s)
+)
+{_INSERT}"""  # noqa: S608  columns of the model
+
+
+def insert_run(run: Run, plan: Plan, reused: Mapping[str, Reused], *, actor: str) -> list[Moved]:
+    """A new run, its first event and its steps, in one statement; the rows of the steps."""
+    rows, written = _written(run, plan, reused)
+    made = {"made": statements.rows_of([run]), "actor": actor}
+    execute(_INSERT_RUN, {"run": run.pk, "patience": fanout.PATIENCE, "rows": written, **made})
+    run._state.adding, run._state.db = False, "default"
+    return rows
 
 
 def insert_steps(
@@ -49,16 +70,41 @@ def insert_steps(
     plan: Plan,
     reused: Mapping[str, Reused],
     *,
-    existing: frozenset[str] = frozenset(),
-    ids: Mapping[str, UUID] | None = None,
+    existing: frozenset[str],
+    ids: Mapping[str, UUID],
 ) -> list[Moved]:
-    """One row for each step that is not ``existing``, and the hidden join; what was written.
+    """One row for each step of a run that is not ``existing``, and the hidden join.
 
     ``ids`` are given to the steps that they name; others get new ones.
     """
+    rows, written = _written(run, plan, reused, existing, ids)
+    execute(_INSERT, {"run": run.pk, "patience": fanout.PATIENCE, "rows": written})
+    return rows
+
+
+def _written(
+    run: Run,
+    plan: Plan,
+    reused: Mapping[str, Reused],
+    existing: frozenset[str] = frozenset(),
+    ids: Mapping[str, UUID] | None = None,
+) -> tuple[list[Moved], str]:
+    """The rows of a run's steps, and the same as JSON."""
     handlings = _handlings(plan, run.priority)
     rows: list[Moved] = []
-    outputs, errors = [], []
+    values: list[dict[str, Any]] = []
+
+    def add(row: Moved, *, plain: bool, repeatable: bool, taken: Reused | None) -> None:
+        rows.append(row)
+        values.append(
+            {
+                "id": str(row.step_id), "key": row.key, "kind": row.kind, "state": row.state,
+                "plain": plain, "light": row.is_light, "repeatable": repeatable,
+                "queue": row.queue, "needs_left": row.needs_left, "needs_open": row.needs_open,
+                "output": taken and taken.output, "error": taken and taken.error,
+            }
+        )  # fmt: skip
+
     for key, step in plan.steps.items():
         if key in existing:
             continue
@@ -69,34 +115,13 @@ def insert_steps(
         if taken is None and step.is_plain and left <= 0:
             state = StepState.QUEUED
         row_id = (ids or {}).get(key) or uuid7()
-        rows.append(_row(row_id, run, key, step.kind, state, left, open_, handling))
-        outputs.append(_json(taken.output) if taken else None)
-        errors.append(_json(taken.error) if taken else None)
+        row = _row(row_id, run, key, step.kind, state, left, open_, handling)
+        add(row, plain=step.is_plain, repeatable=handling.is_repeatable, taken=taken)
     left = sum(1 for key in plan.ends if key not in reused)
-    ending = Handling("", False, True)
-    rows.append(_row(uuid7(), run, endings.END, "end", StepState.PENDING, left, left, ending))
-    execute(
-        _INSERT,
-        {
-            "run": run.pk,
-            "patience": fanout.PATIENCE,
-            "ids": [row.step_id for row in rows],
-            "keys": [row.key for row in rows],
-            "kinds": [row.kind for row in rows],
-            "states": [str(row.state) for row in rows],
-            "plains": [row.key in plan.steps and plan.steps[row.key].is_plain for row in rows],
-            "lights": [row.is_light for row in rows],
-            "repeatables": [
-                row.key not in handlings or handlings[row.key].is_repeatable for row in rows
-            ],
-            "queues": [row.queue for row in rows],
-            "lefts": [row.needs_left for row in rows],
-            "opens": [row.needs_open for row in rows],
-            "outputs": [*outputs, None],
-            "errors": [*errors, None],
-        },
-    )
-    return rows
+    none = Handling("", False, True)
+    ending = _row(uuid7(), run, endings.END, "end", StepState.PENDING, left, left, none)
+    add(ending, plain=False, repeatable=True, taken=None)
+    return rows, json.dumps(values, default=str)
 
 
 def counters(plan: Plan, step: Step, ended: Mapping[str, Reused]) -> tuple[int, int]:
@@ -146,7 +171,3 @@ def _row(
         "join", row_id, run.pk, key, -1, 1, kind, state, left, open_, handling.queue,
         handling.is_light, 0, None,
     )  # fmt: skip
-
-
-def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, default=str)

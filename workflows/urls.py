@@ -2,7 +2,6 @@
 
 from django.urls import path, re_path
 
-from workflows import stream
 from workflows.api import approvals as approvals_api
 from workflows.api import artifacts as artifacts_api
 from workflows.api import definitions as definitions_api
@@ -18,19 +17,9 @@ from workflows.pages import (
     steps,
     suggestions,
 )
-
-V1 = "api/v1/"
-# What ``<uuid:…>`` takes, for addresses that are patterns.
-UUID = "[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+from workflows.run_urls import UUID, V1
 
 urlpatterns = [
-    path(V1 + "runs", runs_api.Runs.as_view()),
-    path(V1 + "runs/<uuid:run_id>", runs_api.OneRun.as_view()),
-    path(V1 + "runs/<uuid:run_id>/events", stream.run_events),
-    re_path(
-        rf"^api/v1/runs/(?P<run_id>{UUID})/(?P<action>cancel|pause|resume|retry|fork|signal)$",
-        runs_api.RunControl.as_view(),
-    ),
     path(V1 + "dead-letters", runs_api.DeadLetters.as_view()),
     path(V1 + "dead-letters/<uuid:step_id>/requeue", runs_api.Requeue.as_view()),
     path(V1 + "schedules", triggers_api.Schedules.as_view()),
