@@ -198,20 +198,26 @@ def settle(run_id: UUID) -> None:
         _undo(run_facts(run_id), rows[0][0])
 
 
-def undo_next(facts: RunFacts) -> None:
-    """The same once a compensation has ended: nothing else acts in such a run."""
+def undo_next(facts: RunFacts, token: UUID | None) -> undoing.Rows:
+    """The same once compensations have ended: nothing else acts in such a run.
+
+    Light ones come back as claimed under ``token``, if there is one.
+    """
     with transaction.atomic():
         rows = execute(_LOCK, {"run": facts.run_id})
         if rows and rows[0][0] in (RunState.FAILING, RunState.CANCELLING):
-            _undo(facts, rows[0][0])
+            return _undo(facts, rows[0][0], token)
+    return []
 
 
-def _undo(facts: RunFacts, state: str) -> None:
-    if undoing.go_on(facts, plan_for(facts.version_id)):
-        return
+def _undo(facts: RunFacts, state: str, token: UUID | None = None) -> undoing.Rows:
+    is_left, taken = undoing.go_on(facts, plan_for(facts.version_id), token)
+    if is_left:
+        return taken
     undoing.sum_up(facts.run_id)
     final = RunState.FAILED if state == RunState.FAILING else RunState.CANCELLED
     _finish(facts.run_id, final)
+    return []
 
 
 def settle_if_ending(run_id: UUID) -> None:

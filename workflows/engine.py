@@ -24,6 +24,7 @@ from workflows.database import as_json, execute, repeat_if_deadlocked
 from workflows.dispatch import ROOM, Ready
 from workflows.domain.definition import Plan, Step
 from workflows.domain.transitions import StepState
+from workflows.undoing import Rows
 
 
 def finish(
@@ -190,39 +191,45 @@ def _next_iteration(facts: RunFacts, step: Step, step_id: UUID) -> None:
     dispatch.publish_on_commit([Ready(i, facts.run_id, queue) for i, queue in rows])
 
 
-_FINISH_COMPENSATION = """
-WITH ended AS (
-    UPDATE workflows_steprun SET state = %(state)s, output = %(output)s, error = %(error)s,
-        input = coalesce(%(input)s::jsonb, input), lease_until = NULL, wake_at = NULL,
-        ended_at = clock_timestamp()
-    WHERE id = %(id)s AND token = %(token)s AND state = 'running'
-    RETURNING run_id, id, key, item, attempt
+_FINISH_COMPENSATIONS = """
+WITH outcome AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(outputs)s::jsonb[],
+        %(errors)s::jsonb[], %(inputs)s::jsonb[]) AS o(id, state, output, error, input)
+), ended AS (
+    UPDATE workflows_steprun s
+    SET state = o.state, output = o.output, error = o.error, input = coalesce(o.input, s.input),
+        lease_until = NULL, wake_at = NULL, ended_at = clock_timestamp()
+    FROM outcome o
+    WHERE s.id = o.id AND s.token = %(token)s AND s.state = 'running'
+    RETURNING s.run_id, s.id, s.key, s.item, s.attempt, s.state, s.error
 )
 INSERT INTO workflows_runevent (run_id, step_id, key, item, attempt, name, detail, actor)
-SELECT run_id, id, key, item, attempt, %(name)s, %(error)s, %(worker)s FROM ended RETURNING id
+SELECT run_id, id, key, item, attempt, 'step.' || state, error, %(worker)s FROM ended ORDER BY id
+RETURNING id
 """
 
 
 @repeat_if_deadlocked
 @transaction.atomic
-def finish_compensation(facts: RunFacts, *, token: UUID, outcome: Outcome, worker: str) -> None:
-    """Record a compensation and start the next one, or end the run."""
-    (outcome,), columns = storable([outcome], facts)
-    ended = execute(
-        _FINISH_COMPENSATION,
-        {
-            "id": outcome.step_id,
-            "token": token,
-            "state": outcome.state.value,
-            "name": f"step.{outcome.state.value}",
-            "input": columns["inputs"][0],
-            "output": columns["outputs"][0],
-            "error": columns["errors"][0],
-            "worker": worker,
-        },
-    )
-    if ended:
-        endings.undo_next(facts)
+def finish_compensations(
+    facts: RunFacts,
+    *,
+    token: UUID,
+    outcomes: list[Outcome],
+    next_token: UUID | None,
+    worker: str,
+) -> Rows:
+    """Record compensations and start the next ones, or end the run.
+
+    Those that came in one message end together. As many light ones as ended are this worker's to
+    go on with under ``next_token``, if it has one.
+    """
+    if not outcomes:
+        return []
+    _, columns = storable(outcomes, facts)
+    if not execute(_FINISH_COMPENSATIONS, {**columns, "token": token, "worker": worker}):
+        return []
+    return endings.undo_next(facts, next_token)
 
 
 def retry_later(

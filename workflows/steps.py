@@ -18,7 +18,7 @@ from workflows.domain.definition import Plan
 from workflows.leases import leases, worker_name
 from workflows.patience import patiently
 from workflows.plans import plan_for
-from workflows.undoing import COMPENSATE
+from workflows.undoing import COMPENSATE, undoes
 from workflows.work import Claimed, outcome_of
 
 # A worker lets go of a chain of light steps now and then, so that others get their turn.
@@ -74,21 +74,24 @@ def _do_all(
         leases.hold(ids, token)
     try:
         static: list[Outcome] = []
+        undone: list[Outcome] = []
         of_fans: dict[str, list[Outcome]] = {}
         for row in claimed:
             outcome = outcome_of(row, facts, plan, token, worker)
             if outcome is None:
                 continue
             if row.kind == COMPENSATE:
-                patiently(
-                    lambda o=outcome: engine.finish_compensation(
-                        facts, token=token, outcome=o, worker=worker
-                    )
-                )
+                undone.append(outcome)
             elif row.item >= 0:
                 of_fans.setdefault(row.key, []).append(outcome)
             else:
                 static.append(outcome)
+        taken = patiently(
+            lambda: engine.finish_compensations(
+                facts, token=token, outcomes=undone, worker=worker,
+                next_token=next_token if light and go_on else None,
+            )
+        )  # fmt: skip
         room = dispatch.ROOM if light and go_on else 0
         following = patiently(
             lambda: engine.finish(
@@ -106,7 +109,11 @@ def _do_all(
     finally:
         if not light:
             leases.let_go(ids)
-    return [_taken_on(row) for row in following]
+    undone_next = [
+        Claimed(sid, run, key, item, iteration, kind, attempt, from_json(value))
+        for sid, run, key, item, iteration, kind, attempt, value in taken
+    ]
+    return undone_next + [_taken_on(row) for row in following]
 
 
 def _taken_on(row: Moved) -> Claimed:
@@ -116,4 +123,6 @@ def _taken_on(row: Moved) -> Claimed:
 
 
 def _is_light(row: Claimed, plan: Plan) -> bool:
+    if row.kind == COMPENSATE:
+        return get((plan.steps[undoes(row.key)].compensate or {})["tool"]).light
     return row.kind == "tool" and get(plan.steps[row.key].target).light

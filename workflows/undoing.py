@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from itertools import takewhile
+from typing import Any
 from uuid import UUID
+
+from django.conf import settings
 
 from config.access.ids import uuid7
 from workflows import dispatch
@@ -23,6 +26,7 @@ from workflows.domain.expressions import compile_template
 from workflows.plans import handling_of_undoing
 
 COMPENSATE = "compensate"
+Rows = list[tuple[Any, ...]]
 # Rows written at once; the next are written when these have been given out.
 BATCH = 500
 _PATIENCE = timedelta(seconds=30)
@@ -78,6 +82,14 @@ UPDATE workflows_steprun SET state = 'queued', queued_at = now(), wake_at = now(
 WHERE id = ANY(%(ids)s) AND state = 'pending' RETURNING id, queue, is_light
 """
 
+# A worker that has undone light ones goes on with light ones, without a message.
+_TAKE = """
+UPDATE workflows_steprun SET state = 'running', attempt = attempt + 1, token = %(token)s,
+    lease_until = now() + %(lease)s, queued_at = clock_timestamp(), started_at = clock_timestamp()
+WHERE id = ANY(%(ids)s) AND state = 'pending' AND is_light
+RETURNING id, run_id, key, item, iteration, kind, attempt, value::text
+"""
+
 _SUM_UP = """
 WITH sums AS (
     SELECT w.id, w.state AS before, count(*) AS items,
@@ -108,35 +120,38 @@ def undoes(key: str) -> str:
     return key.removesuffix(f".{COMPENSATE}")
 
 
-def go_on(facts: RunFacts, plan: Plan) -> bool:
+def go_on(facts: RunFacts, plan: Plan, token: UUID | None = None) -> tuple[bool, Rows]:
     """Give out what is to be undone next; False once nothing is left, nor under way.
 
-    For a transaction that holds the row of a run of which nothing but compensations still acts.
+    With ``token``, some light ones are claimed under it and come back instead of being sent. For a
+    transaction that holds the row of a run of which nothing but compensations still acts.
     """
     steps = {f"{key}.{COMPENSATE}": step for key, step in plan.steps.items() if step.compensate}
     if not steps:
-        return False
+        return False, []
     busy = dict(execute(_BUSY, {"run": facts.run_id}))
     widest = max(step.undone_at_once for step in steps.values())
     if sum(busy.values()) >= widest:
-        return True
+        return True, []
     asked = {"run": facts.run_id, "most": widest}
     pending = execute(_NEXT, asked)
     if not pending and _write(facts, steps):
         pending = execute(_NEXT, asked)
     if not pending:
-        return bool(busy)
+        return bool(busy), []
     key = pending[0][1]
-    if busy.keys() <= {key}:
-        _send(facts.run_id, key, steps[key], pending, busy.get(key, 0))
-    return True
-
-
-def _send(run_id: UUID, key: str, step: Step, pending: list[tuple[UUID, str]], busy: int) -> None:
+    if not busy.keys() <= {key}:
+        return True, []
     alike = [row_id for row_id, _ in takewhile(lambda row: row[1] == key, pending)]
-    chosen = alike[: max(step.undone_at_once - busy, 0)]
-    rows = execute(_SEND, {"ids": chosen, "patience": _PATIENCE})
-    dispatch.publish_on_commit([Ready(i, run_id, queue, light) for i, queue, light in rows])
+    chosen = alike[: max(steps[key].undone_at_once - busy.get(key, 0), 0)]
+    taken: Rows = []
+    if token is not None:
+        asked = {"ids": chosen[: dispatch.ROOM], "token": token, "lease": settings.STEP_LEASE}
+        taken = execute(_TAKE, asked)
+    if len(taken) < len(chosen):
+        rows = execute(_SEND, {"ids": chosen, "patience": _PATIENCE})
+        dispatch.publish_on_commit([Ready(i, facts.run_id, queue, lt) for i, queue, lt in rows])
+    return True, taken
 
 
 def _write(facts: RunFacts, steps: Mapping[str, Step]) -> bool:

@@ -139,6 +139,36 @@ def test_thousands_of_items_are_undone_a_few_at_a_time_and_can_be_counted_meanwh
     assert get(web, f"runs/{run}", who).json()["state"] == "failed"
 
 
+@pytest.mark.parametrize("at_once", [1, 64])
+def test_light_items_are_undone_by_the_worker_that_undid_the_ones_before(
+    web: Browser, key: Key, broker: Broker, at_once: int
+) -> None:
+    who = key()
+    run = start(
+        web, who,
+        "name: light\nsteps:\n  f: {for_each: '${ inputs.n }', tool: core.echo, compensate: "
+        f"{{tool: core.echo, with: {{value: '${{ item }}'}}, max_parallel: {at_once}}}}}\n"
+        f"  last: {FAILS % 'f'}\n",
+        inputs={"n": list(range(300))},
+    )["id"]  # fmt: skip
+    rows = StepRun.objects.filter(kind="compensate", item__gte=0)
+    messages = 0
+    while broker.messages or broker.wakes:
+        begun = rows.exists()
+        broker.drain(limit=1)
+        messages += begun
+        assert rows.filter(state__in=["queued", "running"]).count() <= at_once
+    assert get(web, f"runs/{run}", who).json()["state"] == "failed"
+    assert messages <= 12
+    assert {row.item: row.output["value"] for row in rows} == {n: n for n in range(300)}
+    ended = RunEvent.objects.filter(name="step.succeeded", key="f.compensate", item__gte=0)
+    told = list(ended.order_by("id").values_list("item", flat=True))
+    if at_once == 1:
+        assert told == list(rows.order_by("pk").values_list("item", flat=True))
+    assert sorted(told) == list(range(300))
+    assert set(rows.values_list("attempt", flat=True)) == {1}
+
+
 def test_a_fan_out_whose_compensation_takes_its_whole_list_is_undone_once(
     web: Browser, key: Key, broker: Broker
 ) -> None:
