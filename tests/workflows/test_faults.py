@@ -339,9 +339,9 @@ def test_an_output_over_the_limit_of_artifacts_fails_its_step_and_names_the_limi
 ) -> None:
     settings.MAX_INLINE_BYTES, settings.MAX_ARTIFACT_BYTES = 1024, 4096
     run = begin(
-        "name: huge\nsteps:\n  a: {tool: core.echo, with: {value: '${ inputs.x }'}}\n"
+        "name: huge\nsteps:\n  a: {tool: core.echo, with: {value: '${ inputs.x + inputs.x }'}}\n"
         "  b: {needs: [a], tool: core.echo}\n",
-        {"x": "y" * 5000},
+        {"x": "y" * 3000},
     )
     settle(run, broker)
     assert (run.state, run.error["code"]) == ("failed", "invalid_input")
