@@ -7,6 +7,8 @@ import json
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+
 from config import schemas
 from config.errors import InvalidInput, NotFound
 from workflows import artifacts
@@ -34,6 +36,17 @@ def check_inputs(plan: Plan, inputs: Any, *, client_id: UUID) -> None:
             artifacts.find(given, client_id=client_id)
         except NotFound:
             raise artifacts.no_artifact(name, given) from None
+
+
+def require_short(inputs: Any) -> None:
+    """Raise InvalidInput for inputs that are kept to be given again and again, and are no settings.
+
+    A run's own go to files where they are large; these stay in a row that many look at.
+    """
+    size, limit = len(json_text(inputs, field="inputs")), settings.MAX_INLINE_BYTES
+    if size > limit:
+        wanted = f"at most {limit} here; upload a file and give its id"
+        raise InvalidInput("inputs", f"{size} characters", wanted)
 
 
 def given_artifacts(plan: Plan, inputs: Any) -> dict[str, Any]:

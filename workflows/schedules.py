@@ -141,6 +141,7 @@ def _check(caller: Caller, schedule: Schedule) -> None:
     starting.require_start(caller, plan)
     if not isinstance(schedule.inputs, dict):
         raise InvalidInput("inputs", type(schedule.inputs).__name__, "must be an object")
+    given.require_short(schedule.inputs)
     inputs = given.with_defaults(plan, schedule.inputs)
     given.check_inputs(plan, inputs, client_id=schedule.client_id)
     if schedule.priority and schedule.priority not in starting.PRIORITIES:

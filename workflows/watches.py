@@ -20,7 +20,7 @@ from config.access.ids import uuid7
 from config.access.models import Client
 from config.errors import AppError, Conflict, InvalidInput, NotFound
 from monitoring import services as monitoring
-from workflows import looking, rights, starting, versions
+from workflows import given, looking, rights, starting, versions
 from workflows.database import execute
 from workflows.domain import watching
 from workflows.domain.expressions import ExpressionFailed, compile_template
@@ -110,6 +110,7 @@ def _check(watch: Watch) -> None:
         raise InvalidInput(*fault)
     if not isinstance(watch.inputs, dict):
         raise InvalidInput("inputs", type(watch.inputs).__name__, "must be an object")
+    given.require_short(watch.inputs)
     if watch.every_seconds < SHORTEST_SECONDS:
         raise InvalidInput("every_seconds", watch.every_seconds, f"at least {SHORTEST_SECONDS}")
     try:

@@ -312,3 +312,21 @@ def test_an_error_quotes_no_megabytes(web: Browser, key: Key, broker: Broker) ->
     broker.drain()
     assert get(web, f"runs/{run['id']}", who).json()["error"]["code"] == "invalid_input"
     assert heaviest() == {}
+
+
+@pytest.mark.parametrize("kind", ["schedules", "watches"])
+def test_what_is_given_again_and_again_is_no_place_for_megabytes(
+    web: Browser, key: Key, kind: str
+) -> None:
+    who = key("administrator")
+    publishing.publish(READS)
+    bodies = {
+        "schedules": {"name": "s", "workflow": "reads", "cron": "0 6 * * 1"},
+        "watches": {"slug": "w", "title": "W", "workflow": "reads",
+                    "condition": {"kind": "overdue", "after": "7d"}},
+    }  # fmt: skip
+    refused = problem(post(web, kind, {**bodies[kind], "inputs": {"doc": DOC}}, who), 422,
+                      "invalid_input")  # fmt: skip
+    assert (refused["field"], "65536" in refused["limit"]) == ("inputs", True)
+    small = post(web, kind, {**bodies[kind], "inputs": {"doc": {"text": "a"}}}, who)
+    assert small.status_code == 201, small.content
