@@ -96,6 +96,16 @@ def steps_of(run: Run, plan: Plan, *, limit: int | None) -> list[dict[str, Any]]
 def approval_document(approval: Approval) -> dict[str, Any]:
     """An approval as clients see it."""
     return {
+        **approval_summary(approval),
+        "form": approval.form,
+        "shown": _whole(approval.shown, approval.client_id, approval.run_id),
+        "answer": _whole(approval.answer, approval.client_id, approval.run_id),
+    }
+
+
+def approval_summary(approval: Approval) -> dict[str, Any]:
+    """An approval without what is shown and answered, which may be megabytes."""
+    return {
         "id": str(approval.pk),
         "run_id": str(approval.run_id),
         "step_id": str(approval.step_id),
@@ -103,9 +113,6 @@ def approval_document(approval: Approval) -> dict[str, Any]:
         "levels": approval.levels,
         "role": approval.role,
         "state": approval.state,
-        "form": approval.form,
-        "shown": _whole(approval.shown, approval.client_id, approval.run_id),
-        "answer": _whole(approval.answer, approval.client_id, approval.run_id),
         "reason": approval.reason,
         "decided_by": str(approval.decided_by) if approval.decided_by_id else None,
         "decided_at": approval.decided_at,

@@ -41,7 +41,7 @@ def run_picture(run: Run, *, now: datetime) -> dict[str, Any]:
     longest = bottleneck(path)
     summary = documents.run_summary(run, queries.figures_of([run.pk]).get(run.pk))
     approvals = list(run.approvals.filter(state=Approval.State.WAITING).order_by("turn", "level"))
-    waiting = [documents.approval_document(approval) for approval in approvals]
+    waiting = [documents.approval_summary(approval) for approval in approvals]
     head, rest = wording.verdict(summary, list(steps.values()), waiting, longest, now)
     critical = {share.key: share for share in path}
     return {

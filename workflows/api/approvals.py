@@ -30,15 +30,13 @@ class Approvals(APIView):
         rows = queries.open_approvals(caller)
 
         def render(page: list[Any]) -> list[dict[str, Any]]:
-            shown = [
-                {
-                    **documents.approval_document(a),
-                    "may_answer": not decisions.may_answer(caller, a),
-                }
-                for a in page
-            ]
             mine = request.query_params.get("mine") == "true"
-            return [d for d in shown if d["may_answer"] or not mine]
+            judged = [(a, not decisions.may_answer(caller, a)) for a in page]
+            return [
+                {**documents.approval_document(a), "may_answer": may}
+                for a, may in judged
+                if may or not mine
+            ]
 
         return paged(request, rows, render)
 
