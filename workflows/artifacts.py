@@ -53,9 +53,18 @@ def save(
     if not name.strip() or len(name) > 200:
         raise InvalidInput("name", name, "1 to 200 characters")
     kept = _stored(client_id, name, content, content_type, user_id)
-    if run_id is not None or (user_id is not None and kept.created_by_id != user_id):
-        execute(_USE, {"ids": [kept.pk], "run": run_id, "user": user_id})
+    # In rows of their own: that a person gave it may be forgotten, while the run still uses it.
+    if run_id is not None:
+        execute(_USE, {"ids": [kept.pk], "run": run_id, "user": None})
+    if user_id is not None and kept.created_by_id != user_id:
+        execute(_USE, {"ids": [kept.pk], "run": None, "user": user_id})
     return kept
+
+
+_SAME = """
+SELECT id FROM workflows_artifact
+WHERE client_id = %(client_id)s AND sha256 = %(sha256)s AND name = %(name)s FOR SHARE
+"""
 
 
 def _stored(
@@ -63,9 +72,9 @@ def _stored(
 ) -> Artifact:
     digest = hashlib.sha256(content).hexdigest()
     same = {"client_id": client_id, "sha256": digest, "name": name}
-    existing = Artifact.objects.filter(**same).first()
-    if existing is not None:
-        return existing
+    # Held, so that who gave it first is not erased with it while it is given once more.
+    for (kept,) in execute(_SAME, same):
+        return Artifact.objects.get(pk=kept)
     made = Artifact(
         id=uuid7(), **same, content_type=content_type, size=len(content), created_by_id=user_id
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from config.errors import NotFound
 from workflows import pausing, payloads, starting
 from workflows.advance import NOT_NEEDED, Outcome
 from workflows.contexts import RunFacts
@@ -102,13 +103,14 @@ def outcome_of(step_id: UUID, step: Step) -> Outcome | None:
         {"run": child.pk},
     )[0][0]
     if child.state == RunState.SUCCEEDED:
-        return Outcome(
-            step_id,
-            step.key,
-            StepState.SUCCEEDED,
-            cost_usd=Decimal(cost),
-            output=payloads.expand_each(child.outputs, client_id=child.client_id, run_id=child.pk),
-        )
+        of: dict[str, Any] = {"client_id": child.client_id, "run_id": child.pk}
+        spent = Decimal(cost)
+        try:
+            output = payloads.expand_each(child.outputs, **of)
+        except NotFound as gone:  # what it gave was erased or lost: nobody waits for it for ever
+            told = {**gone.as_dict(), "run": str(child.pk)}
+            return Outcome(step_id, step.key, StepState.FAILED, error=told, cost_usd=spent)
+        return Outcome(step_id, step.key, StepState.SUCCEEDED, output=output, cost_usd=spent)
     error = {**(child.error or {}), "run": str(child.pk)}
     error.setdefault("code", "child_run_failed")
     error.setdefault("message", f"its run {child.pk} is {child.state}")

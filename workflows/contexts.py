@@ -15,6 +15,7 @@ from uuid import UUID
 from config.errors import NotFound
 from workflows import payloads, statements
 from workflows.database import execute, from_json
+from workflows.plans import plan_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,14 @@ class RunFacts:
     priority: str
     # The deadline on this machine's monotonic clock: a wall clock may jump or be wrong.
     deadline: float | None = None
+    # All of the inputs, where whoever made the facts has them at hand.
+    whole: dict[str, Any] | None = None
 
     def context(self, **more: Any) -> dict[str, Any]:
         """The names that every expression may read, and ``more``."""
         run = {"id": str(self.run_id), "started_at": self.created_at.isoformat()}
-        return {"inputs": _whole_inputs(self), "run": run, "steps": {}, **more}
+        inputs = _whole_inputs(self) if self.whole is None else self.whole
+        return {"inputs": inputs, "run": run, "steps": {}, **more}
 
 
 # A run's facts never change, but for the deadline when somebody retries it; so a worker that does
@@ -74,7 +78,8 @@ def run_facts(run_id: UUID) -> RunFacts:
 
 # Large inputs stay in memory for the runs that a process works on now: at least those of one.
 _WHOLE_BYTES = 16 * 2**20
-_whole: OrderedDict[UUID, tuple[int, dict[str, Any]]] = OrderedDict()
+_WHOLE_SECONDS = 60.0
+_whole: OrderedDict[UUID, tuple[float, int, dict[str, Any]]] = OrderedDict()
 _making_room = threading.Lock()  # a worker's threads share what it remembers
 
 
@@ -83,16 +88,24 @@ def _whole_inputs(facts: RunFacts) -> dict[str, Any]:
     files = payloads.references_in(facts.inputs)
     if not files:
         return facts.inputs
-    found = _whole.get(facts.run_id)
-    if found is None:
-        of = {"client_id": facts.client_id, "run_id": facts.run_id}
-        inputs = payloads.expand_each(facts.inputs, **of)
-        found = (sum(int(file.get("size", 0)) for file in files.values()), inputs)
-        with _making_room:
-            while _whole and found[0] + sum(size for size, _ in _whole.values()) > _WHOLE_BYTES:
-                _whole.popitem(last=False)
-            _whole[facts.run_id] = found
-    return found[1]
+    now = time.monotonic()
+    with _making_room:
+        found = _whole.get(facts.run_id)
+        if found is not None and found[0] > now:
+            _whole.move_to_end(facts.run_id)
+            return found[2]
+    inputs: dict[str, Any] = payloads.expand_each(
+        facts.inputs, client_id=facts.client_id, run_id=facts.run_id
+    )
+    size = sum(int(file.get("size", 0)) for file in files.values())
+    with _making_room:
+        for run_id in [one for one, kept in _whole.items() if kept[0] <= now]:
+            del _whole[run_id]
+        _whole.pop(facts.run_id, None)
+        while _whole and size + sum(kept[1] for kept in _whole.values()) > _WHOLE_BYTES:
+            _whole.popitem(last=False)
+        _whole[facts.run_id] = (now + _WHOLE_SECONDS, size, inputs)
+    return inputs
 
 
 def with_steps(facts: RunFacts, keys: Iterable[str], **more: Any) -> dict[str, Any]:
@@ -108,9 +121,10 @@ def _outputs(facts: RunFacts, keys: list[str]) -> Mapping[str, Any]:
     rows = execute(statements.OUTPUTS, {"run": facts.run_id, "keys": keys})
     of = {"client_id": facts.client_id, "run_id": facts.run_id}
     found = {}
-    for key, state, text, error, is_fan in rows:
+    plan = plan_for(facts.version_id)
+    for key, state, text, error in rows:
         output = payloads.expand(from_json(text), **of)
-        if is_fan:
-            output = payloads.expand_items(output, **of)
+        if key in plan.steps:
+            output = payloads.expand_items(output, depth=plan.steps[key].lists, **of)
         found[key] = {"state": state, "output": output, "error": from_json(error)}
     return found

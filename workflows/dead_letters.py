@@ -10,8 +10,8 @@ from django.db import transaction
 from agents import services as agents
 from config.access.callers import Caller
 from config.errors import Conflict, InvalidInput, NotFound
-from workflows import dispatch, documents, endings, measuring, queries, undoing
-from workflows.database import as_json, execute
+from workflows import dispatch, documents, endings, measuring, payloads, queries, undoing
+from workflows.database import execute
 from workflows.domain.documents import json_text
 from workflows.domain.transitions import RunState
 from workflows.plans import plan_for
@@ -72,7 +72,8 @@ def requeue(caller: Caller, step_id: UUID | str, *, outcome: str = "", output: A
         has_ended = RunState(state).is_final
         if has_ended and outcome != "happened":
             raise Conflict("the run of this step", state, STILL_RUNS)
-        rows = execute(_MOVE, {"id": key, "ended": has_ended, "output": as_json(result)})
+        kept = payloads.shorten(result, client_id=client_id, run_id=run_id, name="output")
+        rows = execute(_MOVE, {"id": key, "ended": has_ended, "output": kept})
         if not rows:
             raise NotFound("dead letter", step_id)
         step, queue, code, became = rows[0]

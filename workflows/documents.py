@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from config.errors import NotFound
+from config.errors import NotFound, Unavailable
 from workflows import history, payloads, queries, wording
 from workflows.database import execute
 from workflows.domain.definition import Plan
@@ -70,10 +70,13 @@ def run_document(run: Run, *, all_items: bool = False) -> dict[str, Any]:
 
 
 def _whole(values: Any, client_id: UUID, run_id: UUID) -> Any:
-    """Inputs, outputs or an answer with what is kept in files; null for what was erased."""
+    """Inputs, outputs or an answer with what is kept in files; null for what can't be read.
+
+    That is what was erased, or lost with its disk.
+    """
     try:
         return payloads.expand_each(values, client_id=client_id, run_id=run_id)
-    except NotFound:
+    except (NotFound, Unavailable):
         return None
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import transaction
 
 from config import logs
-from config.errors import AppError
+from config.errors import AppError, Unavailable
 from workflows import dispatch, measuring, payloads, places, undoing
 from workflows.contexts import RunFacts, run_facts, with_steps
 from workflows.database import as_json, execute
@@ -77,6 +77,8 @@ def complete(facts: RunFacts, plan: Plan) -> None:
             plan.outputs.render(with_steps(facts, plan.outputs.steps)),
             client_id=facts.client_id, name="outputs", run_id=facts.run_id,
         )  # fmt: skip
+    except Unavailable:  # the storage may be back when this is tried again
+        raise
     except AppError as error:
         _finish(facts.run_id, RunState.FAILED, error=error.as_dict())
         return

@@ -57,7 +57,7 @@ INSERT INTO workflows_steprun (id, run_id, key, kind, parent_id, item, iteration
 SELECT i.id, %(run)s, %(key)s, %(kind)s, i.parent, i.item, 1,
     CASE WHEN i.item < %(window)s THEN 'queued' ELSE 'pending' END, true,
     %(light)s, %(repeatable)s, %(queue)s, 0, 0, 0, 0, 0, i.value,
-    CASE WHEN i.item < %(window)s THEN now() END,
+    CASE WHEN i.item < %(window)s THEN clock_timestamp() END,
     CASE WHEN i.item < %(window)s THEN now() + %(patience)s END
 FROM unnest(%(ids)s::uuid[], %(parents)s::uuid[], %(numbers)s::int[], %(values)s::jsonb[])
     AS i(id, parent, item, value)
@@ -205,7 +205,8 @@ def write_rest(fan_id: UUID, step: Step, facts: RunFacts) -> None:
 
 
 _TOP_UP = """
-UPDATE workflows_steprun s SET state = 'queued', queued_at = now(), wake_at = now() + %(patience)s
+UPDATE workflows_steprun s SET state = 'queued', queued_at = clock_timestamp(),
+    wake_at = now() + %(patience)s
 WHERE s.id IN (
     SELECT w.id FROM workflows_steprun w
     WHERE w.run_id = %(run)s AND w.key = %(key)s AND w.item >= 0 AND w.state = 'pending'

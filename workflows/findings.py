@@ -79,7 +79,11 @@ def pairs_of(value: Any) -> list[tuple[str, Any]]:
 def source_lines(run: Run, wanted: Iterable[str]) -> dict[str, dict[str, str]]:
     """The lines named ``wanted`` in the CSV that the run was given; {} if it was given none."""
     names = set(wanted)
-    for value in run.inputs.values():
+    try:
+        inputs = payloads.expand_each(run.inputs, client_id=run.client_id, run_id=run.pk)
+    except AppError:
+        return {}
+    for value in inputs.values():
         if not (names and isinstance(value, str) and _UUID.match(value)):
             continue
         try:

@@ -29,7 +29,7 @@ def shorten(value: Any, *, client_id: UUID, name: str, run_id: UUID) -> str | No
     if value is None:
         return None
     text = json_text(value, field=name)
-    if len(text) <= settings.MAX_INLINE_BYTES and not is_reference(value):
+    if not _is_long(text) and not is_reference(value):
         return text
     return json.dumps(_filed(text, client_id=client_id, name=name, run_id=run_id))
 
@@ -37,7 +37,7 @@ def shorten(value: Any, *, client_id: UUID, name: str, run_id: UUID) -> str | No
 def short(value: Any, *, client_id: UUID, name: str, run_id: UUID) -> Any:
     """``value`` itself if a row can hold it, or a reference to it. Raises as ``shorten``."""
     text = json_text(value, field=name)
-    if len(text) <= settings.MAX_INLINE_BYTES and not is_reference(value):
+    if not _is_long(text) and not is_reference(value):
         return value
     return _filed(text, client_id=client_id, name=name, run_id=run_id)
 
@@ -55,7 +55,7 @@ def short_each(
     of: dict[str, Any] = {"client_id": client_id, "run_id": run_id, "user_id": user_id}
     text = json_text(values, field=name)
     plain = json.loads(text)
-    too_long = len(text) > settings.MAX_INLINE_BYTES
+    too_long = _is_long(text)
     if not isinstance(plain, dict) or is_reference(plain):
         return _filed(text, name=name, **of) if too_long or is_reference(plain) else plain
     moved = {key for key, value in plain.items() if is_reference(value)}
@@ -63,15 +63,24 @@ def short_each(
         moved |= _largest(plain)
     if len(moved) > MOST_FILES:
         return _filed(text, name=name, **of)
-    for key in moved:
+    # In one order for all: others who store the same values must not wait for us and we for them.
+    for key in sorted(moved):
         part = json.dumps(plain[key], ensure_ascii=False)
         plain[key] = _filed(part, name=f"{name}.{key}", **of)
+    if moved and _is_long(json.dumps(plain, ensure_ascii=False)):  # the names are what is long
+        return _filed(text, name=name, **of)
     return plain
+
+
+def _is_long(text: str) -> bool:
+    return len(text.encode()) > settings.MAX_INLINE_BYTES
 
 
 def _largest(values: dict[str, Any]) -> set[str]:
     """The values without which the rest takes up half of what a row may hold."""
-    sizes = {key: len(json.dumps(value, ensure_ascii=False)) for key, value in values.items()}
+    sizes = {
+        key: len(json.dumps(value, ensure_ascii=False).encode()) for key, value in values.items()
+    }
     left, found = sum(map(len, values)) + sum(sizes.values()), set()
     for key in sorted(sizes, key=lambda key: -sizes[key]):
         if left <= settings.MAX_INLINE_BYTES // 2:
@@ -117,11 +126,17 @@ def expand_each(values: Any, *, client_id: UUID, run_id: UUID) -> Any:
     return {key: expand(value, **of) for key, value in values.items()}
 
 
-def expand_items(outputs: Any, *, client_id: UUID, run_id: UUID) -> Any:
-    """The outputs of a fan-out's items, each whole; those of a nested one in their lists."""
-    if isinstance(outputs, list):
-        return [expand_items(one, client_id=client_id, run_id=run_id) for one in outputs]
-    return expand(outputs, client_id=client_id, run_id=run_id)
+def expand_items(outputs: Any, *, depth: int, client_id: UUID, run_id: UUID) -> Any:
+    """The outputs of a fan-out's items, each whole: in ``depth`` lists, one or, if nested, two.
+
+    What lies deeper was said by a tool, and is no reference whatever it looks like.
+    """
+    of: dict[str, Any] = {"client_id": client_id, "run_id": run_id}
+    if depth == 0 or not isinstance(outputs, list):
+        return outputs
+    if depth == 1:
+        return [expand(one, **of) for one in outputs]
+    return [expand_items(one, depth=depth - 1, **of) for one in outputs]
 
 
 def short_list(items: list[Any], *, client_id: UUID, name: str, run_id: UUID) -> Any:

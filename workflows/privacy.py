@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet, Subquery, TextField
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast
 
 from config.errors import Conflict
@@ -48,14 +48,14 @@ def export_subject(subject: Subject) -> dict[str, list[dict[str, Any]]]:
         "signals": as_rows(Signal.objects.filter(sent_by_id=subject.id)),
         "schedules": as_rows(Schedule.objects.filter(runs_as_id=subject.id)),
         "suggestions": as_rows(Suggestion.objects.filter(decided_by_id=subject.id)),
-        "artifacts": as_rows(_files(subject)),
+        "artifacts": as_rows(_given(subject)),
         "artifacts_given": as_rows(ArtifactUse.objects.filter(user_id=subject.id)),
     }
 
 
 def files_of(subject: Subject) -> Iterator[tuple[str, bytes]]:
     """The files that the person gave: ``artifacts/<id>/<name>`` and their content."""
-    for row in _files(subject):
+    for row in _given(subject):
         name = row.name.replace("/", "_").replace("\\", "_")
         yield f"artifacts/{row.pk}/{name}", artifacts.read(row.pk, client_id=row.client_id)
 
@@ -67,6 +67,8 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
     if under_way:
         raise Conflict(f"{under_way} run(s) of this person", "under way",
                        "them to have ended: cancel them, or wait")  # fmt: skip
+    # Nobody else gives one of them from here on without seeing what becomes of it.
+    list(_files(subject).select_for_update().values_list("pk"))
     said = _files_said_by(subject)
     done = {
         "approvals": Approval.objects.filter(decided_by_id=subject.id)
@@ -153,7 +155,7 @@ def _made_by(runs: QuerySet[Run]) -> QuerySet[Artifact]:
 
 def _erase_files(rows: QuerySet[Artifact]) -> int:
     """Empty the rows now, which others point at; remove the files once that has held."""
-    found = list(rows)
+    found = list(rows.exclude(file=""))  # some are erased twice: said by, and made for, a person
     for row in found:
         transaction.on_commit(partial(row.file.storage.delete, str(row.file.name)))
         Artifact.objects.filter(pk=row.pk).update(
@@ -168,3 +170,9 @@ def _runs(subject: Subject) -> QuerySet[Run]:
 
 def _files(subject: Subject) -> QuerySet[Artifact]:
     return Artifact.objects.filter(created_by_id=subject.id)
+
+
+def _given(subject: Subject) -> QuerySet[Artifact]:
+    """The person's files, and those that somebody else had given before."""
+    uses = ArtifactUse.objects.filter(artifact=OuterRef("pk"), user_id=subject.id)
+    return Artifact.objects.filter(Q(created_by_id=subject.id) | Exists(uses)).exclude(file="")

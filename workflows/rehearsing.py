@@ -131,8 +131,8 @@ def recording_of(run_id: UUID, agent: str = "") -> Recording:
     for row in rows.order_by("iteration", "item"):
         output = payloads.expand(row.output, **of)
         if row.item < 0:
-            if row.value is not None:  # a fan-out, whose output lists those of its items
-                output = payloads.expand_items(output, **of)
+            if row.key in plan.steps:
+                output = payloads.expand_items(output, depth=plan.steps[row.key].lists, **of)
             ended[row.key] = Ended(StepState(row.state), output, row.error)
         given_then = payloads.expand(row.input, **of)
         turns.setdefault(row.key, []).append(

@@ -182,9 +182,9 @@ def create(
     ``now`` is the database's time, where the caller knows it. Inputs too large for the row go to
     files, known as given by who started the run.
     """
-    files = given.given_artifacts(plan, run.inputs)
+    files, whole = given.given_artifacts(plan, run.inputs), run.inputs
     run.inputs = payloads.short_each(
-        run.inputs, client_id=run.client_id, name="inputs", run_id=run.pk,
+        whole, client_id=run.client_id, name="inputs", run_id=run.pk,
         user_id=None if run.parent_step_id else run.started_by_id,
     )  # fmt: skip
     now = now or database_time()
@@ -193,7 +193,7 @@ def create(
     run.budget_usd = plan.budget_usd
     facts = RunFacts(
         run.pk, run.version_id, run.client_id, run.inputs, run.started_by_id, run.is_demo,
-        run.deadline_at, run.budget_usd, now, run.workflow_name, run.priority,
+        run.deadline_at, run.budget_usd, now, run.workflow_name, run.priority, whole=whole,
     )  # fmt: skip
     run.concurrency_key = places.key_of(plan, facts)
     run.state = places.take(plan, run.concurrency_key)

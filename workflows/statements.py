@@ -38,9 +38,8 @@ SELECT version_id, client_id, inputs::text, started_by_id, is_demo, deadline_at,
 FROM workflows_run WHERE id = %(run)s
 """
 
-# Only the row of a fan-out itself holds a list of items.
 OUTPUTS = """
-SELECT DISTINCT ON (key) key, state, output::text, error::text, value IS NOT NULL
+SELECT DISTINCT ON (key) key, state, output::text, error::text
 FROM workflows_steprun
 WHERE run_id = %(run)s AND key = ANY(%(keys)s) AND item = -1
 ORDER BY key, iteration DESC

@@ -78,7 +78,8 @@ WHERE run_id = %(run)s AND kind = 'compensate' AND state = 'pending' ORDER BY id
 """
 
 _SEND = """
-UPDATE workflows_steprun SET state = 'queued', queued_at = now(), wake_at = now() + %(patience)s
+UPDATE workflows_steprun SET state = 'queued', queued_at = clock_timestamp(),
+    wake_at = now() + %(patience)s
 WHERE id = ANY(%(ids)s) AND state = 'pending' RETURNING id, queue, is_light
 """
 

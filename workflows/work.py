@@ -175,7 +175,8 @@ def _arguments_of_compensation(row: Claimed, step: Step, facts: RunFacts) -> dic
     context = with_steps(facts, template.steps, **names)
     if step.for_each is not None and step.key in template.steps:
         done = items.outputs_of(facts.run_id, step)
-        done = payloads.expand_items(done, client_id=facts.client_id, run_id=facts.run_id)
+        of: dict[str, Any] = {"client_id": facts.client_id, "run_id": facts.run_id}
+        done = payloads.expand_items(done, depth=step.lists, **of)
         own = {**context["steps"][step.key], "output": done}
         context["steps"] = {**context["steps"], step.key: own}
     rendered: dict[str, Any] = template.render(context)

@@ -31,7 +31,11 @@ def require_known(request: Request, known: Iterable[str] = ()) -> None:
     """Raise ValidationError for keys of the body that are not ``known``: they would do nothing."""
     words = ", ".join(known)
     said = f"is not known here; known are {words}" if words else "is not known here; send no body"
-    given = request.data if isinstance(request.data, Mapping) else {}
+    given = request.data
+    if not isinstance(given, Mapping):
+        if given:
+            raise serializers.ValidationError({"body": "must be an object"})
+        given = {}
     if unknown := {str(name): said for name in given if name not in known}:
         raise serializers.ValidationError(unknown)
 

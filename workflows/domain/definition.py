@@ -59,6 +59,11 @@ class Step:
         return self.kind in TASK_KINDS and self.when is None and self.for_each is None
 
     @property
+    def lists(self) -> int:
+        """In how many lists its outputs stand: one for a fan-out, two for a nested one."""
+        return 0 if self.for_each is None else 1 if self.each is None else 2
+
+    @property
     def undone_at_once(self) -> int:
         """How many of its compensations run side by side; more than one only of a fan-out's."""
         return int((self.compensate or {}).get("max_parallel", 1))
