@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -126,6 +126,11 @@ def decide(caller: Caller, review_id: UUID, *, approve: bool, reason: str = "") 
     if not approve and not reason.strip():
         raise InvalidInput("reason", reason, "say why it is rejected")
     return settle(review.pk, approve=approve, reason=reason, by=caller)
+
+
+def part(review_ids: Sequence[UUID]) -> None:
+    """Part reviews from the run that asked for them: it has no approval left to answer them by."""
+    Review.objects.filter(pk__in=review_ids, state=Review.State.WAITING).update(step_id=None)
 
 
 @transaction.atomic

@@ -13,6 +13,7 @@ from agents.budgets import open_run_budget, set_budget
 from agents.calls import Answer, Call
 from agents.effects import settle as settle_effect
 from agents.loading import add_endpoint, load_prices
+from agents.reviews import part as part_reviews
 from agents.reviews import settle as settle_review
 from agents.steering import (
     Outcome,
@@ -53,6 +54,7 @@ __all__ = [
     "open_run_budget",
     "open_split",
     "outcomes",
+    "part_reviews",
     "play_tool",
     "production_of",
     "promote",

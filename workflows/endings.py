@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from agents import services as agents
 from config import logs
 from config.errors import AppError, Unavailable
 from workflows import dispatch, measuring, payloads, places, undoing
@@ -119,11 +120,14 @@ def _stop(run_id: UUID, state: RunState, *, error: dict[str, Any], actor: str) -
 
 
 def _withdraw_and_pass_on(run_id: UUID) -> None:
-    execute(
+    withdrawn = execute(
         "UPDATE workflows_approval SET state = 'withdrawn' "
-        "WHERE run_id = %(run)s AND state = 'waiting'",
+        "WHERE run_id = %(run)s AND state = 'waiting' RETURNING shown->>'review'",
         {"run": run_id},
     )
+    # Others may wait for the same text: who asked elsewhere still gets an answer.
+    if reviews := [UUID(review) for (review,) in withdrawn if review]:
+        agents.part_reviews(reviews)
     cancel_children(run_id)
 
 

@@ -166,3 +166,16 @@ def test_an_approved_step_whose_message_is_lost_is_sent_again(
     tasks.sweep()
     broker.drain()
     assert state(web, manager, waiting) == "succeeded"
+
+
+def test_what_a_cancelled_run_asked_is_answered_by_itself(
+    web: Browser, key: Key, broker: Broker, waiting: dict[str, Any]
+) -> None:
+    manager = key("manager")
+    review = Approval.objects.get().shown["review"]
+    body = {"decision": "approve"}
+    assert post(web, f"reviews/{review}", body, manager).status_code == 409
+    assert post(web, f"runs/{waiting['id']}/cancel", {}, manager).status_code == 200
+    broker.drain()
+    assert post(web, f"reviews/{review}", body, manager).status_code == 200
+    assert Review.objects.get().state == "approved"
