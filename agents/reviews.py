@@ -128,9 +128,9 @@ def decide(caller: Caller, review_id: UUID, *, approve: bool, reason: str = "") 
     return settle(review.pk, approve=approve, reason=reason, by=caller)
 
 
-def part(review_ids: Sequence[UUID]) -> None:
-    """Part reviews from the run that asked for them: it has no approval left to answer them by."""
-    Review.objects.filter(pk__in=review_ids, state=Review.State.WAITING).update(step_id=None)
+def part(step_ids: Sequence[UUID]) -> None:
+    """Part what waits from steps of a run that asked: no approval is left to answer it by."""
+    Review.objects.filter(step_id__in=step_ids, state=Review.State.WAITING).update(step_id=None)
 
 
 @transaction.atomic

@@ -89,6 +89,8 @@ def rows_behind(metric: str, scope: str, key: str, *, client: str = "", **more: 
     if place in NARROWED:
         return listed(place, NARROWED[place], scope, key, client=client, **more)
     if place in (SCORES, FEEDBACK):
+        if "workflow" in SCOPES.get(scope, ()):  # what was said bears no workflow
+            return ""
         return said_of(place, scope, key, client=client, **more)
     if place == TALKS:
         return talks_of(metric, scope, key, client=client, **more)
@@ -144,6 +146,8 @@ def rows_of(scope: str, key: str, *, client: str = "", **more: str) -> str:
     if labels.get("agent", "").startswith(PREFIX):
         known = {name: labels[name] for name in ("agent", "client") if labels.get(name)}
         asked = {name: more[name] for name in TRACED if more.get(name)}
+        if asked.get("state", "failed") != "failed":  # which of them elsewhere, nobody can say
+            return ""
         return f"{TRACES}?{urlencode({**known, **asked})}"
     named = {CALLED.get(name, name): value for name, value in labels.items()}
     asked = {name: value for name, value in named.items() if name in LISTED} | more

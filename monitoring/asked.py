@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -54,6 +54,11 @@ def link(path: str, found: Asked, **more: str) -> str:
     return f"{path}?{urlencode({name: value for name, value in given.items() if value})}"
 
 
+# Ids and windows are counted from these, and a day or a year may be taken off or added.
+_FIRST = datetime(1972, 1, 1, tzinfo=UTC)
+_LAST = datetime(9000, 1, 1, tzinfo=UTC)
+
+
 def moment(name: str, text: str) -> datetime:
     """A time of an address, with its offset. Raises InvalidInput."""
     try:
@@ -62,6 +67,8 @@ def moment(name: str, text: str) -> datetime:
         raise InvalidInput(name, text, "an RFC 3339 time, such as 2026-11-20T12:00:00Z") from None
     if at.tzinfo is None:
         raise InvalidInput(name, text, "with its offset from UTC, such as a final Z")
+    if not _FIRST <= at <= _LAST:
+        raise InvalidInput(name, text, f"from {_FIRST.year} to {_LAST.year}")
     return at
 
 

@@ -30,6 +30,7 @@ from workflows.models import Artifact
 logger = logging.getLogger(__name__)
 
 
+@transaction.atomic
 def save(
     *,
     client_id: UUID,
@@ -171,6 +172,8 @@ def _open(artifact: Artifact) -> bytes:
         with artifact.file.open("rb") as file:
             content: bytes = file.read()
             return content
+    except FileNotFoundError:  # it will not come back by waiting
+        raise NotFound("artifact", artifact.pk) from None
     except OSError as error:
         raise Unavailable("artifact storage", error.strerror or "it cannot be read") from error
 

@@ -41,6 +41,7 @@ def turns(
     """
     rows: QuerySet[Any] = rights.visible(caller, StepRun.objects.all(), "run__")
     rows = rows.filter(iteration__gt=1, started_at__isnull=False, ended_at__isnull=False)
+    rows = rows.filter(run__ended_at__isnull=False)
     rows = _narrowed(rows, asked, at="run__ended_at", run="run__")
     if step := asked.get("step"):
         rows = rows.filter(key=step)

@@ -7,6 +7,7 @@ then compensations run in reverse order of completion, then the run takes its fi
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -26,6 +27,8 @@ from workflows.plans import plan_for
 
 logger = logging.getLogger(__name__)
 END = "$end"
+# So long after it could not be read an artifact is asked for again.
+STORAGE_BACK = timedelta(seconds=10)
 BY_PARENT = "its parent run"
 
 _LOCK = "SELECT state, error::text FROM workflows_run WHERE id = %(run)s FOR UPDATE"
@@ -57,6 +60,11 @@ WHERE id = %(run)s AND state = ANY(%(before)s) RETURNING parent_step_id, workflo
     concurrency_key
 """
 
+_END_LATER = """
+UPDATE workflows_steprun SET wake_at = now() + %(later)s
+WHERE run_id = %(run)s AND key = %(key)s AND state = 'pending'
+"""
+
 _EVENT = """
 INSERT INTO workflows_runevent (run_id, key, item, attempt, name, detail, actor)
 VALUES (%(run)s, '', -1, 0, %(name)s, %(detail)s, %(actor)s)
@@ -78,8 +86,9 @@ def complete(facts: RunFacts, plan: Plan) -> None:
             plan.outputs.render(with_steps(facts, plan.outputs.steps)),
             client_id=facts.client_id, name="outputs", run_id=facts.run_id,
         )  # fmt: skip
-    except Unavailable:  # the storage may be back when this is tried again
-        raise
+    except Unavailable:  # the storage may be back soon: a sweep ends the run then
+        execute(_END_LATER, {"run": facts.run_id, "key": END, "later": STORAGE_BACK})
+        return
     except AppError as error:
         _finish(facts.run_id, RunState.FAILED, error=error.as_dict())
         return
@@ -121,13 +130,14 @@ def _stop(run_id: UUID, state: RunState, *, error: dict[str, Any], actor: str) -
 
 def _withdraw_and_pass_on(run_id: UUID) -> None:
     withdrawn = execute(
-        "UPDATE workflows_approval SET state = 'withdrawn' "
-        "WHERE run_id = %(run)s AND state = 'waiting' RETURNING shown->>'review'",
+        "UPDATE workflows_approval a SET state = 'withdrawn' FROM workflows_steprun s "
+        "WHERE a.run_id = %(run)s AND a.state = 'waiting' AND s.id = a.step_id "
+        "RETURNING a.step_id, s.kind",
         {"run": run_id},
     )
     # Others may wait for the same text: who asked elsewhere still gets an answer.
-    if reviews := [UUID(review) for (review,) in withdrawn if review]:
-        agents.part_reviews(reviews)
+    if asking := [step for step, kind in withdrawn if kind == "agent"]:
+        agents.part_reviews(asking)
     cancel_children(run_id)
 
 

@@ -179,3 +179,22 @@ def test_what_a_cancelled_run_asked_is_answered_by_itself(
     broker.drain()
     assert post(web, f"reviews/{review}", body, manager).status_code == 200
     assert Review.objects.get().state == "approved"
+
+
+@pytest.mark.parametrize("shown", ["a word", "01a22847-6fe5-7224-913e-90617925917a"])
+def test_a_run_whose_approval_shows_something_called_review_is_cancelled(
+    web: Browser, key: Key, broker: Broker, waiting: dict[str, Any], shown: str
+) -> None:
+    """What a definition shows is no review, and parts nobody else's."""
+    manager = key("manager")
+    review = str(Review.objects.get().pk)
+    shown = shown if shown == "a word" else review
+    source = (
+        f"name: shows\nsteps:\n  ask: {{approval: {{role: manager, show: {{review: {shown}}}}}}}\n"
+    )
+    publishing.publish(source)
+    run = post(web, "runs", {"workflow": "shows"}, manager).json()
+    broker.drain()
+    assert post(web, f"runs/{run['id']}/cancel", {}, manager).status_code == 200
+    assert state(web, manager, run) == "cancelled"
+    assert Review.objects.get().step_id is not None

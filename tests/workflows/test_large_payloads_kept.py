@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db.models.functions import Now
 from django.test import Client as Browser
 
 from config.access.models import User
+from config.errors import Unavailable
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import get, post, problem, start
 from tests.workflows.test_payloads import DOC, READS, ROW, TEXT, heaviest
-from workflows import publishing
-from workflows.models import Artifact
+from workflows import artifacts, publishing, sweeps
+from workflows.models import Artifact, Run, StepRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -142,3 +144,29 @@ def test_a_body_that_is_no_object_is_refused(web: Browser, key: Key, body: Any) 
         f"/api/v1/runs/{run['id']}/pause", json.dumps(body), "application/json", headers=who
     )
     problem(answer, 422, "invalid_input")
+
+
+def test_a_run_ends_once_its_storage_is_back_and_does_nothing_twice(
+    web: Browser, key: Key, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = key()
+    opened = artifacts._open
+
+    def away(file: Artifact) -> bytes:
+        if file.name.startswith("copy.output"):
+            raise Unavailable("artifact storage", "it cannot be read")
+        return opened(file)
+
+    monkeypatch.setattr(artifacts, "_open", away)
+    run = start(web, who, READS, inputs={"client": "Acme", "doc": DOC})
+    broker.drain()
+    assert Run.objects.get().state == "running"
+    assert set(StepRun.objects.exclude(kind="end").values_list("state", "attempt")) == {
+        ("succeeded", 1)
+    }
+    monkeypatch.setattr(artifacts, "_open", opened)
+    StepRun.objects.filter(kind="end").update(wake_at=Now())
+    sweeps.sweep()
+    broker.drain()
+    seen = get(web, f"runs/{run['id']}", who).json()
+    assert (seen["state"], seen["outputs"]["text"]) == ("succeeded", TEXT)

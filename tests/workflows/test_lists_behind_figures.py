@@ -17,7 +17,7 @@ from tests.workflows.conftest import Begin, Broker, Key
 from tests.workflows.http import start
 from tests.workflows.test_again import FLAKY
 from workflows import again, decisions
-from workflows.models import Approval
+from workflows.models import Approval, StepRun
 from workflows.pages import answered, steps
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,6 +81,17 @@ def test_what_a_retried_run_did_again_is_listed_and_its_steps_are_counted_once(
     kept = queries.totals(["steps"], scope="step", since=now - queries.HOUR, until=now)
     assert kept["redone|a"]["steps"].total == 1, "it was kept, and is not done twice"
     assert kept["redone|b"]["steps"].total == 2
+
+
+def test_what_a_run_under_way_does_again_is_not_listed_yet(
+    begin: Begin, broker: Broker, browser: Browser
+) -> None:
+    begin(LOOP.replace(
+        "steps:\n", "steps:\n  ask: {approval: {role: partner}}\n"))  # fmt: skip
+    broker.drain()
+    assert StepRun.objects.filter(iteration__gt=1, ended_at__isnull=False).exists()
+    assert listed(browser, "/dashboard/again") == []
+    assert browser.get("/dashboard/again").status_code == 200
 
 
 def test_lists_of_steps_answers_and_what_was_done_again_go_on_page_by_page(
