@@ -251,7 +251,7 @@ def spy(storm: Storm, rng: random.Random, http: httpx.Client, who: str) -> None:
             answer = storm.ask(http, who, "GET", rng.choice(INSIDE).format(run))
         else:
             action = rng.choice(["cancel", "pause", "retry", "signal", "fork"])
-            body = {"name": "go", "from_step": "say"}
+            body = {"signal": {"name": "go"}, "fork": {"from_step": "say"}}.get(action, {})
             answer = storm.ask(http, who, "POST", f"runs/{run}/{action}", body)
         if answer.status_code != 404:
             storm.faults.append(f"{who} got {answer.status_code} for the sealed {run}")
