@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 
 from config import logs
-from monitoring import explaining, health, history, queries
+from monitoring import explaining, forgiving, health, history, queries
 from monitoring.domain import rules
 from monitoring.domain.anomaly.detector import Settings
 from monitoring.domain.anomaly.severity import Severity
@@ -30,8 +29,6 @@ ANOMALY_HISTORY = timedelta(days=4)
 JUDGED_STEPS = 2
 FORECAST_HISTORY = timedelta(days=14)
 FORECAST_HOURS = 24
-# No rule looks further back for what it judges.
-FURTHEST = timedelta(days=31)
 LIVE = (AlertState.PENDING, AlertState.FIRING, AlertState.NO_DATA)
 
 
@@ -48,32 +45,20 @@ def evaluate(*, now: datetime) -> list[Alert]:
     )
     # Most rules have nothing to say most of the time, and then cost one read.
     live = Alert.objects.filter(rule=OuterRef("pk"), state__in=LIVE)
-    forgiven = _forgiven(now)
+    forgiven = forgiving.over(now)
     for rule in AlertRule.objects.filter(due, is_active=True).annotate(is_live=Exists(live)):
         try:
-            verdicts = _verdicts(rule, now, forgiven.get(rule.pk, {}))
+            over = forgiven.get(rule.pk, {})
+            verdicts = _verdicts(rule, now, over)
             if verdicts or rule.is_live:
                 with transaction.atomic():
-                    changed += _apply(rule, verdicts, now)
+                    changed += _apply(rule, verdicts, now, over)
             judged.append(rule.pk)
         except Exception as error:
             logs.event(logger, "monitoring.rule.failed", level=logging.ERROR, rule=rule.slug,
                        error=f"{type(error).__name__}: {error}"[:300])  # fmt: skip
     AlertRule.objects.filter(pk__in=judged).update(evaluated_at=now)
     return changed
-
-
-def _forgiven(now: datetime) -> dict[UUID, dict[str, datetime]]:
-    """By rule and key: up to when a person has said that it is over."""
-    rows = Alert.objects.filter(resolved_at__gte=now - FURTHEST, state=AlertState.RESOLVED)
-    by_people = rows.exclude(resolved_by__startswith="system:").exclude(resolved_by="")
-    found: dict[UUID, dict[str, datetime]] = {}
-    for rule, key, at in by_people.order_by("resolved_at").values_list(
-        "rule_id", "key", "resolved_at"
-    ):
-        if at is not None:  # what happened within that minute belongs to what was over
-            found.setdefault(rule, {})[key] = at.replace(second=0, microsecond=0) + MINUTE
-    return found
 
 
 def _verdicts(
@@ -90,7 +75,12 @@ def _verdicts(
     window = timedelta(seconds=rule.window_seconds)
     current = _current(rule, now - window, now, forgiven)
     if rule.kind == Kind.THRESHOLD:
-        return {key: _threshold(rule, stats) for key, stats in current.items()}
+        return {
+            key: rules.NO_DATA
+            if forgiving.is_part(rule, now, forgiven.get(key)) and not rule.above
+            else _threshold(rule, stats)
+            for key, stats in current.items()
+        }
     if rule.kind == Kind.BURN_RATE:
         short = _current(rule, now - timedelta(seconds=rule.short_window_seconds), now, forgiven)
         return {
@@ -107,7 +97,10 @@ def _verdicts(
             for key, before in past.items()
             if forgiven.get(key, now - window) <= now - window
         }
-    return {key: _ratio(rule, stats, past.get(key)) for key, stats in current.items()}
+    return {
+        key: _ratio(rule, stats, past.get(key), now, forgiven.get(key))
+        for key, stats in current.items()
+    }
 
 
 def _current(
@@ -115,10 +108,13 @@ def _current(
 ) -> dict[str, dict[str, Stat]]:
     """What was measured since then; of what is forgiven, only what came later."""
     found = _read(rule, since, now + MINUTE)
+    together: dict[datetime, list[str]] = defaultdict(list)  # what ended at once is read at once
     for key, at in forgiven.items():
         if key in found and at > since:
-            later = _read(rule, at, now + MINUTE, keys=[key]) if at < now + MINUTE else {}
-            found[key] = later.get(key, {})
+            together[at].append(key)
+    for at, keys in together.items():
+        later = _read(rule, at, now + MINUTE, keys=keys) if at < now + MINUTE else {}
+        found |= {key: later.get(key, {}) for key in keys}
     return found
 
 
@@ -156,12 +152,23 @@ def _threshold(rule: AlertRule, stats: Mapping[str, Stat]) -> Verdict:
     )  # fmt: skip
 
 
-def _ratio(rule: AlertRule, stats: Mapping[str, Stat], past: Past | None) -> Verdict:
+def _ratio(
+    rule: AlertRule,
+    stats: Mapping[str, Stat],
+    past: Past | None,
+    now: datetime,
+    over: datetime | None,
+) -> Verdict:
     baseline = None if past is None else value_of(rule, past.stats)
     if past is not None and baseline is not None and rules.usual_total(rule.statistic):
         if past.seconds < rule.window_seconds:
             return rules.NO_DATA  # too young to say what one window usually adds up to
-        baseline *= rule.window_seconds / past.seconds
+        judged = float(rule.window_seconds)
+        if over is not None and forgiving.is_part(rule, now, over):
+            if not rule.above:
+                return rules.NO_DATA  # too little in too short a time says nothing
+            judged = max((now - over).total_seconds(), 0.0)
+        baseline *= judged / past.seconds
     return rules.against_baseline(
         value_of(rule, stats), baseline, rule.limit, above=rule.above, clear_ratio=rule.clear,
         critical_ratio=rule.critical,
@@ -238,9 +245,20 @@ _WRITTEN = ("state", "severity", "value", "baseline", "why", "detail", "pending_
             "clear_since", "fired_at", "resolved_at", "resolved_by", "is_silenced")  # fmt: skip
 
 
-def _apply(rule: AlertRule, verdicts: Mapping[str, Verdict], now: datetime) -> list[Alert]:
-    """Move every alert of the rule; a thousand of them cost a handful of statements."""
-    live = {alert.key: alert for alert in rule.alerts.exclude(state=AlertState.RESOLVED)}
+def _apply(
+    rule: AlertRule,
+    verdicts: Mapping[str, Verdict],
+    now: datetime,
+    forgiven: Mapping[str, datetime],
+) -> list[Alert]:
+    """Move every alert of the rule; a thousand of them cost a handful of statements.
+
+    What a person has closed since ``forgiven`` was read is judged anew by the next pass.
+    """
+    held = rule.alerts.exclude(state=AlertState.RESOLVED).select_for_update()
+    live = {alert.key: alert for alert in held}
+    meanwhile = forgiving.closed_since(rule, forgiven, now)
+    verdicts = {key: verdict for key, verdict in verdicts.items() if key not in meanwhile}
     # A heartbeat that is back is absent from the verdicts; data that vanished is not well again.
     gone = Verdict(Judgement.CLEAR) if rule.kind == Kind.HEARTBEAT else rules.NO_DATA
     new, kept, dropped, moved = [], [], [], []

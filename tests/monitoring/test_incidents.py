@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core import mail
 from django.test import Client as Browser
 
 from config.access.models import Client, Membership, User
-from monitoring import actions, explaining, incidents, tasks
+from monitoring import actions, alerts, explaining, incidents, tasks
 from monitoring.models import (
     Action,
     Alert,
@@ -235,6 +236,51 @@ def test_what_a_person_ended_begins_anew_by_what_comes_afterwards_alone() -> Non
     (alert,) = live("error-rate")
     assert alert.value == pytest.approx(25 / 60)
     assert Incident.objects.filter(state="open").count() == 1
+
+
+def test_what_a_person_ends_while_a_pass_judges_is_not_fired_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    AlertRule.objects.exclude(slug="error-rate").update(is_active=False)
+    calls("a", 40, 40, at=now() - 10 * MINUTE)
+    again()
+    (first,) = Incident.objects.all()
+    judge = alerts._verdicts
+
+    def slowly(rule: AlertRule, at: datetime, over: Any) -> Any:
+        found = judge(rule, at, over)
+        incidents.resolve(first.pk, actor="user:1", now=at)
+        return found
+
+    monkeypatch.setattr(alerts, "_verdicts", slowly)
+    again()
+    assert live("error-rate") == []
+    assert Alert.objects.get().resolved_by == "user:1"
+    assert Incident.objects.filter(state="open").count() == 0
+
+
+def test_a_total_is_compared_with_as_much_time_as_it_is_of() -> None:
+    """Who goes on spending twice as much after a person said it was over is told of again."""
+    AlertRule.objects.exclude(slug="cost-over-expected").update(is_active=False)
+    start = now() - timedelta(days=3)
+    for hour in range(72, -1, -1):
+        much = 1.0 if hour > 24 else 2.0
+        at = start + timedelta(hours=72 - hour)
+        record([Measurement({"cost_usd": [much] * 10}, {"agent": "a"}, at)])
+    again()
+    assert [one.key for one in live("cost-over-expected")] == ["a"]
+    incidents.resolve(Incident.objects.get().pk, actor="user:1", now=now())
+    again()
+    assert live("cost-over-expected") == []
+    Alert.objects.update(resolved_at=now() - timedelta(hours=4))
+    again()
+    assert [one.key for one in live("cost-over-expected")] == ["a"]
+    AlertRule.objects.update(above=False, limit=0.9)
+    Alert.objects.exclude(state="resolved").update(
+        state="resolved", resolved_at=now() - timedelta(hours=1), resolved_by="user:1"
+    )
+    again()
+    assert live("cost-over-expected") == []
 
 
 def test_an_attack_that_was_stopped_is_no_error_of_a_call_and_touches_nobody() -> None:
