@@ -83,7 +83,7 @@ def experiment(request: HttpRequest, caller: Caller, experiment_id: UUID) -> Htt
 def _experiment(row: Experiment, caller: Caller, fault: AppError | None = None) -> dict[str, Any]:
     found = row.analysis or experiments.read(row)
     return {
-        "row": row, "found": found, "fault": fault, "variants": list(row.variants.all()),
+        "row": row, "found": found, "fault": fault, "variants": _arms(row, found),
         "may_decide": caller.has("learning:decide"),
         "rollouts": list(row.rollouts.all()), "improvement": row.improvement,
         "batches": _batches(row), "next_look_at": experiments.next_look_at(row),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
+from html import unescape
 
 import pytest
 from django.test import Client as Browser
 
 from agents.domain.traffic import shares
 from agents.models import TrafficSplit
+from config.readable import percent
 from config.schedules import SCHEDULE
 from learning import tasks
 from learning.models import ArmDay, Experiment
@@ -82,7 +85,10 @@ def test_shares_follow_the_better_arm_at_each_look_and_only_what_is_lost_moves(a
     browser.force_login(person("reviewer"))
     text = browser.get(f"/dashboard/experiments/{uid}").content.decode()
     assert "Shares at each look" in text and "the next look is due" in text
-    assert "Chance to be best" in text
+    chances = told["bandit"]["chance_to_be_best"]
+    assert "Chance to be best" in text and chances["new"] > 0.99
+    cells = re.findall(r'<td class="n">([^<]*)</td></tr>', text.partition("<h2>Arms</h2>")[2])
+    assert [unescape(one) for one in cells[:2]] == [percent(chances[key]) for key in ("old", "new")]
 
 
 def test_a_paused_bandit_resumes_with_the_shares_it_had(api, firm):
