@@ -156,7 +156,7 @@ def _acted(row: Rollout, found: dict[str, Any], now: datetime | None) -> str:
     ripe = age >= timedelta(hours=stage["minimum_hours"]) and units >= stage["minimum_units"]
     if not ripe:
         return ""
-    if unmeasured := _unmeasured(found):
+    if unmeasured := _unmeasured(row):
         if age < NO_DATA_AFTER:  # scores and ratings may come late
             return ""
         reason = f"nothing was measured of {', '.join(unmeasured)}, and no data is no success"
@@ -172,8 +172,13 @@ def _acted(row: Rollout, found: dict[str, Any], now: datetime | None) -> str:
     return "advanced" if next_stage(row, MACHINE, now=now) else ""
 
 
-def _unmeasured(found: dict[str, Any]) -> list[str]:
-    """What should decide, the primary metric and what guards, of which some stage has nothing."""
+def _unmeasured(row: Rollout) -> list[str]:
+    """What should decide, the primary metric and what guards, of which this stage has nothing.
+
+    A stage before it that a person let pass is no reason any more.
+    """
+    whole = document(row)
+    found = analyse({**whole, "stages": whole["stages"][-1:]})
     return [
         metric["key"]
         for metric in found["metrics"]

@@ -16,7 +16,7 @@ from agents.models import Invocation, TrafficSplit
 from learning import experiments, rollouts
 from learning.domain import quantiles
 from learning.experiments import drafting
-from learning.models import Experiment, Rollout
+from learning.models import Experiment, Rollout, Score
 from tests.learning.ground import SLUG, make_agent, meet
 
 pytestmark = pytest.mark.django_db
@@ -210,3 +210,40 @@ def test_a_stage_of_which_nothing_was_measured_is_held_for_a_person(api, firm):
     found = api("get", path).json()
     assert (found["state"], found["stage"]) == ("paused", 0)
     assert "nothing was measured of score:quality" in found["state_reason"]
+
+
+def graded(calls, firm):
+    Score.objects.bulk_create(
+        Score(client_id=firm.pk, subject_kind="invocation", subject_id=call.pk, agent_slug=SLUG,
+              version_id=call.version_id, unit=call.unit, split_epoch=call.split_epoch,
+              name="quality", value=0.6 + number % 5 / 10, source="human")
+        for number, call in enumerate(calls)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("is_graded", "reached"), [(True, 2), (False, 1)])
+def test_a_stage_that_a_person_let_pass_unmeasured_holds_no_later_one(
+    api, firm, is_graded, reached
+):
+    """What was graded since is read; a later stage that nobody graded is held as the first was."""
+    agent, old, new = make_agent()
+    stages = [{"share": share, "minimum_hours": 0, "minimum_units": 20} for share in (0.25, 0.5, 1)]
+    made = api("post", "rollouts", {
+        "agent": SLUG, "version": "2", "strategy": "custom", "stages": stages,
+        "metrics": [{"key": "score:quality", "role": "primary"}],
+    })  # fmt: skip
+    path = f"rollouts/{made.json()['id']}"
+    always = {old.pk: 1.0, new.pk: 1.0}
+    meet(agent, firm, units=300, success=always)
+    rollouts.sweep(timezone.now() + timedelta(hours=25))
+    assert api("get", path).json()["state"] == "paused"
+    assert api("post", f"{path}/advance", {}).status_code == 200
+    calls = meet(agent, firm, units=300, success=always, seed=2)
+    if is_graded:
+        graded([one for one in calls if one.unit], firm)
+    rollouts.sweep(timezone.now() + timedelta(hours=25))
+    found = api("get", path).json()
+    assert (found["state"], found["stage"]) == ("running" if is_graded else "paused", reached)
+    if is_graded:
+        (shown,) = found["analysis"]["metrics"]
+        assert shown["comparisons"][0]["estimate"] is not None

@@ -25,6 +25,7 @@ from learning.domain.statistics.effects import (
     Scale,
     combine,
     difference,
+    measured,
 )
 from learning.domain.statistics.samples import (
     STEADY,
@@ -267,7 +268,7 @@ def _steady_guard(study: Study, finding: Finding) -> Guard:
     ``unreadable`` where an arm does vary, or was not met in some stage.
     """
     metric, worst = finding.metric, 0.0
-    for control, treatment in pairs(study, metric, finding.arm, None):
+    for control, treatment in measured(pairs(study, metric, finding.arm, None)):
         if min(control.n, treatment.n) < 2 or not (_steady(control) and _steady(treatment)):
             return "unreadable"
         change = treatment.mean - control.mean
@@ -283,7 +284,7 @@ def _steady_reading(study: Study, finding: Finding) -> Primary:
     ``unreadable`` where an arm does vary or was not measured; a better one waits for variation.
     """
     metric, worst, is_known = finding.metric, 0.0, False
-    for control, treatment in pairs(study, metric, finding.arm, None):
+    for control, treatment in measured(pairs(study, metric, finding.arm, None)):
         if min(control.n, treatment.n) < 2 or not (_steady(control) and _steady(treatment)):
             return "unreadable"
         change = treatment.mean - control.mean

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from learning.domain.statistics.samples import STEADY, Moments
+from learning.domain.statistics.samples import STEADY, UNMEASURED, Moments
 
 Scale = Literal["relative", "absolute"]
 Alternative = Literal["two_sided", "greater", "less"]
@@ -81,10 +81,11 @@ def combine(stages: Sequence[Pair]) -> Pair:
     """Both arms over all stages, each stage compared within itself.
 
     A stage weighs ``n_a n_b / (n_a + n_b)`` (Cochran, Mantel and Haenszel), which no outcome
-    decides. Stages in which an arm has no units carry no comparison and are left out; raises
-    ValueError if none is left.
+    decides. Stages in which an arm has no units carry no comparison and are left out, as are those
+    in which nothing was measured beside others in which something was; raises ValueError if none
+    is left.
     """
-    whole = [(a, b) for a, b in stages if a.n > 0 and b.n > 0]
+    whole = measured([(a, b) for a, b in stages if a.n > 0 and b.n > 0])
     if not whole:
         raise ValueError("no stage has units in both arms")
     if len(whole) == 1:
@@ -95,6 +96,12 @@ def combine(stages: Sequence[Pair]) -> Pair:
         _weighted([a for a, _ in whole], weights),
         _weighted([b for _, b in whole], weights),
     )
+
+
+def measured(stages: Sequence[Pair]) -> list[Pair]:
+    """The stages in which both arms were measured; all of them if there is none."""
+    found = [pair for pair in stages if all(arm.note != UNMEASURED for arm in pair)]
+    return found or list(stages)
 
 
 def _weighted(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:

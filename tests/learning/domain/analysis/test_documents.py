@@ -333,6 +333,22 @@ def test_what_nobody_measured_neither_holds_nor_harms(role, control, treatment, 
 
 
 @pytest.mark.parametrize(
+    ("control", "treatment"),
+    [(a_score(300, 1, 0.1), a_score(300, 1, 0.5)), (a_score(300, 1), a_score(300, 0))],
+)
+def test_a_stage_that_nobody_measured_hides_no_other_one(control, treatment):
+    nothing = {**NOTHING, "n": 300}
+    stages = []
+    for one, other in ((nothing, nothing), (control, treatment)):
+        arms = [{"key": "control", "metrics": {"safety": one}}]
+        arms.append({"key": "b", "metrics": {"safety": other}})
+        stages.append({"days": [{"date": "2026-11-01", "arms": arms}]})
+    metrics = [{"key": "safety", "type": "ratio"}]
+    given = {"experiment": {"metrics": metrics, "minimum_days": 0}, "stages": stages}
+    assert analyse(given)["verdict"] == "rollback"
+
+
+@pytest.mark.parametrize(
     ("planned", "aa", "words"),
     [
         (None, False, "Keep waiting: no difference is shown so far."),
