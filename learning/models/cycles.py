@@ -34,7 +34,11 @@ class Cycle(models.Model):
         null=True, blank=True, help_text="Whom the report was mailed to; null: not counted."
     )
     mail_error = models.CharField(
-        max_length=80, blank=True, default="", help_text="Why the mail server took none of them."
+        max_length=80,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Why the mail server took none of them.",
     )
     created_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True, blank=True)

@@ -63,7 +63,10 @@ class Improvement(models.Model):
     decided_at = models.DateTimeField(null=True, blank=True)
     decision_reason = models.CharField(max_length=500, blank=True, default="")
     work_item = models.JSONField(
-        default=dict, blank=True, help_text="What the issue tracker made of it: id, url, at."
+        default=dict,
+        db_default={},
+        blank=True,
+        help_text="What the issue tracker made of it: id, url, at.",
     )
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())

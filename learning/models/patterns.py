@@ -55,7 +55,9 @@ class PatternCount(models.Model):
     user_ids = ArrayField(models.UUIDField(), default=list)
     run_ids = ArrayField(models.UUIDField(), default=list)
     invocation_ids = ArrayField(models.UUIDField(), default=list, help_text="The newest of them.")
-    feedback_ids = ArrayField(models.UUIDField(), default=list, help_text="The newest of them.")
+    feedback_ids = ArrayField(
+        models.UUIDField(), default=list, db_default=[], help_text="The newest of them."
+    )
     cost_usd = models.DecimalField(max_digits=20, decimal_places=9, default=0)
 
     class Meta:
