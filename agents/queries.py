@@ -37,6 +37,8 @@ Lane = Literal["io", "analysis"]
 DAY = timedelta(hours=24)
 # Which lane an agent needs changes with its production version, seldom; asked for at each step.
 LANE_KEPT_SECONDS = 10.0
+# No version of an agent has a number of more digits.
+_MOST_DIGITS = 9
 _lanes: dict[str, tuple[float, Lane]] = {}
 
 _BAD = Q(state__in=[Invocation.State.FAILED, Invocation.State.BLOCKED])
@@ -68,7 +70,9 @@ def versions_numbered(slug: str, number: str) -> list[UUID]:
     """Ids of an agent's version of this number: one, or none. Raises InvalidInput."""
     if not number.isdecimal():
         raise InvalidInput("version", number, "a version's number")
-    rows = AgentVersion.objects.filter(agent__slug=slug, number=int(number[:9]))
+    if len(number) > _MOST_DIGITS:
+        return []
+    rows = AgentVersion.objects.filter(agent__slug=slug, number=int(number))
     return list(rows.values_list("id", flat=True))
 
 

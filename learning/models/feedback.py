@@ -86,6 +86,12 @@ class Feedback(models.Model):
         indexes = [
             models.Index(fields=["client_id", "-id"], name="feedback_client"),
             models.Index(fields=["agent_slug", "-id"], name="feedback_agent"),
+            # What people corrected, of all agents, the newest first.
+            models.Index(
+                fields=["-created_at", "-id"],
+                condition=Q(kind="correction"),
+                name="feedback_corrections",
+            ),
         ]
 
     def __str__(self) -> str:
