@@ -11,13 +11,11 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from smtplib import SMTPRecipientsRefused
 from typing import Any
 from uuid import UUID
 
 from celery import chain, chord, current_app, group
 from django.conf import settings
-from django.core.mail import send_mail
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
@@ -25,9 +23,8 @@ from django.utils import timezone
 
 from agents import queries
 from config import logs
-from config.access import callers
 from config.access.callers import Caller
-from config.access.models import Client, User
+from config.access.models import Client
 from config.errors import AppError, InvalidInput, NotFound
 from learning import (
     coverage,
@@ -37,6 +34,7 @@ from learning import (
     judging,
     patterns,
     replay,
+    report_mails,
     reporting,
     searching,
     trials,
@@ -50,13 +48,9 @@ LOST_AFTER = timedelta(minutes=15)
 MOST_SENDS = 20
 # A report whose process died before it was mailed is still news for so long.
 MAILED_FOR = timedelta(days=2)
-# Between two attempts at a mail server that takes none.
-MAILED_AGAIN = timedelta(hours=1)
 # Candidates that one weekly cycle replays, and what each may cost.
 MOST_REPLAYS = 5
 REPLAY_CAP_USD = Decimal(1)
-# Who gets the report: these roles at the firm and superusers, of those who see every client.
-READERS = ("reviewer", "platform_engineer", "administrator")
 # What a cycle is about, in days before its tick.
 DAYS = {Cycle.Cadence.DAILY: 1, Cycle.Cadence.WEEKLY: 7, Cycle.Cadence.MONTHLY: 30}
 
@@ -190,7 +184,7 @@ def conclude(cycle_id: UUID) -> bool:
     )  # fmt: skip
     if won:
         logs.event(logger, "learning.cycle.ended", cycle=str(cycle.pk), cadence=cycle.cadence)
-        mail(cycle.pk)
+        report_mails.send(cycle.pk)
     return bool(won)
 
 
@@ -214,38 +208,6 @@ def _replay_candidates(cycle: Cycle) -> None:
                        improvement=str(row.pk), code=error.code)  # fmt: skip
 
 
-def mail(cycle_id: UUID) -> int:
-    """Send the report to its readers, once; how many got it.
-
-    A mail server that takes none of them is tried again by the sweep.
-    """
-    again = Q(mailed_at__lt=timezone.now() - MAILED_AGAIN) & ~Q(mail_error="")
-    rows = Cycle.objects.filter(Q(mailed_at=None) | again, pk=cycle_id)
-    if not rows.update(mailed_at=Now(), mail_error=""):
-        return 0
-    cycle = Cycle.objects.get(pk=cycle_id)
-    of_the_firm = Q(memberships__client__is_firm=True, memberships__role__in=READERS)
-    readers = (
-        User.objects.filter(of_the_firm | Q(is_superuser=True), is_active=True, is_demo=False)
-        .exclude(email="")
-        .distinct()
-    )
-    addresses = {one.email for one in readers if callers.of_user(one).client_ids is None}
-    sent, fault = 0, ""
-    for address in sorted(addresses):
-        try:
-            send_mail(f"Ratchet: {cycle.cadence} learning report, {cycle.tick}", cycle.report,
-                      settings.DEFAULT_FROM_EMAIL, [address])  # fmt: skip
-            sent += 1
-        except OSError as error:
-            fault = type(error).__name__
-            logs.event(logger, "learning.cycle.mail_failed", level=logging.WARNING, error=fault)
-            if not isinstance(error, SMTPRecipientsRefused):
-                break  # the server's fault: each of the others would wait for it, too
-    Cycle.objects.filter(pk=cycle_id).update(readers=sent, mail_error="" if sent else fault)
-    return sent
-
-
 def sweep() -> int:
     """Send cycles again whose pieces have stood still; how many. Mails reports that were not."""
     quiet = timezone.now() - LOST_AFTER
@@ -254,7 +216,7 @@ def sweep() -> int:
         state=Cycle.State.DONE, ended_at__lt=quiet, ended_at__gte=quiet - MAILED_FOR,
     )  # fmt: skip
     for pk in unsent.values_list("pk", flat=True):
-        mail(pk)
+        report_mails.send(pk)
     sent = 0
     for cycle in Cycle.objects.filter(
         state=Cycle.State.RUNNING, sent_at__lt=quiet, sends__lt=MOST_SENDS

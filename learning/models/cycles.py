@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -38,8 +39,12 @@ class Cycle(models.Model):
         blank=True,
         default="",
         db_default="",
-        help_text="Why the mail server took none of them.",
+        help_text="Why the mail server did not take all of them yet.",
     )
+    mail_left = ArrayField(
+        models.UUIDField(), default=list, db_default=[], blank=True,
+        help_text="People whom it has to be mailed to yet; empty after none: all.",
+    )  # fmt: skip
     created_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True, blank=True)
 

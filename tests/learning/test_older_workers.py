@@ -49,6 +49,7 @@ def a_proposal(firm: Any) -> Any:
     ("make", "column", "value"),
     [
         (a_cycle, "mail_error", ""),
+        (a_cycle, "mail_left", []),
         (a_count, "feedback_ids", []),
         (a_proposal, "work_item", {}),
     ],

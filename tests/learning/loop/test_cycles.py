@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from smtplib import SMTPDataError, SMTPRecipientsRefused
+from typing import Any, ClassVar
 
 import pytest
 from celery import current_app
 from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
 from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
@@ -13,7 +16,7 @@ from agents.models import Agent
 from config.access.models import Audience, Client, Membership, User
 from config.errors import InvalidInput
 from config.schedules import SCHEDULE
-from learning import asking, coverage, cycles, drifting, replay, tasks
+from learning import asking, coverage, cycles, drifting, replay, report_mails, tasks
 from learning.models import Cycle, CycleStep, DriftWindow, Improvement, Pattern, Study
 from monitoring import shipped
 from monitoring.models import Measurement
@@ -79,7 +82,7 @@ def test_a_daily_cycle_finds_patterns_and_drift_and_reports(bare, call, firm, be
     (letter,) = mail.outbox
     assert letter.to == ["rev@localhost"]
     assert letter.body == made.report
-    assert cycles.mail(made.pk) == 0
+    assert report_mails.send(made.pk) == 0
 
 
 def page_of(made, person):
@@ -120,7 +123,7 @@ def test_a_report_on_all_clients_is_for_those_who_see_all_of_them(
     reader.force_login(person("reviewer"))
     assert "Latest report" in reader.get("/dashboard/learning").content.decode()
     Cycle.objects.update(mailed_at=None)
-    assert cycles.mail(made.pk) == 0 and not mailoutbox
+    assert report_mails.send(made.pk) == 0 and not mailoutbox
 
 
 def test_a_report_waits_for_a_mail_server_that_is_away(
@@ -144,6 +147,65 @@ def test_a_report_waits_for_a_mail_server_that_is_away(
     cycles.sweep()
     assert [letter.to for letter in mailoutbox] == [["one@localhost"], ["two@localhost"]]
     assert "mailed to 2 people" in page_of(made, person)
+
+
+class Picky(EmailBackend):
+    """A mail server that takes what it takes; ``faults``: address → what it says to it."""
+
+    faults: ClassVar[dict[str, OSError]] = {}
+
+    def send_messages(self, messages: Any) -> int:
+        for message in messages:
+            if fault := self.faults.get(message.to[0]):
+                raise fault
+        return super().send_messages(messages)
+
+
+@pytest.fixture
+def refusing(settings, monkeypatch):
+    """``refusing({address: fault})``: what the mail server says from now on."""
+    settings.EMAIL_BACKEND = f"{__name__}.{Picky.__name__}"
+    for number in range(4):
+        User.objects.create_superuser(f"r{number}", email=f"r{number}@localhost", password="x")
+    return lambda faults: monkeypatch.setattr(Picky, "faults", faults)
+
+
+def an_hour_later():
+    tried = timezone.now() - timedelta(minutes=70)
+    Cycle.objects.update(ended_at=tried, mailed_at=tried)
+    cycles.sweep()
+
+
+def test_one_whom_the_mail_server_refuses_keeps_the_report_from_nobody(
+    bare, begin, person, mailoutbox, refusing
+):
+    unknown = SMTPRecipientsRefused({"r2@localhost": (550, b"unknown")})
+    refusing({"r0@localhost": SMTPDataError(554, b"no such letters"), "r2@localhost": unknown})
+    made = begin("daily")
+    assert finish(made)
+    an_hour_later()
+    assert [letter.to for letter in mailoutbox] == [["r1@localhost"], ["r3@localhost"]]
+    assert "mailed to 2 people" in page_of(made, person)
+
+
+def test_whom_a_report_did_not_reach_gets_it_later_and_nobody_twice(
+    bare, begin, person, api, mailoutbox, refusing
+):
+    later = SMTPRecipientsRefused({"r0@localhost": (451, b"try again later")})
+    refusing({"r0@localhost": later, "r2@localhost": ConnectionResetError("gone")})
+    made = begin("daily")
+    assert finish(made)
+    assert [letter.to for letter in mailoutbox] == [["r1@localhost"]]
+    assert "mailed to 1 person; the mail server did not take the rest yet" in page_of(made, person)
+    refusing({"r0@localhost": later})
+    an_hour_later()
+    refusing({})
+    an_hour_later()
+    an_hour_later()
+    assert [letter.to[0][:2] for letter in mailoutbox] == ["r1", "r2", "r3", "r0"]
+    found = api("get", f"/api/v1/cycles/{made.pk}").json()
+    assert (found["readers"], found["mail_error"]) == (4, "")
+    assert "mailed to 4 people" in page_of(made, person)
 
 
 def test_a_daily_cycle_measures_how_many_edge_cases_evaluations_have_asked(bare, call, firm, begin):
