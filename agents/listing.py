@@ -179,11 +179,15 @@ def _blamed(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Without calls that failed, but not by their endpoint's fault, as ``measuring`` tells them.
 
     These failed after its last answer (a tool refused the arguments, a guardrail blocked), unless
-    the answer itself could not be used.
+    the answer itself could not be used, or when the reader of it hung up.
     """
     tries = ModelCall.objects.filter(invocation_id=OuterRef("id")).order_by("-number")
-    rows = rows.annotate(last_try=Coalesce(Subquery(tries.values("state")[:1]), Value("")))
-    answered = Q(last_try=CallState.SUCCEEDED) & ~Q(error_code=measuring.BAD_ANSWER)
+    rows = rows.annotate(
+        last_try=Coalesce(Subquery(tries.values("state")[:1]), Value("")),
+        last_error=Coalesce(Subquery(tries.values("error_code")[:1]), Value("")),
+    )
+    did_its_part = Q(last_try=CallState.SUCCEEDED) | Q(last_error=measuring.LET_GO)
+    answered = did_its_part & ~Q(error_code=measuring.BAD_ANSWER)
     return rows.exclude(answered, state=CallState.FAILED)
 
 

@@ -19,6 +19,8 @@ from monitoring.services import Audited, Measurement
 
 # An answer that is none: the only one that counts against its endpoint.
 BAD_ANSWER = "bad_answer"
+# A try that our side ended: its reader had hung up, or another endpoint was quicker.
+LET_GO = "cancelled"
 # What a replay's call counts for.
 SPENT = ("cost_usd", "input_tokens", "cached_tokens", "output_tokens")
 
@@ -75,8 +77,14 @@ def _measurements(
 
 
 def _is_answered(row: Invocation, work: Work) -> bool:
-    """Whether the endpoint did its part of a call that failed; a bad answer is none."""
-    return bool(work.tries) and work.tries[-1].reply is not None and row.error_code != BAD_ANSWER
+    """Whether the endpoint did its part of a call that failed; a bad answer is none.
+
+    So it did as long as it was heard: it is no fault of its own that a reader hangs up.
+    """
+    if not work.tries or row.error_code == BAD_ANSWER:
+        return False
+    last = work.tries[-1]
+    return last.reply is not None or last.error_code == LET_GO
 
 
 def _entries(call: Call, row: Invocation, work: Work) -> list[Audited]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import timedelta
 
+import httpx
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
@@ -79,6 +82,32 @@ def test_errors_of_an_endpoint_lead_to_the_calls_that_it_failed(agent, api, mode
     everything = rows_behind("invocation_errors", "agent", agent.slug, range="24h")
     shown = client.get(everything.replace("/invocations?", "/invocations.csv?"))
     assert len(shown.content.decode().splitlines()) == 1 + 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reader_who_hangs_up_is_no_error_of_the_endpoint(live_server, agent, key, model, client):
+    model.behave({"faults": [{"kind": "slow_stream", "seconds": 0.05}]})
+    question = {"role": "user", "content": json.dumps(agent.cases[0]["input"])}
+    body = {"model": f"agent:{agent.slug}", "stream": True, "messages": [question]}
+    with httpx.stream("POST", f"{live_server.url}/v1/chat/completions", json=body, timeout=60,
+                      headers={"Authorization": f"Bearer {key}"}) as heard:  # fmt: skip
+        next(heard.iter_raw())
+    until = time.monotonic() + 60
+    while not Invocation.objects.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    row = Invocation.objects.get()
+    assert (row.state, row.error_code, row.endpoint) == ("failed", "cancelled", "offline-model")
+    rollups.roll_up()
+    client.force_login(User.objects.get())
+    for scope, name, listed in (("agent", agent.slug, 1), ("endpoint", "offline-model", 0)):
+        found = queries.totals(["invocation_errors"], scope=scope,
+                               since=timezone.now() - timedelta(hours=1),
+                               until=timezone.now() + timedelta(minutes=1))  # fmt: skip
+        errors = found.get(name, {}).get("invocation_errors")
+        assert (errors.total if errors else 0) == listed, scope
+        address = rows_behind("invocation_errors", scope, name, range="24h")
+        shown = client.get(address.replace("/invocations?", "/invocations.csv?"))
+        assert len(shown.content.decode().splitlines()) == 1 + listed, address
 
 
 def figure_of(html, label):
