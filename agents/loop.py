@@ -127,7 +127,7 @@ def converse(
 ) -> None:
     """Ask, run what is asked for, and ask again, until ``work`` holds the answer.
 
-    ``afford`` reserves money for the next reply or raises. ``guard`` screens each tool result
+    ``afford`` reserves money for the next try or raises. ``guard`` screens each tool result
     before a model reads it. Raises the typed error of whatever gave up.
     """
     version = choice.version
@@ -165,7 +165,7 @@ def converse(
         if call.ask is not None:
             reply = call.ask(request, served, work.tries.append)
         else:
-            reply = _asked(work, served, request, until)
+            reply = _asked(work, served, request, until, afford)
         work.messages.append(reply.as_message())
         if any(wanted["function"]["name"] in callers for wanted in reply.tool_calls):
             work.text, work.finish_reason = reply.text, "tool_calls"
@@ -221,7 +221,13 @@ def _is_garbled(reply: Reply) -> bool:
     return False
 
 
-def _asked(work: Work, served: Sequence[Served], request: Request, until: float) -> Reply:
+def _asked(
+    work: Work,
+    served: Sequence[Served],
+    request: Request,
+    until: float,
+    afford: Callable[[Work], None],
+) -> Reply:
     started = time.monotonic()
     try:
         reply, _ = endpoints.ask(
@@ -229,6 +235,7 @@ def _asked(work: Work, served: Sequence[Served], request: Request, until: float)
             request,
             until=until,
             note=work.tries.append,
+            afford=lambda: afford(work),
             input_tokens=messages.byte_size(request.messages) // 4,
         )
     finally:

@@ -59,7 +59,8 @@ class Reserve:
         return amount
 
     def more(self, work: Work) -> None:
-        """Hold more before the next reply if what is held would not cover it."""
+        """Hold more before the next try if what is held would not cover it: one that broke off has
+        cost something, too."""
         if self.held is None:
             self.first(work)
             return

@@ -41,20 +41,25 @@ def ask(
     *,
     until: float,
     note: Callable[[Try], None],
+    afford: Callable[[], None],
     input_tokens: int = 0,
 ) -> tuple[Reply, Served]:
     """The first good reply of ``served``, in order, by ``until`` (monotonic).
 
-    Every try is given to ``note``. Raises RateLimited, Unavailable, StepTimeout or InvalidInput
-    when nobody answered. A stream whose reader has had some of it is not begun again.
+    Every try is given to ``note``; before another one ``afford`` reserves what it may cost beside
+    those noted, or raises. Raises RateLimited, Unavailable, StepTimeout or InvalidInput when nobody
+    answered. A stream whose reader has had some of it is not begun again.
     """
     spoken = _Spoken(request)
     request = replace(request, stream=spoken.emit if request.stream else None)
     last: AppError = Unavailable("every model endpoint", "all were passed over", 5)
+    is_tried = False
     for place, one in enumerate(served):
         if (rest := seen.rest_of(one.endpoint)) is not None:
             last = _rested(one, rest)
             continue
+        if is_tried:
+            afford()
         state = breaker.look(f"endpoint:{one.endpoint}")
         if state.is_open and one is not served[-1]:
             continue
@@ -74,10 +79,10 @@ def ask(
                 others = served[place + 1 :]
                 answer = _hedged(one, others, request, state, until, note, input_tokens)
             else:
-                answer = _tries(one, request, state, until, note, spoken)
+                answer = _tries(one, request, state, until, note, afford, spoken)
         if isinstance(answer, Reply):
             return answer, one
-        last = answer
+        last, is_tried = answer, True
         if isinstance(last, InvalidInput) or time.monotonic() >= until or spoken.any:
             break
     raise last
@@ -128,6 +133,7 @@ def _tries(
     state: breaker.Look,
     until: float,
     note: Callable[[Try], None],
+    afford: Callable[[], None],
     spoken: _Spoken,
 ) -> Reply | AppError:
     """Ask one endpoint up to TRIES_PER_ENDPOINT times."""
@@ -157,6 +163,7 @@ def _tries(
                 breaker.succeeded(f"endpoint:{one.endpoint}", state)
             if not failure.try_again or spoken.any or number == TRIES_PER_ENDPOINT:
                 break
+            afford()
             if not _waited(failure, number, until):
                 break
             continue

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import openai
 import pytest
 
+from agents import versions
 from agents.models import Agent, Budget, Invocation, ModelCall
 from agents.streaming import HOLD_BACK_CHARACTERS, PIECE_CHARACTERS
 from tests.agents.offline_model.process import Server
@@ -89,3 +92,29 @@ def test_an_answer_that_is_asked_for_again_is_told_once(
     text = "".join(told(chat, agent, GREETING, response_format=form))
     assert set(json.loads(text)) == set(names)
     assert check_paid().model_calls == 2
+
+
+@pytest.mark.parametrize("scope", ["call", "budget"])
+def test_a_stream_that_breaks_is_not_begun_again_for_more_than_the_call_may_cost(
+    chat: openai.OpenAI, agent: Agent, model: Server, scope: str
+) -> None:
+    production = versions.version_of(agent, "production")
+    content = replace(versions.content_of(production), tools=[])
+    versions.publish(agent=agent, content=content, label="production")
+    Agent.objects.update(limits={"call_usd": "0.000000001"})
+    with pytest.raises(openai.APIStatusError) as refused:
+        list(told(chat, agent, GREETING))
+    needed = re.search(r"may need ([0-9.]+)", str(refused.value))
+    assert needed is not None
+    most = Decimal(needed[1])  # what one reply may cost
+    Invocation.objects.all().delete()
+    Agent.objects.update(limits={"call_usd": str(most)} if scope == "call" else {})
+    if scope == "budget":
+        Budget.objects.filter(scope="agent").update(cap_usd=most, spent_usd=0)
+    model.behave({"faults": [{"kind": "cut_stream", "times": 1}]})
+    with pytest.raises(openai.APIError) as stopped:
+        list(told(chat, agent, GREETING))
+    assert stopped.value.code == "budget_exceeded"
+    row = check_paid()
+    assert (row.state, row.error_code, row.model_calls) == ("failed", "budget_exceeded", 1)
+    assert row.cost_usd <= most
