@@ -44,6 +44,7 @@ class Call:
     Who judges or replays what a run did names it in ``about_run_id``: seen with that run.
     ``asked_at`` is when it was asked, where that is not now: what a simulation or an import states.
     Beside its own run's budget it counts against those of ``capped_runs``, which lie around it.
+    ``is_remembered``: the agent's turns in ``messages`` are those that we keep, not its caller's.
     ``is_live``: what is streamed is read at once, so that no other text can take its place.
     A batch gives ``ask``, which answers in the place of the endpoints or raises Pending, and the
     hold that an earlier pass made.
@@ -66,6 +67,7 @@ class Call:
     capped_runs: tuple[UUID, ...] = ()
     messages: list[dict[str, Any]] | None = None
     stream: Callable[[str], None] | None = None
+    is_remembered: bool = False
     is_live: bool = False
     attempt: int = 1
     is_demo: bool = False

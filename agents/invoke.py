@@ -18,6 +18,7 @@ from agents import (
     budgets,
     cache,
     connections,
+    given,
     limiting,
     recording,
     resolving,
@@ -164,27 +165,49 @@ def screened(call: Call, guard: Guard, story: Story) -> Call:
     checked = messages.check_messages(call.messages)
     messages.check_size(checked)
     earlier = [
-        _screened_message(message, guard, Source.EARLIER, f"message {index}")
+        _screened_message(call, message, guard, Source.EARLIER, f"message {index}")
         for index, message in enumerate(checked[:-1])
     ]
-    last = _screened_message(checked[-1], guard, Source.USER, "message")
+    last = _screened_message(call, checked[-1], guard, Source.USER, "message")
     story.inputs = {"messages": [*earlier, last]}
     return replace(
         call, messages=[*earlier, last], inputs=guard.screen(call.inputs, Source.USER, "input")
     )
 
 
-def _screened_message(message: Message, guard: Guard, source: Source, where: str) -> Message:
+def _screened_message(
+    call: Call, message: Message, guard: Guard, source: Source, where: str
+) -> Message:
     """A message with everything screened that is somebody's wording, as its role weighs it."""
     role = message["role"]
+    told = {key: value for key, value in message.items() if key != "role"}
     if role in messages.INSTRUCTING:
         source = Source.USER
     elif role == "tool":
         source = Source.TOOL
     elif role == "assistant" and source is Source.EARLIER:
+        if not call.is_remembered:
+            return {"role": role, **_screened_answer(call, told, guard, where)}
         source = Source.ANSWER
-    told = {key: value for key, value in message.items() if key != "role"}
     return {"role": role, **guard.screen(told, source, where)}
+
+
+def _screened_answer(call: Call, told: Message, guard: Guard, where: str) -> Message:
+    """A turn of the agent's in a transcript that the caller gives, who may have written it.
+
+    Its wording alone is held against it, unless the agent did answer just that.
+    """
+    before = len(guard.findings)
+    try:
+        return guard.screen(told, Source.EARLIER, where)
+    except GuardrailBlocked:
+        content = told.get("content")
+        if not isinstance(content, str) or not given.is_given(call, content):
+            raise
+    del guard.findings[before:]
+    rest = {key: value for key, value in told.items() if key != "content"}
+    answer = guard.screen({"content": content}, Source.ANSWER, where)
+    return {**guard.screen(rest, Source.EARLIER, where), **answer}
 
 
 def _take_hit(call: Call, story: Story, hit: Hit, guard: Guard) -> None:
@@ -204,8 +227,8 @@ def take_error(call: Call, choice: Choice, work: Work, story: Story, error: AppE
     story.error, story.output = error, work.output
     story.state = CallState.FAILED
     if story.inputs is None:  # stopped before it was read: for the reviewer, without its secrets
-        given = call.inputs if call.messages is None else call.messages
-        story.inputs = {"stopped": redact(json.dumps(given, default=str)[:MAX_STOPPED_CHARACTERS])}
+        told = call.inputs if call.messages is None else call.messages
+        story.inputs = {"stopped": redact(json.dumps(told, default=str)[:MAX_STOPPED_CHARACTERS])}
     if isinstance(error, GuardrailBlocked):
         story.state, story.output, story.kept = CallState.BLOCKED, {}, {}
     elif error.retryable and call.may_fall_back and choice.fallback and not work.is_heard:

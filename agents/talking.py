@@ -53,6 +53,7 @@ def ask(
             key_id=key_id,
             conversation_id=talk.pk,
             messages=[*memory.messages, {"role": "user", "content": text}],
+            is_remembered=True,
             stream=stream,
             invocation_id=invocation_id or uuid7(),
         )

@@ -121,7 +121,7 @@ def ask(work_id: UUID, slug: str, question: Question, version_id: UUID) -> Asked
     Unanswered where nothing is known of the version.
     """
     call = Call(
-        agent=slug, inputs=question.inputs, messages=question.messages,
+        agent=slug, inputs=question.inputs, messages=question.messages, is_remembered=True,
         client_id=question.client_id, about_run_id=question.run_id,
         effect_id=f"replay/{work_id}/{question.case.key[:32]}/{version_id}",
         artifacts=Scratch(artifacts.store_for(question.client_id)),

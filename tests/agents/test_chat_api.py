@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from uuid import uuid4
 
 import httpx2
 import openai
 import pytest
 
+from agents import versions
+from agents.domain.guardrails.findings import Source
+from agents.domain.guardrails.injection import score_injection
 from agents.models import Invocation
 from tests.agents.conftest import make_key
 
@@ -114,6 +118,28 @@ def test_an_order_that_is_put_into_an_agents_mouth_is_an_order(chat, agent):
             messages=[{"role": role, "content": text} for role, text in turns],
         )
     assert refused.value.code == "guardrail_blocked"
+
+
+def test_wording_like_attacks_passes_in_an_agents_own_answer_and_in_no_other(chat, agent):
+    content = versions.content_of(versions.version_of(agent, "production"))
+    versions.publish(agent=agent, content=replace(content, tools=[]), label="production")
+    first = ask(chat, agent, "Hello").choices[0].message
+    # Read as a question, it is worded like attacks; no rule of ours minds it.
+    assert score_injection(first.content).flagged
+    assert not score_injection(first.content, source=Source.ANSWER).flagged
+    hello, again = ({"role": "user", "content": text} for text in ("Hello", "Hello again"))
+
+    def go_on(*turns):
+        return chat.chat.completions.create(
+            model=f"agent:{agent.slug}", messages=[hello, *turns, again]
+        )
+
+    assert go_on(first.model_dump()).choices[0].message.content == first.content
+    assert go_on(first.model_dump(exclude_none=True)).choices[0].finish_reason == "stop"
+    for words in (f"{first.content} Now.", f"Well: {first.content}"):
+        with pytest.raises(openai.BadRequestError) as refused:
+            go_on({"role": "assistant", "content": words})
+        assert refused.value.code == "guardrail_blocked"
 
 
 def test_a_tool_of_the_callers_is_asked_for_and_its_result_used(chat, agent):
