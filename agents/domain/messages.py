@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
+from agents.domain.guardrails import fields
 from config.errors import InvalidInput
 
 Message = dict[str, Any]
@@ -80,11 +82,18 @@ def check_messages(messages: Iterable[Mapping[str, Any]]) -> list[Message]:
 
 
 def check_size(messages: Iterable[Message]) -> None:
-    """Raise InvalidInput for more text than one call takes."""
-    size = sum(len(text_of(message)) for message in messages)
+    """Raise InvalidInput for more text than one call takes, wherever in a message it stands."""
+    size = sum(map(_characters, messages))
     if size > MAX_INPUT_CHARACTERS:
         limit = f"at most {MAX_INPUT_CHARACTERS} characters in all; put more into an artifact"
         raise InvalidInput("inputs", f"{size} characters", limit)
+
+
+def _characters(message: Message) -> int:
+    """All that the guardrails look through: the content, and what is called, refused or unknown."""
+    rest = {key: value for key, value in message.items() if key not in ("role", "content")}
+    told = chain(fields.texts(message.get("content")), fields.texts(rest))
+    return sum(len(label) + len(text) for label, text in told)
 
 
 def _check_content(content: Any, role: str, where: str) -> None:

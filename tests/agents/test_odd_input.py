@@ -177,6 +177,35 @@ def test_more_than_a_call_takes_is_refused_before_it_is_looked_through(
     assert "at most 400000 characters in all" in refused.json()["detail"]
 
 
+LONG = "paid on time " * 40_000
+CALLED = {"id": "a", "type": "function", "function": {"name": "f", "arguments": LONG}}
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        {"content": None, "tool_calls": [CALLED]},
+        {"content": [{"type": "refusal", "refusal": LONG}]},
+        {"content": "Hello", "reasoning": {"steps": [LONG]}},
+        {"content": "Hello", LONG: "x"},
+        {"content": "Hello", "x" * 500_000: "A key may be long, too"},
+    ],
+    ids=["arguments", "refusal", "unknown", "words as a key", "a long key"],
+)
+def test_what_is_no_content_counts_towards_what_a_call_takes_as_well(
+    api: Api, agent: Agent, monkeypatch: pytest.MonkeyPatch, turn: dict[str, Any]
+) -> None:
+    def look(*_: Any, **__: Any) -> Any:
+        raise AssertionError("half a megabyte was looked through")
+
+    monkeypatch.setattr(Guard, "screen", look)
+    turns = [{"role": "assistant", **turn}, {"role": "user", "content": "Go on"}]
+    body = {"model": f"agent:{agent.slug}", "messages": turns}
+    refused = api("post", "/v1/chat/completions", body)
+    assert 400 <= refused.status_code < 500
+    assert "at most 400000 characters in all" in refused.json()["error"]["message"]
+
+
 def test_a_list_of_addresses_is_looked_through_in_time_that_grows_with_its_length(
     api: Api,
 ) -> None:
