@@ -13,6 +13,8 @@ Policy = Literal[
     "cheapest", "fastest", "weighted", "least_in_flight", "round_robin", "affinity", "health"
 ]
 TIERS = ("light", "standard", "strong")
+# What a latency of 0 weighs, which is none that was measured: neither quick nor slow.
+UNMEASURED_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def order(
 def health_weight(candidate: Candidate) -> float:
     """Share that follows latency and errors: twice as slow gets half, failing gets little."""
     alive = (1.0 - candidate.error_ratio) ** 2
-    return candidate.weight * max(alive, 0.01) / max(candidate.latency_seconds, 0.001)
+    seconds = candidate.latency_seconds or UNMEASURED_SECONDS
+    return candidate.weight * max(alive, 0.01) / max(seconds, 0.001)
 
 
 def rendezvous(session: str, endpoint: str) -> float:

@@ -30,8 +30,9 @@ KEPT_SECONDS = 2.0
 DEAR = {"*": {"input": "10", "output": "40"}}
 # How fast the latency of an endpoint is forgotten: the newest call counts a fifth.
 NEWEST_SHARE = 0.2
-# What was measured so long ago says nothing; one call then measures the endpoint anew.
+# What was measured so long ago may be over: of the calls that come then, so many measure it anew.
 STALE_SECONDS = 60.0
+ANEW_SHARE = 0.05
 # Expected of an endpoint whose first reply is awaited.
 UNKNOWN_SECONDS = 0.5
 # The longest that a provider's word keeps us away; then one call asks again.
@@ -119,12 +120,20 @@ class _Seen:
             self.noted_at[endpoint] = time.monotonic()
 
     def expected_seconds(self, endpoint: str) -> float:
-        """How long a reply takes. Nothing, for one that nobody has asked of late or is asking now:
-        it is measured next, or a moment's slowness would keep it away for good."""
+        """How long a reply takes, as it was last measured.
+
+        Nothing, for one that was never asked and, now and then, one that nobody has asked of late:
+        it is measured next, or a moment's slowness would keep it away for good.
+        """
         with self._lock:
-            if not self._is_fresh(endpoint) and not self.in_flight[endpoint]:
+            if not self.in_flight[endpoint] and self._is_due(endpoint):
                 return 0.0
             return self.latency.get(endpoint, UNKNOWN_SECONDS)
+
+    def _is_due(self, endpoint: str) -> bool:
+        if endpoint not in self.noted_at:
+            return True
+        return not self._is_fresh(endpoint) and random.random() < ANEW_SHARE
 
     def _is_fresh(self, endpoint: str) -> bool:
         at = self.noted_at.get(endpoint)

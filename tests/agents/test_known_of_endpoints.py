@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
@@ -11,7 +12,8 @@ import httpx
 import pytest
 
 from agents import versions
-from agents.endpoints.directory import forget, seen
+from agents.domain.scoring import Needs
+from agents.endpoints.directory import candidates, forget, seen
 from agents.models import Agent, Endpoint, ModelCall
 from tests.agents.offline_model.process import Server
 
@@ -75,10 +77,38 @@ def test_the_fastest_is_found_whatever_its_name_and_again_after_it_was_slow(
         assert ask(f"question {number}").status_code == 200
     assert asked()[-1] == FIRST
     behave(model, slow=FIRST)  # nothing is known of the other since
-    monkeypatch.setattr(import_module("agents.endpoints.directory"), "STALE_SECONDS", 0.5)
+    directory = import_module("agents.endpoints.directory")
+    monkeypatch.setattr(directory, "STALE_SECONDS", 0.5)
+    monkeypatch.setattr(directory, "ANEW_SHARE", 1.0)
     for number in range(12, 24):
         assert ask(f"question {number}").status_code == 200
     assert asked()[-6:].count(SECOND) >= 4
+
+
+def test_who_was_not_asked_for_a_while_is_not_taken_for_the_fastest(
+    ask: Ask, model: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behave(model, slow=FIRST)
+    for number in range(3):
+        assert ask(f"question {number}").status_code == 200
+    assert asked() == [FIRST, SECOND, SECOND]
+    directory = import_module("agents.endpoints.directory")
+    monkeypatch.setattr(directory, "STALE_SECONDS", 0.0)  # a call an hour
+    monkeypatch.setattr(directory, "ANEW_SHARE", 0.0)
+    for number in range(3, 7):
+        assert ask(f"question {number}").status_code == 200
+    assert asked()[3:] == [SECOND] * 4
+
+
+@pytest.mark.usefixtures("ask")
+def test_who_fails_gets_no_more_calls_for_not_having_been_asked_for_a_while() -> None:
+    now = time.monotonic()
+    seen.latency.update({FIRST: 0.4, SECOND: 0.4})
+    seen.errors.update({FIRST: 0.9, SECOND: 0.0})
+    seen.noted_at.update({FIRST: now - 3_600, SECOND: now})
+    needs = Needs("standard", 10)
+    firsts = [candidates(needs, policy="health")[0].endpoint for _ in range(300)]
+    assert firsts.count(FIRST) < 30
 
 
 def test_a_provider_that_asks_for_a_long_wait_is_left_alone_by_the_next_calls_too(

@@ -107,7 +107,13 @@ def test_a_hedged_call_whose_first_fails_is_answered_by_the_next(
     ],
 )  # fmt: skip
 def test_every_policy_can_be_published_and_routes(
-    two: None, agent: Any, call_of: Any, api: Any, policy: str, first: str | None
+    two: None,
+    agent: Any,
+    call_of: Any,
+    api: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    policy: str,
+    first: str | None,
 ) -> None:
     prices = {"slow-one": {"input": "9", "output": "9"}, "quick-one": {"input": "1", "output": "1"},
               "*": {"input": "5", "output": "5"}}  # fmt: skip
@@ -115,6 +121,8 @@ def test_every_policy_can_be_published_and_routes(
     Endpoint.objects.filter(name__in=["slow-one", "quick-one"]).update(priority=5)
     forget()
     seen.latency.update({"slow-one": 9.0, "quick-one": 0.000_001})
+    for name in ("slow-one", "quick-one"):
+        monkeypatch.setitem(seen.noted_at, name, time.monotonic())
     seen.in_flight["slow-one"] = 3
 
     wanted = {"model": {"tier": "standard", "policy": policy}, "label": "production"}
