@@ -55,7 +55,7 @@ def ask(
     last: AppError = Unavailable("every model endpoint", "all were passed over", 5)
     is_tried = False
     for place, one in enumerate(served):
-        if (rest := seen.rest_of(one.endpoint)) is not None:
+        if (rest := seen.rest_of(one)) is not None:
             last = _rested(one, rest)
             continue
         if is_tried:
@@ -230,7 +230,7 @@ def _side_try(side: Side, winner: Side, request: Request) -> Try:
 def _leave(one: Served, failure: Failure) -> None:
     """Heed a wait that is too long for this call in the next ones, too."""
     if (failure.retry_after_seconds or 0.0) > LONGEST_WAIT_SECONDS:
-        seen.leave(one.endpoint, failure.code, failure.retry_after_seconds or 0.0)
+        seen.leave(one, failure.code, failure.retry_after_seconds or 0.0)
 
 
 def _waited(failure: Failure, number: int, until: float) -> bool:

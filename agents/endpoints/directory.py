@@ -37,6 +37,8 @@ ANEW_SHARE = 0.05
 UNKNOWN_SECONDS = 0.5
 # The longest that a provider's word keeps us away; then one call asks again.
 LONGEST_REST_SECONDS = 60.0
+# The failure that is told of one model of an endpoint.
+RATE_LIMITED = "rate_limited"
 # A model that offers nothing else does not chat.
 EMBEDDINGS_ONLY = frozenset({"embeddings"})
 
@@ -74,7 +76,7 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Until when (monotonic) an endpoint asked to be left alone, and with which error."""
+    """Until when (monotonic) an endpoint or model asked to be left alone, and with which error."""
 
     until: float
     code: str
@@ -93,7 +95,7 @@ class _Seen:
         self.latency: dict[str, float] = {}
         self.errors: dict[str, float] = {}
         self.noted_at: dict[str, float] = {}
-        self.resting: dict[str, Rest] = {}
+        self.resting: dict[tuple[str, str], Rest] = {}  # of endpoint and model; "": of all
 
     @contextmanager
     def slot(self, served: Served) -> Iterator[bool]:
@@ -139,16 +141,20 @@ class _Seen:
         at = self.noted_at.get(endpoint)
         return at is not None and time.monotonic() - at < STALE_SECONDS
 
-    def leave(self, endpoint: str, code: str, seconds: float) -> None:
-        """Ask the endpoint nothing for a while, because it said so."""
+    def leave(self, served: Served, code: str, seconds: float) -> None:
+        """Ask nothing for a while, because it was said so: a rate is the model's, the rest of what
+        can be wrong the endpoint's."""
         until = time.monotonic() + min(seconds, LONGEST_REST_SECONDS)
         with self._lock:
-            self.resting[endpoint] = Rest(until, code)
+            key = (served.endpoint, served.model if code == RATE_LIMITED else "")
+            self.resting[key] = Rest(until, code)
 
-    def rest_of(self, endpoint: str) -> Rest | None:
-        """The rest that the endpoint asked for, while it lasts."""
-        rest = self.resting.get(endpoint)
-        return rest if rest is not None and rest.left_seconds > 0 else None
+    def rest_of(self, served: Served) -> Rest | None:
+        """The rest that the model or its endpoint asked for, while it lasts."""
+        keys = ((served.endpoint, served.model), (served.endpoint, ""))
+        rests = [self.resting.get(key) for key in keys]
+        lasting = [rest for rest in rests if rest is not None and rest.left_seconds > 0]
+        return max(lasting, key=lambda rest: rest.until, default=None)
 
     def health(self, endpoint: str) -> dict[str, Any]:
         """What this process has seen: calls under way, mean latency, share of failures."""
@@ -240,7 +246,7 @@ def _candidate(served: Served) -> Candidate:
         error_ratio=seen.errors.get(served.endpoint, 0.0),
         price_usd=most_usd(served.price, input_tokens=1000, output_tokens=500),
         is_open=breaker.peek(f"endpoint:{served.endpoint}")
-        or seen.rest_of(served.endpoint) is not None,
+        or seen.rest_of(served) is not None,
     )
 
 

@@ -132,3 +132,21 @@ def test_a_provider_that_asks_for_a_long_wait_is_left_alone_by_the_next_calls_to
     behave(model)
     forget()  # an edit of the endpoints, or the end of the wait
     assert ask("question 8").status_code == 200
+
+
+def test_a_full_rate_of_one_model_leaves_the_others_of_its_endpoint(
+    ask: Ask, model: Server
+) -> None:
+    Endpoint.objects.filter(name=SECOND).delete()
+    served = [
+        {"name": name, "tier": "standard", "context_tokens": 128_000, "capabilities": []}
+        for name in (FIRST, SECOND)
+    ]
+    Endpoint.objects.filter(name=FIRST).update(served=served)
+    forget()
+    full = {"kind": "rate_limited", "retry_after_seconds": 50, "when": {"model": FIRST}}
+    behave(model, faults=(full,))
+    for number in range(3):
+        assert ask(f"question {number}").status_code == 200
+    models = ModelCall.objects.order_by("id").values_list("model", flat=True)
+    assert list(models) == [FIRST, *[SECOND] * 3]
