@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 SCOPE = "approvals:decide"
 # So long an approved text may pass again; then it is asked anew.
 VALID = timedelta(days=7)
+# Approved answers to one question that are looked through for one that several steps wait for.
+SHARED_AMONG = 20
 MAX_REASON = 2_000
 
 
@@ -60,19 +62,23 @@ def is_approved(client_id: UUID, identity: str) -> bool:
 def released(client_id: UUID, question: str, step_id: UUID | None) -> dict[str, Any] | None:
     """The answer to ``question`` that a person has let pass, as the cache keeps answers.
 
-    What a step of a run was answered is for just that step: its next turn wants another answer.
+    What a step of a run was answered is for just that step, and those that waited for the same
+    review: its next turn wants another answer.
     """
-    row = (
+    rows = (
         Review.objects.filter(client_id=client_id, question=question, state=Review.State.APPROVED)
-        .filter(Q(step_id=None) | Q(step_id=step_id))
         .filter(expires_at__gt=timezone.now())
         .order_by("-id")
-        .first()
     )
-    if row is None:
-        return None
-    found: dict[str, Any] | None = json.loads(open_secret(row.held.encode())).get("answer")
-    return found
+    found: dict[str, Any] | None = None
+    if (row := rows.filter(Q(step_id=None) | Q(step_id=step_id)).first()) is not None:
+        found = _content(row).get("answer")
+        return found
+    for shared in map(_content, rows[:SHARED_AMONG]):
+        if _joined(step_id) in shared.get("joined", ()):
+            found = shared.get("answer")
+            return found
+    return None
 
 
 def ask(held: Held) -> Review:
@@ -90,17 +96,40 @@ def ask(held: Held) -> Review:
         with transaction.atomic():
             made = Review.objects.create(**fields)
     except IntegrityError:
-        return Review.objects.get(
-            client_id=held.client_id, identity=held.identity, state=Review.State.WAITING
-        )
+        return _join(held)
     logs.event(logger, "agents.review.asked", review=str(made.pk), agent=held.agent,
                guardrail=held.guardrail)  # fmt: skip
     return made
 
 
+@transaction.atomic
+def _join(held: Held) -> Review:
+    """The review that waits for this text already; its answer is for this step, too."""
+    review = Review.objects.select_for_update().get(
+        client_id=held.client_id, identity=held.identity, state=Review.State.WAITING
+    )
+    content = _content(review)
+    joined = content.get("joined", [])
+    if held.step_id != review.step_id and _joined(held.step_id) not in joined:
+        told = {**content, "joined": [*joined, _joined(held.step_id)]}
+        review.held = seal_secret(json.dumps(told)).decode()
+        review.save(update_fields=["held"])
+    return review
+
+
+def _joined(step_id: UUID | None) -> str:
+    """How a review names who waits for it besides who asked; a call outside of runs has no name."""
+    return str(step_id or "")
+
+
+def _content(review: Review) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(open_secret(review.held.encode()))
+    return content
+
+
 def text_of(review: Review) -> str:
     """The text that is held back."""
-    return str(json.loads(open_secret(review.held.encode()))["text"])
+    return str(_content(review)["text"])
 
 
 def find(caller: Caller, review_id: UUID) -> Review:

@@ -95,11 +95,13 @@ class Leaky(BaseHTTPRequestHandler):
     """An endpoint that brings up an account number, in words that differ each time."""
 
     said = 0
+    counts = True
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
         type(self).said += 1
-        message = {"role": "assistant", "content": f"{LEAK} ({self.said})"}
+        text = f"{LEAK} ({self.said})" if self.counts else LEAK
+        message = {"role": "assistant", "content": text}
         body = json.dumps({
             "model": "leaky", "choices": [{"message": message, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": 5, "completion_tokens": 5},

@@ -155,6 +155,36 @@ def test_items_that_are_held_back_by_one_text_are_answered_one_by_one(
     assert state(web, manager, run) == "succeeded"
 
 
+TWINS = """
+name: twins
+steps:
+  draft: {for_each: [1, 2], agent: asking, with: {text: "Where shall the money go?"}}
+"""
+
+
+def test_steps_that_wait_for_one_review_are_all_given_its_answer(
+    web: Browser,
+    key: Key,
+    broker: Broker,
+    leaky: None,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Leaky, "counts", False)
+    manager = key("manager")
+    publishing.publish(TWINS)
+    run = post(web, "runs", {"workflow": "twins"}, key()).json()
+    broker.drain()
+    asked = list(Approval.objects.filter(state="waiting").order_by("id"))
+    assert len({one.shown["review"] for one in asked if one.shown}) == 1 < len(asked)
+    assert Leaky.said == 2
+    for one in asked:
+        said = post(web, f"approvals/{one.pk}", {"decision": "approve"}, manager)
+        assert said.status_code == 200, said.content
+    broker.drain()
+    assert state(web, manager, run) == "succeeded"
+    assert Leaky.said == 2  # nobody is asked again for what was approved
+
+
 def test_an_approved_step_whose_message_is_lost_is_sent_again(
     web: Browser, key: Key, broker: Broker, waiting: dict[str, Any]
 ) -> None:
