@@ -14,14 +14,15 @@ def check(call: Call, choice: Choice) -> None:
     """Count the call against every limit that applies; raises CallsLimited for the first full."""
     if call.ask is not None:
         return  # a batch waits at the provider, whose own limits hold
-    if per_minute := choice.limits.get("requests_per_minute"):
-        _take("agent", choice.slug, int(per_minute))
     if call.step_id is not None:
-        return  # a run's steps are bounded by their lane and budget, not by who started it
-    if call.key_id is not None:
+        pass  # a run's steps are bounded by their lane and budget, not by who started it
+    elif call.key_id is not None:
         _take("key", str(call.key_id), settings.KEY_CALLS_PER_MINUTE)
     elif call.user_id is not None:
         _take("user", str(call.user_id), settings.USER_CALLS_PER_MINUTE)
+    # Last, because it is everybody's: who waits for a limit of their own takes nothing of it.
+    if per_minute := choice.limits.get("requests_per_minute"):
+        _take("agent", choice.slug, int(per_minute))
 
 
 def _take(kind: str, name: str, per_minute: int) -> None:

@@ -279,6 +279,19 @@ def test_text_that_the_database_cannot_keep_is_the_callers_mistake(api, odd):
     assert not Endpoint.objects.filter(name="odd").exists()
 
 
+def test_who_is_refused_for_a_limit_of_their_own_takes_nothing_of_the_agents(
+    agent, api, firm, settings
+):
+    settings.KEY_CALLS_PER_MINUTE = 1
+    Agent.objects.update(limits={"requests_per_minute": 3})
+    path, body = f"/api/v1/agents/{agent.slug}/invocations", {"inputs": agent.cases[0]["input"]}
+    codes = [api("post", path, body).status_code for _ in range(5)]
+    assert codes[0] == 200 and codes.count(429) >= 3  # a minute may end meanwhile
+    other = bearer(make_key(firm, "manager"))
+    answer = other.post(path, json.dumps(body), content_type="application/json")
+    assert answer.status_code == 200, answer.content
+
+
 def test_tools_are_listed_with_their_schema(api):
     tools = {t["name"]: t for t in api("get", "/api/v1/tools").json()["results"]}
     assert tools["core.sleep"]["parameters"]["required"] == ["seconds"]
