@@ -189,7 +189,9 @@ def _hedged(
 
         def second() -> Served | None:
             for other in others:
-                if other.endpoint == one.endpoint or breaker.peek(f"endpoint:{other.endpoint}"):
+                if other.endpoint == one.endpoint or seen.rest_of(other) is not None:
+                    continue
+                if breaker.peek(f"endpoint:{other.endpoint}"):
                     continue
                 if _over_limit(other, input_tokens) is None:
                     return other if places.enter_context(seen.slot(other)) else None
@@ -202,15 +204,25 @@ def _hedged(
         seen.note(side.served.endpoint, side.seconds, failed=side.failure is not None)
         if side.failure is not None:
             _leave(side.served, side.failure)
-        if side.failure is not None and not side.failure.is_callers:
-            if side.failure.code != "rate_limited":
-                breaker.failed(f"endpoint:{side.served.endpoint}")
+        _report(side, state if side.served is one else breaker.Look(is_open=False))
         note(_side_try(side, winner, request))
     if winner.reply is None:
         return as_error(winner.served, winner.failure or Failure("unavailable", "given up"))
-    if winner.served is one:
-        breaker.succeeded(f"endpoint:{one.endpoint}", state)
     return winner.reply
+
+
+def _report(side: Side, state: breaker.Look) -> None:
+    """Tell the breaker, which said ``state``, how a side went. Whoever refuses is alive; of who was
+    let go nothing is known, and the next call may probe."""
+    name = f"endpoint:{side.served.endpoint}"
+    if side.reply is not None:
+        breaker.succeeded(name, state)
+    elif side.failure is None:
+        _give_back(side.served, state)
+    elif not side.failure.is_callers and side.failure.code != "rate_limited":
+        breaker.failed(name)
+    elif state.is_probe:
+        breaker.succeeded(name, state)
 
 
 def _side_try(side: Side, winner: Side, request: Request) -> Try:

@@ -99,6 +99,44 @@ def test_a_hedged_call_whose_first_fails_is_answered_by_the_next(
     assert not Hold.objects.exists()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_probe_that_is_hedged_and_let_go_is_given_back(
+    two: None, agent: Any, call_of: Any
+) -> None:
+    route(agent, hedge_after_seconds=0.05)
+    breaker.trip("endpoint:slow-one", seconds=0.2)
+    time.sleep(0.5)
+    assert invoke(call_of(use_cache=False)).model == "quick-one"
+    assert ModelCall.objects.filter(endpoint="slow-one", error_code="cancelled").exists()
+    assert breaker.look("endpoint:slow-one").is_probe  # the next may ask at once
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_probe_that_is_hedged_and_refused_for_its_rate_closes_the_breaker(
+    two: None, agent: Any, call_of: Any, model: Any
+) -> None:
+    route(agent, hedge_after_seconds=5)
+    full = {"kind": "rate_limited", "retry_after_seconds": 1, "when": {"model": "slow-one"}}
+    model.behave({"models": {**MODELS, "slow-one": {}}, "faults": [full]})
+    breaker.trip("endpoint:slow-one", seconds=0.2)
+    time.sleep(0.5)
+    assert invoke(call_of(use_cache=False)).model == "quick-one"
+    assert breaker.state_of("endpoint:slow-one") == "closed"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_asked_to_be_left_alone_is_not_asked_beside_another(
+    two: None, agent: Any, call_of: Any, model: Any
+) -> None:
+    route(agent, hedge_after_seconds=0.05)
+    full = {"kind": "rate_limited", "retry_after_seconds": 50, "when": {"model": "quick-one"}}
+    late = {"latency": {"first_token": {"fixed_seconds": 0.5}}}
+    model.behave({"models": {**MODELS, "slow-one": late}, "faults": [full]})
+    assert invoke(call_of(use_cache=False)).model == "slow-one"
+    asked = list(ModelCall.objects.values_list("endpoint", flat=True))
+    assert asked.count("quick-one") == 1 < asked.count("slow-one")
+
+
 @pytest.mark.parametrize(
     ("policy", "first"),
     [
