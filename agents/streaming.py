@@ -25,7 +25,10 @@ class Gate:
         self._mark = ("", "")
 
     def mark(self) -> None:
-        """A reply begins here; ``restart`` goes back to this."""
+        """A reply begins here; ``restart`` goes back to this. What a model said before it called a
+        tool is no part of an answer that is let out whole."""
+        if self._whole:
+            self._waiting = ""
         self._mark = (self._waiting, self._said)
 
     def restart(self) -> bool:

@@ -7,13 +7,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import openai
 import pytest
 
 from agents import versions
-from agents.models import Agent, Budget, Invocation, ModelCall
+from agents.endpoints.directory import forget
+from agents.models import Agent, Budget, Endpoint, Invocation, ModelCall
 from agents.streaming import HOLD_BACK_CHARACTERS, PIECE_CHARACTERS
 from tests.agents.offline_model.process import Server
 
@@ -118,3 +121,59 @@ def test_a_stream_that_breaks_is_not_begun_again_for_more_than_the_call_may_cost
     row = check_paid()
     assert (row.state, row.error_code, row.model_calls) == ("failed", "budget_exceeded", 1)
     assert row.cost_usd <= most
+
+
+class Talker(BaseHTTPRequestHandler):
+    """An endpoint that says what it is going to do, calls a tool, and then answers in JSON."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        look = {"index": 0, "id": "a", "type": "function",
+                "function": {"name": "look", "arguments": "{}"}}  # fmt: skip
+        deltas: list[Any] = [{"content": "Let me look that up."}, {"tool_calls": [look]}]
+        end = "tool_calls"
+        if any(message["role"] == "tool" for message in asked["messages"]):
+            deltas = [{"content": '{"summary": '}, {"content": '"All is well."}'}]
+            end = "stop"
+        chunks = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+        chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": end}]})
+        chunks.append({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 5}})
+        events = [json.dumps(chunk) for chunk in chunks] + ["[DONE]"]
+        body = "".join(f"data: {event}\n\n" for event in events).encode()
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None: ...
+
+
+@pytest.fixture
+def talker(agent: Agent) -> Iterator[None]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Talker) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        Endpoint.objects.update(state="paused")
+        Endpoint.objects.create(
+            name="talker", base_url=f"http://127.0.0.1:{server.server_port}/v1",
+            served=[{"name": "talker", "tier": "strong", "context_tokens": 128_000,
+                     "capabilities": ["tools"]}],
+        )  # fmt: skip
+        Agent.objects.update(limits={})  # a model without a price counts as dear
+        forget()
+        yield
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.usefixtures("talker")
+def test_a_streamed_form_is_not_begun_with_what_was_said_before_a_tool_was_called(
+    chat: openai.OpenAI, agent: Agent
+) -> None:
+    schema = {"type": "object", "required": ["summary"],
+              "properties": {"summary": {"type": "string"}}}  # fmt: skip
+    form = {"type": "json_schema", "json_schema": {"name": "figures", "schema": schema}}
+    text = "".join(told(chat, agent, GREETING, response_format=form))
+    assert json.loads(text) == {"summary": "All is well."}
+    assert check_paid().model_calls == 2
