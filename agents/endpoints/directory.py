@@ -245,8 +245,7 @@ def _candidate(served: Served) -> Candidate:
         latency_seconds=seen.expected_seconds(served.endpoint),
         error_ratio=seen.errors.get(served.endpoint, 0.0),
         price_usd=most_usd(served.price, input_tokens=1000, output_tokens=500),
-        is_open=breaker.peek(f"endpoint:{served.endpoint}")
-        or seen.rest_of(served) is not None,
+        is_open=breaker.peek(f"endpoint:{served.endpoint}") or seen.rest_of(served) is not None,
     )
 
 
