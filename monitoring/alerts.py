@@ -45,8 +45,9 @@ def evaluate(*, now: datetime) -> list[Alert]:
     )
     # Most rules have nothing to say most of the time, and then cost one read.
     live = Alert.objects.filter(rule=OuterRef("pk"), state__in=LIVE)
-    forgiven = forgiving.over(now)
-    for rule in AlertRule.objects.filter(due, is_active=True).annotate(is_live=Exists(live)):
+    found = list(AlertRule.objects.filter(due, is_active=True).annotate(is_live=Exists(live)))
+    forgiven = forgiving.over(now) if found else {}
+    for rule in found:
         try:
             over = forgiven.get(rule.pk, {})
             verdicts = _verdicts(rule, now, over)
