@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.db.models import Count, DateTimeField, F, Func, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
@@ -23,7 +22,7 @@ from config.errors import InvalidInput
 from config.pages import page
 from config.partitions import first_id
 from config.spreadsheets import table
-from monitoring.asked import asked, moment
+from monitoring.asked import asked, filters_of, identifier, moment
 from monitoring.stretch import RANGES
 
 SHOWN = 50
@@ -91,16 +90,16 @@ def invocations(request: HttpRequest, caller: Caller) -> HttpResponse:
         )  # fmt: skip
     else:
         if before := request.GET.get("before"):
-            rows = rows.filter(id__lt=_uuid("before", before))
+            rows = rows.filter(id__lt=identifier("before", before))
         found = list(rows.order_by("-id").values(*queries_calls.BRIEF)[: SHOWN + 1])
         if len(found) > SHOWN:
             found = found[:SHOWN]
-            older = "?" + urlencode({**_given(request), "before": str(found[-1]["id"])})
+            older = "?" + urlencode({**filters_of(request, NAMES), "before": str(found[-1]["id"])})
     context = {
         "invocations": found, "older": older, "filters": _filters(request),
         "words": _words(found, sort, bool(older)),
         "sorted_words": f"Of the newest {SORTED_AMONG:,} that match." if sort else "",
-        "csv": "/dashboard/invocations.csv?" + urlencode(_given(request)),
+        "csv": "/dashboard/invocations.csv?" + urlencode(filters_of(request, NAMES)),
     }  # fmt: skip
     return render(request, "agents/invocations.html", context)
 
@@ -123,13 +122,9 @@ def _words(found: list[dict[str, Any]], sort: str, more: bool) -> str:
     return f"The {kind} {len(found)} calls that match."
 
 
-def _given(request: HttpRequest) -> dict[str, str]:
-    return {name: request.GET[name] for name in NAMES if request.GET.get(name)}
-
-
 def _filters(request: HttpRequest) -> list[tuple[str, str, str, str]]:
     """Name, value, the address without it, and what it says in words."""
-    given = _given(request)
+    given = filters_of(request, NAMES)
     return [
         (
             name,
@@ -142,7 +137,7 @@ def _filters(request: HttpRequest) -> list[tuple[str, str, str, str]]:
 
 
 def _chosen(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
-    given = _given(request)
+    given = filters_of(request, NAMES)
     for name, field in FIELDS.items():
         if value := given.get(name):
             rows = rows.filter(**{field: value.split(",") if name == "state" else value})
@@ -150,7 +145,7 @@ def _chosen(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         rows = queries_calls.of_agent(rows, agent)
     for name, field in IDS.items():
         if value := given.get(name):
-            rows = rows.filter(**{field: _uuid(name, value)})
+            rows = rows.filter(**{field: identifier(name, value)})
     for name in OF_AGENTS:
         if value := given.get(name):
             rows = rows.filter(agent_id__in=list(
@@ -251,7 +246,7 @@ def talks(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 def _talks_about(rows: QuerySet[Any], given: Any) -> QuerySet[Any]:
     if client := given.get("client"):
-        rows = rows.filter(client_id=_uuid("client", client))
+        rows = rows.filter(client_id=identifier("client", client))
     if channel := given.get("channel"):
         rows = rows.filter(channel=channel)
     if agent := given.get("agent"):
@@ -268,15 +263,8 @@ def _talks_about(rows: QuerySet[Any], given: Any) -> QuerySet[Any]:
 def _talks_before(rows: QuerySet[Any], before: str, field: str) -> QuerySet[Any]:
     """Those behind the last of a page: ``<time>|<id>``."""
     at, _, last = before.rpartition("|")
-    when, place = moment("before", at), _uuid("before", last)
+    when, place = moment("before", at), identifier("before", last)
     if field == "created_at":
         return rows.filter(id__lt=place)
     behind = Q(**{f"{field}__lt": when}) | Q(**{field: when, "id__lt": place})
     return rows.filter(behind, **{f"{field}__lte": when})
-
-
-def _uuid(name: str, text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise InvalidInput(name, text, "must be an id") from None

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
@@ -24,7 +23,7 @@ from config.spreadsheets import table
 from learning import feedback
 from learning.listing import PAGES
 from learning.models import Feedback, Subject
-from monitoring.asked import asked, moment
+from monitoring.asked import asked, chips, filters_of, identifier, moment
 from monitoring.stretch import RANGES
 from workflows import doing_again
 
@@ -63,7 +62,7 @@ def all_again(request: HttpRequest, caller: Caller) -> HttpResponse:
     Corrections are told by agent, version, domain and client; turns of loops and retries of
     failed runs by workflow, step and client.
     """
-    given = _given(request)
+    given = filters_of(request, NAMES)
     found = _rows(request, caller, SHOWN + 1, request.GET.get("before", ""))
     shown, older = found[:SHOWN], ""
     if len(found) > SHOWN:
@@ -72,11 +71,7 @@ def all_again(request: HttpRequest, caller: Caller) -> HttpResponse:
         older = f"?{urlencode({**given, 'before': place})}"
     context = {
         "rows": shown, "older": older, "words": _words(shown, bool(older)),
-        "filters": [
-            (f"?{urlencode({k: v for k, v in given.items() if k != name})}",
-             SAID.get((name, value)) or f"{name}: {value}")
-            for name, value in given.items()
-        ],
+        "filters": chips(given, SAID),
         "csv": f"{PLACE}.csv?{urlencode(given)}",
     }  # fmt: skip
     return render(request, "learning/again.html", context)
@@ -93,7 +88,7 @@ def as_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 def _rows(request: HttpRequest, caller: Caller, limit: int, before: str) -> list[Row]:
     """The newest ``limit`` of all kinds; each kind gives at most so many."""
-    given = _given(request)
+    given = filters_of(request, NAMES)
     asks: dict[str, Any] = {name: given[name] for name in given if name in NAMES}
     since, until = given.get("since"), given.get("until")
     asks["since"] = moment("since", since) if since else None
@@ -101,7 +96,7 @@ def _rows(request: HttpRequest, caller: Caller, limit: int, before: str) -> list
     if not since and given.get("range"):
         asks["since"] = asked(request, caller).when.since
     if client := given.get("client"):
-        asks["client"] = _id("client", client)
+        asks["client"] = identifier("client", client)
     kinds: list[Iterable[Row]] = []
     is_of_agents = any(given.get(name) for name in ("agent", "version", "domain"))
     if not (given.get("workflow") or given.get("step")):
@@ -158,7 +153,7 @@ def _behind(kind: str, before: str) -> dict[str, Any] | None:
         "with_equal": KINDS.index(kind) > KINDS.index(last_kind),
     }
     if kind == last_kind:
-        found["id"] = _number(last) if kind == "retried" else _id("before", last)
+        found["id"] = _number(last) if kind == "retried" else identifier("before", last)
     return found
 
 
@@ -166,17 +161,6 @@ def _number(text: str) -> int:
     if not text.isdecimal() or len(text) > 18:
         raise InvalidInput("before", text, "a number")
     return int(text)
-
-
-def _id(name: str, text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise InvalidInput(name, text, "must be an id") from None
-
-
-def _given(request: HttpRequest) -> dict[str, str]:
-    return {name: request.GET[name] for name in NAMES if request.GET.get(name)}
 
 
 def _words(rows: list[Row], more: bool) -> str:

@@ -19,7 +19,7 @@ from config.pages import page
 from config.spreadsheets import table
 from learning import feedback
 from learning.models import Feedback, Judge, Score, Subject
-from monitoring.asked import asked, moment
+from monitoring.asked import asked, chips, filters_of, moment
 from monitoring.stretch import RANGES
 
 SHOWN, CSV_ROWS = 50, 10_000
@@ -67,7 +67,7 @@ def scores_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 def _said(request: HttpRequest, caller: Caller) -> QuerySet[Any]:
     rows: QuerySet[Any] = feedback.visible(caller)
-    given = _given(request)
+    given = filters_of(request, NAMES)
     if kind := given.get("kind"):
         if kind not in Feedback.Kind.values:
             raise InvalidInput("kind", kind, f"one of {', '.join(Feedback.Kind.values)}")
@@ -88,7 +88,7 @@ def _scored(request: HttpRequest, caller: Caller) -> QuerySet[Any]:
         admitted |= Q(name=name, source_version=version)
     counts = ~Q(source=Score.Source.JUDGE) | admitted if admitted else ~Q(source="judge")
     rows: QuerySet[Any] = feedback.visible_scores(caller).filter(counts)
-    name = _given(request).get("name", feedback.ACCURACY)
+    name = filters_of(request, NAMES).get("name", feedback.ACCURACY)
     rows = rows.filter(name=name)
     if name == feedback.ACCURACY:
         rows = rows.filter(value__range=(0, 1))
@@ -96,7 +96,7 @@ def _scored(request: HttpRequest, caller: Caller) -> QuerySet[Any]:
 
 
 def _narrowed(request: HttpRequest, caller: Caller, rows: QuerySet[Any]) -> QuerySet[Any]:
-    given = _given(request)
+    given = filters_of(request, NAMES)
     if given.get("standing"):
         rows = rows.filter(superseded_at=None)
     if agent := given.get("agent"):
@@ -125,17 +125,13 @@ def _narrowed(request: HttpRequest, caller: Caller, rows: QuerySet[Any]) -> Quer
     return rows.order_by("-id")
 
 
-def _given(request: HttpRequest) -> dict[str, str]:
-    return {name: request.GET[name] for name in NAMES if request.GET.get(name)}
-
-
 def _listed(request: HttpRequest, place: str, rows: QuerySet[Any]) -> HttpResponse:
     if before := request.GET.get("before"):
         try:
             rows = rows.filter(id__lt=UUID(before))
         except ValueError:
             raise InvalidInput("before", before, "the id of a row") from None
-    given = _given(request)
+    given = filters_of(request, NAMES)
     found = list(rows[: SHOWN + 1])
     shown = found[:SHOWN]
     more = len(found) > SHOWN
@@ -145,11 +141,7 @@ def _listed(request: HttpRequest, place: str, rows: QuerySet[Any]) -> HttpRespon
         "is_scores": place == SCORES, "place": place,
         "title": "Scores" if place == SCORES else "Feedback",
         "words": _words(place, len(shown), more),
-        "filters": [
-            (f"?{urlencode({k: v for k, v in given.items() if k != name})}",
-             SAID.get((name, value)) or f"{name}: {value}")
-            for name, value in given.items()
-        ],
+        "filters": chips(given, SAID),
         "csv": f"{place}.csv?{urlencode(given)}",
         "older": f"?{urlencode({**given, 'before': str(shown[-1].pk)})}" if more else "",
     }  # fmt: skip

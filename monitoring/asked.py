@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils import timezone
@@ -82,3 +83,25 @@ def client_names(ids: Callable[[], list[str]]) -> dict[str, str]:
     """Names of clients by their ids."""
     return {str(pk): name for pk, name in
             Client.objects.filter(pk__in=ids()).values_list("id", "name")}  # fmt: skip
+
+
+def filters_of(request: HttpRequest, names: Iterable[str]) -> dict[str, str]:
+    """The filters of a list that an address gives."""
+    return {name: request.GET[name] for name in names if request.GET.get(name)}
+
+
+def chips(given: Mapping[str, str], said: Mapping[tuple[str, str], str]) -> list[tuple[str, str]]:
+    """For each filter of a list: the address without it, and what it says in words."""
+    return [
+        (f"?{urlencode({k: v for k, v in given.items() if k != name})}",
+         said.get((name, value)) or f"{name}: {value}")
+        for name, value in given.items()
+    ]  # fmt: skip
+
+
+def identifier(name: str, text: str) -> UUID:
+    """An id of an address. Raises InvalidInput."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidInput(name, text, "must be an id") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -18,7 +17,7 @@ from config.pages import page
 from config.partitions import first_id
 from config.spreadsheets import table
 from monitoring.addresses import TRACES
-from monitoring.asked import asked, moment
+from monitoring.asked import asked, chips, filters_of, identifier, moment
 from monitoring.domain.otlp import AHEAD
 from monitoring.models import ExternalTrace
 from monitoring.stretch import RANGES
@@ -37,9 +36,9 @@ def all_traces(request: HttpRequest, caller: Caller) -> HttpResponse:
 
     Every failed and slow one is kept; each of the others stands for ``weight`` like it.
     """
-    given, rows = _given(request), _chosen(request, caller)
+    given, rows = filters_of(request, NAMES), _chosen(request, caller)
     if before := request.GET.get("before"):
-        rows = rows.filter(id__lt=_uuid("before", before))
+        rows = rows.filter(id__lt=identifier("before", before))
     found, older = list(rows.defer("spans")[: SHOWN + 1]), ""
     if len(found) > SHOWN:
         found = found[:SHOWN]
@@ -48,11 +47,7 @@ def all_traces(request: HttpRequest, caller: Caller) -> HttpResponse:
         "rows": [{"trace": one, "seconds": (one.ended_at - one.started_at).total_seconds()}
                  for one in found],
         "older": older, "words": _words(found, bool(older)),
-        "filters": [
-            (f"?{urlencode({k: v for k, v in given.items() if k != name})}",
-             SAID.get((name, value)) or f"{name}: {value}")
-            for name, value in given.items()
-        ],
+        "filters": chips(given, SAID),
         "csv": f"{TRACES}.csv?{urlencode(given)}",
     }  # fmt: skip
     return render(request, "dashboard/traces.html", context)
@@ -71,12 +66,12 @@ def as_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 
 def _chosen(request: HttpRequest, caller: Caller) -> QuerySet[Any]:
-    given = _given(request)
+    given = filters_of(request, NAMES)
     rows = caller.only_visible(ExternalTrace.objects.exclude(state=ExternalTrace.State.DROPPED))
     if agent := given.get("agent"):
         rows = rows.filter(agent=agent)
     if client := given.get("client"):
-        rows = rows.filter(client_id=_uuid("client", client))
+        rows = rows.filter(client_id=identifier("client", client))
     if state := given.get("state"):
         if state != "failed":
             raise InvalidInput("state", state, "failed")
@@ -91,10 +86,6 @@ def _chosen(request: HttpRequest, caller: Caller) -> QuerySet[Any]:
     return rows.order_by("-id")
 
 
-def _given(request: HttpRequest) -> dict[str, str]:
-    return {name: request.GET[name] for name in NAMES if request.GET.get(name)}
-
-
 def _words(found: list[Any], more: bool) -> str:
     if not found:
         return "No trace matches."
@@ -103,10 +94,3 @@ def _words(found: list[Any], more: bool) -> str:
     stands = sum(one.weight for one in found)
     said = f"{readable.plural(len(found), 'trace')} match{'es' if len(found) == 1 else ''}"
     return said + (f", for {readable.count(stands)} calls." if stands > len(found) else ".")
-
-
-def _uuid(name: str, text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise InvalidInput(name, text, "must be an id") from None

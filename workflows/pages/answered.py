@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +15,7 @@ from config.access.callers import Caller
 from config.errors import InvalidInput
 from config.pages import page
 from config.spreadsheets import table
-from monitoring.asked import asked, moment
+from monitoring.asked import asked, chips, filters_of, identifier, moment
 from monitoring.stretch import RANGES
 from workflows import rights
 from workflows.models import Approval
@@ -36,10 +35,10 @@ COLUMNS = ("id", "run_id", "workflow", "step", "level", "role", "state", "decide
 @page("runs:read")
 def all_answered(request: HttpRequest, caller: Caller) -> HttpResponse:
     """``/dashboard/approvals/answered``; ``?state=approved`` those that were given."""
-    rows, given = _chosen(request, caller), _given(request)
+    rows, given = _chosen(request, caller), filters_of(request, NAMES)
     if before := request.GET.get("before"):
         at, _, last = before.rpartition("|")
-        when, place = moment("before", at), _uuid("before", last)
+        when, place = moment("before", at), identifier("before", last)
         behind = Q(decided_at__lt=when) | Q(decided_at=when, id__lt=place)
         rows = rows.filter(behind, decided_at__lte=when)
     found, older = list(rows[: SHOWN + 1]), ""
@@ -49,11 +48,7 @@ def all_answered(request: HttpRequest, caller: Caller) -> HttpResponse:
         older = f"{PLACE}?{urlencode({**given, 'before': place_of})}"
     context = {
         "rows": [_row(one) for one in found], "older": older, "words": _words(found, bool(older)),
-        "filters": [
-            (f"?{urlencode({k: v for k, v in given.items() if k != name})}",
-             SAID.get((name, value)) or f"{name}: {value}")
-            for name, value in given.items()
-        ],
+        "filters": chips(given, SAID),
         "csv": f"{PLACE}.csv?{urlencode(given)}",
     }  # fmt: skip
     return render(request, "approvals/answered.html", context)
@@ -72,7 +67,7 @@ def as_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 
 def _chosen(request: HttpRequest, caller: Caller) -> QuerySet[Any]:
-    given = _given(request)
+    given = filters_of(request, NAMES)
     states: list[str] = given["state"].split(",") if given.get("state") else list(ANSWERED)
     if wrong := set(states) - set(ANSWERED):
         raise InvalidInput("state", sorted(wrong)[0], f"some of {', '.join(ANSWERED)}")
@@ -81,7 +76,7 @@ def _chosen(request: HttpRequest, caller: Caller) -> QuerySet[Any]:
     if workflow := given.get("workflow"):
         rows = rows.filter(run__workflow_name=workflow)
     if client := given.get("client"):
-        rows = rows.filter(client_id=_uuid("client", client))
+        rows = rows.filter(client_id=identifier("client", client))
     if given.get("since"):
         rows = rows.filter(decided_at__gte=moment("since", given["since"]))
     elif given.get("range"):
@@ -97,20 +92,9 @@ def _row(one: Approval) -> dict[str, Any]:
     return {"approval": one, "workflow": plan.title, "title": step.title if step else one.step.key}
 
 
-def _given(request: HttpRequest) -> dict[str, str]:
-    return {name: request.GET[name] for name in NAMES if request.GET.get(name)}
-
-
 def _words(found: list[Any], more: bool) -> str:
     if not found:
         return "No answered approval matches."
     if more:
         return f"The newest {len(found)} answers that match."
     return f"{readable.plural(len(found), 'answer')} match{'es' if len(found) == 1 else ''}."
-
-
-def _uuid(name: str, text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise InvalidInput(name, text, "must be an id") from None

@@ -17,7 +17,7 @@ from config.access.callers import Caller
 from config.errors import InvalidInput
 from config.pages import page
 from config.spreadsheets import table
-from monitoring.asked import asked, moment
+from monitoring.asked import asked, chips, filters_of, identifier, moment
 from monitoring.stretch import RANGES
 from workflows import rights
 from workflows.models import Run, StepRun
@@ -67,16 +67,12 @@ def all_steps(request: HttpRequest, caller: Caller) -> HttpResponse:
         found = _rows(_newest(request, caller, SHOWN + 1, request.GET.get("before", "")))
         if len(found) > SHOWN:
             found = found[:SHOWN]
-            older = _address(PLACE, _given(request), before=_place_of(found[-1]))
-    given = _given(request)
+            older = _address(PLACE, filters_of(request, NAMES), before=_place_of(found[-1]))
+    given = filters_of(request, NAMES)
     context = {
         "rows": found, "older": older, "words": _words(found, sort, bool(older)),
         "sorted_words": f"Of the newest {SORTED_AMONG:,} that match." if sort else "",
-        "filters": [
-            (_address("", {k: v for k, v in given.items() if k != name}),
-             SAID.get((name, value)) or f"{name}: {value}")
-            for name, value in given.items()
-        ],
+        "filters": chips(given, SAID),
         "csv": _address(f"{PLACE}.csv", given),
     }  # fmt: skip
     return render(request, "runs/steps.html", context)
@@ -97,11 +93,11 @@ def as_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 def _newest(request: HttpRequest, caller: Caller, most: int, before: str = "") -> list[UUID]:
     """The steps that match, at most ``most``: of the runs that ended last, behind ``before``."""
-    given = _given(request)
+    given = filters_of(request, NAMES)
     rows, runs = _steps(given), _ended_runs(request, given, caller)
     if before:
         at, _, last = before.rpartition("|")
-        when, place = moment("before", at), _uuid("before", last)
+        when, place = moment("before", at), identifier("before", last)
         runs = runs.filter(ended_at__lte=when)
         rows = rows.filter(Q(run__ended_at__lt=when) | Q(run__ended_at=when, id__lt=place))
     order = ("-run__ended_at", "-id")
@@ -139,7 +135,7 @@ def _ended_runs(request: HttpRequest, given: dict[str, str], caller: Caller) -> 
     if workflow := given.get("workflow"):
         runs = runs.filter(workflow_name=workflow)
     if client := given.get("client"):
-        runs = runs.filter(client_id=_uuid("client", client))
+        runs = runs.filter(client_id=identifier("client", client))
     since: datetime | None = None
     if given.get("since"):
         since = moment("since", given["since"])
@@ -167,17 +163,6 @@ def _measured(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 def _place_of(row: Any) -> str:
     return f"{row.run.ended_at.isoformat()}|{row.pk}"
-
-
-def _uuid(name: str, text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise InvalidInput(name, text, "must be an id") from None
-
-
-def _given(request: HttpRequest) -> dict[str, str]:
-    return {name: request.GET[name] for name in NAMES if request.GET.get(name)}
 
 
 def _address(path: str, given: dict[str, str], **more: str) -> str:
