@@ -8,6 +8,7 @@ Source: ProtoJSON format, https://protobuf.dev/programming-guides/json.
 from __future__ import annotations
 
 import base64
+import json
 import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,9 +46,7 @@ def _key(key: Any) -> str:
 
 
 def as_text(value: Any) -> str:
-    """``value`` inside a longer text; null is nothing."""
+    """What ``as_json`` gave, inside a longer text: null is nothing, lists and maps are JSON."""
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

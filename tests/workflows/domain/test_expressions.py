@@ -171,6 +171,8 @@ def test_whatever_the_values_an_expression_gives_or_fails_as_an_expression(
         (r"${ r'\' + inputs.name + '}' }", "\\Ada}"),
         ("${ 'it\\'s }' }", "it's }"),
         ("[${ inputs.none }|${ true }]", "[|true]"),
+        ("of ${ inputs.xs }", "of [1, 2, 3]"),
+        ("as ${ {'it': [true, null, 'Zoë']} }.", 'as {"it": [true, null, "Zoë"]}.'),
         ({"k": ["${ inputs.n }", 4]}, {"k": [3, 4]}),
         ("no expression, $5 and {braces}", "no expression, $5 and {braces}"),
         (7, 7),
