@@ -181,7 +181,7 @@ _WAITS = {"approval": "For a person", "wait": "Waiting", "workflow": "Its own ru
 def _word(step: Step) -> str:
     """The state of a step in the space of a box."""
     if step["state"] == "waiting":
-        return "Item by item" if step["items"] else _WAITS.get(step["kind"], "Waiting")
+        return "Items" if step["items"] else _WAITS.get(step["kind"], "Waiting")
     return _WORDS.get(step["state"], str(step["state"]))
 
 
