@@ -1,9 +1,9 @@
-"""Random inputs through the analysis, beside SciPy, statsmodels and, where installed, gbstats."""
+"""Random inputs through the analysis, beside SciPy and statsmodels."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -177,32 +177,3 @@ def test_pairs_are_compared_as_by_statsmodels(pairs):
         [gained, sum(not b and not a for b, a in pairs)],
     ]
     assert paired.mcnemar(gained, lost) == pytest.approx(mcnemar(table, exact=True).pvalue)
-
-
-@RARE
-@given(drawn(), st.sampled_from(["relative", "absolute"]))
-def test_growthbooks_engine_gives_the_same_numbers_on_random_arms(case, scale):
-    """Runs where ``pip install --no-deps gbstats`` was run: its bounds exclude our pandas."""
-    engine = pytest.importorskip("gbstats.frequentist.tests")
-    bayes = pytest.importorskip("gbstats.bayesian.tests")
-    sample = pytest.importorskip("gbstats.models.statistics").SampleMeanStatistic
-    a, b = (sample(**sums(arm)) for arm in (case.control, case.treatment))
-    tests = {
-        "fixed": engine.TwoSidedTTest(
-            a, b, engine.FrequentistConfig(difference_type=scale, alpha=case.alpha)),
-        "sequential": engine.SequentialTwoSidedTTest(
-            a, b, engine.SequentialConfig(difference_type=scale, alpha=case.alpha)),
-        "bayesian": bayes.EffectBayesianABTest(
-            a, b, bayes.EffectBayesianConfig(difference_type=scale, alpha=case.alpha)),
-    }  # fmt: skip
-    for kind, test in tests.items():
-        with np.errstate(over="ignore"):  # its e-value of what is beyond doubt
-            theirs = asdict(test.compute_result())
-        ours = compared(kind, sums(case.control), sums(case.treatment), difference_type=scale,
-                        alpha=case.alpha)  # fmt: skip
-        assert ours["estimate"] == pytest.approx(theirs["expected"], rel=1e-7, abs=1e-12)
-        assert (ours["lower"], ours["upper"]) == pytest.approx(tuple(theirs["ci"]), rel=1e-6)
-        if "p_value" in theirs:
-            assert ours["p_value"] == pytest.approx(theirs["p_value"], rel=1e-5, abs=1e-9)
-        else:
-            assert ours["chance_to_win"] == pytest.approx(theirs["chance_to_win"], abs=1e-9)
