@@ -7,6 +7,14 @@ from __future__ import annotations
 
 import re
 
+# A request in quotes keeps its verb: who only reads and who deletes is not the same.
+_REQUEST = re.compile(r"(?<!\w)\"([A-Z]{3,12}) [/*<h][^\"\n]{0,300}\"(?!\w)")
+# Calls of a stack on one line, each with its line in the source: app.Server.run:42 app.Main.main:7
+_CALL = r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*){2,}:\d+"
+_STACK = re.compile(rf"(?<![\w.$]){_CALL}(?:\s+{_CALL})+")
+# Names that are counted through: node14 node15 node16
+_COUNTED = re.compile(r"\b[A-Za-z]+\d+(?:[,;]?\s+[A-Za-z]+\d+){2,}\b")
+
 # Order matters: a time holds numbers, a URL holds a path, a path may hold an address.
 _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), mask)
@@ -45,6 +53,7 @@ _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<=[\s(\[=:,])\"[^\"\n]{0,300}\"(?!\w)|^\"[^\"\n]{0,300}\"(?!\w)", "<text>"),
         (r"(?<=[\s(\[=:,])'[^'\n]{0,300}'(?!\w)|^'[^'\n]{0,300}'(?!\w)", "<text>"),
         (r"\b[A-Za-z]:\\[^\s,;'\"]+", "<path>"),
+        (r"(?<=\()/[^()\n]{1,300}(?=\))", "<path>"),  # in brackets it may hold spaces
         (r"(?<![\w<>.])~?/(?:[^\s,;:'\"()<>\[\]]+)", "<path>"),
         (r"\b0[xX][0-9a-fA-F]+\b", "<hex>"),
         (r"\b(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{7,}\b", "<hex>"),
@@ -73,6 +82,8 @@ _NO_NAME = re.compile(r"<ip> \(\s*\)")
 # A size is often given twice: "18846 bytes (18.4 KB)".
 _AGAIN = re.compile(r"<size> \(<size>\)")
 _RUN = re.compile(r"(<\w+>)(?:[,;]?\s+\1){2,}")
+# Addresses of a chain of proxies are one place.
+_LIST = re.compile(r"(<\w+>)(?:,\1)+")
 MASK = re.compile(r"<(?:url|email|uuid|time|mac|ip|host|name|text|path|hex|id|span|size|num|\*)>")
 # Only the start of a stack trace or a pasted document says what happened.
 MOST_CHARACTERS = 2_000
@@ -80,11 +91,14 @@ MOST_CHARACTERS = 2_000
 
 def mask(message: str) -> str:
     """The message with its changing parts replaced; runs of one mask shrink to ``<num>+``."""
-    text = message[:MOST_CHARACTERS]
+    text = _STACK.sub("<id>+", message[:MOST_CHARACTERS])
+    text = _COUNTED.sub("<id>+", text)
+    text = _REQUEST.sub(r"\1 <path>", text)
     for pattern, name in _MASKS:
         text = pattern.sub(name, text)
     text = _NO_NAME.sub("<ip> (<host>)", text)
     text = _AGAIN.sub("<size>", text)
+    text = _LIST.sub(r"\1", text)
     return _RUN.sub(r"\1+", text)
 
 

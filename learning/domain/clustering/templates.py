@@ -22,6 +22,10 @@ MIN_SIMILARITY = 0.6
 PREFIX_WORDS = 2
 # So many values in one place, everything else equal, make it a variable.
 MANY_VALUES = 5
+# Names such as com.firm.app.job are told apart by nobody who reads templates: two are enough. Not
+# so the class of an error, nor a name that ends in a state (intent.action.SCREEN_ON).
+_QUALIFIED = re.compile(r"[A-Za-z_][\w$-]*(?:\.[A-Za-z_][\w$-]*){2,}")
+_TELLING = re.compile(r"(?:Exception|Error|Throwable|\.[A-Z][A-Z_0-9]+)$")
 # At most so many values, each seen so often, make it a constant of several templates.
 FEW_VALUES, MIN_SUPPORT = 4, 2
 
@@ -73,7 +77,7 @@ def group_messages(messages: Sequence[str]) -> list[Template]:
 
 def _kind(row: tuple[str, ...]) -> tuple[object, ...]:
     """What two messages must share to be compared: length, beginning, fixed words."""
-    start = tuple(_key(w) for w in row if not MASK.search(w))[:PREFIX_WORDS]
+    start = tuple(_key(w) for w in row if "=" in w or not MASK.search(w))[:PREFIX_WORDS]
     fixed = tuple((i, w) for i, w in enumerate(row) if _fixed(w))
     return (len(row), start, fixed)
 
@@ -84,6 +88,12 @@ def _fixed(word: str) -> bool:
         return _NAMED_CALL.match(word) is not None
     bare = word.strip("()[]{}<>.,:;'\"*=-!?")
     return not bare or (len(bare) > 2 and bare.isupper() and bare.replace("_", "").isalpha())
+
+
+def _qualified(word: str) -> bool:
+    """Whether the word is a dotted name of something, whatever punctuation stands about it."""
+    bare = word.strip("()[]{}<>.,:;'\"*=-!?")
+    return _QUALIFIED.fullmatch(bare) is not None and _TELLING.search(bare) is None
 
 
 def _key(word: str) -> str:
@@ -142,7 +152,9 @@ def _merge_variables(groups: list[_Group]) -> list[_Group]:
                 likes[(*words[:place], None, *words[place + 1 :])].append(group)
         groups = rest
         for same in likes.values():
-            if len(same) >= MANY_VALUES and len(same[0].words) > PREFIX_WORDS:
+            names = all(_qualified(group.words[place]) for group in same)
+            enough = 2 if names else MANY_VALUES
+            if len(same) >= enough and len(same[0].words) > PREFIX_WORDS:
                 joined = _Group([*same[0].words])
                 joined.words[place] = VARIABLE
                 for group in same:
@@ -162,7 +174,7 @@ def _split_constants(group: _Group) -> list[_Group]:
             continue
         values = group.values(place)
         few = 1 < len(values) <= FEW_VALUES and min(values.values()) >= MIN_SUPPORT
-        if few and not any(MASK.search(v) for v in values):
+        if few and not any(MASK.search(v) or _qualified(v) for v in values):
             parts: dict[str, _Group] = {}
             for row, members in group.rows.items():
                 part = parts.setdefault(row[place], _Group([*group.words]))

@@ -1,4 +1,5 @@
 import random
+import time
 from collections import defaultdict
 
 import pytest
@@ -103,6 +104,11 @@ def test_nothing_in_is_nothing_out():
         ("rows 1, 2, 3, 4 failed", "rows <num>+ failed"),
         ("tool 'ledger post' failed", "tool <text> failed"),
         ("error 0xdeadBEEF", "error <hex>"),
+        ('10.1.2.3 "DELETE /v2/a/b HTTP/1.1" 204', "<ip> DELETE <path> <num>"),
+        ('10.1.2.3,10.4.5.6 "GET /v2 HTTP/1.1" 200', "<ip> GET <path> <num>"),
+        ("no source node14 node15 node16 node17", "no source <id>+"),
+        ("update (/var/rrds/C Nodes/cn7/out.rrd): late", "update (<path>): late"),
+        ("closed by app.web.Session.end:42 app.web.Main.run:7", "closed by <id>+"),
     ],
 )
 def test_what_changes_is_replaced_by_what_it_is(message, expected):
@@ -147,3 +153,37 @@ def test_a_size_given_twice_and_a_time_given_short_are_still_one_template():
 
 def test_property_names_that_end_like_a_country_are_no_hosts():
     assert mask("mapred.task.id is deprecated") == "mapred.task.id is deprecated"
+
+
+def test_requests_of_different_verbs_are_different_templates():
+    rows = [
+        f'10.1.2.{i} "{verb} /v2/servers/{i} HTTP/1.1" status: 200 time: 0.2{i}'
+        for verb in ("GET", "POST", "DELETE")
+        for i in range(1, 5)
+    ]
+    assert sorted(t.members for t in group_messages(rows)) == [
+        (0, 1, 2, 3),
+        (4, 5, 6, 7),
+        (8, 9, 10, 11),
+    ]
+
+
+def test_dotted_names_are_variables_even_when_few_and_states_are_not():
+    jobs = [f"com.firm.{job}: told to run in {n} seconds" for n in (7, 9) for job in ("a.b", "c.d")]
+    shown = [f"visible is system.{what}" for what in ("time.show", "call.show") * 2]
+    states = [f"action: app.intent.SCREEN_{state}" for state in ("ON", "OFF") * 2]
+    assert len(group_messages(jobs)) == 1
+    assert len(group_messages(shown)) == 1
+    assert len(group_messages(states)) == 2
+
+
+def test_a_property_without_a_number_stays_with_those_that_have_one():
+    rows = [f"release:lock={i}, tag=view, ws={ws}" for i in range(3) for ws in ("null", "W{7}")]
+    assert len(group_messages(rows)) == 1
+
+
+def test_long_lines_are_masked_in_linear_time():
+    started = time.perf_counter()
+    for line in ("a.b.c:" * 400, "a1 " * 700, '"GET /' * 400, "(/" * 1000, "$." * 1000):
+        mask(line)
+    assert time.perf_counter() - started < 1.0
