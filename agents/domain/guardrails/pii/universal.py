@@ -53,6 +53,11 @@ _CARD_PREFIX = re.compile(
     r"|62\d{14,17}$|(?:50|5[6-9]|6\d)\d{10,17}$|220[0-4]\d{12,15}$|9792\d{12}$)"
 )
 _MAESTRO_PREFIX = ("5018", "5020", "5038", "5893", "6304", "6759", "676", "0604", "5612", "6390")
+# Issuers whose numbers stand alone too, with no grouping and no word for a card.
+_ISSUED = re.compile(
+    r"5[1-5]|6011|62|64[4-9]|65|50(?:18|19|20|38)|5893|63(?:04|90)|67(?:59|6)|5612"  # Dankort 5019
+    r"|506[167]|509|508[5-9]|60[678]"  # Verve, Elo, Hipercard, RuPay
+)
 _IBAN = re.compile(
     r"(?<![A-Za-z0-9])(?i:[a-z]{2})[ \-.]?\d[ ]?\d(?:[ \-.]{0,2}(?i:[a-z0-9])){11,30}(?![A-Za-z0-9])"
 )
@@ -67,8 +72,8 @@ _VERSION_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _IPV6 = re.compile(
-    r"(?<![\w:.])(?=[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:)[0-9A-Fa-f:]{2,39}(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?"
-    r"(?![\w:])"
+    r"(?<![\w:.])(?=[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*:)"
+    r"(?:[0-9A-Fa-f:]{1,30}:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:]{2,39})(?:%\w{1,15})?(?![\w:])"
 )
 _MAC = re.compile(r"(?<![\w:-])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![\w:-])")
 
@@ -122,8 +127,10 @@ def _card_confidence(raw: str, digits: str, before: str) -> float:
         return 0.9 if groups in _CARD_GROUPS or len(groups) == len(digits) else 0.0
     if _OTHER_ID.search(before):
         return 0.0
-    if len(digits) in (12, 13) or (digits[0] in "56" and not re.match(r"5[1-5]|6011|65", digits)):
+    if len(digits) in (12, 13):
         return 0.7 if digits.startswith((*_MAESTRO_PREFIX, "4", "62")) else 0.0
+    if digits[0] in "56" and re.match(r"5[1-5]|6011|65", digits) is None:
+        return 0.7 if _ISSUED.match(digits) else 0.0
     return 0.85
 
 
