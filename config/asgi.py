@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cache
 from typing import Any
@@ -19,9 +18,6 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-# Static files are read by WhiteNoise, which is synchronous; Django reads them whole and says so
-# at every one. They are small, and browsers keep them.
-warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 django.setup(set_prefix=False)
 pages_and_api = OneThreadHandler()
 # An application of its own, named as a string: the ground imports no app.

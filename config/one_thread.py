@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import IO, Any
@@ -26,6 +26,8 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+# A synchronous stream is sent in pieces of at least so many bytes: each costs a hop to a thread.
+PIECE_BYTES = 64 * 1024
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -113,6 +115,8 @@ class OneThreadHandler(ASGIHandler):
 
     async def _stream(self, response: Any, receive: Receive, send: Send) -> None:
         """Send until the stream ends or its reader hangs up."""
+        if not response.is_async:
+            response.streaming_content = self._pieces(response.streaming_content)
         sending = asyncio.create_task(self.send_response(response, send))
         watching = asyncio.create_task(self.listen_for_disconnect(receive))
         _, rest = await asyncio.wait((sending, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -122,3 +126,29 @@ class OneThreadHandler(ASGIHandler):
         for result in results:
             if isinstance(result, Exception) and not isinstance(result, RequestAborted):
                 raise result
+
+    async def _pieces(self, content: Iterable[bytes]) -> AsyncIterator[bytes]:
+        """A synchronous stream as its reader takes it; Django would hold all of it first."""
+        loop, run, rest = asyncio.get_running_loop(), copy_context().run, iter(content)
+
+        def piece() -> bytes:
+            found = bytearray()
+            try:
+                for part in rest:
+                    found += part
+                    if len(found) >= PIECE_BYTES:
+                        break
+            finally:
+                close_old_connections()  # nothing is held while a slow reader takes it
+            return bytes(found)
+
+        while True:
+            working = loop.run_in_executor(self._pool, run, piece)
+            try:
+                found = await asyncio.shield(working)
+            except asyncio.CancelledError:
+                await asyncio.wait([working])  # a stream can't be closed in the middle of a piece
+                raise
+            if not found:
+                return
+            yield found

@@ -15,6 +15,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from config import asgi
+from config.one_thread import PIECE_BYTES
 
 pytestmark = pytest.mark.django_db(transaction=True)
 seen: list[tuple[str, int]] = []
@@ -38,7 +39,20 @@ def endless(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(pieces())
 
 
-urlpatterns = [path("v1/plain", plain), path("v1/endless", endless)]
+@csrf_exempt
+def long(request: HttpRequest) -> StreamingHttpResponse:
+    def pieces() -> Iterator[bytes]:
+        try:
+            for number in range(200):
+                seen.append(("made", threading.get_ident()))
+                yield bytes([number]) * PIECE_BYTES
+        finally:
+            seen.append(("closed", threading.get_ident()))
+
+    return StreamingHttpResponse(pieces())
+
+
+urlpatterns = [path("v1/plain", plain), path("v1/endless", endless), path("v1/long", long)]
 
 
 async def ask(
@@ -109,6 +123,23 @@ async def test_a_reader_that_hangs_up_ends_its_stream(
         ]:  # the loop ends generators in its own time
             await asyncio.sleep(0.01)
     assert sorted(name for name, _ in told) == ["closed", "finished", "started"]
+
+
+async def test_a_long_file_is_made_as_its_reader_takes_it(
+    told: list[tuple[str, int]], settings: Any
+) -> None:
+    settings.ROOT_URLCONF = __name__
+    sent = await ask("/v1/long", hang_up_after=5)
+    assert [one["body"][:1] for one in sent[1:4]] == [b"\0", b"\1", b"\2"]
+    made = [thread for name, thread in told if name == "made"]
+    assert len(made) < 20, "the rest was never made"
+    assert threading.get_ident() not in made, "the loop makes nothing"
+    assert [name for name, _ in told if name != "made"] == ["started", "closed", "finished"]
+    told.clear()
+    whole = await ask("/v1/long")
+    assert b"".join(one.get("body", b"") for one in whole[1:]) == b"".join(
+        bytes([number]) * PIECE_BYTES for number in range(200)
+    )
 
 
 async def test_a_request_without_an_end_is_cut_off_before_the_disk_is_full_of_it(
