@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Count, DateTimeField, F, Func, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
@@ -21,18 +22,18 @@ from config.access.hiding import of_visible_runs
 from config.errors import InvalidInput
 from config.pages import page
 from config.partitions import first_id
-from config.spreadsheets import table
+from monitoring import lists, traces
+from monitoring.addresses import CALLS
 from monitoring.asked import asked, filters_of, identifier, moment
-from monitoring.stretch import RANGES
+from monitoring.lists import Listing
 
-SHOWN = 50
 # Sorting looks at the newest so many that match: a list is no report.
 SORTED_AMONG = 5_000
-CSV_ROWS = 10_000
 SHOWN_TALKS = 100
 # What a figure counts → how it is said, when that happened, and which of them it counts.
 TALKS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "begun": ("began", "created_at", {}),
+    "asked": ("had questions", "last_turn_at", {}),
     "handed_over": ("were handed over", "handed_over_at", {}),
     "ended": ("fell silent", "last_turn_at", {"measured_at__isnull": False}),
     "abandoned": ("were abandoned", "last_turn_at", {"is_abandoned": True}),
@@ -57,86 +58,71 @@ NAMES = ("agent", *FIELDS, *IDS, *FILLED, "version", *OF_AGENTS, "replays", "bla
          "until", "range", "sort")  # fmt: skip
 # Filters that no reader would guess.
 SAID = {
-    ("replays", "no"): "without replays of learning", ("replays", "only"): "replays of learning",
-    ("cached", "1"): "from the cache", ("cached", "0"): "not from the cache",
-    ("streamed", "1"): "streamed", ("streamed", "0"): "not streamed",
+    ("replays", "no"): "without replays of learning",
+    ("replays", "only"): "replays of learning",
+    ("cached", "1"): "from the cache",
+    ("cached", "0"): "not from the cache",
+    ("streamed", "1"): "streamed",
+    ("streamed", "0"): "not streamed",
     ("blamed", "1"): "blamed on the endpoint",
-    ("sort", "slowest"): "slowest first", ("sort", "dearest"): "dearest first",
-    **{("range", name): f"last {words}" for name, (_, _, words) in RANGES.items()},
-}  # fmt: skip
+    ("sort", "slowest"): "slowest first",
+    ("sort", "dearest"): "dearest first",
+}
 # What replays of learning are stored under; they cost money and are no traffic.
 REPLAYS = "replay/"
 COLUMNS = ("id", "started_at", "duration_seconds", "agent_slug", "version_number", "state",
            "error_code", "model", "endpoint", "cached", "client_id", "user_id", "run_id",
            "first_token_seconds", "waited_seconds", "input_tokens", "cached_tokens",
            "output_tokens", "reasoning_tokens", "cost_usd", "saved_usd")  # fmt: skip
+READ = (*dict.fromkeys((*queries_calls.BRIEF, *COLUMNS)),)
 SORTS = {"slowest": "-duration_seconds", "dearest": "-cost_usd"}
 
 
 @require_GET
 @page("agents:read")
-def invocations(request: HttpRequest, caller: Caller) -> HttpResponse:
+def invocations(request: HttpRequest, caller: Caller) -> HttpResponseBase:
     """``/dashboard/invocations``: the newest that match, or the slowest or dearest of them."""
-    rows = _chosen(request, of_visible_runs(caller, Invocation.objects.all()))
     sort = request.GET.get("sort", "")
-    older = ""
-    if sort:
-        if sort not in SORTS:
-            raise InvalidInput("sort", sort, f"one of {', '.join(SORTS)}")
-        newest = rows.order_by("-id").values("id")[:SORTED_AMONG]
-        found = list(
-            Invocation.objects.filter(id__in=[row["id"] for row in newest])
-            .order_by(SORTS[sort]).values(*queries_calls.BRIEF)[:SHOWN]
-        )  # fmt: skip
-    else:
-        if before := request.GET.get("before"):
-            rows = rows.filter(id__lt=identifier("before", before))
-        found = list(rows.order_by("-id").values(*queries_calls.BRIEF)[: SHOWN + 1])
-        if len(found) > SHOWN:
-            found = found[:SHOWN]
-            older = "?" + urlencode({**filters_of(request, NAMES), "before": str(found[-1]["id"])})
-    context = {
-        "invocations": found, "older": older, "filters": _filters(request),
-        "words": _words(found, sort, bool(older)),
-        "sorted_words": f"Of the newest {SORTED_AMONG:,} that match." if sort else "",
-        "csv": "/dashboard/invocations.csv?" + urlencode(filters_of(request, NAMES)),
-    }  # fmt: skip
-    return render(request, "agents/invocations.html", context)
+    beside = traces.beside(caller, filters_of(request, NAMES))
+    if not sort:
+        return LIST.page(request, caller, beside=beside)
+    if sort not in SORTS:
+        raise InvalidInput("sort", sort, f"one of {', '.join(SORTS)}")
+    newest = _chosen(request, caller).order_by("-id").values("id")[:SORTED_AMONG]
+    of_them = Invocation.objects.filter(id__in=[row["id"] for row in newest])
+    found = list(of_them.order_by(SORTS[sort]).values(*READ)[: lists.SHOWN])
+    words = f"The {sort} {readable.plural(len(found), 'call')} that match."
+    return LIST.shown(request, found, words=words if found else LIST.words(found, False),
+                      sorted_words=f"Of the newest {SORTED_AMONG:,} that match.",
+                      beside=beside)  # fmt: skip
 
 
 @require_GET
 @page("agents:read")
-def as_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """``/dashboard/invocations.csv``: the newest ``CSV_ROWS`` that match, exact."""
-    rows = _chosen(request, of_visible_runs(caller, Invocation.objects.all()))
-    found = rows.order_by("-id").values_list(*COLUMNS)[:CSV_ROWS].iterator()
-    return table(COLUMNS, found, "invocations.csv")
+def as_csv(request: HttpRequest, caller: Caller) -> HttpResponseBase:
+    """``/dashboard/invocations.csv``: the newest that match, exact."""
+    return LIST.file(request, caller)
 
 
-def _words(found: list[dict[str, Any]], sort: str, more: bool) -> str:
-    if not found:
-        return "Nothing matches."
-    kind = {"slowest": "slowest", "dearest": "dearest"}.get(sort, "newest")
-    if not more and not sort:
-        return f"{readable.plural(len(found), 'call')} match{'es' if len(found) == 1 else ''}."
-    return f"The {kind} {len(found)} calls that match."
+def _read(request: HttpRequest, caller: Caller, limit: int, before: str) -> list[Mapping[str, Any]]:
+    rows = _chosen(request, caller)
+    if before:
+        rows = rows.filter(id__lt=identifier("before", before))
+    return list(rows.order_by("-id").values(*READ)[:limit])
 
 
-def _filters(request: HttpRequest) -> list[tuple[str, str, str, str]]:
-    """Name, value, the address without it, and what it says in words."""
-    given = filters_of(request, NAMES)
-    return [
-        (
-            name,
-            value,
-            "?" + urlencode({k: v for k, v in given.items() if k != name}),
-            SAID.get((name, value)) or f"{name}: {value}",
-        )
-        for name, value in given.items()
-    ]
+def _cells(row: Mapping[str, Any]) -> Sequence[object]:
+    return [row[name] for name in COLUMNS]
 
 
-def _chosen(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+LIST: Listing[Mapping[str, Any]] = Listing(
+    place=CALLS, template="agents/invocations.html", names=NAMES, columns=COLUMNS, one="call",
+    many="calls", read=_read, place_of=lambda row: str(row["id"]), cells=_cells, said=SAID,
+)  # fmt: skip
+
+
+def _chosen(request: HttpRequest, caller: Caller) -> QuerySet[Any]:
+    rows: QuerySet[Any] = of_visible_runs(caller, Invocation.objects.all())
     given = filters_of(request, NAMES)
     for name, field in FIELDS.items():
         if value := given.get(name):
@@ -167,7 +153,7 @@ def _chosen(request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
         rows = rows.filter(**of) if replays == "only" else rows.exclude(**of)
     if given.get("blamed"):
         rows = _blamed(rows)
-    return _in_time(given, rows, request)
+    return _in_time(rows, lists.times_of(request, caller, given))
 
 
 def _blamed(rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -186,24 +172,22 @@ def _blamed(rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.exclude(answered, state=CallState.FAILED)
 
 
-def _in_time(given: dict[str, str], rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
+def _in_time(rows: QuerySet[Any], times: tuple[datetime | None, datetime | None]) -> QuerySet[Any]:
     """Those that ended in the time: it is then that a call is counted."""
-    if not any(given.get(name) for name in ("since", "until", "range")):
-        return rows
-    since = moment("since", given["since"]) if given.get("since") else None
-    until = moment("until", given["until"]) if given.get("until") else None
-    if since is None and until is None:
-        since = asked(request, request.caller).when.since  # type: ignore[attr-defined]
-    rows = rows.annotate(ended_at=_ENDED)
+    since, until = times
     if since is not None:
-        rows = rows.filter(id__gte=first_id(since - SLACK), ended_at__gte=since)
+        rows = rows.filter(id__gte=first_id(since - SLACK))
     if until is not None:
-        rows = rows.filter(id__lt=first_id(until + BEFORE), ended_at__lt=until)
-    return rows
+        rows = rows.filter(id__lt=first_id(until + BEFORE))
+    return (
+        rows
+        if times == (None, None)
+        else lists.in_time(rows.annotate(ended_at=_ENDED), "ended_at", times)
+    )
 
 
 # Questions are what is counted as turns.
-_TURNS = Count("turns", filter=Q(turns__role=Turn.Role.USER))
+_QUESTION = Q(turns__role=Turn.Role.USER)
 _ENDED = Func(
     F("started_at"), F("duration_seconds"), template="(%(expressions)s)",
     arg_joiner=" + interval '1 second' * ", output_field=DateTimeField(),
@@ -219,7 +203,7 @@ def talks(request: HttpRequest, caller: Caller) -> HttpResponse:
     """
     given = request.GET
     rows = _talks_about(conversations.visible(caller), given)
-    words, field = "Latest conversations", "last_turn_at"
+    words, field, questions = "Latest conversations", "last_turn_at", _QUESTION
     if kind := given.get("talks"):
         if kind not in TALKS:
             raise InvalidInput("talks", kind, f"one of {', '.join(TALKS)}")
@@ -229,16 +213,22 @@ def talks(request: HttpRequest, caller: Caller) -> HttpResponse:
         words = f"Conversations that {title} "
         words += f"since {since:%-d %B %Y}" if given.get("since") else f"in {when.words}"
         rows = rows.filter(**{f"{field}__gte": since}, **which)
+        if kind == "asked":  # of a longer conversation those of the time
+            questions = questions & Q(turns__created_at__gte=since)
         if field == "created_at":  # which its id tells as well, and has an index
             rows = rows.filter(id__gte=first_id(since - BEFORE))
-    order = ("-id",) if field == "created_at" else (f"-{field}", "-id")
-    if before := given.get("before"):
-        rows = _talks_before(rows, before, field)
-    latest = list(rows.order_by(*order).annotate(turn_count=_TURNS)[: SHOWN_TALKS + 1])
+    before = given.get("before", "")
+    if field != "created_at":
+        rows = lists.later_pages(rows, before, field)
+    else:
+        rows = rows.filter(id__lt=lists.behind(before)[1]) if before else rows
+        rows = rows.order_by("-id")
+    rows = rows.annotate(turn_count=Count("turns", filter=questions))
+    latest = list(rows[: SHOWN_TALKS + 1])
     shown, older = latest[:SHOWN_TALKS], ""
     if len(latest) > SHOWN_TALKS:
         last = shown[-1]
-        place = f"{getattr(last, field).isoformat()}|{last.pk}"
+        place = lists.place(getattr(last, field), last.pk)
         older = f"/dashboard/_talks?{urlencode({**given.dict(), 'before': place})}"
     context = {"talks": shown, "words": words, "older": older, "is_later": bool(before)}
     return render(request, "agents/_talks.html", context)
@@ -258,13 +248,3 @@ def _talks_about(rows: QuerySet[Any], given: Any) -> QuerySet[Any]:
     if intent := given.get("intent"):  # without one, it is what the agent is about
         rows = rows.filter(Q(intent=intent) | Q(intent="", agent_slug=intent))
     return rows
-
-
-def _talks_before(rows: QuerySet[Any], before: str, field: str) -> QuerySet[Any]:
-    """Those behind the last of a page: ``<time>|<id>``."""
-    at, _, last = before.rpartition("|")
-    when, place = moment("before", at), identifier("before", last)
-    if field == "created_at":
-        return rows.filter(id__lt=place)
-    behind = Q(**{f"{field}__lt": when}) | Q(**{field: when, "id__lt": place})
-    return rows.filter(behind, **{f"{field}__lte": when})

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_GET
 
 from agents import queries as agents
@@ -19,18 +17,15 @@ from config import readable
 from config.access.callers import Caller
 from config.errors import InvalidInput
 from config.pages import page
-from config.spreadsheets import table
 from learning import feedback
 from learning.listing import PAGES
 from learning.models import Feedback, Subject
-from monitoring.asked import asked, chips, filters_of, identifier, moment
-from monitoring.stretch import RANGES
+from monitoring import lists
+from monitoring.asked import filters_of, identifier, moment
+from monitoring.lists import Listing
 from workflows import doing_again
 
-SHOWN, CSV_ROWS = 50, 10_000
-PLACE = "/dashboard/again"
 NAMES = ("agent", "version", "domain", "workflow", "step", "client", "range", "since", "until")
-SAID = {("range", name): f"last {words}" for name, (_, _, words) in RANGES.items()}
 COLUMNS = ("at", "kind", "times", "about", "id")
 # Rows of one moment stand in this order.
 KINDS = ("corrected", "retried", "turn")
@@ -56,45 +51,27 @@ class Row:
 
 @require_GET
 @page("learning:read")
-def all_again(request: HttpRequest, caller: Caller) -> HttpResponse:
+def all_again(request: HttpRequest, caller: Caller) -> HttpResponseBase:
     """``/dashboard/again``: results that were done once more, the newest first.
 
     Corrections are told by agent, version, domain and client; turns of loops and retries of
     failed runs by workflow, step and client.
     """
-    given = filters_of(request, NAMES)
-    found = _rows(request, caller, SHOWN + 1, request.GET.get("before", ""))
-    shown, older = found[:SHOWN], ""
-    if len(found) > SHOWN:
-        last = shown[-1]
-        place = f"{last.at.isoformat()}|{last.kind}|{last.id}"
-        older = f"?{urlencode({**given, 'before': place})}"
-    context = {
-        "rows": shown, "older": older, "words": _words(shown, bool(older)),
-        "filters": chips(given, SAID),
-        "csv": f"{PLACE}.csv?{urlencode(given)}",
-    }  # fmt: skip
-    return render(request, "learning/again.html", context)
+    return LIST.page(request, caller)
 
 
 @require_GET
 @page("learning:read")
-def as_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """``/dashboard/again.csv``: the newest ``CSV_ROWS`` that match, exact."""
-    found = _rows(request, caller, CSV_ROWS, "")
-    rows = ((one.at, one.kind, one.times, one.about, str(one.id)) for one in found)
-    return table(COLUMNS, rows, "again.csv")
+def as_csv(request: HttpRequest, caller: Caller) -> HttpResponseBase:
+    """``/dashboard/again.csv``: the newest that match, exact."""
+    return LIST.file(request, caller)
 
 
-def _rows(request: HttpRequest, caller: Caller, limit: int, before: str) -> list[Row]:
+def _read(request: HttpRequest, caller: Caller, limit: int, before: str) -> list[Row]:
     """The newest ``limit`` of all kinds; each kind gives at most so many."""
     given = filters_of(request, NAMES)
-    asks: dict[str, Any] = {name: given[name] for name in given if name in NAMES}
-    since, until = given.get("since"), given.get("until")
-    asks["since"] = moment("since", since) if since else None
-    asks["until"] = moment("until", until) if until else None
-    if not since and given.get("range"):
-        asks["since"] = asked(request, caller).when.since
+    asks: dict[str, Any] = dict(given)
+    asks["since"], asks["until"] = lists.times_of(request, caller, given)
     if client := given.get("client"):
         asks["client"] = identifier("client", client)
     kinds: list[Iterable[Row]] = []
@@ -163,10 +140,21 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _words(rows: list[Row], more: bool) -> str:
+def _cells(row: Row) -> Sequence[object]:
+    return (row.at, row.kind, row.times, row.about, str(row.id))
+
+
+def _tell(rows: list[Row], more: bool) -> str:
     if not rows:
         return "Nothing was done again."
     if more:
         return f"The newest {len(rows)} of what was done again."
     times = sum(row.times for row in rows)
     return f"{readable.plural(times, 'result')} {'was' if times == 1 else 'were'} done again."
+
+
+LIST: Listing[Row] = Listing(
+    place="/dashboard/again", template="learning/again.html", names=NAMES, columns=COLUMNS,
+    one="result", many="results", read=_read,
+    place_of=lambda row: f"{row.at.isoformat()}|{row.kind}|{row.id}", cells=_cells, tell=_tell,
+)  # fmt: skip

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
-from uuid import UUID
 
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_GET
 
 from agents import queries as agents
-from config import readable
 from config.access.callers import Caller
 from config.errors import InvalidInput
 from config.pages import page
-from config.spreadsheets import table
 from learning import feedback
 from learning.models import Feedback, Judge, Score, Subject
-from monitoring.asked import asked, chips, filters_of, moment
-from monitoring.stretch import RANGES
+from monitoring import lists
+from monitoring.addresses import FEEDBACK, SCORES
+from monitoring.asked import filters_of, identifier
+from monitoring.lists import Listing
 
-SHOWN, CSV_ROWS = 50, 10_000
-FEEDBACK, SCORES = "/dashboard/feedback", "/dashboard/scores"
 NAMES = ("agent", "version", "domain", "client", "subject", "range", "since", "until", "kind",
          "category", "rated", "standing", "name")  # fmt: skip
-SAID = {("rated", "1"): "with a rating", ("standing", "1"): "the latest words of each",
-        **{("range", name): f"last {words}" for name, (_, _, words) in RANGES.items()}}  # fmt: skip
+SAID = {("rated", "1"): "with a rating", ("standing", "1"): "the latest words of each"}
 OF_BOTH = ("id", "created_at", "subject_kind", "subject_id", "agent_slug", "client_id", "source")
 COLUMNS = {
     FEEDBACK: (*OF_BOTH, "kind", "rating", "category", "text"),
@@ -39,30 +34,30 @@ PAGES = {"invocation": "/dashboard/invocations/{}", "run": "/dashboard/runs/{}"}
 
 @require_GET
 @page("learning:read")
-def said(request: HttpRequest, caller: Caller) -> HttpResponse:
+def said(request: HttpRequest, caller: Caller) -> HttpResponseBase:
     """``/dashboard/feedback``: all that was said, the newest first; earlier words count too."""
-    return _listed(request, FEEDBACK, _said(request, caller))
+    return OF_FEEDBACK.page(request, caller, is_scores=False, title="Feedback")
 
 
 @require_GET
 @page("learning:read")
-def said_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """``/dashboard/feedback.csv``: the newest ``CSV_ROWS`` that match, exact."""
-    return _file(FEEDBACK, _said(request, caller))
+def said_csv(request: HttpRequest, caller: Caller) -> HttpResponseBase:
+    """``/dashboard/feedback.csv``: the newest that match, exact."""
+    return OF_FEEDBACK.file(request, caller)
 
 
 @require_GET
 @page("learning:read")
-def scores(request: HttpRequest, caller: Caller) -> HttpResponse:
+def scores(request: HttpRequest, caller: Caller) -> HttpResponseBase:
     """``/dashboard/scores``: scores that figures and objectives read, the newest first."""
-    return _listed(request, SCORES, _scored(request, caller))
+    return OF_SCORES.page(request, caller, is_scores=True, title="Scores")
 
 
 @require_GET
 @page("learning:read")
-def scores_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """``/dashboard/scores.csv``: the newest ``CSV_ROWS`` that match, exact."""
-    return _file(SCORES, _scored(request, caller))
+def scores_csv(request: HttpRequest, caller: Caller) -> HttpResponseBase:
+    """``/dashboard/scores.csv``: the newest that match, exact."""
+    return OF_SCORES.file(request, caller)
 
 
 def _said(request: HttpRequest, caller: Caller) -> QuerySet[Any]:
@@ -111,52 +106,47 @@ def _narrowed(request: HttpRequest, caller: Caller, rows: QuerySet[Any]) -> Quer
     if domain := given.get("domain"):
         rows = rows.filter(agent_slug__in=agents.slugs_of(domain))
     if client := given.get("client"):
-        try:
-            rows = rows.filter(client_id=UUID(client))
-        except ValueError:
-            raise InvalidInput("client", client, "a client's id") from None
-    since, until = given.get("since"), given.get("until")
-    if since:
-        rows = rows.filter(created_at__gte=moment("since", since))
-    elif given.get("range"):
-        rows = rows.filter(created_at__gte=asked(request, caller).when.since)
-    if until:
-        rows = rows.filter(created_at__lt=moment("until", until))
-    return rows.order_by("-id")
+        rows = rows.filter(client_id=identifier("client", client))
+    return lists.in_time(rows, "created_at", lists.times_of(request, caller, given))
 
 
-def _listed(request: HttpRequest, place: str, rows: QuerySet[Any]) -> HttpResponse:
-    if before := request.GET.get("before"):
-        try:
-            rows = rows.filter(id__lt=UUID(before))
-        except ValueError:
-            raise InvalidInput("before", before, "the id of a row") from None
-    given = filters_of(request, NAMES)
-    found = list(rows[: SHOWN + 1])
-    shown = found[:SHOWN]
-    more = len(found) > SHOWN
-    context = {
-        "rows": [{"row": row, "href": PAGES.get(row.subject_kind, "").format(row.subject_id)}
-                 for row in shown],
-        "is_scores": place == SCORES, "place": place,
-        "title": "Scores" if place == SCORES else "Feedback",
-        "words": _words(place, len(shown), more),
-        "filters": chips(given, SAID),
-        "csv": f"{place}.csv?{urlencode(given)}",
-        "older": f"?{urlencode({**given, 'before': str(shown[-1].pk)})}" if more else "",
-    }  # fmt: skip
-    return render(request, "learning/listed.html", context)
+def _page(rows: QuerySet[Any], limit: int, before: str) -> list[Any]:
+    """The rows behind a place, the newest first, each with the page of what it speaks of."""
+    if before:
+        rows = rows.filter(id__lt=identifier("before", before))
+    found = list(rows.order_by("-id")[:limit])
+    for row in found:
+        row.href = PAGES.get(row.subject_kind, "").format(row.subject_id)
+    return found
 
 
-def _words(place: str, count: int, more: bool) -> str:
-    what = ("score", "scores") if place == SCORES else ("piece of feedback", "pieces of feedback")
-    if not count:
-        return "Nothing matches."
-    if more:
-        return f"The newest {count} {what[1]} that match."
-    return f"{readable.plural(count, *what)} match{'es' if count == 1 else ''}."
+def _read_said(request: HttpRequest, caller: Caller, limit: int, before: str) -> list[Any]:
+    return _page(_said(request, caller), limit, before)
 
 
-def _file(place: str, rows: QuerySet[Any]) -> HttpResponse:
-    found = rows.values_list(*COLUMNS[place])[:CSV_ROWS].iterator()
-    return table(COLUMNS[place], found, f"{place.rpartition('/')[2]}.csv")
+def _read_scored(request: HttpRequest, caller: Caller, limit: int, before: str) -> list[Any]:
+    return _page(_scored(request, caller), limit, before)
+
+
+def _cells_said(row: Any) -> Sequence[object]:
+    return [getattr(row, name) for name in COLUMNS[FEEDBACK]]
+
+
+def _cells_scored(row: Any) -> Sequence[object]:
+    return [getattr(row, name) for name in COLUMNS[SCORES]]
+
+
+def _place_of(row: Any) -> str:
+    return str(row.pk)
+
+
+OF_FEEDBACK: Listing[Any] = Listing(
+    place=FEEDBACK, template="learning/listed.html", names=NAMES, columns=COLUMNS[FEEDBACK],
+    one="piece of feedback", many="pieces of feedback", read=_read_said, place_of=_place_of,
+    cells=_cells_said, said=SAID,
+)  # fmt: skip
+OF_SCORES: Listing[Any] = Listing(
+    place=SCORES, template="learning/listed.html", names=NAMES, columns=COLUMNS[SCORES],
+    one="score", many="scores", read=_read_scored, place_of=_place_of, cells=_cells_scored,
+    said=SAID,
+)  # fmt: skip

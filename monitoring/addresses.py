@@ -18,6 +18,7 @@ TALKS, LEARNING, SECURITY = "/dashboard/conversations", "/dashboard/learning", "
 FEEDBACK, SCORES = "/dashboard/feedback", "/dashboard/scores"
 # Agents that run elsewhere have no calls here, but what was kept of their traces.
 TRACES, TRACED = "/dashboard/traces", ("range", "since", "until", "state")
+TRACED_BY = ("agent", "endpoint", "model", "client")
 STEPS, APPROVALS = "/dashboard/steps", "/dashboard/approvals/answered"
 AGAIN = "/dashboard/again"
 # What was said and scored is kept by these labels.
@@ -26,10 +27,12 @@ SAID_BY = ("agent", "version", "domain", "client")
 NARROWED = {
     STEPS: ("workflow", "step", "queue", "client"), APPROVALS: ("workflow", "client"),
     AGAIN: ("agent", "version", "domain", "workflow", "step", "client"),
+    SCORES: SAID_BY, FEEDBACK: SAID_BY,
 }  # fmt: skip
 # Labels by which conversations are listed, and which of them a metric counts: others that began.
 TALKED_OF = ("agent", "domain", "audience", "client", "intent", "channel")
 WHICH_TALKS = {
+    "conversation_turns": "asked",
     "escalations": "handed_over", "conversations_handed_over": "handed_over",
     "conversations_ended": "ended", "conversations_abandoned": "abandoned",
     "conversation_quality_ratio": "rated",
@@ -78,7 +81,7 @@ def page_of(scope: str, key: str) -> str:
 
 
 def rows_behind(metric: str, scope: str, key: str, *, client: str = "", **more: str) -> str:
-    """The list of what a metric counts, of this key."""
+    """The list of what a metric counts, of this key; empty where none can be narrowed so."""
     place = next((at for starts, at in ELSEWHERE if metric.startswith(starts)), CALLS)
     more = {**SOME.get(metric, {}), **more}
     if place == RUNS and scope in ("all", "client", "workflow", "step", "client_workflow"):
@@ -88,10 +91,6 @@ def rows_behind(metric: str, scope: str, key: str, *, client: str = "", **more: 
         return f"{RUNS}?{urlencode(asked)}"
     if place in NARROWED:
         return listed(place, NARROWED[place], scope, key, client=client, **more)
-    if place in (SCORES, FEEDBACK):
-        if "workflow" in SCOPES.get(scope, ()):  # what was said bears no workflow
-            return ""
-        return said_of(place, scope, key, client=client, **more)
     if place == TALKS:
         return talks_of(metric, scope, key, client=client, **more)
     if place == SECURITY:
@@ -102,25 +101,34 @@ def rows_behind(metric: str, scope: str, key: str, *, client: str = "", **more: 
         return place
     if metric == "learning_cost_usd":
         more = {"replays": "only", **more}
-    elif "_usd" not in metric and "tokens" not in metric:
+    elif not any(word in metric for word in ("_usd", "tokens", "budget")):
         more = {"replays": "no", **more}
     if metric == "invocation_errors" and BLAMED & set(SCOPES.get(scope, ())):
         more = {"blamed": "1", **more}
     return rows_of(scope, key, client=client, **more)
 
 
-def said_of(place: str, scope: str, key: str, *, client: str = "", **more: str) -> str:
-    """The list of scores or feedback that a number of this key counts."""
-    return listed(place, SAID_BY, scope, key, client=client, **more)
+def paid_by(key: str, more: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The labels of the calls that a budget (``scope:key:window``) pays, and since when it does."""
+    scope, _, rest = key.partition(":")
+    whom, _, window = rest.rpartition(":")
+    more = {"sort": "dearest", **more}
+    if since := more.get("since", ""):
+        begins = {"day": since[:10], "month": f"{since[:7]}-01"}.get(window)
+        more = {name: value for name, value in more.items() if name != "since"}
+        more |= {"since": f"{begins}T00:00:00Z"} if begins else {}
+    return {scope: whom} if scope != "all" else {}, more
 
 
 def listed(
     place: str, names: tuple[str, ...], scope: str, key: str, *, client: str = "", **more: str
 ) -> str:
-    """A list that can be narrowed by the labels ``names``, of this key."""
+    """A list that can be narrowed by the labels ``names``, of this key; empty for other labels."""
     labels = dict(zip(SCOPES.get(scope, ()), key.split(SEPARATOR), strict=False)) if key else {}
     if client:
         labels["client"] = client
+    if labels.keys() - set(names):  # by what it can't be narrowed: the whole list is no answer
+        return ""
     asked = {name: labels[name] for name in names if labels.get(name)} | more
     return place + (f"?{urlencode(asked)}" if asked else "")
 
@@ -136,19 +144,23 @@ def talks_of(metric: str, scope: str, key: str, *, client: str = "", **more: str
 
 
 def rows_of(scope: str, key: str, *, client: str = "", **more: str) -> str:
-    """The list of calls (or runs) that a number of this key counts."""
+    """The list of calls, runs or traces that a number of this key counts; empty if none."""
     labels = dict(zip(SCOPES.get(scope, ()), key.split(SEPARATOR), strict=False)) if key else {}
     if client:
         labels["client"] = client
     if "workflow" in labels:
         asked = {name: labels[name] for name in ("workflow", "client") if labels.get(name)}
         return f"{RUNS}?{urlencode({**asked, 'nested': '1', **more})}"
-    if labels.get("agent", "").startswith(PREFIX):
-        known = {name: labels[name] for name in ("agent", "client") if labels.get(name)}
+    if any(value.startswith(PREFIX) for value in labels.values()):
+        known = {name: labels[name] for name in TRACED_BY if labels.get(name)}
         asked = {name: more[name] for name in TRACED if more.get(name)}
         if asked.get("state", "failed") != "failed":  # which of them elsewhere, nobody can say
             return ""
         return f"{TRACES}?{urlencode({**known, **asked})}"
+    if scope == "budget":
+        labels, more = paid_by(key, more)
     named = {CALLED.get(name, name): value for name, value in labels.items()}
+    if named.keys() - LISTED - {"provider"}:  # by what no call is listed: all of them are no answer
+        return ""
     asked = {name: value for name, value in named.items() if name in LISTED} | more
     return CALLS + (f"?{urlencode(asked)}" if asked else "")

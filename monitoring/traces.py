@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
@@ -17,6 +18,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from config import logs
+from config.access.callers import Caller
+from monitoring.addresses import TRACED, TRACES
 from monitoring.domain import otlp
 from monitoring.domain.noted import Measurement
 from monitoring.domain.otlp import Sampling, Span
@@ -32,6 +35,8 @@ KEEP = timedelta(days=30)
 REMEMBER_DROPPED = timedelta(hours=2)
 MOST_DECIDED = 2000
 MOST_SPANS = 2000
+# Filters of calls that choose among calls of agents elsewhere too, or say nothing of them.
+ALSO_ELSEWHERE = frozenset({*TRACED, "client", "replays", "sort"})
 
 
 @transaction.atomic
@@ -73,10 +78,11 @@ def _add(row: ExternalTrace, fresh: Sequence[Span], service: str) -> None:
     for span in fresh:
         row.spans[span.span_id] = None if was_dropped else span.as_dict()
     row.agent = row.agent or otlp.agent_label(otlp.agent_of(fresh[0], by_id, service))
+    row.asked = sorted({*row.asked, *(one for s in fresh for one in otlp.asked_by(s) if one)})
     row.is_error = row.is_error or any(span.is_error for span in fresh)
     row.started_at = min(row.started_at, *(span.started_at for span in fresh))
     row.ended_at = max(row.ended_at, *(span.ended_at for span in fresh))
-    row.save(update_fields=["spans", "agent", "is_error", "started_at", "ended_at"])
+    row.save(update_fields=["spans", "agent", "asked", "is_error", "started_at", "ended_at"])
     ExternalTrace.objects.filter(pk=row.pk).update(arrived_at=Now())
 
 
@@ -112,3 +118,18 @@ def forget(*, now: datetime) -> int:
         state=State.DROPPED, arrived_at__lt=now - REMEMBER_DROPPED
     ).delete()[0]
     return old + known
+
+
+def beside(caller: Caller, given: Mapping[str, str]) -> str:
+    """Where the calls of agents elsewhere are that figures count with a list of calls so narrowed.
+
+    Empty if there are none, or the caller may not see them.
+    """
+    is_about_ours = given.keys() - ALSO_ELSEWHERE or given.get("replays") == "only"
+    if is_about_ours or given.get("state", "failed") != "failed":
+        return ""
+    rows = caller.only_visible(ExternalTrace.objects.exclude(state=State.DROPPED))
+    if not caller.has("monitoring:read") or not rows.exists():
+        return ""
+    kept = {name: value for name, value in given.items() if name in (*TRACED, "client")}
+    return f"{TRACES}?{urlencode(kept)}"

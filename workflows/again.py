@@ -49,7 +49,7 @@ ORDER BY key, iteration DESC
 # Steps that were tried, or might have been: a worker that was not waited for may have acted. One
 # that was compensated is undone, and its next effect is another.
 _TRIED = """
-SELECT s.key, s.id, s.attempt, EXISTS (
+SELECT s.key, s.id, s.attempt, s.cost_usd, EXISTS (
     SELECT 1 FROM workflows_steprun f WHERE f.run_id = s.run_id AND f.key = s.key AND f.item = -1
     AND f.state = 'failed')
 FROM workflows_steprun s
@@ -122,7 +122,7 @@ def _go_on(run: Run, *, actor: str) -> None:
     if not moved:
         run.refresh_from_db()
         raise Conflict(f"run {run.pk}", run.state, "failed or cancelled")
-    _reopen(run, plan, actor=actor, is_running=state is RunState.RUNNING)
+    _reopen(run, plan, actor=actor, is_running=state is RunState.RUNNING)  # as it ended
 
 
 def _reopen(run: Run, plan: Plan, *, actor: str, is_running: bool) -> None:
@@ -130,7 +130,9 @@ def _reopen(run: Run, plan: Plan, *, actor: str, is_running: bool) -> None:
     kept = _reusable(run, plan)
     tried = [row for row in execute(_TRIED, {"run": run.pk}) if row[0] not in kept]
     failed = sum(has_failed for *_, has_failed in tried)
-    endings.note(run.pk, doing_again.RETRIED, actor=actor, detail={"steps": failed})
+    ended = doing_again.end_of(run, measuring.cost_of_end(run.pk))
+    detail = {"steps": failed, **ended}
+    endings.note(run.pk, doing_again.RETRIED, actor=actor, detail=detail)
     fans = _reopen_fans(
         run.pk,
         [key for key, *_ in tried
@@ -153,12 +155,14 @@ def _reopen(run: Run, plan: Plan, *, actor: str, is_running: bool) -> None:
     rows = step_rows.insert_steps(
         run, plan, kept, existing=there, ids={key: step for key, step, *_ in tried}
     )
-    execute(  # its attempts count on
-        "UPDATE workflows_steprun s SET attempt = t.attempt "
-        "FROM unnest(%(keys)s::text[], %(attempts)s::int[]) AS t(key, attempt) "
-        "WHERE s.run_id = %(run)s AND s.key = t.key AND s.item = -1",
-        {"run": run.pk, "keys": [row[0] for row in tried], "attempts": [row[2] for row in tried]},
-    )
+    execute(  # its attempts count on, and what they cost; a run inside tells its whole cost itself
+        "UPDATE workflows_steprun s SET attempt = t.attempt, "
+        "cost_usd = CASE WHEN s.kind = 'workflow' THEN 0 ELSE t.cost END "
+        "FROM unnest(%(keys)s::text[], %(attempts)s::int[], %(costs)s::numeric[]) "
+        "AS t(key, attempt, cost) WHERE s.run_id = %(run)s AND s.key = t.key AND s.item = -1",
+        {"run": run.pk, **{name: [row[place] for row in tried]
+                           for place, name in ((0, "keys"), (2, "attempts"), (3, "costs"))}},
+    )  # fmt: skip
     if failed:
         measuring.again(run, failed)
     _go_on_inside(run.pk, [key for key, *_ in tried if plan.steps[key].kind == "workflow"])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from workflows import rights
 from workflows.models import Run, RunEvent, StepRun
 
 RETRIED = "run.retried"
+# One question looks at so many retries at most.
+MOST_RETRIES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,53 @@ class Again:
     run_id: UUID
     step: str
     times: int
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended before it was retried: figures count every end of a run."""
+
+    state: str
+    ended_at: datetime
+    seconds: float | None
+    cost_usd: str
+
+
+def end_of(run: Run, cost: Decimal) -> dict[str, Any]:
+    """What is kept of the end of a run that is retried; ``cost`` is what was told with it."""
+    if run.ended_at is None:
+        return {}
+    began = run.started_at or run.created_at
+    return {"state": run.state, "ended_at": run.ended_at.isoformat(), "cost_usd": f"{cost:f}",
+            "seconds": (run.ended_at - began).total_seconds()}  # fmt: skip
+
+
+def earlier_ends(
+    *, since: datetime | None, until: datetime | None, states: Collection[str] = ()
+) -> dict[UUID, list[End]]:
+    """Ends in [since, until) of runs that were retried since then, by run, the latest first."""
+    rows: QuerySet[Any] = RunEvent.objects.filter(name=RETRIED, detail__has_key="ended_at")
+    if since is not None:
+        rows = rows.filter(at__gte=since)
+    found: dict[UUID, list[End]] = {}
+    for run_id, kept in rows.order_by("at", "id").values_list("run_id", "detail")[:MOST_RETRIES]:
+        end = End(kept["state"], datetime.fromisoformat(kept["ended_at"]), kept["seconds"],
+                  kept["cost_usd"])  # fmt: skip
+        is_in_time = (since is None or end.ended_at >= since) and (
+            until is None or end.ended_at < until
+        )
+        if is_in_time and (not states or end.state in states):
+            found.setdefault(run_id, []).insert(0, end)
+    return found
+
+
+def told_before(runs: Collection[UUID]) -> dict[UUID, Decimal]:
+    """What those of the runs that were retried were told to have cost with their earlier ends."""
+    found: dict[UUID, Decimal] = {}
+    rows = RunEvent.objects.filter(run_id__in=runs, name=RETRIED, detail__has_key="cost_usd")
+    for run_id, cost in rows.values_list("run_id", "detail__cost_usd"):
+        found[run_id] = found.get(run_id, Decimal(0)) + Decimal(cost)
+    return found
 
 
 def turns(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -21,12 +22,20 @@ _RUN = """
 SELECT r.workflow_name, r.client_id, r.started_by_id, r.state, r.is_demo, r.ended_at,
     extract(epoch FROM r.ended_at - coalesce(r.started_at, r.created_at))::float8,
     coalesce(r.error->>'code', ''),
-    s.cost_usd, s.by_hand, s.steps
+    s.by_hand, s.steps
 FROM workflows_run r, LATERAL (
-    SELECT coalesce(sum(cost_usd), 0)::float8 AS cost_usd, count(*) AS steps,
-        count(*) FILTER (WHERE kind = 'approval') AS by_hand
+    SELECT count(*) AS steps, count(*) FILTER (WHERE kind = 'approval') AS by_hand
     FROM workflows_steprun WHERE run_id = r.id AND started_at IS NOT NULL AND ended_at IS NOT NULL
 ) s WHERE r.id = %(run)s
+"""
+# Of a retried run without what was told with its earlier ends.
+_COST = """
+SELECT greatest(0, (
+    SELECT coalesce(sum(cost_usd), 0) FROM workflows_steprun WHERE run_id = %(run)s
+) - (
+    SELECT coalesce(sum((detail->>'cost_usd')::numeric), 0) FROM workflows_runevent
+    WHERE run_id = %(run)s AND name = 'run.retried'
+))
 """
 # Joins and other bookkeeping were never started by anybody; what a retried run kept was told when
 # it ended before.
@@ -62,6 +71,11 @@ def run_ended(run_id: UUID) -> None:
                    error=type(error).__name__)  # fmt: skip
 
 
+def cost_of_end(run_id: UUID) -> Decimal:
+    """What a run has cost since it was last retried, in USD: what is told with its end."""
+    return Decimal(execute(_COST, {"run": run_id})[0][0])
+
+
 def approval_answered(run_id: UUID, *, approved: bool) -> None:
     """Record a person's answer, in the transaction that stores it."""
     workflow, client = Run.objects.values_list("workflow_name", "client_id").get(pk=run_id)
@@ -80,13 +94,13 @@ def _record(run_id: UUID) -> None:
     rows = execute(_RUN, {"run": run_id})
     if not rows:
         return
-    workflow, client, user, state, demo, ended_at, seconds, code, cost, by_hand, steps = rows[0]
+    workflow, client, user, state, demo, ended_at, seconds, code, by_hand, steps = rows[0]
     labels = {"workflow": workflow, "client": str(client)}
     numbers = {
         "runs": 1.0,
         "run_errors": float(state == "failed"),
         "run_duration_seconds": seconds,
-        "run_cost_usd": cost,
+        "run_cost_usd": float(cost_of_end(run_id)),
     }
     if demo:
         numbers["demo_runs"] = 1.0

@@ -170,15 +170,21 @@ def measured(spans: Sequence[Span], *, client: str, default_agent: str) -> list[
                 numbers |= _tokens(span)
         elif operation == CHAT:
             numbers = {"model_calls": 1.0, "model_duration_seconds": span.seconds, **_tokens(span)}
-            labels["model"] = _first(span, MODEL)
+            labels["model"], labels["endpoint"] = asked_by(span)
             labels["provider"] = _elsewhere(span, PROVIDER)
-            labels["endpoint"] = _elsewhere(span, (ADDRESS, *PROVIDER))
         elif operation == EXECUTE:
             numbers = {"tool_calls": 1.0}
         else:
             continue
         found.append(Taken(_weighted(numbers, span.weight), labels, span.ended_at))
     return found
+
+
+def asked_by(span: Span) -> tuple[str, str]:
+    """The model and the endpoint that a span asked, as figures call them; empty for none."""
+    if span.attributes.get(OPERATION) != CHAT:
+        return "", ""
+    return _elsewhere(span, MODEL), _elsewhere(span, (ADDRESS, *PROVIDER))
 
 
 def verdict(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -22,6 +24,10 @@ class ExternalTrace(models.Model):
     trace_id = models.CharField(max_length=32)
     agent = models.CharField(max_length=80, blank=True, default="")
     state = models.CharField(max_length=9, choices=State.choices, default=State.GATHERING)
+    asked: ArrayField[list[str], list[str]] = ArrayField(
+        models.CharField(max_length=80), default=list, db_default=[],
+        help_text="The endpoints and models that it asked, as figures call them.",
+    )  # fmt: skip
     is_error = models.BooleanField(default=False)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
@@ -38,6 +44,7 @@ class ExternalTrace(models.Model):
                 fields=["arrived_at"], condition=Q(state="gathering"), name="externaltrace_open"
             ),
             models.Index(fields=["agent", "-id"], name="externaltrace_agent"),
+            GinIndex(fields=["asked"], name="externaltrace_asked"),
         ]
 
     def __str__(self) -> str:

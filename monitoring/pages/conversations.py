@@ -23,7 +23,7 @@ METRICS = ("conversations", "conversation_turns", "conversations_ended",
            "conversation_quality_ratio")  # fmt: skip
 ROWS = "/dashboard/_talks"
 # What of them the list can show, as ``agents.listing`` tells them apart.
-LISTED = ("begun", "handed_over", "ended", "abandoned", "rated")
+LISTED = ("begun", "asked", "handed_over", "ended", "abandoned", "rated")
 # Whose conversations the list shows when a figure of another page led here.
 NARROWED = ("talks", "intent", "channel", "agent", "domain", "audience", "since")
 

@@ -212,7 +212,8 @@ def _responses(row: Incident) -> list[dict[str, Any]]:
 def alert(request: HttpRequest, caller: Caller, alert_id: UUID) -> HttpResponse:
     """``/dashboard/alerts/{id}``: current against baseline, the last errors, what to do."""
     for_staff(caller, "see alerts of the whole fleet")
-    row = Alert.objects.select_related("rule", "incident").filter(pk=alert_id).first()
+    rows = Alert.objects.select_related("rule", "incident", "inhibited_by__rule")
+    row = rows.filter(pk=alert_id).first()
     if row is None:
         raise NotFound("alert", alert_id)
     context = {

@@ -78,10 +78,10 @@ def test_errors_of_an_endpoint_lead_to_the_calls_that_it_failed(agent, api, mode
     assert said == "1 of 3"
     for address in (href, rows_behind("invocation_errors", "endpoint", name, range="24h")):
         shown = client.get(address.replace("/invocations?", "/invocations.csv?"))
-        assert len(shown.content.decode().splitlines()) == 1 + 1, address
+        assert len(shown.getvalue().decode().splitlines()) == 1 + 1, address
     everything = rows_behind("invocation_errors", "agent", agent.slug, range="24h")
     shown = client.get(everything.replace("/invocations?", "/invocations.csv?"))
-    assert len(shown.content.decode().splitlines()) == 1 + 2
+    assert len(shown.getvalue().decode().splitlines()) == 1 + 2
 
 
 @pytest.mark.django_db(transaction=True)
@@ -107,7 +107,7 @@ def test_a_reader_who_hangs_up_is_no_error_of_the_endpoint(live_server, agent, k
         assert (errors.total if errors else 0) == listed, scope
         address = rows_behind("invocation_errors", scope, name, range="24h")
         shown = client.get(address.replace("/invocations?", "/invocations.csv?"))
-        assert len(shown.content.decode().splitlines()) == 1 + listed, address
+        assert len(shown.getvalue().decode().splitlines()) == 1 + listed, address
 
 
 def figure_of(html, label):

@@ -41,7 +41,7 @@ def test_a_version_of_more_digits_than_any_has_is_no_other_one(browser, firm):
     def listed(version):
         answer = browser.get(f"/dashboard/again.csv?agent={SLUG}&version={version}")
         assert answer.status_code == 200
-        return list(csv.DictReader(io.StringIO(answer.content.decode())))
+        return list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
 
     assert len(listed("123456789")) == 1
     assert listed("1234567890") == listed("9" * 5000) == []

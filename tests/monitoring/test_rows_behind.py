@@ -7,6 +7,7 @@ import io
 import math
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from urllib.parse import urljoin
 
@@ -14,7 +15,11 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from agents.models import Conversation, Invocation
 from config import readable
+from config.access.models import Client
+from monitoring import queries
+from monitoring.addresses import rows_behind
 from monitoring.models import Alert, Board, Incident
 from tests.monitoring.figures_of import Figure, Read, read
 from tests.monitoring.filled import ONE, filled
@@ -54,7 +59,7 @@ class Site:
         if address not in self._kept:
             answer = self.browser.get(address)
             assert answer.status_code == 200, (address, answer.status_code)
-            self._kept[address] = answer.content.decode()
+            self._kept[address] = answer.getvalue().decode()
         return self._kept[address]
 
     def whole(self, address: str) -> Read:
@@ -274,3 +279,25 @@ def test_every_figure_leads_to_rows_and_is_what_they_come_to(filled: Browser) ->
     assert len(site.rows(failed[1].replace("&amp;", "&")) or []) == int(failed[2]) > 0
     assert not faults, "\n" + "\n".join(sorted(set(faults)))
     assert met >= CHECKS.keys() - {"Failed runs"}, "a figure has gone from its page"
+
+
+def test_figures_by_channel_and_by_budget_lead_to_their_rows_and_no_others(
+    filled: Browser, firm: Client
+) -> None:
+    site, now = Site(filled), timezone.now()
+    channel = Conversation.objects.latest("id").channel
+    rows = site.rows(rows_behind("conversation_turns", "channel", channel, range="7d")) or []
+    week = {"since": now - timedelta(days=7), "until": now + timedelta(minutes=1)}
+    asked = queries.total("conversation_turns", scope="channel", key=channel, **week)
+    assert sum(int(row["turns"]) for row in rows) == asked.total > len(rows)
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    paid = [one for one in Invocation.objects.filter(client_id=firm.pk)
+            if one.started_at + timedelta(seconds=one.duration_seconds) >= month]  # fmt: skip
+    since = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    address = rows_behind("budget_used_ratio", "budget", f"client:{firm.pk}:month", since=since)
+    rows = site.rows(address) or []
+    assert {row["id"] for row in rows} == {str(one.pk) for one in paid}
+    whole = rows_behind("budget_used_ratio", "budget", "all:all:total", since=since)
+    assert len(site.rows(whole) or []) == Invocation.objects.count()
+    # No list of calls can be narrowed by a queue: all of them would be a wrong answer.
+    assert rows_behind("queue_depth", "queue", "high", range="7d") == ""

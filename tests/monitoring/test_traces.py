@@ -22,6 +22,7 @@ from opentelemetry.trace import Status, StatusCode
 from config.access import callers
 from config.access.models import Client, Membership, User
 from monitoring import queries, rollups, traces
+from monitoring.addresses import rows_behind
 from monitoring.domain import otlp
 from monitoring.models import AlertRule, ExternalTrace, Incident
 from tests.monitoring.alarming import again, live
@@ -178,11 +179,31 @@ def test_figures_of_an_agent_elsewhere_lead_to_its_traces(http: Http) -> None:
     by_label = {one.label: one.href for one in leaders.figures}
     for label, rows in (("Calls", 7), ("Errors", 3), ("p95", 7)):
         path, _, query = by_label[label].partition("?")
-        file = browser.get(f"{path}.csv?{query}").content.decode()
+        file = browser.get(f"{path}.csv?{query}").getvalue().decode()
         assert len(file.splitlines()) == 1 + rows, (label, by_label[label])
         assert browser.get(by_label[label]).status_code == 200
+    whole = "external:their.ai|external:eu.their.ai"
+    of = {"endpoint": "external:eu.their.ai", "model": "external:m", "provider_endpoint": whole}
+    for scope, key in of.items():
+        assert total("model_calls", key, scope) == 7
+        path, _, query = rows_behind("model_calls", scope, key, range="24h").partition("?")
+        assert len(browser.get(f"{path}.csv?{query}").getvalue().decode().splitlines()) == 1 + 7
+    nowhere = browser.get("/dashboard/traces.csv?endpoint=external:other").getvalue().decode()
+    assert len(nowhere.splitlines()) == 1
     pages = [one for one in leaders.links if one.startswith("/dashboard/traces?agent=")]
     assert browser.get(pages[0]).status_code == 200
+    # Figures of everything count them too, so the list of calls says where they are.
+    beside = [
+        one
+        for one in read(
+            browser.get("/dashboard/invocations?range=24h&state=failed").content.decode()
+        ).links
+        if one.startswith("/dashboard/traces?")
+    ]
+    assert beside == ["/dashboard/traces?state=failed&range=24h"]
+    assert (
+        "/dashboard/traces" not in browser.get("/dashboard/invocations?endpoint=x").content.decode()
+    )
     old = ("since=1960-01-01T00:00:00Z", "since=0001-01-01T00:00:00Z", "until=9999-12-31T23:00:00Z")
     for wrong in (*old, "state=x", "client=x", "before=x", "range=1y"):
         assert browser.get(f"/dashboard/traces?{wrong}").status_code == 422

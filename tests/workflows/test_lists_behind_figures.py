@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
+from decimal import Decimal
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from config.access.callers import Caller
 from config.access.models import User
-from monitoring import queries, rollups
+from monitoring import lists, queries, rollups
 from tests.monitoring.figures_of import read
 from tests.workflows.conftest import Begin, Broker, Key
 from tests.workflows.http import start
 from tests.workflows.test_again import FLAKY
-from workflows import again, decisions
+from workflows import again, decisions, work
 from workflows.models import Approval, StepRun
-from workflows.pages import answered, steps
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,7 +45,7 @@ def listed(browser: Browser, address: str) -> list[dict[str, str]]:
     path, _, query = address.partition("?")
     answer = browser.get(f"{path}.csv?{query}")
     assert answer.status_code == 200, address
-    return list(csv.DictReader(io.StringIO(answer.content.decode())))
+    return list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
 
 
 def paged(browser: Browser, address: str) -> list[str]:
@@ -83,6 +86,54 @@ def test_what_a_retried_run_did_again_is_listed_and_its_steps_are_counted_once(
     assert kept["redone|b"]["steps"].total == 2
 
 
+def test_a_retried_run_is_listed_by_each_of_its_ends_with_what_it_had_cost_by_then(
+    finished: Begin, broker: Broker, caller: Caller, browser: Browser, monkeypatch: Any
+) -> None:
+    prices = iter(Decimal(one) for one in ("0.5", "0.25", "0.125"))
+    own = work._perform
+
+    def priced(*given: Any) -> Any:
+        result, _, call = own(*given)
+        return result, next(prices), call
+
+    monkeypatch.setattr(work, "_perform", priced)
+    run = finished(
+        f"name: redone\nsteps:\n  a: {{tool: core.echo}}\n  b: {{{FLAKY}, needs: [a]}}\n"
+    )
+    assert run.state == "failed"
+    StepRun.objects.filter(run=run, key="b").update(cost_usd="0.1")  # what its failure cost
+    again.retry_run(caller, run.pk)
+    broker.drain()
+    finished("name: redone\nsteps:\n  a: {tool: core.echo}\n")
+    rollups.roll_up()
+    rows = listed(browser, "/dashboard/runs?range=24h&nested=1")
+    assert [row["state"] for row in rows] == ["succeeded", "succeeded", "failed"]
+    now = timezone.now()
+    hour = {"since": now - queries.HOUR, "until": now + queries.MINUTE}
+    names = ["runs", "run_errors", "run_cost_usd"]
+    told = queries.totals(names, scope="workflow", **hour)["redone"]
+    failed = listed(browser, "/dashboard/runs?range=24h&nested=1&state=failed")
+    assert (told["runs"].total, told["run_errors"].total) == (3, len(failed)) == (3, 1)
+    costs = [Decimal(row["cost_usd"]) for row in rows]
+    assert costs == [Decimal("0.125"), Decimal("0.25"), Decimal("0.6")]
+    # The failure's own cost was put into its row after the run's end was told.
+    assert told["run_cost_usd"].total == pytest.approx(float(sum(costs)) - 0.1)
+    assert [one["cost_usd"] for one in listed(browser, "/dashboard/runs")][1] == "0.850000000"
+    html = browser.get("/dashboard/runs?range=24h&state=failed").content.decode()
+    assert "retried since" in html
+
+
+def test_a_list_of_steps_reads_nothing_of_what_its_runs_were_given(
+    finished: Begin, browser: Browser
+) -> None:
+    finished(LOOP)
+    for address in ("steps", "steps?sort=waited", "steps.csv", "approvals/answered", "runs.csv"):
+        with CaptureQueriesContext(connection) as asked:
+            assert browser.get(f"/dashboard/{address}").getvalue()
+        read = [one["sql"].partition(" FROM ")[0] for one in asked]
+        assert not [sql for sql in read if '"inputs"' in sql or '"outputs"' in sql], address
+
+
 def test_what_a_run_under_way_does_again_is_not_listed_yet(
     begin: Begin, broker: Broker, browser: Browser
 ) -> None:
@@ -104,13 +155,14 @@ def test_lists_of_steps_answers_and_what_was_done_again_go_on_page_by_page(
         broker.drain()
         decisions.answer_approval(caller, Approval.objects.get(run=run).pk, approve=True)
         broker.drain()
-    monkeypatch.setattr(steps, "SHOWN", 3)
-    monkeypatch.setattr(answered, "SHOWN", 1)
-    monkeypatch.setattr("learning.again_pages.SHOWN", 2)
+    monkeypatch.setattr(lists, "SHOWN", 1)
+    monkeypatch.setattr(lists, "AT_ONCE", 2)
     wanted = {"/dashboard/steps": 8 + 2, "/dashboard/approvals/answered": 2 * 2,
               "/dashboard/again": 6}  # fmt: skip
     for address, count in wanted.items():
         found = paged(browser, f"{address}?range=24h")
+        rows = [tuple(one.values()) for one in listed(browser, f"{address}?range=24h")]
+        assert len(rows) == len(set(rows)) == count // (2 if "answered" in address else 1)
         assert len(found) == count, (address, found)
         assert len(set(found)) > 1 or count == 1
     assert len(set(paged(browser, "/dashboard/again?range=24h"))) == 6

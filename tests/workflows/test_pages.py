@@ -237,7 +237,7 @@ def test_runs_of_another_client_are_not_there(waiting):
         html = page(stranger, f"/dashboard/runs/{waiting.pk}{path}", 404)
         assert "Ada" not in html
     assert str(waiting.pk) not in page(stranger, "/dashboard/runs")
-    assert str(waiting.pk) not in stranger.get("/dashboard/runs.csv").content.decode()
+    assert str(waiting.pk) not in stranger.get("/dashboard/runs.csv").getvalue().decode()
     assert page(stranger, "/dashboard/_waiting") == ""
     page(stranger, f"/dashboard/approvals/{waiting.approvals.get().pk}", 404)
 
@@ -269,7 +269,7 @@ def test_older_runs_are_a_page_further(browser, begin, monkeypatch):
 
 def test_the_csv_holds_exact_values_and_no_formulas(browser, firm, waiting):
     Client.objects.filter(pk=firm.pk).update(name="=cmd()")
-    lines = browser.get("/dashboard/runs.csv?workflow=shown").content.decode().splitlines()
+    lines = browser.get("/dashboard/runs.csv?workflow=shown").getvalue().decode().splitlines()
     assert lines[0].startswith("id,workflow,state")
     assert lines[1].startswith(str(waiting.pk))
     assert "'=cmd()" in lines[1]

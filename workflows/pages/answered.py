@@ -2,68 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_GET
 
-from config import readable
 from config.access.callers import Caller
 from config.errors import InvalidInput
 from config.pages import page
-from config.spreadsheets import table
-from monitoring.asked import asked, chips, filters_of, identifier, moment
-from monitoring.stretch import RANGES
+from monitoring import lists
+from monitoring.asked import filters_of, identifier
+from monitoring.lists import Listing
 from workflows import rights
 from workflows.models import Approval
 from workflows.plans import plan_for
 
-SHOWN, CSV_ROWS = 50, 10_000
-PLACE = "/dashboard/approvals/answered"
 ANSWERED = (Approval.State.APPROVED, Approval.State.REJECTED)
 NAMES = ("workflow", "client", "state", "range", "since", "until")
-SAID = {("state", "approved"): "given", ("state", "rejected"): "refused",
-        **{("range", name): f"last {words}" for name, (_, _, words) in RANGES.items()}}  # fmt: skip
 COLUMNS = ("id", "run_id", "workflow", "step", "level", "role", "state", "decided_by", "decided_at",
            "reason")  # fmt: skip
+# What a row is read of: neither what was shown to the approver, nor what its run holds.
+_READ = ("id", "run_id", "level", "levels", "role", "state", "decided_at", "reason", "step__key",
+         "run__workflow_name", "run__version_id", "decided_by__username", "decided_by__first_name",
+         "decided_by__last_name", "decided_by__email")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An answer with the titles of its workflow and step."""
+
+    approval: Approval
+    workflow: str
+    title: str
 
 
 @require_GET
 @page("runs:read")
-def all_answered(request: HttpRequest, caller: Caller) -> HttpResponse:
+def all_answered(request: HttpRequest, caller: Caller) -> HttpResponseBase:
     """``/dashboard/approvals/answered``; ``?state=approved`` those that were given."""
-    rows, given = _chosen(request, caller), filters_of(request, NAMES)
-    if before := request.GET.get("before"):
-        at, _, last = before.rpartition("|")
-        when, place = moment("before", at), identifier("before", last)
-        behind = Q(decided_at__lt=when) | Q(decided_at=when, id__lt=place)
-        rows = rows.filter(behind, decided_at__lte=when)
-    found, older = list(rows[: SHOWN + 1]), ""
-    if len(found) > SHOWN:
-        found = found[:SHOWN]
-        place_of = f"{found[-1].decided_at.isoformat()}|{found[-1].pk}"
-        older = f"{PLACE}?{urlencode({**given, 'before': place_of})}"
-    context = {
-        "rows": [_row(one) for one in found], "older": older, "words": _words(found, bool(older)),
-        "filters": chips(given, SAID),
-        "csv": f"{PLACE}.csv?{urlencode(given)}",
-    }  # fmt: skip
-    return render(request, "approvals/answered.html", context)
+    return LIST.page(request, caller)
 
 
 @require_GET
 @page("runs:read")
-def as_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """``/dashboard/approvals/answered.csv``: the newest ``CSV_ROWS`` that match."""
-    rows = (
-        (one.pk, one.run_id, one.run.workflow_name, one.step.key, one.level, one.role, one.state,
-         str(one.decided_by), one.decided_at, one.reason)
-        for one in _chosen(request, caller)[:CSV_ROWS].iterator()
-    )  # fmt: skip
-    return table(COLUMNS, rows, "approvals.csv")
+def as_csv(request: HttpRequest, caller: Caller) -> HttpResponseBase:
+    """``/dashboard/approvals/answered.csv``: the newest that match, exact."""
+    return LIST.file(request, caller)
+
+
+def _read(request: HttpRequest, caller: Caller, limit: int, before: str) -> list[Row]:
+    rows = lists.later_pages(_chosen(request, caller), before, "decided_at")
+    return [_row(one) for one in rows.select_related("run", "step", "decided_by")
+            .only(*_READ)[:limit]]  # fmt: skip
 
 
 def _chosen(request: HttpRequest, caller: Caller) -> QuerySet[Any]:
@@ -77,24 +70,24 @@ def _chosen(request: HttpRequest, caller: Caller) -> QuerySet[Any]:
         rows = rows.filter(run__workflow_name=workflow)
     if client := given.get("client"):
         rows = rows.filter(client_id=identifier("client", client))
-    if given.get("since"):
-        rows = rows.filter(decided_at__gte=moment("since", given["since"]))
-    elif given.get("range"):
-        rows = rows.filter(decided_at__gte=asked(request, caller).when.since)
-    if until := given.get("until"):
-        rows = rows.filter(decided_at__lt=moment("until", until))
-    return rows.select_related("run", "step", "decided_by").order_by("-decided_at", "-id")
+    return lists.in_time(rows, "decided_at", lists.times_of(request, caller, given))
 
 
-def _row(one: Approval) -> dict[str, Any]:
+def _row(one: Approval) -> Row:
     plan = plan_for(one.run.version_id)
     step = plan.steps.get(one.step.key)
-    return {"approval": one, "workflow": plan.title, "title": step.title if step else one.step.key}
+    return Row(one, plan.title, step.title if step else one.step.key)
 
 
-def _words(found: list[Any], more: bool) -> str:
-    if not found:
-        return "No answered approval matches."
-    if more:
-        return f"The newest {len(found)} answers that match."
-    return f"{readable.plural(len(found), 'answer')} match{'es' if len(found) == 1 else ''}."
+def _cells(row: Row) -> Sequence[object]:
+    one = row.approval
+    return (one.pk, one.run_id, one.run.workflow_name, one.step.key, one.level, one.role, one.state,
+            str(one.decided_by), one.decided_at, one.reason)  # fmt: skip
+
+
+LIST: Listing[Row] = Listing(
+    place="/dashboard/approvals/answered", template="approvals/answered.html", names=NAMES,
+    columns=COLUMNS, one="answered approval", many="answered approvals", read=_read,
+    place_of=lambda row: lists.place(row.approval.decided_at, row.approval.pk),  # type: ignore[arg-type]
+    cells=_cells, said={("state", "approved"): "given", ("state", "rejected"): "refused"},
+)  # fmt: skip

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -19,16 +19,18 @@ from config import readable
 from config.access.callers import Caller
 from config.access.models import Client
 from config.pages import page
-from config.spreadsheets import safe
 from monitoring.asked import asked
+from monitoring.lists import Listing
 from workflows import documents, payloads, queries
+from workflows.doing_again import End, earlier_ends, told_before
 from workflows.domain.transitions import FINAL_RUN_STATES, RunState
 from workflows.models import Run, Workflow
 from workflows.plans import plan_for
 
 PAGE = 50
-CSV_ROWS = 10_000
-CSV_BATCH = 500
+Ends = dict[UUID, list[End]]
+COLUMNS = ("id", "workflow", "state", "client", "created_at", "started_at", "ended_at",
+           "duration_seconds", "cost_usd", "steps_done", "steps", "automated_ratio")  # fmt: skip
 OPEN = [state.value for state in RunState if state not in FINAL_RUN_STATES]
 
 
@@ -39,14 +41,14 @@ def all_runs(request: HttpRequest, caller: Caller) -> HttpResponse:
 
     A ``range`` is about when runs ended, as figures are: it leaves out what is under way.
     """
-    chosen = _filtered(request, caller)
+    chosen, earlier = _filtered(request, caller)
     if cursor := _uuid(request.GET.get("before", "")):
         chosen = chosen.filter(id__lt=cursor)
     rows = list(chosen[: PAGE + 1])
     shown = rows[:PAGE]
     clients = caller.only_visible(Client.objects.all(), "id").order_by("name")
     context = {
-        "rows": run_rows(shown),
+        "rows": _ends(request, caller, run_rows(shown), earlier),
         "next": str(shown[-1].pk) if len(rows) > PAGE else "",
         "is_filtered": any(v for k, v in request.GET.items() if k != "before"),
         "states": [state.value for state in RunState],
@@ -82,37 +84,73 @@ def _words(caller: Caller) -> str:
     return words + "."
 
 
-def _filtered(request: HttpRequest, caller: Caller) -> QuerySet[Run]:
+def _filtered(request: HttpRequest, caller: Caller) -> tuple[QuerySet[Run], Ends]:
+    """The runs that match; where it is asked when they ended, with their ends before retries."""
     rows = queries.visible_runs(caller).select_related("version")
     given = request.GET
-    if state := given.get("state"):
-        rows = rows.filter(state__in=OPEN if state == "open" else state.split(","))
     if workflow := given.get("workflow"):
         rows = rows.filter(workflow_name=workflow)
     if client := _uuid(given.get("client", "")):
         rows = rows.filter(client_id=client)
-    rows = _in_time(request, caller, rows)
+    if day := _day(given.get("since", "")):
+        rows = rows.filter(created_at__gte=day)
+    if day := _day(given.get("until", "")):
+        rows = rows.filter(created_at__lt=day + timedelta(days=1))
     if text := given.get("q", "").strip():
         found = _uuid(text)
         rows = rows.filter(pk=found) if found else rows.filter(workflow_name__icontains=text)
     if not given.get("nested"):
         rows = rows.filter(parent_step_id=None)
-    return rows
+    states, (since, until) = _states(request), _ended_in(request, caller)
+    last = Q(state__in=states) if states else Q()
+    if since is not None:
+        last &= Q(ended_at__gte=since)
+    if until is not None:
+        last &= Q(ended_at__lt=until)
+    earlier: Ends = {}
+    if since is not None or until is not None:
+        earlier = earlier_ends(since=since, until=until, states=states)
+    return rows.filter(last | Q(pk__in=list(earlier)) if earlier else last), earlier
 
 
-def _in_time(request: HttpRequest, caller: Caller, rows: QuerySet[Run]) -> QuerySet[Run]:
-    """By the day on which they were made, or, as figures count them, by when they ended."""
-    since, until = request.GET.get("since", ""), request.GET.get("until", "")
-    if day := _day(since):
-        rows = rows.filter(created_at__gte=day)
-    if day := _day(until):
-        rows = rows.filter(created_at__lt=day + timedelta(days=1))
-    ended_since, ended_until = _moment(since), _moment(until)
-    if ended_since is None and ended_until is None and request.GET.get("range"):
-        ended_since = asked(request, caller).when.since
-    if ended_since is not None:
-        rows = rows.filter(ended_at__gte=ended_since)
-    return rows if ended_until is None else rows.filter(ended_at__lt=ended_until)
+def _states(request: HttpRequest) -> list[str]:
+    state = request.GET.get("state", "")
+    return OPEN if state == "open" else [one for one in state.split(",") if one]
+
+
+def _ended_in(request: HttpRequest, caller: Caller) -> tuple[datetime | None, datetime | None]:
+    """When runs ended that are asked for, as figures count them; a day alone is about creation."""
+    since, until = (_moment(request.GET.get(name, "")) for name in ("since", "until"))
+    if since is None and until is None and request.GET.get("range"):
+        since = asked(request, caller).when.since
+    return since, until
+
+
+def _ends(
+    request: HttpRequest, caller: Caller, rows: list[dict[str, Any]], earlier: Ends
+) -> list[dict[str, Any]]:
+    """A row for each end of a run that is asked for, with what that end was told to have cost."""
+    states, (since, until) = _states(request), _ended_in(request, caller)
+    if since is None and until is None:
+        return rows
+    told = told_before([UUID(row["id"]) for row in rows])
+    found = []
+    for row in rows:
+        run_id, at = UUID(row["id"]), row["ended_at"]
+        if (
+            (not states or row["state"] in states)
+            and (since is None or (at is not None and at >= since))
+            and (until is None or (at is not None and at < until))
+        ):
+            cost = max(Decimal(row["cost_usd"]) - told.get(run_id, Decimal(0)), Decimal(0))
+            found.append({**row, "cost_usd": f"{cost:f}"})
+        found += [
+            {**row, "state": end.state, "ended_at": end.ended_at, "seconds": end.seconds,
+             "duration_seconds": end.seconds, "cost_usd": end.cost_usd, "is_open": False,
+             "was_retried": True, "automated_ratio": None}
+            for end in earlier.get(run_id, [])
+        ]  # fmt: skip
+    return found
 
 
 def _moment(text: str) -> datetime | None:
@@ -146,27 +184,29 @@ def _day(text: str) -> datetime | None:
 
 def run_rows(runs: list[Run]) -> list[dict[str, Any]]:
     """Runs as rows of a table, with progress and cost."""
-    figures = queries.figures_of([run.pk for run in runs])
-    now = timezone.now()
-    rows = []
-    for run in runs:
-        summary = documents.run_summary(run, figures.get(run.pk))
-        seconds = summary["duration_seconds"]
+    now, rows = timezone.now(), _figures(runs)
+    for run, row in zip(runs, rows, strict=True):
+        seconds = row["duration_seconds"]
         if seconds is None and run.started_at:
             seconds = (now - run.started_at).total_seconds()
-        progress = summary["progress"]
-        rows.append(
-            {
-                **summary,
-                "title": plan_for(run.version_id).title,
-                "client": run.client.name,
-                "subject": _subject(run.inputs),
-                "seconds": seconds,
-                "percent": int(100 * progress["ratio"]),
-                "is_open": run.ended_at is None,
-                "by_hand": figures.get(run.pk, {}).get("by_hand", 0),
-            }
-        )  # fmt: skip
+        row |= {
+            "title": plan_for(run.version_id).title, "subject": _subject(run.inputs),
+            "seconds": seconds, "percent": int(100 * row["progress"]["ratio"]),
+            "is_open": run.ended_at is None,
+        }  # fmt: skip
+    return rows
+
+
+def _figures(runs: list[Run]) -> list[dict[str, Any]]:
+    """What lists and files tell of runs, from one read for all of them."""
+    figures = queries.figures_of([run.pk for run in runs])
+    rows = []
+    for run in runs:
+        found = figures.get(run.pk, {})
+        rows.append({
+            **documents.run_summary(run, figures.get(run.pk)), "client": run.client.name,
+            "by_hand": found.get("by_hand", 0), "automated_ratio": found.get("automated_ratio"),
+        })  # fmt: skip
     return rows
 
 
@@ -200,30 +240,30 @@ def latest(request: HttpRequest, caller: Caller) -> HttpResponse:
 
 @require_GET
 @page("runs:read")
-def as_csv(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """The filtered runs as CSV, newest first, at most ``CSV_ROWS``, with exact values."""
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="runs.csv"'
-    writer = csv.writer(response)
-    writer.writerow(
-        ["id", "workflow", "state", "client", "created_at", "started_at", "ended_at",
-         "duration_seconds", "cost_usd", "steps_done", "steps", "automated_ratio"]
-    )  # fmt: skip
-    rows = list(_filtered(request, caller)[:CSV_ROWS])
-    for start in range(0, len(rows), CSV_BATCH):
-        writer.writerows(_csv_lines(rows[start : start + CSV_BATCH]))
-    return response
+def as_csv(request: HttpRequest, caller: Caller) -> HttpResponseBase:
+    """The filtered runs as CSV, newest first, with exact values."""
+    return FILE.file(request, caller)
 
 
-def _csv_lines(runs: list[Run]) -> Iterator[list[Any]]:
-    figures = queries.figures_of([run.pk for run in runs])
-    for run in runs:
-        one = documents.run_summary(run, figures.get(run.pk))
-        moments = [one[k].isoformat() if one[k] else "" for k in
-                   ("created_at", "started_at", "ended_at")]  # fmt: skip
-        yield [
-            one["id"], one["workflow"], one["state"], safe(run.client.name), *moments,
-            one["duration_seconds"] if one["duration_seconds"] is not None else "",
-            one["cost_usd"], one["progress"]["done"], one["progress"]["total"],
-            figures.get(run.pk, {}).get("automated_ratio") if run.state == "succeeded" else None,
-        ]  # fmt: skip
+def _read(request: HttpRequest, caller: Caller, limit: int, before: str) -> list[dict[str, Any]]:
+    chosen, earlier = _filtered(request, caller)
+    if before:
+        chosen = chosen.filter(id__lt=UUID(before))
+    light = chosen.select_related(None).select_related("client", "started_by")
+    runs = list(light.defer("inputs", "outputs", "error")[:limit])
+    return _ends(request, caller, _figures(runs), earlier)
+
+
+def _cells(row: dict[str, Any]) -> Sequence[object]:
+    moments = [row[k].isoformat() if row[k] else "" for k in
+               ("created_at", "started_at", "ended_at")]  # fmt: skip
+    ratio = row["automated_ratio"] if row["state"] == "succeeded" else None
+    return (row["id"], row["workflow"], row["state"], row["client"], *moments,
+            row["duration_seconds"], row["cost_usd"], row["progress"]["done"],
+            row["progress"]["total"], ratio)  # fmt: skip
+
+
+FILE: Listing[dict[str, Any]] = Listing(
+    place="/dashboard/runs", template="runs/runs.html", names=(), columns=COLUMNS, one="run",
+    many="runs", read=_read, place_of=lambda row: str(row["id"]), cells=_cells,
+)  # fmt: skip
