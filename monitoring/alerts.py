@@ -29,6 +29,7 @@ ANOMALY_HISTORY = timedelta(days=4)
 JUDGED_STEPS = 2
 FORECAST_HISTORY = timedelta(days=14)
 FORECAST_HOURS = 24
+CLEAR = Verdict(Judgement.CLEAR)
 LIVE = (AlertState.PENDING, AlertState.FIRING, AlertState.NO_DATA)
 
 
@@ -261,10 +262,12 @@ def _apply(
     meanwhile = forgiving.closed_since(rule, forgiven, now)
     verdicts = {key: verdict for key, verdict in verdicts.items() if key not in meanwhile}
     # A heartbeat that is back is absent from the verdicts; data that vanished is not well again.
-    gone = Verdict(Judgement.CLEAR) if rule.kind == Kind.HEARTBEAT else rules.NO_DATA
+    gone = CLEAR if rule.kind == Kind.HEARTBEAT else rules.NO_DATA
     new, kept, dropped, moved = [], [], [], []
     for key in sorted(verdicts.keys() | live.keys()):
         alert, verdict = live.get(key), verdicts.get(key, gone)
+        if alert is not None and _is_just_let_go(rule, alert, now):
+            verdict = verdict if verdict.judgement is not Judgement.NO_DATA else CLEAR
         before = alert and alert.state
         after = _standing(rule, alert, verdict, now)
         if after is None:
@@ -288,6 +291,13 @@ def _apply(
     for state, count in states.items():
         logs.event(logger, f"monitoring.alert.{state}", rule=rule.slug, count=count)
     return moved
+
+
+def _is_just_let_go(rule: AlertRule, alert: Alert, now: datetime) -> bool:
+    """It followed from its endpoint's failure until now: nothing says that it fails of itself."""
+    if alert.let_go_at is None:
+        return False
+    return now - alert.let_go_at <= timedelta(seconds=rule.window_seconds + rule.resolve_seconds)
 
 
 def _standing(

@@ -1,4 +1,4 @@
-"""What people have said to be over: of it only what was measured later is judged."""
+"""What is over, as people said or by an endpoint's end: only what was measured later is judged."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ FURTHEST = timedelta(days=31)
 
 
 def over(now: datetime) -> dict[UUID, dict[str, datetime]]:
-    """By rule and key: up to when a person has said that it is over."""
-    rows = _by_people(Alert.objects.filter(resolved_at__gte=now - FURTHEST))
+    """By rule and key: up to when a person has said that it is over.
+
+    Or up to when it followed from its endpoint's failure, which is over.
+    """
+    by_people = _by_people(Alert.objects.filter(resolved_at__gte=now - FURTHEST))
+    let_go = Alert.objects.filter(let_go_at__gte=now - FURTHEST)
     found: dict[UUID, dict[str, datetime]] = {}
-    for rule, key, at in rows.order_by("resolved_at").values_list("rule_id", "key", "resolved_at"):
-        if at is not None:
-            found.setdefault(rule, {})[key] = _from(at)
+    for rows, name in ((by_people, "resolved_at"), (let_go, "let_go_at")):
+        for rule, key, at in rows.values_list("rule_id", "key", name):
+            known = found.setdefault(rule, {})
+            known[key] = max(_from(at), known.get(key, _from(at)))
     return found
 
 

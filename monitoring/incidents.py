@@ -13,7 +13,7 @@ from django.db.models import Count
 
 from config import readable
 from config.errors import Conflict, NotFound
-from monitoring import actions, explaining, impact, notify, queries, responding
+from monitoring import actions, explaining, impact, inhibiting, notify, queries, responding
 from monitoring.audit import audit
 from monitoring.domain.anomaly.severity import Severity
 from monitoring.domain.grouping import PLATFORM, TOGETHER, Symptom, causes, is_failing
@@ -39,13 +39,18 @@ def group(*, now: datetime) -> None:
     locked = Incident.objects.select_for_update(no_key=True).filter(state__in=OPEN).order_by("id")
     open_ = {incident.cause: incident for incident in locked}
     firing = list(
-        Alert.objects.select_related("rule", "incident").filter(
+        Alert.objects.select_related("rule", "incident", "inhibited_by").filter(
             state__in=[AlertState.FIRING, AlertState.NO_DATA], is_silenced=False
         )
     )
+    endpoint_of = _endpoints(firing, now)
+    inhibiting.inhibit(firing, endpoint_of, now=now)
+    # A silence of an endpoint holds for what follows from it.
+    firing = [a for a in firing if a.inhibited_by is None or not a.inhibited_by.is_silenced]
     symptoms = [Symptom(str(a.pk), a.scope, a.key, a.fired_at or now) for a in firing]
-    endpoint_of = _endpoints(symptoms, now)
-    found = causes(symptoms, endpoint_of, frozenset(open_), _providers(symptoms, now),
+    alone = inhibiting.fail_on(firing, endpoint_of)
+    depends = {agent: name for agent, name in endpoint_of.items() if agent not in alone}
+    found = causes(symptoms, depends, frozenset(open_), _providers(symptoms, now),
                    _failing(symptoms, now))  # fmt: skip
     by_cause: dict[str, list[Alert]] = {}
     for alert in firing:
@@ -56,9 +61,9 @@ def group(*, now: datetime) -> None:
     _resolve_ended(now)
 
 
-def _endpoints(symptoms: Sequence[Symptom], now: datetime) -> Mapping[str, str]:
+def _endpoints(firing: Sequence[Alert], now: datetime) -> Mapping[str, str]:
     """The endpoint that each agent used most in the last hours: what it depends on."""
-    if not symptoms:
+    if not firing:
         return {}
     rows = queries.totals(
         impact.ASKED, scope="agent_endpoint", since=now - timedelta(hours=6),
@@ -121,12 +126,16 @@ def _take_in(
     incident: Incident, alerts: Sequence[Alert], endpoint_of: Mapping[str, str], now: datetime
 ) -> None:
     new = [alert for alert in alerts if alert.incident_id != incident.pk]
-    left = {alert.incident_id for alert in new if alert.incident_id}
+    # One that was let go leaves the incident of its endpoint behind as it is.
+    left = {alert.incident_id for alert in new if alert.incident_id and alert.let_go_at is None}
     Alert.objects.filter(pk__in=[alert.pk for alert in new]).update(incident=incident)
     for other in Incident.objects.filter(pk__in=left, state__in=OPEN):
         if not other.alerts.exclude(state=AlertState.RESOLVED).exists():
             _merge(other, incident, now)
-    responding.ask_for(incident, new, endpoint_of)
+    follows = [alert for alert in new if alert.inhibited_by_id is not None]
+    responding.ask_for(incident, [a for a in new if a not in follows], endpoint_of)
+    if follows:
+        note(incident, "inhibited", detail=_counted(follows))
     if new and incident.told_alerts:
         note(incident, "grew", detail=_counted(new))
     worst = max([incident.severity, *(a.severity for a in alerts)], key=RANK.__getitem__)

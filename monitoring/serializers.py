@@ -90,7 +90,8 @@ class AlertShape(serializers.ModelSerializer[Alert]):
         model = Alert
         fields = ["id", "rule", "title", "scope", "key", "state", "severity", "value", "baseline",
                   "why", "detail", "advice", "runbook", "incident", "pending_since", "fired_at",
-                  "resolved_at", "resolved_by", "is_silenced"]  # fmt: skip
+                  "resolved_at", "resolved_by", "is_silenced", "inhibited_by",
+                  "let_go_at"]  # fmt: skip
 
 
 class IncidentEventShape(serializers.ModelSerializer[IncidentEvent]):

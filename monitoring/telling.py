@@ -45,7 +45,7 @@ def words_of(name: str, detail: Mapping[str, Any], titles: Mapping[str, str] | N
 
     ``titles`` are those of rules, by their slugs.
     """
-    if name in ("opened", "grew"):
+    if name in ("opened", "grew", "inhibited"):
         return _alerts(name, detail, titles or {})
     if name == "worsened":
         return f"from {detail.get('from')} to {detail.get('to')}"

@@ -18,7 +18,10 @@ MOST_ALERTS = 500
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One alert that fires: what about, how bad, since when, and where to look."""
+    """One alert that fires: what about, how bad, since when, and where to look.
+
+    ``follows``: from that of the endpoint, which is told in its place.
+    """
 
     severity: str
     title: str
@@ -28,6 +31,7 @@ class Firing:
     since: datetime | None
     href: str
     page: str
+    follows: bool = False
 
 
 def firing(scope: str = "", keys: list[str] | None = None) -> list[Firing]:
@@ -42,6 +46,7 @@ def firing(scope: str = "", keys: list[str] | None = None) -> list[Firing]:
             row.severity, row.rule.title, row.scope, row.key,
             row.why or compared(row), row.fired_at or row.pending_since,
             f"/dashboard/alerts/{row.pk}", addresses.page_of(row.scope, row.key),
+            row.inhibited_by_id is not None,
         )
         for row in rows[:MOST_ALERTS]
     ]  # fmt: skip
@@ -57,8 +62,8 @@ def worst_by_key(scope: str) -> dict[str, Firing]:
 
 
 def attention() -> list[Firing]:
-    """Everything that fires anywhere, worst first."""
-    return firing()
+    """Everything that fires anywhere of itself, worst first."""
+    return [one for one in firing() if not one.follows]
 
 
 def open_incidents() -> int:

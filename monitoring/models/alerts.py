@@ -165,6 +165,13 @@ class Alert(models.Model):
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.CharField(max_length=120, blank=True)
     is_silenced = models.BooleanField(default=False)
+    inhibited_by = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+",
+        db_index=False, help_text="The alert that it follows from; it is not told of itself.",
+    )  # fmt: skip
+    let_go_at = models.DateTimeField(
+        null=True, help_text="Since when it follows from no other: only what came later is judged."
+    )
 
     class Meta:
         constraints = [
@@ -176,6 +183,9 @@ class Alert(models.Model):
             models.Index(fields=["state", "-id"], name="alert_state"),
             models.Index(fields=["scope", "key", "-id"], name="alert_about"),
             models.Index(fields=["-resolved_at"], name="alert_resolved"),
+            models.Index(
+                fields=["-let_go_at"], condition=Q(let_go_at__isnull=False), name="alert_let_go"
+            ),
         ]
 
     def __str__(self) -> str:

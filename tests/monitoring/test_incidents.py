@@ -11,7 +11,7 @@ from django.core import mail
 from django.test import Client as Browser
 
 from config.access.models import Client, Membership, User
-from monitoring import actions, alerts, explaining, incidents, tasks
+from monitoring import actions, alerts, explaining, incidents, tasks, watchlist
 from monitoring.models import (
     Action,
     Alert,
@@ -293,3 +293,56 @@ def test_an_attack_that_was_stopped_is_no_error_of_a_call_and_touches_nobody() -
     assert {one["code"] for one in alert.detail["errors"]} == {"timeout"}
     assert alert.incident is not None
     assert (alert.incident.cause, alert.incident.impact["clients"]) == ("agent:a", 0)
+
+
+def test_alerts_of_agents_follow_from_their_dead_endpoint_and_are_let_go_when_it_is_well(
+    admin_user: User, client: Browser
+) -> None:
+    wanted = ["error-rate", "endpoint-error-rate"]
+    AlertRule.objects.exclude(slug__in=wanted).update(is_active=False)
+    AlertRule.objects.update(resolve_seconds=0, pending_seconds=0)
+    AlertRule.objects.filter(slug="error-rate").update(responses=[{"kind": "pause_agent"}])
+    Channel.objects.create(name="team", kind="email", address="team@example.org")
+    for name in ("a", "b"):
+        calls(name, 30, 30)
+    tasks.watch()
+    outage = Incident.objects.get()
+    assert outage.cause == "endpoint:one"
+    source = Alert.objects.get(rule__slug="endpoint-error-rate")
+    assert source.severity == "critical"
+    assert {one.inhibited_by for one in live("error-rate")} == {source}
+    # No agent is paused for what its endpoint does, and only the endpoint needs attention.
+    assert set(Action.objects.values_list("kind", flat=True)) == {"trip_breaker"}
+    assert [one.scope for one in watchlist.attention()] == ["endpoint"]
+    firm = Client.objects.create(slug="firm", name="The firm", is_firm=True)
+    Membership.objects.create(user=admin_user, client=firm, role="administrator")
+    client.force_login(admin_user)
+    page = client.get(f"/dashboard/alerts/{live('error-rate')[0].pk}").content.decode()
+    assert "follows from" in page and str(source.pk) in page
+    # The endpoint is well again: of the agents, too, only what comes now is judged.
+    Alert.objects.filter(pk=source.pk).update(state="resolved", resolved_at=now(),
+                                              resolved_by="system:rules")  # fmt: skip
+    AlertRule.objects.filter(slug="endpoint-error-rate").update(is_active=False)
+    again()
+    assert {one.inhibited_by for one in live("error-rate")} == {None}
+    calls("a", 30, 30, at=now() + MINUTE)
+    calls("b", 30, 0, at=now() + MINUTE)
+    again()
+    again()
+    assert [one.key for one in live("error-rate")] == ["a"], "b is well"
+    alone = Incident.objects.get(state="open")
+    assert alone.cause == "agent:a"
+    assert Action.objects.filter(kind="pause_agent").values_list("target", flat=True).get() == "a"
+    assert [d.name for d in Delivery.objects.order_by("id")] == ["opened", "opened", "resolved"]
+
+
+def test_a_silence_of_an_endpoint_holds_for_what_follows_from_it() -> None:
+    wanted = ["error-rate", "endpoint-error-rate"]
+    AlertRule.objects.exclude(slug__in=wanted).update(is_active=False)
+    Silence.objects.create(scope="endpoint", key="one", reason="moved", starts_at=now() - MINUTE,
+                           ends_at=now() + timedelta(hours=1), created_by="user:1")  # fmt: skip
+    calls("a", 30, 30)
+    tasks.watch()
+    assert [one.is_silenced for one in live("endpoint-error-rate")] == [True]
+    assert [one.inhibited_by_id is None for one in live("error-rate")] == [False]
+    assert not Incident.objects.exists()
