@@ -364,6 +364,9 @@ READY_STALE = env.seconds("READY_STALE_SECONDS", "60")
 READY_MIN_FREE_BYTES = env.whole("READY_MIN_FREE_MB", 200, low=0) * 2**20
 # Prometheus on another machine shows this as a bearer token; without it only loopback may ask.
 METRICS_TOKEN = env.text("METRICS_TOKEN", "-")
+# Called once a minute while all sweeps are on time: whoever runs it misses the calls of an
+# instance that can't tell any more ("-": nobody).
+HEARTBEAT_URL = env.text("HEARTBEAT_URL", "-")
 # Of traces that come in, errors and those slower than this are kept, and this share of the rest.
 TRACE_SLOW = env.seconds("TRACE_SLOW_SECONDS", "10")
 TRACE_SHARE = env.whole("TRACE_SHARE_PERCENT", 10, low=0, high=100) / 100

@@ -195,9 +195,13 @@ def _consumption(queue: str, seen_at: datetime | None, now: datetime) -> Check:
     return Check(name, True, "consumed")
 
 
+def late_sweeps(seen: dict[str, datetime], now: datetime) -> list[str]:
+    """Those of ``stuck_tasks`` without which the instance does not do its work."""
+    return [one for one in stuck_tasks(seen, now) if one.partition(" ")[0] not in NOT_VITAL]
+
+
 def _sweeps(seen: dict[str, datetime], now: datetime) -> Check:
-    late = [one for one in stuck_tasks(seen, now) if one.partition(" ")[0] not in NOT_VITAL]
-    if late:
+    if late := late_sweeps(seen, now):
         return Check("sweeps", False, "no success in time: " + ", ".join(late))
     return Check("sweeps", True, "on time")
 

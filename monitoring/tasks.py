@@ -12,6 +12,7 @@ from monitoring import (
     health,
     intents,
     notify,
+    pulse,
     pushing,
     rollups,
     sla,
@@ -46,9 +47,10 @@ def look_for_unusual() -> None:
 
 @shared_task(name="monitoring.deliver", ignore_result=True)
 def deliver() -> None:
-    """Send the notifications that are due, and call the web hooks that incidents ask for."""
+    """Send the notifications that are due, call the web hooks that incidents ask for, and pulse."""
     notify.deliver()
     calling.respond()
+    pulse.send()
 
 
 @shared_task(name="monitoring.push_metrics", ignore_result=True)

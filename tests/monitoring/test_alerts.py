@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -14,7 +15,8 @@ from kombu import Connection
 from agents import budget_use
 from agents.models import Budget
 from config.celery import QUEUES, app
-from monitoring import alerts, depths, signs, tasks
+from config.schedules import SCHEDULE
+from monitoring import alerts, depths, health, pulse, signs, tasks
 from monitoring.models import (
     Alert,
     AlertRule,
@@ -25,7 +27,7 @@ from monitoring.models import (
 )
 from monitoring.models import Measurement as Row
 from monitoring.services import Measurement, mark, record, security_event
-from tests.monitoring.alarming import again, calls, live, now
+from tests.monitoring.alarming import again, calls, live, now, receiver
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("shipped")]
 
@@ -189,6 +191,30 @@ def test_a_stuck_sweep_is_told_by_the_dead_mans_rule() -> None:
     AlertRule.objects.update(resolve_seconds=0)
     again()
     assert not live("sweeps-stuck")
+
+
+def test_somebody_outside_hears_a_pulse_only_while_every_sweep_is_on_time(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_since", None)
+    for entry in SCHEDULE.values():
+        signs.note(signs.TASK + str(entry["task"]), always=True)
+    with receiver() as (url, got):
+        settings.HEARTBEAT_URL = url
+        for heard in (1, 1):  # not more often than once a minute
+            tasks.deliver()
+            assert len(got) == heard
+        monkeypatch.setattr(pulse, "_sent_at", -pulse.EVERY_SECONDS)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE monitoring_heartbeat SET seen_at = now() - interval '10 minutes' "
+                "WHERE name = 'task:monitoring.watch'"
+            )
+        tasks.deliver()
+        assert len(got) == 1, "the watch stands still"
+        signs.note("task:monitoring.watch", always=True)
+        tasks.deliver()
+        assert len(got) == 2
 
 
 def test_a_broken_audit_log_is_a_critical_incident() -> None:
