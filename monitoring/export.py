@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
@@ -38,6 +39,8 @@ FORMAT = 1
 # Of the one scheduled pass at a time, among all advisory locks.
 LOCK = 0x4C414B45
 _MANIFEST = "_ratchet/manifest.json"
+# Parts of files that an export left behind when it was killed are nobody's after this.
+ORPHANED_AFTER = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -140,8 +143,17 @@ class _Lake:
             self.root = path.rstrip("/")
             self.files.makedirs(f"{self.root}/_ratchet", exist_ok=True)
             self.manifest = self._read()
+            self._drop_orphans()
         except (OSError, ValueError, ImportError) as error:
             raise Unavailable("the lake", f"{root}: {error}") from None
+
+    def _drop_orphans(self) -> None:
+        """Delete the unfinished files of exports that were killed; another may be at work now."""
+        old = datetime.now(UTC) - ORPHANED_AFTER
+        for path in self.files.glob(f"{self.root}/_ratchet/*.partial"):
+            with suppress(FileNotFoundError, NotImplementedError):
+                if self.files.modified(path) < old:
+                    self.files.rm(path)
 
     def is_closed(self, name: str, day: date) -> bool:
         entry = self.manifest["days"].get(name, {}).get(day.isoformat())

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -57,13 +58,29 @@ class _Database(Collector):
     """Reads everything at collection; describes nothing beforehand."""
 
     def collect(self) -> Iterator[Metric]:
-        yield from _signs()
-        yield from _alerts()
-        for scope, names in FAMILIES.items():
-            yield from _family(scope, names)
+        with _one_moment():
+            found = [*_signs(), *_alerts()]
+            for scope, names in FAMILIES.items():
+                found += _family(scope, names)
+        return iter(found)
 
     def describe(self) -> Iterator[Metric]:
         return iter(())
+
+
+@contextmanager
+def _one_moment() -> Iterator[None]:
+    """All is read as of one moment: a day that is being added to the totals counts once.
+
+    A counter that fell for one scrape would be taken for a restart, and all of it for new.
+    """
+    if connection.in_atomic_block:  # its owner has chosen already
+        yield
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
 
 
 def _signs() -> Iterator[Metric]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,20 @@ def test_an_export_that_was_cut_off_goes_on_and_leaves_nothing_half(
         2, place, capsys, "--only", "invocations"
     )
     assert len(rows_of(place, "invocations")) == 2
+
+
+def test_what_a_killed_export_left_half_is_cleared_away_but_not_under_one_at_work(
+    tmp_path: Path, capsys: Any
+) -> None:
+    place = tmp_path / "lake"
+    export_since(0, str(place), capsys, "--only", "audit")
+    left, at_work = place / "_ratchet/old.partial", place / "_ratchet/new.partial"
+    for path in (left, at_work):
+        path.write_bytes(b"half")
+    two_days_ago = (timezone.now() - timedelta(days=2)).timestamp()
+    os.utime(left, (two_days_ago, two_days_ago))
+    export_since(0, str(place), capsys, "--only", "audit")
+    assert (left.exists(), at_work.exists()) == (False, True)
 
 
 def test_today_is_no_closed_day(tmp_path: Path) -> None:

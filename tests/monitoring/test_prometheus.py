@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from monitoring import rollups
+from monitoring import queries, rollups
 from monitoring.services import Measurement, record
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +44,32 @@ def test_counters_are_all_that_ever_was_and_only_grow(client: Client) -> None:
     record([Measurement({"invocations": 1}, {"agent": "a"})])
     rollups.roll_up()
     assert scraped(client)["ratchet_agent_invocations_total", "a"] == 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_counter_does_not_fall_while_a_day_is_added_to_the_totals(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = timezone.now()
+    record([Measurement({"invocations": 1}, {"agent": "a"}, now - timedelta(days=5))])
+    rollups.roll_up()
+    read, added = queries.totals, []
+
+    def tidy() -> None:
+        added.append(rollups.keep_tidy(now=now)["days_totalled"])
+        connections.close_all()
+
+    def between(*given: Any, **more: Any) -> Any:
+        if not added:  # the rows of totals were read, the days are not
+            tidying = threading.Thread(target=tidy)
+            tidying.start()
+            tidying.join()
+        return read(*given, **more)
+
+    monkeypatch.setattr(queries, "totals", between)
+    assert scraped(client)["ratchet_agent_invocations_total", "a"] == 1
+    assert added == [1]
+    assert scraped(client)["ratchet_agent_invocations_total", "a"] == 1
 
 
 def test_no_client_is_told(client: Client) -> None:
