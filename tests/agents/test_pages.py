@@ -75,7 +75,7 @@ def test_the_rows_behind_a_number_are_listed_by_what_it_counts(
     assert "1 call matches." in page(browser, "/dashboard/invocations?state=failed&code=timeout")
     assert "2 calls match." in page(browser, "/dashboard/invocations?state=failed,succeeded")
     assert "The slowest 2" in page(browser, "/dashboard/invocations?sort=slowest")
-    assert "Nothing matches." in page(browser, "/dashboard/invocations?endpoint=nowhere")
+    assert "No call matches." in page(browser, "/dashboard/invocations?endpoint=nowhere")
     page(browser, "/dashboard/invocations?since=yesterday", 422)
     page(browser, "/dashboard/invocations?client=7", 422)
 
@@ -119,7 +119,7 @@ def test_calls_of_another_client_are_not_there(agent: Agent, call_of: Any):
     one = Invocation.objects.get()
     page(stranger, f"/dashboard/invocations/{one.pk}", 404)
     assert str(one.pk) not in page(stranger, f"/dashboard/agents/{agent.slug}")
-    assert "Nothing matches." in page(stranger, "/dashboard/invocations")
+    assert "No call matches." in page(stranger, "/dashboard/invocations")
 
 
 def test_an_agent_that_is_not_there_is_said_so(browser):

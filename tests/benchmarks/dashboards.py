@@ -2,8 +2,9 @@
 
 An instance of its own is filled with ``RATCHET_BENCH_CALLS`` calls (a million by default; ten
 million is the published form) over 90 days. Then every page and every piece that it fetches is
-asked for over HTTP, with a signed-in session, one after another, with the ranges in turn. A
-page's time is that of its frame and its slowest piece: a browser fetches pieces side by side.
+asked for over HTTP, with a signed-in session, one after another, with the ranges in turn; lists of
+runs, steps, answers and traces have rows in proportion. A page's time is that of its frame and its
+slowest piece: a browser fetches pieces side by side.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import httpx
 
+from tests.benchmarks import filling_lists
 from tests.benchmarks.folding import fold_a_minute
 from tests.benchmarks.instance import ROOT, Bench, running
 
@@ -35,6 +37,10 @@ PAGES = {
     "conversations": "/dashboard/conversations", "objectives": "/dashboard/objectives",
     "incidents": "/dashboard/incidents", "security": "/dashboard/security",
     "invocations": f"/dashboard/invocations?agent={AGENT}&state=failed",
+    "runs": "/dashboard/runs?nested=1", "steps": "/dashboard/steps",
+    "steps_by_wait": "/dashboard/steps?sort=waited", "steps_again": "/dashboard/steps?tried=again",
+    "answered": "/dashboard/approvals/answered", "again": "/dashboard/again",
+    "traces": "/dashboard/traces", "traces_of_one": "/dashboard/traces?endpoint=external:e-1",
 }  # fmt: skip
 PIECE = re.compile(r'hx-get="([^"]+)" hx-trigger="load')
 Row = dict[str, Any]
@@ -55,6 +61,7 @@ def _fill(bench: Bench) -> dict[str, Row]:
     began = time.monotonic()
     argv = [sys.executable, "manage.py", "fill_record", str(CALLS), "--days", str(DAYS)]
     subprocess.run(argv, cwd=ROOT, env=env, check=True)
+    filling_lists.fill(bench.services.database_owner_url, calls=CALLS, days=DAYS)
     seconds = time.monotonic() - began
     rows = bench.rows("SELECT count(*) FROM agents_invocation")[0][0]
     assert rows == CALLS, f"{rows} calls were written, {CALLS} wanted"

@@ -115,8 +115,8 @@ DASHBOARDS = {
     "/dashboard/objectives": "measured objectives", "/dashboard/sla": "",
     "/dashboard/incidents": "1 incident is open", "/dashboard/on-call": "ada is on call",
     "/dashboard/security": "1 event stopped", "/dashboard/conversations": "Nobody talked",
-    "/dashboard/boards": "1 of your own", "/dashboard/invocations": "Nothing matches",
-    "/dashboard/feedback": "Nothing matches", "/dashboard/scores": "1 score matches",
+    "/dashboard/boards": "1 of your own", "/dashboard/invocations": "No call matches",
+    "/dashboard/feedback": "No piece of feedback matches", "/dashboard/scores": "1 score matches",
 }  # fmt: skip
 PLOTTED = ("/dashboard", f"/dashboard/agents/{AGENT}", "/dashboard/domains/audit")
 

@@ -29,7 +29,8 @@ SLACK = 5
 MOST = {
     "overview": 72, "agents": 28, "agent": 46, "domains": 23, "domain": 41, "workflows": 26,
     "costs": 41, "conversations": 32, "objectives": 36, "incidents": 29, "security": 28,
-    "invocations": 22,
+    "invocations": 22, "runs": 30, "steps": 24, "steps_by_wait": 24, "steps_again": 24,
+    "answered": 24, "again": 28, "traces": 22, "traces_of_one": 22,
 }  # fmt: skip
 # Of each rule in a pass in which none has anything to say.
 MOST_OF_A_RULE = 6
