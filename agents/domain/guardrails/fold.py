@@ -1,5 +1,5 @@
 # ruff: noqa: E501 (patterns and word lists read better whole)
-"""Length-preserving folding, so that patterns read ASCII and offsets stay the original's."""
+"""Folding that keeps offsets, so that patterns read ASCII and findings are the original's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ from dataclasses import dataclass
 INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e007f\U000e0100-\U000e01ef]+"
+)
+# Scripts that are written without spaces: a value may stand right between their letters.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+)
+_SEAM = re.compile(
+    rf"(?<=[{_UNSPACED}])(?=[+(]{{0,3}}[0-9A-Za-z])|(?<=[0-9A-Za-z)])(?=[{_UNSPACED}])"
 )
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
 _SINGLE = {ord(c): "-" for c in _DASHES} | {
@@ -47,10 +54,26 @@ def fold(text: str) -> Folded:
     if text.isascii():
         return Folded(text)
     folded = "".join(c if c < "\x80" else _fold_char(c) for c in text)
-    if INVISIBLE.search(folded) is None:
+    hidden, seams = INVISIBLE.search(folded) is not None, _SEAM.search(folded) is not None
+    if not hidden and not seams:
         return Folded(folded)
-    kept = [i for i, c in enumerate(folded) if INVISIBLE.match(c) is None]
-    return Folded("".join(folded[i] for i in kept), tuple(kept))
+    kept = [i for i, c in enumerate(folded) if not hidden or INVISIBLE.match(c) is None]
+    return _spaced("".join(folded[i] for i in kept), kept)
+
+
+def _spaced(text: str, origin: list[int]) -> Folded:
+    """A space where a value meets letters of a script that has none; it stands for the next letter."""
+    parts: list[str] = []
+    places: list[int] = []
+    start = 0
+    for seam in _SEAM.finditer(text):
+        at = seam.start()
+        parts += (text[start:at], " ")
+        places += (*origin[start:at], origin[at])
+        start = at
+    parts.append(text[start:])
+    places += origin[start:]
+    return Folded("".join(parts), tuple(places))
 
 
 def _fold_char(char: str) -> str:

@@ -16,6 +16,7 @@ from agents.domain.guardrails.pii.identifiers import identifiers
 from agents.domain.guardrails.pii.labels import labelled
 from agents.domain.guardrails.pii.persons import persons
 from agents.domain.guardrails.pii.phones import phones
+from agents.domain.guardrails.pii.registered import registered
 from agents.domain.guardrails.pii.universal import cards, emails, ibans, ip_addresses
 
 TYPES = (
@@ -47,6 +48,7 @@ _WITH_DIGITS: tuple[Callable[[str], list[Span]], ...] = (
     ip_addresses,
     identifiers,
     labelled,
+    registered,
     phones,
 )
 

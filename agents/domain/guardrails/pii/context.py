@@ -7,7 +7,7 @@ import re
 
 _TIMESTAMP = re.compile(
     r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|^\W?\s*(?:\d{4}[-/.]\d\d[-/.]\d\d|"
-    r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w*"
+    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)(?:[a-z]{0,5}day)?|(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\w*)"
     r"[ ,]+\w+ \d\d?:?\d*)|^\[?\d\d:\d\d:\d\d|^\[?\d{9,13}[.\]]|"
     r"^- \d{9,13} \d{4}\.|^\d{6} \d{6}\b|^\d\d?[-/.]\d\d?[-/.]\d\d(?:\d\d)? \d\d?:\d\d|^\d{8}[- T]\d\d?:?\d\d|^\[\d\d?[-/.]\d\d|\d\d/[A-Z][a-z]{2}/\d{4}:\d\d"
 )
@@ -18,6 +18,9 @@ _PAIR = re.compile(r"[\w.-]+=[^\s=]+")
 _JSON_KEY = re.compile(r"[\"'][\w. -]+[\"']\s*:")
 # A comma inside a number ("1,204,332.10") parts no cells.
 _CELL = re.compile(r"[;|](?=\S)|\t|\s\|\s|;|,(?=[^\s\d])|(?<!\d),(?=\d)|\d,(?=\d(?!\d\d(?!\d)))")
+# Numbers that stand alone, in columns; a telephone has five groups at the most.
+_FIGURE = re.compile(r"(?<!\S)[-+]?\d[\d.,]*%?(?!\S)")
+MANY_FIGURES = 7
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -30,6 +33,9 @@ def is_machine_line(line: str) -> bool:
     if len(_PAIR.findall(line)) >= 2 or len(_JSON_KEY.findall(line)) >= 2:
         return True
     if len(_CELL.findall(line)) >= 3:
+        return True
+    figures = len(_FIGURE.findall(line))
+    if figures >= MANY_FIGURES and figures > 2 * len(_WORD.findall(line)):
         return True
     return len(_WORD.findall(line)) < 2 and _digit_share(line) > 0.4 and len(line) > 45
 

@@ -25,9 +25,26 @@ class Label:
 _DATE = (
     r"(?:\d{1,2}[./ -]\d{1,2}[./ -](?:19|20)?\d{2}|(?:19|20)\d\d[-./]\d{1,2}[-./]\d{1,2}"
     r"|\d{1,2}(?:st|nd|rd|th|\.|er)?(?: de| of)? [^\W\d_]{3,10}\.?,?(?: de| del)? (?:19|20)\d\d"
-    r"|[A-Z][a-z]{2,8}\.? \d{1,2}(?:st|nd|rd|th)?,? (?:19|20)\d\d|(?:19|20)\d\d年\d{1,2}月\d{1,2}日)"
+    r"|[A-Z][a-z]{2,8}\.? \d{1,2}(?:st|nd|rd|th)?,? (?:19|20)\d\d|(?:19|20)\d\d ?年 ?\d{1,2} ?月 ?\d{1,2} ?日)"
 )
 _ALNUM = r"(?=(?:[A-Z]*\d){4})[A-Z0-9]{6,10}"
+
+# Short words that are other things, too: with a sign or a word for a number behind them.
+_NAMED = r"(?= ?[:#№=]| (?:is|ist|est|es|è|é|number|no|nr|n[º°])\b|[º°])"
+_ELSEWHERE_TAX = (
+    r"tax (?:registration|account|identity)|taxpayer|fiscal (?:id|code|number|ident)|identifica(?:ci[óo]n|[çc][ãa]o|tion) (?:tribut|fiscal)|"
+    r"contribuyente|contribuable|contribuente|matricule fiscal|cod(?:ul)? fiscal|cod unic|davčn[ai]|adószám|adóazonos|daňov|identyfikacji podatk|"
+    r"poresk|порес|даноч|платник|плательщик|wajib pajak|mã số thuế|사업자|الرقم الضريبي|steuer-?nr|st\.-?nr|\bkra\b|\bnpwp\b|\bogrn(?:ip)?\b|огрн|\bє?[єе]дрпоу\b|\bedrpou\b|"
+    r"рнокпп|\brntrc\b|унп\b|\bvöen\b|\bvergi|\bvkn\b|"
+    rf"\b(?:nrt|rnc|ncf|nuit|ruc|nit|rif|pib|пиб|edb|едб|brn|unp|mst|nif[ps]|cui|idno|иин|iin|mf|coe|ičo|veronumero|v-number){_NAMED}"
+)
+_ELSEWHERE_ID = (
+    r"social security (?:number|no|id)|social insurance|insurance number|segur(?:o|idad|ança) social|c[ée]dula|documento (?:nacional )?de identi|carn[ée] de identi|n[úu]mero de identi|"
+    r"personal (?:identification|identity|id|registration) (?:number|code|no)|personal (?:code|number)\b|identity code|identification number|citizen(?:ship)?(?:'s)? (?:number|id|card)|"
+    r"(?:resident|civil|population) (?:registration|id|number)|birth number|\brodn|\bmati[čc]n|матичен|матични|\bjmbg\b|\bembg\b|јмбг|\bhkid\b|\bmykad\b|kad pengenalan|\bktp\b|căn cước|\bcccd\b|\bcmnd\b|"
+    r"\bcnic\b|\bidnp\b|matricule|numerički|osobni identifik|numeric personal|\bsnils\b|kennitala|číslo op|občansk|občiansk|"
+    rf"\b(?:r[čc]|nik|nin|bvn|ci|c\.i\.|dui|nss|bis|eid|onderwijsnummer){_NAMED}"
+)
 
 LABELS: tuple[Label, ...] = (
     Label(
@@ -47,10 +64,10 @@ LABELS: tuple[Label, ...] = (
     Label(
         "VAT_ID",
         r"\bvat\b(?:[ -]?(?:id|reg|no|nr|number))?|\bust-?\.?-? ?id|\bumsatzsteuer|\bmwst|\btva\b|\bp\.? ?iva\b|\bpartita iva|"
-        r"\biva\b|\bbtw\b|\bmoms\b|\bmva\b|\balv\b|\bgst(?:in)?\b|\buid\b",
+        r"\biva\b|\bbtw\b|\bmoms\b|\bmva\b|\balv\b|\bgst(?:in)?\b|\buid\b|\bdi[čc]\b|\bdph\b|\báfa\b|\bpv[mn]\b|\bkmkr\b|α\.?φ\.?μ|ддс|\bд\.?д\.?с",
         r"(?:AT|BE|BG|CHE|CY|CZ|DE|DK|EE|EL|ES|FI|FR|GB|GR|HR|HU|IE|IT|LT|LU|LV|MT|NL|NO|PL|PT|RO|SE|SI|SK|XI)"
         r"[ .-]?(?i:[0-9A-Z]{2,13}(?:[ .\-](?=[A-Z]{0,2}\d)[0-9A-Z]{1,6}){0,5})|GB(?:GD|HA)\d{3}|[A-Z]{2,3}[ .-]?\d(?:[0-9A-Z][ .\-]?){6,11}[0-9A-Z]|"
-        r"\d(?:[ .\-]?\d){7,11}(?: ?B\d\d)?",
+        r"\d(?:[ .\-]?\d){7,11}(?: ?B\d\d)?|U ?\d{8}|[A-HJ-NP-Z][A-HJ-NP-Z\d] ?\d{3} ?\d{3} ?\d{3}|\d[A-Z+*]\d{5}[A-W]",
         24,
     ),
     Label(
@@ -59,9 +76,11 @@ LABELS: tuple[Label, ...] = (
         r"\butr\b|\bemployer ident|steuer-?(?:id|nummer|nr|ident)|\bidnr\b|\btfn\b|\babn\b|\bird\b|"
         r"num[ée]ro fiscal|identifiant fiscal|\bspi\b|\bcodice fiscale|\bcod\. ?fisc|\bc\.f\.|\bnif\b|\bcif\b|"
         r"\bcontribuinte|\bnip\b|\bregon\b|\bsiren\b|\bsiret\b|\bafm\b|\baδ?fm\b|\binn\b|инн|\brfc\b|"
-        r"\bcuit\b|\bcnpj\b|\bpan (?:card|number|no)|\brsin\b|税号|統一編號|vergi",
+        r"\bcui[tl]\b|\bcnpj\b|\bpan (?:card|number|no)|\brsin\b|税号|統一編號|vergi|"
+        + _ELSEWHERE_TAX,
         r"[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z]|[A-Z]{5}\d{4}[A-Z]|[A-Z]{3,4}\d{6}[A-Z0-9]{3}|"
-        r"[A-Z]?\d{7,8}[A-Z]|[A-Z]-?\d{8}|\d{2,3}/\d{3,4}/\d{4,5}|" + _DIGITS % (7, 13),
+        r"[A-Z&Ñ]{3,4}[ -]\d{6}[ -][A-Z0-9]{3}|[A-Z]-?\d{6}-?[A-Z]\b|[A-Z]-?\d{8}-?\d?\b|[A-Z]\d{9}[A-Z]|\d{7}/?[A-Z]/?[A-Z]/?[A-Z]/?\d{3}|"
+        r"[A-Z]?\d{7,8}[A-Z]|\d{2,3}/\d{3,4}/\d{4,5}|[A-Z]{2}\d{7}|" + _DIGITS % (7, 15),
     ),
     Label(
         "NATIONAL_ID",
@@ -75,11 +94,12 @@ LABELS: tuple[Label, ...] = (
         r"\bamka\b|αμκα|\bpps\b|\bppsn\b|cart[ãa]o de cidad|\bcpf\b|\bcurp\b|\brut\b|"
         r"\baadhaa?r|\bsin\b(?= ?[:#]| (?:is|number|no))|social insurance|\bnric\b|\bfin\b(?= ?[:#]| number)|"
         r"kimlik|szem[ée]lyi (?:sz[áa]m|igazolv|azonos)|\btaj[ -]?sz[áa]m|ad[óo]azonos|\btc no|身份证|身分證|マイナンバー|주민등록|снилс|رقم الهوية|الهوية|आधार|teudat|"
-        r"driver'?s? licen[cs]e|driving licen[cs]e|führerschein|permis de conduire|\bcodice fiscale",
+        r"driver'?s? licen[cs]e|driving licen[cs]e|führerschein|permis de conduire|\bcodice fiscale|"
+        + _ELSEWHERE_ID,
         r"[A-Z]{2}[ -]?\d{2}[ -]?\d{2}[ -]?\d{2}[ -]?[A-Z]\b|[A-Z]{2} \d{6} [A-Z]\b|[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z]|"
         r"[XYZ]?-?\d{7,8}[ -]?[A-Z]{1,2}|[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z0-9]\d|[A-Z]{3} ?\d{6}|"
         r"\d{6}[-+A]\d{3}[0-9A-Z]|\d{8}[ -]?\d ?[A-Z]{2}\d|\d{2} ?\d{6} ?[A-Z] ?\d{3}|"
-        r"[A-Z]{5}\d{6}[A-Z0-9]{5}|[A-Z]\d{7}[A-Z]?|"
+        r"[A-Z]{5}\d{6}[A-Z0-9]{5}|[A-Z]\d{7}[A-Z]?|[A-Z]{1,2}\d{6} ?\(?[0-9A]\)?|"
         r"[A-Z]\d{7,12}|\d{3}[ .-]\d{2}[ .-]\d{4}|\d{1,2}\.\d{3}\.\d{3}-[\dkK]|[A-Z0-9]{9,10}\b(?<=\d)|"
         + _DIGITS % (7, 17)
         + r"[Xx]?",
@@ -132,6 +152,7 @@ def labelled(text: str) -> list[Span]:
             span = _ahead(text, own.end(), index) or _behind(text, m.start(), index)
             if span:
                 spans.append(span)
+                break
     return spans
 
 

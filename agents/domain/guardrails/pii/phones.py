@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 import phonenumbers
@@ -27,15 +28,19 @@ _AFTER_SIGN = re.compile(
     r"(?<=[:=/#,(\[\"'>-])\+?\(?\d[\d()]*(?:[ .\-/]{1,2}\(?\d[\d()]*){0,7}(?![\w@%])"
 )
 _EXTENSION = re.compile(r"[ ,;]{0,2}(?:x|ext|poste|durchwahl|dw)[a-z. :]*\d{1,6}$", re.IGNORECASE)
+# Without accents, as ``_plain_words`` gives them.
 _PHONE_WORD = re.compile(
-    r"(?<![^\W_])(?:(?:my|his|her|their|our|your) (?:new |work |home |direct |private |office |old )?number|phone|telephone|tel\b|telef|tél|mobil|cell|fax|call|dial|ring|contact|reach\b|"
-    r"text\b|sms\b|whats ?app|signal\b|handy|festnetz|rufnummer|ruf\b|anruf|erreich|durchwahl|móvil|"
-    r"movil|celular|llam|cellulare|chiam|portable|appel|joindre|joignable|bel\b|bellen|dzwo|kom[óo]rk|"
-    r"numer tel|ligue|ligar|telem[óo]|tlf\b|tfn\b|puh\b|gsm\b|hotline|rückruf|rueckruf|callback|mon num[ée]ro|meine nummer|mi n[úu]mero|il mio numero|mijn nummer|m[óo]j numer|o meu n[úu]mero|"
+    r"(?<![^\W_])(?:(?:my|his|her|their|our|your) (?:new |work |home |direct |private |office |old )?number|phone|telephone|tel\b|telef|mobil|cell|fax|call|dial|ring|contact|reach\b|"
+    r"text\b|sms\b|whats ?app|signal\b|handy|festnetz|rufnummer|ruf\b|anruf|erreich|durchwahl|"
+    r"movil|celular|llam|cellulare|chiam|portable|appel|joindre|joignable|bel\b|bellen|dzwo|komork|"
+    r"numer tel|ligue|ligar|telemo|tlf\b|tfn\b|puh\b|gsm\b|hotline|ruckruf|rueckruf|callback|mon numero|meine nummer|mi numero|il mio numero|mijn nummer|moj numer|o meu numero|"
     r"registered (?:mobile|number)|helpline|switchboard|desk line|"
-    r"direct line|landline|extension|voicemail|pager|телефон|тел\b|звон|моб|τηλ|κιν)"
-    r"|电话|手机|致电|電話|携帯|전화|휴대|फ़ोन|फोन|मोबाइल|هاتف|جوال|טלפון|נייד|โทร"
+    r"direct line|landline|extension|voicemail|pager|телефон|тел\b|(?:по)?звон|моб|τηλ|κιν"
+    r"|zavol|volej|volat|nazovi|poklic|suna\b|sunat|apelat|talr|zvan|soita|helista|skambin|hubungi|telp|no\.? ?hp\b|(?:so )?dien thoai|goi\b|sdt\b"
+    r"|telefonsz|hivj|ara(?:yin|yabil)|numara(?:m|si)|дзвон|зателеф|обад|καλεσ|تلفن)"
+    r"|电话|手机|致电|电話|電話|電话|手機|携帯|전화|휴대|연락처|फ़ोन|फोन|मोबाइल|هاتف|جوال|محمول|اتصل|טלפון|נייד|โทร|โทรศัพท์"
 )
+_ACCENTS = re.compile("[\u0300-\u036f]+")
 # In a record only a key counts ("phone=", '"tel": '), not any phone word nearby.
 _KEYED = re.compile(
     r"(?:phone|tel|telephone|telefon|mobile|cell|fax|msisdn|caller|callee|contact|whatsapp|sms)"
@@ -58,7 +63,7 @@ _OTHER_NUMBER = re.compile(
 )
 _MONEY_AFTER = re.compile(
     r"\s?(?:€|\$|£|¥|%|eur\b|usd\b|gbp\b|chf\b|kr\b|zł|zl\b|pln\b|sek\b|nok\b|million|thousand|"
-    r"mio|units?\b|bytes\b|ms\b|km\b|kg\b|items?\b|rows\b|shares\b|people\b|inhabitants)",
+    r"mio|units?\b|元|円|원|万|億|亿|bytes\b|ms\b|km\b|kg\b|items?\b|rows\b|shares\b|people\b|inhabitants)",
     re.IGNORECASE,
 )
 _DATE = re.compile(
@@ -73,6 +78,13 @@ _NANP = re.compile(r"^(?:1[ .-]?)?(?:\(\d{3}\)[ .-]{0,2}|\d{3}[ .-])\d{3}[ .-]\d
 _PAIRS = re.compile(
     r"^\d{2}(?: \d{2}){3,4}$|^\d{2}(?:\.\d{2}){3}$|^\d{3}(?:\.\d{2}){3}$|^\d{2}\.\d{3}\.\d{2}\.\d{2}$|^\d{2}(?:\.\d{2}){4}$|^\d{3}(?: \d{2}){3}$"
 )
+# Decimals, versions and single digits in a row: columns of a table, not groups of a telephone.
+_FIGURES = re.compile(
+    r"\d\.\d+ \d|\d \d+\.\d|^\d\.\d|^(?:\d+\.){3}\d+$(?<=\.\d)|[ .]\d(?:[ .]\d+)*[ .]\d(?!\d)"
+)
+_ZIP = re.compile(r"^\d{5}-\d{4}$")
+_STATE = re.compile(r"\b[A-Z]{2}[ ,]{1,3}$")
+_DOTTED_PAIRS = re.compile(r"^\d{2}(?:\.\d{2}){3}$")
 _CARD_LIKE = re.compile(r"^\d{4}([ -])\d{4}\1\d{4}(?:\1\d{1,7})?$")
 _ODD_NATIONAL = re.compile(
     r"^\d{3} \d{3} \d{3}$|^\d{2} \d{3} \d{2} \d{2}$|^\d{3} \d{2} \d{3}$|^\d{3} \d{3} \d{4}$"
@@ -97,8 +109,19 @@ def phones(text: str) -> list[Span]:
     return found
 
 
+# Under this only the grouping and the region's plan speak for a telephone.
+SURE = 0.7
+
+
 def _phone_word(text: str) -> bool:
-    return _PHONE_WORD.search(text.lower()) is not None
+    return _PHONE_WORD.search(_plain_words(text)) is not None
+
+
+def _plain_words(text: str) -> str:
+    """Lower case without accents: "Llámame" is "llamame"."""
+    if text.isascii():
+        return text.lower()
+    return _ACCENTS.sub("", unicodedata.normalize("NFD", text.lower()))
 
 
 def _judge(text: str, start: int, end: int) -> list[Span]:
@@ -114,7 +137,7 @@ def _judge(text: str, start: int, end: int) -> list[Span]:
         return []
     for length in _prefix_lengths(raw):
         confidence = _confidence(text, start, raw[:length])
-        if confidence:
+        if confidence and not (confidence < SURE and _goes_on(raw[length:])):
             return [Span("PHONE", start, start + length, confidence)]
     return []
 
@@ -125,20 +148,33 @@ def _prefix_lengths(raw: str) -> list[int]:
     return [len(raw), *reversed(cuts)]
 
 
+def _goes_on(rest: str) -> bool:
+    """Whether what was cut off is more than one group: then it is a row of numbers."""
+    return len(rest.split()) > 1
+
+
 def _confidence(text: str, start: int, raw: str) -> float:
     """0 for "not a phone number", else how sure."""
     body = _EXTENSION.sub("", raw).strip()
     digits = re.sub(r"\D", "", body)
     if not 7 <= len(digits) <= 16 or (len(set(digits)) < 3 and "+" not in body):
         return 0.0
-    if re.search(r"(?<!\d)\d\d?/\d\d?/\d{4}|\d{4}-\d\d-\d\d", body):
+    if re.search(r"(?<!\d)\d\d?/\d\d?/\d{4}|(?:19|20)\d\d-\d\d-\d\d", body):
         return 0.0
     before = text[max(0, start - 45) : start]
     word = _phone_word(before)
     if not word and _OTHER_NUMBER.search(before):
         return 0.0
+    if (
+        not word
+        and "+" not in body
+        and (_FIGURES.search(body) or (_ZIP.match(body) and _STATE.search(before)))
+    ):
+        return 0.0
     if body.startswith(("+", "(+")):
         return 0.9 if _international("+" + digits, body, word) else 0.0
+    if word and _DOTTED_PAIRS.match(body) and _valid_somewhere(digits):
+        return 0.96  # surer than that it is an address
     if _DATE.match(body) or _IP_OR_VERSION.match(body) or (_CARD_LIKE.match(body) and not word):
         return 0.0
     if re.match(
@@ -183,10 +219,14 @@ def _international(e164: str, body: str, word: bool) -> bool:
 def _after_phone_word(body: str, digits: str, before: str) -> bool:
     if len(digits) <= 12 and _valid_somewhere(digits):
         return True
-    gap = _PHONE_WORD.split(before.lower())[-1]
+    gap = _PHONE_WORD.split(_plain_words(before))[-1]
     if re.search(r"\d{4}|[.;!?]\s", gap):
         return False
-    return len(gap) <= 30 and 7 <= len(digits) <= 12 and not re.search(r"[.,]\d\d$", body)
+    return (
+        len(gap) <= 30
+        and 7 <= len(digits) <= 12 + (digits[0] == "0")
+        and not re.search(r"[.,]\d\d$", body)
+    )
 
 
 def _national(body: str, digits: str, word_after: bool) -> bool:
