@@ -164,6 +164,8 @@ def _arguments(row: Claimed, step: Step, facts: RunFacts) -> dict[str, Any]:
     if not template.expressions:
         return dict(template.value)
     extra = _item_names(row, step, facts, template.names) if row.item >= 0 else {}
+    if step.until is not None:
+        extra = _turn_names(row, facts, template.names)
     rendered: dict[str, Any] = template.render(with_steps(facts, template.steps, **extra))
     return rendered
 
@@ -211,6 +213,20 @@ def _item_names(row: Claimed, step: Step, facts: RunFacts, named: frozenset[str]
     if step.item_name in named:
         found[step.item_name] = fanout.outer_item(facts, row.key, outer)
     return found
+
+
+def _turn_names(row: Claimed, facts: RunFacts, named: frozenset[str]) -> dict[str, Any]:
+    """Which turn of a repeated step it is, and what the turn before gave; null for the first."""
+    output = None
+    if "output" in named and row.iteration > 1:
+        before = execute(
+            "SELECT output::text FROM workflows_steprun WHERE run_id = %(run)s AND key = %(key)s "
+            "AND item = -1 AND iteration = %(before)s",
+            {"run": row.run_id, "key": row.key, "before": row.iteration - 1},
+        )
+        of = {"client_id": facts.client_id, "run_id": facts.run_id}
+        output = payloads.expand(from_json(before[0][0]), **of)
+    return {"output": output, "iteration": row.iteration}
 
 
 def _perform(

@@ -134,6 +134,26 @@ def test_a_workflow_inside_is_done_again_until_the_condition_holds(finished: Beg
     assert (never.state, never.steps.filter(key="a").count()) == ("succeeded", 4)
 
 
+def test_a_turn_goes_on_from_what_the_turn_before_gave(finished: Begin) -> None:
+    publishing.publish(
+        "name: inner\ninputs: {type: object}\n"
+        "steps: {b: {tool: core.echo, with: {value: '${ inputs.n }'}}}\n"
+        "outputs: {v: '${ steps.b.output.value }'}\n"
+    )
+    run = finished(
+        "name: refining\nsteps:\n"
+        "  draft:\n    tool: core.echo\n"
+        "    with: {value: \"${ output == null ? 'a draft' : output.value + '!' }\"}\n"
+        "    repeat: {until: \"output.value == 'a draft!!'\", max: 5}\n"
+        "  inside:\n    workflow: inner\n    with: {n: '${ [iteration, output] }'}\n"
+        "    repeat: {until: 'iteration >= 2', max: 5}\n"
+        "outputs: {draft: '${ steps.draft.output.value }', inside: '${ steps.inside.output.v }'}\n"
+    )
+    assert run.outputs == {"draft": "a draft!!", "inside": [2, {"v": [1, None]}]}
+    turns = run.steps.filter(key="draft").order_by("iteration")
+    assert [row.input["value"] for row in turns] == ["a draft", "a draft!", "a draft!!"]
+
+
 def test_a_join_of_any_fires_once(finished: Begin) -> None:
     run = finished(
         "name: once\nsteps:\n  a: {tool: core.echo}\n  b: {tool: core.echo}\n"
@@ -237,7 +257,7 @@ def test_a_fan_out_over_a_mapping_goes_by_its_keys_whoever_wrote_it(finished: Be
     assert run.outputs == {
         "f": ["aaa", "b", "zz"],
         "g": ["aaa", "b", "zz"],
-        "text": "1 {'aaa': 2, 'b': {'aaa': 3, 'b': 2, 'zz': 1}, 'zz': 1}",
+        "text": '1 {"aaa": 2, "b": {"aaa": 3, "b": 2, "zz": 1}, "zz": 1}',
     }
     stored = run.steps.filter(key="f", item__gte=0).order_by("item")
     assert [one.value["key"] for one in stored] == ["aaa", "b", "zz"]

@@ -63,7 +63,7 @@ steps:
   again:
     needs: [first]
     tool: core.echo
-    with: {value: "${ inputs.n }"}
+    with: {value: "${ [inputs.n, iteration, output] }"}
     repeat: {until: "iteration == 3", max: 5}
 outputs:
   nested: "${ steps.nested.output }"

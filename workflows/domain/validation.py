@@ -154,14 +154,17 @@ class _Check(Faults):
         if "each" in raw:
             self.reads.check(raw["each"]["for_each"], (*at, "each", "for_each"), before, item)
             item |= {raw["each"]["as"], "outer_index"}
-        self.reads.check(raw.get("with"), (*at, "with"), before, item)
+        turn = frozenset({"output", "iteration"}) if "repeat" in raw else frozenset()
+        self.reads.check(
+            raw.get("with"), (*at, "with"), before, item | turn,
+            self.known.outputs_of.get(str(raw.get("tool"))) if turn else None,
+        )  # fmt: skip
         self.reads.check(raw.get("for_each"), (*at, "for_each"), before, frozenset())
         if "when" in raw and isinstance(raw["when"], str):
             self.reads.condition(raw["when"], (*at, "when"), before, frozenset())
         if "repeat" in raw:
-            names = item | {"output", "iteration"}
             self.reads.condition(
-                raw["repeat"]["until"], (*at, "repeat", "until"), before.and_also(key), names
+                raw["repeat"]["until"], (*at, "repeat", "until"), before.and_also(key), item | turn
             )
         if "compensate" in raw:
             inner = raw["compensate"]

@@ -173,8 +173,10 @@ def _answered(step: Step, recorded: Mapping[str, Ended]) -> Ended:
 def _repeated(step: Step, context: Mapping[str, Any], do: Do) -> Any:
     own = {step.key: {"state": StepState.RUNNING.value, "output": None, "error": None}}
     inside = {**context, "steps": {**context["steps"], **own}}
+    output = None
     for iteration in range(1, step.max_iterations + 1):
-        output = do(Turn(step, iteration=iteration), step.arguments.render(inside))
+        given = {**inside, "output": output, "iteration": iteration}
+        output = do(Turn(step, iteration=iteration), step.arguments.render(given))
         if step.until is None or iteration == step.max_iterations:
             break
         if _holds(step.until, {**inside, "output": output, "iteration": iteration}):
