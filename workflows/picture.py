@@ -20,6 +20,8 @@ from workflows.plans import plan_for
 
 # Share of the axis that the text of a cut takes.
 CUT_ROOM = 0.05
+# A cut at the end has its words before it, which on a telephone are a fifth of the line.
+END_ROOM = 0.22
 # Larger graphs are told as a list: nobody reads a drawing of more boxes.
 MAX_DRAWN = 240
 MAX_ROWS = 400
@@ -42,7 +44,9 @@ def run_picture(run: Run, *, now: datetime) -> dict[str, Any]:
     summary = documents.run_summary(run, queries.figures_of([run.pk]).get(run.pk))
     approvals = list(run.approvals.filter(state=Approval.State.WAITING).order_by("turn", "level"))
     waiting = [documents.approval_summary(approval) for approval in approvals]
-    head, rest = wording.verdict(summary, list(steps.values()), waiting, longest, now)
+    signals = {key: str(step.options["signal"]) for key, step in plan.steps.items()
+               if step.kind == "wait" and "signal" in step.options}  # fmt: skip
+    head, rest = wording.verdict(summary, list(steps.values()), waiting, longest, now, signals)
     critical = {share.key: share for share in path}
     return {
         "summary": summary,
@@ -175,7 +179,7 @@ _WORDS = {
     "failed": "Failed", "skipped": "Skipped", "unreachable": "Not reached",
     "cancelled": "Cancelled", "dead": "Needs a person",
 }  # fmt: skip
-_WAITS = {"approval": "For a person", "wait": "Waiting", "workflow": "Its own run"}
+_WAITS = {"approval": "Approval", "wait": "Waiting", "workflow": "Own run"}
 
 
 def _word(step: Step) -> str:
@@ -220,18 +224,24 @@ def _timeline(
         "cuts": [
             {"at": _hundredth(measure.at(c.start)),
              "width": _hundredth(measure.at(c.end) - measure.at(c.start)),
-             "text": readable.duration(c.end - c.start)}
+             "text": readable.duration(c.end - c.start), "is_last": _is_at_end(c, measure)}
             for c in measure.cuts
         ],
         "not_started": sum(1 for s in steps.values() if not s["started_at"]),
     }  # fmt: skip
 
 
+def _is_at_end(cut: clock.Cut, measure: clock.Clock) -> bool:
+    return measure.at(cut.end) > 1 - CUT_ROOM
+
+
 def _ticks(measure: clock.Clock) -> list[dict[str, Any]]:
     """Moments of the axis. None says what another says, or stands where a cut says its length."""
+    ends = [cut for cut in measure.cuts if _is_at_end(cut, measure)]
     free = [
         t for t in clock.ticks(measure)
         if not any(abs(measure.at(t) - measure.at(cut.start)) < CUT_ROOM for cut in measure.cuts)
+        and not (ends and measure.at(t) > 1 - END_ROOM)
     ]  # fmt: skip
     texts = [readable.duration(t) if t else "0" for t in free]
     if len(set(texts)) < len(texts):  # steps of milliseconds after a long wait

@@ -87,10 +87,12 @@ def verdict(
     waiting: Sequence[Mapping[str, Any]],
     longest: Share | None,
     now: datetime,
+    signals: Mapping[str, str],
 ) -> tuple[str, str]:
     """The first line of a run's page: its head in a few words, and the rest of the sentence.
 
-    ``steps`` are the rows without items; ``waiting`` the approvals that are open, lowest first.
+    ``steps`` are the rows without items; ``waiting`` the approvals that are open, lowest first;
+    ``signals`` what steps wait for that wait for a signal, by key.
     """
     state = str(summary["state"])
     titles = {str(step["key"]): str(step["title"]) for step in steps}
@@ -109,16 +111,17 @@ def verdict(
         return word, f"{count}{_being_undone(steps)}{_not_undone(steps)}"
     if state == "waiting":
         return "Waiting for a place", "under the workflow’s limit of runs at the same time."
-    done = f"{summary['progress']['done']} of {summary['progress']['total']} steps are done"
+    count = f"{summary['progress']['done']} of {summary['progress']['total']} steps"
+    done = f"{count} are done"
     if state == "paused":
-        return "Paused", f"with {done}; nothing new starts until it is resumed."
+        return "Paused", f"after {count}; nothing new starts until it is resumed."
     if waiting:
         since = readable.largest_unit(max((now - waiting[0]["created_at"]).total_seconds(), 0))
         return (
             f"Waiting for the {waiting[0]['role']}’s approval",
             f"since {since}; {done}.",
         )
-    return _running(steps, done)
+    return _running(steps, done, signals)
 
 
 def _longest(longest: Share | None, titles: Mapping[str, str]) -> str:
@@ -167,7 +170,9 @@ def _being_undone(steps: Sequence[Mapping[str, Any]]) -> str:
     return f" {readable.listed(under_way)} are undone." if under_way else ""
 
 
-def _running(steps: Sequence[Mapping[str, Any]], done: str) -> tuple[str, str]:
+def _running(
+    steps: Sequence[Mapping[str, Any]], done: str, signals: Mapping[str, str]
+) -> tuple[str, str]:
     dead = [str(step["title"]) for step in steps if step["state"] == "dead"]
     if dead:
         return "Needs a person", f"at {readable.listed(dead)}; {done}."
@@ -175,4 +180,14 @@ def _running(steps: Sequence[Mapping[str, Any]], done: str) -> tuple[str, str]:
         s["state"] == "waiting" and s["items"])]  # fmt: skip
     if busy:
         return "Running", f"{readable.listed(busy)}; {done}."
-    return "Running", f"with {done}; the next is on its way to a worker."
+    if any(step["state"] == "queued" for step in steps):
+        return "Running", f"in a moment: the next step is on its way to a worker; {done}."
+    open_ = [step for step in steps if step["state"] == "waiting"]
+    if awaited := [f"“{signals[s['key']]}”" for s in open_ if s["key"] in signals]:
+        word = "signal" if len(awaited) == 1 else "signals"
+        return f"Waiting for the {word} {readable.listed(awaited)}", f"— {done}."
+    if inside := [str(step["title"]) for step in open_ if step["kind"] == "workflow"]:
+        return "Running", f"{readable.listed(inside)} in a run of its own; {done}."
+    if open_:
+        return "Waiting for its time", f"at {readable.listed([s['title'] for s in open_])}; {done}."
+    return "Running", f"— {done}."

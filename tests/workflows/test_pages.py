@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.db.models import F
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
 from config.access.models import Client, Membership, User
 from monitoring import rollups
-from workflows import publishing
-from workflows.models import Run
+from workflows import controls, publishing
+from workflows.models import Run, StepRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -107,7 +109,7 @@ def test_the_page_of_a_run_draws_each_step_with_its_state_in_words(browser, wait
     assert nodes["load"].startswith("Load: Done")
     assert nodes["never"] == "Left out: Skipped"
     assert "3 of 3 items" in nodes["each"]
-    assert nodes["ask"].startswith("A person agrees: For a person")
+    assert nodes["ask"].startswith("A person agrees: Approval")
     assert nodes["say"] == "Say: Not started"
 
 
@@ -115,6 +117,43 @@ def test_the_first_line_says_for_whom_the_run_waits(browser, waiting):
     html = page(browser, f"/dashboard/runs/{waiting.pk}/_live")
     assert "Waiting for the manager’s approval" in html
     assert f"/dashboard/approvals/{waiting.approvals.get().pk}" in html
+
+
+WAITING = """
+name: waiting_for
+steps:
+  call: {title: The call, wait: {signal: go_on, timeout: 1h}}
+  then: {needs: [call], wait: {for: 1h}}
+"""
+
+
+def test_the_first_line_says_for_which_signal_or_time_the_run_waits(
+    browser, finished, caller, broker
+):
+    run = finished(WAITING)
+    live = f"/dashboard/runs/{run.pk}/_live"
+    html = page(browser, live)
+    assert "Waiting for the signal “go_on”" in html and "0 of 2 steps are done" in html
+    controls.pause_run(caller, run.pk)
+    assert "after 0 of 2 steps; nothing new starts" in page(browser, live)
+    controls.resume_run(caller, run.pk)
+    controls.send_signal(caller, run.pk, name="go_on")
+    broker.drain()
+    assert "Waiting for its time" in page(browser, live)
+
+
+def test_a_long_wait_at_the_end_of_the_line_is_told_inside_of_it(browser, waiting):
+    ago = timedelta(minutes=20)
+    Run.objects.update(created_at=F("created_at") - ago, started_at=F("started_at") - ago)
+    StepRun.objects.filter(started_at__isnull=False).update(
+        queued_at=F("queued_at") - ago, started_at=F("started_at") - ago,
+        ended_at=F("ended_at") - ago,
+    )  # fmt: skip
+    html = page(browser, f"/dashboard/runs/{waiting.pk}/_live")
+    cuts = re.findall(r'class="cut-text" style="([^"]+)">([^<]+)', html)
+    assert cuts[-1] == ("right:0", "20 min")
+    ticks = [float(at) for at in re.findall(r'class="tick[^"]*" style="left:([\d.]+)%', html)]
+    assert all(at < 78 for at in ticks)
 
 
 def test_the_panel_of_a_step_shows_input_and_output(browser, waiting):
