@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from agents.domain.guardrails import languages, normalise, orders, signals
+from agents.domain.guardrails import foreign, languages, normalise, orders, signals
 from agents.domain.guardrails.asides import asides
 from agents.domain.guardrails.classifier import attack_logit
 from agents.domain.guardrails.findings import Injection, Source
@@ -37,7 +37,7 @@ _QUOTED_REPORT = re.compile(
 _QUESTION = re.compile(
     r"^\W*(?:what|why|when|where|who|which|how|can i|could i|should (?:i|we)|is (?:it|there|this)|are there|do (?:i|we|you)|"
     r"does|did|would it|may i|explain|describe|summari[sz]e|compare|define|discuss|wie|was|warum|kann ich|"
-    r"comment|pourquoi|qu'est|cómo|qué|por qué|come|perché|como|hoe|wat|jak|как|что)\b"
+    r"comment|pourquoi|qu'est|como|que|por que|come|perche|como|hoe|wat|jak|как|что)\b"
 )
 _QUOTED = re.compile(
     r"\"[^\"\n]{6,300}\"|“[^”\n]{6,300}”|«[^»\n]{6,300}»|„[^“”\n]{6,300}[“”]|`[^`\n]{6,300}`"
@@ -66,14 +66,14 @@ def score_injection(
     """
     text = _bounded(text)
     plain = normalise.plain(text)
-    starts = _index().of(plain)
+    starts = _starts(plain)
     evidence = dict(_evidence(starts, source))
     visible = _rules_alone(evidence)
     for technique, reading in normalise.hidden_readings(text):
         decoded = normalise.plain(reading)
         if decoded == plain:
             continue
-        hidden = _rules_alone(dict(_evidence(_index().of(decoded), source)))
+        hidden = _rules_alone(dict(_evidence(_starts(decoded), source)))
         if technique not in _RESPELLED:
             hidden = max(hidden, 0.6 if attack_logit(decoded) > OFFSET else 0.0)
         if hidden >= 0.4 and hidden > visible:
@@ -116,7 +116,7 @@ def _worst_aside(text: str, whole: Starts, source: Source) -> _Aside:
         alone = normalise.plain(said)
         if not any(word in alone for word in orders.GATE):
             continue
-        starts = _index().of(alone)
+        starts = _starts(alone)
         found = dict(_evidence(starts, source, among_code=True))
         for group, weight in _ordered(starts):
             _raise(found, group, weight)
@@ -176,7 +176,7 @@ def _evidence(
     report = not among_code and _QUOTED_REPORT.search(plain) is not None
     quotes = [m.span() for m in _QUOTED.finditer(plain)] if report else []
     closed = {group for group, words in signals.GATES.items() if not any(w in plain for w in words)}
-    for signal in _possible(starts):
+    for signal in _possible(starts, source):
         if signal.group in closed:
             continue
         match = _order(starts, signal, *((_DENIED, 28) if among_code else (_NEVER, 12)))
@@ -195,10 +195,16 @@ def _evidence(
     return found.items()
 
 
+def _starts(plain: str) -> Starts:
+    """A plain reading, to be searched without the accents of its Latin letters."""
+    return _index().of(normalise.bare(plain))
+
+
 @cache
 def _index() -> Index:
     """Made at the first text: a tenth of a second that other commands need not spend."""
-    return Index(one.pattern for one in (*signals.ENGLISH, *languages.ALL, *orders.ORDERS))
+    signs = (*signals.ENGLISH, *foreign.ORDERS, *languages.ALL, *orders.ORDERS)
+    return Index(one.pattern for one in signs)
 
 
 _ORDERS = frozenset(
@@ -221,9 +227,11 @@ _DENIED = re.compile(
 )
 
 
-def _possible(starts: Starts) -> Iterable[Signal]:
+def _possible(starts: Starts, source: Source) -> Iterable[Signal]:
     """The signals whose beginnings the text holds, of English and of its languages."""
     yield from (one for one in signals.ENGLISH if starts.may_hold(one.pattern))
+    if source in (Source.DOCUMENT, Source.TOOL):
+        yield from (one for one in foreign.ORDERS if starts.may_hold(one.pattern))
     yield from languages.applicable(starts.text)
 
 

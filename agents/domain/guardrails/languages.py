@@ -2,7 +2,8 @@
 """Core intents of injection in other languages: drop the instructions, show the prompt, new role.
 
 German, French, Spanish, Italian, Portuguese, Dutch, Polish, Russian, Turkish, Chinese, Japanese,
-Korean, Arabic, Hindi and a few neighbours. Three weights serve them all.
+Korean, Arabic, Hindi and those of ``tongues``. Three weights serve them all. Patterns and texts are
+compared without the accents of Latin letters.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agents.domain.guardrails import tongues
+from agents.domain.guardrails.normalise import bare
 from agents.domain.guardrails.signals import Signal, _s
 
 _OVERRIDE, _EXTRACT, _ROLE = 0.85, 0.75, 0.6
@@ -43,7 +46,7 @@ _UNBOUND = {
     "nl": r"\b(?:je|jij|ai|alsof|bent|antwoord\w*)\b[^.!?\n]{0,50}\b(?:zonder|geen) (?:\w+ )?(?:regels|grenzen|beperkingen|filters?|moraal|ethiek)",
     "pl": r"\b(?:jesteś|masz|udawaj|odpowiadaj|ai)\b[^.!?\n]{0,50}\b(?:bez|żadnych|nie masz) (?:\w+ )?(?:zasad|ogranicze\w+|reguł|limitów|filtrów|cenzury)",
     "ru": r"(?:\bты\b|у тебя|ии\b|отвечай)[^.!?\n]{0,50}(?:без|нет|никаких) (?:\w+ )?(?:правил|ограничени\w+|границ|фильтров|цензуры|запретов)",
-    "tr": r"(?:sen|yapay zeka|gibi)[^.!?\n]{0,50}(?:kuralsız|sınırsız|kısıtlama(?:sız|n yok)|kuralın yok|sansürsüz|hiçbir kural)",
+    "tr": r"(?:sen|yapay zek[aâ]|gibi|bölüm|yanıt\w*)[^.!?\n]{0,50}(?:kuralsız|sınırsız|kısıtlama(?:sız|n yok)|kuralın yok|sansürsüz|hiçbir kural)",
 }
 
 # language: (drop verbs, instruction nouns, show verbs, secret nouns, role openings)
@@ -105,10 +108,10 @@ _EUROPEAN: dict[str, tuple[str, str, str, str, str]] = {
         r"(?:теперь ты|ты теперь|с этого момента|отныне|представь,? что ты|притворись|веди себя как|нов\w+ (?:инструкци\w*|задани\w*|задача)|сыграй роль|действуй как)",
     ),
     "tr": (
-        r"(?:yok say\w*|görmezden gel\w*|unut(?!ma)\w*|dikkate alma\w*|boş ver\w*|göz ardı et\w*|iptal et\w*|uyma\b|sil\b|umursama\w*|geçersiz kıl\w*)",
-        r"(?:talimat\w*|yönerge\w*|kural\w*|komut\w*|emir\w*|emr\w*|istem\w*|her şeyi|kısıtlama\w*|yukarıdaki\w*|söylenen\w*|prompt\w*)",
-        r"(?:göster\w*|söyle\w*|yaz\w*|açıkla\w*|tekrarla\w*|paylaş\w*|ver\b|nedir|neydi|nelerdir|listele\w*|ifşa|yazdır\w*|çevir\w*)",
-        r"(?:sistem (?:istem\w*|mesaj\w*|talimat\w*|prompt\w*|komut\w*)|(?:gizli|ilk|başlangıç|iç|orijinal) (?:talimat\w*|istem\w*|yönerge\w*|komut\w*|prompt\w*|kural\w*)|şifre\w*|parola\w*|gizli (?:kelime|kod|anahtar)\w*|talimatların\w*)",
+        r"(?:yok say\w*|görmezden gel\w*|unut(?!ma)\w*|dikkate alma\w*|boş ver\w*|göz ardı et\w*|iptal et\w*|uyma\b|sil\b|umursama\w*|geçersiz kıl\w*|kaldır\w*|atla\w*|takma\w*|devre dışı)",
+        r"(?:talimat\w*|yönerge\w*|kural\w*|komut\w*|emir\w*|emr\w*|istem\w*|her şeyi|kısıtlama\w*|yukarıdaki\w*|söylenen\w*|prompt\w*|filtre\w*|sansür\w*|güvenlik yanıt\w*)",
+        r"(?:göster\w*|söyle\w*|yaz\w*|açıkla\w*|tekrarla\w*|paylaş\w*|ver\b|nedir|neydi|nelerdir|listele\w*|ifşa|yazdır\w*|çevir\w*|sızdır\w*|dök\b)",
+        r"(?:sistem (?:istem\w*|mesaj\w*|talimat\w*|prompt\w*|komut\w*)|(?:gizli|ilk|başlangıç|iç|orijinal) (?:talimat\w*|istem\w*|yönerge\w*|komut\w*|prompt\w*|kural\w*)|şifre\w*|parola\w*|gizli (?:kelime|kod|anahtar)\w*|talimatların\w*|gizli anahtar\w*|iç talimat\w*)",
         r"(?:artık sen|sen artık|bundan sonra|bundan böyle|şu andan itibaren|gibi davran\w*|rolünü oyna|.{0,20}olduğunu (?:hayal et|varsay)|yeni (?:talimat\w*|görev\w*))",
     ),
 }
@@ -155,32 +158,34 @@ _OTHER: dict[str, tuple[str, str, str, str, str]] = {
 
 def _european(code: str) -> list[Signal]:
     drop, rules, show, secret, role = _EUROPEAN[code]
-    order = rf"{_NO_NOT}{drop}{_NOT_AFTER}{_HARMLESS}{_GAP}{rules}{_NO_OWNER}"
+    order = rf"{_NO_NOT}{drop}(?!\w){_NOT_AFTER}{_HARMLESS}{_GAP}{rules}{_NO_OWNER}"
     if code in ("tr", "de", "nl"):
         order += rf"|{rules}{_GAP}{drop}{_NOT_AFTER}"
     shown = rf"{show}(?!{_RESETTING}){_GAP}{secret}{_NO_OWNER}"
     if code == "tr":
         shown += rf"|{secret}{_GAP}{show}"
     return [
-        _s(f"instruction override ({code})", _OVERRIDE, order),
-        _s(f"secret or prompt extraction ({code})", _EXTRACT, shown),
-        _s(f"new role or task ({code})", _ROLE, role),
-        _s(f"unbound persona ({code})", 0.75, _UNBOUND[code]),
+        _s(f"instruction override ({code})", _OVERRIDE, bare(order)),
+        _s(f"secret or prompt extraction ({code})", _EXTRACT, bare(shown)),
+        _s(f"new role or task ({code})", _ROLE, bare(role)),
+        _s(f"unbound persona ({code})", 0.75, bare(_UNBOUND[code])),
     ]
 
 
-def _either_order(code: str) -> list[Signal]:
-    drop, rules, show, secret, role = _OTHER[code]
+def _either_order(
+    code: str, words: tuple[str, str, str, str, str], gap: str = _SHORT_GAP
+) -> list[Signal]:
+    drop, rules, show, secret, role = words
     return [
         _s(
             f"instruction override ({code})",
             _OVERRIDE,
-            rf"{rules}{_SHORT_GAP}{drop}|{drop}{_SHORT_GAP}{rules}",
+            rf"{rules}{gap}{drop}|{drop}{gap}{rules}",
         ),
         _s(
             f"secret or prompt extraction ({code})",
             _EXTRACT,
-            rf"{secret}{_SHORT_GAP}{show}|{show}{_SHORT_GAP}{secret}",
+            rf"{secret}{gap}{show}|{show}{gap}{secret}",
         ),
         _s(f"new role or task ({code})", _ROLE, role),
     ]
@@ -205,13 +210,31 @@ _MARKERS: dict[str, str] = {
     "tr": "ve tüm bütün önceki bana şimdi sen bir yukarıdaki ben ver yaz talimatları kuralları göster söyle unut şifreyi parolayı nedir "
     "sistem artık gizli her",
 }
-_MARKER_SETS = {code: frozenset(words.split()) for code, words in _MARKERS.items()}
+_MARKER_SETS = {code: frozenset(bare(words).split()) for code, words in _MARKERS.items()}
+# Turkish words seldom stand without an ending; these stems are no other language's.
+_TURKISH = re.compile(
+    r"\b(?:talimat|kurallar|kisitla|sifre|yonerge|komutlar|goster|unut|gormezden|yok say|yanit|cevab|yapay zeka|sansur|guvenli)"
+)
 _LATIN = {code: tuple(_european(code)) for code in _EUROPEAN if code != "ru"}
 _CYRILLIC = tuple(_european("ru"))
-_OTHER_SCRIPTS = tuple(s for c in _OTHER for s in _either_order(c))
-ALL = (*(s for group in _LATIN.values() for s in group), *_CYRILLIC, *_OTHER_SCRIPTS)
+_OTHER_SCRIPTS = tuple(s for c, words in _OTHER.items() for s in _either_order(c, words))
+_FURTHER_LATIN = tuple(
+    s for c, words in tongues.LATIN.items() for s in _either_order(c, words, r"[^.!?\n]{0,40}?")
+)
+_FURTHER = tuple(
+    s for c, words in tongues.OTHER.items() for s in _either_order(c, words, r"[^.!?\n]{0,30}?")
+)
+ALL = (
+    *(s for group in _LATIN.values() for s in group),
+    *_CYRILLIC,
+    *_OTHER_SCRIPTS,
+    *_FURTHER_LATIN,
+    *_FURTHER,
+)
 _HAS_CYRILLIC = re.compile("[\u0400-\u04ff]")
-_HAS_OTHER = re.compile("[\u0590-\u0dff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_HAS_OTHER = re.compile(
+    "[\u0370-\u03ff\u0400-\u04ff\u0590-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+)
 _WORDS = re.compile(r"[^\W\d_]+")
 
 
@@ -219,10 +242,12 @@ def applicable(plain: str) -> Iterator[Signal]:
     """The signals of the languages that ``plain`` may be written in."""
     words = frozenset(_WORDS.findall(plain))
     for code, markers in _MARKER_SETS.items():
-        if len(words & markers) >= 2:
+        if len(words & markers) >= 2 or (code == "tr" and _TURKISH.search(plain)):
             yield from _LATIN[code]
+    yield from _FURTHER_LATIN
     if not plain.isascii():
         if _HAS_CYRILLIC.search(plain):
             yield from _CYRILLIC
         if _HAS_OTHER.search(plain):
             yield from _OTHER_SCRIPTS
+            yield from _FURTHER

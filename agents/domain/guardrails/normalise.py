@@ -31,6 +31,11 @@ _FOREIGN = re.compile(r"[\u0370-\u03ff\u0400-\u052f\u0530-\u058f\u0250-\u02af\u0
 _WORD = re.compile(r"\w+")
 _SPACE = re.compile(r"\s+")
 _MARKS = re.compile("[\u0300-\u036f]+")
+_UNACCENTED = {
+    code: base
+    for code in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))
+    if (base := unicodedata.normalize("NFD", chr(code))[0]).isascii() and base.isalpha()
+} | {ord(c): b for c, b in zip("ıłøđħ", "ilodh", strict=True)}
 _TAG_BLOCK = re.compile("[\U000e0020-\U000e007e]{4,}")
 
 _BASE64 = re.compile(r"(?<![\w+/=-])(?:[A-Za-z0-9+/_-]{16,}={0,2})(?![\w+/=])")
@@ -76,7 +81,15 @@ def plain(text: str) -> str:
         shown = _WORD.sub(_latinised, shown)
     elif _FOREIGN.search(shown):
         shown = shown if _reads_cyrillic(shown) else shown.translate(_LOOKALIKE)
-    return _SPACE.sub(" ", _unaccented_latin(shown)).lower()
+    return _SPACE.sub(" ", _unaccented_latin(shown)).lower().replace("i\u0307", "i")
+
+
+def bare(plain: str) -> str:
+    """Latin letters without their accents, a letter for a letter: "talımat" is "talimat".
+
+    Whoever writes in a hurry, in capitals or to get by leaves accents out.
+    """
+    return plain if plain.isascii() else plain.translate(_UNACCENTED)
 
 
 def _latinised(match: re.Match[str]) -> str:
