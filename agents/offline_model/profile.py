@@ -37,7 +37,7 @@ DEFAULT_MODELS: Mapping[str, dict[str, Any]] = {
 
 FaultKind = Literal[
     "rate_limited", "server_error", "reset", "hang", "slow_stream", "broken_arguments",
-    "wrong_schema", "endless_tools", "error_body", "cut_stream",
+    "wrong_schema", "endless_tools", "error_body", "cut_stream", "no_tokens",
 ]  # fmt: skip
 
 

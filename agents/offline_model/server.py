@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from agents.offline_model import embeddings, tokens
+from agents.offline_model import breaking, embeddings, tokens
 from agents.offline_model.batches import Batches
-from agents.offline_model.engine import Completion, Engine, raise_status
+from agents.offline_model.engine import Engine, raise_status
 from agents.offline_model.objects import object_routes
-from agents.offline_model.profile import Asked, Fault, ProfileSource
+from agents.offline_model.profile import Asked, ProfileSource
 from agents.offline_model.protocol import ApiError, bad, read_json
 from agents.offline_model.quality import draw
 from agents.offline_model.store import Store
@@ -28,7 +28,6 @@ from agents.offline_model.truth import Truth
 from agents.offline_model.tuning import TunedModels
 from config.errors import InvalidDocument
 
-HANG_SECONDS = 600.0
 MAX_BODY_BYTES = 20 * 1024 * 1024
 MAX_EMBEDDING_INPUTS = 2048
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -109,11 +108,11 @@ class OfflineModel:
         """POST /v1/chat/completions."""
         wanted, completion = self.engine.complete(await body_of(request))
         streaming = bool(wanted.get("stream"))
-        broken = await broken_response(request, completion.fault, streaming=streaming)
+        broken = await breaking.broken_response(request, completion.fault, streaming=streaming)
         if broken is not None:
             return broken
         if streaming:
-            stream = events(wanted, completion, _means(request, "hang_up"))
+            stream = events(wanted, completion, breaking.means(request, "hang_up"))
             return StreamingResponse(stream, media_type="text/event-stream")
         waits = len(completion.pieces) or completion.usage["completion_tokens"]
         seconds = completion.first_token_seconds + completion.per_token_seconds * waits
@@ -130,7 +129,7 @@ class OfflineModel:
         asked, digest = Asked(model, "", "\n".join(texts)), self.engine.digest(raw)
         fault = self.engine.fault("embeddings", asked, digest)
         raise_status(fault)
-        broken = await broken_response(request, fault, streaming=False)
+        broken = await breaking.broken_response(request, fault, streaming=False)
         if broken is not None:
             return broken
         latency = profile.latency or self.profile.current().latency
@@ -199,7 +198,7 @@ class OfflineModel:
                 self.engine.model(model, "embedding")
                 return 200, _embedded(wanted, model, texts)
             _request, completion = self.engine.complete(raw)
-            _unbroken(completion)
+            breaking.check_unbroken(completion)
             return 200, completion.body()
         except ApiError as error:
             return error.status, error.body()
@@ -219,44 +218,6 @@ async def body_of(request: Request) -> bytes:
     if len(raw) > MAX_BODY_BYTES:
         raise ApiError(413, f"the body has {len(raw)} bytes; the limit is {MAX_BODY_BYTES}")
     return raw
-
-
-async def broken_response(
-    request: Request, fault: Fault | None, *, streaming: bool
-) -> Response | None:
-    """What a fault of the connection or the body sends instead of an answer."""
-    if fault is None:
-        return None
-    if fault.kind == "reset":
-        _means(request, "reset")()
-        return Response(status_code=500)
-    if fault.kind == "hang":
-        await asyncio.sleep(HANG_SECONDS if fault.seconds is None else fault.seconds)
-        _means(request, "hang_up")()
-        return Response(status_code=504)
-    if fault.kind == "error_body":
-        error = ApiError(500, "The engine is currently overloaded.", api_code="overloaded")
-        return JsonResponse(error.body())
-    if fault.kind == "cut_stream" and not streaming:
-        return StreamingResponse(_half(_means(request, "hang_up")))
-    return None
-
-
-async def _half(hang_up: Callable[[], None]) -> AsyncIterator[bytes]:
-    yield b'{"id":"chatcmpl-cut","object":"chat.completion","choices":[{"index":0,'
-    hang_up()
-
-
-def _unbroken(completion: Completion) -> None:
-    fault = completion.fault
-    if fault is not None and fault.kind in ("reset", "hang", "error_body", "cut_stream"):
-        raise ApiError(500, "The server had an error while processing your request.")
-
-
-def _means(request: Request, name: str) -> Callable[[], None]:
-    """How this connection is torn down; under another server than ours it can't be."""
-    means: Callable[[], None] = request.scope["state"].get(name, lambda: None)
-    return means
 
 
 def _model(name: str, created: int) -> dict[str, Any]:
