@@ -31,6 +31,9 @@ def related_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 _less("MODEL_CONNECT_TIMEOUT", settings.MODEL_CONNECT_TIMEOUT, "MODEL_TIMEOUT",
                       "config.E005", "connecting is part of a reply; lower "
                       "MODEL_CONNECT_TIMEOUT_SECONDS"),
+                _less("MODEL_FIRST_TOKEN_TIMEOUT", settings.MODEL_FIRST_TOKEN_TIMEOUT,
+                      "MODEL_TIMEOUT", "config.E009", "the first token is part of a reply; lower "
+                      "MODEL_FIRST_TOKEN_TIMEOUT_SECONDS"),
                 _upload(),
                 _threads(),
                 _mail(),

@@ -267,8 +267,13 @@ SWEEP_INTERVAL = env.seconds("SWEEP_INTERVAL_SECONDS", "5")
 STEP_TIMEOUT = env.seconds("STEP_TIMEOUT_SECONDS", "300")
 # How long a run that was cancelled or has failed waits for the steps that still run.
 STOP_GRACE = env.seconds("STOP_GRACE_SECONDS", "60")
-# Longest wait for one whole reply of a model, and for its first token.
+# Longest wait for one whole reply of a model. E003: it must fit into a step.
 MODEL_TIMEOUT = env.seconds("MODEL_TIMEOUT_SECONDS", "30")
+# Of a stream: longest wait for its first token, and for more of it afterwards. A model that thinks
+# aloud has begun. E009: part of a whole reply.
+MODEL_FIRST_TOKEN_TIMEOUT = env.seconds(
+    "MODEL_FIRST_TOKEN_TIMEOUT_SECONDS", f"{MODEL_TIMEOUT.total_seconds() / 2:g}"
+)
 MODEL_CONNECT_TIMEOUT = env.seconds("MODEL_CONNECT_TIMEOUT_SECONDS", "5")
 # Redis gives an unacknowledged message out again after this. E004: longer than a step's limit.
 VISIBILITY_TIMEOUT = env.seconds("VISIBILITY_TIMEOUT_SECONDS", "3600")
@@ -309,6 +314,9 @@ WEB_THREADS = env.whole("WEB_THREADS", 256, low=8, high=4000)
 # A person asks a few times a minute; a key may serve a busy system (500 calls a second).
 USER_CALLS_PER_MINUTE = env.whole("USER_CALLS_PER_MINUTE", 600, low=1)
 KEY_CALLS_PER_MINUTE = env.whole("KEY_CALLS_PER_MINUTE", 30_000, low=1)
+# Of all their calls together, read and written; 0 is no limit. Budgets cap what it costs.
+USER_TOKENS_PER_MINUTE = env.whole("USER_TOKENS_PER_MINUTE", 0)
+KEY_TOKENS_PER_MINUTE = env.whole("KEY_TOKENS_PER_MINUTE", 0)
 # With OPENAI_BASE_URL: which model of it serves which tier.
 OPENAI_MODELS = env.words(
     "OPENAI_MODELS", "light=gpt-4.1-nano,standard=gpt-4.1-mini,strong=gpt-4.1"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -20,9 +21,10 @@ from scaling import shared
 
 logger = logging.getLogger(__name__)
 
-# So many failures in a row within the window open it.
+# So many failures in a row within the window open it. A success in between ends the row; the
+# window is wide: who hangs fails once in half a minute, an agent may be asked once in a minute.
 FAILURES_TO_OPEN = 5
-WINDOW_SECONDS = 30
+WINDOW_SECONDS = 600
 FIRST_OPEN_SECONDS = 2.0
 LONGEST_OPEN_SECONDS = 60.0
 # A probe that never reports back is forgotten after this.
@@ -74,6 +76,7 @@ class Look:
     failures: int = 0
 
 
+State = Literal["closed", "open", "half_open", "unknown"]
 _memory: dict[str, tuple[float, Look]] = {}
 
 
@@ -100,15 +103,30 @@ def peek(name: str) -> bool:
     return known is not None and known[1].is_open and known[0] > time.monotonic()
 
 
-def state_of(name: str) -> Literal["closed", "open", "half_open", "unknown"]:
+def state_of(name: str) -> State:
     """What a breaker is now, for people; takes no probe."""
+    return states_of([name])[0]
+
+
+def states_of(names: Sequence[str]) -> list[State]:
+    """What each breaker is now, in one look; takes no probe."""
+    if not names:
+        return []
+    asked = shared.client().pipeline(transaction=False)
+    for name in names:
+        asked.hget(_key(name), "open_until")
+    asked.time()
     try:
-        until, now = shared.client().hget(_key(name), "open_until"), shared.client().time()
+        *until, (now, micros) = asked.execute()
     except RedisError:
-        return "unknown"
-    if float(until or 0) == 0:
+        return ["unknown"] * len(names)
+    return [_state(float(one or 0), now + micros / 1e6) for one in until]
+
+
+def _state(open_until: float, now: float) -> State:
+    if open_until == 0:
         return "closed"
-    return "open" if now[0] + now[1] / 1e6 < float(until or 0) else "half_open"
+    return "open" if now < open_until else "half_open"
 
 
 def succeeded(name: str, seen: Look) -> None:

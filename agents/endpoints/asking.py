@@ -20,13 +20,14 @@ from django.utils import timezone
 from agents import spans
 from agents.domain.cost import Usage, cost_usd
 from agents.endpoints import hedging
-from agents.endpoints.directory import Rest, Served, seen
+from agents.endpoints.directory import Served, leave, rest_of, seen
 from agents.endpoints.hedging import Side
 from agents.endpoints.trying import try_once
 from agents.endpoints.values import Failure, Reply, Request, Stopped, Try
 from agents.errors import RateLimited
 from config.errors import AppError, InvalidInput, StepTimeout, Unavailable
 from scaling import breaker, limits
+from scaling.rests import Rest
 
 # Tries of one request at one endpoint, and the first wait between two (full jitter, doubling).
 TRIES_PER_ENDPOINT = 2
@@ -55,7 +56,7 @@ def ask(
     last: AppError = Unavailable("every model endpoint", "all were passed over", 5)
     is_tried = False
     for place, one in enumerate(served):
-        if (rest := seen.rest_of(one)) is not None:
+        if (rest := rest_of(one)) is not None:
             last = _rested(one, rest)
             continue
         if is_tried:
@@ -189,7 +190,7 @@ def _hedged(
 
         def second() -> Served | None:
             for other in others:
-                if other.endpoint == one.endpoint or seen.rest_of(other) is not None:
+                if other.endpoint == one.endpoint or rest_of(other) is not None:
                     continue
                 if breaker.peek(f"endpoint:{other.endpoint}"):
                     continue
@@ -242,7 +243,7 @@ def _side_try(side: Side, winner: Side, request: Request) -> Try:
 def _leave(one: Served, failure: Failure) -> None:
     """Heed a wait that is too long for this call in the next ones, too."""
     if (failure.retry_after_seconds or 0.0) > LONGEST_WAIT_SECONDS:
-        seen.leave(one, failure.code, failure.retry_after_seconds or 0.0)
+        leave(one, failure.code, failure.retry_after_seconds or 0.0)
 
 
 def _waited(failure: Failure, number: int, until: float) -> bool:
@@ -261,7 +262,9 @@ def as_error(one: Served, failure: Failure) -> AppError:
     """A try's failure as its caller's error."""
     what = f"endpoint {one.endpoint}"
     if failure.code == "timeout":
-        return StepTimeout(f"{what} ({failure.why})", settings.MODEL_TIMEOUT.total_seconds())
+        limit = failure.limit_seconds
+        whole = settings.MODEL_TIMEOUT.total_seconds()
+        return StepTimeout(f"{what} ({failure.why})", whole if limit is None else limit)
     if failure.code == "rate_limited":
         wait = max(1, round(failure.retry_after_seconds or 1))
         return RateLimited(what, "the provider's", wait)

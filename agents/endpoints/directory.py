@@ -23,7 +23,8 @@ from agents.domain.scoring import Candidate, Needs, Policy
 from agents.endpoints.secrets import open_secret, variable
 from agents.models import Endpoint, PriceList
 from config.errors import Unavailable
-from scaling import breaker
+from scaling import breaker, rests
+from scaling.rests import Rest
 
 KEPT_SECONDS = 2.0
 # A price list is never missing for long: until one is loaded, every token counts as dear.
@@ -35,8 +36,6 @@ STALE_SECONDS = 60.0
 ANEW_SHARE = 0.05
 # Expected of an endpoint whose first reply is awaited.
 UNKNOWN_SECONDS = 0.5
-# The longest that a provider's word keeps us away; then one call asks again.
-LONGEST_REST_SECONDS = 60.0
 # The failure that is told of one model of an endpoint.
 RATE_LIMITED = "rate_limited"
 # A model that offers nothing else does not chat.
@@ -74,18 +73,6 @@ class _Kept:
     served: tuple[Served, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """Until when (monotonic) an endpoint or model asked to be left alone, and with which error."""
-
-    until: float
-    code: str
-
-    @property
-    def left_seconds(self) -> float:
-        return self.until - time.monotonic()
-
-
 class _Seen:
     """What this process learns of its endpoints: load, latency, errors."""
 
@@ -95,7 +82,6 @@ class _Seen:
         self.latency: dict[str, float] = {}
         self.errors: dict[str, float] = {}
         self.noted_at: dict[str, float] = {}
-        self.resting: dict[tuple[str, str], Rest] = {}  # of endpoint and model; "": of all
 
     @contextmanager
     def slot(self, served: Served) -> Iterator[bool]:
@@ -140,21 +126,6 @@ class _Seen:
     def _is_fresh(self, endpoint: str) -> bool:
         at = self.noted_at.get(endpoint)
         return at is not None and time.monotonic() - at < STALE_SECONDS
-
-    def leave(self, served: Served, code: str, seconds: float) -> None:
-        """Ask nothing for a while, because it was said so: a rate is the model's, the rest of what
-        can be wrong the endpoint's."""
-        until = time.monotonic() + min(seconds, LONGEST_REST_SECONDS)
-        with self._lock:
-            key = (served.endpoint, served.model if code == RATE_LIMITED else "")
-            self.resting[key] = Rest(until, code)
-
-    def rest_of(self, served: Served) -> Rest | None:
-        """The rest that the model or its endpoint asked for, while it lasts."""
-        keys = ((served.endpoint, served.model), (served.endpoint, ""))
-        rests = [self.resting.get(key) for key in keys]
-        lasting = [rest for rest in rests if rest is not None and rest.left_seconds > 0]
-        return max(lasting, key=lambda rest: rest.until, default=None)
 
     def health(self, endpoint: str) -> dict[str, Any]:
         """What this process has seen: calls under way, mean latency, share of failures."""
@@ -204,7 +175,23 @@ def forget() -> None:
     global _kept
     _kept = _Kept(0.0, ())
     _lists.clear()
-    seen.resting.clear()
+    rests.forget()
+
+
+def leave(served: Served, code: str, seconds: float) -> None:
+    """Ask nothing for a while, because it was said so: a rate is the model's, the rest of what can
+    be wrong the endpoint's."""
+    names = _names(served)
+    rests.leave(names[0] if code == RATE_LIMITED else names[1], code, seconds)
+
+
+def rest_of(served: Served) -> Rest | None:
+    """The rest that the model or its endpoint asked for, while it lasts."""
+    return rests.of(*_names(served))
+
+
+def _names(served: Served) -> tuple[str, str]:
+    return f"{served.endpoint}\n{served.model}", served.endpoint
 
 
 def candidates(
@@ -245,7 +232,7 @@ def _candidate(served: Served) -> Candidate:
         latency_seconds=seen.expected_seconds(served.endpoint),
         error_ratio=seen.errors.get(served.endpoint, 0.0),
         price_usd=most_usd(served.price, input_tokens=1000, output_tokens=500),
-        is_open=breaker.peek(f"endpoint:{served.endpoint}") or seen.rest_of(served) is not None,
+        is_open=breaker.peek(f"endpoint:{served.endpoint}") or rest_of(served) is not None,
     )
 
 

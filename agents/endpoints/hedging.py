@@ -24,7 +24,8 @@ from django.utils import timezone
 
 from agents import spans
 from agents.endpoints.directory import Served
-from agents.endpoints.trying import as_failure, body_of, limits_of, whole_reply
+from agents.endpoints.failures import as_failure
+from agents.endpoints.trying import body_of, limits_of, whole_reply
 from agents.endpoints.values import Failure, Reply, Request
 from config import tracing
 

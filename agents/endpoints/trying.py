@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx2
 import openai
 from django.conf import settings
-from django.utils import timezone
 from openai import Stream
 
 from agents.domain import messages
 from agents.domain.cost import Usage, usage_from
 from agents.endpoints.clients import client_for
 from agents.endpoints.directory import Served
+from agents.endpoints.failures import NO_REPLY, as_failure
 from agents.endpoints.values import ANY_OBJECT, Failure, Reply, Request, Stopped
 from config import tracing
 from config.errors import AppError
@@ -26,14 +25,14 @@ from config.errors import AppError
 PATH = "/chat/completions"
 # What common tokenisers average on prose: a stream that ends early tells no count.
 BYTES_PER_TOKEN = 4
-# An answer that a request asked for badly stays bad elsewhere.
-CALLERS_FAULTS = frozenset({400, 413, 422})
+# Where a stream's tokens come: text, tools, and what a model thinks aloud.
+TOKENS = ("content", "tool_calls", "refusal", "reasoning_content", "reasoning")
 
 
 def try_once(served: Served, request: Request, *, until: float) -> Reply:
     """Ask ``served`` and return its reply by ``until`` (monotonic); raises Failure or Stopped.
 
-    The whole reply and its first token have limits of their own from the settings.
+    Connecting, a stream's first token and the whole reply have limits of their own (settings).
     """
     left, limits = limits_of(until)
     try:
@@ -57,19 +56,6 @@ def limits_of(until: float) -> tuple[float, httpx2.Timeout]:
         raise Failure("timeout", "no time left", try_again=False)
     connect = min(left, settings.MODEL_CONNECT_TIMEOUT.total_seconds())
     return left, httpx2.Timeout(left, connect=connect)
-
-
-def as_failure(error: Exception, left: float) -> Failure:
-    """What went wrong with a request that had ``left`` seconds."""
-    if isinstance(error, openai.APIStatusError):
-        return _refused(error)
-    if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException | TimeoutError):
-        return Failure("timeout", f"no whole reply within {left:.1f} s", try_again=False)
-    if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
-        cause = error.__cause__ or error
-        return Failure("unavailable", f"{type(cause).__name__}: {cause}")
-    # an error body inside a stream
-    return Failure("unavailable", error.message if isinstance(error, openai.APIError) else "")
 
 
 def whole_reply(content: bytes, served: Served) -> Reply:
@@ -108,20 +94,22 @@ def body_of(served: Served, request: Request) -> dict[str, Any]:
 
 def _streamed(served: Served, request: Request, limits: httpx2.Timeout, until: float) -> Reply:
     started = time.monotonic()
-    stream = client_for(served).post(
-        PATH,
-        cast_to=object,
-        body=body_of(served, request),
-        options={"timeout": limits, "headers": tracing.outgoing()},
-        stream=True,
-        stream_cls=Stream[object],
-    )
+    left = until - started
+    first = min(left, settings.MODEL_FIRST_TOKEN_TIMEOUT.total_seconds())
+    waits = httpx2.Timeout(left, connect=limits.connect, read=first)
     parts = _Parts(request)
     try:
+        stream = client_for(served).post(
+            PATH,
+            cast_to=object,
+            body=body_of(served, request),
+            options={"timeout": waits, "headers": tracing.outgoing()},
+            stream=True,
+            stream_cls=Stream[object],
+        )
         with stream:
+            stream.response.stream = _Watched(stream.response.stream, parts, started + first, until)
             for chunk in stream:
-                if time.monotonic() > until:
-                    raise Failure("timeout", "the stream took too long", try_again=False)
                 if not isinstance(chunk, Mapping):
                     raise Failure("bad_answer", "a stream event that is no object")
                 parts.add(chunk, time.monotonic() - started)
@@ -129,9 +117,35 @@ def _streamed(served: Served, request: Request, limits: httpx2.Timeout, until: f
     except AppError as error:
         raise Stopped(error, parts.used()) from error
     except (Failure, openai.APIError, httpx2.TransportError) as error:
-        failure = error if isinstance(error, Failure) else as_failure(error, until - started)
+        failure = error if isinstance(error, Failure) else as_failure(error, left)
+        if failure.why == NO_REPLY and time.monotonic() < until:
+            failure = _silent(parts, first)
         failure.usage = parts.used()
         raise failure from error
+
+
+def _silent(parts: _Parts, limit_seconds: float) -> Failure:
+    why = "no more of the stream" if parts.has_begun else "no first token"
+    return Failure("timeout", why, limit_seconds=limit_seconds, try_again=False)
+
+
+class _Watched(httpx2.SyncByteStream):
+    """Ends a stream whose first token, or whose end, is overdue, whatever else it sends: a comment
+    that keeps a connection alive is no answer, and the client passes it over."""
+
+    def __init__(self, inner: object, parts: _Parts, first: float, until: float) -> None:
+        self._inner, self._parts = inner, parts
+        self._first, self._until = first, until
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._inner:  # type: ignore[attr-defined]
+            now = time.monotonic()
+            if now > self._until or (now > self._first and not self._parts.has_begun):
+                raise httpx2.ReadTimeout("the stream took too long")
+            yield piece
+
+    def close(self) -> None:
+        self._inner.close()  # type: ignore[attr-defined]
 
 
 class _Parts:
@@ -145,6 +159,7 @@ class _Parts:
         self.model = ""
         self.usage: Mapping[str, Any] | None = None
         self.first: float | None = None
+        self.has_begun = False
 
     def add(self, chunk: Mapping[str, Any], seconds: float) -> None:
         if error := chunk.get("error"):
@@ -156,6 +171,7 @@ class _Parts:
             self.finish = choice.get("finish_reason") or self.finish
             if self.first is None and (delta.get("content") or delta.get("tool_calls")):
                 self.first = seconds
+            self.has_begun = self.has_begun or any(delta.get(name) for name in TOKENS)
             if text := delta.get("content"):
                 self.text.append(text)
                 if self._emit is not None:
@@ -242,30 +258,3 @@ def _call(raw: Mapping[str, Any]) -> dict[str, Any]:
         "type": "function",
         "function": {"name": str(function["name"]), "arguments": str(function["arguments"])},
     }
-
-
-def _refused(error: openai.APIStatusError) -> Failure:
-    status = error.status_code
-    why = f"HTTP {status}: {error.message}"[:300]
-    wait = retry_after(error.response.headers)
-    if status == 429:
-        return Failure("rate_limited", why, http_status=status, retry_after_seconds=wait)
-    if status in CALLERS_FAULTS:
-        return Failure("bad_request", why, http_status=status, try_again=False, is_callers=True)
-    if status in (408, 409) or status >= 500:
-        return Failure("unavailable", why, http_status=status, retry_after_seconds=wait)
-    return Failure("unavailable", why, http_status=status, try_again=False)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from ``retry-after-ms`` or ``Retry-After`` (seconds or a date, RFC 9110 10.2.3)."""
-    try:
-        if exact := headers.get("retry-after-ms"):
-            return max(0.0, float(exact) / 1000)
-        if given := headers.get("retry-after"):
-            if given.replace(".", "", 1).isdigit():
-                return float(given)
-            return max(0.0, (parsedate_to_datetime(given) - timezone.now()).total_seconds())
-    except (ValueError, TypeError):
-        return None
-    return None

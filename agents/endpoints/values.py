@@ -68,12 +68,13 @@ class Failure(Exception):
         *,
         http_status: int | None = None,
         retry_after_seconds: float | None = None,
+        limit_seconds: float | None = None,
         try_again: bool = True,
         is_callers: bool = False,
     ) -> None:
         super().__init__(code, why)
         self.code, self.why, self.http_status = code, why, http_status
-        self.retry_after_seconds = retry_after_seconds
+        self.retry_after_seconds, self.limit_seconds = retry_after_seconds, limit_seconds
         self.try_again, self.is_callers = try_again, is_callers
         # What a stream had brought before it broke; nobody gives it for nothing.
         self.usage = Usage()
@@ -90,7 +91,8 @@ class Stopped(Exception):
 @dataclass(frozen=True, slots=True)
 class Try:
     """One request that was sent, as the record keeps it. Without a ``reply`` ``partial`` is what
-    a stream had used when it ended, by our own count."""
+    a stream had used when it ended, by our own count. One that ``is_aside`` is no part of the
+    talk that leads to the answer."""
 
     endpoint: str
     model: str
@@ -105,6 +107,7 @@ class Try:
     is_simulated: bool = False
     messages: list[Message] = field(default_factory=list)
     partial: Usage = field(default_factory=Usage)
+    is_aside: bool = False
 
     @property
     def usage(self) -> Usage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +16,7 @@ from agents import versions
 from agents.domain.scoring import Needs
 from agents.endpoints.directory import candidates, forget, seen
 from agents.models import Agent, Endpoint, ModelCall
+from scaling import breaker, rests
 from tests.agents.offline_model.process import Server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,7 +51,7 @@ def ask(live_server: Any, model: Server, agent: Agent, key: str) -> Any:
             return http.post("/v1/chat/completions", json=body)
 
         yield post
-    seen.resting.clear()
+    forget()
 
 
 def behave(
@@ -120,6 +122,10 @@ def test_a_provider_that_asks_for_a_long_wait_is_left_alone_by_the_next_calls_to
         assert ask(f"question {number}").status_code == 200
     assert asked() == [FIRST, *[SECOND] * 5]
 
+    rests._known, rests._read_at = {}, 0.0  # as in another process, which was told nothing itself
+    assert ask("what another process is asked").status_code == 200
+    assert asked()[-1] == SECOND and asked().count(FIRST) == 1
+
     behave(model, faults=(full,))
     Agent.objects.update(fallback="")
     for number in range(5, 8):
@@ -127,7 +133,7 @@ def test_a_provider_that_asks_for_a_long_wait_is_left_alone_by_the_next_calls_to
         assert refused.status_code == 429, refused.text
         assert refused.json()["error"]["code"] == "rate_limited"
         assert 40 <= int(refused.headers["Retry-After"]) <= 50
-    assert len(asked()) == 7  # nobody is asked any more
+    assert len(asked()) == 8  # nobody is asked any more
 
     behave(model)
     forget()  # an edit of the endpoints, or the end of the wait
@@ -150,3 +156,17 @@ def test_a_full_rate_of_one_model_leaves_the_others_of_its_endpoint(
         assert ask(f"question {number}").status_code == 200
     models = ModelCall.objects.order_by("id").values_list("model", flat=True)
     assert list(models) == [FIRST, *[SECOND] * 3]
+
+
+def test_who_hangs_is_left_out_although_each_call_learns_it_slowly(
+    ask: Ask, model: Server, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MODEL_TIMEOUT = timedelta(seconds=0.5)  # a sixtieth of the shipped one
+    monkeypatch.setattr(breaker, "WINDOW_SECONDS", breaker.WINDOW_SECONDS / 60)
+    Endpoint.objects.filter(name=FIRST).update(priority=1)
+    forget()
+    behave(model, faults=({"kind": "hang", "seconds": 60, "when": {"model": FIRST}},))
+    for number in range(breaker.FAILURES_TO_OPEN + 2):
+        assert ask(f"question {number}").status_code == 200
+    assert asked().count(FIRST) == breaker.FAILURES_TO_OPEN
+    assert asked()[-1] == SECOND

@@ -33,6 +33,7 @@ FAULTS = [
     {"kind": "hang", "seconds": 20},
     {"kind": "slow_stream", "seconds": 20},
     {"kind": "cut_stream"},
+    {"kind": "no_tokens", "seconds": 0.2},
     {"kind": "broken_arguments"},
     {"kind": "wrong_schema"},
     {"kind": "endless_tools"},

@@ -18,8 +18,8 @@ from typing_extensions import TypedDict
 
 from agents.domain import odata
 from agents.domain.odata import Condition
+from agents.endpoints.failures import retry_after
 from agents.endpoints.secrets import variable
-from agents.endpoints.trying import retry_after
 from agents.errors import RateLimited
 from agents.models import ToolSource
 from agents.tools.remote import addresses

@@ -1,0 +1,101 @@
+"""A stream's first token has a limit of its own, whatever else keeps the connection open."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import openai
+import pytest
+
+from agents.endpoints.directory import forget
+from agents.models import Agent, Endpoint, Hold, ModelCall
+from tests.agents.offline_model.process import Server
+
+pytestmark = pytest.mark.django_db(transaction=True)
+FIRST_TOKEN, WHOLE = timedelta(seconds=0.6), timedelta(seconds=20)
+# A tenth of the whole limit would do; a busy machine takes a while for the rest of a call.
+SOON_SECONDS = 8.0
+# The headers come at once, and then: nothing, comments, or nothing but the roles of messages.
+SILENT = {"latency": {"first_token": {"fixed_seconds": 60}}}
+KEPT_OPEN = {"faults": [{"kind": "no_tokens", "seconds": 0.1}]}
+Heard = Callable[..., str]
+
+
+@pytest.fixture
+def hear(live_server: Any, agent: Agent, key: str, settings: Any) -> Iterator[Heard]:
+    settings.MODEL_FIRST_TOKEN_TIMEOUT, settings.MODEL_TIMEOUT = FIRST_TOKEN, WHOLE
+    with openai.OpenAI(base_url=f"{live_server.url}/v1", api_key=key, max_retries=0) as chat:
+
+        def told() -> str:
+            messages: Any = [{"role": "user", "content": "Good morning"}]
+            stream: Any = chat.chat.completions.create(
+                model=f"agent:{agent.slug}", messages=messages, stream=True
+            )
+            return "".join(c.delta.content or "" for chunk in stream for c in chunk.choices)
+
+        yield told
+
+
+@pytest.mark.parametrize("profile", [SILENT, KEPT_OPEN], ids=["silent", "kept-open"])
+def test_a_stream_that_never_begins_is_given_up_soon_and_the_fallback_is_said(
+    hear: Heard, agent: Agent, model: Server, profile: dict[str, Any]
+) -> None:
+    model.behave(profile)
+    started = time.monotonic()
+    assert hear() == agent.fallback
+    assert time.monotonic() - started < SOON_SECONDS
+    calls = list(ModelCall.objects.all())  # one of each model that there is
+    assert {(call.state, call.error_code) for call in calls} == {("failed", "timeout")}
+    assert max(call.duration_seconds for call in calls) < SOON_SECONDS / 4
+    assert not Hold.objects.exists()
+
+
+def test_without_a_fallback_the_error_names_the_limit(
+    hear: Heard, agent: Agent, model: Server
+) -> None:
+    Agent.objects.update(fallback="")
+    model.behave(KEPT_OPEN)
+    with pytest.raises(openai.APIStatusError) as late:
+        hear()
+    assert late.value.code == "timeout"
+    assert "no first token) took longer than 0.6 s" in str(late.value)
+
+
+def test_another_endpoint_answers_in_time_for_the_reader(
+    hear: Heard, agent: Agent, model: Server
+) -> None:
+    Agent.objects.update(limits={})
+    Endpoint.objects.update(state="paused")
+    for place, name in enumerate(("silent", "quick"), start=1):
+        served = [{"name": name, "tier": "strong", "context_tokens": 128_000,
+                   "capabilities": ["tools"]}]  # fmt: skip
+        Endpoint.objects.create(name=name, base_url=model.url, priority=place, served=served)
+    forget()
+    model.behave({"models": {"silent": SILENT, "quick": {}}})
+    started = time.monotonic()
+    assert hear() not in ("", agent.fallback)
+    assert time.monotonic() - started < SOON_SECONDS
+    assert list(ModelCall.objects.order_by("number").values_list("endpoint", flat=True)[:2]) == [
+        "silent", "quick",
+    ]  # fmt: skip
+
+
+def test_a_stream_that_has_begun_may_take_its_time(
+    hear: Heard, agent: Agent, model: Server
+) -> None:
+    model.behave({"latency": {"per_token": {"fixed_seconds": 0.05}}})
+    started = time.monotonic()
+    assert hear() not in ("", agent.fallback)
+    assert time.monotonic() - started > FIRST_TOKEN.total_seconds()
+
+
+def test_a_stream_that_falls_silent_is_given_up_as_soon(
+    hear: Heard, agent: Agent, model: Server
+) -> None:
+    model.behave({"latency": {"per_token": {"fixed_seconds": 5}}})
+    started = time.monotonic()
+    assert hear() == agent.fallback  # nobody had heard of it
+    assert time.monotonic() - started < SOON_SECONDS
