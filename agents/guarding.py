@@ -21,7 +21,7 @@ from django.conf import settings
 
 from agents import reviews
 from agents.domain.guardrails import fields
-from agents.domain.guardrails.findings import Source, longest_first
+from agents.domain.guardrails.findings import Source, Span, cut_before, longest_first
 from agents.domain.guardrails.output import Expected, check_output
 from agents.domain.guardrails.pii import TYPES, find_pii
 from agents.domain.guardrails.pipeline import ScanResult, scan
@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 DEFAULT_TYPES = frozenset(TYPES) - {"PERSON"}
 # What a person must look at first does not leave either.
 _HELD = (Action.BLOCK, Action.ASK)
+_OUT = (*_HELD, Action.REDACT)
+# An injection score from which on a text that passes may be given to a judge.
+UNSURE_FROM = 0.2
 # A text scanned before (a prompt, a repeated tool result) is not scanned again.
 SCANS_KEPT = 2048
 
@@ -56,6 +59,7 @@ class Guard:
     agent: str = ""
     findings: list[dict[str, Any]] = field(default_factory=list)
     sources: list[str] | None = None
+    _unsure: list[tuple[str, str]] = field(default_factory=list)
     _tokens: Pseudonyms = field(init=False)
     _policy: Policy = field(init=False)
     _known: list[str] = field(default_factory=list)
@@ -81,14 +85,31 @@ class Guard:
         policy = replace(self._policy, injection=Action.PASS) if computed else self._policy
         said = "\n".join(line for _, line in lines)
         result = _scanned(text, said, policy, source)
-        if result.decision.action is Action.PASS:
-            return value
-        self._note(where, result)
-        if not result.decision.allowed:
-            self._hold(
-                result.decision.action, _culprit(result), where, result.decision.reasons, text
-            )
-        return self._masked(value, result) if result.pii or result.secrets else value
+        if result.decision.action is not Action.PASS:
+            self._note(where, result)
+            if not result.decision.allowed:
+                self._hold(
+                    result.decision.action, _culprit(result), where, result.decision.reasons, text
+                )
+            if result.pii or result.secrets:
+                value = self._masked(value, result)
+        if self.rails.get("injection_judge", "pass") != "pass" and not result.injection.flagged:
+            if policy.injection is not Action.PASS and result.injection.score >= UNSURE_FROM:
+                told = dict.fromkeys(line for _, line in fields.texts(value))
+                self._unsure.append((where, "\n".join(told)))
+        return value
+
+    def take_unsure(self) -> list[tuple[str, str]]:
+        """Where the rules were unsure of an attack, and the texts; each is told once."""
+        taken, self._unsure = self._unsure, []
+        return taken
+
+    def judged(self, where: str, text: str, why: str) -> None:
+        """Take a judge's word that ``text`` is an attack; raises as the policy says."""
+        action, reasons = Action(self.rails["injection_judge"]), [f"a judge: {why}"]
+        self.findings.append({"where": where, "action": str(action), "reasons": reasons})
+        if action in _HELD:
+            self._hold(action, "injection", where, reasons, text)
 
     def check_answer(self, text: str, finish_reason: str) -> str:
         """The answer as it may be remembered; raises GuardrailBlocked for a leak."""
@@ -124,8 +145,9 @@ class Guard:
         """Whether a person may be asked about anything, so that an answer can't be streamed."""
         own = self._policy
         told = {own.injection, own.pii, own.secrets, *own.by_type.values()}
+        rails = ("unsupported", "injection_judge")
         return bool(self.agent) and (
-            Action.ASK in told or self.rails.get("unsupported") == Action.ASK
+            Action.ASK in told or any(self.rails.get(name) == Action.ASK for name in rails)
         )
 
     def identity(self, text: str) -> str:
@@ -143,25 +165,41 @@ class Guard:
         if not reviews.is_approved(self.client_id, identity):
             raise ReviewRequired(guardrail, where, list(reasons), identity, text)
 
-    def released(self, piece: str, *, before: str) -> str:
-        """A piece of a streamed answer as its reader may see it, ``before`` it what was said.
+    def released(self, waiting: str, *, before: str, keep: int) -> tuple[str, int]:
+        """The start of a streamed answer's ``waiting`` text as its reader may see it, and its
+        length. ``before`` is what was said; the last ``keep`` characters may yet become another
+        thing with what follows and stay, and so does a finding that reaches into them.
 
-        Raises GuardrailBlocked when the prompt's canary or a secret that must stay comes up.
+        Raises GuardrailBlocked when the prompt's canary or something that must stay comes up.
         """
-        if leaks_canary(before + piece, self.canary):
+        if leaks_canary(before + waiting, self.canary):
             raise GuardrailBlocked("canary", "answer", ["the answer repeats the agent's prompt"])
-        known = "\n".join(self._known)
-        secrets = [s for s in find_secrets(piece) if piece[s.start : s.end] not in known]
-        if secrets and self._policy.secrets in _HELD:
-            raise GuardrailBlocked("secrets", "answer", sorted({s.type for s in secrets}))
-        found = [s for s in find_pii(piece, self._policy.pii_types)
-                 if piece[s.start : s.end] not in known]  # fmt: skip
-        stop = sorted({s.type for s in found if self._policy.action_for(s.type) in _HELD})
-        if stop:
-            raise GuardrailBlocked("pii", "answer", stop)
-        spans = [s for s in found if self._policy.action_for(s.type) is Action.REDACT]
-        spans += secrets if self._policy.secrets is Action.REDACT else []
-        return str(self.restored(mask(piece, longest_first(spans)) if spans else piece))
+        text, start, known = before + waiting, len(before), "\n".join(self._known)
+        secrets = [
+            s
+            for s in find_secrets(text)
+            if self._policy.secrets in _OUT and text[s.start : s.end] not in known
+        ]
+        found = [
+            s for s in find_pii(text, self._policy.pii_types)
+            if self._policy.action_for(s.type) in _OUT and text[s.start : s.end] not in known
+        ]  # fmt: skip
+        end = cut_before(text, len(text) - keep, [*secrets, *found]) if keep else len(text)
+        if end <= start:
+            return "", 0
+        out = [s for s in (*secrets, *found) if s.end > start and s.start < end]
+        for guardrail, spans in (("secrets", secrets), ("pii", found)):
+            stop = {s.type for s in spans if s in out and self._stops(guardrail, s)}
+            if stop:
+                raise GuardrailBlocked(guardrail, "answer", sorted(stop))
+        shown = [replace(s, start=max(s.start, start)) for s in out]
+        masked = mask(text[:end], longest_first(shown))[start:]
+        return str(self.restored(masked)), end - start
+
+    def _stops(self, guardrail: str, span: Span) -> bool:
+        if guardrail == "secrets":
+            return self._policy.secrets in _HELD
+        return self._policy.action_for(span.type) in _HELD
 
     def restored(self, value: Any) -> Any:
         """``value`` with its tokens replaced by what they stand for."""

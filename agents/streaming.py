@@ -10,6 +10,8 @@ from agents.guarding import Guard
 HOLD_BACK_CHARACTERS = 64
 # Looking at a few words at a time is dear; a reader does not see the difference.
 PIECE_CHARACTERS = 96
+# What was said and is looked at again: the label before a number may be out already.
+SAID_CHARACTERS = 128
 
 
 class Gate:
@@ -23,6 +25,7 @@ class Gate:
         self._waiting = ""
         self._said = ""
         self._mark = ("", "")
+        self._enough = HOLD_BACK_CHARACTERS + PIECE_CHARACTERS
 
     def mark(self) -> None:
         """A reply begins here; ``restart`` goes back to this. What a model said before it called a
@@ -37,25 +40,27 @@ class Gate:
         if said != self._said:
             return False
         self._waiting = waiting
+        self._enough = HOLD_BACK_CHARACTERS + PIECE_CHARACTERS
         return True
 
     def feed(self, text: str) -> None:
         """Take more text; raises GuardrailBlocked if it may not go on."""
         self._waiting += text
-        end = len(self._waiting) - HOLD_BACK_CHARACTERS
-        if self._whole or end < PIECE_CHARACTERS:
-            return
-        cut = max(self._waiting.rfind(" ", 0, end), self._waiting.rfind("\n", 0, end)) + 1
-        if cut > 0:
-            self._release(self._waiting[:cut])
-            self._waiting = self._waiting[cut:]
+        if not self._whole and len(self._waiting) >= self._enough:
+            self._release(HOLD_BACK_CHARACTERS)
+            self._enough = max(HOLD_BACK_CHARACTERS, len(self._waiting)) + PIECE_CHARACTERS
 
     def finish(self) -> None:
         """Let out the rest."""
-        rest, self._waiting = self._waiting, ""
-        if rest:
-            self._release(rest)
+        if self._waiting:
+            self._release(0)
 
-    def _release(self, piece: str) -> None:
-        self._emit(self._guard.released(piece, before=self._said[-HOLD_BACK_CHARACTERS:]))
-        self._said += piece
+    def _release(self, keep: int) -> None:
+        before = self._said[-SAID_CHARACTERS:]
+        if len(self._said) > SAID_CHARACTERS:  # half a word would read as another
+            before = before[before.find(" ") + 1 :]
+        shown, length = self._guard.released(self._waiting, before=before, keep=keep)
+        if length:
+            self._emit(shown)
+        self._said += self._waiting[:length]
+        self._waiting = self._waiting[length:]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+# A text is parted behind one of these; not every script has spaces.
+_APART = " \n\t。、，；！？"
 
 
 class Source(StrEnum):
@@ -50,6 +54,17 @@ class Injection:
     def as_dict(self) -> dict[str, Any]:
         """The finding as the contract prints it."""
         return {"score": self.score, "flagged": self.flagged, "reasons": list(self.reasons)}
+
+
+def cut_before(text: str, end: int, spans: Sequence[Span]) -> int:
+    """The last place up to ``end`` where ``text`` may be parted: between words, and outside of
+    every span; 0 if there is none."""
+    while True:
+        end = max(text.rfind(mark, 0, end) for mark in _APART) + 1
+        inside = [span.start for span in spans if span.start < end < span.end]
+        if not inside:
+            return end
+        end = min(inside)
 
 
 def longest_first(spans: list[Span]) -> tuple[Span, ...]:
