@@ -27,7 +27,7 @@ from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT
 from agents.endpoints.secrets import variable
 from agents.errors import ToolFailed
 from agents.models import ToolSource
-from agents.tools.remote import addresses
+from agents.tools.remote import addresses, bounds
 from config import tracing
 from config.errors import Forbidden, StepTimeout, Unavailable
 
@@ -67,7 +67,7 @@ async def _call(source: ToolSource, tool: str, arguments: dict[str, Any]) -> dic
                 tool, arguments, read_timeout_seconds=source.timeout_seconds
             )
         except MCPError as error:
-            if error.code in _LOST:
+            if error.code in _LOST and not bounds.is_about_size(error):
                 raise
             raise ToolFailed(f"{source.name}.{tool}", str(error)[:300]) from error
     texts = [block.text for block in result.content if block.type == "text"]
@@ -114,6 +114,10 @@ async def _used(source: ToolSource) -> AsyncIterator[_Link]:
         raise Unavailable(f"MCP server {source.name}", "it closed the connection", 5) from error
     except ToolFailed:
         raise
+    except (ValueError, RuntimeError) as error:  # what it says breaks the protocol or its schema
+        link.retire()
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ToolFailed(source.name, why[:300]) from error
     except BaseException:
         link.retire()
         raise
@@ -211,8 +215,12 @@ async def _connected(source: ToolSource) -> AsyncIterator[Client]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     headers |= tracing.outgoing()
     timeout = httpx2.Timeout(CONNECT_SECONDS, read=source.timeout_seconds)
-    async with httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=False) as http:
-        transport = streamable_http_client(source.url, http_client=http)
+    async with httpx2.AsyncClient(
+        headers=headers, timeout=timeout, trust_env=False, transport=bounds.Bounded()
+    ) as http:
+        transport = streamable_http_client(
+            source.url, http_client=http, max_sse_event_size=bounds.MAX_MESSAGE
+        )
         async with Client(transport, read_timeout_seconds=source.timeout_seconds) as client:
             yield client
 

@@ -38,6 +38,12 @@ def chatters(text: str) -> dict[str, int]:
 
 
 @server.tool()
+def pours(characters: int) -> str:
+    """Say very much."""
+    return "x" * characters
+
+
+@server.tool()
 def attack() -> str:
     """A result that gives orders."""
     return (
@@ -54,6 +60,7 @@ def breaks() -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        server.run("streamable-http", port=int(sys.argv[1]), json_response=True)
+        is_json = "events" not in sys.argv
+        server.run("streamable-http", port=int(sys.argv[1]), json_response=is_json)
     else:
         server.run("stdio")

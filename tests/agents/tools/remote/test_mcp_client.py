@@ -6,7 +6,9 @@ import socket
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,7 @@ def stdio(api: Api, settings: Any) -> Any:
 def added(api: Api, **more: Any) -> Any:
     body = {
         "name": "someone",
-        "allowed": ["add", "slow", "breaks", "attack", "dies", "chatters"],
+        "allowed": ["add", "slow", "breaks", "attack", "dies", "chatters", "pours"],
         **more,
     }
     return api("post", "/api/v1/tool-sources", body)
@@ -53,7 +55,7 @@ def call(firm: Client, name: str, **arguments: Any) -> dict[str, Any]:
 def test_a_program_of_the_operators_choice_is_a_server(api: Api, firm: Client, stdio: Any) -> None:
     assert stdio.status_code == 201, stdio.content
     offered = {tool["name"] for tool in stdio.json()["tools"]}
-    assert offered == {"add", "slow", "attack", "breaks", "dies", "chatters"}
+    assert offered == {"add", "slow", "attack", "breaks", "dies", "chatters", "pours"}
     assert call(firm, "add", first=2, second=3) == {"total": 5}
     with pytest.raises(InvalidInput, match="second"):
         call(firm, "add", first=2)
@@ -155,8 +157,38 @@ def test_a_server_over_http_is_asked_and_asked_again_after_it_was_away(
         server.wait(10)
 
 
-def _started(port: int) -> subprocess.Popen[bytes]:
-    server = subprocess.Popen([sys.executable, PROGRAM, str(port)], stderr=subprocess.DEVNULL)
+@pytest.mark.parametrize("kind", ["stdio", "json", "events"])
+def test_a_huge_result_is_a_typed_error_and_is_never_gathered(
+    api: Api, firm: Client, settings: Any, kind: str
+) -> None:
+    settings.MCP_PROGRAMS = [sys.executable]
+    with ExitStack() as ends:
+        if kind == "stdio":
+            made = added(api, kind="mcp_stdio", command=[sys.executable, PROGRAM])
+        else:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            settings.TOOL_PRIVATE_HOSTS = [f"127.0.0.1:{port}"]
+            server = _started(port, kind)
+            ends.callback(server.wait, 10)
+            ends.callback(server.terminate)
+            made = added(api, kind="mcp_http", url=f"http://127.0.0.1:{port}/mcp")
+        assert made.status_code == 201, made.content
+        assert len(call(firm, "pours", characters=300_000)["result"]) == 300_000
+        with pytest.raises(ToolFailed, match="over 400000 characters"):
+            call(firm, "pours", characters=500_000)
+        tracemalloc.start()
+        ends.callback(tracemalloc.stop)
+        with pytest.raises(ToolFailed, match=r"more than|exceeded"):
+            call(firm, "pours", characters=50_000_000)
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+        assert call(firm, "add", first=2, second=3) == {"total": 5}
+
+
+def _started(port: int, kind: str = "json") -> subprocess.Popen[bytes]:
+    command = [sys.executable, PROGRAM, str(port), kind]
+    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     for _ in range(2000):
         with socket.socket() as attempt:
             if attempt.connect_ex(("127.0.0.1", port)) == 0:

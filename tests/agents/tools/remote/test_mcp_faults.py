@@ -1,0 +1,167 @@
+"""A server over HTTP that breaks in every way: a typed error, and the next call is fine."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from agents import services
+from agents.models import ToolSource
+from agents.tools.remote import mcp_client
+from config.access.models import Client
+from config.errors import AppError
+
+pytestmark = pytest.mark.django_db(transaction=True)
+OBJECT = {"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}
+LOOK = {"name": "look", "description": "Look.", "outputSchema": OBJECT,
+        "inputSchema": {"type": "object", "properties": {"fault": {"type": "string"}}}}  # fmt: skip
+GOOD = {"content": [{"type": "text", "text": "7"}], "structuredContent": {"total": 7}}
+# What a call meets, and the code of its error.
+FAULTS = {
+    "status 500": "tool_failed",
+    "status 429": "tool_failed",
+    "html": "tool_failed",
+    "garbage": "tool_failed",
+    "no message": "tool_failed",
+    "wrong schema": "tool_failed",
+    "no result": "tool_failed",
+    "hangs up": "unavailable",
+    "hangs": "timeout",
+    "trickles": "timeout",
+    "refuses": "tool_failed",
+}
+
+
+class Breaking(BaseHTTPRequestHandler):
+    """A server of the protocol whose one tool fails as it is asked to; or whose list does."""
+
+    protocol_version = "HTTP/1.1"
+    listing = ""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        method, params = asked["method"], asked.get("params") or {}
+        if "id" not in asked:
+            self.say(202, b"")
+        elif method == "initialize":
+            self.result(asked, {
+                "protocolVersion": params["protocolVersion"], "capabilities": {"tools": {}},
+                "serverInfo": {"name": "breaking", "version": "1"},
+            })  # fmt: skip
+        elif method == "tools/list":
+            self.break_or(self.listing, asked, {"tools": [LOOK]})
+        elif method == "tools/call":
+            self.break_or(params.get("arguments", {}).get("fault", ""), asked, GOOD)
+        else:
+            self.error(asked, -32601, "no such method")
+
+    def break_or(self, fault: str, asked: Any, good: Any) -> None:
+        match fault:
+            case "status 500" | "status 429":
+                self.say(int(fault.split()[1]), b"busy", "text/plain")
+            case "html":
+                self.say(200, b"<html>sign in</html>", "text/html")
+            case "garbage":
+                self.say(200, b"{]")
+            case "no message":
+                self.say(200, b'["Anna Smith"]')
+            case "wrong schema":
+                self.result(asked, {**GOOD, "structuredContent": {"total": "many"}, "tools": 7})
+            case "no result":
+                self.result(asked, {})
+            case "hangs up":
+                self.close_connection = True
+            case "hangs":
+                time.sleep(3)
+                self.close_connection = True
+            case "trickles":
+                self.send_response(200)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", "100000")
+                self.end_headers()
+                for _ in range(30):
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
+                    time.sleep(0.1)
+                self.close_connection = True
+            case "refuses":
+                self.error(asked, -32602, "the archive is closed")
+            case _:
+                self.result(asked, good)
+
+    def result(self, asked: Any, result: Any) -> None:
+        said = {"jsonrpc": "2.0", "id": asked["id"], "result": result}
+        self.say(200, json.dumps(said).encode())
+
+    def error(self, asked: Any, code: int, message: str) -> None:
+        said = {"jsonrpc": "2.0", "id": asked["id"], "error": {"code": code, "message": message}}
+        self.say(200, json.dumps(said).encode())
+
+    def do_GET(self) -> None:
+        self.say(405, b"")
+
+    def do_DELETE(self) -> None:
+        self.say(405, b"")
+
+    def say(self, status: int, body: bytes, kind: str = "application/json") -> None:
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: Any) -> None: ...
+
+
+@pytest.fixture
+def add(api: Callable[..., Any], settings: Any) -> Iterator[Callable[[], Any]]:
+    """Add the server as a source of tools."""
+    Breaking.listing = ""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as server:
+        server.daemon_threads = True
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        settings.TOOL_PRIVATE_HOSTS = [f"127.0.0.1:{server.server_port}"]
+        address = f"http://127.0.0.1:{server.server_port}/mcp"
+        body = {"name": "breaking", "kind": "mcp_http", "url": address, "allowed": ["look"],
+                "timeout_seconds": 1}  # fmt: skip
+        yield lambda: api("post", "/api/v1/tool-sources", body)
+        mcp_client.close_all()
+        server.shutdown()
+        thread.join()
+
+
+def test_each_fault_of_a_tool_is_a_typed_error_and_the_next_call_is_answered(
+    add: Callable[[], Any], firm: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert add().status_code == 201
+    met = {}
+    for fault in FAULTS:
+        started = time.monotonic()
+        with pytest.raises(AppError) as error:
+            services.call_tool("mcp.breaking.look", {"fault": fault}, client_id=firm.pk)
+        met[fault] = error.value.code
+        assert time.monotonic() - started < 10, fault
+        good = services.call_tool("mcp.breaking.look", {}, client_id=firm.pk)
+        assert good == {"total": 7}, fault
+    assert met == FAULTS
+    assert "Anna" not in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["status 500", "garbage", "wrong schema", "hangs up", "hangs"])
+def test_a_server_whose_list_is_broken_is_refused_with_a_reason(
+    add: Callable[[], Any], fault: str
+) -> None:
+    Breaking.listing = fault
+    refused = add()
+    assert refused.status_code in (502, 503, 504), refused.content
+    assert refused.json()["detail"]
+    assert not ToolSource.objects.exists()
+    Breaking.listing = ""
+    assert add().status_code == 201
