@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin, messages
@@ -123,10 +124,16 @@ class PriceListAdmin(ReadOnly):
 class BudgetAdmin(ModelAdmin):
     """Caps may be changed; what is spent and held is counted by calls alone."""
 
-    list_display = ["scope", "key", "window", "cap_usd", "spent_usd", "held_usd", "is_active"]
+    list_display = ["scope", "key", "window", "cap_usd", "spent_now", "held_usd", "is_active"]
     list_filter = ["scope", "window", "is_active"]
     search_fields = ["key"]
-    readonly_fields = ["spent_usd", "held_usd", "window_started_at", "created_at", "client_id"]
+    exclude = ["spent_usd", "window_started_at"]
+    readonly_fields = ["spent_now", "held_usd", "window_now", "created_at", "client_id"]
+
+    @admin.display(description="spent usd")
+    def spent_now(self, budget: Budget) -> Decimal:
+        """Nothing before the first call of the window that is open now."""
+        return budget.spent_now_usd
 
 
 class OfRuns(ReadOnly):

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Avg, Count, F, Q, Sum
 from django.utils import timezone
 
-from agents import resolving
+from agents import resolving, tripping
 from agents.domain import traffic
 from agents.endpoints.directory import seen
 from agents.models import (
@@ -145,12 +145,24 @@ def agent_detail(slug: str) -> dict[str, Any]:
         "labels": labels,
         "versions": [_version_values(v, labels) for v in agent.versions.order_by("-number")],
         "split": None if split is None else split_values(split),
-        "budgets": list(
-            Budget.objects.filter(scope=Budget.Scope.AGENT, key=slug).values(
-                "window", "cap_usd", "soft_cap_usd", "spent_usd", "held_usd"
-            )
-        ),
+        "taken_out": tripping.taken_out(slug, _live(agent, labels, split)),
+        "budgets": [
+            {
+                "window": budget.window,
+                "cap_usd": budget.cap_usd,
+                "soft_cap_usd": budget.soft_cap_usd,
+                "spent_usd": budget.spent_now_usd,
+                "held_usd": budget.held_usd,
+            }
+            for budget in Budget.objects.filter(scope=Budget.Scope.AGENT, key=slug)
+        ],
     }
+
+
+def _live(agent: Agent, labels: dict[str, UUID], split: TrafficSplit | None) -> list[int]:
+    """Numbers of the versions that may answer somebody: with a label, or in the open split."""
+    ids = {*map(str, labels.values()), *(split.arms if split else ())}
+    return list(agent.versions.filter(pk__in=ids).values_list("number", flat=True))
 
 
 def split_values(split: TrafficSplit) -> dict[str, Any]:

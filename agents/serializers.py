@@ -82,6 +82,10 @@ class AgentDocument(AgentSummary):
     labels = serializers.JSONField()
     versions = AgentVersionDocument(many=True)
     split = SplitDocument(allow_null=True)
+    taken_out = serializers.DictField(
+        child=serializers.ChoiceField(["open", "half_open"]),
+        help_text="Versions by number whose own answers keep failing, so that they do not answer.",
+    )
     budgets = serializers.JSONField()
 
 
@@ -90,7 +94,10 @@ class AgentChange(Fields):
 
     state = serializers.CharField(max_length=8, required=False)
     reason = serializers.CharField(max_length=300, required=False, default="", allow_blank=True)
-    limits = serializers.DictField(required=False)
+    limits = serializers.DictField(
+        required=False,
+        help_text="requests_per_minute, tokens_per_minute, call_usd; null takes one away.",
+    )
     fallback = serializers.CharField(max_length=2000, required=False, allow_blank=True)
 
 
@@ -282,8 +289,10 @@ class ToolDocument(Fields):
 
 
 class BudgetDocument(serializers.ModelSerializer[Budget]):
-    """A cap, what is spent and what is held of it."""
+    """A cap, what is spent of it in the window that is open now, and what is held."""
 
+    spent_usd = serializers.DecimalField(20, 9, source="spent_now_usd", read_only=True)
+    window_started_at = serializers.DateTimeField(source="window_now", read_only=True)
     currency = serializers.SerializerMethodField()
     used_ratio = serializers.SerializerMethodField()
     forecast = serializers.SerializerMethodField()
@@ -300,7 +309,7 @@ class BudgetDocument(serializers.ModelSerializer[Budget]):
     def get_used_ratio(self, budget: Budget) -> float | None:
         if not budget.cap_usd:
             return None
-        return round(float((budget.spent_usd + budget.held_usd) / budget.cap_usd), 4)
+        return round(float((budget.spent_now_usd + budget.held_usd) / budget.cap_usd), 4)
 
     def get_forecast(self, budget: Budget) -> dict[str, Any] | None:
         """A month's end: expected, a 90 % range, and the day on which the cap is reached."""

@@ -9,6 +9,8 @@ breaker, so what mends the agent is not held back by what broke it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from agents.errors import AgentTripped, BadAnswer, GuardrailBlocked, ReviewRequired
 from agents.resolving import Choice
 from config.errors import AppError
@@ -53,6 +55,14 @@ def is_own_fault(error: AppError | None) -> bool:
 def name_of(slug: str, number: int) -> str:
     """The breaker of a version."""
     return f"{PREFIX}{slug}@{number}"
+
+
+def taken_out(slug: str, numbers: Sequence[int]) -> dict[str, str]:
+    """Those of an agent's versions that do not answer now, and what their breakers are: ``open``,
+    or ``half_open`` where the next call probes."""
+    states = breaker.states_of([name_of(slug, number) for number in numbers])
+    told = zip(numbers, states, strict=True)
+    return {str(number): state for number, state in told if state in ("open", "half_open")}
 
 
 def _name(choice: Choice) -> str:

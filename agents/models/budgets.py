@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from decimal import Decimal
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from agents.models.records import MONEY
 from config.access.ids import uuid7
@@ -62,6 +66,21 @@ class Budget(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} {self.key} per {self.window}"
+
+    @property
+    def window_now(self) -> datetime:
+        """When the window began that is open now; the row says so from its first call on."""
+        now = timezone.now().astimezone(UTC)
+        begins = {
+            self.Window.DAY: now.replace(hour=0, minute=0, second=0, microsecond=0),
+            self.Window.MONTH: now.replace(day=1, hour=0, minute=0, second=0, microsecond=0),
+        }.get(self.Window(self.window), self.window_started_at)
+        return max(self.window_started_at, begins)
+
+    @property
+    def spent_now_usd(self) -> Decimal:
+        """What is spent in that window: nothing before its first call."""
+        return self.spent_usd if self.window_now == self.window_started_at else Decimal(0)
 
 
 class Hold(models.Model):

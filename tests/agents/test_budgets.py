@@ -242,8 +242,26 @@ def test_a_call_that_passes_a_threshold_or_is_refused_raises_the_alert_at_once(
     assert (said["budget"], said["window"]) == (f"agent:{agent.slug}", "month")
     assert "begins anew with the next month" in said["detail"]
     assert "budget-used" in fired()
-    rows = client.get(
-        f"/api/v1/budgets?scope=agent&key={agent.slug}", headers={"Authorization": f"Bearer {key}"}
-    ).json()["results"]
-    assert {row["window"] for row in rows} >= {"month"}
-    assert {(row["scope"], row["key"]) for row in rows} == {("agent", agent.slug)}
+
+    def listed():
+        path = f"/api/v1/budgets?scope=agent&key={agent.slug}"
+        found = client.get(path, headers={"Authorization": f"Bearer {key}"}).json()["results"]
+        assert {(row["scope"], row["key"]) for row in found} == {("agent", agent.slug)}
+        return {row["window"]: row for row in found}
+
+    assert listed()["month"]["used_ratio"] > 0.99
+
+    # The month changes: nothing of the old one counts any more, before the first call as after it.
+    Budget.objects.filter(pk=own.pk).update(window_started_at=timezone.now() - timedelta(days=40))
+    begun = listed()["month"]
+    assert (begun["spent_usd"], begun["used_ratio"]) == ("0.000000000", 0)
+    assert begun["window_started_at"].endswith("-01T00:00:00Z")
+    page = client.get(f"/api/v1/agents/{agent.slug}", headers={"Authorization": f"Bearer {key}"})
+    assert {Decimal(b["spent_usd"]) for b in page.json()["budgets"] if b["window"] == "month"} == {
+        0
+    }
+    assert ask().status_code == 200
+    spent = Decimal(listed()["month"]["spent_usd"])
+    assert 0 < spent < Decimal("0.01")
+    own.refresh_from_db()
+    assert (own.spent_usd, own.held_usd) == (spent, 0)

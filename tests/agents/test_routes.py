@@ -16,6 +16,7 @@ from agents.endpoints.directory import forget, seen
 from agents.errors import AgentTripped
 from agents.invoke import invoke
 from agents.models import Agent, Budget, Endpoint, Hold, Invocation, ModelCall, PriceList
+from config.access.models import User
 from scaling import breaker
 
 pytestmark = pytest.mark.django_db
@@ -226,8 +227,12 @@ def shaped(ground: None, firm: Any) -> Any:
 
 
 def test_a_version_whose_answers_keep_failing_is_taken_out_and_probed(
-    model: Any, shaped: Call
+    model: Any, shaped: Call, api: Any, client: Any
 ) -> None:
+    def told_of() -> Any:
+        return api("get", "/api/v1/agents/shaped").json()["taken_out"]
+
+    assert told_of() == {}
     model.behave({"faults": [{"kind": "wrong_schema"}]})
     for _ in range(breaker.FAILURES_TO_OPEN):
         assert invoke(shaped).is_fallback
@@ -242,11 +247,17 @@ def test_a_version_whose_answers_keep_failing_is_taken_out_and_probed(
     assert told.value.retry_after_seconds >= 1
     assert not breaker.look("endpoint:offline-model").is_open  # the provider is not to blame
 
+    assert told_of() == {"1": "open"}
+    client.force_login(User.objects.get(memberships__role="administrator"))
+    assert b"v1 is taken out" in client.get("/dashboard/agents/shaped").content
+
     breaker.trip("agent:shaped@1", seconds=0.01)
     model.behave({})
     time.sleep(0.3)  # past its end and past what this process remembers
+    assert told_of() == {"1": "half_open"}
     assert not invoke(shaped).is_fallback  # the probe closed it
     assert breaker.state_of("agent:shaped@1") == "closed"
+    assert told_of() == {}
     assert not Hold.objects.exists()
 
 
