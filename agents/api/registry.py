@@ -61,7 +61,8 @@ class OneAgent(APIView):
             versions.set_state(agent=agent, state=data["state"], reason=data["reason"], by=by)
         changes: dict[str, Any] = {}
         if "limits" in data:
-            changes["limits"] = {**agent.limits, **_limits(data["limits"])}
+            kept = {k: v for k, v in agent.limits.items() if k not in data["limits"]}
+            changes["limits"] = {**kept, **_limits(data["limits"])}
         if "fallback" in data:
             changes["fallback"] = data["fallback"]
         if changes:
@@ -221,15 +222,17 @@ class Traffic(APIView):
 
 
 def _limits(given: dict[str, Any]) -> dict[str, Any]:
+    """The limits that are set; null takes one away."""
     if unknown := sorted(set(given) - set(LIMITS)):
         raise InvalidInput("limits", ", ".join(unknown), f"only {', '.join(LIMITS)}")
+    given = {name: value for name, value in given.items() if value is not None}
     for name, value in given.items():
         try:
             positive = 0 < float(value) < 10**9
         except (TypeError, ValueError):
             positive = False
         if not positive:
-            raise InvalidInput(f"limits.{name}", value, "a number above 0")
+            raise InvalidInput(f"limits.{name}", value, "a number above 0, or null")
     return {
         name: str(value) if name == "call_usd" else int(float(value))
         for name, value in given.items()

@@ -10,7 +10,7 @@ from django.test import Client as Browser
 
 from agents import background
 from agents.models import Agent, AsyncCall, Endpoint, Invocation
-from config.access.models import Client
+from config.access.models import Client, User
 from tests.agents.conftest import make_key
 
 pytestmark = pytest.mark.django_db
@@ -290,6 +290,51 @@ def test_who_is_refused_for_a_limit_of_their_own_takes_nothing_of_the_agents(
     other = bearer(make_key(firm, "manager"))
     answer = other.post(path, json.dumps(body), content_type="application/json")
     assert answer.status_code == 200, answer.content
+
+
+def test_tokens_a_minute_are_limited_for_an_agent_a_key_and_a_user(agent, api, firm, settings):
+    path = f"/api/v1/agents/{agent.slug}"
+
+    def ask(number, by=api):
+        question = {"inputs": {"question": f"What is in account {number}?"}}
+        return by("post", f"{path}/invocations", question)
+
+    def limit(tokens):
+        match = {"If-Match": api("get", path)["ETag"]}
+        return api("patch", path, {"limits": {"tokens_per_minute": tokens}}, **match)
+
+    assert limit(60).status_code == 200
+    used = ask(0).json()
+    tokens = used["input_tokens"] + used["output_tokens"]
+    assert tokens > 60
+    refused = ask(1)
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert "60 tokens a minute" in refused.json()["detail"]
+    # It pays off what it owes, a token a second.
+    assert tokens - 65 <= int(refused["Retry-After"]) <= tokens
+    assert limit(-1).status_code == 422
+    lifted = limit(None).json()["limits"]
+    assert "tokens_per_minute" not in lifted and "call_usd" in lifted
+    assert ask(2).status_code == 200
+
+    settings.KEY_TOKENS_PER_MINUTE = 60
+    assert ask(3).status_code == 200
+    assert "key" in ask(4).json()["detail"]
+    other = bearer(make_key(firm, "manager"))
+
+    def by_another(method, to, body):
+        return getattr(other, method)(to, json.dumps(body), content_type="application/json")
+
+    assert ask(5, by_another).status_code == 200
+
+    settings.KEY_TOKENS_PER_MINUTE, settings.USER_TOKENS_PER_MINUTE = 0, 60
+    browser = Browser()
+    browser.force_login(User.objects.get(username="administrator-firm"))
+
+    def signed_in(method, to, body):
+        return getattr(browser, method)(to, json.dumps(body), content_type="application/json")
+
+    assert [ask(number, signed_in).status_code for number in (6, 7)] == [200, 429]
 
 
 def test_tools_are_listed_with_their_schema(api):
