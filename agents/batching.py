@@ -23,10 +23,11 @@ from agents.endpoints.values import Failure, Try
 from agents.errors import BadAnswer
 from agents.guarding import Guard
 from agents.invoke import answer_of, render, screened, story_of, take_error
-from agents.loop import Work, take
+from agents.loop import take
 from agents.recording import Story
 from agents.reserving import Reserve
 from agents.resolving import Choice
+from agents.work import Work
 from config.access.ids import uuid7
 from config.errors import AppError, InvalidInput
 
@@ -77,6 +78,7 @@ def answer_all(calls: Sequence[Call]) -> list[Answer | AppError]:
     # 6. Guardrails on the answers.
     for piece in asked:
         _check(piece)
+        limiting.spend(piece.call, piece.choice, piece.work.usage)
     # 7. Settle and store.
     spent = [(hold, sum((p.work.cost_usd for p in group), Decimal(0))) for hold, group in held]
     recording.store_all([(p.call, p.choice, p.work, p.story) for p in pieces], spent)

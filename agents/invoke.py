@@ -20,6 +20,7 @@ from agents import (
     connections,
     given,
     limiting,
+    offering,
     recording,
     resolving,
     reviewing,
@@ -37,11 +38,12 @@ from agents.errors import GuardrailBlocked
 from agents.guarding import Guard
 from agents.knowledge import quoting
 from agents.knowledge.quoting import Quotable
-from agents.loop import Work, converse
+from agents.loop import converse
 from agents.models.records import CallState
 from agents.recording import Story
 from agents.reserving import Reserve
 from agents.resolving import Choice
+from agents.work import Work
 from config import logs
 from config.access.ids import uuid7
 from config.errors import AppError
@@ -94,6 +96,9 @@ def _invoke(call: Call, span: Any) -> Answer:
         quotes = quoting.quotable(safe, choice, guard)
         work.messages = render(safe, choice, story, quotes.text)
         story.sent = len(work.messages)
+        offered = offering.narrowed(choice.version, safe.inputs, safe.messages)
+        if offered is not choice.version:
+            choice = reserve.choice = replace(choice, version=offered)
         # 4. Cache: the same question of the same tenant to the same version.
         found = reviewing.released(call, guard, work.messages) or cache.seek(
             safe, choice, work.messages, until=until
@@ -129,6 +134,7 @@ def _invoke(call: Call, span: Any) -> Answer:
         raise error
     # 9. Settle and store: the money and the record in one transaction.
     tripping.report(choice, tripped, story.error)
+    limiting.spend(call, choice, work.usage)
     story.findings, story.sealed = guard.findings, guard.sealed
     story.duration_seconds = time.monotonic() - started
     spans.invoked(span, choice, story, work.cost_usd)

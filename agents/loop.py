@@ -6,26 +6,24 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils import timezone
 
-from agents import connections, endpoints, offering, spans, tool_calls
+from agents import connections, endpoints, judging, offering, spans, tool_calls
 from agents.bodies import strictly
 from agents.calls import Call
 from agents.domain import context, messages
-from agents.domain.cost import Usage
 from agents.domain.guardrails.findings import Source
-from agents.domain.messages import Message
-from agents.endpoints import Reply, Request, Served, Try
+from agents.endpoints import Reply, Request, Served
 from agents.errors import BadAnswer
 from agents.guarding import Guard
 from agents.resolving import Choice
 from agents.streaming import Gate
 from agents.tool_calls import Ran
 from agents.tools.registry import Tool, ToolContext
+from agents.work import Work
 from config import schemas
 from config.errors import AppError, NotFound
 
@@ -36,83 +34,7 @@ MAX_RESULT_CHARACTERS = 32_000
 MAX_PARALLEL_TOOLS = 16
 # The tag of tools that fetch what strangers wrote.
 UNTRUSTED = "untrusted"
-# An answer with its tools' results stays in the record up to this size; above it, the text only.
-MAX_KEPT_CHARACTERS = 512 * 1024
 _fan = ThreadPoolExecutor(64, thread_name_prefix="tools")
-
-
-@dataclass(slots=True)
-class Work:
-    """What a call has done so far; what it costs is known even if it fails."""
-
-    messages: list[Message]
-    tries: list[Try] = field(default_factory=list)
-    ran: list[Ran] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
-    results: dict[str, Any] = field(default_factory=dict)
-    text: str = ""
-    parsed: Any = None
-    finish_reason: str = ""
-    asked: list[dict[str, Any]] = field(default_factory=list)
-    waited_seconds: float = 0.0
-    spared_characters: int = 0
-    is_heard: bool = False
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens of all replies, and of streams that broke."""
-        return sum((t.usage for t in self.tries), Usage())
-
-    @property
-    def cost_usd(self) -> Decimal:
-        """What all replies cost."""
-        return sum((t.cost_usd for t in self.tries), Decimal(0))
-
-    @property
-    def said(self) -> str:
-        """The answer as its reader meets it: in JSON no sign hides behind an escape."""
-        if self.parsed is None or "\\" not in self.text:
-            return self.text
-        return context.as_json(self.parsed)
-
-    def let_out(self, text: str) -> None:
-        """Take what the guardrails made of ``said``; JSON that a mask broke is left out."""
-        if text == self.said:
-            return
-        self.text = text
-        if self.parsed is not None:
-            try:
-                self.parsed = json.loads(text)
-            except ValueError:
-                self.parsed = None
-
-    @property
-    def remembered(self) -> dict[str, Any] | None:
-        """The answer as it may be kept: masked as the model read it; None if it is too large.
-
-        A result that was cut for the model is kept whole, as the ledger extract that it is.
-        """
-        results: dict[str, Any] = {}
-        facts: dict[str, Any] = {}
-        for ran in self.ran:
-            if ran.result is not None:
-                kept = ran.result if context.is_cut(ran.told) else ran.told
-                results[ran.fallback_of or ran.name] = kept
-                facts.update(kept)
-        out = {**self.output, "facts": facts, "tools": results}
-        return out if len(context.as_json(out)) <= MAX_KEPT_CHARACTERS else None
-
-    @property
-    def output(self) -> dict[str, Any]:
-        """The answer as the caller reads it."""
-        out: dict[str, Any] = {"text": self.text, "facts": self.facts, "tools": self.results}
-        if self.parsed is not None:
-            out["json"] = self.parsed
-        if self.asked:
-            out["tool_calls"] = self.asked
-        if self.finish_reason == "length":
-            out["truncated"] = True
-        return out
 
 
 def converse(
@@ -142,6 +64,8 @@ def converse(
         if number > 1:
             afford(work)
         connections.release()
+        if call.ask is None:
+            judging.check(guard, work, served, until=until, afford=afford)
         last = number == MAX_ROUNDS
         if gate:
             gate.mark()

@@ -8,12 +8,12 @@ from uuid import UUID
 from agents import attacks, savings
 from agents.calls import Call
 from agents.endpoints.directory import provider_of
-from agents.loop import Work
 from agents.models import Invocation
 from agents.models.records import CallState
 from agents.places import place_of
 from agents.resolving import Version
 from agents.tool_calls import Ran
+from agents.work import Work
 from monitoring import services, writing
 from monitoring.services import Audited, Measurement
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from agents import endpoints, resolving, versions
+from agents import endpoints, offering, resolving, versions
 from agents.domain import context, cost, messages, prompts, traffic
 from agents.domain.guardrails.findings import Source
 from agents.domain.scoring import Needs
@@ -42,6 +42,7 @@ def prompt(
         shown.append({"role": "user", "content": guard.screen(text, Source.USER, "message")})
     else:
         shown.append(messages.user_message(safe))
+    ready = offering.narrowed(ready, safe, shown[-1:] if text else None)
     tools = len(str(ready.tool_definitions)) if ready.tools else 0
     most = cost.most_tokens(messages.byte_size(shown) + tools, len(shown))
     served = endpoints.candidates(

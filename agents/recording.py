@@ -18,10 +18,10 @@ from agents.calls import Answer, Call
 from agents.domain.guardrails.redact import redact
 from agents.endpoints import Try
 from agents.errors import GuardrailBlocked
-from agents.loop import Work
 from agents.models import CachedAnswer, EffectAnswer, Invocation, ModelCall, ToolCall
 from agents.models.records import CallState
 from agents.resolving import Choice
+from agents.work import Work
 from config import statements, tracing
 from config.errors import AppError, NotFound
 from monitoring import writing
@@ -230,7 +230,7 @@ def _model_calls(call: Call, work: Work, story: Story) -> list[ModelCall]:
                 state=CallState.SUCCEEDED if reply else CallState.FAILED,
                 error_code=one.error_code,
                 http_status=one.http_status,
-                messages=tool_calls.small(one.messages[told:]),
+                messages=tool_calls.small(one.messages[0 if one.is_aside else told :]),
                 answer=_said(one, work, story),
                 finish_reason=reply.finish_reason[:24] if reply else "",
                 input_tokens=one.usage.input,
@@ -244,7 +244,7 @@ def _model_calls(call: Call, work: Work, story: Story) -> list[ModelCall]:
                 first_token_seconds=reply.first_token_seconds if reply else None,
             )
         )
-        told = len(one.messages)
+        told = told if one.is_aside else len(one.messages)
     return rows
 
 

@@ -14,8 +14,8 @@ from agents.domain import cost, messages
 from agents.domain.scoring import TIERS, Needs
 from agents.endpoints import Served
 from agents.errors import BudgetExceeded
-from agents.loop import Work
 from agents.resolving import Choice
+from agents.work import Work
 
 # Tokens that tool results may add between two replies, reserved for beforehand.
 TOOL_TOKENS = 4_000
@@ -25,7 +25,7 @@ class Reserve:
     """The money side of one call: what it may cost, and more if it goes on for longer."""
 
     def __init__(self, call: Call, choice: Choice, invocation_id: UUID) -> None:
-        self._call, self._choice, self._id = call, choice, invocation_id
+        self._call, self.choice, self._id = call, choice, invocation_id
         self.served: list[Served] = []
         self.held: Held | None = None
 
@@ -49,8 +49,8 @@ class Reserve:
     def most(self, work: Work) -> Decimal:
         """Choose the models to try; the most that the first replies may cost."""
         tokens = self._tokens(work)
-        self.served = self._models(tokens, self._choice.version.tier)
-        rounds = 2 if self._choice.version.tools else 1
+        self.served = self._models(tokens, self.choice.version.tier)
+        rounds = 2 if self.choice.version.tools else 1
         amount = self._price(tokens + (TOOL_TOKENS if rounds > 1 else 0)) * rounds
         cap = self._call_cap()
         if cap is not None and amount > cap:
@@ -71,16 +71,16 @@ class Reserve:
             self.held = budgets.extend(self.held, by_usd=needed)
 
     def _call_cap(self) -> Decimal | None:
-        given = self._choice.limits.get("call_usd")
+        given = self.choice.limits.get("call_usd")
         return None if given is None else Decimal(str(given))
 
     def _check_call_cap(self, needed: Decimal) -> None:
         cap = self._call_cap()
         if cap is not None and needed > cap:
-            raise BudgetExceeded(f"one call of {self._choice.slug}", cap, needed)
+            raise BudgetExceeded(f"one call of {self.choice.slug}", cap, needed)
 
     def _tokens(self, work: Work) -> int:
-        tools = len(str(self._choice.version.tool_definitions)) if self._choice.version.tools else 0
+        tools = len(str(self.choice.version.tool_definitions)) if self.choice.version.tools else 0
         size = messages.byte_size(work.messages) + tools
         return cost.most_tokens(size, len(work.messages))
 
@@ -88,13 +88,13 @@ class Reserve:
         most = endpoints.dearest(
             self.served,
             input_tokens=tokens,
-            output_tokens=self._choice.version.max_output_tokens,
+            output_tokens=self.choice.version.max_output_tokens,
         )
         # A hedged reply may be asked for twice, and the one that is let go costs too.
-        return most if self._choice.version.hedge_after_seconds is None else 2 * most
+        return most if self.choice.version.hedge_after_seconds is None else 2 * most
 
     def _models(self, tokens: int, tier: str) -> list[Served]:
-        version = self._choice.version
+        version = self.choice.version
         needs = Needs(
             tier=tier if settings.MODEL_ROUTING else TIERS[-1],
             context_tokens=tokens // 2,
@@ -114,7 +114,7 @@ class Reserve:
     def keys(self) -> list[budgets.Key]:
         """The budgets that the call counts against."""
         call = self._call
-        keys = [("all", "all"), ("client", str(call.client_id)), ("agent", self._choice.slug)]
+        keys = [("all", "all"), ("client", str(call.client_id)), ("agent", self.choice.slug)]
         if call.user_id:
             keys.append(("user", str(call.user_id)))
         runs = {*call.capped_runs, *([call.run_id] if call.run_id else [])}

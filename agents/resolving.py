@@ -26,6 +26,8 @@ from config.access.audiences import audiences_of
 from config.errors import Conflict, NotFound
 
 MAX_VERSIONS_KEPT = 512
+# With more tools than this, models mix them up, and their schemas cost more than the question.
+TOOLS_OFFERED = 20
 # An audience of this kind is the calls of one workflow's runs.
 WORKFLOW = "workflow:"
 
@@ -78,6 +80,11 @@ class Version:
         """When a second endpoint is asked beside the first; None is never."""
         after = self.model.get("hedge_after_seconds")
         return None if after is None else float(after)
+
+    @property
+    def tools_offered(self) -> int:
+        """How many of its tools a call offers at most."""
+        return int(self.model.get("tools_offered", TOOLS_OFFERED))
 
     @property
     def semantic_threshold(self) -> float | None:

@@ -11,10 +11,10 @@ from agents.calls import Call
 from agents.domain.messages import Message
 from agents.errors import ReviewRequired
 from agents.guarding import Guard
-from agents.loop import Work
 from agents.recording import Story
 from agents.resolving import Choice
 from agents.reviews import Held
+from agents.work import Work
 from config.errors import AppError
 
 ANSWER = "answer"

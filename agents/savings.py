@@ -18,8 +18,8 @@ from agents.domain import cost, messages
 from agents.domain.messages import Message
 from agents.domain.scoring import TIERS
 from agents.endpoints import Try
-from agents.loop import Work
 from agents.resolving import Version
+from agents.work import Work
 
 CHARACTERS_PER_TOKEN = 4
 

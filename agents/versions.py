@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 TIERS = ("light", "standard", "strong")
 # Sooner, every call would be asked twice; later than any reply takes, none.
 MIN_HEDGE_SECONDS, MAX_HEDGE_SECONDS = 0.05, 60.0
+# Tools that providers take in one request.
+MAX_OFFERED = 128
 # Below it, the semantic cache would share answers between questions about one subject.
 LEAST_THRESHOLD = 0.7
 RETRIEVAL = frozenset({"sources", "passages", "max_tokens", "cut", "weights"})
@@ -128,6 +130,10 @@ def _check_route(model: dict[str, Any]) -> None:
     ):
         limit = f"from {MIN_HEDGE_SECONDS} to {MAX_HEDGE_SECONDS} s, or nothing"
         raise InvalidInput("model.hedge_after_seconds", after, limit)
+    offered = model.get("tools_offered", 1)
+    if isinstance(offered, bool) or not isinstance(offered, int) or not 1 <= offered <= MAX_OFFERED:
+        limit = f"a whole number from 1 to {MAX_OFFERED}"
+        raise InvalidInput("model.tools_offered", offered, limit)
 
 
 def _check_retrieval(settings: dict[str, Any]) -> None:

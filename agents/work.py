@@ -1,0 +1,91 @@
+"""What a call has done so far, and what it has cost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from agents.domain import context
+from agents.domain.cost import Usage
+from agents.domain.messages import Message
+from agents.endpoints import Try
+from agents.tool_calls import Ran
+
+# An answer with its tools' results stays in the record up to this size; above it, the text only.
+MAX_KEPT_CHARACTERS = 512 * 1024
+
+
+@dataclass(slots=True)
+class Work:
+    """What a call has done so far; what it costs is known even if it fails."""
+
+    messages: list[Message]
+    tries: list[Try] = field(default_factory=list)
+    ran: list[Ran] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+    parsed: Any = None
+    finish_reason: str = ""
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    waited_seconds: float = 0.0
+    spared_characters: int = 0
+    is_heard: bool = False
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all replies, and of streams that broke."""
+        return sum((t.usage for t in self.tries), Usage())
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """What all replies cost."""
+        return sum((t.cost_usd for t in self.tries), Decimal(0))
+
+    @property
+    def said(self) -> str:
+        """The answer as its reader meets it: in JSON no sign hides behind an escape."""
+        if self.parsed is None or "\\" not in self.text:
+            return self.text
+        return context.as_json(self.parsed)
+
+    def let_out(self, text: str) -> None:
+        """Take what the guardrails made of ``said``; JSON that a mask broke is left out."""
+        if text == self.said:
+            return
+        self.text = text
+        if self.parsed is not None:
+            try:
+                self.parsed = json.loads(text)
+            except ValueError:
+                self.parsed = None
+
+    @property
+    def remembered(self) -> dict[str, Any] | None:
+        """The answer as it may be kept: masked as the model read it; None if it is too large.
+
+        A result that was cut for the model is kept whole, as the ledger extract that it is.
+        """
+        results: dict[str, Any] = {}
+        facts: dict[str, Any] = {}
+        for ran in self.ran:
+            if ran.result is not None:
+                kept = ran.result if context.is_cut(ran.told) else ran.told
+                results[ran.fallback_of or ran.name] = kept
+                facts.update(kept)
+        out = {**self.output, "facts": facts, "tools": results}
+        return out if len(context.as_json(out)) <= MAX_KEPT_CHARACTERS else None
+
+    @property
+    def output(self) -> dict[str, Any]:
+        """The answer as the caller reads it."""
+        out: dict[str, Any] = {"text": self.text, "facts": self.facts, "tools": self.results}
+        if self.parsed is not None:
+            out["json"] = self.parsed
+        if self.asked:
+            out["tool_calls"] = self.asked
+        if self.finish_reason == "length":
+            out["truncated"] = True
+        return out
