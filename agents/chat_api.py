@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from functools import wraps
 from typing import Any
+from uuid import UUID
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
@@ -23,6 +24,7 @@ from agents.invoke import invoke
 from agents.models import Agent
 from config.access import attempts
 from config.access.callers import Caller
+from config.access.ids import uuid7
 from config.errors import AppError, InvalidInput, NotFound
 from config.outages import outage_of
 
@@ -88,14 +90,16 @@ def chat_completions(request: HttpRequest) -> HttpResponse | StreamingHttpRespon
         with interactive.place():
             answer = _answer(call)
         return JsonResponse(_completion(answer, model))
-    channel = interactive.start(lambda emit: _answer(replace(call, stream=emit, is_live=True)))
+    invocation_id = uuid7()  # its chunks name it before it is stored
+    live = replace(call, invocation_id=invocation_id, is_live=True)
+    channel = interactive.start(lambda emit: _answer(replace(live, stream=emit)))
     kind, value = channel.first()
     if kind == "failed":
         if isinstance(value, AppError):
             return error_response(value)
         raise value
     usage = bool((asked.get("stream_options") or {}).get("include_usage"))
-    chunks = _Chunks(channel, model, usage)
+    chunks = _Chunks(channel, model, invocation_id, usage)
     response = StreamingHttpResponse(
         chunks.async_lines() if isinstance(request, ASGIRequest) else chunks.lines(),
         content_type="text/event-stream",
@@ -213,9 +217,11 @@ def _usage(answer: Answer) -> dict[str, int]:
 class _Chunks:
     """The events of a channel as the protocol's stream."""
 
-    def __init__(self, channel: Channel, model: str, include_usage: bool) -> None:
+    def __init__(
+        self, channel: Channel, model: str, invocation_id: UUID, include_usage: bool
+    ) -> None:
         self._channel, self._model, self._usage = channel, model, include_usage
-        self._id, self._created = f"chatcmpl-{time.time_ns():x}", int(time.time())
+        self._id, self._created = f"chatcmpl-{invocation_id}", int(time.time())
         self._said = False
 
     def lines(self) -> Iterator[bytes]:
@@ -229,7 +235,7 @@ class _Chunks:
 
     def _render(self, kind: str, value: Any) -> Iterator[bytes]:
         if kind == "text":
-            yield self._text(value)
+            yield self._chunk(self._first(content=value))
             return
         if kind == "failed":
             body = (
@@ -242,20 +248,18 @@ class _Chunks:
             return
         yield from self._end(value)
 
-    def _text(self, text: str) -> bytes:
-        delta: dict[str, Any] = {"content": text}
-        if not self._said:
-            delta = {"role": "assistant", "content": text}
+    def _first(self, **delta: Any) -> dict[str, Any]:
+        """A delta; the first of a message says whose it is."""
+        told = delta if self._said else {"role": "assistant", "content": None, **delta}
         self._said = True
-        return self._chunk(delta)
+        return told
 
     def _end(self, answer: Answer) -> Iterator[bytes]:
         if not self._said and answer.output.get("text"):  # a fallback says nothing on the way
-            yield self._text(str(answer.output["text"]))
+            yield self._chunk(self._first(content=str(answer.output["text"])))
         if calls := answer.output.get("tool_calls"):
-            yield self._chunk(
-                {"tool_calls": [{"index": i, **call} for i, call in enumerate(calls)]}
-            )
+            asked = [{"index": index, **one} for index, one in enumerate(calls)]
+            yield self._chunk(self._first(tool_calls=asked))
         yield self._chunk({}, _finish(answer), is_fallback=answer.is_fallback)
         if self._usage:
             yield self._chunk(None, usage=_usage(answer))

@@ -97,6 +97,7 @@ def test_a_stream_is_the_same_answer_in_pieces(chat, agent):
     text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
     assert len(chunks) > 3
     assert chunks[-1].usage.total_tokens > 0
+    assert {chunk.id for chunk in chunks} == {f"chatcmpl-{Invocation.objects.get().pk}"}
     assert text == ask(chat, agent).choices[0].message.content
 
 
@@ -169,6 +170,23 @@ def test_a_tool_of_the_callers_is_asked_for_and_its_result_used(chat, agent):
         ],
     )
     assert "7" in final.choices[0].message.content
+    asked = {"model": f"agent:{agent.slug}", "tools": [weather]}
+    question = [{"role": "user", "content": json.dumps({"city": "Rome"})}]
+    with chat.chat.completions.stream(**asked, messages=question) as stream:
+        kinds = {event.type for event in stream}
+        said = stream.get_final_completion().choices[0]
+    assert {"tool_calls.function.arguments.done", "chunk"} <= kinds
+    assert (said.finish_reason, said.message.role) == ("tool_calls", "assistant")
+    (wanted,) = said.message.tool_calls
+    assert json.loads(wanted.function.arguments) == {"city": "Rome"}
+    again = [
+        *question,
+        said.message.model_dump(exclude_none=True),
+        {"role": "tool", "tool_call_id": wanted.id, "content": '{"degrees": 31}'},
+    ]
+    with chat.chat.completions.stream(**asked, messages=again) as stream:
+        said = stream.get_final_completion().choices[0]
+    assert said.finish_reason == "stop" and "31" in said.message.content
 
 
 @pytest.mark.parametrize(
