@@ -25,8 +25,8 @@ _RESPELLED = frozenset(
     {"split_words", "leetspeak", "spaced_letters", "url_encoding", "html_entities"}
 )
 RULE_SCALE, OFFSET, OFFSET_ALONE = 10.0, 1.0, 1.5
-# Beyond this the text is read by head, tail and a middle, so that cost stays bounded.
-MAX_CHARACTERS = 24_000
+# A longer text is read by parts that overlap; the worst of them is what it is.
+PART_CHARACTERS, OVERLAP_CHARACTERS = 24_000, 500
 
 _QUOTED_REPORT = re.compile(
     r"\b(?:phishing|suspicious|malicious|attackers?|attack|injection|jailbreak|security awareness|soc\b|threat|"
@@ -64,7 +64,17 @@ def score_injection(
     Text that is not the user's own (a tool's result, a document) has no business giving orders:
     its instruction-like signals weigh more.
     """
-    text = _bounded(text)
+    worst = _score_part(text[:PART_CHARACTERS], source, threshold)
+    step = PART_CHARACTERS - OVERLAP_CHARACTERS
+    for start in range(step, len(text) - OVERLAP_CHARACTERS, step):
+        if worst.flagged:
+            break
+        found = _score_part(text[start : start + PART_CHARACTERS], source, threshold)
+        worst = max(worst, found, key=lambda one: one.score)
+    return worst
+
+
+def _score_part(text: str, source: Source, threshold: float) -> Injection:
     plain = normalise.plain(text)
     starts = _starts(plain)
     evidence = dict(_evidence(starts, source))
@@ -287,11 +297,3 @@ def blend(rules: float, logit: float) -> float:
 
 def _raise(found: dict[str, float], name: str, weight: float) -> None:
     found[name] = max(found.get(name, 0.0), weight)
-
-
-def _bounded(text: str) -> str:
-    if len(text) <= MAX_CHARACTERS:
-        return text
-    third = MAX_CHARACTERS // 3
-    middle = len(text) // 2
-    return "\n".join((text[:third], text[middle - third // 2 : middle + third // 2], text[-third:]))

@@ -161,6 +161,8 @@ def _confidence(text: str, start: int, raw: str) -> float:
         return 0.0
     if re.search(r"(?<!\d)\d\d?/\d\d?/\d{4}|(?:19|20)\d\d-\d\d-\d\d", body):
         return 0.0
+    if (_DATE.match(body) or _IP_OR_VERSION.match(body)) and not _DOTTED_PAIRS.match(body):
+        return 0.0  # before all that is dear: there may be a page of them
     before = text[max(0, start - 45) : start]
     word = _phone_word(before)
     if not word and _OTHER_NUMBER.search(before):
