@@ -392,6 +392,7 @@ LOGGING = {
         "mcp": {"level": "WARNING"},
         # Each line of a server that is no message, in full: it may hold client data.
         "mcp.client.stdio": {"level": "CRITICAL"},
+        "mcp.client.streamable_http": {"level": "CRITICAL"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
     },

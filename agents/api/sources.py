@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -98,10 +99,15 @@ class Sources(APIView):
         name = data.pop("name")
         if ToolSource.objects.filter(name=name).exclude(pk__in=_own(caller).values("pk")).exists():
             raise NotFound("tool source", name)
-        source, created = ToolSource.objects.update_or_create(name=name, defaults=data)
-        if source.kind in MCP_KINDS and source.is_active:
-            _refresh(source)
-        return Response(SourceDocument(source).data, status=201 if created else 200)
+        found = ToolSource.objects.filter(name=name).first()
+        source = found or ToolSource(name=name)
+        for field, value in data.items():
+            setattr(source, field, value)
+        if source.kind in MCP_KINDS and source.is_active:  # first: what can't be asked is not kept
+            source.tools, source.refreshed_at = _offered(source), timezone.now()
+        source.save()
+        source.refresh_from_db()
+        return Response(SourceDocument(source).data, status=200 if found else 201)
 
 
 class Refresh(APIView):
@@ -118,12 +124,16 @@ class Refresh(APIView):
 
 
 def _refresh(source: ToolSource) -> None:
+    tools = _offered(source)
+    ToolSource.objects.filter(pk=source.pk).update(tools=tools, refreshed_at=Now())
+    source.refresh_from_db()
+
+
+def _offered(source: ToolSource) -> list[dict[str, Any]]:
     # As in `finding`: loaded where it is used.
     from agents.tools.remote import mcp_client
 
-    tools = mcp_client.offered(source)
-    ToolSource.objects.filter(pk=source.pk).update(tools=tools, refreshed_at=Now())
-    source.refresh_from_db()
+    return mcp_client.offered(source)
 
 
 def _client(caller: Caller, asked: Any) -> Any:
