@@ -34,15 +34,23 @@ class Speaker(BaseHTTPRequestHandler):
     said = ""
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if not asked.get("stream"):
+            message = {"role": "assistant", "content": self.said}
+            whole = {"choices": [{"message": message, "finish_reason": "stop"}]}
+            self.answer("application/json", json.dumps(whole).encode())
+            return
         pieces = [self.said[at : at + 5] for at in range(0, len(self.said), 5)]
         chunks: list[Any] = [{"choices": [{"index": 0, "delta": {"content": p}}]} for p in pieces]
         chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
         chunks.append({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 5}})
         events = [json.dumps(chunk) for chunk in chunks] + ["[DONE]"]
-        body = "".join(f"data: {event}\n\n" for event in events).encode()
+        body = "".join(f"data: {event}\n\n" for event in events)
+        self.answer("text/event-stream", body.encode())
+
+    def answer(self, kind: str, body: bytes) -> None:
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
