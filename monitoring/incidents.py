@@ -106,14 +106,19 @@ def _failing(symptoms: Sequence[Symptom], now: datetime) -> frozenset[str]:
 
 def _open(cause: str, alerts: Sequence[Alert], now: datetime) -> Incident:
     worst = max(alerts, key=lambda alert: RANK[alert.severity])
-    title = f"{worst.rule.title}: {cause.replace(':', ' ')}" if cause != "all" else worst.rule.title
     incident = Incident.objects.create(
-        cause=cause, title=title[:200], severity=worst.severity, opened_at=now,
+        cause=cause, title=_title(cause, worst), severity=worst.severity, opened_at=now,
         domain=explaining.domain_of(*cause.partition(":")[::2], since=now - timedelta(hours=6)),
         impact=impact.of(cause, now - impact.BEFORE_IT_OPENED, now),
     )  # fmt: skip
     note(incident, "opened", detail={**_counted(alerts), "rule": worst.rule.slug})
     return incident
+
+
+def _title(cause: str, worst: Alert) -> str:
+    """What the worst alert says, and of what."""
+    said = worst.rule.title
+    return (said if cause == "all" else f"{said}: {cause.replace(':', ' ')}")[:200]
 
 
 def _counted(alerts: Sequence[Alert]) -> dict[str, Any]:
@@ -138,15 +143,16 @@ def _take_in(
         note(incident, "inhibited", detail=_counted(follows))
     if new and incident.told_alerts:
         note(incident, "grew", detail=_counted(new))
-    worst = max([incident.severity, *(a.severity for a in alerts)], key=RANK.__getitem__)
-    if worst != incident.severity:
-        note(incident, "worsened", detail={"from": incident.severity, "to": worst})
-        incident.severity = worst
+    worst = max(alerts, key=lambda alert: RANK[alert.severity], default=None)
+    if worst is not None and RANK[worst.severity] > RANK[incident.severity]:
+        note(incident, "worsened", detail={"from": incident.severity, "to": worst.severity})
+        # "Half of a budget is used" is no name for one that is used up.
+        incident.severity, incident.title = worst.severity, _title(incident.cause, worst)
     _tell(incident, len(alerts), now)
 
 
 def _tell(incident: Incident, alerts: int, now: datetime) -> None:
-    fields = ["severity", "impact"]
+    fields = ["severity", "title", "impact"]
     is_new = not incident.told_alerts
     is_worth = (
         is_new

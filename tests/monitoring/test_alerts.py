@@ -280,6 +280,19 @@ def test_a_budget_is_told_at_half_at_four_fifths_and_used_up(spent: str, fires: 
     assert {alert.key for one in found for alert in one} <= {"client:x:month"}
 
 
+def test_an_incident_that_worsens_is_named_after_what_is_worst() -> None:
+    budget = Budget.objects.create(scope="client", key="x", window="month", cap_usd=10)
+    told = []
+    for spent in ("5", "8", "10"):
+        Budget.objects.filter(pk=budget.pk).update(spent_usd=spent)
+        budget_use.measure_budgets()
+        again()
+        told.append(Incident.objects.get(cause="budget:client:x:month").title)
+    assert [title.partition(":")[0] for title in told] == [
+        "Half of a budget is used", "Four fifths of a budget are used", "A budget is used up",
+    ]  # fmt: skip
+
+
 def test_a_budget_alert_is_well_again_in_its_next_window() -> None:
     AlertRule.objects.update(resolve_seconds=0)
     budget = Budget.objects.create(scope="client", key="x", window="day", cap_usd=10,
