@@ -9,7 +9,7 @@ from django.test import Client as Browser
 
 from tests.benchmarks import graphs
 from tests.workflows.conftest import Broker, Key
-from tests.workflows.http import get, start
+from tests.workflows.http import get, post, start
 from workflows.models import RunEvent, StepRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,6 +37,22 @@ def test_no_order_is_violated_and_no_task_is_lost(
             assert done[one].ended_at <= (done[task].started_at or done[task].ended_at)
     ended = RunEvent.objects.filter(name="step.succeeded", key__in=needs)
     assert sorted(ended.values_list("key", flat=True)) == sorted(needs)
+
+
+def test_the_largest_is_taken_as_programs_print_it(web: Browser, key: Key) -> None:
+    needs = graphs.PUBLISHED["mosaic"]()
+    names = {task: f"{task}_ID{number:07}" for number, task in enumerate(needs)}
+    steps = {
+        names[task]: {
+            "title": f"{task} of 2MASS", "needs": [names[one] for one in before],
+            "tool": "core.echo", "with": {"value": {"task": task, "runtime": 1.25}},
+        }
+        for task, before in needs.items()
+    }  # fmt: skip
+    text = json.dumps({"name": "mosaic_printed", "steps": steps}, indent=2)
+    assert len(text) > 600_000
+    answer = post(web, "workflows", {"definition": text}, key("administrator"))
+    assert answer.status_code == 201, answer.content[:500]
 
 
 def test_published_sizes_are_from_22_to_2103_tasks() -> None:

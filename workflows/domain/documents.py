@@ -14,8 +14,8 @@ from yaml.constructor import ConstructorError
 from config.errors import InvalidDocument, InvalidInput
 from workflows.domain.fault_words import yaml_problem
 
-# A definition is written by people; more than this is a mistake or an attack.
-MAX_CHARACTERS = 512 * 1024
+# Programs write definitions, too: 2,000 steps of a scientific graph, pretty-printed, are 600 KiB.
+MAX_CHARACTERS = 2 * 1024 * 1024
 MAX_NODES = 200_000
 MAX_DEPTH = 60
 
