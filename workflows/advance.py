@@ -215,7 +215,7 @@ class Advance:
 
     def _start(self, row: Moved, step: Step) -> None:
         try:
-            context = with_steps(self.facts, step.decides_on)
+            context = with_steps(self.facts, step.decides_on, names=step.decides_by)
             if step.when is not None and not holds(step.when, context):
                 self._resolve([Outcome(row.step_id, row.key, StepState.SKIPPED)])
                 return

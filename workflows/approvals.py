@@ -94,8 +94,8 @@ def _shown(step: Step, facts: RunFacts) -> Any:
     """What the definition says to show, or the outputs of the steps that it needs."""
     if "show" in step.options:
         template = compile_template(step.options["show"])
-        return template.render(with_steps(facts, template.steps))
-    context = with_steps(facts, step.needs)
+        return template.render(with_steps(facts, template.steps, names=template.names))
+    context = with_steps(facts, step.needs, names=())
     return {key: value["output"] for key, value in context["steps"].items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +16,9 @@ from config.errors import NotFound
 from workflows import payloads, statements
 from workflows.database import execute, from_json
 from workflows.plans import plan_for
+
+# The root names whose values cost something to get.
+_EVERY = frozenset({"inputs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,15 @@ class RunFacts:
     # All of the inputs, where whoever made the facts has them at hand.
     whole: dict[str, Any] | None = None
 
-    def context(self, **more: Any) -> dict[str, Any]:
-        """The names that every expression may read, and ``more``."""
+    def context(self, *, names: Container[str] = _EVERY, **more: Any) -> dict[str, Any]:
+        """The names that every expression may read, and ``more``.
+
+        Large inputs are read from their files only if ``inputs`` is among ``names``.
+        """
         run = {"id": str(self.run_id), "started_at": self.created_at.isoformat()}
-        inputs = _whole_inputs(self) if self.whole is None else self.whole
+        inputs = self.inputs if self.whole is None else self.whole
+        if self.whole is None and "inputs" in names:
+            inputs = _whole_inputs(self)
         return {"inputs": inputs, "run": run, "steps": {}, **more}
 
 
@@ -108,9 +116,14 @@ def _whole_inputs(facts: RunFacts) -> dict[str, Any]:
     return inputs
 
 
-def with_steps(facts: RunFacts, keys: Iterable[str], **more: Any) -> dict[str, Any]:
-    """The context with ``steps`` holding ``output``, ``error`` and ``state`` of ``keys``."""
-    context = facts.context(**more)
+def with_steps(
+    facts: RunFacts, keys: Iterable[str], *, names: Container[str] = _EVERY, **more: Any
+) -> dict[str, Any]:
+    """The context with ``steps`` holding ``output``, ``error`` and ``state`` of ``keys``.
+
+    ``names`` are the roots that are read; what is not has no need to be there.
+    """
+    context = facts.context(names=names, **more)
     wanted = sorted(keys)
     if wanted:
         context["steps"] = _outputs(facts, wanted)

@@ -83,7 +83,9 @@ def complete(facts: RunFacts, plan: Plan) -> None:
         return
     try:
         outputs = payloads.short_each(
-            plan.outputs.render(with_steps(facts, plan.outputs.steps)),
+            plan.outputs.render(
+                with_steps(facts, plan.outputs.steps, names=plan.outputs.names)
+            ),
             client_id=facts.client_id, name="outputs", run_id=facts.run_id,
         )  # fmt: skip
     except Unavailable:  # the storage may be back soon: a sweep ends the run then

@@ -166,7 +166,10 @@ def _goes_round_again(facts: RunFacts, plan: Plan, outcome: Outcome) -> bool:
     iteration = _iteration_of(outcome.step_id)
     if iteration >= step.max_iterations:
         return False
-    context = with_steps(facts, step.until.steps, output=outcome.output, iteration=iteration)
+    context = with_steps(
+        facts, step.until.steps, names=step.until.names, output=outcome.output,
+        iteration=iteration,
+    )  # fmt: skip
     return not advance.holds(step.until, context)
 
 

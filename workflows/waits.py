@@ -80,7 +80,7 @@ def _until(step: Step, facts: RunFacts) -> datetime:
     if "for" in step.options:
         return database_time() + timedelta(seconds=duration_seconds(step.options["for"]))
     template = compile_template(step.options["until"])
-    value = template.render(with_steps(facts, template.steps))
+    value = template.render(with_steps(facts, template.steps, names=template.names))
     try:
         at = datetime.fromisoformat(str(value))
     except ValueError:

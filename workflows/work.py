@@ -166,15 +166,16 @@ def _arguments(row: Claimed, step: Step, facts: RunFacts) -> dict[str, Any]:
     extra = _item_names(row, step, facts, template.names) if row.item >= 0 else {}
     if step.until is not None:
         extra = _turn_names(row, facts, template.names)
-    rendered: dict[str, Any] = template.render(with_steps(facts, template.steps, **extra))
+    context = with_steps(facts, template.steps, names=template.names, **extra)
+    rendered: dict[str, Any] = template.render(context)
     return rendered
 
 
 def _arguments_of_compensation(row: Claimed, step: Step, facts: RunFacts) -> dict[str, Any]:
     """A fan-out that failed has no output of its own; its items that succeeded have."""
     template = compile_template((step.compensate or {}).get("with") or {})
-    names = _names_of_undone(row, step, facts, template.names)
-    context = with_steps(facts, template.steps, **names)
+    own_names = _names_of_undone(row, step, facts, template.names)
+    context = with_steps(facts, template.steps, names=template.names, **own_names)
     if step.for_each is not None and step.key in template.steps:
         done = items.outputs_of(facts.run_id, step)
         of: dict[str, Any] = {"client_id": facts.client_id, "run_id": facts.run_id}

@@ -16,7 +16,7 @@ from config.errors import Unavailable
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import get, post, problem, start
 from tests.workflows.test_payloads import DOC, READS, ROW, TEXT, heaviest
-from workflows import artifacts, publishing, sweeps
+from workflows import artifacts, contexts, publishing, sweeps
 from workflows.models import Artifact, Run, StepRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -134,6 +134,38 @@ def test_a_run_whose_files_are_lost_is_still_told(
         file.unlink()
     seen = get(web, f"runs/{run['id']}", who)
     assert (seen.status_code, seen.json()["inputs"]) == (200, None)
+
+
+READS_NOTHING = """
+name: reads_nothing
+inputs: {type: object, properties: {doc: {type: object}}}
+steps:
+  book:
+    tool: core.echo
+    with: {value: "room 4"}
+    compensate: {tool: core.echo, with: {value: "free ${ output.value }"}}
+  go: {needs: [book], wait: {signal: go}}
+  plain: {needs: [go], tool: core.echo, with: {value: "after ${ steps.book.output.value }"}}
+  reads: {needs: [plain], tool: core.echo, with: {value: "${ inputs.doc.text }"}}
+"""
+
+
+def test_only_what_reads_a_lost_input_fails_and_the_rest_is_done_and_undone(
+    web: Browser, key: Key, broker: Broker, folder: Path
+) -> None:
+    who = key()
+    run = start(web, who, READS_NOTHING, inputs={"doc": DOC})
+    broker.drain()
+    for file in folder.rglob("*.bin"):
+        file.unlink()
+    contexts._whole.clear()  # a worker that has not read them
+    post(web, f"runs/{run['id']}/signal", {"name": "go"}, who)
+    broker.drain()
+    seen = get(web, f"runs/{run['id']}", who).json()
+    done = {step["key"]: (step["state"], step["output"]) for step in seen["steps"]}
+    assert done["plain"] == ("succeeded", {"value": "after room 4"})
+    assert (done["reads"][0], seen["error"]["step"]) == ("failed", "reads")
+    assert done["book.compensate"] == ("succeeded", {"value": "free room 4"})
 
 
 @pytest.mark.parametrize("body", [[1], "x", 5])

@@ -88,6 +88,12 @@ class Step:
             found |= self.each.steps
         return found
 
+    @property
+    def decides_by(self) -> frozenset[str]:
+        """The root names that are read to decide whether and how it runs."""
+        parts = (self.when, self.for_each, self.each)
+        return frozenset().union(*(part.names for part in parts if part is not None))
+
 
 @dataclass(frozen=True)
 class Plan:
