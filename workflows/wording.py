@@ -121,7 +121,7 @@ def verdict(
             f"Waiting for the {waiting[0]['role']}’s approval",
             f"since {since}; {done}.",
         )
-    return _running(steps, done, signals)
+    return _running(steps, done, signals, now)
 
 
 def _longest(longest: Share | None, titles: Mapping[str, str]) -> str:
@@ -171,7 +171,7 @@ def _being_undone(steps: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _running(
-    steps: Sequence[Mapping[str, Any]], done: str, signals: Mapping[str, str]
+    steps: Sequence[Mapping[str, Any]], done: str, signals: Mapping[str, str], now: datetime
 ) -> tuple[str, str]:
     dead = [str(step["title"]) for step in steps if step["state"] == "dead"]
     if dead:
@@ -180,7 +180,9 @@ def _running(
         s["state"] == "waiting" and s["items"])]  # fmt: skip
     if busy:
         return "Running", f"{readable.listed(busy)}; {done}."
-    if any(step["state"] == "queued" for step in steps):
+    queued = [step for step in steps if step["state"] == "queued"]
+    later = [step["queued_at"] for step in queued if step["queued_at"] and step["queued_at"] > now]
+    if len(later) < len(queued):
         return "Running", f"in a moment: the next step is on its way to a worker; {done}."
     open_ = [step for step in steps if step["state"] == "waiting"]
     if awaited := [f"“{signals[s['key']]}”" for s in open_ if s["key"] in signals]:
@@ -188,6 +190,9 @@ def _running(
         return f"Waiting for the {word} {readable.listed(awaited)}", f"— {done}."
     if inside := [str(step["title"]) for step in open_ if step["kind"] == "workflow"]:
         return "Running", f"{readable.listed(inside)} in a run of its own; {done}."
-    if open_:
-        return "Waiting for its time", f"at {readable.listed([s['title'] for s in open_])}; {done}."
+    if later:
+        wait = readable.largest_unit((min(later) - now).total_seconds())
+        return "Running", f"again in {wait}, after a failure; {done}."
+    if timed := [str(step["title"]) for step in open_ if step["kind"] == "wait"]:
+        return "Waiting for its time", f"at {readable.listed(timed)}; {done}."
     return "Running", f"— {done}."

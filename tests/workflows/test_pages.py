@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.models import F
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from config.access.models import Client, Membership, User
 from monitoring import rollups
@@ -140,6 +141,16 @@ def test_the_first_line_says_for_which_signal_or_time_the_run_waits(
     controls.send_signal(caller, run.pk, name="go_on")
     broker.drain()
     assert "Waiting for its time" in page(browser, live)
+
+
+def test_the_first_line_says_when_what_failed_is_tried_again(browser, begin):
+    run = begin(
+        "name: patient\nsteps:\n  a: {tool: core.fail, with: {times: 9}, "
+        "retry: {max_attempts: 3, backoff: 5m}}\n"
+    )
+    StepRun.objects.filter(key="a").update(queued_at=timezone.now() + timedelta(minutes=4.5))
+    html = page(browser, f"/dashboard/runs/{run.pk}/_live")
+    assert "again in 4 min, after a failure" in html
 
 
 def test_a_long_wait_at_the_end_of_the_line_is_told_inside_of_it(browser, waiting):

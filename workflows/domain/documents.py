@@ -44,7 +44,7 @@ def parse(text: str, *, what: str = "the document") -> Document:
     if len(text) > MAX_CHARACTERS:
         raise _refused(what, f"has {len(text)} characters; the limit is {MAX_CHARACTERS}", None)
     try:
-        _require_shallow(text, what)
+        _require_bounded(text, what)
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -58,13 +58,18 @@ def parse(text: str, *, what: str = "the document") -> Document:
     return document
 
 
-def _require_shallow(text: str, what: str) -> None:
+def _require_bounded(text: str, what: str) -> None:
     """Refuse what nests too deep before it is composed: that is recursive C, and ends the process.
 
-    Events come one by one and need no stack.
+    Likewise what has too many values (each with a key at the most): a node takes half a kilobyte.
+    Events come one by one and need neither.
     """
-    depth = 0
+    depth = seen = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.NodeEvent):
+            seen += 1
+            if seen > 2 * MAX_NODES:
+                raise _refused(what, f"has more than {MAX_NODES} values", None)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH + 1:  # the innermost list or mapping may hold values

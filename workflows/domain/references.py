@@ -39,18 +39,21 @@ class References:
         before: Container[str],
         extra: frozenset[str],
         gives: Mapping[str, Any] | None = None,
+        *,
+        is_turn: bool = False,
     ) -> None:
         """Judge every expression inside ``value``.
 
         ``before`` are the steps that have ended by then, ``extra`` the names beside the usual;
-        ``gives`` is the JSON Schema of what is called ``output`` there.
+        ``gives`` is the JSON Schema of what is called ``output`` there, ``is_turn`` says that this
+        is null at first.
         """
         if isinstance(value, dict):
             for key, child in value.items():
-                self.check(child, (*at, key), before, extra, gives)
+                self.check(child, (*at, key), before, extra, gives, is_turn=is_turn)
         elif isinstance(value, list):
             for index, child in enumerate(value):
-                self.check(child, (*at, index), before, extra, gives)
+                self.check(child, (*at, index), before, extra, gives, is_turn=is_turn)
         elif isinstance(value, str) and "${" in value:
             try:
                 for expression in compile_template(value).expressions:
@@ -58,6 +61,10 @@ class References:
                     if expression.path and expression.path[0] == "output":
                         if missing := missing_field(gives, expression.path[1:]):
                             self.faults.named("field of output", *missing, at)
+                        elif is_turn and len(expression.path) > 1:
+                            said = "output is null in the first turn; write "
+                            text = expression.source.strip()
+                            self.faults.add(at, f"{said}output == null ? … : {text}")
             except ExpressionFailed as error:
                 self.faults.add(at, str(error))
 

@@ -158,6 +158,7 @@ class _Check(Faults):
         self.reads.check(
             raw.get("with"), (*at, "with"), before, item | turn,
             self.known.outputs_of.get(str(raw.get("tool"))) if turn else None,
+            is_turn=bool(turn),
         )  # fmt: skip
         self.reads.check(raw.get("for_each"), (*at, "for_each"), before, frozenset())
         if "when" in raw and isinstance(raw["when"], str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +54,14 @@ def test_what_cannot_be_read_is_refused_with_its_line(
     with pytest.raises(InvalidDocument, match=says) as caught:
         parse(text)
     assert caught.value.faults[0]["line"] == line
+
+
+def test_endless_values_are_refused_before_they_take_half_a_gigabyte(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(yaml, "compose", None)
+    with pytest.raises(InvalidDocument, match="more than 200000 values"):
+        parse("a: [" + "1," * 500_000 + "1]")
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60))

@@ -157,6 +157,8 @@ def after_rows(given: str, tool: str = "rows") -> str:
          "unknown name 'iteration'"),
         (step("{tool: line, with: {n: '${ output.linse }'}, repeat: {until: 'true', max: 2}}"),
          "steps.b.with.n", 4, "field of output"),
+        (step("{tool: line, with: {n: 'of ${ output.any }'}, repeat: {until: 'true', max: 2}}"),
+         "steps.b.with.n", 4, "null in the first turn; write output == null ? … : output.any"),
         (step("{tool: echo, as: x}"), "steps.b.as", 4, "without for_each"),
         (step("{tool: echo, each: {for_each: [1], as: x}}"), "steps.b.each", 4, "without for_each"),
         (step("{tool: echo, for_each: [1], each: {for_each: [1], as: item}}"), "steps.b.each.as", 4,
