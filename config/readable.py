@@ -56,14 +56,27 @@ def count(number: float | None) -> str:
     return f"{number:,.0f}" if float(number).is_integer() else significant(number)
 
 
+# Under this share, or this chance, more digits say nothing to anybody.
+LEAST_RATIO, LEAST_P = 1e-5, 1e-4
+
+
 def percent(ratio: float | None) -> str:
-    """A ratio from 0 to 1 as ``98.3 %``; never 100 unless it is all."""
+    """A ratio from 0 to 1 as ``98.3 %``; never 100 unless it is all, nor 0 unless it is none."""
     if ratio is None:
         return "–"
+    if 0 < ratio < LEAST_RATIO:
+        return f"< {LEAST_RATIO * 100:g} %"
     if 0.999 < ratio < 1:
         return "> 99.9 %"
     sign = "−" if ratio < 0 else ""
     return f"{sign}{significant(abs(ratio) * 100)} %"
+
+
+def p_value(chance: float | None) -> str:
+    """A p-value to two digits, ``0.034``; ``< 0.0001`` below that."""
+    if chance is None:
+        return "–"
+    return f"< {LEAST_P:g}" if chance < LEAST_P else significant(chance, 2)
 
 
 def size(number: int | None) -> str:

@@ -28,6 +28,7 @@ register.filter("seconds", _or_dash(readable.duration))
 register.filter("usd", _or_dash(readable.money))
 register.filter("number", _or_dash(readable.count))
 register.filter("percent", _or_dash(readable.percent))
+register.filter("p_value", _or_dash(readable.p_value))
 register.filter("bytes", _or_dash(readable.size))
 
 # state → (tone, icon, word). Tones are good, attention, bad, info and quiet.

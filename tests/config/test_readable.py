@@ -43,6 +43,12 @@ def test_almost_all_is_never_called_all():
     assert readable.percent(0.0123) == "1.23 %"
 
 
+def test_a_tiny_chance_is_told_by_its_limit():
+    assert readable.percent(1.2e-17) == "< 0.001 %" and readable.percent(0.0) == "0 %"
+    assert readable.percent(2e-5) == "0.002 %"
+    assert readable.p_value(3e-19) == "< 0.0001" and readable.p_value(0.03441) == "0.034"
+
+
 def test_a_time_is_told_from_now():
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert readable.ago(now - timedelta(minutes=3, seconds=20), now) == "3 min ago"
