@@ -91,7 +91,9 @@ def compare(root: str, until: date) -> dict[str, Any]:
 def _agent(before: Side, now: Side) -> dict[str, Any]:
     drifts = []
     for name in NUMBERS:
-        values = [[float(c[name] or 0) for c in side.sample] for side in (before, now)]
+        values = [
+            [float(c[name]) for c in side.sample if c[name] is not None] for side in (before, now)
+        ]
         drifts += _told(name, numeric_drift(*values), *(sum(v) / max(len(v), 1) for v in values))
     models = ([str(c["model"]) for c in side.sample] for side in (before, now))
     drifts += _told("model", categorical_drift(*models))

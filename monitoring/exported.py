@@ -27,12 +27,16 @@ def days(root: str, dataset: str, *, since: date, until: date) -> list[date]:
 def rows(
     root: str, dataset: str, day: date, columns: Sequence[str]
 ) -> Iterator[dict[str, list[Any]]]:
-    """One day's file as columns of plain values, a batch at a time. Raises Unavailable."""
+    """One day's file as columns of plain values, a batch at a time. Raises Unavailable.
+
+    A column that an earlier release did not write holds None.
+    """
     files, path = _place(root)
     try:
         with files.open(_file(path, dataset, day), "rb") as file:
             for batch in pq.ParquetFile(file).iter_batches(ROWS_AT_ONCE, columns=list(columns)):
-                yield batch.to_pydict()
+                found = batch.to_pydict()
+                yield {name: found.get(name, [None] * batch.num_rows) for name in columns}
     except (OSError, ValueError) as error:
         raise Unavailable("the lake", f"{dataset} of {day}: {error}") from None
 

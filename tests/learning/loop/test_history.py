@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import date, timedelta
 
+import pyarrow.parquet as pq
 import pytest
 from django.core.management import call_command
 
@@ -42,6 +43,26 @@ def test_a_month_is_compared_after_its_calls_have_left_the_database(
     assert list(found["codes"]) == ["timeout"]
     assert "from the exported record" in made.report
     assert f"{bare.slug}: duration_seconds" in made.report
+
+
+def test_files_of_an_earlier_release_lack_what_it_did_not_write(
+    bare, call, begin, settings, tmp_path
+):
+    settings.LAKE_URL = str(tmp_path / "lake")
+    draw = random.Random(7)
+    for n in range(120):
+        for days in (32 + n * 0.7, 1 + n * 0.2):
+            call(bare, days_ago(days), duration_seconds=draw.lognormvariate(0, 0.3))
+    call_command("export_telemetry", "--since", str(TICK - timedelta(days=125)),
+                 "--until", str(TICK), "--only", "invocations")  # fmt: skip
+    for file in sorted((tmp_path / "lake" / "invocations").rglob("*.parquet"))[:95]:
+        older = pq.read_table(file, partitioning=None).drop_columns(["cached", "duration_seconds"])
+        pq.write_table(older, file)
+    made = begin("monthly", TICK)
+    assert finish(made)
+    step = made.figures["steps"]["history"]
+    assert step["error"] is None
+    assert step["result"]["agents"][bare.slug]["drifts"] == []
 
 
 def test_a_month_without_an_export_says_so(begin, settings, tmp_path):
