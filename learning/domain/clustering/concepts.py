@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 
 _WORDS: dict[str, str] = {
-    "slow": r"slow\w*|lag+(?:y|s|ging|ged)?|sluggish|took (?:\w+ ){0,3}(?:long|ages|forever|minutes|hours)|takes? (?:\w+ ){0,3}(?:long|ages|forever|minutes|hours)|wait(?:ed|ing|s)?\b(?! list)|response times?|latency|loading|(?:so|too|very) late to (?:answer|reply)|speed|hangs?|hanging|freez\w+|stuck|time[ds]? ?out|spinning|performance|ages\b|langsam|dauert|ewig",
-    "delivery": r"deliver\w*|ship(?:ped|ping|ment)\w*|parcels?|packages? (?:arriv|has|is|was|never|did|came)\w*|courier|arriv\w+|lieferung|paket",
+    "slow": r"pending\b|on hold\b|still (?:waiting|processing)|how long\b|await\w*|(?:not|n[o'’`]?t|yet to) (?:yet )?(?:been )?(?:processed|cleared|gone through|go through|completed?)\b|days ago|slow\w*|lag+(?:y|s|ging|ged)?|sluggish|took (?:\w+ ){0,3}(?:long|ages|forever|minutes|hours)|takes? (?:\w+ ){0,3}(?:long|ages|forever|minutes|hours)|wait(?:ed|ing|s)?\b(?! list)|response times?|latency|loading|(?:so|too|very) late to (?:answer|reply)|speed|hangs?|hanging|freez\w+|stuck|time[ds]? ?out|spinning|performance|ages\b|langsam|dauert|ewig",
+    "delivery": r"(?:not|n[o'’`]?t|never) (?:yet )?(?:receiv\w+|gotten|there yet|see it)|where is (?:my|the)\b|deliver\w*|ship(?:ped|ping|ment)\w*|parcels?|packages? (?:arriv|has|is|was|never|did|came)\w*|courier|arriv\w+|lieferung|paket",
     "late": r"\blate\b|delay\w*|overdue|days? late|behind schedule|verspät\w*|missed (?:the )?deadline",
     "refund": r"refund\w*|reimburs\w*|money back|pay me back|credit note|chargeback|erstattung",
-    "price": r"expensive|pric(?:e|es|ey|ing)|overpriced|costs? (?:\w+ ){0,3}(?:high|too|much|more)|too costly|afford\w*|teuer|fees?\b|cheaper",
+    "price": r"extra (?:charge|fee|cost)\w*|pay (?:\w+ ){0,2}(?:extra|more)\b|what (?:\w+ )?charges? (?:is|are)|overcharg\w*|charged (?:\w+ ){0,3}(?:fee|extra|too much)|unauthori[sz]ed fee|charge (?:is )?for|expensive|pric(?:e|es|ey|ing)|overpriced|costs? (?:\w+ ){0,3}(?:high|too|much|more)|too costly|afford\w*|teuer|fees?\b|cheaper",
     "billing": r"invoices?|bill(?:ed|ing|s)?\b|charged|rechnung\w*|subscription",
     "twice": r"twice|two times|duplicat\w*|double[ds]?\b|doubly|doppelt|repeated(?:ly)? (?:list|entr|charg)\w*|same (?:\w+ )?(?:again|line|entry)",
     "tax": r"vat\b|\btax\w*|umsatzsteuer|mwst|withholding|duty|duties",
@@ -24,11 +24,11 @@ _WORDS: dict[str, str] = {
     "invented": r"invent(?:ed|s|ing)?\b|made[ -]up|make[s]? (?:\w+ )?up\b|made (?:\w+ ){1,2}up\b|fictitious|(?:is|are) (?:simply |just )?not (?:in )?there|halluc\w+|fabricat\w*|does ?n[o']t exist|do not exist|fictional|fake\b|bogus|erfunden",
     "layout": r"format(?:s|ted|ting)?\b(?! of the date)|layout\w*|tables?\b|columns?\b|misaligned|align\w*|indent\w*|shifted|spacing|export\w*|rendered|markdown|bullet\w*|unreadable|mess\b",
     "language": r"(?:english|german|french|spanish|italian|dutch|polish)\b(?! (?:vat|tax\w*|gaap|law|act|code|rates?|rules?|compan\w*|clients?|customers?|suppliers?|subsidiar\w*|entit\w*|invoices?|branch\w*|authorit\w*|commercial|income|corporate|payroll|social|trade)\b)|language|translat\w+|auf deutsch|sprache|englisch",
-    "login": r"log(?:ged)?[ -]?(?:in|on|out)\b|login\w*|sign[ -]?(?:in|on)|password|locked out|credentials|2fa|one-time code|authenticat\w*|anmeld\w*|my account (?:is|was) (?:locked|blocked)",
+    "login": r"(?:no longer have|no|lost|lose|regain|without|have) access\b|access (?:to )?(?:the|my|our|an?) (?:app|account|system|portal)s?|(?:can ?not|can[’']?t|unable to|not able to|how (?:do|can) i) (?:use|access|open|get into) (?:the|my|any) (?:app|account|portal|system)s?|freeze (?:the|my) accounts?|log(?:ged)?[ -]?(?:in|on|out)\b|login\w*|sign[ -]?(?:in|on)|password|locked out|credentials|2fa|one-time code|authenticat\w*|anmeld\w*|my account (?:is|was) (?:locked|blocked)",
     "sum": r"totals?\b|sums?\b|add(?:s)? up|addition|adding|arithmetic|miscalculat\w*|calculat\w*|balance\w*|don'?t match|do not match|mismatch\w*|reconcil\w*|rounding|summe\w*|debits?|credits?\b",
     "cut": r"cut (?:off|short)|truncat\w*|stops? (?:\w+ )?(?:in the middle|abruptly|half ?way)|ends? (?:abruptly|in the middle|mid)|abrupt\w*|mid-?sentence|middle of (?:a|the) sentence|incomplete|half of (?:the|my|it)|unfinished|not finished|missing (?:the )?(?:end|rest)|abgeschnitten",
     "crash": r"crash\w*|clos(?:es|ed|ing) (?:by itself|on its own|itself|unexpectedly)|quits? (?:by itself|unexpectedly)|force close\w*|stürzt|shuts? down (?:by itself|unexpectedly)|blank (?:screen|page)|white screen",
-    "error": r"errors?\b|exceptions?|fails?\b|failed|failure|broken|does ?n[o']t work|not working|stopped working|500\b|fehler\w*|bug\w*",
+    "error": r"declin(?:ed|es|ing)\b(?! to)|reject(?:ed|s|ing)\b|den(?:ied|ies)\b|unsuccessful\w*|(?:did ?n[o'’`]?t|do ?n[o'’`]?t|is ?n[o'’`]?t|won[’']?t|will not|would ?n[o'’`]?t|not) (?:go through|gone through|work\b|working\b|let me)|(?:can ?not|can[’']?t|could ?n[o'’`]?t|unable to) (?:get|use|transfer|send|open|top|download|submit)\b|errors?\b|exceptions?|fails?\b|failed|failure|broken|does ?n[o']t work|not working|stopped working|500\b|fehler\w*|bug\w*",
     "support": r"support\b|help ?desk|customer (?:service|care)|hotline|nobody|no one|phone|tickets?\b|agent (?:never|did not|does not)|callback|call(?:ed)? back",
     "unanswered": r"never (?:repl\w+|answer\w*|respond\w*|called|got back)|no (?:reply|answer|response|reaction)\b|nobody (?:answer|repl|respond|call)\w*|no one (?:at \w+ \w+ )?(?:answer|repl|respond)\w*|ignor(?:es|ed|ing) (?:my|our|me)|unanswered|keine antwort",
     "date": r"dates?\b|deadlines?|day and month|months?\b|calendar|american style|due date|datum|time ?zones?|year-?end|fiscal year|wrong year",
