@@ -19,7 +19,7 @@ from agents import versions
 from config import logs
 from config.access.callers import Caller
 from config.errors import AppError, Conflict, InvalidInput, NotFound
-from learning.models import Improvement, Tombstone
+from learning.models import Experiment, Improvement, Rollout, Tombstone
 from monitoring import services as monitoring
 
 logger = logging.getLogger(__name__)
@@ -28,9 +28,12 @@ OPEN = (State.PROPOSED, State.APPROVED, State.TESTING, State.ROLLING_OUT)
 # Before → after, for moves that a conditional write makes.
 MOVES: dict[str, frozenset[str]] = {
     State.APPROVED: frozenset({State.PROPOSED}),
-    State.REJECTED: frozenset({State.PROPOSED, State.APPROVED}),
+    State.PROPOSED: frozenset({State.TESTING}),
+    State.REJECTED: frozenset({State.PROPOSED, State.APPROVED, State.TESTING}),
     State.TESTING: frozenset({State.APPROVED, State.TESTING}),
-    State.ROLLING_OUT: frozenset({State.APPROVED, State.TESTING, State.ROLLING_OUT}),
+    State.ROLLING_OUT: frozenset(
+        {State.PROPOSED, State.APPROVED, State.TESTING, State.ROLLING_OUT}
+    ),
     State.SHIPPED: frozenset({State.ROLLING_OUT}),
     State.REFUSED: frozenset({State.TESTING}),
     State.ROLLED_BACK: frozenset({State.TESTING, State.ROLLING_OUT, State.SHIPPED}),
@@ -258,8 +261,19 @@ def _bury(
     return row
 
 
+def is_on_trial(row: Improvement) -> bool:
+    """Whether somebody meets it now: its experiment or rollout is open."""
+    tried = Experiment.objects.filter(improvement_id=row.pk, state__in=["running", "paused"])
+    return tried.exists() or Rollout.objects.filter(
+        improvement_id=row.pk, state__in=["running", "paused"]
+    ).exists()  # fmt: skip
+
+
 @transaction.atomic
 def _decide(caller: Caller, improvement_id: UUID, state: str, reason: str) -> Improvement:
+    before = Improvement.objects.select_for_update().filter(pk=improvement_id).first()
+    if before is not None and before.state == State.TESTING and is_on_trial(before):
+        raise Conflict(f"improvement {before.title!r}", "on trial", "its experiment stopped first")
     moved = Improvement.objects.filter(pk=improvement_id, state__in=MOVES[state]).update(
         state=state, decided_by_id=caller.user_id, decided_at=Now(),
         decision_reason=reason[:500], updated_at=Now(),

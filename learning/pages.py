@@ -72,6 +72,8 @@ def experiment(request: HttpRequest, caller: Caller, experiment_id: UUID) -> Htt
             "resume": lambda reason: experiments.resume(caller=caller, experiment_id=row.pk),
             "stop": lambda reason: experiments.stop(
                 caller=caller, experiment_id=row.pk, reason=reason),
+            "roll_out": lambda reason: experiments.roll_out(
+                caller=caller, experiment_id=row.pk, strategy=request.POST.get("strategy", "")),
         }, lambda fault: render(
             request, "learning/experiment.html", _experiment(row, caller, fault),
             status=fault.http_status))  # fmt: skip
@@ -87,7 +89,7 @@ def _experiment(row: Experiment, caller: Caller, fault: AppError | None = None) 
         "may_decide": caller.has("learning:decide"),
         "rollouts": list(row.rollouts.all()), "improvement": row.improvement,
         "batches": _batches(row), "next_look_at": experiments.next_look_at(row),
-        "is_same": row.is_aa,
+        "is_same": row.is_aa, "winner": experiments.candidate(row),
         "smallest": min(found["progress"]["units"].values(), default=0),
         "warnings": [] if row.ended_at else experiments.overlaps(row),
         "incidents": _incidents(found), **_numbers(found),
@@ -97,9 +99,10 @@ def _experiment(row: Experiment, caller: Caller, fault: AppError | None = None) 
 def _arms(row: Experiment, found: dict[str, Any]) -> list[Variant]:
     """Its variants; those of a bandit with their chance to be the best, where it can be told."""
     chances = (found.get("bandit") or {}).get("chance_to_be_best") or {}
-    variants = list(row.variants.all())
+    variants, stopped = list(row.variants.all()), experiments.stopped_arms(row)
     for one in variants:
         one.chance = chances.get(one.key)  # type: ignore[attr-defined]
+        one.is_stopped = one.key in stopped  # type: ignore[attr-defined]
     return variants
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from learning import folding
 from learning.analysis import analyse
 from monitoring import periods
+from monitoring.domain.periods import joined
 from monitoring.periods import Window
 
 
@@ -22,6 +23,15 @@ def windows(*, agent: str, workflow: str, since: datetime, until: datetime) -> l
 def spans(incidents: Sequence[Window]) -> list[tuple[datetime, datetime]]:
     """Their spans, as folding takes them."""
     return [(one.since, one.until) for one in incidents]
+
+
+def calm(incidents: Sequence[Window], since: datetime, until: datetime) -> timedelta:
+    """How much of [since, until) lies outside of all incidents."""
+    within = joined(
+        (max(one.since, since), min(one.until, until)) for one in incidents
+        if one.since < until and one.until > since
+    )  # fmt: skip
+    return until - since - sum((end - start for start, end in within), timedelta())
 
 
 def read(
@@ -49,6 +59,7 @@ def read(
             whole |= {key: found[key] for key in kept} | {"is_frozen": False}
             whole["notes"] = [*whole["notes"], "harm is read on everything, incidents too"]
             return whole
+        found["stop_arms"] = list(dict.fromkeys([*found["stop_arms"], *whole["stop_arms"]]))
     if found["is_frozen"] and found["verdict"] != "rollback":
         title = next(one.title for one in incidents if one.is_open)
         found["frozen"] = f"Frozen while an incident lasts ({title}). "

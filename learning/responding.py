@@ -49,7 +49,7 @@ def _take_back(asked: Asked) -> str:
         return f"{row.agent_slug}: production answers everybody again"
     experiment = _experiment(target)
     experiments.stop_by_machine(experiment, by=BY, reason="an incident began with it")
-    return f"{experiment.agent_slug}: its experiment is stopped, production answers everybody"
+    return f"{experiment.subject}: its experiment is stopped, production answers everybody"
 
 
 def _hold(asked: Asked) -> str:
@@ -61,7 +61,7 @@ def _hold(asked: Asked) -> str:
     experiment = _experiment(target)
     paused = experiments.freeze(experiment, by=BY, reason="an incident of its agent")
     words = "frozen" if paused else f"{experiment.state} already"
-    return f"{experiment.agent_slug}: the experiment is {words}"
+    return f"{experiment.subject}: the experiment is {words}"
 
 
 def _go_on(asked: Asked) -> str:
@@ -73,9 +73,7 @@ def _go_on(asked: Asked) -> str:
         return f"{row.agent_slug}: the rollout " + ("goes on" if gone else "was left as it is")
     experiment = _experiment(target)
     gone = experiments.thaw(experiment, held_by=BY)
-    return f"{experiment.agent_slug}: the experiment " + (
-        "goes on" if gone else "was left as it is"
-    )
+    return f"{experiment.subject}: the experiment " + ("goes on" if gone else "was left as it is")
 
 
 def _rollout(target: str) -> Rollout | None:

@@ -150,6 +150,12 @@ def difference(row: Improvement) -> dict[str, Any] | None:
 def _headline(row: Improvement) -> str:
     if row.state == State.PROPOSED:
         what = "a candidate to try" if row.candidate_version_id else "no candidate yet"
+        stopped = Experiment.objects.filter(
+            improvement_id=row.pk, state=Experiment.State.STOPPED
+        ).first()
+        if stopped is not None:
+            why = f" ({stopped.state_reason})" if stopped.state_reason else ""
+            what = f"its experiment was stopped by {stopped.state_by}{why}"
         return f"Waits for your decision; {what}."
     who = f" by {row.decided_by}" if row.decided_by else ""
     why = f": {row.decision_reason}" if row.decision_reason else ""
@@ -242,6 +248,8 @@ def _actions(row: Improvement) -> list[str]:
         return ["approve", "reject", *more]
     if row.state == State.APPROVED:
         return ["reject"]
+    if row.state == State.TESTING and not improvements.is_on_trial(row):
+        return ["reject"]  # its experiment has ended, and somebody has to say what follows
     if row.state == State.SHIPPED and row.kind == Improvement.Kind.KNOWLEDGE:
         return ["take_back"]
     return []

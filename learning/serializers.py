@@ -167,6 +167,10 @@ class NewExperiment(s.Serializer[Any]):
     maturity_hours = s.FloatField(required=False, default=0.0, min_value=0, max_value=2160)
     autoconclude = s.BooleanField(required=False, default=False)
     improvement_id = s.UUIDField(required=False, allow_null=True, default=None)
+    rollout_plan = s.DictField(
+        required=False,
+        help_text="How a winner is rolled out: strategy, and stages of a custom one.",
+    )  # fmt: skip
     layer = s.SlugField(required=False, default="", allow_blank=True, max_length=60)
     layer_share_ratio = s.FloatField(required=False, allow_null=True, default=None)
     mode = s.ChoiceField(
@@ -207,9 +211,9 @@ class ExperimentDocument(s.ModelSerializer[Experiment]):
             "id", "client_id", "agent_slug", "workflow_name", "name", "hypothesis", "unit", "seed",
             "coverage_ratio", "layer", "layer_share_ratio", "gates", "is_aa", "warnings",
             "variants", "metrics", "test", "plan", "maturity_hours",
-            "autoconclude", "batch_hours", "batches", "state", "state_by", "state_reason",
-            "improvement", "verdict",
-            "headline", "analysed_at", "started_at", "ended_at", "created_by", "created_at",
+            "autoconclude", "batch_hours", "batches", "rollout_plan", "state", "state_by",
+            "state_reason", "improvement", "verdict", "headline", "analysed_at", "started_at",
+            "paused_seconds", "read_until", "ended_at", "created_by", "created_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -278,7 +282,11 @@ class NewDrill(s.Serializer[Any]):
     )  # fmt: skip
 
 
+_CHECKED = ("forecast", "measured", "agrees", "words")
+
+
 class RolloutDocument(s.ModelSerializer[Rollout]):
+    postcheck = s.SerializerMethodField()
     reach = s.SerializerMethodField()
     drill = s.SerializerMethodField()
 
@@ -286,6 +294,11 @@ class RolloutDocument(s.ModelSerializer[Rollout]):
         """Seconds from the breach to the rollback and to the last exposure; null: not known."""
         found = drilling.result(row)
         return {key: value for key, value in found.items() if key.endswith("_seconds")}
+
+    def get_postcheck(self, row: Rollout) -> dict[str, Any] | None:
+        """The last stage beside the experiment's forecast: both effects, ``agrees``, ``words``."""
+        found = {k: row.postcheck[k] for k in _CHECKED if k in row.postcheck}
+        return found or None
 
     def get_drill(self, row: Rollout) -> dict[str, Any] | None:
         """Of a drill that is over: whether its harm was found, and what its calls met."""
@@ -302,7 +315,7 @@ class RolloutDocument(s.ModelSerializer[Rollout]):
             "id", "client_id", "agent_slug", "from_version_id", "to_version_id", "strategy",
             "stages", "stage", "unit", "seed", "metrics", "test", "state", "state_by",
             "state_reason", "improvement", "experiment", "verdict", "headline", "analysis",
-            "analysed_at", "stage_started_at", "is_drill", "reach", "drill",
+            "analysed_at", "stage_started_at", "postcheck", "is_drill", "reach", "drill",
             "breached_at",
             "last_exposure_at", "created_by", "created_at", "ended_at",
         ]  # fmt: skip

@@ -65,7 +65,9 @@ def approve_by_policy(now: datetime | None = None) -> int:
     done = 0
     rows = Improvement.objects.filter(
         state=State.PROPOSED, risk=Improvement.Risk.LOW, candidate_version_id__isnull=False
-    ).order_by("-priority", "-id")
+    ).exclude(
+        experiments__state=Experiment.State.STOPPED  # a person ended its trial
+    ).order_by("-priority", "-id")  # fmt: skip
     for row in rows:
         policy = policy_for(row.agent_slug)
         if policy is None or policy.approves != TrialPolicy.Approves.LOW:

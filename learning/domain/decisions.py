@@ -56,7 +56,8 @@ class ArmReading:
 class Progress:
     """How far it is. Days are None where statistics came without dates.
 
-    ``units`` are those of the smallest arm; ``planned_units`` too.
+    ``units`` are those of the smallest arm; ``planned_units`` too, and ``read_units``, which the
+    planned looks have read, where these are fewer.
     """
 
     units: int
@@ -64,6 +65,13 @@ class Progress:
     days: float | None = None
     minimum_days: float = 14
     planned_units: int | None = None
+    read_units: int | None = None
+
+    @property
+    def is_at_plan(self) -> bool:
+        """Whether the planned looks have read the planned size."""
+        read = self.units if self.read_units is None else self.read_units
+        return self.planned_units is not None and read >= self.planned_units
 
     @property
     def days_left(self) -> int | None:
@@ -179,9 +187,7 @@ def _nothing_shown(
             stop_arms=stop,
             days_left=progress.days_left,
         )
-    planned = progress.planned_units
-    complete = planned is not None and progress.units >= planned and progress.ripe
-    if horizon == "reached" or complete:
+    if horizon == "reached" or (progress.is_at_plan and progress.ripe):
         return Verdict(
             "inconclusive",
             "No difference was shown at the planned size: keep the control.",
@@ -230,9 +236,8 @@ def _about_the_best(
         )
     if best.unproven:
         names = ", ".join(best.unproven)
-        complete = progress.planned_units is not None and progress.units >= progress.planned_units
         return Verdict(
-            "review" if complete or horizon == "reached" else "inconclusive",
+            "review" if progress.is_at_plan or horizon == "reached" else "inconclusive",
             f"{what}, but {names} is not yet shown to hold within its margin.",
             (f"guardrail metric not proven: {names}",),
             best.arm,

@@ -16,10 +16,12 @@ from learning.experiments.moving import (
 )
 from learning.experiments.overlaps import overlaps
 from learning.experiments.shifting import next_look_at
-from learning.experiments.subjects import batches_of
+from learning.experiments.shipping import candidate, roll_out
+from learning.experiments.subjects import batches_of, stopped_arms
 
 __all__ = [
-    "batches_of", "busy_agents", "close_holdout", "create", "create_layer", "document", "find",
-    "freeze", "next_look_at", "open_holdout", "overlaps", "pause", "read", "refresh",
-    "resume", "start", "stop", "stop_by_machine", "sweep", "taken", "thaw",
+    "batches_of", "busy_agents", "candidate", "close_holdout", "create", "create_layer",
+    "document", "find", "freeze", "next_look_at", "open_holdout", "overlaps", "pause", "read",
+    "refresh", "resume", "roll_out", "start", "stop", "stop_by_machine", "stopped_arms", "sweep",
+    "taken", "thaw",
 ]  # fmt: skip

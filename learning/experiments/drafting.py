@@ -78,7 +78,11 @@ def create(
     specs = [measures.metric(raw, i) for i, raw in enumerate(metrics or DEFAULT_METRICS)]
     _check_past(specs, unit, workflow)
     settings = {"test": test or "sequential", "metrics": specs}
-    quantiles.check_looks(read_test(settings).kind, specs)
+    read = read_test(settings)
+    quantiles.check_looks(read.kind, specs)
+    if read.look_fractions:
+        raise InvalidInput("test.look_fractions", list(read.look_fractions),
+                           "none: a live test looks when a day is over")  # fmt: skip
     is_bandit = (test or {}).get("kind") == "bandit"
     _check_bandit(is_bandit, unit, batch_hours)
     wrong = sorted(set(plan or {}) - PLAN_FIELDS)

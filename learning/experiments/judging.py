@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from agents import services as agents
 from config.errors import Conflict
-from learning import folding, improvements, judging, quiet, rollouts
+from learning import folding, improvements, judging, quiet
 from learning.analysis import analyse
 from learning.domain import measures
-from learning.experiments import adopting, shifting, subjects
+from learning.experiments import ripening, shifting, shipping, stopping, subjects
 from learning.experiments.moving import State, move
-from learning.models import Experiment, Improvement, Rollout
+from learning.models import Experiment, Improvement
 from monitoring.periods import Window
 
 logger = logging.getLogger(__name__)
@@ -40,15 +38,18 @@ def document(
     stages = folding.stages_of(experiment.pk, stages_asked)
     settings: dict[str, Any] = {
         "name": experiment.name, "control": control, "metrics": specs, "test": experiment.test,
-        "aa": experiment.is_aa, **experiment.plan,
+        "aa": experiment.is_aa, "watched": True,
+        "stopped_arms": subjects.stopped_arms(experiment), **experiment.plan,
     }  # fmt: skip
     if experiment.started_at:
-        settings["days"] = _days(experiment.started_at, experiment.ended_at or now)
+        until = ripening.counted_until(experiment, now)
+        settings["days"] = ripening.days(experiment, until)
+        settings["complete"] = experiment.read_until is not None
+        today = until.astimezone(UTC).date().isoformat()
+        settings["last_is_open"] = experiment.ended_at is None and any(
+            day["date"] == today for stage in stages[-1:] for day in stage["days"]
+        )
     return {"experiment": settings, "stages": folding.with_zeros(stages, experiment.metrics)}
-
-
-def _days(start: datetime, end: datetime | None) -> float:
-    return max(0.0, ((end or timezone.now()) - start).total_seconds() / 86_400)
 
 
 def read(experiment: Experiment, now: datetime | None = None) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def read(experiment: Experiment, now: datetime | None = None) -> dict[str, Any]:
         _incidents(experiment, now),
     )  # fmt: skip
     found["notes"] = [*found["notes"], *judging.left_out(experiment.metrics)]
-    return found
+    return ripening.told(experiment, found, now)
 
 
 def _incidents(experiment: Experiment, now: datetime | None) -> list[Window]:
@@ -74,24 +75,12 @@ def refresh(experiment: Experiment, now: datetime | None = None) -> dict[str, An
     """Fold its outcomes and store the analysis; returns the verdict document."""
     if experiment.started_at is None:
         return analyse(document(experiment))
-    until = (experiment.ended_at or now or timezone.now()) - timedelta(
-        hours=experiment.maturity_hours
-    )
-    variants = experiment.variants.all()
-    parked = {str(v.version_id): v.key for v in variants if not v.ranges}
-    incidents = quiet.spans(_incidents(experiment, now))
-    # A run under way at a bandit's look stays in the batch, and the arm, that it began in.
-    seen: set[str] | None = set() if experiment.test.get("kind") == "bandit" else None
-    for batch in subjects.batches_of(experiment):
-        folding.fold(
-            folding.Source(
-                experiment.pk, experiment.client_id, experiment.agent_slug, batch.stage,
-                subjects.epochs_of(experiment, batch), batch.ranges, experiment.metrics,
-                experiment.started_at, until, parked, incidents, experiment.workflow_name,
-                experiment.unit, seen, experiment.started_at,
-            )
-        )  # fmt: skip
+    until = ripening.counted_until(experiment, now)
+    for source in _sources(experiment, until, quiet.spans(_incidents(experiment, now))):
+        folding.fold(source)
     found = read(experiment, now)
+    if ripening.ends(experiment, found, until):
+        found = read(experiment, now)
     Experiment.objects.filter(pk=experiment.pk).update(
         verdict=found["verdict"], headline=found["headline"][:500], analysis=found,
         analysed_at=now or Now(),
@@ -99,24 +88,62 @@ def refresh(experiment: Experiment, now: datetime | None = None) -> dict[str, An
     return found
 
 
-def sweep(now: datetime | None = None) -> int:
-    """Refresh every running experiment and act where it may; returns how many were concluded.
+def _sources(
+    experiment: Experiment, until: datetime, incidents: Sequence[tuple[datetime, datetime]]
+) -> Iterator[folding.Source]:
+    """Where each batch's units come from.
 
-    Harm is stopped whether or not ``autoconclude`` is set: a machine may always stop.
+    A bandit's are those of its own epochs, so that a run under way at a look stays in the batch,
+    and the arm, that it began in. After an arm was taken out whoever came before keeps all calls,
+    and only who came later is of the next batch.
+    """
+    batches = subjects.batches_of(experiment)
+    is_bandit = experiment.test.get("kind") == "bandit"
+    epochs = [subjects.epochs_of(experiment, batch) for batch in batches]
+    variants = experiment.variants.all()
+    parked = {str(v.version_id): v.key for v in variants if not v.ranges}
+    seen: set[str] | None = set() if len(batches) > 1 or is_bandit else None
+    started = experiment.started_at or until
+    moved = [datetime.fromisoformat(one["began_at"]) for one in experiment.batches]
+    for place, batch in enumerate(batches):
+        since, end, own = started, until, epochs[place]
+        if not is_bandit:
+            since = ([started, *moved])[place]
+            end = min([*moved[place : place + 1], until])
+            own = [one for each in epochs for one in each]
+        yield folding.Source(
+            experiment.pk, experiment.client_id, experiment.agent_slug, batch.stage, own,
+            batch.ranges, experiment.metrics, since, end, parked, incidents,
+            experiment.workflow_name, experiment.unit, seen, experiment.started_at,
+        )  # fmt: skip
+
+
+def sweep(now: datetime | None = None) -> int:
+    """Refresh every experiment that is open and act where it may; how many were concluded.
+
+    Harm is stopped whether or not ``autoconclude`` is set: a machine may always stop. One that
+    rests or has ended is looked at until all of its units count, and nothing is done about it.
     """
     concluded = 0
-    for experiment in Experiment.objects.filter(state=State.RUNNING):
+    for experiment in [*Experiment.objects.filter(state=State.RUNNING), *ripening.unripe(now)]:
         try:
             found = refresh(experiment, now)
+            if experiment.state == State.RUNNING:
+                concluded += _acted(experiment, found, now)
         except Exception:  # one that can't be analysed must not keep harm elsewhere going
             logger.exception("learning.experiment.failed", extra={"experiment": str(experiment.pk)})
-            continue
-        is_final = (found["verdict"] == "ship" or found["complete"]) and not found["is_frozen"]
-        if found["verdict"] == "rollback" or (is_final and experiment.autoconclude):
-            concluded += _conclude(experiment, found, now)
-        elif not found["is_frozen"]:
-            shifting.shift(experiment, found, now)
     return concluded
+
+
+def _acted(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> bool:
+    """Conclude it, take an arm out or move a bandit's shares; whether it was concluded."""
+    is_final = (found["verdict"] == "ship" or found["complete"]) and not found["is_frozen"]
+    if found["verdict"] == "rollback" or (is_final and experiment.autoconclude):
+        return _conclude(experiment, found, now)
+    stopping.take_out(experiment, found, now)
+    if not found["is_frozen"] and found["test"]["conclude"] != "reached":
+        shifting.shift(experiment, found, now)
+    return False
 
 
 def _conclude(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> bool:
@@ -125,55 +152,12 @@ def _conclude(experiment: Experiment, found: dict[str, Any], now: datetime | Non
         with transaction.atomic():
             move(experiment.pk, State.RUNNING, State.CONCLUDED, MACHINE, found["headline"],
                   now=now)  # fmt: skip
-            if found["verdict"] == "rollback":
-                _bury_losers(experiment, found)
-            elif found["verdict"] == "ship":
-                _ship(experiment, found, now)
-            else:  # complete, and no difference was shown: the control stays
+            if not experiment.is_aa:
+                stopping.bury(experiment, found["stop_arms"], found["headline"])
+            if found["verdict"] == "ship":
+                shipping.ship(experiment, found, now)
+            else:  # worse, or complete without a difference: the control stays
                 improvements.move(experiment.improvement_id, Improvement.State.REFUSED)
     except Conflict:
         return False
     return True
-
-
-def _bury_losers(experiment: Experiment, found: dict[str, Any]) -> None:
-    """A tombstone for each harmful version. Of several agents in an arm none is to blame alone."""
-    control = experiment.variants.get(is_control=True).agent_versions
-    for variant in experiment.variants.filter(key__in=found["stop_arms"], is_control=False):
-        changed = {experiment.agent_slug: str(variant.version_id)}
-        if experiment.workflow_name:
-            changed = {
-                slug: version for slug, version in variant.agent_versions.items()
-                if control.get(slug) != version
-            }  # fmt: skip
-        for slug, version in changed.items() if len(changed) == 1 else ():
-            improvements.bury(
-                client_id=experiment.client_id, agent_slug=slug, version_id=UUID(version),
-                reason=found["headline"], by=MACHINE,
-                evidence={"experiment": str(experiment.pk), "verdict": found["verdict"]},
-            )  # fmt: skip
-    improvements.move(experiment.improvement_id, Improvement.State.REFUSED)
-
-
-def _ship(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> None:
-    """Low risk goes on by itself; the rest waits for a person, who sees the verdict and why."""
-    if experiment.workflow_name:
-        reason = adopting.adopt(experiment, found["arm"], now)
-        if reason:
-            said = f"{found['headline']} It waits for a person: {reason}."
-            Experiment.objects.filter(pk=experiment.pk).update(state_reason=said[:500])
-        return
-    winner = experiment.variants.get(key=found["arm"])
-    risk = experiment.improvement.risk if experiment.improvement else None
-    agent = agents.version_values(experiment.agent_slug, winner.version_id)
-    if agent["agent_risk"] != "low" or risk not in (None, Improvement.Risk.LOW):
-        return
-    plan = experiment.rollout_plan or {"strategy": Rollout.Strategy.GRADUAL, "stages": None}
-    rollouts.begin(
-        client_id=experiment.client_id, agent_slug=experiment.agent_slug,
-        to_version=winner.version_id, strategy=plan["strategy"], stages=plan["stages"],
-        unit=experiment.unit, seed=experiment.seed,
-        metrics=measures.without_past(experiment.metrics),
-        test=rollouts.inherited_test(experiment.test), by=MACHINE, now=now,
-        improvement_id=experiment.improvement_id, experiment_id=experiment.pk,
-    )  # fmt: skip

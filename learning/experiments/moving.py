@@ -11,7 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, FloatField, Value
+from django.db.models.functions import Coalesce, Extract, Now
 
 from config import logs
 from config.access.callers import Caller
@@ -113,6 +114,7 @@ def move(
         changes |= {"started_at": now or Now(), "gates": layers.gates_for(row)}
     if after in (State.STOPPED, State.CONCLUDED):
         changes["ended_at"] = now or Now()
+    changes |= _resting(before, after, now)
     try:
         with transaction.atomic():
             rows = Experiment.objects.filter(pk=experiment_id, state=before)
@@ -129,6 +131,8 @@ def move(
         improvements.move(row.improvement_id, Improvement.State.TESTING)
     elif before == State.RUNNING:
         subjects.close_arms(row, by=by)
+    if after == State.STOPPED:  # nothing was shown of it: a person decides anew
+        improvements.move(row.improvement_id, Improvement.State.PROPOSED)
     monitoring.audit(
         actor=caller.principal if caller else by, action=f"learning.experiment.{after}",
         target=f"experiment:{row.pk}", client_id=row.client_id,
@@ -141,3 +145,15 @@ def move(
     )  # fmt: skip
     logs.event(logger, "learning.experiment.moved", experiment=str(row.pk), state=after, by=by)
     return row
+
+
+def _resting(before: str, after: str, now: datetime | None) -> dict[str, Any]:
+    """How long it rested, which is no time of the experiment."""
+    if after == State.PAUSED:
+        return {"paused_at": now or Now()}
+    if before != State.PAUSED:
+        return {}
+    end = Value(now, output_field=DateTimeField()) if now else Now()
+    rested = ExpressionWrapper(end - F("paused_at"), output_field=DurationField())
+    seconds = Coalesce(Extract(rested, "epoch"), 0.0, output_field=FloatField())
+    return {"paused_at": None, "paused_seconds": F("paused_seconds") + seconds}

@@ -22,7 +22,8 @@ Ranges = list[list[int]]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A stretch of fixed shares: all of an experiment, or what lies between two looks of a bandit.
+    """A stretch of fixed shares: all of an experiment, what lies between two looks of a bandit, or
+    what follows when an arm was taken out.
 
     ``stage`` names it where outcomes are kept, ``reason`` its splits; ``weights`` are the arms'.
     """
@@ -41,7 +42,7 @@ def open_arms(experiment: Experiment, *, by: str) -> None:
     }  # fmt: skip
     batch = batches_of(experiment)[-1]
     given["reason"] = batch.reason
-    arms = list(experiment.variants.exclude(ranges=[]))
+    arms = [arm for arm in experiment.variants.all() if batch.ranges.get(arm.key)]
     for arm in arms:
         arm.ranges = batch.ranges[arm.key]
     if experiment.workflow_name:
@@ -71,12 +72,19 @@ def agents_of(experiment: Experiment) -> set[str]:
 
 
 def batches_of(experiment: Experiment) -> list[Batch]:
-    """Its batches in order, the present one last; one of them unless it is a bandit."""
+    """Its batches in order, the present one last; one of them unless its shares have moved."""
     variants = list(experiment.variants.all())
     name = f"experiment {experiment.pk}"
     if experiment.test.get("kind") != "bandit":
         weights = {v.key: v.weight for v in variants}
-        return [Batch("all", name, {v.key: v.ranges for v in variants}, weights)]
+        every = [Batch("all", name, {v.key: v.ranges for v in variants}, weights)]
+        for number, one in enumerate(experiment.batches, start=2):
+            kept = {v.key: v.ranges for v in variants if v.key in one["ranges"]}
+            every.append(
+                Batch(f"all {number}", f"{name} batch {number}", kept,
+                      {arm: weights[arm] for arm in kept})
+            )  # fmt: skip
+        return every
     first = {v.key: v.ranges for v in variants if v.ranges}
     found = [Batch("batch 1", name, first, shares.ratios(first))]
     for number, one in enumerate(experiment.batches, start=2):
@@ -85,6 +93,11 @@ def batches_of(experiment: Experiment) -> list[Batch]:
             Batch(f"batch {number}", f"{name} batch {number}", ranges, shares.ratios(ranges))
         )
     return found
+
+
+def stopped_arms(experiment: Experiment) -> list[str]:
+    """Arms that were taken out for harm, in order."""
+    return [arm for one in experiment.batches for arm in one.get("stopped", ())]
 
 
 def epochs_of(experiment: Experiment, batch: Batch) -> list[int]:

@@ -64,8 +64,9 @@ class Experiment(models.Model):
         default=24.0, help_text="Of a bandit: between two looks that move its shares."
     )
     batches = models.JSONField(
-        default=list, blank=True, help_text="Of a bandit: each look's began_at, shares and ranges."
-    )
+        default=list, blank=True,
+        help_text="Each change of shares: began_at, ranges, shares; and the arms that it stopped.",
+    )  # fmt: skip
     rollout_plan = models.JSONField(
         default=dict, blank=True, help_text="strategy and stages of the rollout of a winner."
     )
@@ -81,6 +82,14 @@ class Experiment(models.Model):
     analysed_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True, help_text="While it is paused.")
+    paused_seconds = models.FloatField(
+        default=0.0, db_default=0.0, help_text="Of its pauses that are over: no days of it."
+    )
+    read_until = models.DateTimeField(
+        null=True, blank=True,
+        help_text="Of a test for one look, its declared end: units after it don't count.",
+    )  # fmt: skip
     created_by = models.CharField(max_length=80, blank=True, default="")
     created_at = models.DateTimeField(db_default=Now())
 

@@ -14,6 +14,8 @@ from agents import services as agents
 from learning import folding, quiet
 from learning.analysis import analyse
 from learning.domain import measures
+from learning.domain.analysis.reading import read as read_study
+from learning.domain.analysis.report import sample_ratio
 from learning.domain.postcheck import postcheck
 from learning.domain.statistics.samples import UNMEASURED
 from learning.models import Rollout
@@ -35,8 +37,30 @@ def document(
     """The statistics document over all stages so far, each with the shares that it meant.
 
     ``everything``: what came during incidents too. ``instead``: cells of a stage in the place of
-    those that are stored.
+    those that are stored. An earlier stage with a sample ratio mismatch is left out: a person went
+    on from it, and what is not to be read must not hide the harm of the present one.
     """
+    whole = _document(row, everything, instead)
+    off = _passed_over(row, whole)
+    return {**whole, "stages": [one for one in whole["stages"] if one["name"] not in off]}
+
+
+def _passed_over(row: Rollout, whole: Mapping[str, Any]) -> list[str]:
+    """Stages before the present one whose units did not arrive in the shares that were meant."""
+    present = _name(row, row.stage)
+    found = []
+    for stage in whole["stages"]:
+        if stage["name"] in (present, folding.APART + present):
+            continue
+        ratio = sample_ratio(read_study({**whole, "stages": [stage]}))
+        if ratio is not None and ratio.mismatch:
+            found.append(stage["name"])
+    return found
+
+
+def _document(
+    row: Rollout, everything: bool, instead: Mapping[str, folding.Cells] | None
+) -> dict[str, Any]:
     weights: dict[str, Mapping[str, float]] = {}
     for index in range(row.stage + 1):
         ranges = measures.stage_layout(row.stages[index]["share"])
@@ -49,7 +73,7 @@ def document(
     return {
         "experiment": {
             "name": f"rollout of {row.agent_slug}", "control": "control", "metrics": specs,
-            "test": row.test, "minimum_days": 0,
+            "test": row.test, "minimum_days": 0, "watched": True,
             "minimum_units": min(stage["minimum_units"] for stage in row.stages),
         },
         "stages": folding.with_zeros(folding.stages_of(row.pk, weights, instead), row.metrics),
@@ -62,9 +86,14 @@ def _name(row: Rollout, index: int) -> str:
 
 def read(row: Rollout, now: datetime | None = None) -> dict[str, Any]:
     """The verdict document of what is stored, incidents left out and said."""
-    return quiet.read(
+    found = quiet.read(
         row.pk, lambda everything: document(row, everything=everything), _incidents(row, now)
     )
+    off = _passed_over(row, _document(row, False, None))
+    found["notes"] = [*found["notes"], *(
+        f"stage {name} is left out: a person went on from its sample ratio mismatch" for name in off
+    )]  # fmt: skip
+    return found
 
 
 def _incidents(row: Rollout, now: datetime | None) -> list[Window]:
@@ -145,11 +174,13 @@ def _acted(row: Rollout, found: dict[str, Any], now: datetime | None) -> str:
         return "held" if hold(row, by=MACHINE, reason=found["headline"]) else ""
     if found["is_frozen"]:
         return ""
-    age = (now or timezone.now()) - row.stage_started_at
+    moment = now or timezone.now()
+    # A stage's time is that outside of incidents: what came within them is left out.
+    age = quiet.calm(_incidents(row, now), row.stage_started_at, moment)
     units = _units_of_stage(row)
     if units == 0 and age >= NO_DATA_AFTER:
         reason = f"no unit met the version in {age.total_seconds() / 3600:.0f} hours"
-        at = row.stage_started_at + NO_DATA_AFTER
+        at = moment - (age - NO_DATA_AFTER)
         gone = back(row, reason=reason, by=MACHINE, now=now, breached_at=at)
         return "rolled_back" if gone else ""
     stage = row.stages[row.stage]

@@ -113,7 +113,9 @@ def test_a_winner_by_planned_looks_is_rolled_out_by_a_test_that_needs_no_plan(en
     experiment = draft(engineer, old, new, autoconclude=True, test=looks,
                        plan={"minimum_days": 0, "planned_units": 600})  # fmt: skip
     experiments.start(caller=engineer, experiment_id=experiment.pk)
-    meet(agent, firm, units=1200, success={old.pk: 0.5, new.pk: 0.9})
+    Experiment.objects.update(started_at=timezone.now() - timedelta(days=3))
+    meet(agent, firm, units=1200, success={old.pk: 0.5, new.pk: 0.9},
+         started=timezone.now() - timedelta(days=2))  # fmt: skip
     experiments.sweep()
     row = Rollout.objects.get(to_version_id=new.pk)
     assert row.test == {"kind": "sequential", "alpha": 0.04}

@@ -79,12 +79,14 @@ def horizon(study: Study) -> Horizon:
     least = min(study.units(arm) for arm in study.arms)
     units = plan.planned_units is None or least >= plan.planned_units
     days = plan.planned_days is None or (plan.days or 0) >= plan.planned_days
+    # It is not to end before the minimum of days, so the one look is not before it either.
+    days = days and (plan.days is None or plan.days >= plan.minimum_days)
     return "reached" if units and days else "ahead"
 
 
 def findings(study: Study) -> list[Finding]:
     """All comparisons, p-values adjusted within the primary, the secondary and the guardrails."""
-    found = [one(study, metric, arm) for metric in study.metrics for arm in study.treatments]
+    found = [_looked_at(study, m, arm) for m in study.metrics for arm in study.treatments]
     for role in ("primary", "secondary", "guardrail"):
         places = [
             i for i, f in enumerate(found)
@@ -99,17 +101,38 @@ def findings(study: Study) -> list[Finding]:
     return _guarded(study, found)
 
 
-def one(study: Study, metric: Metric, arm: str, *, periods: int | None = None) -> Finding:
-    """One comparison, of the first ``periods`` periods or of all."""
+def _looked_at(study: Study, metric: Metric, arm: str) -> Finding:
+    """The comparison at the present look; ``moments``, which harm is read from, are of all days."""
+    whole = study.whole_periods
+    if whole is None:
+        return one(study, metric, arm)
+    finding = Finding(metric, arm, study.test.scale, note="the first look is when a day is over")
+    if whole:
+        finding = one(study, metric, arm, periods=whole)
+    try:
+        return replace(finding, moments=combine(pairs(study, metric, arm)))
+    except ValueError:
+        return finding
+
+
+def one(
+    study: Study, metric: Metric, arm: str, *, periods: int | None = None, is_point: bool = False
+) -> Finding:
+    """One comparison, of the first ``periods`` periods or of all; ``is_point`` of a path."""
     finding = Finding(metric, arm, study.test.scale)
+
+    def tested(pair: Pair, scale: Scale) -> Result:
+        found = difference(*pair, scale)
+        return _test(study, metric, arm, found, scale, periods, with_p_value=not is_point)
+
     try:
         pair = combine(pairs(study, metric, arm, periods))
-        result = _test(study, metric, arm, difference(*pair, "absolute"), "absolute", periods)
+        result = tested(pair, "absolute")
     except (ValueError, ArithmeticError) as error:
         return replace(finding, note=_reason(error))
     finding = replace(finding, moments=pair, absolute=result)
     try:
-        relative = _test(study, metric, arm, difference(*pair, "relative"), "relative", periods)
+        relative = tested(pair, "relative")
     except (ValueError, ArithmeticError) as error:
         return replace(finding, scale="absolute", result=result, note=_reason(error))
     finding = replace(finding, relative=relative)
@@ -151,8 +174,9 @@ def pairs(study: Study, metric: Metric, arm: str, periods: int | None = None) ->
 
 
 def _test(
-    study: Study, metric: Metric, arm: str, found: Difference, scale: Scale, periods: int | None
-) -> Result:
+    study: Study, metric: Metric, arm: str, found: Difference, scale: Scale, periods: int | None,
+    *, with_p_value: bool,
+) -> Result:  # fmt: skip
     test = study.test
     if test.kind == "sequential":
         return sequential.compare(
@@ -162,7 +186,7 @@ def _test(
         fractions = look_fractions(study, periods)
         return group_sequential.compare(
             found, fractions, alpha=test.alpha, spending=test.spending,
-            with_p_value=periods is None,
+            with_p_value=with_p_value,
         )  # fmt: skip
     if test.kind == "bayesian":
         return bayesian.compare(
@@ -210,16 +234,26 @@ def _read(study: Study, finding: Finding) -> Finding:
 def reading(study: Study, finding: Finding) -> Primary:
     """Better, worse, unclear or unreadable, in the metric's own direction."""
     result = finding.result
+    if study.whole_periods is not None and _harms_so_far(study, finding):
+        return "worse"
     if result is None:
         return _steady_reading(study, finding)
     if horizon(study) == "ahead":
-        # Before the declared end only harm counts, by the test that may be looked at daily.
-        early = _early(study, finding, "two_sided", 0.0)
-        worse = early.estimate > 0 if finding.metric.lower_is_better else early.estimate < 0
-        if worse and _p_of(early) < study.test.alpha:
+        # Before the declared end only harm counts.
+        if _harms_so_far(study, finding):
             return "worse"
         return "better" if _declared(study, finding, result) == "better" else "unclear"
     return _declared(study, finding, result)
+
+
+def _harms_so_far(study: Study, finding: Finding) -> bool:
+    """Whether it is worse by the test that may be looked at at any time."""
+    try:
+        early = _early(study, finding, "two_sided", 0.0)
+    except ValueError:
+        return False
+    worse = early.estimate > 0 if finding.metric.lower_is_better else early.estimate < 0
+    return worse and _p_of(early) < study.test.alpha
 
 
 def _declared(study: Study, finding: Finding, result: Result) -> Primary:
@@ -246,7 +280,7 @@ def _guarded(study: Study, found: Sequence[Finding]) -> list[Finding]:
     """Guardrail states: harm is corrected over all guards, holding needs none (all must hold)."""
     done: list[Finding] = []
     for finding in found:
-        if finding.metric.role == "guardrail" and finding.result is not None:
+        if finding.metric.role == "guardrail" and finding.moments is not None:
             harm, holds = _guard_p_values(study, finding)
             finding = replace(finding, harm_p=harm, holds_p=holds)
         done.append(finding)

@@ -49,7 +49,25 @@ def read(document: Any) -> Study:
         values.text(settings.get("name") or settings.get("key") or "experiment", "experiment.name"),
         arms, control, wanted, test, found_plan, stages, correction(settings),
         is_aa=values.flag(settings, "aa", "experiment"),
+        watched=values.flag(settings, "watched", "experiment"),
+        last_is_open=values.flag(settings, "last_is_open", "experiment"),
+        stopped=_stopped(settings, arms, control),
     )  # fmt: skip
+
+
+def _stopped(settings: Raw, arms: Sequence[str], control: str) -> list[str]:
+    """Treatments that were taken out; one at least stays."""
+    place = "experiment.stopped_arms"
+    named = [
+        values.text(one, place)
+        for one in values.sequence(settings.get("stopped_arms") or [], place, least=0)
+    ]
+    treatments = [arm for arm in arms if arm != control]
+    if unknown := [arm for arm in named if arm not in treatments]:
+        raise InvalidInput(place, unknown[0], f"one of {', '.join(treatments)}")
+    if named and set(named) == set(treatments):
+        raise InvalidInput(place, ", ".join(named), "not all treatments")
+    return named
 
 
 def _control_of(arms: Sequence[str]) -> str:

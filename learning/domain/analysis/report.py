@@ -37,7 +37,7 @@ def report(study: Study) -> dict[str, Any]:
     ratio = sample_ratio(study)
     progress = progress_of(study)
     verdict = decide(
-        [_arm_reading(study, arm, found) for arm in study.treatments],
+        [_arm_reading(study, arm, found) for arm in study.treatments if arm not in study.stopped],
         progress,
         mismatch=ratio is not None and ratio.mismatch,
         horizon=horizon(study),
@@ -73,14 +73,16 @@ def verdict_values(verdict: Verdict) -> dict[str, Any]:
 
 def progress_of(study: Study) -> Progress:
     """Units of the smallest live arm, and days, against the plan."""
-    live = [arm for arm in study.arms if any(s.weights.get(arm, 0) > 0 for s in study.stages)]
-    plan = study.plan
+    met = [arm for arm in study.arms if any(s.weights.get(arm, 0) > 0 for s in study.stages)]
+    live = [arm for arm in met or study.arms if arm not in study.stopped]
+    plan, whole = study.plan, study.whole_periods
     return Progress(
-        min(study.units(arm) for arm in live or study.arms),
+        min(study.units(arm) for arm in live),
         plan.minimum_units,
         plan.days,
         max(plan.minimum_days, plan.planned_days or 0),
         plan.planned_units,
+        None if whole is None else min(study.units(arm, whole) for arm in live),
     )
 
 
@@ -96,8 +98,15 @@ def sample_ratio(study: Study) -> srm.SampleRatio | None:
             for name, data in period.arms.items():
                 total[name] += data.units
             looks.append([total[name] for name in names])
-        readings.append(srm.check(looks, [stage.weights[name] for name in names]))
-    return min(readings, key=lambda r: (-r.stray, min(r.sequential_p, r.chi_square_p)))
+        readings.append(
+            srm.check(
+                looks, [stage.weights[name] for name in names],
+                watched=study.watched, readings=len(study.stages),
+            )
+        )  # fmt: skip
+    return min(
+        readings, key=lambda r: (-r.stray, not r.mismatch, min(r.sequential_p, r.chi_square_p))
+    )
 
 
 def path(study: Study) -> list[dict[str, Any]]:
@@ -110,7 +119,7 @@ def path(study: Study) -> list[dict[str, Any]]:
     points = []
     for index in kept:
         for arm in study.treatments:
-            finding = one(study, study.primary, arm, periods=index + 1)
+            finding = one(study, study.primary, arm, periods=index + 1, is_point=True)
             values = _result_values(finding.result) if finding.result else None
             points.append(
                 {"stage": every[index][0], "period": every[index][1], "arm": arm, "effect": values}
@@ -263,7 +272,9 @@ def _test_values(study: Study) -> dict[str, Any]:
     if test.kind == "sequential":
         values["tuning"] = test.tuning
     if test.kind == "group_sequential":
-        values |= {"spending": test.spending, "look_fractions": look_fractions(study)}
+        whole = study.whole_periods
+        looks = [] if whole == 0 else look_fractions(study, whole)
+        values |= {"spending": test.spending, "look_fractions": looks}
     if test.kind == "bayesian":
         values["chance_to_win"] = test.chance_to_win
     return values
@@ -313,6 +324,15 @@ def _notes(study: Study) -> list[str]:
                     else f"{arm} had weight 0 in stage {stage.name} and takes no part in its "
                     "sample ratio"
                 )
+    for arm in study.stopped:
+        notes.append(
+            f"{arm} was taken out for harm: nobody meets it any more, and it ships nothing"
+        )
+    if study.whole_periods is not None:
+        notes.append(
+            "a group-sequential test looks once a day, when the day (UTC) is over; harm is read at "
+            "any time, by the sequential test"
+        )
     if len(study.stages) > 1:
         notes.append("stages are compared within themselves and combined, never pooled")
     if study.test.kind == "bayesian":

@@ -140,6 +140,20 @@ EXPERIMENT: dict[str, Any] = {
             "description": "All arms are one version: any difference is a fault of the set-up.",
         },
         "complete": {"type": "boolean", "description": "The declared end of the test has come."},
+        "watched": {
+            "type": "boolean",
+            "description": "Looked at all the time: chi-square, which is for one look, calls no "
+            "mismatch.",
+        },
+        "last_is_open": {
+            "type": "boolean",
+            "description": "The last day is not over: no look yet of a group-sequential test.",
+        },
+        "stopped_arms": {
+            "type": "array",
+            "items": NAME,
+            "description": "Treatments that were taken out for harm: shown, and decide nothing.",
+        },
     },
 }
 STAGE: dict[str, Any] = {

@@ -101,6 +101,22 @@ class Study:
     correction: Correction = "holm"
     notes: Sequence[str] = ()
     is_aa: bool = False
+    # Looked at all the time, as what runs is; and whether its last day is not over yet.
+    watched: bool = False
+    last_is_open: bool = False
+    # Treatments that were taken out for harm: they are shown, and decide nothing any more.
+    stopped: Sequence[str] = ()
+
+    @property
+    def whole_periods(self) -> int | None:
+        """How many periods the planned looks may read; None: all of them.
+
+        A group-sequential test has one look a day, so a day that is not over is no look yet: looked
+        at each minute it would spend far more than its error.
+        """
+        if self.test.kind != "group_sequential" or not self.last_is_open:
+            return None
+        return sum(len(stage.periods) for stage in self.stages) - 1
 
     @property
     def treatments(self) -> list[str]:
@@ -110,11 +126,7 @@ class Study:
     def primary(self) -> Metric:
         return next(metric for metric in self.metrics if metric.role == "primary")
 
-    def units(self, arm: str) -> int:
-        """Units that met ``arm`` in all periods."""
-        return sum(
-            period.arms[arm].units
-            for stage in self.stages
-            for period in stage.periods
-            if arm in period.arms
-        )
+    def units(self, arm: str, periods: int | None = None) -> int:
+        """Units that met ``arm`` in the first ``periods`` periods, or in all."""
+        every = [period for stage in self.stages for period in stage.periods][:periods]
+        return sum(period.arms[arm].units for period in every if arm in period.arms)

@@ -78,6 +78,8 @@ class Mean:
     def __post_init__(self) -> None:
         if self.n < 0:
             raise ValueError(f"need n >= 0, got {self.n}")
+        if self.n == 0 and (self.sum or self.sum_squares):
+            raise ValueError(f"need sums of 0 where n is 0, got {self.sum} and {self.sum_squares}")
         least = self.sum * self.sum / self.n if self.n else 0.0
         if self.sum_squares < least * (1 - 1e-9) - 1e-9:
             raise ValueError(
@@ -127,12 +129,13 @@ class Ratio:
         below = self.denominator.mean
         if below == 0 or self.n <= 1:
             return 0.0
-        times = self.numerator.mean / below
-        return (
-            self.numerator.variance
-            - 2 * self.covariance * times
-            + times * times * self.denominator.variance
-        ) / (below * below)
+        above, times = self.numerator, self.numerator.mean / below
+        spread = (
+            above.variance - 2 * self.covariance * times + times * times * self.denominator.variance
+        )
+        # Every unit having the same ratio, the parts cancel but for their rounding.
+        size = above.variance + above.mean**2 + times**2 * (self.denominator.variance + below**2)
+        return spread / (below * below) if spread > ROUNDING * size else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,8 @@ class Quantile:
             raise ValueError(
                 f"need lower <= value <= upper, got {self.lower}, {self.value}, {self.upper}"
             )
+        if self.n > 0 and self.n_star < 1:
+            raise ValueError(f"need n_star >= 1 for bounds of {self.n} values, got {self.n_star}")
 
     @property
     def mean(self) -> float:
@@ -242,7 +247,12 @@ class Quantile:
 
     @property
     def too_few(self) -> bool:
-        """Whether the bounds would lie outside the sample, or nothing varies in a small one."""
+        """Whether the bounds would lie outside the sample, or nothing varies in a small one.
+
+        However many values one unit gave, there is nothing to compare it with.
+        """
+        if self.clusters is not None and self.clusters.n < 2:
+            return True
         odds = self.level / (1 - self.level)
         if self.n <= QUANTILE_Z**2 * max(odds, 1 / odds):
             return True
@@ -271,8 +281,8 @@ def moments_of_pair(control: Sample, treatment: Sample) -> tuple[Moments, Moment
     """Both arms' moments, adjusted by one theta over both if they carry a covariate."""
     if isinstance(control, Adjusted) and isinstance(treatment, Adjusted):
         theta = common_theta(control, treatment)
-        if theta == 0:
-            return moments(control.outcome), moments(treatment.outcome)
+        if theta == 0:  # nobody has a past that differs: as if no covariate were there
+            return moments_of_pair(control.outcome, treatment.outcome)
         return moments(replace(control, theta=theta)), moments(replace(treatment, theta=theta))
     pair = moments(control), moments(treatment)
     if isinstance(control, Proportion) and isinstance(treatment, Proportion):

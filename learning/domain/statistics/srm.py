@@ -27,7 +27,10 @@ SINGLE_LOOK_LEVEL = 0.001
 class SampleRatio:
     """``sequential_p`` is 1 over the largest Bayes factor seen; ``units`` as counted last.
 
-    ``stray`` are units in arms of zero weight: no shares that were meant give even one.
+    ``stray`` are units in arms of zero weight: no shares that were meant give even one. Where it
+    is ``watched``, somebody looks at it all the time, and chi-square, which is for one look,
+    decides nothing. ``readings`` is how many stages are read beside one another, each of which may
+    err.
     """
 
     units: tuple[int, ...]
@@ -36,14 +39,24 @@ class SampleRatio:
     bayes_factor: float
     sequential_p: float
     stray: int = 0
+    watched: bool = False
+    readings: int = 1
 
     @property
     def mismatch(self) -> bool:
         """Whether nothing else of the experiment may be read."""
-        return self.stray > 0 or self.sequential_p < LEVEL or self.chi_square_p < SINGLE_LOOK_LEVEL
+        if self.stray > 0 or self.sequential_p < LEVEL / self.readings:
+            return True
+        return not self.watched and self.chi_square_p < SINGLE_LOOK_LEVEL
 
 
-def check(looks: Sequence[Sequence[int]], weights: Sequence[float]) -> SampleRatio:
+def check(
+    looks: Sequence[Sequence[int]],
+    weights: Sequence[float],
+    *,
+    watched: bool = False,
+    readings: int = 1,
+) -> SampleRatio:
     """``looks`` are cumulative counts per arm in order of time; ``weights`` what was meant.
 
     Raises ValueError for weights that are negative or all zero, and for counts that shrink.
@@ -68,6 +81,8 @@ def check(looks: Sequence[Sequence[int]], weights: Sequence[float]) -> SampleRat
         math.exp(min(log_factors[-1], 700.0)),
         math.exp(-max(0.0, *log_factors)),
         stray,
+        watched,
+        readings,
     )
 
 

@@ -1,0 +1,85 @@
+"""A winner is rolled out: by itself where nothing about it is risky, or by a person."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from agents import services as agents
+from config.access.callers import Caller
+from config.errors import Conflict, InvalidInput
+from learning import rollouts
+from learning.domain import measures
+from learning.experiments import adopting
+from learning.experiments.moving import State, find, move
+from learning.models import Experiment, Improvement, Rollout, Variant
+
+MACHINE = "system:learning"
+
+
+def ship(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> None:
+    """Low risk goes on by itself; the rest waits for a person, who sees the verdict and why."""
+    if experiment.workflow_name:
+        reason = adopting.adopt(experiment, found["arm"], now)
+        if reason:
+            said = f"{found['headline']} It waits for a person: {reason}."
+            Experiment.objects.filter(pk=experiment.pk).update(state_reason=said[:500])
+        return
+    winner = experiment.variants.get(key=found["arm"])
+    risk = experiment.improvement.risk if experiment.improvement else None
+    agent = agents.version_values(experiment.agent_slug, winner.version_id)
+    if agent["agent_risk"] != "low" or risk not in (None, Improvement.Risk.LOW):
+        return
+    _begin(experiment, winner, by=MACHINE, now=now)
+
+
+@transaction.atomic
+def roll_out(*, caller: Caller, experiment_id: UUID, strategy: str = "") -> Rollout:
+    """A person brings the arm that its verdict is about to everybody, in stages.
+
+    An experiment that is open ends with it. ``strategy`` is that of its plan unless given. Raises
+    NotFound, InvalidInput, Barred, Conflict where no arm was found better or the agent is not free.
+    """
+    experiment = find(experiment_id)
+    winner = candidate(experiment)
+    if winner is None:
+        raise Conflict(f"experiment {experiment.name!r}", experiment.verdict or "not looked at",
+                       "a verdict for an arm of an agent")  # fmt: skip
+    if strategy and strategy not in rollouts.STRATEGIES:
+        raise InvalidInput("strategy", strategy, f"one of {', '.join(rollouts.STRATEGIES)}")
+    if experiment.state in (State.RUNNING, State.PAUSED):
+        move(experiment.pk, experiment.state, State.CONCLUDED, caller.name,
+             f"{winner.key} is rolled out", caller)  # fmt: skip
+    return _begin(experiment, winner, by=caller.name, strategy=strategy)
+
+
+def candidate(experiment: Experiment) -> Variant | None:
+    """The arm that a person may roll out: its verdict says ship, and it is not in production."""
+    arm = experiment.analysis.get("arm") if experiment.verdict == "ship" else None
+    if not arm or not experiment.agent_slug or experiment.is_aa:
+        return None
+    winner = experiment.variants.filter(key=arm, is_control=False).first()
+    if winner is None or experiment.rollouts.exists():
+        return None
+    present = agents.production_of(experiment.agent_slug)
+    return None if present["id"] == winner.version_id else winner
+
+
+def _begin(
+    experiment: Experiment, winner: Variant, *, by: str, strategy: str = "",
+    now: datetime | None = None,
+) -> Rollout:  # fmt: skip
+    plan = experiment.rollout_plan or {"strategy": Rollout.Strategy.GRADUAL, "stages": None}
+    if strategy:
+        plan = {"strategy": strategy, "stages": None}
+    return rollouts.begin(
+        client_id=experiment.client_id, agent_slug=experiment.agent_slug,
+        to_version=winner.version_id, strategy=plan["strategy"], stages=plan["stages"],
+        unit=experiment.unit, seed=experiment.seed,
+        metrics=measures.without_past(experiment.metrics),
+        test=rollouts.inherited_test(experiment.test), by=by, now=now,
+        improvement_id=experiment.improvement_id, experiment_id=experiment.pk,
+    )  # fmt: skip

@@ -1,0 +1,92 @@
+"""An arm that harms is taken out while the others go on; what lost leaves a tombstone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from config import logs
+from learning import improvements
+from learning.experiments import subjects
+from learning.models import Experiment, Improvement
+from monitoring import services as monitoring
+
+logger = logging.getLogger(__name__)
+BY = "system:learning"
+
+
+@transaction.atomic
+def take_out(experiment: Experiment, found: dict[str, Any], now: datetime | None = None) -> bool:
+    """Let nobody meet the arms that ``found`` says to stop any more; False if there is none.
+
+    Their units meet production from their next call, everybody else keeps the arm that it has. A
+    bandit's shares follow the chances anyway, and arms of one version harm no more than another.
+    """
+    gone = {*subjects.stopped_arms(experiment)}
+    harmful = [arm for arm in found["stop_arms"] if arm not in gone]
+    if not harmful or experiment.is_aa or experiment.test.get("kind") == "bandit":
+        return False
+    last = subjects.batches_of(experiment)[-1]
+    left = {arm: ranges for arm, ranges in last.ranges.items() if arm not in harmful}
+    at = (now or timezone.now()).isoformat()
+    batches = [*experiment.batches, {"began_at": at, "ranges": left, "stopped": harmful}]
+    if not _opened(experiment, batches, harmful):
+        return False
+    bury(experiment, harmful, f"{', '.join(harmful)}: {_why(found, harmful)}")
+    return True
+
+
+def _opened(experiment: Experiment, batches: list[dict[str, Any]], harmful: list[str]) -> bool:
+    """One conditional write, and the split with it; False if somebody was quicker."""
+    won = Experiment.objects.filter(
+        pk=experiment.pk, state=Experiment.State.RUNNING, batches=experiment.batches
+    ).update(batches=batches)
+    if not won:
+        return False
+    experiment.batches = batches
+    subjects.open_arms(experiment, by=BY)
+    monitoring.audit(
+        actor=BY, action="learning.experiment.arm_stopped", target=f"experiment:{experiment.pk}",
+        client_id=experiment.client_id, after={"arms": harmful},
+    )  # fmt: skip
+    logs.event(logger, "learning.experiment.arm_stopped", experiment=str(experiment.pk),
+               arms=harmful)  # fmt: skip
+    return True
+
+
+def _why(found: dict[str, Any], harmful: Sequence[str]) -> str:
+    worse = [
+        metric["key"]
+        for metric in found["metrics"]
+        for row in metric["comparisons"]
+        if row["arm"] in harmful
+        if row["guardrail"] == "breached" or row["reading"] == "worse"
+    ]
+    return f"{', '.join(dict.fromkeys(worse)) or 'the primary metric'} got worse"
+
+
+def bury(experiment: Experiment, arms: Sequence[str], reason: str) -> None:
+    """A tombstone for each harmful version. Of several agents in an arm none is to blame alone."""
+    control = experiment.variants.get(is_control=True).agent_versions
+    for variant in experiment.variants.filter(key__in=arms, is_control=False):
+        changed = {experiment.agent_slug: str(variant.version_id)}
+        if experiment.workflow_name:
+            changed = {
+                slug: version for slug, version in variant.agent_versions.items()
+                if control.get(slug) != version
+            }  # fmt: skip
+        for slug, version in changed.items() if len(changed) == 1 else ():
+            improvements.bury(
+                client_id=experiment.client_id, agent_slug=slug, version_id=UUID(version),
+                reason=reason, by=BY,
+                evidence={"experiment": str(experiment.pk), "verdict": "rollback"},
+            )  # fmt: skip
+            proposed = experiment.improvement
+            if proposed and str(proposed.candidate_version_id) == version:
+                improvements.move(proposed.pk, Improvement.State.REFUSED)

@@ -1,0 +1,157 @@
+"""Which time and which units of an experiment count: pauses, young units, declared ends, looks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+
+from agents.models import Invocation
+from learning import tasks
+from learning.models import Experiment
+from tests.learning.ground import SLUG, make_agent, meet
+
+pytestmark = pytest.mark.django_db
+METRICS = [{"key": "success", "role": "primary"}]
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def ground(firm):
+    return (firm, *make_agent())
+
+
+def begun(api, **changes):
+    """A started experiment's path, over HTTP."""
+    body = {"agent": SLUG, "name": "better", "variants": [{"version": "1"}, {"version": "2"}],
+            "metrics": METRICS, "plan": {"minimum_days": 0}, **changes}  # fmt: skip
+    made = api("post", "experiments", body)
+    assert made.status_code == 201, made.content
+    path = f"experiments/{made.json()['id']}"
+    assert api("post", f"{path}/start", {}).status_code == 200
+    return path
+
+
+def pass_time(by):
+    """Everything that has happened lies so much further back."""
+    for field in ("started_at", "ended_at", "paused_at", "read_until", "analysed_at"):
+        Experiment.objects.exclude(**{field: None}).update(**{field: F(field) - by})
+    Invocation.objects.update(started_at=F("started_at") - by)
+
+
+def analysis(api, path):
+    tasks.sweep_comparisons()
+    return api("get", f"{path}/analysis").json()
+
+
+def test_a_pause_is_no_time_of_the_experiment(api, ground):
+    path = begun(api)
+    pass_time(3 * DAY)
+    assert api("post", f"{path}/pause", {"reason": "month end"}).status_code == 200
+    pass_time(10 * DAY)
+    assert analysis(api, path)["progress"]["days"] == pytest.approx(3, abs=0.01)
+    assert api("post", f"{path}/resume", {}).json()["paused_seconds"] == pytest.approx(
+        10 * 86_400, abs=60
+    )
+    pass_time(DAY)
+    assert analysis(api, path)["progress"]["days"] == pytest.approx(4, abs=0.01)
+
+
+def test_units_count_when_they_are_old_enough_and_days_with_them(api, ground):
+    firm, agent, old, new = ground
+    path = begun(api, maturity_hours=72, plan={"minimum_days": 2})
+    meet(agent, firm, units=900, success={old.pk: 0.5, new.pk: 0.9})
+    found = analysis(api, path)
+    assert found["headline"].startswith("No unit is 3 d old yet")
+    assert found["progress"]["days"] == 0
+    pass_time(3 * DAY + timedelta(hours=1))
+    found = analysis(api, path)
+    assert sum(found["progress"]["units"].values()) == 900
+    assert found["verdict"] == "inconclusive", "an hour of units is no two days"
+    assert found["progress"]["days"] == pytest.approx(1 / 24, abs=0.01)
+    pass_time(2 * DAY)
+    assert analysis(api, path)["verdict"] == "ship"
+
+
+def test_what_came_last_before_the_end_counts_once_it_is_old_enough(api, ground):
+    firm, agent, old, new = ground
+    path = begun(api, maturity_hours=72)
+    meet(agent, firm, units=300, success={old.pk: 0.7, new.pk: 0.7})
+    pass_time(3 * DAY + timedelta(hours=1))
+    meet(agent, firm, units=200, success={old.pk: 0.7, new.pk: 0.7}, seed=2)
+    assert sum(analysis(api, path)["progress"]["units"].values()) == 300
+    assert api("post", f"{path}/stop", {"reason": "enough"}).status_code == 200
+    pass_time(2 * DAY)
+    found = analysis(api, path)
+    assert sum(found["progress"]["units"].values()) == 300
+    assert any("younger ones are not in these figures yet" in note for note in found["notes"])
+    pass_time(DAY + timedelta(hours=1))
+    assert sum(analysis(api, path)["progress"]["units"].values()) == 500
+    assert api("get", path).json()["state"] == "stopped"
+
+
+def test_feedback_that_comes_while_it_rests_is_in_the_figures(api, ground):
+    firm, agent, old, new = ground
+    path = begun(api, metrics=[{"key": "complaint", "role": "primary"}])
+    calls = meet(agent, firm, units=300, success={old.pk: 1, new.pk: 1})
+    assert api("post", f"{path}/pause", {"reason": "month end"}).status_code == 200
+    said = {"subject_kind": "invocation", "subject_id": str(calls[0].pk), "kind": "complaint",
+            "text": "wrong"}  # fmt: skip
+    assert api("post", "feedback", said).status_code == 201
+    arms = analysis(api, path)["metrics"][0]["arms"]
+    assert sum(round(arm["mean"] * arm["n"]) for arm in arms) == 1
+    assert api("get", path).json()["state"] == "paused"
+
+
+@pytest.mark.parametrize("kind", ["fixed", "bayesian"])
+def test_a_test_for_one_look_reads_what_came_before_its_declared_end(api, ground, kind):
+    firm, agent, old, new = ground
+    path = begun(api, test={"kind": kind}, plan={"minimum_days": 0, "planned_units": 100})
+    meet(agent, firm, units=300, success={old.pk: 0.7, new.pk: 0.7})
+    found = analysis(api, path)
+    assert (found["complete"], found["test"]["conclude"]) == (True, "reached")
+    pass_time(timedelta(minutes=1))
+    meet(agent, firm, units=900, success={old.pk: 0.2, new.pk: 0.9}, seed=2)
+    found = analysis(api, path)
+    assert sum(found["progress"]["units"].values()) == 300 and found["complete"]
+    assert any("the declared end was reached" in note for note in found["notes"])
+
+
+def test_a_group_sequential_test_looks_when_a_day_is_over(api, ground):
+    firm, agent, old, new = ground
+    path = begun(api, test={"kind": "group_sequential", "spending": "pocock"},
+                 plan={"minimum_days": 0, "planned_units": 1000})  # fmt: skip
+    meet(agent, firm, units=1200, success={old.pk: 0.5, new.pk: 0.9})
+    found = analysis(api, path)
+    assert found["verdict"] == "inconclusive" and not found["complete"]
+    (row,) = found["metrics"][0]["comparisons"]
+    assert row["estimate"] is None and "when a day is over" in row["note"]
+    pass_time(DAY)
+    found = analysis(api, path)
+    assert found["verdict"] == "ship"
+    looks = found["test"]["look_fractions"]
+    meet(agent, firm, units=400, success={old.pk: 0.9, new.pk: 0.5}, seed=2)
+    again = analysis(api, path)
+    assert (
+        again["metrics"][0]["comparisons"][0]["p_value"]
+        == (found["metrics"][0]["comparisons"][0]["p_value"])
+    )
+    assert again["test"]["look_fractions"] == looks
+
+
+def test_harm_need_not_wait_for_a_group_sequential_look(api, ground):
+    firm, agent, old, new = ground
+    path = begun(api, test={"kind": "group_sequential"},
+                 plan={"minimum_days": 0, "planned_units": 1000})  # fmt: skip
+    meet(agent, firm, units=600, success={old.pk: 0.9, new.pk: 0.1})
+    assert analysis(api, path)["verdict"] == "rollback"
+    assert api("get", path).json()["state"] == "concluded"
+
+
+def test_looks_of_a_live_test_can_not_be_stated(api, ground):
+    looks = {"kind": "group_sequential", "look_fractions": [0.5, 1.0]}
+    body = {"agent": SLUG, "name": "n", "variants": [{"version": "1"}, {"version": "2"}],
+            "metrics": METRICS, "test": looks, "plan": {"planned_units": 500}}  # fmt: skip
+    refused = api("post", "experiments", body)
+    assert (refused.status_code, refused.json()["field"]) == (422, "test.look_fractions")
