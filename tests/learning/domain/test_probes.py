@@ -20,6 +20,13 @@ def test_ours_leaks_little_of_what_is_planted():
     assert found.ratio <= found.upper < 0.06
 
 
+def test_identifiers_between_other_figures_are_found():
+    texts = [
+        f"see {n} 45 12 of 2024 {n * 7} rows and {1764400000 + n}.5100 at last" for n in range(40)
+    ]
+    assert leak_rate(texts, redact, seed=7).leaked == 0
+
+
 def test_no_evidence_is_not_safety():
     assert LeakRate(0, 0).upper == 1.0
 

@@ -18,6 +18,8 @@ ZERO_REGIONS = (
 ).split()
 OTHER_REGIONS = "US ES PL PT DK NO CZ GR HU IN CN MX BR SG RU HK LU LV LT EE CL CO IT SA".split()
 
+# A number of more digits has others behind it.
+MOST_DIGITS = 22
 _CANDIDATE = re.compile(
     r"(?<![\w.,:=/#$£€%@-])(?<![\w][.,:/#_-])"
     r"(?:\+\s?|\(\+)?\(?\d[\d()]*(?:(?:[ .\-/]{1,2}|\s-\s|\)[ .-]?)\(?\d[\d()]*|\)){0,9}"
@@ -133,8 +135,13 @@ def _judge(text: str, start: int, end: int) -> list[Span]:
         start, raw = start + 1, raw[1:-1]
     while raw.endswith(")") and raw.count("(") < raw.count(")"):
         raw = raw[:-1]
-    if not 7 <= sum(c.isdigit() for c in raw) <= 22:
+    count = sum(c.isdigit() for c in raw)
+    if count < 7:
         return []
+    if count > MOST_DIGITS and not (
+        raw.startswith(("+", "(+")) or _phone_word(text[max(0, start - 22) : start])
+    ):
+        return []  # a row of figures
     for length in _prefix_lengths(raw):
         confidence = _confidence(text, start, raw[:length])
         if confidence and not (confidence < SURE and _goes_on(raw[length:])):
@@ -144,8 +151,10 @@ def _judge(text: str, start: int, end: int) -> list[Span]:
 
 def _prefix_lengths(raw: str) -> list[int]:
     """The whole candidate first, then without its last groups ("… 4567 2024")."""
-    cuts = [m.start() for m in re.finditer(r"(?<=[\d)])[ ]", raw)][-3:]
-    return [len(raw), *reversed(cuts)]
+    cuts = [m.start() for m in re.finditer(r"(?<=[\d)])[ ]", raw)]
+    lengths = [len(raw), *reversed(cuts)]
+    fitting = [n for n in lengths if sum(c.isdigit() for c in raw[:n]) <= MOST_DIGITS]
+    return fitting[:4]
 
 
 def _goes_on(rest: str) -> bool:

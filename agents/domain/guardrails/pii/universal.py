@@ -23,7 +23,9 @@ _EMAIL_SPELLED = re.compile(
     r"(?:[\w-]{1,63}\s?(?:\(dot\)|\[dot\]|\{dot\}|<dot>|\s(?:dot|DOT)\s|\.)\s?){1,4}[A-Za-z]{2,12}\b"
 )
 _CARD = re.compile(r"(?<![\w.,:/#=@+-])(?<!\d[ -])\d(?:[ \-.]{0,2}\d){11,18}(?![\w@%]|[-.,/]\d)")
+_CARD_BARE = re.compile(r"(?<![\w.,:/#=@+-])(?<=\d[ ])\d{13,19}(?![\w@%]|[-.,/]\d)")
 _CARD_KEYED = re.compile(r"(?<=[:=,;|#(/\"'>@])\d(?:[ \-.]?\d){11,18}(?![\w@%]|[-./]\d|,\d\d\b)")
+_GROUP = re.compile(r"\d+")
 _CARD_WORD = re.compile(
     r"card|karte|carte|tarjeta|\bcarta (?:di|de)|cart[ãa]o|kort|karta|\bcc\b|\bpan\b|visa|master|amex|american "
     r"express|diners|discover|maestro|jcb|unionpay|\bpan:|charged (?:to )?$|paid (?:with|by) $|block $|карт|カード|卡",
@@ -104,12 +106,34 @@ def cards(text: str) -> list[Span]:
     spans = []
     for pattern in (_CARD, _CARD_KEYED):
         for m in pattern.finditer(text):
-            digits = re.sub(r"\D", "", m[0])
-            before = text[max(0, m.start() - 40) : m.start()]
-            confidence = _card_confidence(m[0], digits, before)
-            if confidence:
-                spans.append(Span("CREDIT_CARD", m.start(), m.end(), confidence))
+            found = _card(text, m.start(), m.end()) or _card_within(text, m.start(), m.end())
+            if found:
+                spans.append(found)
+    # One of a single group may stand behind another number ("2024 4111…").
+    spans += [s for m in _CARD_BARE.finditer(text) if (s := _card(text, m.start(), m.end()))]
     return spans
+
+
+def _card(text: str, start: int, end: int) -> Span | None:
+    raw = text[start:end]
+    before = text[max(0, start - 40) : start]
+    confidence = _card_confidence(raw, re.sub(r"\D", "", raw), before)
+    return Span("CREDIT_CARD", start, end, confidence) if confidence else None
+
+
+def _card_within(text: str, start: int, end: int) -> Span | None:
+    """A card between other numbers: whole groups, grouped as cards are."""
+    groups = [m.span() for m in _GROUP.finditer(text, start, end)]
+    for first in range(len(groups)):
+        for last in range(len(groups), first, -1):
+            sizes = [b - a for a, b in groups[first:last]]
+            if last - first == len(groups) or not 12 <= sum(sizes) <= 19:
+                continue
+            if sizes in _CARD_GROUPS or len(sizes) == 1:
+                found = _card(text, groups[first][0], groups[last - 1][1])
+                if found:
+                    return found
+    return None
 
 
 def _card_confidence(raw: str, digits: str, before: str) -> float:
@@ -136,11 +160,13 @@ def _card_confidence(raw: str, digits: str, before: str) -> float:
 
 def ibans(text: str) -> list[Span]:
     """IBANs in any grouping; ISO 13616 check digits, or the word "IBAN" right before."""
-    spans = []
-    for m in _IBAN.finditer(text):
+    spans, place = [], 0
+    while m := _IBAN.search(text, place):
         span = _iban_span(text, m.start(), m.end())
         if span:
             spans.append(span)
+        # What begins like one ("of 2024 …") may reach into one.
+        place = span.end if span else m.start() + 1
     return spans
 
 
