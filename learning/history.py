@@ -64,7 +64,7 @@ def compare(root: str, until: date) -> dict[str, Any]:
     found_days = {}
     for side, since, end in (("before", start - REFERENCE, start), ("now", start, until)):
         there = exported.days(root, "invocations", since=since, until=end)
-        found_days[side] = len(there)
+        found_days[side] = exported.covered(root, "invocations", since=since, until=end)
         for day in there:
             for batch in exported.rows(root, "invocations", day, COLUMNS):
                 for values in zip(*(batch[name] for name in COLUMNS), strict=True):

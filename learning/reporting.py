@@ -182,7 +182,14 @@ def _history(step: Mapping[str, Any] | None) -> list[str]:
         for slug, one in found["agents"].items()
         for drift in one["drifts"]
     ]
-    return [*parts, *(lines or ["Nothing changed that matters."])]
+    if not found["agents"]:
+        return [*parts, "No agent has calls in both stretches, so nothing could be compared."]
+    count = len(found["agents"])
+    compared = "one agent was" if count == 1 else f"{count} agents were"
+    return [
+        *parts,
+        *(lines or [f"{compared.capitalize()} compared; nothing changed that matters."]),
+    ]
 
 
 def _tried(row: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ from django.db import connection, transaction
 from config import logs
 from config.errors import InvalidInput, Unavailable
 from config.partitions import first_id, time_of
+from monitoring.exported import MANIFEST
 from monitoring.lake import BY_ID, Dataset
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,6 @@ MOST_DAYS = 4000
 FORMAT = 1
 # Of the one scheduled pass at a time, among all advisory locks.
 LOCK = 0x4C414B45
-_MANIFEST = "_ratchet/manifest.json"
 # Parts of files that an export left behind when it was killed are nobody's after this.
 ORPHANED_AFTER = timedelta(days=1)
 
@@ -166,6 +166,11 @@ class _Lake:
         target = f"{folder}/part-0.parquet"
         try:
             rows, size = self._write(one, day, partial)
+            before = self.manifest["days"].get(one.name, {}).get(day.isoformat(), {})
+            if not rows and before.get("rows"):
+                # The rows have left the database since, and the file is all that is left of them.
+                self.files.rm(partial)
+                return 0
             if rows:
                 self.files.makedirs(folder, exist_ok=True)
                 self._move(partial, target)
@@ -192,7 +197,7 @@ class _Lake:
         return rows, int(self.files.size(path))
 
     def _read(self) -> dict[str, Any]:
-        path = f"{self.root}/{_MANIFEST}"
+        path = f"{self.root}/{MANIFEST}"
         if not self.files.exists(path):
             return {"format": FORMAT, "installation": settings.INSTALLATION, "days": {}}
         found: dict[str, Any] = json.loads(self.files.cat_file(path))
@@ -203,7 +208,7 @@ class _Lake:
     def _save(self) -> None:
         partial = f"{self.root}/_ratchet/{uuid4().hex}.partial"
         self.files.pipe_file(partial, json.dumps(self.manifest, indent=1).encode())
-        self._move(partial, f"{self.root}/{_MANIFEST}")
+        self._move(partial, f"{self.root}/{MANIFEST}")
 
     def _move(self, source: str, target: str) -> None:
         if "file" in self.files.protocol:

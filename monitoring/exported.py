@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 from config.errors import Unavailable
 
 ROWS_AT_ONCE = 20_000
+# What was exported, by table and day, under the lake's root.
+MANIFEST = "_ratchet/manifest.json"
 
 
 def days(root: str, dataset: str, *, since: date, until: date) -> list[date]:
@@ -22,6 +25,22 @@ def days(root: str, dataset: str, *, since: date, until: date) -> list[date]:
         return [day for day in span if files.exists(_file(path, dataset, day))]
     except OSError as error:
         raise Unavailable("the lake", f"{root}: {error}") from None
+
+
+def covered(root: str, dataset: str, *, since: date, until: date) -> int:
+    """How many days of [since, until) were exported, those without rows, and so a file, too.
+
+    Raises Unavailable.
+    """
+    files, path = _place(root)
+    try:
+        told = files.cat_file(f"{path}/{MANIFEST}") if files.exists(f"{path}/{MANIFEST}") else b"{}"
+        known = set(json.loads(told).get("days", {}).get(dataset, {}))
+    except (OSError, ValueError) as error:
+        raise Unavailable("the lake", f"{root}: {error}") from None
+    span = {since + timedelta(days=n) for n in range((until - since).days)}
+    there = set(days(root, dataset, since=since, until=until))
+    return len(there | {day for day in span if day.isoformat() in known})
 
 
 def rows(

@@ -34,6 +34,8 @@ def test_a_month_is_compared_after_its_calls_have_left_the_database(
     call_command("export_telemetry", "--since", str(TICK - timedelta(days=125)),
                  "--until", str(TICK), "--only", "invocations")  # fmt: skip
     Invocation.objects.all().delete()
+    call_command("export_telemetry", "--since", str(TICK - timedelta(days=125)), "--again",
+                 "--until", str(TICK), "--only", "invocations")  # fmt: skip
     made = begin("monthly", TICK)
     tasks.cycle_step(str(made.pk), "history")
     assert finish(made)
@@ -42,6 +44,7 @@ def test_a_month_is_compared_after_its_calls_have_left_the_database(
     assert {drift["metric"] for drift in found["drifts"]} == {"duration_seconds", "errors"}
     assert list(found["codes"]) == ["timeout"]
     assert "from the exported record" in made.report
+    assert "30 of 30 and 90 of 90 days were exported" in made.report, "quiet days too"
     assert f"{bare.slug}: duration_seconds" in made.report
 
 
@@ -63,6 +66,7 @@ def test_files_of_an_earlier_release_lack_what_it_did_not_write(
     step = made.figures["steps"]["history"]
     assert step["error"] is None
     assert step["result"]["agents"][bare.slug]["drifts"] == []
+    assert "One agent was compared; nothing changed that matters." in made.report
 
 
 def test_a_month_without_an_export_says_so(begin, settings, tmp_path):
@@ -70,6 +74,8 @@ def test_a_month_without_an_export_says_so(begin, settings, tmp_path):
     made = begin("monthly", TICK)
     assert finish(made)
     assert "0 of 30 and 0 of 90 days were exported" in made.report
+    assert "nothing could be compared" in made.report
+    assert "nothing changed" not in made.report.lower()
 
 
 def test_a_lake_that_cannot_be_read_is_told_in_the_report(begin, settings):
