@@ -96,6 +96,9 @@ class ImprovementAdmin(ReadOnly):
     search_fields = ["title", "agent_slug"]
     actions = ["approve_chosen"]
 
+    class Media:
+        js = ("ratchet/review.js",)
+
     @admin.action(description="Approve", permissions=["decide"])
     def approve_chosen(self, request: HttpRequest, rows: Any) -> None:
         for row in rows:

@@ -90,10 +90,17 @@ def _experiment(row: Experiment, caller: Caller, fault: AppError | None = None) 
         "rollouts": list(row.rollouts.all()), "improvement": row.improvement,
         "batches": _batches(row), "next_look_at": experiments.next_look_at(row),
         "is_same": row.is_aa, "winner": experiments.candidate(row),
-        "smallest": min(found["progress"]["units"].values(), default=0),
+        "smallest": _smallest(row, found),
         "warnings": [] if row.ended_at else experiments.overlaps(row),
         "incidents": _incidents(found), **_numbers(found),
     }  # fmt: skip
+
+
+def _smallest(row: Experiment, found: dict[str, Any]) -> int:
+    """Units of the smallest arm that is not taken out."""
+    gone = experiments.stopped_arms(row)
+    units = {arm: n for arm, n in found["progress"]["units"].items() if arm not in gone}
+    return min(units.values(), default=0)
 
 
 def _arms(row: Experiment, found: dict[str, Any]) -> list[Variant]:

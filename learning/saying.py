@@ -29,6 +29,8 @@ def in_list(row: Rollout, now: datetime) -> str:
     """The same beside a column that shows its state and stage."""
     if row.is_drill:
         return of_drill(row, now)
+    if row.state == "done":
+        return of_rollout(row, now)
     return row.state_reason or row.headline or "Not looked at yet"
 
 

@@ -118,6 +118,8 @@ def test_a_rollout_without_a_forecast_raises_no_alarm(ground, site):
     text = text_of(site.get(f"/dashboard/rollouts/{row.pk}"))
     assert "There is no forecast to check it against" in text
     assert "is-attention" not in text[text.index("Post-deployment") - 200 :][:200]
+    listed = text_of(site.get("/dashboard/learning"))
+    assert "Everybody has it. There is no forecast" in listed and "Keep waiting" not in listed
 
 
 def test_a_refusal_is_said_on_the_page(engineer, ground, site):

@@ -57,6 +57,9 @@ def test_a_harmful_arm_of_three_is_met_by_nobody_any_more(api, ground, person):
     browser.force_login(person("reviewer"))
     page = browser.get(f"/dashboard/{path}").content.decode()
     assert "Taken out" in page and "c was taken out for harm" in page
+    row = Experiment.objects.get()
+    smallest = min(n for arm, n in row.analysis["progress"]["units"].items() if arm != "c")
+    assert f"<dt>Units, smallest arm</dt><dd>{smallest}" in page
 
 
 def test_the_others_are_judged_over_both_stretches_and_may_ship(api, ground):

@@ -1,7 +1,19 @@
-// Keys of the review page: one letter each, never while somebody types.
+// Keys of the review page and its list: one letter each, never while somebody types.
 (() => {
   const page = document.querySelector(".review");
-  if (!page) return;
+  if (!page) {
+    // In the list j and k go through the proposals, and Enter opens one.
+    const links = [...document.querySelectorAll('#result_list a[href*="/improvement/"][href*="/change/"]')];
+    document.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+      const step = { j: 1, k: -1 }[event.key];
+      if (!step || !links.length) return;
+      const place = links.indexOf(document.activeElement);
+      const next = place < 0 ? 0 : Math.min(Math.max(place + step, 0), links.length - 1);
+      links[next].focus();
+    });
+    return;
+  }
   const go = (url) => { if (url) window.location.assign(url); };
   const reason = page.querySelector("#id_reason");
   page.addEventListener("click", (event) => {

@@ -111,19 +111,20 @@ def sample_ratio(study: Study) -> srm.SampleRatio | None:
 
 def path(study: Study) -> list[dict[str, Any]]:
     """The primary metric's effect after each period, with the interval of that moment."""
-    every = [(s.name, p.name) for s in study.stages for p in s.periods]
+    every = [(s, p.name) for s in study.stages for p in s.periods]
     if len(every) < 2 or study.primary.type == "quantile":
         return []
     step = math.ceil(len(every) / MOST_POINTS)
     kept = sorted({*range(0, len(every), step), len(every) - 1})
     points = []
     for index in kept:
+        stage, period = every[index]
         for arm in study.treatments:
+            if arm in study.stopped and arm not in stage.weights:
+                continue  # its line ends where it was taken out
             finding = one(study, study.primary, arm, periods=index + 1, is_point=True)
             values = _result_values(finding.result) if finding.result else None
-            points.append(
-                {"stage": every[index][0], "period": every[index][1], "arm": arm, "effect": values}
-            )
+            points.append({"stage": stage.name, "period": period, "arm": arm, "effect": values})
     return points
 
 

@@ -66,6 +66,12 @@ def test_the_page_of_one_shows_all_that_a_decision_needs_and_takes_it(reviewer, 
     assert "rejected: the wording" in Tombstone.objects.get().reason
 
 
+def test_the_list_goes_by_the_same_keys(reviewer, row):
+    page = reviewer.get("/admin/learning/improvement/").content.decode()
+    assert "ratchet/review" in page
+    assert f"/admin/learning/improvement/{row.pk}/change/" in page and 'id="result_list"' in page
+
+
 def test_a_reviewer_edits_the_prompt_and_another_candidate_takes_its_place(reviewer, row, agent):
     old = row.candidate_version_id
     prompt = evidence.version(agent.slug, old).prompt + "Then the rate.\n"
