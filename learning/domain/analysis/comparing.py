@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
@@ -76,10 +77,10 @@ def horizon(study: Study) -> Horizon:
         return "reached"
     if plan.planned_units is None and plan.planned_days is None:
         return "undeclared"
-    least = min(study.units(arm) for arm in study.arms)
-    units = plan.planned_units is None or least >= plan.planned_units
+    least = min(study.units(arm) for arm in study.arms if arm not in study.stopped)
+    units = least >= max(plan.planned_units or 0, plan.minimum_units)
     days = plan.planned_days is None or (plan.days or 0) >= plan.planned_days
-    # It is not to end before the minimum of days, so the one look is not before it either.
+    # It is not to end before both minima, so the one look is not before them either.
     days = days and (plan.days is None or plan.days >= plan.minimum_days)
     return "reached" if units and days else "ahead"
 
@@ -281,8 +282,10 @@ def _guarded(study: Study, found: Sequence[Finding]) -> list[Finding]:
     done: list[Finding] = []
     for finding in found:
         if finding.metric.role == "guardrail" and finding.moments is not None:
-            harm, holds = _guard_p_values(study, finding)
-            finding = replace(finding, harm_p=harm, holds_p=holds)
+            # Where nothing varies there is no p-value: what is known is read below.
+            with suppress(ValueError):
+                harm, holds = _guard_p_values(study, finding)
+                finding = replace(finding, harm_p=harm, holds_p=holds)
         done.append(finding)
     places = [i for i, f in enumerate(done) if f.harm_p is not None]
     adjusted = multiplicity.holm([f.harm_p for f in done if f.harm_p is not None])
