@@ -152,7 +152,7 @@ def _headline(row: Improvement) -> str:
         what = "a candidate to try" if row.candidate_version_id else "no candidate yet"
         stopped = Experiment.objects.filter(
             improvement_id=row.pk, state=Experiment.State.STOPPED
-        ).first()
+        ).order_by("-ended_at").first()  # fmt: skip
         if stopped is not None:
             why = f" ({stopped.state_reason})" if stopped.state_reason else ""
             what = f"its experiment was stopped by {stopped.state_by}{why}"

@@ -16,12 +16,14 @@ from learning import folding, improvements, judging, quiet
 from learning.analysis import analyse
 from learning.domain import measures
 from learning.experiments import ripening, shifting, shipping, stopping, subjects
-from learning.experiments.moving import State, move
+from learning.experiments.moving import State, freeze, move
 from learning.models import Experiment, Improvement
 from monitoring.periods import Window
 
 logger = logging.getLogger(__name__)
 MACHINE = "system:learning"
+# The verdict's own part of an analysis.
+DECIDED = ("verdict", "headline", "reasons", "arm", "stop_arms", "complete", "days_left")
 
 
 def document(
@@ -45,10 +47,7 @@ def document(
         until = ripening.counted_until(experiment, now)
         settings["days"] = ripening.days(experiment, until)
         settings["complete"] = experiment.read_until is not None
-        today = until.astimezone(UTC).date().isoformat()
-        settings["last_is_open"] = experiment.ended_at is None and any(
-            day["date"] == today for stage in stages[-1:] for day in stage["days"]
-        )
+        settings["open_date"] = until.astimezone(UTC).date().isoformat()
     return {"experiment": settings, "stages": folding.with_zeros(stages, experiment.metrics)}
 
 
@@ -81,6 +80,8 @@ def refresh(experiment: Experiment, now: datetime | None = None) -> dict[str, An
     found = read(experiment, now)
     if ripening.ends(experiment, found, until):
         found = read(experiment, now)
+    if experiment.state == State.CONCLUDED:  # what decided stands, beside riper figures
+        found |= {key: experiment.analysis[key] for key in DECIDED if key in experiment.analysis}
     Experiment.objects.filter(pk=experiment.pk).update(
         verdict=found["verdict"], headline=found["headline"][:500], analysis=found,
         analysed_at=now or Now(),
@@ -138,10 +139,17 @@ def sweep(now: datetime | None = None) -> int:
 def _acted(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> bool:
     """Conclude it, take an arm out or move a bandit's shares; whether it was concluded."""
     is_final = (found["verdict"] == "ship" or found["complete"]) and not found["is_frozen"]
+    if stopping.harms_all(experiment, found):
+        found = {**found, "verdict": "rollback"}
     if found["verdict"] == "rollback" or (is_final and experiment.autoconclude):
         return _conclude(experiment, found, now)
     stopping.take_out(experiment, found, now)
-    if not found["is_frozen"] and found["test"]["conclude"] != "reached":
+    if found["is_frozen"]:
+        return False
+    if experiment.read_until is not None:
+        # Its figures stand, so nobody would see harm any more: nobody meets it either.
+        freeze(experiment, by=MACHINE, reason="its declared end was reached; a person decides")
+    else:
         shifting.shift(experiment, found, now)
     return False
 

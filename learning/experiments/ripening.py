@@ -32,7 +32,7 @@ def days(experiment: Experiment, until: datetime) -> float:
     if experiment.started_at is None:
         return 0.0
     rested = timedelta(seconds=experiment.paused_seconds)
-    if experiment.paused_at is not None:
+    if experiment.state == State.PAUSED and experiment.paused_at is not None:
         rested += max(until - experiment.paused_at, timedelta())
     return max(0.0, (until - experiment.started_at - rested).total_seconds() / 86_400)
 

@@ -13,7 +13,7 @@ from config.access.callers import Caller
 from config.errors import Conflict, InvalidInput
 from learning import rollouts
 from learning.domain import measures
-from learning.experiments import adopting
+from learning.experiments import adopting, stopping
 from learning.experiments.moving import State, find, move
 from learning.models import Experiment, Improvement, Rollout, Variant
 
@@ -53,6 +53,7 @@ def roll_out(*, caller: Caller, experiment_id: UUID, strategy: str = "") -> Roll
     if experiment.state in (State.RUNNING, State.PAUSED):
         move(experiment.pk, experiment.state, State.CONCLUDED, caller.name,
              f"{winner.key} is rolled out", caller)  # fmt: skip
+        stopping.bury(experiment, experiment.analysis["stop_arms"], experiment.headline)
     return _begin(experiment, winner, by=caller.name, strategy=strategy)
 
 
@@ -73,7 +74,7 @@ def _begin(
     now: datetime | None = None,
 ) -> Rollout:  # fmt: skip
     plan = experiment.rollout_plan or {"strategy": Rollout.Strategy.GRADUAL, "stages": None}
-    if strategy:
+    if strategy and strategy != plan["strategy"]:
         plan = {"strategy": strategy, "stages": None}
     return rollouts.begin(
         client_id=experiment.client_id, agent_slug=experiment.agent_slug,

@@ -42,6 +42,15 @@ def take_out(experiment: Experiment, found: dict[str, Any], now: datetime | None
     return True
 
 
+def harms_all(experiment: Experiment, found: dict[str, Any]) -> bool:
+    """Whether nobody but the control would be left without the arms that ``found`` stops."""
+    if not found["stop_arms"] or experiment.is_aa or experiment.test.get("kind") == "bandit":
+        return False
+    gone = {*subjects.stopped_arms(experiment), *found["stop_arms"]}
+    treatments = experiment.variants.filter(is_control=False).exclude(ranges=[])
+    return not {*treatments.values_list("key", flat=True)} - gone
+
+
 def _opened(experiment: Experiment, batches: list[dict[str, Any]], harmful: list[str]) -> bool:
     """One conditional write, and the split with it; False if somebody was quicker."""
     won = Experiment.objects.filter(

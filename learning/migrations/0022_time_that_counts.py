@@ -23,6 +23,11 @@ class Migration(migrations.Migration):
             name='read_until',
             field=models.DateTimeField(blank=True, help_text='Of a test for one look, its declared end: units after it don\'t count.', null=True),
         ),
+        # Since when those that rest do is not known: from now on it is no time of theirs.
+        migrations.RunSQL(
+            "UPDATE learning_experiment SET paused_at = now() WHERE state = 'paused'",
+            migrations.RunSQL.noop,
+        ),
         migrations.AlterField(
             model_name='experiment',
             name='batches',

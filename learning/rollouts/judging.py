@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -53,7 +54,8 @@ def _passed_over(row: Rollout, whole: Mapping[str, Any]) -> list[str]:
         if stage["name"] in (present, folding.APART + present):
             continue
         ratio = sample_ratio(read_study({**whole, "stages": [stage]}))
-        if ratio is not None and ratio.mismatch:
+        # By the level at which a sweep would have held it.
+        if ratio is not None and replace(ratio, readings=row.stage + 1).mismatch:
             found.append(stage["name"])
     return found
 

@@ -9,6 +9,7 @@ from agents import versions
 from agents.domain import traffic
 from agents.models import TrafficSplit
 from learning import tasks
+from learning.experiments import stopping
 from learning.models import Experiment, Tombstone
 from tests.learning.ground import SLUG, make_agent, meet
 
@@ -112,3 +113,17 @@ def test_when_all_treatments_harm_it_is_over(api, ground):
     found = api("get", path).json()
     assert (found["state"], found["verdict"]) == ("concluded", "rollback")
     assert the_split(agent) is None and Tombstone.objects.count() == 2
+
+
+def test_two_arms_that_harm_at_once_leave_no_experiment_without_a_treatment(api, ground):
+    firm, agent, old, new, third = ground
+    path = begun(api)
+    meet(agent, firm, units=1200, success={old.pk: 0.9, new.pk: 0.2, third.pk: 0.2})
+    tasks.sweep_comparisons()
+    assert api("get", path).json()["state"] == "concluded"
+    assert Tombstone.objects.count() == 2
+    row = Experiment.objects.get()
+    assert not stopping.harms_all(row, {"stop_arms": []})
+    assert stopping.harms_all(row, {"stop_arms": ["b", "c"]})
+    row.batches = [{"began_at": "2026-11-01T00:00:00+00:00", "ranges": {}, "stopped": ["c"]}]
+    assert stopping.harms_all(row, {"stop_arms": ["b"]})

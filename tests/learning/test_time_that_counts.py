@@ -107,15 +107,20 @@ def test_feedback_that_comes_while_it_rests_is_in_the_figures(api, ground):
 @pytest.mark.parametrize("kind", ["fixed", "bayesian"])
 def test_a_test_for_one_look_reads_what_came_before_its_declared_end(api, ground, kind):
     firm, agent, old, new = ground
-    path = begun(api, test={"kind": kind}, plan={"minimum_days": 0, "planned_units": 100})
+    path = begun(api, test={"kind": kind}, plan={"minimum_days": 0, "planned_units": 50})
+    meet(agent, firm, units=100, success={old.pk: 0.7, new.pk: 0.7}, seed=9)
+    assert analysis(api, path)["test"]["conclude"] == "ahead", "under its minimum of 100 an arm"
     meet(agent, firm, units=300, success={old.pk: 0.7, new.pk: 0.7})
     found = analysis(api, path)
     assert (found["complete"], found["test"]["conclude"]) == (True, "reached")
     pass_time(timedelta(minutes=1))
     meet(agent, firm, units=900, success={old.pk: 0.2, new.pk: 0.9}, seed=2)
     found = analysis(api, path)
-    assert sum(found["progress"]["units"].values()) == 300 and found["complete"]
+    assert sum(found["progress"]["units"].values()) == 400 and found["complete"]
     assert any("the declared end was reached" in note for note in found["notes"])
+    told = api("get", path).json()
+    assert (told["state"], told["state_by"]) == ("paused", "system:learning"), "nobody meets it"
+    assert "its declared end was reached" in told["state_reason"]
 
 
 def test_a_group_sequential_test_looks_when_a_day_is_over(api, ground):

@@ -77,7 +77,7 @@ def horizon(study: Study) -> Horizon:
         return "reached"
     if plan.planned_units is None and plan.planned_days is None:
         return "undeclared"
-    least = min(study.units(arm) for arm in study.arms if arm not in study.stopped)
+    least = min(study.units(arm) for arm in study.live)
     units = least >= max(plan.planned_units or 0, plan.minimum_units)
     days = plan.planned_days is None or (plan.days or 0) >= plan.planned_days
     # It is not to end before both minima, so the one look is not before them either.
@@ -104,12 +104,12 @@ def findings(study: Study) -> list[Finding]:
 
 def _looked_at(study: Study, metric: Metric, arm: str) -> Finding:
     """The comparison at the present look; ``moments``, which harm is read from, are of all days."""
-    whole = study.whole_periods
-    if whole is None:
+    looked_at = study.looked_at
+    if looked_at is None:
         return one(study, metric, arm)
     finding = Finding(metric, arm, study.test.scale, note="the first look is when a day is over")
-    if whole:
-        finding = one(study, metric, arm, periods=whole)
+    if looked_at.stages:
+        finding = one(looked_at, metric, arm)
     try:
         return replace(finding, moments=combine(pairs(study, metric, arm)))
     except ValueError:
@@ -215,8 +215,11 @@ def look_fractions(study: Study, periods: int | None = None) -> list[float]:
     if study.test.look_fractions and periods is None:
         return list(study.test.look_fractions)
     every = [period for stage in study.stages for period in stage.periods][:periods]
-    total = (study.plan.planned_units or 1) * len(study.arms)
-    units = accumulate(sum(data.units for data in period.arms.values()) for period in every)
+    live = set(study.live)
+    total = (study.plan.planned_units or 1) * len(live)
+    units = accumulate(
+        sum(data.units for arm, data in period.arms.items() if arm in live) for period in every
+    )
     found: list[float] = []
     for count in units:
         fraction = min(count / total, 1.0)
@@ -235,26 +238,26 @@ def _read(study: Study, finding: Finding) -> Finding:
 def reading(study: Study, finding: Finding) -> Primary:
     """Better, worse, unclear or unreadable, in the metric's own direction."""
     result = finding.result
-    if study.whole_periods is not None and _harms_so_far(study, finding):
-        return "worse"
+    if study.looked_at is not None and _harms_so_far(study, finding, study.test.alpha / 2):
+        return "worse"  # half of the error for any time, beside that of the planned looks
     if result is None:
         return _steady_reading(study, finding)
     if horizon(study) == "ahead":
         # Before the declared end only harm counts.
-        if _harms_so_far(study, finding):
+        if _harms_so_far(study, finding, study.test.alpha):
             return "worse"
         return "better" if _declared(study, finding, result) == "better" else "unclear"
     return _declared(study, finding, result)
 
 
-def _harms_so_far(study: Study, finding: Finding) -> bool:
-    """Whether it is worse by the test that may be looked at at any time."""
+def _harms_so_far(study: Study, finding: Finding, level: float) -> bool:
+    """Whether it is worse at ``level`` by the test that may be looked at at any time."""
     try:
         early = _early(study, finding, "two_sided", 0.0)
     except ValueError:
         return False
     worse = early.estimate > 0 if finding.metric.lower_is_better else early.estimate < 0
-    return worse and _p_of(early) < study.test.alpha
+    return worse and _p_of(early) < level
 
 
 def _declared(study: Study, finding: Finding, result: Result) -> Primary:

@@ -50,7 +50,8 @@ def read(document: Any) -> Study:
         arms, control, wanted, test, found_plan, stages, correction(settings),
         is_aa=values.flag(settings, "aa", "experiment"),
         watched=values.flag(settings, "watched", "experiment"),
-        last_is_open=values.flag(settings, "last_is_open", "experiment"),
+        open_date=values.text(settings["open_date"], "experiment.open_date")
+        if settings.get("open_date") else "",
         stopped=_stopped(settings, arms, control),
     )  # fmt: skip
 

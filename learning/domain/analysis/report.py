@@ -75,15 +75,22 @@ def progress_of(study: Study) -> Progress:
     """Units of the smallest live arm, and days, against the plan."""
     met = [arm for arm in study.arms if any(s.weights.get(arm, 0) > 0 for s in study.stages)]
     live = [arm for arm in met or study.arms if arm not in study.stopped]
-    plan, whole = study.plan, study.whole_periods
+    plan, looked_at = study.plan, study.looked_at
     return Progress(
         min(study.units(arm) for arm in live),
         plan.minimum_units,
         plan.days,
         max(plan.minimum_days, plan.planned_days or 0),
         plan.planned_units,
-        None if whole is None else min(study.units(arm, whole) for arm in live),
+        None if looked_at is None else _read(looked_at, live),
     )
+
+
+def _read(looked_at: Study, live: Sequence[str]) -> int:
+    """Units an arm that planned looks have read; the planned ones at full information."""
+    if looked_at.stages and look_fractions(looked_at)[-1] >= 1:
+        return looked_at.plan.planned_units or 0
+    return min(looked_at.units(arm) for arm in live)
 
 
 def sample_ratio(study: Study) -> srm.SampleRatio | None:
@@ -273,8 +280,8 @@ def _test_values(study: Study) -> dict[str, Any]:
     if test.kind == "sequential":
         values["tuning"] = test.tuning
     if test.kind == "group_sequential":
-        whole = study.whole_periods
-        looks = [] if whole == 0 else look_fractions(study, whole)
+        read = study.looked_at or study
+        looks = look_fractions(read) if read.stages else []
         values |= {"spending": test.spending, "look_fractions": looks}
     if test.kind == "bayesian":
         values["chance_to_win"] = test.chance_to_win
@@ -329,7 +336,7 @@ def _notes(study: Study) -> list[str]:
         notes.append(
             f"{arm} was taken out for harm: nobody meets it any more, and it ships nothing"
         )
-    if study.whole_periods is not None:
+    if study.looked_at is not None:
         notes.append(
             "a group-sequential test looks once a day, when the day (UTC) is over; harm is read at "
             "any time, by the sequential test"

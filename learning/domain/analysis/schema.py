@@ -145,9 +145,10 @@ EXPERIMENT: dict[str, Any] = {
             "description": "Looked at all the time: chi-square, which is for one look, calls no "
             "mismatch.",
         },
-        "last_is_open": {
-            "type": "boolean",
-            "description": "The last day is not over: no look yet of a group-sequential test.",
+        "open_date": {
+            "type": "string",
+            "description": "The date that is not over: no look yet of a group-sequential test "
+            "that is watched.",
         },
         "stopped_arms": {
             "type": "array",

@@ -18,7 +18,7 @@ EXPERIMENT_FIELDS = (
     "name", "key", "description", "hypothesis", "unit", "control", "metrics", "test", "weights",
     "expected_weights", "correction", "minimum_units", "minimum_days", "planned_units",
     "planned_days", "days", "complete", "alpha",
-    "aa", "watched", "last_is_open", "stopped_arms",
+    "aa", "watched", "open_date", "stopped_arms",
 )  # fmt: skip
 METRIC_FIELDS = (
     "key", "name", "id", "type", "statistic_type", "role", "direction", "inverse", "margin",

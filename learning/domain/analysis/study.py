@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from learning.domain.statistics.bayesian import Prior
@@ -101,22 +101,43 @@ class Study:
     correction: Correction = "holm"
     notes: Sequence[str] = ()
     is_aa: bool = False
-    # Looked at all the time, as what runs is; and whether its last day is not over yet.
+    # Looked at all the time, as what runs is; and the date that is not over yet.
     watched: bool = False
-    last_is_open: bool = False
+    open_date: str = ""
     # Treatments that were taken out for harm: they are shown, and decide nothing any more.
     stopped: Sequence[str] = ()
 
     @property
-    def whole_periods(self) -> int | None:
-        """How many periods the planned looks may read; None: all of them.
+    def looked_at(self) -> Study | None:
+        """What the planned looks have read; None: everything.
 
-        A group-sequential test has one look a day, so a day that is not over is no look yet: looked
-        at each minute it would spend far more than its error.
+        A group-sequential test has one look a day, so a day that is not over is no look yet, and
+        none after the one that reads the planned size: more looks would spend more than its error.
         """
-        if self.test.kind != "group_sequential" or not self.last_is_open:
+        if self.test.kind != "group_sequential" or not self.watched:
             return None
-        return sum(len(stage.periods) for stage in self.stages) - 1
+        units: dict[str, int] = {}
+        for stage in self.stages:
+            for period in stage.periods:
+                if period.name != self.open_date:
+                    met = [period.arms[arm].units for arm in self.live if arm in period.arms]
+                    units[period.name] = units.get(period.name, 0) + sum(met)
+        kept, total = set(), 0
+        for name in sorted(units):
+            if self.plan.planned_units and total >= self.plan.planned_units * len(self.live):
+                break
+            kept.add(name)
+            total += units[name]
+        stages = [
+            replace(stage, periods=[one for one in stage.periods if one.name in kept])
+            for stage in self.stages
+        ]
+        return replace(self, stages=[one for one in stages if one.periods], watched=False)
+
+    @property
+    def live(self) -> list[str]:
+        """Arms that were not taken out."""
+        return [arm for arm in self.arms if arm not in self.stopped]
 
     @property
     def treatments(self) -> list[str]:
@@ -126,7 +147,7 @@ class Study:
     def primary(self) -> Metric:
         return next(metric for metric in self.metrics if metric.role == "primary")
 
-    def units(self, arm: str, periods: int | None = None) -> int:
-        """Units that met ``arm`` in the first ``periods`` periods, or in all."""
-        every = [period for stage in self.stages for period in stage.periods][:periods]
+    def units(self, arm: str) -> int:
+        """Units that met ``arm`` in all periods."""
+        every = [period for stage in self.stages for period in stage.periods]
         return sum(period.arms[arm].units for period in every if arm in period.arms)

@@ -35,15 +35,15 @@ BAD = [(200, 140), (200, 20)]
 
 
 def test_a_day_that_is_not_over_is_no_look_but_shows_harm():
-    open_day = {"last_is_open": True}
-    assert analyse(staged({"a": EQUAL, "b": GOOD}))["verdict"] == "ship"
+    open_day = {"watched": True, "open_date": "2026-11-02"}
+    assert analyse(staged({"a": EQUAL, "b": GOOD}, watched=True))["verdict"] == "ship"
     found = analyse(staged({"a": EQUAL, "b": [(200, 140), GOOD[1]]}, **open_day))
     assert found["verdict"] == "inconclusive" and found["test"]["look_fractions"] == [0.2]
     assert analyse(staged({"a": EQUAL, "b": BAD}, **open_day))["verdict"] == "rollback"
 
 
 def test_before_the_first_day_is_over_there_is_no_look():
-    found = analyse(staged({"a": EQUAL[:1], "b": GOOD[:1]}, last_is_open=True))
+    found = analyse(staged({"a": EQUAL[:1], "b": GOOD[:1]}, watched=True, open_date="2026-11-01"))
     (row,) = found["metrics"][0]["comparisons"]
     assert row["estimate"] is None and found["test"]["look_fractions"] == []
     assert row["note"] == "the first look is when a day is over"
@@ -51,8 +51,55 @@ def test_before_the_first_day_is_over_there_is_no_look():
 
 def test_the_planned_size_is_reached_when_a_look_has_read_it():
     full = [(500, 350), (500, 352)]
-    assert analyse(staged({"a": full, "b": full}))["complete"]
-    assert not analyse(staged({"a": full, "b": full}, last_is_open=True))["complete"]
+    assert analyse(staged({"a": full, "b": full}, watched=True))["complete"]
+    open_day = {"watched": True, "open_date": "2026-11-02"}
+    assert not analyse(staged({"a": full, "b": full}, **open_day))["complete"]
+
+
+def test_there_is_no_look_after_the_planned_size():
+    full = [(600, 420), (410, 287)]
+    before = analyse(staged({"a": full, "b": full}, watched=True))
+    more = [*full, (900, 800)]
+    after = analyse(staged({"a": [*full, (900, 600)], "b": more}, watched=True))
+    assert before["complete"] and after["complete"]
+    for key in ("estimate", "p_value"):
+        assert (
+            after["metrics"][0]["comparisons"][0][key]
+            == (before["metrics"][0]["comparisons"][0][key])
+        )
+
+
+def test_a_day_in_two_stages_is_open_in_both():
+    whole = staged({"a": EQUAL, "b": EQUAL, "c": BAD}, {"a": EQUAL, "b": GOOD}, watched=True,
+                   open_date="2026-11-02", stopped_arms=["c"])  # fmt: skip
+    whole["stages"][1]["days"][0]["date"] = "2026-11-02"
+    whole["stages"][1]["days"] = whole["stages"][1]["days"][:1]
+    assert analyse(whole)["test"]["look_fractions"] == [0.2]
+
+
+def test_a_guard_that_never_varies_hides_no_harm_on_an_open_day():
+    whole = staged({"a": EQUAL, "b": BAD}, watched=True, open_date="2026-11-02")
+    guard = {"key": "errors", "type": "proportion", "role": "guardrail", "margin": 0.1,
+             "direction": "decrease"}  # fmt: skip
+    whole["experiment"]["metrics"] = [*METRIC, guard]
+    for day in whole["stages"][0]["days"]:
+        for arm in day["arms"]:
+            arm["metrics"]["errors"] = {"n": arm["metrics"]["m"]["n"], "successes": 0}
+    found = analyse(whole)
+    assert found["verdict"] == "rollback"
+    assert found["metrics"][1]["comparisons"][0]["guardrail"] == "holds"
+
+
+@pytest.mark.parametrize("kind", ["fixed", "bayesian"])
+def test_a_declared_end_needs_both_minima_and_waits_for_no_stopped_arm(kind):
+    few = staged({"a": [(60, 40)], "b": [(60, 45)]}, kind=kind, planned_days=14, days=14.2,
+                 planned_units=None)  # fmt: skip
+    assert analyse(few)["test"]["conclude"] == "ahead"
+    days = [(100, 70)] * 12
+    whole = staged({"a": EQUAL[:1], "b": EQUAL[:1], "c": BAD[1:]},
+                   {"a": days, "b": [(100, 90)] * 12}, kind=kind, days=20,
+                   stopped_arms=["c"])  # fmt: skip
+    assert analyse(whole)["verdict"] == "ship"
 
 
 def test_an_arm_that_was_taken_out_is_shown_and_decides_nothing():
