@@ -74,6 +74,11 @@ def refresh(experiment: Experiment, now: datetime | None = None) -> dict[str, An
     """Fold its outcomes and store the analysis; returns the verdict document."""
     if experiment.started_at is None:
         return analyse(document(experiment))
+    kept = experiment.analysis.get("test", {})
+    if experiment.read_until is not None and kept.get("conclude") == "reached":
+        # The one look was taken: what is said later of the same units would be another one.
+        Experiment.objects.filter(pk=experiment.pk).update(analysed_at=now or Now())
+        return dict(experiment.analysis)
     until = ripening.counted_until(experiment, now)
     for source in _sources(experiment, until, quiet.spans(_incidents(experiment, now))):
         folding.fold(source)

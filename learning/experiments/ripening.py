@@ -41,7 +41,7 @@ def ends(experiment: Experiment, found: dict[str, Any], until: datetime) -> bool
     """Note the declared end of a test for one look at the first time that it is reached."""
     if experiment.read_until is not None or found["test"]["kind"] not in OF_ONE_LOOK:
         return False
-    if found["test"]["conclude"] != "reached":
+    if found["test"]["conclude"] != "reached" or found["is_frozen"]:
         return False
     experiment.read_until = until
     rows = Experiment.objects.filter(pk=experiment.pk, read_until=None)

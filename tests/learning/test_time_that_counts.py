@@ -123,6 +123,21 @@ def test_a_test_for_one_look_reads_what_came_before_its_declared_end(api, ground
     assert "its declared end was reached" in told["state_reason"]
 
 
+def test_what_is_said_after_the_one_look_is_no_other_look(api, ground):
+    firm, agent, old, new = ground
+    path = begun(api, test={"kind": "fixed"}, metrics=[{"key": "complaint", "role": "primary"}],
+                 plan={"minimum_days": 0, "planned_units": 100})  # fmt: skip
+    calls = meet(agent, firm, units=300, success={old.pk: 1, new.pk: 1})
+    before = analysis(api, path)
+    assert before["complete"]
+    for call in [one for one in calls if one.version_id == new.pk][:30]:
+        said = {"subject_kind": "invocation", "subject_id": str(call.pk), "kind": "complaint",
+                "text": "wrong"}  # fmt: skip
+        assert api("post", "feedback", said).status_code == 201
+    after = analysis(api, path)
+    assert (after["verdict"], after["metrics"]) == (before["verdict"], before["metrics"])
+
+
 def test_a_group_sequential_test_looks_when_a_day_is_over(api, ground):
     firm, agent, old, new = ground
     path = begun(api, test={"kind": "group_sequential", "spending": "pocock"},
