@@ -1,3 +1,4 @@
+import time
 from collections import Counter
 
 import numpy as np
@@ -133,3 +134,33 @@ def test_a_drift_is_confirmed_by_windows_in_a_row(windows, confirmed):
 def test_a_streak_of_nothing_is_refused():
     with pytest.raises(ValueError, match="needed"):
         Streak(needed=0)
+
+
+def ratings(rng, n, shares=(0.05, 0.1, 0.2, 0.4, 0.25)):
+    return rng.choice([1.0, 2.0, 3.0, 4.0, 5.0], n, p=shares)
+
+
+def costs(rng, n):
+    return np.where(rng.random(n) < 0.6, 0.0, rng.gamma(2, 1, n))
+
+
+def test_frequent_values_raise_no_more_false_alarms():
+    rng = np.random.default_rng(11)
+    alarms = [numeric_drift(ratings(rng, 500), ratings(rng, 200)).drifted for _ in range(600)]
+    assert np.mean(alarms) <= 0.035  # SciPy's table alone gives 6 %
+
+
+def test_worse_ratings_are_still_a_drift():
+    rng = np.random.default_rng(9)
+    found = [
+        numeric_drift(ratings(rng, 500), ratings(rng, 200, (0.12, 0.18, 0.24, 0.3, 0.16))).drifted
+        for _ in range(60)
+    ]
+    assert np.mean(found) >= 0.93
+
+
+def test_many_rows_with_a_frequent_value_take_no_time():
+    rng = np.random.default_rng(10)
+    started = time.perf_counter()
+    assert numeric_drift(costs(rng, 60_000), costs(rng, 30_000)).drifted is False
+    assert time.perf_counter() - started < 10
