@@ -73,9 +73,7 @@ def verdict_values(verdict: Verdict) -> dict[str, Any]:
 
 def progress_of(study: Study) -> Progress:
     """Units of the smallest live arm, and days, against the plan."""
-    met = [arm for arm in study.arms if any(s.weights.get(arm, 0) > 0 for s in study.stages)]
-    live = [arm for arm in met or study.arms if arm not in study.stopped]
-    plan, looked_at = study.plan, study.looked_at
+    live, plan, looked_at = study.live, study.plan, study.looked_at
     return Progress(
         min(study.units(arm) for arm in live),
         plan.minimum_units,

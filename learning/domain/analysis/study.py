@@ -136,8 +136,9 @@ class Study:
 
     @property
     def live(self) -> list[str]:
-        """Arms that were not taken out."""
-        return [arm for arm in self.arms if arm not in self.stopped]
+        """Arms that were to be met, and were not taken out."""
+        met = [a for a in self.arms if any(s.weights.get(a, 0) > 0 for s in self.stages)]
+        return [arm for arm in met or self.arms if arm not in self.stopped]
 
     @property
     def treatments(self) -> list[str]:

@@ -95,6 +95,9 @@ def test_a_declared_end_needs_both_minima_and_waits_for_no_stopped_arm(kind):
     few = staged({"a": [(60, 40)], "b": [(60, 45)]}, kind=kind, planned_days=14, days=14.2,
                  planned_units=None)  # fmt: skip
     assert analyse(few)["test"]["conclude"] == "ahead"
+    parked = staged({"a": [(1000, 700)], "b": [(1000, 700)], "p": [(0, 0)]}, kind=kind, days=20)
+    parked["stages"][0]["weights"]["p"] = 0
+    assert analyse(parked)["test"]["conclude"] == "reached"
     days = [(100, 70)] * 12
     whole = staged({"a": EQUAL[:1], "b": EQUAL[:1], "c": BAD[1:]},
                    {"a": days, "b": [(100, 90)] * 12}, kind=kind, days=20,
