@@ -40,7 +40,14 @@ def pause(*, caller: Caller, experiment_id: UUID, reason: str = "") -> Experimen
 
 
 def resume(*, caller: Caller, experiment_id: UUID) -> Experiment:
-    """Open the same split again: every unit meets the arm that it met before."""
+    """Open the same split again: every unit meets the arm that it met before.
+
+    Raises Conflict where a test for one look has come to its declared end.
+    """
+    row = find(experiment_id)
+    if row.state == State.PAUSED and row.read_until is not None:
+        raise Conflict(f"experiment {row.name!r}", "at its declared end",
+                       "to be stopped, or its winner rolled out")  # fmt: skip
     return move(experiment_id, State.PAUSED, State.RUNNING, caller.name, "resumed", caller)
 
 

@@ -121,6 +121,8 @@ def test_a_test_for_one_look_reads_what_came_before_its_declared_end(api, ground
     told = api("get", path).json()
     assert (told["state"], told["state_by"]) == ("paused", "system:learning"), "nobody meets it"
     assert "its declared end was reached" in told["state_reason"]
+    refused = api("post", f"{path}/resume", {})
+    assert refused.status_code == 409 and "at its declared end" in refused.json()["detail"]
 
 
 def test_what_is_said_after_the_one_look_is_no_other_look(api, ground):
