@@ -61,7 +61,8 @@ def numeric_drift(reference: ArrayLike, current: ArrayLike, *, alpha: float = AL
     distance = _distance(a, b)
     if np.ptp(np.concatenate([a, b])) == 0:
         return Drift("anderson-darling", 1.0, 0.0, "distance", rows, False)
-    p = _numeric_p(a, b)
+    # Too small to matter: whatever the redraws would say, it is no drift.
+    p = _numeric_p(a, b) if distance >= MIN_DISTANCE else _anderson_darling_p(a, b)
     return Drift(
         "anderson-darling", p, distance, "distance", rows, p < alpha and distance >= MIN_DISTANCE
     )

@@ -12,8 +12,8 @@ _REQUEST = re.compile(r"(?<!\w)\"([A-Z]{3,12}) [/*<h][^\"\n]{0,300}\"(?!\w)")
 # Calls of a stack on one line, each with its line in the source: app.Server.run:42 app.Main.main:7
 _CALL = r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*){2,}:\d+"
 _STACK = re.compile(rf"(?<![\w.$]){_CALL}(?:\s+{_CALL})+")
-# Names that are counted through: node14 node15 node16. A single capital is a code: E401 E402 E407.
-_COUNTED = re.compile(r"\b([A-Za-z]{2,}|[a-z])\d+(?:[,;]?\s+\1\d+){2,}\b")
+# Names that are counted through: node14 node15 node16. In capitals they are codes: E401, TS2304.
+_COUNTED = re.compile(r"\b([A-Z]?[a-z][A-Za-z]*)\d+(?:[,;]?\s+\1\d+){2,}\b")
 
 # Order matters: a time holds numbers, a URL holds a path, a path may hold an address.
 _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(

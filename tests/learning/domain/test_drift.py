@@ -1,4 +1,3 @@
-import time
 from collections import Counter
 
 import numpy as np
@@ -159,8 +158,8 @@ def test_worse_ratings_are_still_a_drift():
     assert np.mean(found) >= 0.93
 
 
-def test_many_rows_with_a_frequent_value_take_no_time():
+def test_many_different_values_beside_a_frequent_one_are_taken_together():
     rng = np.random.default_rng(10)
-    started = time.perf_counter()
-    assert numeric_drift(costs(rng, 60_000), costs(rng, 30_000)).drifted is False
-    assert time.perf_counter() - started < 10
+    reference, current = costs(rng, 60_000), costs(rng, 30_000)
+    assert numeric_drift(reference, current).drifted is False
+    assert numeric_drift(reference, current * 1.4).drifted is True

@@ -108,6 +108,7 @@ def test_nothing_in_is_nothing_out():
         ('10.1.2.3,10.4.5.6 "GET /v2 HTTP/1.1" 200', "<ip> GET <path> <num>"),
         ("no source node14 node15 node16 node17", "no source <id>+"),
         ("errors E401 E402 E407", "errors E401 E402 E407"),
+        ("types TS2304 TS2322 TS7006", "types TS2304 TS2322 TS7006"),
         ("between utf8 latin1 cp1252", "between utf8 latin1 cp1252"),
         ("update (/var/rrds/C Nodes/cn7/out.rrd): late", "update (<path>): late"),
         ("closed by app.web.Session.end:42 app.web.Main.run:7", "closed by <id>+"),
