@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from config.errors import AppError
+from config.errors import AppError, Unavailable
 
 
 class RateLimited(AppError):
@@ -22,6 +22,16 @@ class RateLimited(AppError):
 
 class CallsLimited(RateLimited):
     """Too many calls of an agent, user or key: refused at the door, before anything was begun."""
+
+
+class EndpointTripped(Unavailable):
+    """An endpoint was not asked, because it keeps failing: its breaker is open."""
+
+    def __init__(self, endpoint: str, retry_after_seconds: int) -> None:
+        why = "it keeps failing; its breaker is open"
+        super().__init__(f"endpoint {endpoint}", why, retry_after_seconds)
+        self.args = (endpoint, retry_after_seconds)  # what a copy is made of
+        self.endpoint = endpoint
 
 
 class BudgetExceeded(AppError):

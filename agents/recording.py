@@ -17,7 +17,7 @@ from agents.budgets import Held
 from agents.calls import Answer, Call
 from agents.domain.guardrails.redact import redact
 from agents.endpoints import Try
-from agents.errors import GuardrailBlocked
+from agents.errors import EndpointTripped, GuardrailBlocked
 from agents.models import CachedAnswer, EffectAnswer, Invocation, ModelCall, ToolCall
 from agents.models.records import CallState
 from agents.resolving import Choice
@@ -163,6 +163,11 @@ def _claim_effect(call: Call, story: Story) -> UUID | None:
     return None
 
 
+def _kept_from(error: AppError | None) -> str:
+    """The endpoint that a call was kept from by its breaker: it is that which gives no answer."""
+    return error.endpoint if isinstance(error, EndpointTripped) else ""
+
+
 def _invocation(call: Call, choice: Choice, work: Work, story: Story) -> Invocation:
     usage, last = work.usage, _last_good(work.tries)
     return Invocation(
@@ -193,7 +198,7 @@ def _invocation(call: Call, choice: Choice, work: Work, story: Story) -> Invocat
         sealed=story.sealed,
         findings=story.findings,
         model=story.model or (last.model if last else ""),
-        endpoint=last.endpoint if last else "",
+        endpoint=last.endpoint if last else _kept_from(story.error),
         price_version=last.price_version if last else "",
         is_simulated=story.is_simulated
         or (bool(work.tries) and all(t.is_simulated for t in work.tries)),

@@ -36,6 +36,13 @@ RULES: tuple[dict[str, Any], ...] = (
      "window_seconds": 10 * MINUTE, "min_count": 20, "severity": "high",
      "runbook": "endpoint-down.md", "responses": [{"kind": "trip_breaker"}],
      "advice": "Let the fallback answer; ask the provider."},
+    # A declared fallback is no error, and an open breaker keeps calls from being one.
+    {"slug": "endpoint-no-answer", "title": "Endpoint gives no answer", "kind": "threshold",
+     "metric": "invocation_fallbacks", "denominator": "invocations", "statistic": "ratio",
+     "scope": "endpoint", "limit": 0.10, "clear": 0.05, "critical": 0.5,
+     "window_seconds": 10 * MINUTE, "min_count": 20, "severity": "high",
+     "runbook": "endpoint-down.md",
+     "advice": "Fallbacks answer in its place; ask the provider, or name another endpoint."},
     # A dead model is no error where a declared fallback answers, and people get no answer of it.
     {"slug": "fallback-rate", "title": "Only the fallback answers", "kind": "threshold",
      "metric": "invocation_fallbacks", "denominator": "invocations", "statistic": "ratio",

@@ -24,7 +24,7 @@ from agents.endpoints.directory import Served, leave, rest_of, seen
 from agents.endpoints.hedging import Side
 from agents.endpoints.trying import try_once
 from agents.endpoints.values import Failure, Reply, Request, Stopped, Try
-from agents.errors import RateLimited
+from agents.errors import EndpointTripped, RateLimited
 from config.errors import AppError, InvalidInput, StepTimeout, Unavailable
 from scaling import breaker, limits
 from scaling.rests import Rest
@@ -103,8 +103,7 @@ def _give_back(one: Served, state: breaker.Look) -> None:
 
 def _refuse(last: AppError, one: Served, wait_seconds: float) -> tuple[Reply, Served]:
     if isinstance(last, Unavailable):
-        why = "it keeps failing; its breaker is open"
-        raise Unavailable(f"endpoint {one.endpoint}", why, max(1, round(wait_seconds)))
+        raise EndpointTripped(one.endpoint, max(1, round(wait_seconds)))
     raise last
 
 

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from agents.invoke import invoke
-from agents.models import Agent, Invocation
+from agents.models import Agent, Invocation, ModelCall
 from config.access.models import User
 from monitoring import audit, queries, rollups, verifying
 from monitoring.addresses import rows_behind
@@ -58,6 +58,22 @@ def test_arguments_that_a_tool_refuses_stop_no_endpoint(agent, api):
     right = api("post", f"/api/v1/agents/{agent.slug}/invocations",
                 {"inputs": agent.cases[0]["input"]})  # fmt: skip
     assert right.json()["state"] == "succeeded"
+
+
+def test_an_endpoint_that_is_dead_is_told_of_though_its_breaker_keeps_calls_from_it(
+    agent, api, model
+):
+    model.behave({"faults": [{"kind": "server_error"}]})
+    for _ in range(24):
+        api("post", f"/api/v1/agents/{agent.slug}/invocations", {"inputs": agent.cases[0]["input"]})
+    assert not Invocation.objects.filter(state="succeeded").exists()
+    assert ModelCall.objects.count() < 24, "the breaker has opened"
+    assert set(Invocation.objects.values_list("endpoint", flat=True)) == {"offline-model"}
+    call_command("load_monitoring", verbosity=0)
+    again()
+    (alert,) = live("endpoint-no-answer")  # for the agent has a fallback to answer with
+    assert (alert.key, alert.severity) == ("offline-model", "critical")
+    assert [one.inhibited_by for one in live("fallback-rate")] == [alert]
 
 
 def test_errors_of_an_endpoint_lead_to_the_calls_that_it_failed(agent, api, model, client):
