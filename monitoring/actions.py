@@ -27,7 +27,7 @@ TOO_LATE = "the incident ended first"
 class Asked:
     """One action to carry out: ``kind`` on ``target``. ``is_undo`` takes an earlier one back.
 
-    ``since`` is when the condition of the incident's first alert began to hold; None without one.
+    ``since`` is when the condition of the incident's first alert began to hold.
     """
 
     id: UUID
@@ -72,7 +72,8 @@ def _taken(waiting: QuerySet[Action], most: int, now: datetime) -> list[Asked]:
     return [
         Asked(
             row.pk, row.kind, row.target, row.parameters, row.undoes_id is not None,
-            began.get(row.incident_id),
+            # What a wider incident took over has left its alerts to that.
+            began.get(row.incident_id) or row.incident.opened_at,
         )
         for row in rows
     ]  # fmt: skip

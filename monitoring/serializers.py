@@ -62,6 +62,8 @@ class AlertRuleShape(serializers.ModelSerializer[AlertRule]):
                 raise serializers.ValidationError({name: f"one of {', '.join(METRICS)}"})
         if attrs.get("scope", "all") not in SCOPES:
             raise serializers.ValidationError({"scope": f"one of {', '.join(SCOPES)}"})
+        if self.initial_data.get("responses"):
+            raise serializers.ValidationError({"responses": "first responses are set in the admin"})
         kind = attrs["kind"]
         if kind != AlertRule.Kind.HEARTBEAT and not attrs.get("metric"):
             raise serializers.ValidationError({"metric": f"a {kind} rule needs one"})

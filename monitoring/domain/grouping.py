@@ -26,6 +26,8 @@ OF_A_PROVIDER = 2
 SHARED = ("endpoint:", "provider:")
 PLATFORM = "platform"
 # What is wide is a consequence: when something narrow fails at the same time, it is told there.
+# Sweeps and queues that stand still: whatever it is, it is one thing, and not what others did.
+STUCK = "all:sweeps"
 WIDE = frozenset({"all", "workflow", "step", "domain", "model", "code", "audience"})
 
 
@@ -110,7 +112,7 @@ def _consequences(symptoms: Sequence[Symptom], found: Mapping[str, str]) -> dict
     narrow = [s for s in symptoms if s.scope not in WIDE]
     joined = {}
     for symptom in symptoms:
-        if symptom.scope not in WIDE:
+        if symptom.scope not in WIDE or found[symptom.alert_id] == STUCK:
             continue
         near = {found[s.alert_id] for s in narrow if abs(s.fired_at - symptom.fired_at) <= TOGETHER}
         shared = {cause for cause in near if cause == PLATFORM or cause.startswith(SHARED)}
@@ -125,6 +127,8 @@ def _own_cause(symptom: Symptom) -> str:
     first = symptom.key.partition("|")[0]
     if symptom.scope in ("agent", "version", "agent_code", "agent_endpoint"):
         return f"agent:{first}"
+    if symptom.scope == "all" and symptom.key:
+        return STUCK
     return f"{symptom.scope}:{symptom.key}" if symptom.key else symptom.scope
 
 

@@ -182,10 +182,13 @@ def test_a_stuck_sweep_is_told_by_the_dead_mans_rule() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO monitoring_heartbeat (name, seen_at) "
-            "VALUES ('queue:high', now() - interval '10 minutes')"
+            "VALUES ('queue:high', now() - interval '10 minutes'), "
+            "('queue:low', now() - interval '10 minutes')"
         )
     tasks.watch()
-    assert "queue high" in {a.key for a in live("sweeps-stuck")}
+    assert {"queue high", "queue low"} <= {a.key for a in live("sweeps-stuck")}
+    # A worker that hangs is one incident, and not one of each queue and sweep that it took along.
+    assert Incident.objects.get(state="open").cause == "all:sweeps"
     with connection.cursor() as cursor:
         cursor.execute("UPDATE monitoring_heartbeat SET seen_at = now()")
     AlertRule.objects.update(resolve_seconds=0)

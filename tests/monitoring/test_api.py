@@ -162,7 +162,7 @@ def test_only_a_rule_that_compares_with_a_limit_needs_one(staff: Ask) -> None:
     ("change", "field"),
     [({"metric": "x"}, "metric"), ({"scope": "x"}, "scope"), ({"kind": "x"}, "kind"),
      ({"kind": "burn_rate"}, "denominator"), ({"limit": None}, "limit"),
-     ({"kind": "together"}, "beside"),
+     ({"kind": "together"}, "beside"), ({"responses": [{"kind": "pause_agent"}]}, "responses"),
      ({"kind": "together", "beside": [{"metric": "x"}]}, "beside"),
      ({"kind": "burn_rate", "denominator": "invocations", "target": 1.0}, "target")],
 )  # fmt: skip

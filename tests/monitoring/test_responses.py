@@ -162,9 +162,15 @@ def test_a_rollout_that_broke_its_agent_goes_back_and_stays_back(
     monkeypatch.setattr(rollouts, "sweep", lambda: None)
     row = rollout(staff, firm)
     incident = failing([{"kind": "roll_back_rollout"}])
+    # A wider incident takes its alerts over before the owner's sweep comes.
+    wider = Incident.objects.create(cause="endpoint:x", title="x", severity="high",
+                                    opened_at=incident.opened_at)  # fmt: skip
+    Alert.objects.update(incident=wider)
+    Incident.objects.filter(pk=incident.pk).update(merged_into=wider, state="merged")
     learning_tasks.sweep_comparisons()
     row.refresh_from_db()
     assert row.state == "rolled_back"
+    assert row.breached_at is not None and row.breached_at <= incident.opened_at
     action = incident.actions.get()
     answer = http.post(f"/api/v1/incidents/{incident.pk}/actions/{action.pk}/undo")
     assert answer.status_code == 409

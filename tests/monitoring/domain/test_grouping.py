@@ -98,6 +98,11 @@ def test_what_depends_on_no_endpoint_keeps_its_own_cause() -> None:
     assert found == {"workflow-annual_audit": "workflow:annual_audit", "all-": "all"}
 
 
+def test_sweeps_and_queues_that_stand_still_are_one_thing_whatever_else_fails() -> None:
+    found = causes([of("queue low", 0, "all"), of("queue high", 1, "all"), of("b1", 1)], ON)
+    assert sorted(set(found.values())) == ["agent:b1", "all:sweeps"]
+
+
 def test_a_wide_alert_is_told_with_the_narrow_one_that_began_with_it() -> None:
     wide = [of("", 2, "all"), of("annual_audit", 3, "workflow")]
     found = causes([of("one", 0, "endpoint"), of("b1"), *wide], ON)
