@@ -102,7 +102,9 @@ def fill(url: str, *, calls: int, days: int) -> dict[str, int]:
         database.execute("SET synchronous_commit = off")
         for statement in (_UUID7, _CAST, _RUNS, _INSERT_RUNS, _STEPS, _APPROVALS, _RETRIES,
                           _CORRECTIONS, _TRACES):  # fmt: skip
-            database.execute(statement, sizes if "%(" in statement else None)
+            for name, size in sizes.items():  # numbers of ours; % is an operator here
+                statement = statement.replace(f"%({name})s", str(size))
+            database.execute(statement)
         for table in TABLES:
             database.execute(f"VACUUM ANALYZE {table}")
         return {table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
