@@ -67,6 +67,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 10.0,
         "options": {"queue": "low", "expire_seconds": 10},
     },
+    # Apart from messages: neither waits for the other's receiver.
+    "monitoring-pulse": {
+        "task": "monitoring.pulse",
+        "schedule": 60.0,
+        "options": {"queue": "low", "expire_seconds": 60},
+    },
     # As often as a collector is usually read. Away from control: it may hang.
     "monitoring-push-metrics": {
         "task": "monitoring.push_metrics",

@@ -151,7 +151,7 @@ class _Lake:
         """Delete the unfinished files of exports that were killed; another may be at work now."""
         old = datetime.now(UTC) - ORPHANED_AFTER
         for path in self.files.glob(f"{self.root}/_ratchet/*.partial"):
-            with suppress(FileNotFoundError, NotImplementedError):
+            with suppress(OSError, NotImplementedError, TypeError):
                 if self.files.modified(path) < old:
                     self.files.rm(path)
 

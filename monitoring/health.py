@@ -33,7 +33,7 @@ SLACK = timedelta(seconds=30)
 DAILY_SLACK = timedelta(hours=1)
 MAX_REPLICATION_LAG = timedelta(seconds=60)
 # Alerted when it is late, as all are, but no reason to take the instance out of service.
-NOT_VITAL = frozenset({"monitoring.export_telemetry"})
+NOT_VITAL = frozenset({"monitoring.export_telemetry", "monitoring.pulse"})
 # Answers are reused for this long: nobody can load the database by asking.
 REUSE_SECONDS = 0.5
 
@@ -198,6 +198,12 @@ def _consumption(queue: str, seen_at: datetime | None, now: datetime) -> Check:
 def late_sweeps(seen: dict[str, datetime], now: datetime) -> list[str]:
     """Those of ``stuck_tasks`` without which the instance does not do its work."""
     return [one for one in stuck_tasks(seen, now) if one.partition(" ")[0] not in NOT_VITAL]
+
+
+def late_now() -> list[str]:
+    """The same as of now; what never succeeded counts from this process's first look."""
+    now = _database_now()
+    return late_sweeps(heartbeats(), now)
 
 
 def _sweeps(seen: dict[str, datetime], now: datetime) -> Check:

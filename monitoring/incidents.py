@@ -44,9 +44,7 @@ def group(*, now: datetime) -> None:
         )
     )
     endpoint_of = _endpoints(firing, now)
-    inhibiting.inhibit(firing, endpoint_of, now=now)
-    # A silence of an endpoint holds for what follows from it.
-    firing = [a for a in firing if a.inhibited_by is None or not a.inhibited_by.is_silenced]
+    inhibiting.inhibit(firing, _endpoints(firing, now, back=TOGETHER), now=now)
     symptoms = [Symptom(str(a.pk), a.scope, a.key, a.fired_at or now) for a in firing]
     alone = inhibiting.fail_on(firing, endpoint_of)
     depends = {agent: name for agent, name in endpoint_of.items() if agent not in alone}
@@ -61,12 +59,14 @@ def group(*, now: datetime) -> None:
     _resolve_ended(now)
 
 
-def _endpoints(firing: Sequence[Alert], now: datetime) -> Mapping[str, str]:
+def _endpoints(
+    firing: Sequence[Alert], now: datetime, *, back: timedelta = timedelta(hours=6)
+) -> Mapping[str, str]:
     """The endpoint that each agent used most in the last hours: what it depends on."""
     if not firing:
         return {}
     rows = queries.totals(
-        impact.ASKED, scope="agent_endpoint", since=now - timedelta(hours=6),
+        impact.ASKED, scope="agent_endpoint", since=now - back,
         until=now + timedelta(minutes=1),
     )  # fmt: skip
     most: dict[str, tuple[float, str]] = {}
@@ -131,14 +131,16 @@ def _take_in(
     incident: Incident, alerts: Sequence[Alert], endpoint_of: Mapping[str, str], now: datetime
 ) -> None:
     new = [alert for alert in alerts if alert.incident_id != incident.pk]
-    # One that was let go leaves the incident of its endpoint behind as it is.
-    left = {alert.incident_id for alert in new if alert.incident_id and alert.let_go_at is None}
+    # One that fails of itself leaves the incident of its endpoint behind as it is.
+    own = [alert for alert in alerts if inhibiting.fails_of_itself(alert)]
+    left = {alert.incident_id for alert in new if alert.incident_id and alert not in own}
     Alert.objects.filter(pk__in=[alert.pk for alert in new]).update(incident=incident)
     for other in Incident.objects.filter(pk__in=left, state__in=OPEN):
         if not other.alerts.exclude(state=AlertState.RESOLVED).exists():
             _merge(other, incident, now)
     follows = [alert for alert in new if alert.inhibited_by_id is not None]
-    responding.ask_for(incident, [a for a in new if a not in follows], endpoint_of)
+    asking = [alert for alert in alerts if alert in own or (alert in new and alert not in follows)]
+    responding.ask_for(incident, asking, endpoint_of)
     if follows:
         note(incident, "inhibited", detail=_counted(follows))
     if new and incident.told_alerts:

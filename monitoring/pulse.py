@@ -8,28 +8,22 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 
 import httpx
 from django.conf import settings
-from django.utils import timezone
 
 from config import logs
 from config.errors import AppError
 from monitoring import health, posting
 
 logger = logging.getLogger(__name__)
-EVERY_SECONDS = 60.0
-_sent_at = -EVERY_SECONDS
 
 
 def send() -> bool:
-    """Call ``HEARTBEAT_URL`` if it is time and every vital sweep is; False if not."""
-    global _sent_at
-    if settings.HEARTBEAT_URL == "-" or time.monotonic() - _sent_at < EVERY_SECONDS:
+    """Call ``HEARTBEAT_URL`` if every vital sweep is on time; False if not."""
+    if settings.HEARTBEAT_URL == "-":
         return False
-    late = health.late_sweeps(health.heartbeats(), timezone.now())
-    if late:
+    if late := health.late_now():
         logs.event(logger, "monitoring.pulse.withheld", level=logging.WARNING, late=late[0])
         return False
     body = json.dumps({"installation": settings.INSTALLATION}).encode()
@@ -39,5 +33,4 @@ def send() -> bool:
         logs.event(logger, "monitoring.pulse.refused", level=logging.WARNING,
                    error=f"{type(error).__name__}: {error}"[:200])  # fmt: skip
         return False
-    _sent_at = time.monotonic()
     return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Case, Value, When
+
 from monitoring import addresses
 from monitoring.domain.anomaly.severity import Severity
 from monitoring.domain.rules import AlertState
@@ -18,10 +20,7 @@ MOST_ALERTS = 500
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One alert that fires: what about, how bad, since when, and where to look.
-
-    ``follows``: from that of the endpoint, which is told in its place.
-    """
+    """One alert that fires: what about, how bad, since when, and where to look."""
 
     severity: str
     title: str
@@ -31,12 +30,18 @@ class Firing:
     since: datetime | None
     href: str
     page: str
-    follows: bool = False
 
 
-def firing(scope: str = "", keys: list[str] | None = None) -> list[Firing]:
-    """Alerts that fire and are not silenced, worst first."""
+_WORST_FIRST = Case(*(When(severity=name, then=Value(-rank)) for name, rank in RANK.items()))
+
+
+def firing(
+    scope: str = "", keys: list[str] | None = None, *, of_itself: bool = False
+) -> list[Firing]:
+    """Alerts that fire and are not silenced, worst first; ``of_itself``: without what follows."""
     rows = Alert.objects.select_related("rule").filter(state__in=FIRING, is_silenced=False)
+    if of_itself:
+        rows = rows.filter(inhibited_by=None)
     if scope:
         rows = rows.filter(scope=scope)
     if keys is not None:
@@ -46,9 +51,8 @@ def firing(scope: str = "", keys: list[str] | None = None) -> list[Firing]:
             row.severity, row.rule.title, row.scope, row.key,
             row.why or compared(row), row.fired_at or row.pending_since,
             f"/dashboard/alerts/{row.pk}", addresses.page_of(row.scope, row.key),
-            row.inhibited_by_id is not None,
         )
-        for row in rows[:MOST_ALERTS]
+        for row in rows.order_by(_WORST_FIRST, "-id")[:MOST_ALERTS]
     ]  # fmt: skip
     return sorted(found, key=lambda one: (-RANK[one.severity], one.title, one.key))
 
@@ -63,7 +67,7 @@ def worst_by_key(scope: str) -> dict[str, Firing]:
 
 def attention() -> list[Firing]:
     """Everything that fires anywhere of itself, worst first."""
-    return [one for one in firing() if not one.follows]
+    return firing(of_itself=True)
 
 
 def open_incidents() -> int:

@@ -62,14 +62,17 @@ def earlier_ends(
     if since is not None:
         rows = rows.filter(at__gte=since)
     found: dict[UUID, list[End]] = {}
-    for run_id, kept in rows.order_by("at", "id").values_list("run_id", "detail")[:MOST_RETRIES]:
+    order = "-at" if since is None or until is None else "at"
+    for run_id, kept in rows.order_by(order).values_list("run_id", "detail")[:MOST_RETRIES]:
         end = End(kept["state"], datetime.fromisoformat(kept["ended_at"]), kept["seconds"],
                   kept["cost_usd"])  # fmt: skip
         is_in_time = (since is None or end.ended_at >= since) and (
             until is None or end.ended_at < until
         )
         if is_in_time and (not states or end.state in states):
-            found.setdefault(run_id, []).insert(0, end)
+            found.setdefault(run_id, []).append(end)
+    for ends in found.values():
+        ends.sort(key=lambda one: one.ended_at, reverse=True)
     return found
 
 
@@ -90,6 +93,7 @@ def turns(
     ``asked``: since, until, workflow, client, step; ``behind``: at and id that they come after.
     """
     rows: QuerySet[Any] = rights.visible(caller, StepRun.objects.all(), "run__")
+    rows = rows.only("id", "run_id", "key")  # and nothing of what they gave
     rows = rows.filter(iteration__gt=1, started_at__isnull=False, ended_at__isnull=False)
     rows = rows.filter(run__ended_at__isnull=False)
     rows = _narrowed(rows, asked, at="run__ended_at", run="run__")

@@ -37,7 +37,8 @@ def inhibited(
     found = {}
     for one in alerts:
         if one.scope in AGENT_SCOPES and one.metric in FOLLOWS:
-            endpoint = endpoint_of.get(one.key.partition("|")[0], "")
+            agent, _, rest = one.key.partition("|")
+            endpoint = rest if one.scope == "agent_endpoint" else endpoint_of.get(agent, "")
             if endpoint in critical:
                 found[one.alert_id] = critical[endpoint]
     return found

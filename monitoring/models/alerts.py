@@ -183,6 +183,11 @@ class Alert(models.Model):
             models.Index(fields=["state", "-id"], name="alert_state"),
             models.Index(fields=["scope", "key", "-id"], name="alert_about"),
             models.Index(fields=["-resolved_at"], name="alert_resolved"),
+            models.Index(  # also for the database, which looks here before it deletes an alert
+                fields=["inhibited_by"],
+                condition=Q(inhibited_by__isnull=False),
+                name="alert_follows",
+            ),
             models.Index(
                 fields=["-let_go_at"], condition=Q(let_go_at__isnull=False), name="alert_let_go"
             ),

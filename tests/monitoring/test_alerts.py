@@ -16,7 +16,7 @@ from agents import budget_use
 from agents.models import Budget
 from config.celery import QUEUES, app
 from config.schedules import SCHEDULE
-from monitoring import alerts, depths, health, pulse, signs, tasks
+from monitoring import alerts, depths, health, signs, tasks
 from monitoring.models import (
     Alert,
     AlertRule,
@@ -199,24 +199,27 @@ def test_a_stuck_sweep_is_told_by_the_dead_mans_rule() -> None:
 def test_somebody_outside_hears_a_pulse_only_while_every_sweep_is_on_time(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "_since", None)
-    for entry in SCHEDULE.values():
-        signs.note(signs.TASK + str(entry["task"]), always=True)
+    entry = SCHEDULE["monitoring-pulse"]
+    assert (entry["task"], entry["schedule"]) == (tasks.send_pulse.name, 60.0)
+    long_ago = now() - timedelta(minutes=20)
+    monkeypatch.setattr(health, "_since", long_ago)
     with receiver() as (url, got):
         settings.HEARTBEAT_URL = url
-        for heard in (1, 1):  # not more often than once a minute
-            tasks.deliver()
-            assert len(got) == heard
-        monkeypatch.setattr(pulse, "_sent_at", -pulse.EVERY_SECONDS)
+        tasks.send_pulse()
+        assert not got, "no sweep has ever succeeded"
+        for entry in SCHEDULE.values():
+            signs.note(signs.TASK + str(entry["task"]), always=True)
+        tasks.send_pulse()
+        assert len(got) == 1
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE monitoring_heartbeat SET seen_at = now() - interval '10 minutes' "
                 "WHERE name = 'task:monitoring.watch'"
             )
-        tasks.deliver()
+        tasks.send_pulse()
         assert len(got) == 1, "the watch stands still"
         signs.note("task:monitoring.watch", always=True)
-        tasks.deliver()
+        tasks.send_pulse()
         assert len(got) == 2
 
 

@@ -336,13 +336,69 @@ def test_alerts_of_agents_follow_from_their_dead_endpoint_and_are_let_go_when_it
     assert [d.name for d in Delivery.objects.order_by("id")] == ["opened", "opened", "resolved"]
 
 
-def test_a_silence_of_an_endpoint_holds_for_what_follows_from_it() -> None:
+def test_nobody_is_told_of_agents_that_are_well_once_their_endpoint_is() -> None:
     wanted = ["error-rate", "endpoint-error-rate"]
     AlertRule.objects.exclude(slug__in=wanted).update(is_active=False)
-    Silence.objects.create(scope="endpoint", key="one", reason="moved", starts_at=now() - MINUTE,
+    AlertRule.objects.filter(slug="error-rate").update(responses=[{"kind": "pause_agent"}])
+    Channel.objects.create(name="team", kind="email", address="team@example.org")
+    calls("a", 30, 30)
+    again()
+    AlertRule.objects.update(pending_seconds=0)
+    again()
+    (alert,) = live("error-rate")
+    assert alert.inhibited_by is not None
+    Alert.objects.filter(rule__slug="endpoint-error-rate").update(
+        state="resolved", resolved_at=now(), resolved_by="system:rules"
+    )
+    AlertRule.objects.filter(slug="endpoint-error-rate").update(is_active=False)
+    for _ in range(3):  # it is well for less than its two minutes, and fires until then
+        again()
+    (alert,) = live("error-rate")
+    assert (alert.state, alert.inhibited_by, alert.clear_since is None) == ("firing", None, False)
+    assert Incident.objects.count() == 1
+    assert not Action.objects.filter(kind="pause_agent").exists()
+    AlertRule.objects.update(resolve_seconds=0)
+    again()
+    assert not live("error-rate")
+    assert [d.name for d in Delivery.objects.order_by("id")] == ["opened", "resolved"]
+
+
+def test_several_agents_that_go_on_failing_are_answered_to_where_they_are() -> None:
+    wanted = ["error-rate", "endpoint-error-rate"]
+    AlertRule.objects.exclude(slug__in=wanted).update(is_active=False)
+    AlertRule.objects.update(pending_seconds=0)
+    AlertRule.objects.filter(slug="error-rate").update(responses=[{"kind": "pause_agent"}])
+    for name in ("a", "b", "c"):
+        calls(name, 30, 30)
+    again()
+    assert not Action.objects.filter(kind="pause_agent").exists()
+    Alert.objects.filter(rule__slug="endpoint-error-rate").update(
+        state="resolved", resolved_at=now(), resolved_by="system:rules"
+    )
+    AlertRule.objects.filter(slug="endpoint-error-rate").update(is_active=False)
+    again()
+    for name in ("a", "b", "c"):
+        calls(name, 30, 30, at=now() + MINUTE)
+    again()
+    assert Incident.objects.get(state="open").cause == "endpoint:one"
+    asked = Action.objects.filter(kind="pause_agent")
+    assert sorted(asked.values_list("target", flat=True)) == ["a", "b", "c"]
+
+
+def test_what_is_silenced_or_slow_explains_no_agents_failure() -> None:
+    wanted = ["error-rate", "endpoint-error-rate"]
+    AlertRule.objects.exclude(slug__in=wanted).update(is_active=False)
+    AlertRule.objects.create(
+        slug="slow", title="Slow", kind="threshold", scope="endpoint", limit=0.1,
+        severity="critical", metric="invocation_duration_seconds", statistic="p95",
+    )  # fmt: skip
+    AlertRule.objects.update(pending_seconds=0)
+    rule = AlertRule.objects.get(slug="endpoint-error-rate")
+    Silence.objects.create(rule=rule, scope="endpoint", key="one", reason="moved",
                            ends_at=now() + timedelta(hours=1), created_by="user:1")  # fmt: skip
     calls("a", 30, 30)
-    tasks.watch()
+    again()
     assert [one.is_silenced for one in live("endpoint-error-rate")] == [True]
-    assert [one.inhibited_by_id is None for one in live("error-rate")] == [False]
-    assert not Incident.objects.exists()
+    assert [one.severity for one in live("slow")] == ["critical"]
+    assert [one.inhibited_by for one in live("error-rate")] == [None]
+    assert Incident.objects.filter(state="open").exists()

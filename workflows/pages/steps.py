@@ -26,7 +26,7 @@ from workflows.models import Run, StepRun
 SORTED_AMONG = 2_000
 # Steps are sought in the newest so many runs, then in more of them: a join of all that ended in a
 # month with all their steps takes seconds, to show fifty.
-RUNS_AT_ONCE = (64, 256, 1_024)
+FEW_RUNS, MOST_RUNS = 64, 1_024
 NAMES = ("workflow", "client", "step", "queue", "tried", "range", "since", "until", "sort")
 SORTS = {"waited": "that waited longest", "slowest": "that took longest"}
 SAID = {
@@ -103,7 +103,8 @@ def _read(request: HttpRequest, caller: Caller, limit: int, before: str) -> list
         when, place = lists.behind(before)
         runs = runs.filter(ended_at__lte=when)
         rows = rows.filter(Q(run__ended_at__lt=when) | Q(run__ended_at=when, id__lt=place))
-    for count in () if given.get("tried") else RUNS_AT_ONCE:
+    count = 0 if given.get("tried") else FEW_RUNS
+    while count:
         some = list(runs.values_list("id", "ended_at")[:count])
         is_all = len(some) < count
         if not is_all:  # others may have ended in the very moment of the last
@@ -112,6 +113,9 @@ def _read(request: HttpRequest, caller: Caller, limit: int, before: str) -> list
         found = _newest(rows.filter(run_id__in=[run for run, _ in some]), limit)
         if is_all or len(found) == limit:
             return found
+        # As many as will do, by what these had, and a quarter more.
+        wanted = 5 * limit * count // (4 * max(len(found), 1))
+        count = min(MOST_RUNS, max(2 * count, wanted)) if count < MOST_RUNS else 0
     return _newest(rows.filter(run_id__in=runs.order_by().values("id")), limit)
 
 
