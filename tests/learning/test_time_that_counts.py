@@ -108,9 +108,9 @@ def test_feedback_that_comes_while_it_rests_is_in_the_figures(api, ground):
 def test_a_test_for_one_look_reads_what_came_before_its_declared_end(api, ground, kind):
     firm, agent, old, new = ground
     path = begun(api, test={"kind": kind}, plan={"minimum_days": 0, "planned_units": 50})
-    meet(agent, firm, units=100, success={old.pk: 0.7, new.pk: 0.7}, seed=9)
+    meet(agent, firm, units=100, success={old.pk: 1, new.pk: 1}, seed=9)
     assert analysis(api, path)["test"]["conclude"] == "ahead", "under its minimum of 100 an arm"
-    meet(agent, firm, units=300, success={old.pk: 0.7, new.pk: 0.7})
+    meet(agent, firm, units=300, success={old.pk: 1, new.pk: 1})
     found = analysis(api, path)
     assert (found["complete"], found["test"]["conclude"]) == (True, "reached")
     pass_time(timedelta(minutes=1))
