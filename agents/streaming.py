@@ -48,7 +48,9 @@ class Gate:
         self._waiting += text
         if not self._whole and len(self._waiting) >= self._enough:
             self._release(HOLD_BACK_CHARACTERS)
-            self._enough = max(HOLD_BACK_CHARACTERS, len(self._waiting)) + PIECE_CHARACTERS
+            waiting = max(HOLD_BACK_CHARACTERS, len(self._waiting))
+            # What has no place to part is looked at again as a whole: more rarely as it grows.
+            self._enough = waiting + max(PIECE_CHARACTERS, len(self._waiting) // 2)
 
     def finish(self) -> None:
         """Let out the rest."""

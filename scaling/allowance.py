@@ -1,9 +1,9 @@
 """Tokens a minute, known only when they are used: a bucket in Redis that may go into debt.
 
 It fills evenly, up to a minute's worth. Whoever finds anything in it may go on, and pays what was
-used afterwards; what is owed makes the next ones wait. So the rate is held on average, whatever one
-call takes. Source: the token bucket with debt, Turner, "New directions in communications", 1986,
-charged after the fact.
+used afterwards; what is owed makes the next ones wait, MOST_OWED minutes or what one call took at
+the most. So the rate is held on average, but for bursts that owe more. Source: the token bucket
+with debt, Turner, "New directions in communications", 1986, charged after the fact.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ from scaling import shared
 
 logger = logging.getLogger(__name__)
 
+# Minutes of debt: many callers at once find something left, and may not take it from all for hours.
+MOST_OWED = 5
+
 # What is left after taking ARGV[2] from a bucket that fills by ARGV[1] a minute. Redis's clock.
 _TAKE = """
 local now = tonumber(redis.call('TIME')[1]) + tonumber(redis.call('TIME')[2]) / 1e6
 local full, taken = tonumber(ARGV[1]), tonumber(ARGV[2])
 local h = redis.call('HMGET', KEYS[1], 'left', 'at')
 local left = math.min(full, tonumber(h[1] or full) + (now - tonumber(h[2] or now)) * full / 60)
-left = left - taken
 if taken > 0 then
+  left = math.max(left - taken, -math.max(full * tonumber(ARGV[3]), taken))
   redis.call('HSET', KEYS[1], 'left', tostring(left), 'at', tostring(now))
   redis.call('EXPIRE', KEYS[1], math.ceil((full - left) * 60 / full) + 1)
 end
@@ -52,7 +55,9 @@ def spend(name: str, *, per_minute: int, count: int) -> None:
 
 def _left(name: str, per_minute: int, taken: int) -> float:
     try:
-        return float(_script()(keys=[shared.key("allowance", name)], args=[per_minute, taken]))
+        return float(
+            _script()(keys=[shared.key("allowance", name)], args=[per_minute, taken, MOST_OWED])
+        )
     except RedisError as error:
         logs.event(logger, "scaling.allowance.unreachable", level=logging.WARNING, error=str(error))
         return float(per_minute)

@@ -9,7 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -37,20 +40,32 @@ class Rest:
         return self.until - time.monotonic()
 
 
-_known: dict[str, Rest] = {}
+# What this process was told itself, and what it read of the others.
+_own: dict[str, Rest] = {}
+_told: dict[str, Rest] = {}
 _read_at = 0.0
 _reading = threading.Lock()
+
+# A later, shorter word does not end a longer one.
+_LEAVE = """
+local now = redis.call('TIME')
+local till = tonumber(now[1]) + tonumber(now[2]) / 1e6 + tonumber(ARGV[2])
+local before = tonumber(string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '', '^%S+') or 0)
+if before < till then
+  redis.call('HSET', KEYS[1], ARGV[1], string.format('%.3f %s', till, ARGV[3]))
+end
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+"""
 
 
 def leave(name: str, code: str, seconds: float) -> None:
     """Leave ``name`` alone for ``seconds``, at most LONGEST_SECONDS, in all processes."""
     seconds = min(seconds, LONGEST_SECONDS)
-    _known[name] = Rest(time.monotonic() + seconds, code)
-    client = shared.client()
+    rest, before = Rest(time.monotonic() + seconds, code), _own.get(name)
+    if before is None or before.until < rest.until:
+        _own[name] = rest
     try:
-        now, micros = client.time()
-        client.hset(_key(), name, f"{now + micros / 1e6 + seconds:.3f} {code}")
-        client.expire(_key(), int(LONGEST_SECONDS) + 1)
+        _script()(keys=[_key()], args=[name, seconds, code, int(LONGEST_SECONDS) + 1])
     except RedisError as error:
         logs.event(logger, "scaling.rests.unreachable", level=logging.WARNING, error=str(error))
 
@@ -62,25 +77,37 @@ def of(*names: str) -> Rest | None:
             _read()
         finally:
             _reading.release()
-    if not _known:
+    if not _own and not _told:
         return None
-    rests = [rest for name in names if (rest := _known.get(name)) and rest.left_seconds > 0]
+    rests = [
+        rest for name in names for known in (_own, _told)
+        if (rest := known.get(name)) and rest.left_seconds > 0
+    ]  # fmt: skip
     return max(rests, key=lambda rest: rest.until, default=None)
 
 
-def forget() -> None:
-    """Let everybody be asked again, by all processes."""
-    global _known
-    _known = {}
+def forget(of_whom: Callable[[str], bool] = lambda name: True) -> None:
+    """Let those whose name ``of_whom`` says be asked again: by this process now, by the others once
+    what they were told themselves is over."""
+    global _read_at
+    for known in (_own, _told):
+        for name in [name for name in known if of_whom(name)]:
+            known.pop(name, None)
     try:
-        shared.client().delete(_key())
+        client = shared.client()
+        for told in client.hgetall(_key()):
+            if of_whom(told.decode() if isinstance(told, bytes) else told):
+                client.hdel(_key(), told)
     except RedisError as error:
         logs.event(logger, "scaling.rests.unreachable", level=logging.WARNING, error=str(error))
+    _read_at = 0.0
 
 
 def _read() -> None:
-    global _known, _read_at
+    global _told, _read_at
     _read_at = time.monotonic()
+    for name in [name for name, rest in _own.items() if rest.left_seconds <= 0]:
+        _own.pop(name, None)
     try:
         with shared.client().pipeline(transaction=False) as asked:
             asked.hgetall(_key())
@@ -94,7 +121,12 @@ def _read() -> None:
     for name, value in told.items():
         until, _, code = value.decode().partition(" ")
         found[name.decode()] = Rest(here + float(until) - there, code)
-    _known = found
+    _told = found
+
+
+@cache
+def _script() -> Any:
+    return shared.client().register_script(_LEAVE)
 
 
 def _key() -> str:

@@ -89,7 +89,7 @@ class Endpoints(APIView):
         if before is not None and before.base_url != data["base_url"]:
             fields = {"api_key_encrypted": None, "api_key_env": "", **fields}
         endpoint, created = Endpoint.objects.update_or_create(name=data["name"], defaults=fields)
-        forget()
+        forget(endpoint.name)
         return Response(queries.endpoint_values(endpoint), status=201 if created else 200)
 
 
@@ -113,7 +113,7 @@ class OneEndpoint(APIView):
             for field, value in fields.items():
                 setattr(endpoint, field, value)
             endpoint.save(update_fields=[*fields, "updated_at"])
-            forget()
+            forget(endpoint.name)
         return Response(queries.endpoint_values(endpoint))
 
 

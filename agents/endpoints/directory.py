@@ -170,12 +170,13 @@ def price_at(version: str, model: str) -> Price:
     return price_from(table, model, version)
 
 
-def forget() -> None:
-    """Read anew at the next call (after an edit, and in tests)."""
+def forget(endpoint: str | None = None) -> None:
+    """Read anew at the next call, after an edit; ``endpoint``, which was changed, may be asked."""
     global _kept
     _kept = _Kept(0.0, ())
     _lists.clear()
-    rests.forget()
+    if endpoint is not None:
+        rests.forget(lambda name: name.partition("\n")[0] == endpoint or name == endpoint)
 
 
 def leave(served: Served, code: str, seconds: float) -> None:

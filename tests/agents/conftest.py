@@ -19,7 +19,7 @@ from agents.tools import registry
 from config.access import callers
 from config.access.models import Client, Membership, User
 from config.access.roles import SCOPES
-from scaling import breaker
+from scaling import breaker, rests
 from tests.agents.offline_model.process import Server, serve
 
 SLUG = "acct-bankrec-005"
@@ -50,6 +50,7 @@ def model(offline: Server, settings: Any) -> Iterator[Server]:
 
 def _forget_all() -> None:
     forget()
+    rests.forget()
     cache.forget_memory()
     budgets._seen.clear()
     breaker._memory.clear()

@@ -16,7 +16,7 @@ from agents import versions
 from agents.domain.scoring import Needs
 from agents.endpoints.directory import candidates, forget, seen
 from agents.models import Agent, Endpoint, ModelCall
-from scaling import breaker, rests
+from scaling import breaker, rests, shared
 from tests.agents.offline_model.process import Server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -122,7 +122,7 @@ def test_a_provider_that_asks_for_a_long_wait_is_left_alone_by_the_next_calls_to
         assert ask(f"question {number}").status_code == 200
     assert asked() == [FIRST, *[SECOND] * 5]
 
-    rests._known, rests._read_at = {}, 0.0  # as in another process, which was told nothing itself
+    as_in_another_process()
     assert ask("what another process is asked").status_code == 200
     assert asked()[-1] == SECOND and asked().count(FIRST) == 1
 
@@ -136,8 +136,29 @@ def test_a_provider_that_asks_for_a_long_wait_is_left_alone_by_the_next_calls_to
     assert len(asked()) == 8  # nobody is asked any more
 
     behave(model)
-    forget()  # an edit of the endpoints, or the end of the wait
+    forget(SECOND)  # an edit of the one
     assert ask("question 8").status_code == 200
+    assert asked()[-1] == SECOND
+    assert rests.of(f"{FIRST}\n{FIRST}") is not None  # the other's word stands
+
+
+def as_in_another_process() -> None:
+    """One that was told nothing itself."""
+    rests._own.clear()
+    rests._told, rests._read_at = {}, 0.0
+
+
+def test_a_word_stands_although_a_shorter_one_comes_or_redis_forgets(ground: None) -> None:
+    rests.leave("slow", "rate_limited", 50.0)
+    rests.leave("slow", "rate_limited", 1.0)
+    as_in_another_process()
+    found = rests.of("slow")
+    assert found is not None and 45 < found.left_seconds <= 50
+    rests.leave("slow", "rate_limited", 40.0)
+    shared.client().delete(rests._key())  # begun anew, or full when it was told
+    rests._told, rests._read_at = {}, 0.0
+    kept = rests.of("slow")
+    assert kept is not None and 35 < kept.left_seconds <= 40
 
 
 def test_a_full_rate_of_one_model_leaves_the_others_of_its_endpoint(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from threading import Thread
-from typing import Any
+from typing import Any, Protocol, cast
 
 import openai
 import pytest
 
 from agents import versions
 from agents.endpoints.directory import forget
+from agents.guarding import Guard
 from agents.models import Agent, Endpoint, Invocation
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -58,7 +59,10 @@ class Speaker(BaseHTTPRequestHandler):
     def log_message(self, *args: Any) -> None: ...
 
 
-Hear = Callable[[str], str]
+class Hear(Protocol):
+    chunks: int
+
+    def __call__(self, text: str) -> str: ...
 
 
 @pytest.fixture
@@ -83,9 +87,11 @@ def hear(live_server: Any, agent: Agent, key: str) -> Iterator[Hear]:
                 stream: Any = chat.chat.completions.create(
                     model=f"agent:{agent.slug}", messages=messages, stream=True
                 )
-                return "".join(c.delta.content or "" for chunk in stream for c in chunk.choices)
+                said = [c.delta.content or "" for chunk in stream for c in chunk.choices]
+                told.chunks = sum(map(bool, said))  # type: ignore[attr-defined]
+                return "".join(said)
 
-            yield told
+            yield cast("Hear", told)
         server.shutdown()
         thread.join()
 
@@ -144,3 +150,21 @@ def test_a_script_without_spaces_is_heard_as_it_comes(hear: Hear, agent: Agent) 
     rails(agent, pii="redact")
     text = "事務所は国の法律が求める限り書類を保管します。" * 40
     assert hear(text) == text
+    assert hear.chunks > 5
+
+
+def test_what_has_no_place_to_part_is_looked_at_ever_more_rarely(
+    hear: Hear, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rails(agent, pii="redact")
+    looks = []
+    released = Guard.released
+
+    def counted(guard: Guard, piece: str, **more: Any) -> Any:
+        looks.append(len(piece))
+        return released(guard, piece, **more)
+
+    monkeypatch.setattr(Guard, "released", counted)
+    text = '[{"account":"cash","side":"debit"}]' * 450
+    assert hear(text) == text
+    assert sum(looks) < 8 * len(text), (len(looks), sum(looks))
