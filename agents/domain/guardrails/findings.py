@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 # A text is parted behind one of these; not every script has spaces.
-_APART = " \n\t。、，；！？"
+_APART = " \n\t,;}]>。、，；！？"
 
 
 class Source(StrEnum):

@@ -25,8 +25,10 @@ _RESPELLED = frozenset(
     {"split_words", "leetspeak", "spaced_letters", "url_encoding", "html_entities"}
 )
 RULE_SCALE, OFFSET, OFFSET_ALONE = 10.0, 1.0, 1.5
-# A longer text is read by parts that overlap; the worst of them is what it is.
+# A longer text is weighed by its head, middle and tail. All of it is read by parts that overlap,
+# for orders that the rules alone are sure of: many parts have many chances of a false alarm.
 PART_CHARACTERS, OVERLAP_CHARACTERS = 24_000, 500
+PLAIN = 0.9
 
 _QUOTED_REPORT = re.compile(
     r"\b(?:phishing|suspicious|malicious|attackers?|attack|injection|jailbreak|security awareness|soc\b|threat|"
@@ -64,17 +66,19 @@ def score_injection(
     Text that is not the user's own (a tool's result, a document) has no business giving orders:
     its instruction-like signals weigh more.
     """
-    worst = _score_part(text[:PART_CHARACTERS], source, threshold)
+    worst, _ = _score_part(_bounded(text), source, threshold)
     step = PART_CHARACTERS - OVERLAP_CHARACTERS
-    for start in range(step, len(text) - OVERLAP_CHARACTERS, step):
+    for start in range(0, len(text) - OVERLAP_CHARACTERS, step) if text != _bounded(text) else ():
         if worst.flagged:
             break
-        found = _score_part(text[start : start + PART_CHARACTERS], source, threshold)
-        worst = max(worst, found, key=lambda one: one.score)
+        found, rules = _score_part(text[start : start + PART_CHARACTERS], source, threshold)
+        if found.flagged and rules >= PLAIN:
+            worst = found
     return worst
 
 
-def _score_part(text: str, source: Source, threshold: float) -> Injection:
+def _score_part(text: str, source: Source, threshold: float) -> tuple[Injection, float]:
+    """The finding in ``text``, and what the rules alone make of it."""
     plain = normalise.plain(text)
     starts = _starts(plain)
     evidence = dict(_evidence(starts, source))
@@ -105,7 +109,7 @@ def _score_part(text: str, source: Source, threshold: float) -> Injection:
     flagged = score >= threshold
     if flagged and not reasons:
         reasons = ("wording like known attacks",)
-    return Injection(score=score, flagged=flagged, reasons=reasons)
+    return Injection(score=score, flagged=flagged, reasons=reasons), _rules_alone(evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,3 +301,10 @@ def blend(rules: float, logit: float) -> float:
 
 def _raise(found: dict[str, float], name: str, weight: float) -> None:
     found[name] = max(found.get(name, 0.0), weight)
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= PART_CHARACTERS:
+        return text
+    third, middle = PART_CHARACTERS // 3, len(text) // 2
+    return "\n".join((text[:third], text[middle - third // 2 : middle + third // 2], text[-third:]))
