@@ -343,6 +343,16 @@ def test_tools_are_listed_with_their_schema(api):
     assert tools["core.sleep"]["output_schema"]["required"] == ["slept_seconds"]
 
 
+def test_a_scan_finds_each_of_the_telephones_that_stand_side_by_side(api):
+    text = "Tél : 01 42 68 53 00 - Fax : 01 42 68 53 01, ou 06 12 34 56 78 / 06 98 76 54 32"
+    found = api("post", "/api/v1/guardrails/scan", {"text": text}).json()
+    assert [(p["type"], text[p["start"]:p["end"]]) for p in found["pii"]] == [
+        ("PHONE", "01 42 68 53 00"), ("PHONE", "01 42 68 53 01"),
+        ("PHONE", "06 12 34 56 78"), ("PHONE", "06 98 76 54 32"),
+    ]  # fmt: skip
+    assert found["redacted"] == "Tél : ⟦PHONE⟧ - Fax : ⟦PHONE⟧, ou ⟦PHONE⟧ / ⟦PHONE⟧"
+
+
 def test_a_scan_tells_and_redacts(api):
     found = api(
         "post", "/api/v1/guardrails/scan",

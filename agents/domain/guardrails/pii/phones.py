@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 
 import phonenumbers
 
 from agents.domain.guardrails.findings import Span
-from agents.domain.guardrails.pii.context import is_machine_line, line_around
+from agents.domain.guardrails.pii.context import is_machine_line, line_around, side_by_side
+from agents.domain.guardrails.pii.phonewords import after_phone_word, names_telephone, phone_word
 
 # Regions whose national notations are tried; metadata of a region loads on first use.
 ZERO_REGIONS = (
@@ -30,19 +30,6 @@ _AFTER_SIGN = re.compile(
     r"(?<=[:=/#,(\[\"'>-])\+?\(?\d[\d()]*(?:[ .\-/]{1,2}\(?\d[\d()]*){0,7}(?![\w@%])"
 )
 _EXTENSION = re.compile(r"[ ,;]{0,2}(?:x|ext|poste|durchwahl|dw)[a-z. :]*\d{1,6}$", re.IGNORECASE)
-# Without accents, as ``_plain_words`` gives them.
-_PHONE_WORD = re.compile(
-    r"(?<![^\W_])(?:(?:my|his|her|their|our|your) (?:new |work |home |direct |private |office |old )?number|phone|telephone|tel\b|telef|mobil|cell|fax|call|dial|ring|contact|reach\b|"
-    r"text\b|sms\b|whats ?app|signal\b|handy|festnetz|rufnummer|ruf\b|anruf|erreich|durchwahl|"
-    r"movil|celular|llam|cellulare|chiam|portable|appel|joindre|joignable|bel\b|bellen|dzwo|komork|"
-    r"numer tel|ligue|ligar|telemo|tlf\b|tfn\b|puh\b|gsm\b|hotline|ruckruf|rueckruf|callback|mon numero|meine nummer|mi numero|il mio numero|mijn nummer|moj numer|o meu numero|"
-    r"registered (?:mobile|number)|helpline|switchboard|desk line|"
-    r"direct line|landline|extension|voicemail|pager|телефон|тел\b|(?:по)?звон|моб|τηλ|κιν"
-    r"|zavol|volej|volat|nazovi|poklic|suna\b|sunat|apelat|talr|zvan|soita|helista|skambin|hubungi|telp|no\.? ?hp\b|(?:so )?dien thoai|goi\b|sdt\b"
-    r"|telefonsz|hivj|ara(?:yin|yabil)|numara(?:m|si)|дзвон|зателеф|обад|καλεσ|تلفن)"
-    r"|电话|手机|致电|电話|電話|電话|手機|携帯|전화|휴대|연락처|फ़ोन|फोन|मोबाइल|هاتف|جوال|محمول|اتصل|טלפון|נייד|โทร|โทรศัพท์"
-)
-_ACCENTS = re.compile("[\u0300-\u036f]+")
 # In a record only a key counts ("phone=", '"tel": '), not any phone word nearby.
 _KEYED = re.compile(
     r"(?:phone|tel|telephone|telefon|mobile|cell|fax|msisdn|caller|callee|contact|whatsapp|sms)"
@@ -82,11 +69,11 @@ _PAIRS = re.compile(
 )
 # Decimals, versions and single digits in a row: columns of a table, not groups of a telephone.
 _FIGURES = re.compile(
-    r"\d\.\d+ \d|\d \d+\.\d|^\d\.\d|^(?:\d+\.){3}\d+$(?<=\.\d)|[ .]\d(?:[ .]\d+)*[ .]\d(?!\d)"
+    r"^(?!0\d{1,4}\.\d{3,} ).*\d\.\d+ \d|\d \d+\.\d|^\d\.\d(?!\d\d[.-]\d{3}[.-]\d{4}$)|^(?:\d+\.){3}\d+$(?<=\.\d)|[ .]\d(?:[ .]\d+)*[ .]\d(?!\d)"
 )
 _ZIP = re.compile(r"^\d{5}-\d{4}$")
 _STATE = re.compile(r"\b[A-Z]{2}[ ,]{1,3}$")
-_DOTTED_PAIRS = re.compile(r"^\d{2}(?:\.\d{2}){3}$")
+_DOTTED_PAIRS = re.compile(r"^(?!10\.)\d{2}(?:\.\d{2}){3}$")
 _CARD_LIKE = re.compile(r"^\d{4}([ -])\d{4}\1\d{4}(?:\1\d{1,7})?$")
 _ODD_NATIONAL = re.compile(
     r"^\d{3} \d{3} \d{3}$|^\d{2} \d{3} \d{2} \d{2}$|^\d{3} \d{2} \d{3}$|^\d{3} \d{3} \d{4}$"
@@ -100,30 +87,34 @@ def phones(text: str) -> list[Span]:
     """Telephone numbers in folded ``text``."""
     found: list[Span] = []
     for match in _CANDIDATE.finditer(text):
-        found += _judge(text, match.start(), match.end())
+        for start, end in _apart(match):
+            found += _judge(text, start, end)
     for match in _AFTER_SIGN.finditer(text):
         if any(s.start <= match.start() < s.end for s in found):
             continue
-        if text[match.start()] == "+" or _phone_word(
+        if text[match.start()] == "+" or phone_word(
             text[max(0, match.start() - 22) : match.start()]
         ):
             found += _judge(text, match.start(), match.end())
     return found
 
 
+def _apart(match: re.Match[str]) -> list[tuple[int, int]]:
+    """Where the candidate stands, or each telephone of it if only spaces are between several."""
+    groups = match[0].split(" ")
+    sizes = side_by_side(groups) if all(group.lstrip("+").isdigit() for group in groups) else []
+    places: list[tuple[int, int]] = []
+    start = match.start()
+    while len(sizes) > 1 and groups:
+        size = sizes[len(places)]
+        end = start + len(" ".join(groups[:size]))
+        places.append((start, end))
+        groups, start = groups[size:], end + 1
+    return places or [match.span()]
+
+
 # Under this only the grouping and the region's plan speak for a telephone.
 SURE = 0.7
-
-
-def _phone_word(text: str) -> bool:
-    return _PHONE_WORD.search(_plain_words(text)) is not None
-
-
-def _plain_words(text: str) -> str:
-    """Lower case without accents: "Llámame" is "llamame"."""
-    if text.isascii():
-        return text.lower()
-    return _ACCENTS.sub("", unicodedata.normalize("NFD", text.lower()))
 
 
 def _judge(text: str, start: int, end: int) -> list[Span]:
@@ -139,7 +130,7 @@ def _judge(text: str, start: int, end: int) -> list[Span]:
     if count < 7:
         return []
     if count > MOST_DIGITS and not (
-        raw.startswith(("+", "(+")) or _phone_word(text[max(0, start - 22) : start])
+        raw.startswith(("+", "(+")) or phone_word(text[max(0, start - 22) : start])
     ):
         return []  # a row of figures
     for length in _prefix_lengths(raw):
@@ -173,7 +164,7 @@ def _confidence(text: str, start: int, raw: str) -> float:
     if (_DATE.match(body) or _IP_OR_VERSION.match(body)) and not _DOTTED_PAIRS.match(body):
         return 0.0  # before all that is dear: there may be a page of them
     before = text[max(0, start - 45) : start]
-    word = _phone_word(before)
+    word = phone_word(before)
     if not word and _OTHER_NUMBER.search(before):
         return 0.0
     if (
@@ -184,7 +175,7 @@ def _confidence(text: str, start: int, raw: str) -> float:
         return 0.0
     if body.startswith(("+", "(+")):
         return 0.9 if _international("+" + digits, body, word) else 0.0
-    if word and _DOTTED_PAIRS.match(body) and _valid_somewhere(digits):
+    if _DOTTED_PAIRS.match(body) and names_telephone(before) and _valid_somewhere(digits):
         return 0.96  # surer than that it is an address
     if _DATE.match(body) or _IP_OR_VERSION.match(body) or (_CARD_LIKE.match(body) and not word):
         return 0.0
@@ -208,7 +199,7 @@ def _confidence(text: str, start: int, raw: str) -> float:
     if word:
         return 0.75 if _after_phone_word(body, digits, before) else 0.0
     after = text[start + len(raw) : start + len(raw) + 40]
-    word_after = not machine and _phone_word(after)
+    word_after = not machine and phone_word(after)
     return 0.6 if not machine and _national(body, digits, word_after) else 0.0
 
 
@@ -230,7 +221,7 @@ def _international(e164: str, body: str, word: bool) -> bool:
 def _after_phone_word(body: str, digits: str, before: str) -> bool:
     if len(digits) <= 12 and _valid_somewhere(digits):
         return True
-    gap = _PHONE_WORD.split(_plain_words(before))[-1]
+    gap = after_phone_word(before)
     if re.search(r"\d{4}|[.;!?]\s", gap):
         return False
     return (
