@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from django.db import IntegrityError, transaction
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -14,16 +15,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from agents import doors
+from agents import connections, doors
 from agents.api.shared import KEY, PAGES, PROBLEM, checked, page
 from agents.endpoints.secrets import check_variable
 from agents.models import ToolSource
 from agents.tools.remote.finding import MCP_KINDS
 from config import rest
 from config.access.callers import Caller
-from config.errors import Forbidden, InvalidInput, NotFound
+from config.errors import Conflict, Forbidden, InvalidInput, NotFound
 
 Fields = serializers.Serializer[Any]
+# What a server was asked by: its tools belong to no other.
+ASKED = ("kind", "url", "command", "credential_env")
 
 
 class SourceDocument(Fields):
@@ -81,7 +84,8 @@ class Sources(APIView):
 
     @extend_schema(
         parameters=[KEY], request=NewSource,
-        responses={201: SourceDocument, 200: SourceDocument, 403: PROBLEM, 422: PROBLEM},
+        responses={201: SourceDocument, 200: SourceDocument, 403: PROBLEM, 409: PROBLEM,
+                   422: PROBLEM},
     )  # fmt: skip
     @rest.idempotent
     def post(self, request: Request) -> Response:
@@ -100,36 +104,56 @@ class Sources(APIView):
         if ToolSource.objects.filter(name=name).exclude(pk__in=_own(caller).values("pk")).exists():
             raise NotFound("tool source", name)
         found = ToolSource.objects.filter(name=name).first()
-        source = found or ToolSource(name=name)
-        for field, value in data.items():
-            setattr(source, field, value)
-        if source.kind in MCP_KINDS and source.is_active:  # first: what can't be asked is not kept
-            source.tools, source.refreshed_at = _offered(source), timezone.now()
-        source.save()
-        source.refresh_from_db()
+        wanted = ToolSource(name=name, **data, **({"pk": found.pk} if found else {}))
+        if wanted.kind in MCP_KINDS and wanted.is_active:  # first: what can't be asked is not kept
+            data |= {"tools": _offered(wanted), "refreshed_at": timezone.now()}
+        source = _changed(caller, found, data) if found else _made(name, data)
         return Response(SourceDocument(source).data, status=200 if found else 201)
 
 
 class Refresh(APIView):
     scopes = {"POST": "agents:write"}
 
-    @extend_schema(request=None, responses={200: SourceDocument, 404: PROBLEM, 503: PROBLEM})
+    @extend_schema(
+        request=None,
+        responses={200: SourceDocument, 404: PROBLEM, 409: PROBLEM, 503: PROBLEM},
+    )
     def post(self, request: Request, name: str) -> Response:
         """Ask an MCP server anew what it offers."""
-        source = _own(rest.caller_of(request)).filter(name=name, kind__in=MCP_KINDS).first()
+        caller = rest.caller_of(request)
+        source = _own(caller).filter(name=name, kind__in=MCP_KINDS).first()
         if source is None:
             raise NotFound("MCP server", name)
-        _refresh(source)
-        return Response(SourceDocument(source).data)
+        told = {"tools": _offered(source), "refreshed_at": timezone.now()}
+        return Response(SourceDocument(_changed(caller, source, told, same=ASKED)).data)
 
 
-def _refresh(source: ToolSource) -> None:
-    tools = _offered(source)
-    ToolSource.objects.filter(pk=source.pk).update(tools=tools, refreshed_at=Now())
-    source.refresh_from_db()
+def _made(name: str, fields: dict[str, Any]) -> ToolSource:
+    try:
+        with transaction.atomic():
+            return ToolSource.objects.create(name=name, **fields)
+    except IntegrityError:  # somebody added one of this name while its server was asked
+        raise _overtaken(name) from None
+
+
+def _changed(
+    caller: Caller, source: ToolSource, fields: dict[str, Any], *, same: Sequence[str] = ()
+) -> ToolSource:
+    """The source with ``fields`` alone written, where it is still the caller's and ``same``."""
+    rows = _own(caller).filter(pk=source.pk, **{name: getattr(source, name) for name in same})
+    if not rows.update(**fields):
+        raise _overtaken(source.name)
+    changed: ToolSource = ToolSource.objects.get(pk=source.pk)
+    return changed
+
+
+def _overtaken(name: str) -> Conflict:
+    state = "added, changed or removed by somebody else just now"
+    return Conflict(f"tool source {name}", state, "another look at it first")
 
 
 def _offered(source: ToolSource) -> list[dict[str, Any]]:
+    connections.release()  # it may take as long as the source's limit
     # As in `finding`: loaded where it is used.
     from agents.tools.remote import mcp_client
 

@@ -19,6 +19,9 @@ from mcp_types import INTERNAL_ERROR
 # Bytes of a message over HTTP, characters of a program's line. Text in escapes weighs six times.
 MAX_MESSAGE = 4 * 2**20
 TOO_LARGE = f"a message of more than {MAX_MESSAGE} bytes"
+PACKED = "packed although it was asked for as it is: content-encoding"
+# What is unpacked weighs up to a thousand times as much as what came and was counted.
+AS_IT_IS = {"Accept-Encoding": "identity"}
 # Where a message may name the request that it answers: at its beginning or at its end.
 _EDGE = 200
 _ID_FIRST = re.compile(r'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d+|"[^"]*")')
@@ -26,8 +29,8 @@ _ID_LAST = re.compile(r'"id"\s*:\s*(\d+|"[^"]*")\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"
 
 
 def is_about_size(error: MCPError) -> bool:
-    """Whether an event was too large, which the SDK tells as a lost connection."""
-    return "event exceeded the" in str(error)
+    """Whether an event was too large or packed, which the SDK tells as a lost connection."""
+    return "event exceeded the" in str(error) or PACKED in str(error)
 
 
 class TooLarge(httpx2.StreamError):
@@ -37,15 +40,37 @@ class TooLarge(httpx2.StreamError):
         super().__init__(TOO_LARGE)
 
 
+class Packed(httpx2.StreamError):
+    """The same of a body that would have to be unpacked."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(f"{PACKED} {encoding}"[:100])
+
+
+class PackedEvents(httpx2.SSEError):
+    """And of a stream of events."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(f"{PACKED} {encoding}"[:100])
+
+
 class Bounded(httpx2.AsyncBaseTransport):
-    """Gives up a body over MAX_MESSAGE. The SDK itself limits each event of a stream."""
+    """Gives up a body over MAX_MESSAGE, and one that came packed, unread.
+
+    The SDK itself limits each event of a stream.
+    """
 
     def __init__(self) -> None:
         self._inner = httpx2.AsyncHTTPTransport()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         response = await self._inner.handle_async_request(request)
-        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        is_events = response.headers.get("content-type", "").startswith("text/event-stream")
+        if encoding not in ("", "identity"):
+            fault = PackedEvents(encoding) if is_events else Packed(encoding)
+            response.stream = _Refused(response.stream, fault)
+        elif not is_events:
             response.stream = _Counted(response.stream)
         return response
 
@@ -64,6 +89,18 @@ class _Counted(httpx2.AsyncByteStream):
             if count > MAX_MESSAGE:
                 raise TooLarge
             yield piece
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()  # type: ignore[attr-defined]
+
+
+class _Refused(httpx2.AsyncByteStream):
+    def __init__(self, inner: object, fault: Exception) -> None:
+        self._inner, self._fault = inner, fault
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        raise self._fault
+        yield b""  # what makes it an iterator
 
     async def aclose(self) -> None:
         await self._inner.aclose()  # type: ignore[attr-defined]

@@ -213,7 +213,7 @@ async def _connected(source: ToolSource) -> AsyncIterator[Client]:
                 yield client
         return
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    headers |= tracing.outgoing()
+    headers |= tracing.outgoing() | bounds.AS_IT_IS
     timeout = httpx2.Timeout(CONNECT_SECONDS, read=source.timeout_seconds)
     async with httpx2.AsyncClient(
         headers=headers, timeout=timeout, trust_env=False, transport=bounds.Bounded()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from django.db import connection, connections
 
 from agents import services
 from agents.models import ToolSource
@@ -35,7 +37,11 @@ FAULTS = {
     "hangs": "timeout",
     "trickles": "timeout",
     "refuses": "tool_failed",
+    "packed": "tool_failed",
+    "packed events": "tool_failed",
 }
+# What unpacks to a thousand times its size.
+BOMB_BYTES = 8_000_000
 
 
 class Breaking(BaseHTTPRequestHandler):
@@ -43,6 +49,7 @@ class Breaking(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     listing = ""
+    during: Callable[[], None] | None = None
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -55,6 +62,9 @@ class Breaking(BaseHTTPRequestHandler):
                 "serverInfo": {"name": "breaking", "version": "1"},
             })  # fmt: skip
         elif method == "tools/list":
+            if Breaking.during is not None:
+                Breaking.during()
+                connection.close()
             self.break_or(self.listing, asked, {"tools": [LOOK]})
         elif method == "tools/call":
             self.break_or(params.get("arguments", {}).get("fault", ""), asked, GOOD)
@@ -90,10 +100,22 @@ class Breaking(BaseHTTPRequestHandler):
                     self.wfile.flush()
                     time.sleep(0.1)
                 self.close_connection = True
+            case "packed" | "packed events":
+                self.packed(fault, asked)
             case "refuses":
                 self.error(asked, -32602, "the archive is closed")
             case _:
                 self.result(asked, good)
+
+    def packed(self, fault: str, asked: Any) -> None:
+        assert self.headers["accept-encoding"] == "identity"
+        padded = {"content": [{"type": "text", "text": " " * BOMB_BYTES}], "structuredContent": {
+            "total": 7}}  # fmt: skip
+        body = json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": padded})
+        kind = "application/json"
+        if fault == "packed events":
+            kind, body = "text/event-stream", f"data: {body}\n\n"
+        self.say(200, gzip.compress(body.encode()), kind, {"content-encoding": "gzip"})
 
     def result(self, asked: Any, result: Any) -> None:
         said = {"jsonrpc": "2.0", "id": asked["id"], "result": result}
@@ -109,8 +131,16 @@ class Breaking(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         self.say(405, b"")
 
-    def say(self, status: int, body: bytes, kind: str = "application/json") -> None:
+    def say(
+        self,
+        status: int,
+        body: bytes,
+        kind: str = "application/json",
+        headers: dict[str, str] | None = None,
+    ) -> None:
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -122,7 +152,7 @@ class Breaking(BaseHTTPRequestHandler):
 @pytest.fixture
 def add(api: Callable[..., Any], settings: Any) -> Iterator[Callable[[], Any]]:
     """Add the server as a source of tools."""
-    Breaking.listing = ""
+    Breaking.listing, Breaking.during = "", None
     with ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as server:
         server.daemon_threads = True
         thread = Thread(target=server.serve_forever, args=(0.01,))
@@ -165,3 +195,51 @@ def test_a_server_whose_list_is_broken_is_refused_with_a_reason(
     assert not ToolSource.objects.exists()
     Breaking.listing = ""
     assert add().status_code == 201
+
+
+def test_a_source_that_was_made_while_its_server_was_asked_is_a_conflict(
+    add: Callable[[], Any],
+) -> None:
+    def overtake() -> None:
+        ToolSource.objects.create(name="breaking", kind="rest", url="https://other.example")
+
+    Breaking.during = overtake
+    late = add()
+    assert (late.status_code, late.json()["code"]) == (409, "conflict"), late.content
+    assert ToolSource.objects.get().kind == "rest"
+
+
+def test_a_source_that_was_changed_or_taken_away_while_its_server_was_asked_stays_so(
+    add: Callable[[], Any], api: Callable[..., Any]
+) -> None:
+    assert add().status_code == 201
+    refresh = "/api/v1/tool-sources/breaking/refresh"
+    assert api("post", refresh).status_code == 200
+
+    def move() -> None:
+        ToolSource.objects.update(url="https://moved.example", tools=[])
+
+    Breaking.during = move
+    late = api("post", refresh)
+    assert (late.status_code, late.json()["code"]) == (409, "conflict"), late.content
+    assert ToolSource.objects.get().tools == []  # what the old address offers is not the new one's
+
+    def remove() -> None:
+        ToolSource.objects.all().delete()
+
+    Breaking.during = remove
+    assert add().status_code == 409
+    assert not ToolSource.objects.exists()
+
+
+def test_no_connection_is_held_while_a_server_is_asked_for_its_tools(
+    add: Callable[[], Any], api: Callable[..., Any], settings: Any
+) -> None:
+    settings.DATABASE_POOL = True  # what releasing looks at
+    asking = connections["default"]
+    held: list[bool] = []
+    Breaking.during = lambda: held.append(asking.connection is not None)
+    assert add().status_code == 201
+    assert add().status_code == 200
+    assert api("post", "/api/v1/tool-sources/breaking/refresh").status_code == 200
+    assert held == [False, False, False]
