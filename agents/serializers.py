@@ -334,6 +334,10 @@ class ServedModel(Fields):
     tier = serializers.ChoiceField(["light", "standard", "strong"])
     context_tokens = serializers.IntegerField(min_value=256, max_value=10_000_000, default=8192)
     capabilities = serializers.ListField(child=serializers.CharField(max_length=40), default=list)
+    first_token_seconds = serializers.FloatField(
+        min_value=0.1, max_value=3600, required=False, allow_null=True,
+        help_text="Longest wait for a stream's first token; else the installation's.",
+    )  # fmt: skip
 
 
 class EndpointDocument(Fields):

@@ -31,9 +31,7 @@ def related_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 _less("MODEL_CONNECT_TIMEOUT", settings.MODEL_CONNECT_TIMEOUT, "MODEL_TIMEOUT",
                       "config.E005", "connecting is part of a reply; lower "
                       "MODEL_CONNECT_TIMEOUT_SECONDS"),
-                _less("MODEL_FIRST_TOKEN_TIMEOUT", settings.MODEL_FIRST_TOKEN_TIMEOUT,
-                      "MODEL_TIMEOUT", "config.E009", "the first token is part of a reply; lower "
-                      "MODEL_FIRST_TOKEN_TIMEOUT_SECONDS"),
+                _first_token(),
                 _upload(),
                 _threads(),
                 _mail(),
@@ -63,6 +61,17 @@ def _recovery() -> CheckMessage | None:
         f"STEP_LEASE + SWEEP_INTERVAL is {total.total_seconds():g} s: a dead worker's steps "
         f"must go on within {RECOVERY_LIMIT.total_seconds():g} s; lower one of them.",
         id="config.E002",
+    )
+
+
+def _first_token() -> CheckMessage | None:
+    if settings.MODEL_FIRST_TOKEN_TIMEOUT <= settings.MODEL_TIMEOUT:
+        return None
+    return Error(
+        f"MODEL_FIRST_TOKEN_TIMEOUT ({settings.MODEL_FIRST_TOKEN_TIMEOUT.total_seconds():g} s) is "
+        f"more than MODEL_TIMEOUT ({settings.MODEL_TIMEOUT.total_seconds():g} s): the first token "
+        "is part of a reply; lower MODEL_FIRST_TOKEN_TIMEOUT_SECONDS.",
+        id="config.E009",
     )
 
 

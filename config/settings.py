@@ -270,9 +270,10 @@ STOP_GRACE = env.seconds("STOP_GRACE_SECONDS", "60")
 # Longest wait for one whole reply of a model. E003: it must fit into a step.
 MODEL_TIMEOUT = env.seconds("MODEL_TIMEOUT_SECONDS", "30")
 # Of a stream: longest wait for its first token, and for more of it afterwards. A model that thinks
-# aloud has begun. E009: part of a whole reply.
+# aloud has begun; one that thinks in silence may take all of its time, so less has to be said.
+# E009: part of a whole reply.
 MODEL_FIRST_TOKEN_TIMEOUT = env.seconds(
-    "MODEL_FIRST_TOKEN_TIMEOUT_SECONDS", f"{MODEL_TIMEOUT.total_seconds() / 2:g}"
+    "MODEL_FIRST_TOKEN_TIMEOUT_SECONDS", f"{MODEL_TIMEOUT.total_seconds():g}"
 )
 MODEL_CONNECT_TIMEOUT = env.seconds("MODEL_CONNECT_TIMEOUT_SECONDS", "5")
 # Redis gives an unacknowledged message out again after this. E004: longer than a step's limit.

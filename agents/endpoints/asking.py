@@ -156,7 +156,9 @@ def _tries(
             seen.note(one.endpoint, seconds, failed=not failure.is_callers)
             note(failed_try(one, request, failure, at, seconds))
             _leave(one, failure)
-            if not failure.is_callers and failure.code != "rate_limited":
+            if failure.is_early:
+                _give_back(one, state)
+            elif not failure.is_callers and failure.code != "rate_limited":
                 if breaker.failed(f"endpoint:{one.endpoint}"):
                     break
             elif state.is_probe:  # whoever refuses is alive

@@ -60,6 +60,7 @@ class Served:
     max_in_flight: int
     limits: dict[str, Any]
     price: Price
+    first_token_seconds: float | None = None
 
     @property
     def is_named_only(self) -> bool:
@@ -262,6 +263,7 @@ def _read() -> Iterator[Served]:
                 max_in_flight=endpoint.max_in_flight,
                 limits=endpoint.limits,
                 price=price_from(table, model["name"], version),
+                first_token_seconds=model.get("first_token_seconds"),
             )
 
 

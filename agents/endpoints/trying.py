@@ -26,7 +26,8 @@ PATH = "/chat/completions"
 # What common tokenisers average on prose: a stream that ends early tells no count.
 BYTES_PER_TOKEN = 4
 # Where a stream's tokens come: text, tools, and what a model thinks aloud.
-TOKENS = ("content", "tool_calls", "refusal", "reasoning_content", "reasoning")
+TOKENS = ("content", "tool_calls", "function_call", "refusal", "reasoning_content", "reasoning",
+          "reasoning_details")  # fmt: skip
 
 
 def try_once(served: Served, request: Request, *, until: float) -> Reply:
@@ -95,7 +96,7 @@ def body_of(served: Served, request: Request) -> dict[str, Any]:
 def _streamed(served: Served, request: Request, limits: httpx2.Timeout, until: float) -> Reply:
     started = time.monotonic()
     left = until - started
-    first = min(left, settings.MODEL_FIRST_TOKEN_TIMEOUT.total_seconds())
+    first = min(left, first_token_limit(served))
     waits = httpx2.Timeout(left, connect=limits.connect, read=first)
     parts = _Parts(request)
     try:
@@ -124,9 +125,17 @@ def _streamed(served: Served, request: Request, limits: httpx2.Timeout, until: f
         raise failure from error
 
 
+def first_token_limit(served: Served) -> float:
+    """Seconds that a stream may take to begin: the model's own, else the installation's."""
+    if served.first_token_seconds is not None:
+        return served.first_token_seconds
+    return settings.MODEL_FIRST_TOKEN_TIMEOUT.total_seconds()
+
+
 def _silent(parts: _Parts, limit_seconds: float) -> Failure:
     why = "no more of the stream" if parts.has_begun else "no first token"
-    return Failure("timeout", why, limit_seconds=limit_seconds, try_again=False)
+    is_early = not parts.has_begun and limit_seconds < settings.MODEL_TIMEOUT.total_seconds()
+    return Failure("timeout", why, limit_seconds=limit_seconds, try_again=False, is_early=is_early)
 
 
 class _Watched(httpx2.SyncByteStream):
@@ -171,7 +180,8 @@ class _Parts:
             self.finish = choice.get("finish_reason") or self.finish
             if self.first is None and (delta.get("content") or delta.get("tool_calls")):
                 self.first = seconds
-            self.has_begun = self.has_begun or any(delta.get(name) for name in TOKENS)
+            begins = bool(self.finish) or any(delta.get(name) for name in TOKENS)
+            self.has_begun = self.has_begun or begins
             if text := delta.get("content"):
                 self.text.append(text)
                 if self._emit is not None:

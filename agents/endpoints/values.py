@@ -71,11 +71,14 @@ class Failure(Exception):
         limit_seconds: float | None = None,
         try_again: bool = True,
         is_callers: bool = False,
+        is_early: bool = False,
     ) -> None:
         super().__init__(code, why)
         self.code, self.why, self.http_status = code, why, http_status
         self.retry_after_seconds, self.limit_seconds = retry_after_seconds, limit_seconds
         self.try_again, self.is_callers = try_again, is_callers
+        # Given up before a whole reply's time was over: whether it hangs is not known.
+        self.is_early = is_early
         # What a stream had brought before it broke; nobody gives it for nothing.
         self.usage = Usage()
 

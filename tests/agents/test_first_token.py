@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import openai
@@ -12,12 +15,14 @@ import pytest
 
 from agents.endpoints.directory import forget
 from agents.models import Agent, Endpoint, Hold, ModelCall
+from scaling import breaker
 from tests.agents.offline_model.process import Server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FIRST_TOKEN, WHOLE = timedelta(seconds=0.6), timedelta(seconds=20)
 # A tenth of the whole limit would do; a busy machine takes a while for the rest of a call.
 SOON_SECONDS = 8.0
+ENDPOINT = "endpoint:offline-model"
 # The headers come at once, and then: nothing, comments, or nothing but the roles of messages.
 SILENT = {"latency": {"first_token": {"fixed_seconds": 60}}}
 KEPT_OPEN = {"faults": [{"kind": "no_tokens", "seconds": 0.1}]}
@@ -99,3 +104,73 @@ def test_a_stream_that_falls_silent_is_given_up_as_soon(
     started = time.monotonic()
     assert hear() == agent.fallback  # nobody had heard of it
     assert time.monotonic() - started < SOON_SECONDS
+
+
+def test_who_is_only_slow_to_begin_has_its_breaker_opened_for_nobody(
+    hear: Heard, agent: Agent, model: Server, settings: Any
+) -> None:
+    model.behave(SILENT)
+    while ModelCall.objects.count() < breaker.FAILURES_TO_OPEN:
+        assert hear() == agent.fallback
+    assert breaker.state_of(ENDPOINT) == "closed"
+
+    settings.MODEL_TIMEOUT = FIRST_TOKEN  # that was all of its time
+    before = ModelCall.objects.count()
+    while ModelCall.objects.count() < before + breaker.FAILURES_TO_OPEN:
+        assert hear() == agent.fallback
+        if breaker.state_of(ENDPOINT) != "closed":
+            return
+    raise AssertionError("who gives no whole reply in its time is not left out")
+
+
+def test_a_model_that_thinks_in_silence_has_a_limit_of_its_own(
+    hear: Heard, agent: Agent, model: Server, api: Callable[..., Any]
+) -> None:
+    path = "/api/v1/endpoints/offline-model"
+    models = api("get", path).json()["models"]
+    patient = [{**one, "first_token_seconds": 10} for one in models]
+    changed = api("patch", path, {"models": patient})
+    assert changed.status_code == 200, changed.content
+    assert {one["first_token_seconds"] for one in changed.json()["models"]} == {10}
+    model.behave({"latency": {"first_token": {"fixed_seconds": 2 * FIRST_TOKEN.total_seconds()}}})
+    assert hear() not in ("", agent.fallback)
+
+    odd = [{**one, "first_token_seconds": 0} for one in models]
+    assert api("patch", path, {"models": odd}).status_code == 422
+
+
+class Brief(BaseHTTPRequestHandler):
+    """An endpoint that ends its answer before it says anything, and tells its usage later."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "content_filter"}]}
+        used = {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 0}}
+        self.wfile.write(f"data: {json.dumps(end)}\n\n".encode())
+        for _ in range(12):
+            time.sleep(FIRST_TOKEN.total_seconds() / 6)
+            self.wfile.write(b": alive\n\n")
+        self.wfile.write(f"data: {json.dumps(used)}\n\ndata: [DONE]\n\n".encode())
+
+    def log_message(self, *args: Any) -> None: ...
+
+
+def test_an_answer_that_is_over_has_begun(hear: Heard, agent: Agent) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Brief) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        Agent.objects.update(limits={})
+        Endpoint.objects.update(state="paused")
+        served = [{"name": "brief", "tier": "strong", "context_tokens": 128_000,
+                   "capabilities": ["tools"]}]  # fmt: skip
+        address = f"http://127.0.0.1:{server.server_port}/v1"
+        Endpoint.objects.create(name="brief", base_url=address, served=served)
+        forget()
+        assert hear() == agent.fallback  # it said nothing
+        server.shutdown()
+        thread.join()
+    calls = ModelCall.objects.values_list("state", "error_code", "input_tokens")
+    assert set(calls) == {("succeeded", "", 9)}

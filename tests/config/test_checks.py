@@ -37,6 +37,10 @@ def test_the_shipped_settings_go_together() -> None:
     call_command("check")
 
 
+def test_a_stream_may_begin_as_late_as_a_whole_reply_may_end(settings: Any) -> None:
+    assert settings.MODEL_FIRST_TOKEN_TIMEOUT == settings.MODEL_TIMEOUT
+
+
 def test_a_mail_server_is_spoken_to_in_one_way(settings: Any) -> None:
     settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = True
     with pytest.raises(SystemCheckError, match=r"config\.E008") as refused:
