@@ -133,7 +133,7 @@ def _invoke(call: Call, span: Any) -> Answer:
             cache.land(found, None)
         raise error
     # 9. Settle and store: the money and the record in one transaction.
-    tripping.report(choice, tripped, story.error)
+    tripping.report(call, choice, work, tripped, story.error)
     limiting.spend(call, choice, work.usage)
     story.findings, story.sealed = guard.findings, guard.sealed
     story.duration_seconds = time.monotonic() - started

@@ -273,3 +273,35 @@ def test_a_new_version_is_not_held_back_by_the_old_ones_breaker(model: Any, shap
     assert invoke(shaped).is_fallback
     route(Agent.objects.get(slug="shaped"), max_output_tokens=900)
     assert not invoke(shaped).is_fallback
+
+
+def test_what_a_callers_own_form_or_length_makes_fail_takes_no_version_from_others(
+    model: Any, shaped: Call, agent: Any, api: Any
+) -> None:
+    form = {"type": "object", "required": ["sum"], "additionalProperties": False,
+            "properties": {"sum": {"type": "integer"}}}  # fmt: skip
+    wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": form}}
+    model.behave({"faults": [{"kind": "wrong_schema"}]})
+    number = versions.version_of(agent, "production").number
+    ask_in_vain(api, agent.slug, response_format=wanted)
+    assert breaker.state_of(f"agent:{agent.slug}@{number}") == "closed"
+
+    model.behave({})
+    ask_in_vain(api, "shaped", max_completion_tokens=1)
+    assert breaker.state_of("agent:shaped@1") == "closed"
+    breaker.trip("agent:shaped@1", seconds=0.01)
+    time.sleep(0.3)
+    ask_in_vain(api, "shaped", max_completion_tokens=1)  # such a probe found nothing out
+    assert not invoke(shaped).is_fallback
+    assert breaker.state_of("agent:shaped@1") == "closed"
+
+
+def ask_in_vain(api: Any, slug: str, **asked: Any) -> None:
+    """As many answers that can't be used as open a breaker, if they count."""
+    for place in range(breaker.FAILURES_TO_OPEN):
+        messages = [{"role": "user", "content": f"Say the value of item {place}."}]
+        answer = api("post", "/v1/chat/completions",
+                     {"model": f"agent:{slug}", "messages": messages, **asked})  # fmt: skip
+        assert answer.status_code == 200 and answer.json()["is_fallback"], answer.content
+        row = Invocation.objects.order_by("-id")[0]
+        assert row.error_code == "bad_answer", row.error_code
