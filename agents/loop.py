@@ -19,7 +19,7 @@ from agents.domain.guardrails.findings import Source
 from agents.endpoints import Reply, Request, Served
 from agents.errors import BadAnswer
 from agents.guarding import Guard
-from agents.resolving import Choice
+from agents.resolving import Choice, Version
 from agents.streaming import Gate
 from agents.tool_calls import Ran
 from agents.tools.registry import Tool, ToolContext
@@ -53,8 +53,7 @@ def converse(
     before a model reads it. Raises the typed error of whatever gave up.
     """
     version = choice.version
-    own, work.spared_characters = offering.definitions(call, version, work.messages, served)
-    offered = (*own, *call.caller_tools)
+    offered = _offered(call, version, work, served)
     callers = {tool["function"]["name"] for tool in call.caller_tools}
     schema = call.schema_of_answer(version.output_schema)
     insisted = call.caller_tools and call.tool_choice not in (None, "auto")
@@ -104,7 +103,13 @@ def converse(
                 gate.restart()
             continue
         if reply.tool_calls and not last:
+            before = len(work.messages)
             _use_tools(call, choice, work, reply, until, guard)
+            wider = offering.widened(version, work.messages[before:])
+            if wider is not version:
+                version = work.version = wider
+                choice = replace(choice, version=version)
+                offered = _offered(call, version, work, served)
             continue
         fault = take(work, reply, schema)
         if not fault:
@@ -120,6 +125,14 @@ def converse(
             {"role": "user", "content": f"{fault} Answer again, with that put right."}
         )
     raise BadAnswer(choice.slug, f"no answer after {MAX_ROUNDS} replies")
+
+
+def _offered(
+    call: Call, version: Version, work: Work, served: Sequence[Served]
+) -> tuple[dict[str, Any], ...]:
+    """The definitions of all tools that the next reply may ask for."""
+    own, work.spared_characters = offering.definitions(call, version, work.messages, served)
+    return (*own, *call.caller_tools)
 
 
 def _gate(call: Call, work: Work, guard: Guard, *, whole: bool) -> Gate | None:

@@ -80,7 +80,8 @@ class Reserve:
             raise BudgetExceeded(f"one call of {self.choice.slug}", cap, needed)
 
     def _tokens(self, work: Work) -> int:
-        tools = len(str(self.choice.version.tool_definitions)) if self.choice.version.tools else 0
+        version = work.version or self.choice.version
+        tools = len(str(version.tool_definitions)) if version.tools else 0
         size = messages.byte_size(work.messages) + tools
         return cost.most_tokens(size, len(work.messages))
 

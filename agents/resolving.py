@@ -26,8 +26,9 @@ from config.access.audiences import audiences_of
 from config.errors import Conflict, NotFound
 
 MAX_VERSIONS_KEPT = 512
-# With more tools than this, models mix them up, and their schemas cost more than the question.
-TOOLS_OFFERED = 20
+# More tools than this at once are refused by providers. Who has more begins with fewer, so that
+# there is room for those that turn out to be needed.
+MOST_TOOLS, FIRST_TOOLS = 128, 96
 # An audience of this kind is the calls of one workflow's runs.
 WORKFLOW = "workflow:"
 
@@ -64,6 +65,8 @@ class Version:
     examples: tuple[Message, ...]
     digest: str
     canary: str
+    # Of one that offers a choice of its tools: itself with all of them.
+    whole: Version | None = None
 
     @property
     def tier(self) -> str:
@@ -83,8 +86,14 @@ class Version:
 
     @property
     def tools_offered(self) -> int:
-        """How many of its tools a call offers at most."""
-        return int(self.model.get("tools_offered", TOOLS_OFFERED))
+        """How many of its tools a call offers at first: all that may be, unless it says so."""
+        few = len(self.all_tools) <= MOST_TOOLS
+        return int(self.model.get("tools_offered", MOST_TOOLS if few else FIRST_TOOLS))
+
+    @property
+    def all_tools(self) -> tuple[Tool, ...]:
+        """Its tools, those left out of a call too."""
+        return self.tools if self.whole is None else self.whole.tools
 
     @property
     def semantic_threshold(self) -> float | None:
@@ -99,7 +108,7 @@ class Version:
         Not with a tool that has effects or works on files, and not where variety was asked for.
         """
         return float(self.model.get("temperature", 0.0)) == 0.0 and all(
-            tool.idempotent and not tool.wants_context for tool in self.tools
+            tool.idempotent and not tool.wants_context for tool in self.all_tools
         )
 
 

@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from agents.domain import chunking, prompts, retrieval, traffic
 from agents.domain.scoring import Policy
 from agents.models import Agent, AgentVersion, CachedAnswer, Label, TrafficSplit
+from agents.resolving import MOST_TOOLS
 from agents.tools import registry
 from config import logs, schemas
 from config.errors import Conflict, InvalidInput, NotFound
@@ -28,8 +29,6 @@ logger = logging.getLogger(__name__)
 TIERS = ("light", "standard", "strong")
 # Sooner, every call would be asked twice; later than any reply takes, none.
 MIN_HEDGE_SECONDS, MAX_HEDGE_SECONDS = 0.05, 60.0
-# Tools that providers take in one request.
-MAX_OFFERED = 128
 # Below it, the semantic cache would share answers between questions about one subject.
 LEAST_THRESHOLD = 0.7
 RETRIEVAL = frozenset({"sources", "passages", "max_tokens", "cut", "weights"})
@@ -131,8 +130,8 @@ def _check_route(model: dict[str, Any]) -> None:
         limit = f"from {MIN_HEDGE_SECONDS} to {MAX_HEDGE_SECONDS} s, or nothing"
         raise InvalidInput("model.hedge_after_seconds", after, limit)
     offered = model.get("tools_offered", 1)
-    if isinstance(offered, bool) or not isinstance(offered, int) or not 1 <= offered <= MAX_OFFERED:
-        limit = f"a whole number from 1 to {MAX_OFFERED}"
+    if isinstance(offered, bool) or not isinstance(offered, int) or not 1 <= offered <= MOST_TOOLS:
+        limit = f"a whole number from 1 to {MOST_TOOLS}"
         raise InvalidInput("model.tools_offered", offered, limit)
 
 

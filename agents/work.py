@@ -11,6 +11,7 @@ from agents.domain import context
 from agents.domain.cost import Usage
 from agents.domain.messages import Message
 from agents.endpoints import Try
+from agents.resolving import Version
 from agents.tool_calls import Ran
 
 # An answer with its tools' results stays in the record up to this size; above it, the text only.
@@ -33,6 +34,8 @@ class Work:
     waited_seconds: float = 0.0
     spared_characters: int = 0
     is_heard: bool = False
+    # The version with the tools that a later reply is offered, where they became more.
+    version: Version | None = None
 
     @property
     def usage(self) -> Usage:
