@@ -21,6 +21,7 @@ from django.conf import settings
 
 from agents import reviews
 from agents.domain.guardrails import fields
+from agents.domain.guardrails.doubt import Doubt, doubtful
 from agents.domain.guardrails.findings import Source, Span, cut_before, longest_first
 from agents.domain.guardrails.output import Expected, check_output
 from agents.domain.guardrails.pii import TYPES, find_pii
@@ -42,8 +43,6 @@ DEFAULT_TYPES = frozenset(TYPES) - {"PERSON"}
 # What a person must look at first does not leave either.
 _HELD = (Action.BLOCK, Action.ASK)
 _OUT = (*_HELD, Action.REDACT)
-# An injection score from which on a text that passes may be given to a judge.
-UNSURE_FROM = 0.2
 # A text scanned before (a prompt, a repeated tool result) is not scanned again.
 SCANS_KEPT = 2048
 
@@ -59,7 +58,7 @@ class Guard:
     agent: str = ""
     findings: list[dict[str, Any]] = field(default_factory=list)
     sources: list[str] | None = None
-    _unsure: list[tuple[str, str]] = field(default_factory=list)
+    _unsure: list[Doubt] = field(default_factory=list)
     _tokens: Pseudonyms = field(init=False)
     _policy: Policy = field(init=False)
     _known: list[str] = field(default_factory=list)
@@ -93,23 +92,29 @@ class Guard:
                 )
             if result.pii or result.secrets:
                 value = self._masked(value, result)
-        if self.rails.get("injection_judge", "pass") != "pass" and not result.injection.flagged:
-            if policy.injection is not Action.PASS and result.injection.score >= UNSURE_FROM:
-                told = dict.fromkeys(line for _, line in fields.texts(value))
-                self._unsure.append((where, "\n".join(told)))
+        if policy.injection is not Action.PASS and not result.injection.flagged:
+            self._doubt(value, source, where, result.injection.score)
         return value
 
-    def take_unsure(self) -> list[tuple[str, str]]:
-        """Where the rules were unsure of an attack, and the texts; each is told once."""
-        taken, self._unsure = self._unsure, []
-        return taken
+    def _doubt(self, value: Any, source: Source, where: str, score: float) -> None:
+        """Remember for a judge, if there is one, what of a masked value may be an attack."""
+        if self.rails.get("injection_judge", "pass") == "pass":
+            return
+        text = "\n".join(dict.fromkeys(line for _, line in fields.texts(value)))
+        if parts := doubtful(text, source=source, score=score):
+            self._unsure.append(Doubt(where, source, text, parts))
 
-    def judged(self, where: str, text: str, why: str) -> None:
-        """Take a judge's word that ``text`` is an attack; raises as the policy says."""
+    def take_unsure(self) -> list[Doubt]:
+        """What the rules are unsure of, each told once; first what the user says now."""
+        taken, self._unsure = self._unsure, []
+        return sorted(taken, key=lambda one: one.source is not Source.USER)
+
+    def judged(self, doubt: Doubt, why: str) -> None:
+        """Take a judge's word that a text is an attack; raises as the policy says."""
         action, reasons = Action(self.rails["injection_judge"]), [f"a judge: {why}"]
-        self.findings.append({"where": where, "action": str(action), "reasons": reasons})
+        self.findings.append({"where": doubt.where, "action": str(action), "reasons": reasons})
         if action in _HELD:
-            self._hold(action, "injection", where, reasons, text)
+            self._hold(action, "injection", doubt.where, reasons, doubt.text)
 
     def check_answer(self, text: str, finish_reason: str) -> str:
         """The answer as it may be remembered; raises GuardrailBlocked for a leak."""

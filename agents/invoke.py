@@ -19,6 +19,7 @@ from agents import (
     cache,
     connections,
     given,
+    judging,
     limiting,
     offering,
     recording,
@@ -95,7 +96,7 @@ def _invoke(call: Call, span: Any) -> Answer:
         # 3. Render: the prompt with its variables and what it may quote, then the input or chat.
         quotes = quoting.quotable(safe, choice, guard)
         work.messages = render(safe, choice, story, quotes.text)
-        story.sent = len(work.messages)
+        story.question = list(work.messages)
         offered = offering.narrowed(choice.version, safe.inputs, safe.messages)
         if offered is not choice.version:
             choice = reserve.choice = replace(choice, version=offered)
@@ -110,6 +111,13 @@ def _invoke(call: Call, span: Any) -> Answer:
             tripped = tripping.check(choice)
             # 6. Reserve the most that it may cost in every budget that applies, or refuse.
             held = reserve.first(work)
+            if call.ask is None:  # passages that a judge doubts are left out like the rules'
+                doubted = judging.check(
+                    guard, work, reserve.served, until=until, afford=reserve.more
+                )
+                if doubted:
+                    quotes = quoting.without(quotes, doubted, choice, guard)
+                    work.messages = render(safe, choice, story, quotes.text)
             # 7. Let a model and the tools work until there is an answer.
             converse(call, choice, work, reserve.served, until=until, afford=reserve.more,
                      guard=guard)  # fmt: skip
@@ -325,7 +333,7 @@ def _to_keep(work: Work, story: Story) -> dict[str, Any] | None:
 
 def last_model(work: Work) -> str:
     """The model that gave the answer."""
-    return next((t.model for t in reversed(work.tries) if t.reply), "")
+    return next((t.model for t in reversed(work.talk) if t.reply), "")
 
 
 def answer_of(choice: Choice, work: Work, story: Story, guard: Guard) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +19,7 @@ from agents.domain.guardrails.findings import Source
 from agents.endpoints import Reply, Request, Served
 from agents.errors import BadAnswer
 from agents.guarding import Guard
+from agents.reserving import Afford
 from agents.resolving import Choice, Version
 from agents.streaming import Gate
 from agents.tool_calls import Ran
@@ -44,7 +45,7 @@ def converse(
     served: Sequence[Served],
     *,
     until: float,
-    afford: Callable[[Work], None],
+    afford: Afford,
     guard: Guard,
 ) -> None:
     """Ask, run what is asked for, and ask again, until ``work`` holds the answer.
@@ -62,9 +63,9 @@ def converse(
     for number in range(1, MAX_ROUNDS + 1):
         if number > 1:
             afford(work)
-        connections.release()
         if call.ask is None:
             judging.check(guard, work, served, until=until, afford=afford)
+        connections.release()
         last = number == MAX_ROUNDS
         if gate:
             gate.mark()
@@ -163,7 +164,7 @@ def _asked(
     served: Sequence[Served],
     request: Request,
     until: float,
-    afford: Callable[[Work], None],
+    afford: Afford,
 ) -> Reply:
     started = time.monotonic()
     try:

@@ -83,7 +83,7 @@ def _is_answered(row: Invocation, work: Work) -> bool:
     """
     if not work.tries or row.error_code == BAD_ANSWER:
         return False
-    last = work.tries[-1]
+    last = (work.talk or work.tries)[-1]
     return last.reply is not None or last.error_code == LET_GO
 
 

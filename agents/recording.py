@@ -16,6 +16,7 @@ from agents import attacks, budgets, guarding, measuring, tool_calls
 from agents.budgets import Held
 from agents.calls import Answer, Call
 from agents.domain.guardrails.redact import redact
+from agents.domain.messages import Message
 from agents.endpoints import Try
 from agents.errors import EndpointTripped, GuardrailBlocked
 from agents.models import CachedAnswer, EffectAnswer, Invocation, ModelCall, ToolCall
@@ -69,8 +70,8 @@ class Story:
     sealed: str = ""
     model: str = ""
     is_simulated: bool = False
-    # Messages that the first request of a model has; what follows is the talk with its tools.
-    sent: int = 0
+    # The messages before any talk with tools, and before a judge took passages out of them.
+    question: list[Message] = field(default_factory=list)
 
 
 def store(
@@ -169,7 +170,8 @@ def _kept_from(error: AppError | None) -> str:
 
 
 def _invocation(call: Call, choice: Choice, work: Work, story: Story) -> Invocation:
-    usage, last = work.usage, _last_good(work.tries)
+    # Where only a judge was asked, it is what was paid for.
+    usage, last = work.usage, _last_good(work.talk or work.tries)
     return Invocation(
         id=story.invocation_id,
         client_id=call.client_id,
@@ -214,7 +216,7 @@ def _invocation(call: Call, choice: Choice, work: Work, story: Story) -> Invocat
         tool_calls=len(work.ran),
         started_at=story.started_at,
         duration_seconds=story.duration_seconds,
-        first_token_seconds=_first_token(work.tries),
+        first_token_seconds=_first_token(work.talk),
         waited_seconds=work.waited_seconds,
         trace_id=tracing.trace_id(),
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Protocol
 from uuid import UUID
 
 from django.conf import settings
 
-from agents import budgets, endpoints
+from agents import budgets, connections, endpoints
 from agents.budgets import Held
 from agents.calls import Call
 from agents.domain import cost, messages
@@ -19,6 +20,12 @@ from agents.work import Work
 
 # Tokens that tool results may add between two replies, reserved for beforehand.
 TOOL_TOKENS = 4_000
+
+
+class Afford(Protocol):
+    """Holds what the next try may cost, and ``beside`` for another request before it, or raises."""
+
+    def __call__(self, work: Work, beside: Decimal = Decimal(0)) -> None: ...
 
 
 class Reserve:
@@ -58,17 +65,21 @@ class Reserve:
             amount = cap
         return amount
 
-    def more(self, work: Work) -> None:
+    def more(self, work: Work, beside: Decimal = Decimal(0)) -> None:
         """Hold more before the next try if what is held would not cover it: one that broke off has
-        cost something, too."""
+        cost something, too. ``beside`` is the most that another request before it may cost.
+
+        What follows is a wait for a model, so the connection is given back.
+        """
         if self.held is None:
             self.first(work)
             return
-        total = work.cost_usd + self._price(self._tokens(work))
+        total = work.cost_usd + beside + self._price(self._tokens(work))
         self._check_call_cap(total)
         needed = total - self.held.amount_usd
         if needed > 0:
             self.held = budgets.extend(self.held, by_usd=needed)
+            connections.release()
 
     def _call_cap(self) -> Decimal | None:
         given = self.choice.limits.get("call_usd")

@@ -41,8 +41,8 @@ def ask(
     content: dict[str, object] = {"text": text}
     question = ""
     if error.direction == ANSWER:
-        question = _question(guard, work.messages[: story.sent])
-        last = next((t for t in reversed(work.tries) if t.reply), None)
+        question = _question(guard, story.question)
+        last = next((t for t in reversed(work.talk) if t.reply), None)
         content["answer"] = {
             "output": work.remembered or {"text": text}, "model": last.model if last else "",
             "cost_usd": str(work.cost_usd), "sealed": guard.sealed,

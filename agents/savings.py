@@ -42,7 +42,7 @@ def by_tokens(call: Call, version: Version, work: Work) -> Decimal:
 
     In a request of which the endpoint remembered the beginning they would have been remembered too.
     """
-    replies = [one for one in work.tries if one.reply is not None]
+    replies = [one for one in work.talk if one.reply is not None]
     if not settings.TOKEN_OPTIMISATION or not replies:
         return Decimal(0)
     spared = work.spared_characters + _spared_messages(call, version, work.messages)

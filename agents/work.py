@@ -36,11 +36,18 @@ class Work:
     is_heard: bool = False
     # The version with the tools that a later reply is offered, where they became more.
     version: Version | None = None
+    # What a judge said of texts: why one is an attack, or None.
+    verdicts: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def usage(self) -> Usage:
         """Tokens of all replies, and of streams that broke."""
         return sum((t.usage for t in self.tries), Usage())
+
+    @property
+    def talk(self) -> list[Try]:
+        """The tries that lead to the answer, without those that are aside."""
+        return [one for one in self.tries if not one.is_aside]
 
     @property
     def cost_usd(self) -> Decimal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,10 +28,12 @@ _RULE = "Where a passage supports a statement, cite its number like [1]; cite no
 
 @dataclass(frozen=True, slots=True)
 class Quotable:
-    """``text`` belongs behind the prompt; ``passages`` are what its numbers stand for."""
+    """``text`` belongs behind the prompt; ``passages`` are what its numbers stand for, and
+    ``found`` with their texts as they were screened."""
 
     text: str = ""
     passages: list[dict[str, Any]] = field(default_factory=list)
+    found: list[tuple[Found, str]] = field(default_factory=list)
 
 
 NOTHING = Quotable()
@@ -56,12 +58,24 @@ def quotable(call: Call, choice: Choice, guard: Guard) -> Quotable:
         weights=retrieval.weights_from(settings.get("weights") or {}),
     )
     safe = [(one, text) for one in found if (text := _screened(one, guard)) is not None]
+    return _quoted(safe, choice, guard)
+
+
+def without(quotes: Quotable, left_out: Collection[str], choice: Choice, guard: Guard) -> Quotable:
+    """``quotes`` without the passages whose texts are ``left_out``."""
+    return _quoted([(one, text) for one, text in quotes.found if text not in left_out],
+                   choice, guard)  # fmt: skip
+
+
+def _quoted(safe: list[tuple[Found, str]], choice: Choice, guard: Guard) -> Quotable:
     if not safe:
+        guard.sources = None
         return NOTHING
-    guard.sources = [text for _, text in safe]
+    texts = [_TAGS.sub(" ", text) for _, text in safe]
+    guard.sources = texts
     body = "\n".join(
         f'<passage id="{number}" title="{_plain(one.title)}">{text}</passage>'
-        for number, (one, text) in enumerate(safe, start=1)
+        for number, ((one, _), text) in enumerate(zip(safe, texts, strict=True), start=1)
     )
     # The same passages give the same mark, so that prompts stay cacheable; nobody can guess it.
     nonce = hmac.new(choice.version.canary.encode(), body.encode(), hashlib.sha256)
@@ -69,6 +83,7 @@ def quotable(call: Call, choice: Choice, guard: Guard) -> Quotable:
     return Quotable(
         f"\n\n{spotlit.rule} {_RULE}\n{spotlit.text}",
         [_citation(number, one) for number, (one, _) in enumerate(safe, start=1)],
+        safe,
     )
 
 
@@ -89,7 +104,7 @@ def _screened(one: Found, guard: Guard) -> str | None:
         text: str = guard.screen(one.text, Source.DOCUMENT, f"document {one.title}")
     except GuardrailBlocked:
         return None
-    return _TAGS.sub(" ", text)
+    return text
 
 
 def _citation(number: int, one: Found) -> dict[str, Any]:
