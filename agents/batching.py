@@ -72,18 +72,24 @@ def answer_all(calls: Sequence[Call]) -> list[Answer | AppError]:
         # 5. Ask, a file a model.
         _ask(asked)
     except BaseException:
-        for hold, _ in held:
-            budgets.settle(hold, cost_usd=Decimal(0))
+        for hold, group in held:  # a file of another model may have been answered
+            budgets.settle(hold, cost_usd=_cost(group))
+        for piece in asked:
+            limiting.spend(piece.call, piece.choice, piece.work.usage)
         raise
     # 6. Guardrails on the answers.
     for piece in asked:
         _check(piece)
         limiting.spend(piece.call, piece.choice, piece.work.usage)
     # 7. Settle and store.
-    spent = [(hold, sum((p.work.cost_usd for p in group), Decimal(0))) for hold, group in held]
+    spent = [(hold, _cost(group)) for hold, group in held]
     recording.store_all([(p.call, p.choice, p.work, p.story) for p in pieces], spent)
     connections.release()
     return [_outcome(piece) for piece in pieces]
+
+
+def _cost(pieces: Sequence[_Piece]) -> Decimal:
+    return sum((piece.work.cost_usd for piece in pieces), Decimal(0))
 
 
 def _piece(call: Call, choice: Choice) -> _Piece:

@@ -137,6 +137,7 @@ def _invoke(call: Call, span: Any) -> Answer:
     except BaseException as error:
         if held is not None:
             budgets.settle(held, cost_usd=work.cost_usd)
+            limiting.spend(call, choice, work.usage)
         if isinstance(found, Flight):
             cache.land(found, None)
         raise error

@@ -315,7 +315,8 @@ WEB_THREADS = env.whole("WEB_THREADS", 256, low=8, high=4000)
 # A person asks a few times a minute; a key may serve a busy system (500 calls a second).
 USER_CALLS_PER_MINUTE = env.whole("USER_CALLS_PER_MINUTE", 600, low=1)
 KEY_CALLS_PER_MINUTE = env.whole("KEY_CALLS_PER_MINUTE", 30_000, low=1)
-# Of all their calls together, read and written; 0 is no limit. Budgets cap what it costs.
+# Of all their calls together, read and written, without a provider's batches; 0 is no limit.
+# Budgets cap what it costs.
 USER_TOKENS_PER_MINUTE = env.whole("USER_TOKENS_PER_MINUTE", 0)
 KEY_TOKENS_PER_MINUTE = env.whole("KEY_TOKENS_PER_MINUTE", 0)
 # With OPENAI_BASE_URL: which model of it serves which tier.

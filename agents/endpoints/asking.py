@@ -238,7 +238,7 @@ def _side_try(side: Side, winner: Side, request: Request) -> Try:
         return tried
     used = winner.reply.usage
     most = Usage(input=used.input + used.cached, output=used.output + used.reasoning)
-    return replace(tried, cost_usd=cost_usd(most, side.served.price))
+    return replace(tried, cost_usd=cost_usd(most, side.served.price), partial=most)
 
 
 def _leave(one: Served, failure: Failure) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.db.models.functions import Now
 from django.test import Client as Browser
 
-from agents import background
+from agents import background, guarding
 from agents.models import Agent, AsyncCall, Endpoint, Invocation
 from config.access.models import Client, User
 from tests.agents.conftest import make_key
@@ -335,6 +335,21 @@ def test_tokens_a_minute_are_limited_for_an_agent_a_key_and_a_user(agent, api, f
         return getattr(browser, method)(to, json.dumps(body), content_type="application/json")
 
     assert [ask(number, signed_in).status_code for number in (6, 7)] == [200, 429]
+
+
+def test_tokens_of_a_call_that_broke_off_count_too(agent, api, monkeypatch):
+    Agent.objects.update(limits={"tokens_per_minute": 60})
+    path = f"/api/v1/agents/{agent.slug}/invocations"
+
+    def broken(*given):
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(guarding.Guard, "check_answer", broken)
+        failed = api("post", path, {"inputs": {"question": "What is in account 7?"}})
+        assert failed.status_code == 500
+    refused = api("post", path, {"inputs": {"question": "What is in account 8?"}})
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
 
 
 def test_tools_are_listed_with_their_schema(api):

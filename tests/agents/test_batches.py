@@ -10,12 +10,14 @@ from uuid import UUID
 
 import pytest
 
-from agents import queueing, services, versions
+from agents import batching, queueing, services, versions
 from agents.calls import Answer, Call
 from agents.domain.cost import Usage, cost_usd
 from agents.domain.grading import grade
 from agents.endpoints.directory import directory, forget
+from agents.errors import CallsLimited
 from agents.models import Agent, Batch, BatchItem, Budget, Endpoint, Hold, Invocation, ModelCall
+from config.errors import StepTimeout
 
 pytestmark = pytest.mark.django_db
 Api = Callable[..., Any]
@@ -183,3 +185,32 @@ def test_calls_that_wait_for_a_batch_together_pay_its_price_too(firm: Any, groun
     assert sum(row.cost_usd for row in Invocation.objects.all()) == spent
     assert {b.held_usd for b in Budget.objects.all()} <= {0}
     assert spent in set(Budget.objects.values_list("spent_usd", flat=True))
+
+
+def test_a_batch_that_is_lost_pays_and_counts_what_was_answered_before(
+    firm: Any, ground: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, done = [], []
+    for tier in ("light", "strong"):
+        agent = Agent.objects.create(slug=tier, name=tier, domain="operations", purpose="x",
+                                     limits={"tokens_per_minute": 1})  # fmt: skip
+        Budget.objects.create(scope="agent", key=tier, window="total", cap_usd=100)
+        content = versions.Content(prompt="Say what you are told.", model={"tier": tier})
+        versions.publish(agent=agent, content=content, label="production")
+        asked.append(Call(agent=tier, inputs={"said": "an item"}, client_id=firm.pk))
+    ask_all = batching.ask_all
+
+    def lost(*given: Any, **more: Any) -> Any:
+        if done:
+            raise StepTimeout("the batch", 1)
+        done.append(given)
+        return ask_all(*given, **more)
+
+    monkeypatch.setattr(batching, "ask_all", lost)
+    with pytest.raises(StepTimeout):
+        services.answer_all(asked)
+    spent = dict(Budget.objects.filter(scope="agent").values_list("key", "spent_usd"))
+    assert spent["light"] > 0 == spent["strong"]
+    assert not Hold.objects.exists()
+    with pytest.raises(CallsLimited):
+        services.answer_all(asked[:1])

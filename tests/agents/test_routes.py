@@ -68,7 +68,8 @@ def test_a_hedged_call_is_answered_by_the_quicker_and_both_are_paid(
     lost = [one for one in calls if one.endpoint == "slow-one"]
     won = [one for one in calls if one.endpoint == "quick-one"]
     assert {one.error_code for one in lost} == {"cancelled"}
-    assert all(one.cost_usd > 0 for one in lost)
+    assert all(one.cost_usd > 0 and one.input_tokens > 0 for one in lost)
+    assert row.input_tokens == sum(one.input_tokens for one in calls)
     assert len(won) == len(lost) >= 2  # each reply was asked for twice
     assert row.cost_usd == sum(one.cost_usd for one in calls) == answer.cost_usd
     for budget in Budget.objects.exclude(key="*"):
