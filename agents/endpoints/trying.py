@@ -109,7 +109,7 @@ def _streamed(served: Served, request: Request, limits: httpx2.Timeout, until: f
             stream_cls=Stream[object],
         )
         with stream:
-            stream.response.stream = _Watched(stream.response.stream, parts, started + first, until)
+            stream.response.stream = _Watched(stream.response.stream, parts, first, until)
             for chunk in stream:
                 if not isinstance(chunk, Mapping):
                     raise Failure("bad_answer", "a stream event that is no object")
@@ -139,17 +139,18 @@ def _silent(parts: _Parts, limit_seconds: float) -> Failure:
 
 
 class _Watched(httpx2.SyncByteStream):
-    """Ends a stream whose first token, or whose end, is overdue, whatever else it sends: a comment
+    """Ends a stream whose next token, or whose end, is overdue, whatever else it sends: a comment
     that keeps a connection alive is no answer, and the client passes it over."""
 
-    def __init__(self, inner: object, parts: _Parts, first: float, until: float) -> None:
+    def __init__(self, inner: object, parts: _Parts, limit_seconds: float, until: float) -> None:
         self._inner, self._parts = inner, parts
-        self._first, self._until = first, until
+        self._limit_seconds, self._until = limit_seconds, until
 
     def __iter__(self) -> Iterator[bytes]:
         for piece in self._inner:  # type: ignore[attr-defined]
             now = time.monotonic()
-            if now > self._until or (now > self._first and not self._parts.has_begun):
+            is_silent = now - self._parts.last_at > self._limit_seconds
+            if now > self._until or (is_silent and not self._parts.finish):
                 raise httpx2.ReadTimeout("the stream took too long")
             yield piece
 
@@ -169,6 +170,7 @@ class _Parts:
         self.usage: Mapping[str, Any] | None = None
         self.first: float | None = None
         self.has_begun = False
+        self.last_at = time.monotonic()
 
     def add(self, chunk: Mapping[str, Any], seconds: float) -> None:
         if error := chunk.get("error"):
@@ -180,8 +182,8 @@ class _Parts:
             self.finish = choice.get("finish_reason") or self.finish
             if self.first is None and (delta.get("content") or delta.get("tool_calls")):
                 self.first = seconds
-            begins = bool(self.finish) or any(delta.get(name) for name in TOKENS)
-            self.has_begun = self.has_begun or begins
+            if self.finish or any(delta.get(name) for name in TOKENS):
+                self.has_begun, self.last_at = True, time.monotonic()
             if text := delta.get("content"):
                 self.text.append(text)
                 if self._emit is not None:

@@ -97,6 +97,48 @@ def test_a_stream_that_has_begun_may_take_its_time(
     assert time.monotonic() - started > FIRST_TOKEN.total_seconds()
 
 
+class Lingering(BaseHTTPRequestHandler):
+    """An endpoint that says one word, and then only what keeps the connection open."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        word = {"choices": [{"index": 0, "delta": {"content": "Well"}}]}
+        try:
+            self.wfile.write(f"data: {json.dumps(word)}\n\n".encode())
+            for _ in range(200):
+                self.wfile.write(b": alive\n\n")
+                self.wfile.flush()
+                time.sleep(0.1)
+        except OSError:
+            return
+
+    def log_message(self, *args: Any) -> None: ...
+
+
+def test_a_stream_that_says_a_word_and_then_only_lives_is_given_up_as_soon(
+    hear: Heard, agent: Agent
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Lingering) as server:
+        server.daemon_threads = True
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        Endpoint.objects.update(state="paused")
+        served = [{"name": "lingering", "tier": "strong", "context_tokens": 128_000,
+                   "capabilities": ["tools"]}]  # fmt: skip
+        address = f"http://127.0.0.1:{server.server_port}/v1"
+        Endpoint.objects.create(name="lingering", base_url=address, served=served)
+        Agent.objects.update(limits={})
+        forget()
+        started = time.monotonic()
+        assert hear() == agent.fallback
+        assert time.monotonic() - started < SOON_SECONDS
+        server.shutdown()
+        thread.join()
+
+
 def test_a_stream_that_falls_silent_is_given_up_as_soon(
     hear: Heard, agent: Agent, model: Server
 ) -> None:
