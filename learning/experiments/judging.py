@@ -75,7 +75,8 @@ def refresh(experiment: Experiment, now: datetime | None = None) -> dict[str, An
     if experiment.started_at is None:
         return analyse(document(experiment))
     kept = experiment.analysis.get("test", {})
-    if experiment.read_until is not None and kept.get("conclude") == "reached":
+    is_read = kept.get("conclude") == "reached" and not experiment.analysis.get("is_frozen")
+    if experiment.read_until is not None and is_read:
         # The one look was taken: what is said later of the same units would be another one.
         Experiment.objects.filter(pk=experiment.pk).update(analysed_at=now or Now())
         return dict(experiment.analysis)

@@ -38,14 +38,26 @@ def days(experiment: Experiment, until: datetime) -> float:
 
 
 def ends(experiment: Experiment, found: dict[str, Any], until: datetime) -> bool:
-    """Note the declared end of a test for one look at the first time that it is reached."""
+    """Note the declared end of a test for one look at the first time that it is reached.
+
+    Where the primary metric can't be read yet, nothing was seen: that was no look.
+    """
     if experiment.read_until is not None or found["test"]["kind"] not in OF_ONE_LOOK:
         return False
-    if found["test"]["conclude"] != "reached" or found["is_frozen"]:
+    if found["test"]["conclude"] != "reached" or found["is_frozen"] or not _is_read(found):
         return False
     experiment.read_until = until
     rows = Experiment.objects.filter(pk=experiment.pk, read_until=None)
     return bool(rows.update(read_until=until))
+
+
+def _is_read(found: dict[str, Any]) -> bool:
+    """Whether anything can be said of the primary metric in any arm."""
+    readings = [
+        row["reading"] for metric in found["metrics"] if metric["role"] == "primary"
+        for row in metric["comparisons"]
+    ]  # fmt: skip
+    return any(reading != "unreadable" for reading in readings)
 
 
 def unripe(now: datetime | None = None) -> Iterator[Experiment]:

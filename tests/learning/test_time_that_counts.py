@@ -125,6 +125,21 @@ def test_a_test_for_one_look_reads_what_came_before_its_declared_end(api, ground
     assert refused.status_code == 409 and "at its declared end" in refused.json()["detail"]
 
 
+def test_an_end_at_which_nothing_can_be_read_is_no_look(api, ground):
+    firm, agent, old, new = ground
+    path = begun(api, test={"kind": "fixed"}, metrics=[{"key": "rating", "role": "primary"}],
+                 plan={"minimum_days": 0, "planned_units": 100})  # fmt: skip
+    calls = meet(agent, firm, units=300, success={old.pk: 1, new.pk: 1})
+    found = analysis(api, path)
+    assert "can't be read yet" in found["headline"] and not found["complete"]
+    assert api("get", path).json()["state"] == "running"
+    for number, call in enumerate(calls):
+        said = {"subject_kind": "invocation", "subject_id": str(call.pk), "kind": "rating",
+                "rating": 3 + number % 2 + (call.version_id == new.pk)}  # fmt: skip
+        assert api("post", "feedback", said).status_code == 201
+    assert analysis(api, path)["verdict"] == "ship"
+
+
 def test_what_is_said_after_the_one_look_is_no_other_look(api, ground):
     firm, agent, old, new = ground
     path = begun(api, test={"kind": "fixed"}, metrics=[{"key": "complaint", "role": "primary"}],
