@@ -267,7 +267,8 @@ def _apply(
     for key in sorted(verdicts.keys() | live.keys()):
         alert, verdict = live.get(key), verdicts.get(key, gone)
         if alert is not None and _is_just_let_go(rule, alert, now):
-            verdict = verdict if verdict.judgement is not Judgement.NO_DATA else CLEAR
+            # Only a breach is its own: between the limits is where the outage had brought it.
+            verdict = verdict if verdict.judgement is Judgement.BREACH else CLEAR
         before = alert and alert.state
         after = _standing(rule, alert, verdict, now)
         if after is None:

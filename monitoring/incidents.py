@@ -44,12 +44,12 @@ def group(*, now: datetime) -> None:
         )
     )
     endpoint_of = _endpoints(firing, now)
-    inhibiting.inhibit(firing, _endpoints(firing, now, back=TOGETHER), now=now)
     symptoms = [Symptom(str(a.pk), a.scope, a.key, a.fired_at or now) for a in firing]
+    failing = _failing(symptoms, now)
+    inhibiting.inhibit(firing, _endpoints(firing, now, back=TOGETHER), failing, now=now)
     alone = inhibiting.fail_on(firing, endpoint_of)
     depends = {agent: name for agent, name in endpoint_of.items() if agent not in alone}
-    found = causes(symptoms, depends, frozenset(open_), _providers(symptoms, now),
-                   _failing(symptoms, now))  # fmt: skip
+    found = causes(symptoms, depends, frozenset(open_), _providers(symptoms, now), failing)
     by_cause: dict[str, list[Alert]] = {}
     for alert in firing:
         by_cause.setdefault(found[str(alert.pk)], []).append(alert)

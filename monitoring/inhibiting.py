@@ -7,7 +7,7 @@ judged. One that is well ends; one that still fails has an incident of its own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from monitoring.domain import inhibition
@@ -24,11 +24,16 @@ Kind = AlertRule.Kind
 OF_LATE = frozenset({Kind.THRESHOLD, Kind.BASELINE, Kind.BURN_RATE})
 
 
-def inhibit(firing: Sequence[Alert], endpoint_of: Mapping[str, str], *, now: datetime) -> None:
+def inhibit(
+    firing: Sequence[Alert], endpoint_of: Mapping[str, str], failing: Container[str], *,
+    now: datetime,
+) -> None:  # fmt: skip
     """Mark what follows from an endpoint's critical alert, and let go what follows no more.
 
-    ``endpoint_of`` is what each agent asks now. An alert that is silenced is told to nobody, and
-    one without data may be of an endpoint that is asked no more: nothing follows from these.
+    ``endpoint_of`` is what each agent asks now, ``failing`` are the endpoints that answer nearly
+    nobody now: an alert that was critical once explains no failure of today. An alert that is
+    silenced is told to nobody, and one without data may be of an endpoint that is asked no more:
+    nothing follows from these.
     """
     rows = Alert.objects.filter(
         state=AlertState.FIRING, scope="endpoint", severity=Severity.CRITICAL.value,
@@ -43,6 +48,8 @@ def inhibit(firing: Sequence[Alert], endpoint_of: Mapping[str, str], *, now: dat
     changed = []
     for alert in firing:
         source = by_id.get(found.get(str(alert.pk), ""))
+        if source is not None and alert.inhibited_by_id is None and source.key not in failing:
+            continue
         if source is not None and alert.inhibited_by_id != source.pk:
             alert.inhibited_by, alert.let_go_at = source, None
             changed.append(alert)

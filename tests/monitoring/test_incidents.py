@@ -336,6 +336,42 @@ def test_alerts_of_agents_follow_from_their_dead_endpoint_and_are_let_go_when_it
     assert [d.name for d in Delivery.objects.order_by("id")] == ["opened", "opened", "resolved"]
 
 
+def test_an_endpoint_that_was_critical_once_hides_no_agent_that_fails_today() -> None:
+    wanted = ["error-rate", "endpoint-error-rate"]
+    AlertRule.objects.exclude(slug__in=wanted).update(is_active=False)
+    AlertRule.objects.update(pending_seconds=0)
+    AlertRule.objects.filter(slug="error-rate").update(responses=[{"kind": "pause_agent"}])
+    calls("others", 200, 5)
+    calls("a", 30, 30)
+    Alert.objects.create(
+        rule=AlertRule.objects.get(slug="endpoint-error-rate"), scope="endpoint", key="one",
+        state="firing", severity="critical", pending_since=now(), fired_at=now(),
+    )  # fmt: skip
+    again()
+    source = Alert.objects.get(rule__slug="endpoint-error-rate")
+    assert (source.state, source.severity) == ("firing", "critical"), "15 % of its calls fail"
+    (alert,) = live("error-rate")
+    assert alert.inhibited_by is None
+    assert Action.objects.filter(kind="pause_agent").values_list("target", flat=True).get() == "a"
+
+
+def test_between_its_limits_an_agent_that_was_let_go_does_not_fail_of_itself() -> None:
+    wanted = ["error-rate", "endpoint-error-rate"]
+    AlertRule.objects.exclude(slug__in=wanted).update(is_active=False)
+    AlertRule.objects.update(resolve_seconds=0, pending_seconds=0)
+    calls("a", 30, 30)
+    again()
+    Alert.objects.filter(rule__slug="endpoint-error-rate").update(
+        state="resolved", resolved_at=now(), resolved_by="system:rules"
+    )
+    AlertRule.objects.filter(slug="endpoint-error-rate").update(is_active=False)
+    again()
+    calls("a", 25, 1, at=now() + MINUTE)
+    again()
+    assert not live("error-rate")
+    assert Incident.objects.count() == 1
+
+
 def test_nobody_is_told_of_agents_that_are_well_once_their_endpoint_is() -> None:
     wanted = ["error-rate", "endpoint-error-rate"]
     AlertRule.objects.exclude(slug__in=wanted).update(is_active=False)
