@@ -79,7 +79,7 @@ def _mcp_tool(source: ToolSource, offered: dict[str, Any], declared: dict[str, A
         # The protocol's library costs 0.4 s, and most installations have no such source.
         from agents.tools.remote import mcp_client
 
-        return mcp_client.call(now, wanted, arguments)
+        return mcp_client.call(now, wanted, arguments, effect_id=context.effect_id)
 
     description = f"{offered.get('description') or wanted}"[:2000]
     return remote(f"{MCP}.{name}.{wanted}", description, offered["schema"], run, **declared)

@@ -39,14 +39,18 @@ _LOST = (CONNECTION_CLOSED, REQUEST_TIMEOUT)
 Result = TypeVar("Result")
 
 
-def call(source: ToolSource, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def call(
+    source: ToolSource, tool: str, arguments: dict[str, Any], *, effect_id: str | None = None
+) -> dict[str, Any]:
     """The result of one tool of the server, as an object; raises ToolFailed for its own errors.
 
+    ``effect_id`` is the same over all tries of one effect; the server is told it as
+    ``Idempotency-Key`` in the call's ``_meta``.
     Raises StepTimeout after the source's time limit, Unavailable if it can't be reached. A server
     that died or did not answer in time is begun anew at the next call.
     """
     _check(source)
-    return _run(_call(source, tool, arguments), source)
+    return _run(_call(source, tool, arguments, effect_id), source)
 
 
 def offered(source: ToolSource) -> list[dict[str, Any]]:
@@ -60,11 +64,14 @@ def close_all() -> None:
     asyncio.run_coroutine_threadsafe(_close(), _loop()).result(CONNECT_SECONDS)
 
 
-async def _call(source: ToolSource, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+async def _call(
+    source: ToolSource, tool: str, arguments: dict[str, Any], effect_id: str | None
+) -> dict[str, Any]:
+    meta: Any = {"Idempotency-Key": effect_id} if effect_id else None
     async with _used(source) as link:
         try:
             result = await link.client.call_tool(
-                tool, arguments, read_timeout_seconds=source.timeout_seconds
+                tool, arguments, read_timeout_seconds=source.timeout_seconds, meta=meta
             )
         except MCPError as error:
             if error.code in _LOST and not bounds.is_about_size(error):

@@ -42,7 +42,7 @@ def stdio(api: Api, settings: Any) -> Any:
 def added(api: Api, **more: Any) -> Any:
     body = {
         "name": "someone",
-        "allowed": ["add", "slow", "breaks", "attack", "dies", "chatters", "pours"],
+        "allowed": ["add", "slow", "breaks", "attack", "dies", "chatters", "pours", "keyed"],
         **more,
     }
     return api("post", "/api/v1/tool-sources", body)
@@ -55,8 +55,10 @@ def call(firm: Client, name: str, **arguments: Any) -> dict[str, Any]:
 def test_a_program_of_the_operators_choice_is_a_server(api: Api, firm: Client, stdio: Any) -> None:
     assert stdio.status_code == 201, stdio.content
     offered = {tool["name"] for tool in stdio.json()["tools"]}
-    assert offered == {"add", "slow", "attack", "breaks", "dies", "chatters", "pours"}
+    assert offered == {"add", "slow", "attack", "breaks", "dies", "chatters", "pours", "keyed"}
     assert call(firm, "add", first=2, second=3) == {"total": 5}
+    keyed = services.call_tool("mcp.someone.keyed", {}, client_id=firm.pk, effect_id="step-7")
+    assert keyed == {"key": "step-7"}, "the same over all tries of one effect"
     with pytest.raises(InvalidInput, match="second"):
         call(firm, "add", first=2)
     with pytest.raises(ToolFailed, match="breaks"):
