@@ -54,11 +54,22 @@ def events_after(
     return [_event(row) for row in _events(run_id, cursor, limit, unsettled=has_ended)]
 
 
-def so_far(run_id: UUID, *, limit: int = 500) -> tuple[list[dict[str, Any]], str]:
-    """Events of a run as they are now, oldest first, and the cursor of a reader that goes on."""
-    rows = _events(run_id, "", limit, unsettled=True)
-    cursor = next((f"{row[0]}-{row[1]}" for row in reversed(rows) if row[-1]), "")
-    return [_event(row) for row in rows], cursor
+_LATEST = """
+SELECT transaction, id, step_id, key, item, attempt, name, detail::text, actor, at,
+    transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS settled
+FROM workflows_runevent WHERE run_id = %(run)s
+ORDER BY transaction DESC, id DESC LIMIT %(limit)s
+"""
+_COUNT = "SELECT count(*) FROM workflows_runevent WHERE run_id = %(run)s"
+
+
+def latest(run_id: UUID, *, limit: int) -> tuple[list[dict[str, Any]], int, str]:
+    """The last events of a run as they are now, newest first, how many there are in all, and the
+    cursor of a reader that goes on."""
+    rows = execute(_LATEST, {"run": run_id, "limit": limit})
+    total = execute(_COUNT, {"run": run_id})[0][0] if len(rows) == limit else len(rows)
+    cursor = next((f"{row[0]}-{row[1]}" for row in rows if row[-1]), "")
+    return [_event(row) for row in rows], total, cursor
 
 
 def _events(run_id: UUID, cursor: str, limit: int, *, unsettled: bool) -> list[Any]:

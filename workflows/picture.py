@@ -200,10 +200,11 @@ def _timeline(
         if row["started_at"] and row["kind"] not in ("approval", "wait")
     ]
     measure = clock.clock_for(total, busy)
-    shown = sorted(
+    begun = sorted(
         (s for s in steps.values() if s["started_at"]),
         key=lambda s: (s["started_at"], s["ended_at"] or now),
-    )[:MAX_ROWS]
+    )
+    shown = begun[:MAX_ROWS]
     rows = []
     for step in shown:
         rows.append(
@@ -227,6 +228,7 @@ def _timeline(
              "text": readable.duration(c.end - c.start), "is_last": _is_at_end(c, measure)}
             for c in measure.cuts
         ],
+        "left_out": len(begun) - len(shown),
         "not_started": sum(1 for s in steps.values() if not s["started_at"]),
     }  # fmt: skip
 

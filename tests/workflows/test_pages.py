@@ -17,8 +17,9 @@ from django.utils import timezone
 
 from config.access.models import Client, Membership, User
 from monitoring import rollups
-from workflows import controls, publishing
+from workflows import controls, picture, publishing
 from workflows.models import Run, StepRun
+from workflows.pages import run as run_page
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -178,6 +179,20 @@ def test_the_panel_of_a_step_shows_input_and_output(browser, waiting):
 def test_a_fan_out_lists_its_items_in_the_panel(browser, waiting):
     html = page(browser, f"/dashboard/runs/{waiting.pk}/steps/each")
     assert html.count(">Item ") == 3
+
+
+def test_a_long_history_is_told_from_its_end_and_says_what_it_leaves_out(
+    browser, finished, monkeypatch
+):
+    monkeypatch.setattr(run_page, "SHOWN_EVENTS", 5)
+    monkeypatch.setattr(picture, "MAX_ROWS", 3)
+    run = finished(
+        "name: long\nsteps:\n" + "".join(f"  s{n}: {{tool: core.echo}}\n" for n in range(9))
+    )
+    html = page(browser, f"/dashboard/runs/{run.pk}/_live")
+    assert re.search(r"the last 5 of \d+ events", html)
+    assert "The run succeeded" in html and "The run was created" not in html
+    assert "6 more steps began after these" in html
 
 
 def test_the_history_tells_what_happened_in_words(browser, waiting):

@@ -73,7 +73,7 @@ def _moving(run: Run, caller: Caller) -> dict[str, Any]:
     now = timezone.now()
     picture = run_picture(run, now=now)
     titles = {step["key"]: step["title"] for step in picture["steps"]}
-    events, cursor = history.so_far(run.pk, limit=SHOWN_EVENTS)
+    events, total, cursor = history.latest(run.pk, limit=SHOWN_EVENTS)
     called = picture["items"]
     sentences = [{**e, "words": wording.event_words(e, titles, called)} for e in events]
     waiting = picture["waiting"]
@@ -87,7 +87,8 @@ def _moving(run: Run, caller: Caller) -> dict[str, Any]:
             action == "cancel" and run.started_by_id == caller.user_id))
     }  # fmt: skip
     return {
-        "run": run, "picture": picture, "history": list(reversed(sentences)),
+        "run": run, "picture": picture, "history": sentences,
+        "events_total": total,
         "cursor": cursor, "allowed": allowed,
         "is_final": state.is_final, "now": now, "has_outputs": bool(run.outputs),
     }  # fmt: skip
