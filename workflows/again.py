@@ -240,6 +240,25 @@ def _reusable(run: Run, plan: Plan, *, but: Collection[str] = ()) -> dict[str, R
     return kept
 
 
+_APPROVED_INSIDE = """
+WITH RECURSIVE inside AS (
+    SELECT r.id, s.key FROM workflows_run r JOIN workflows_steprun s ON s.id = r.parent_step_id
+    WHERE s.run_id = %(run)s
+    UNION ALL
+    SELECT r.id, i.key FROM inside i JOIN workflows_steprun s ON s.run_id = i.id
+    JOIN workflows_run r ON r.parent_step_id = s.id
+)
+SELECT DISTINCT i.key FROM inside i JOIN workflows_approval a ON a.run_id = i.id
+"""
+
+
+def _approved(run: Run, plan: Plan) -> set[str]:
+    """Steps in which people agreed to something, also in runs inside of them."""
+    inside = {key for (key,) in execute(_APPROVED_INSIDE, {"run": run.pk})}
+    asked = set(run.approvals.values_list("step__key", flat=True))
+    return {key for key in inside | asked if key in plan.steps}
+
+
 def fork_run(
     caller: Caller,
     run_id: UUID | str,
@@ -249,7 +268,9 @@ def fork_run(
 ) -> Run:
     """A new run that takes over what ended before ``from_step`` and does the rest again.
 
-    ``inputs`` replace single inputs of the original. Raises InvalidInput for an unknown step.
+    ``inputs`` replace single inputs of the original. Where they differ nobody has agreed to them:
+    approvals are asked for again, and what follows them is done again. Raises InvalidInput for an
+    unknown step.
     """
     original = controlled(caller, run_id, "fork")
     plan = plan_for(original.version_id)
@@ -257,10 +278,13 @@ def fork_run(
     if from_step not in plan.steps:
         raise InvalidInput("from_step", from_step, f"one of {', '.join(plan.steps)}")
     of = {"client_id": original.client_id, "run_id": original.pk}
-    merged = {**payloads.expand_each(original.inputs, **of), **(inputs or {})}
+    before = payloads.expand_each(original.inputs, **of)
+    merged = {**before, **(inputs or {})}
     given.check_inputs(plan, merged, client_id=original.client_id)
     queries.require_artifacts(caller, given.given_artifacts(plan, inputs or {}))
     again = _downstream(plan, from_step)
+    if merged != before:
+        again = again.union(*(_downstream(plan, key) for key in _approved(original, plan)))
     kept = _reusable(original, plan, but=again)
     run = Run(
         id=uuid7(), client_id=original.client_id, version_id=original.version_id,

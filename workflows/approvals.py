@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Max
 
 from config.access.ids import uuid7
+from config.access.roles import may_act_as
 from workflows import payloads
 from workflows.contexts import RunFacts, with_steps
 from workflows.database import database_time, execute
@@ -44,6 +45,7 @@ def open_for(step_id: UUID, step: Step, facts: RunFacts) -> None:
     now = database_time()
     expires = _after(now, step.options.get("timeout"))
     escalate = step.options.get("escalate") or {}
+    # The later levels are asked when it is their turn, and wait from then on.
     escalates = _after(now, escalate.get("after"))
     wake = min((at for at in (expires, escalates) if at), default=None)
     if not execute(_OPEN, {"id": step_id, "wake": wake}):
@@ -68,10 +70,33 @@ def open_for(step_id: UUID, step: Step, facts: RunFacts) -> None:
             form=step.options.get("form"),
             shown=shown,
             expires_at=expires,
-            escalates_at=escalates,
-            escalates_to=escalate.get("role", ""),
+            escalates_at=escalates if level == 1 else None,
+            escalates_to=_escalates_to(escalate.get("role", ""), role, level),
         )
         for level, role in enumerate(roles, start=1)
+    )
+
+
+def _escalates_to(to: str, role: str, level: int) -> str:
+    """Who may answer a level that nobody answers. A later one is handed up, never down."""
+    return to if level == 1 or (to and may_act_as(frozenset({to}), role)) else ""
+
+
+def begin_level(approval: Approval, after: str | None) -> None:
+    """It is the turn of the level behind ``approval``: it escalates so long from now on."""
+    now = database_time()
+    following = Approval.objects.filter(
+        step_id=approval.step_id, turn=approval.turn, level=approval.level + 1,
+        state=Approval.State.WAITING,
+    ).first()  # fmt: skip
+    if following is None:
+        return
+    escalates = _after(now, after) if following.escalates_to else None
+    Approval.objects.filter(pk=following.pk).update(escalates_at=escalates)
+    wake = min((at for at in (following.expires_at, escalates) if at), default=None)
+    execute(
+        "UPDATE workflows_steprun SET wake_at = %(wake)s WHERE id = %(id)s AND state = 'waiting'",
+        {"id": approval.step_id, "wake": wake},
     )
 
 

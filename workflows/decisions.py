@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from config import logs, schemas
 from config.access.callers import Caller
 from config.errors import Conflict, Forbidden, InvalidInput, NotFound
-from workflows import asking, endings, engine, measuring, payloads, rights
+from workflows import approvals, asking, endings, engine, measuring, payloads, rights
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.database import repeat_if_deadlocked
@@ -101,6 +101,10 @@ def answer_approval(
     )  # fmt: skip
     measuring.approval_answered(approval.run_id, approved=approve)
     if approve and approval.level < approval.levels:
+        if approval.step.kind == "approval":
+            plan = plan_for(run_facts(approval.run_id).version_id)
+            escalate = plan.steps[approval.step.key].options.get("escalate") or {}
+            approvals.begin_level(approval, escalate.get("after"))
         return approval
     if approval.step.kind == "agent":
         asking.answered(approval, approve=approve, reason=reason, by=caller)

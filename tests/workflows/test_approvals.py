@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import get, post, problem, start
-from workflows import sweeps
+from workflows import publishing, sweeps
 from workflows.models import Approval, StepRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -101,3 +102,70 @@ def test_an_approval_escalates_and_then_expires(
     run = get(web, f"runs/{asked['id']}", key()).json()
     assert (run["state"], run["error"]["code"]) == ("failed", "approval_expired")
     problem(answer(web, 1, key("partner")), 409, "conflict")
+
+
+def test_a_later_level_waits_from_its_own_turn(
+    web: Browser, key: Key, asked: dict[str, Any]
+) -> None:
+    assert Approval.objects.get(level=2).escalates_at is None
+    assert answer(web, 1, key("manager")).status_code == 200
+    second = Approval.objects.get(level=2)
+    assert timedelta(hours=23) < second.escalates_at - timezone.now() <= timedelta(days=1)
+    assert StepRun.objects.get(key="ask").wake_at == second.escalates_at
+
+
+def test_a_later_level_is_handed_up_and_never_down(web: Browser, key: Key) -> None:
+    start(
+        web, key("professional"),
+        "name: handed\nsteps:\n  ask: {approval: {role: professional, levels: 2,\n"
+        "    roles: [professional, partner], escalate: {after: 1d, role: manager}}}\n",
+    )  # fmt: skip
+    now = timezone.now()
+    Approval.objects.filter(level=1).update(escalates_at=now)
+    StepRun.objects.filter(key="ask").update(wake_at=now)
+    sweeps.sweep()
+    assert dict(Approval.objects.values_list("level", "role")) == {1: "manager", 2: "partner"}
+    assert answer(web, 1, key("manager")).status_code == 200
+    StepRun.objects.filter(key="ask").update(wake_at=now)
+    sweeps.sweep()
+    problem(answer(web, 2, key("manager")), 403, "forbidden")
+    assert answer(web, 2, key("partner")).status_code == 200
+
+
+FILED = """
+name: filed
+inputs: {type: object, properties: {text: {type: string}}}
+steps:
+  draft: {tool: core.echo, with: {value: "${ inputs.text }"}}
+  sign: {needs: [draft], approval: {role: manager, forbid_self: false}}
+  file: {needs: [sign], tool: core.echo, with: {value: "${ inputs.text }"}}
+"""
+AROUND = """
+name: around
+inputs: {type: object, properties: {text: {type: string}}}
+steps:
+  inside: {workflow: filed, with: {text: "${ inputs.text }"}}
+  after: {needs: [inside], tool: core.echo, with: {value: "${ inputs.text }"}}
+"""
+
+
+@pytest.mark.parametrize(("source", "from_step"), [(FILED, "file"), (AROUND, "after")])
+def test_who_forks_with_other_inputs_has_them_approved_again(
+    web: Browser, key: Key, broker: Broker, source: str, from_step: str
+) -> None:
+    who = key("manager")
+    publishing.publish(FILED)
+    run = start(web, who, source, inputs={"text": "the one that was signed"})
+    broker.drain()
+    assert answer(web, 1, who).status_code == 200
+    broker.drain()
+
+    def forked(**inputs: str) -> tuple[str, int]:
+        made = post(web, f"runs/{run['id']}/fork", {"from_step": from_step, "inputs": inputs}, who)
+        assert made.status_code in (200, 201), made.content
+        broker.drain()
+        state = get(web, f"runs/{made.json()['id']}", who).json()["state"]
+        return state, Approval.objects.filter(state="waiting").count()
+
+    assert forked() == ("succeeded", 0)
+    assert forked(text="another one") == ("running", 1)
