@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
-from config import logs
 from learning.domain import shares
-from learning.experiments import subjects
+from learning.experiments import batches, subjects
 from learning.models import Experiment
-from monitoring import services as monitoring
-
-logger = logging.getLogger(__name__)
-BY = "system:learning"
 
 
 def shift(experiment: Experiment, found: dict[str, Any], now: datetime | None = None) -> bool:
@@ -31,12 +24,12 @@ def shift(experiment: Experiment, found: dict[str, Any], now: datetime | None = 
         return False
     batch = subjects.batches_of(experiment)[-1]
     ranges = shares.moved(batch.ranges, {arm: told["next_shares"][arm] for arm in batch.ranges})
-    batches = [
-        *experiment.batches,
-        {"began_at": now.isoformat(), "ranges": ranges, "shares": shares.ratios(ranges),
-         "chance_to_be_best": told["chance_to_be_best"]},
-    ]  # fmt: skip
-    return _open(experiment, batches)
+    ratios = shares.ratios(ranges)
+    following = {"began_at": now.isoformat(), "ranges": ranges, "shares": ratios,
+                 "chance_to_be_best": told["chance_to_be_best"]}  # fmt: skip
+    return batches.begin(
+        experiment, following, event="learning.experiment.shares_moved", after={"shares": ratios}
+    )
 
 
 def next_look_at(experiment: Experiment) -> datetime | None:
@@ -47,22 +40,3 @@ def next_look_at(experiment: Experiment) -> datetime | None:
     if experiment.batches:
         began = datetime.fromisoformat(experiment.batches[-1]["began_at"])
     return began + timedelta(hours=experiment.batch_hours)
-
-
-@transaction.atomic
-def _open(experiment: Experiment, batches: list[dict[str, Any]]) -> bool:
-    """One conditional write, and the split with it; False if somebody was quicker."""
-    won = Experiment.objects.filter(
-        pk=experiment.pk, state=Experiment.State.RUNNING, batches=experiment.batches
-    ).update(batches=batches)
-    if not won:
-        return False
-    experiment.batches = batches
-    subjects.open_arms(experiment, by=BY)
-    monitoring.audit(
-        actor=BY, action="learning.experiment.shares_moved", target=f"experiment:{experiment.pk}",
-        client_id=experiment.client_id, after={"shares": batches[-1]["shares"]},
-    )  # fmt: skip
-    logs.event(logger, "learning.experiment.shares_moved", experiment=str(experiment.pk),
-               batch=len(batches) + 1)  # fmt: skip
-    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,13 +10,10 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from config import logs
 from learning import improvements
-from learning.experiments import subjects
+from learning.experiments import batches, subjects
 from learning.models import Experiment, Improvement
-from monitoring import services as monitoring
 
-logger = logging.getLogger(__name__)
 BY = "system:learning"
 
 
@@ -35,8 +31,10 @@ def take_out(experiment: Experiment, found: dict[str, Any], now: datetime | None
     last = subjects.batches_of(experiment)[-1]
     left = {arm: ranges for arm, ranges in last.ranges.items() if arm not in harmful}
     at = (now or timezone.now()).isoformat()
-    batches = [*experiment.batches, {"began_at": at, "ranges": left, "stopped": harmful}]
-    if not _opened(experiment, batches, harmful):
+    following = {"began_at": at, "ranges": left, "stopped": harmful}
+    if not batches.begin(
+        experiment, following, event="learning.experiment.arm_stopped", after={"arms": harmful}
+    ):
         return False
     bury(experiment, harmful, f"{', '.join(harmful)}: {_why(found, harmful)}")
     return True
@@ -49,24 +47,6 @@ def harms_all(experiment: Experiment, found: dict[str, Any]) -> bool:
     gone = {*subjects.stopped_arms(experiment), *found["stop_arms"]}
     treatments = experiment.variants.filter(is_control=False).exclude(ranges=[])
     return not {*treatments.values_list("key", flat=True)} - gone
-
-
-def _opened(experiment: Experiment, batches: list[dict[str, Any]], harmful: list[str]) -> bool:
-    """One conditional write, and the split with it; False if somebody was quicker."""
-    won = Experiment.objects.filter(
-        pk=experiment.pk, state=Experiment.State.RUNNING, batches=experiment.batches
-    ).update(batches=batches)
-    if not won:
-        return False
-    experiment.batches = batches
-    subjects.open_arms(experiment, by=BY)
-    monitoring.audit(
-        actor=BY, action="learning.experiment.arm_stopped", target=f"experiment:{experiment.pk}",
-        client_id=experiment.client_id, after={"arms": harmful},
-    )  # fmt: skip
-    logs.event(logger, "learning.experiment.arm_stopped", experiment=str(experiment.pk),
-               arms=harmful)  # fmt: skip
-    return True
 
 
 def _why(found: dict[str, Any], harmful: Sequence[str]) -> str:
