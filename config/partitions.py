@@ -6,7 +6,7 @@ partition catches rows of months that nobody prepared; nothing is ever refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -142,27 +142,33 @@ def existing_months(table: str) -> dict[str, datetime]:
     return found
 
 
-def owner_functions_sql(prefix: str, tables: list[str]) -> list[str]:
+def _guard(tables: Sequence[str], what: str) -> str:
+    known = ", ".join(f"'{table}'" for table in tables)
+    return f"""
+        IF parent <> ALL (ARRAY[{known}])
+            OR part !~ ('^' || parent || '_y[0-9]{{4}}m[0-9]{{2}}$') THEN
+            RAISE EXCEPTION 'not a monthly partition{what}: % of %', part, parent;
+        END IF;"""
+
+
+def owner_functions_sql(prefix: str, tables: list[str], *, kept: Sequence[str] = ()) -> list[str]:
     """DDL of two functions that let the application's role prepare and drop months of ``tables``.
 
     The application may not create tables; these run with the rights of the migrations' role, and
-    touch nothing but partitions of the tables named here.
+    touch nothing but partitions of the tables named here. Months of ``kept`` tables are prepared
+    too; to drop one is for the tables' owner.
     """
-    known = ", ".join(f"'{table}'" for table in tables)
-    guard = f"""
-        IF parent <> ALL (ARRAY[{known}])
-            OR part !~ ('^' || parent || '_y[0-9]{{4}}m[0-9]{{2}}$') THEN
-            RAISE EXCEPTION 'not a monthly partition: % of %', part, parent;
-        END IF;"""
+    added = _guard([*tables, *kept], "")
+    dropped = _guard(tables, " that may be dropped")
     head = "LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$ BEGIN"
     return [  # names come from migrations, never from outside
         f"""CREATE OR REPLACE FUNCTION {prefix}_add_month(
-            parent text, part text, low uuid, high uuid) RETURNS void {head} {guard}
+            parent text, part text, low uuid, high uuid) RETURNS void {head} {added}
         EXECUTE format('CREATE TABLE IF NOT EXISTS public.%I PARTITION OF public.%I '
             'FOR VALUES FROM (%L) TO (%L)', part, parent, low, high);
         END $$""",  # noqa: S608
         f"""CREATE OR REPLACE FUNCTION {prefix}_drop_month(parent text, part text)
-        RETURNS void {head} {guard}
+        RETURNS void {head} {dropped}
         EXECUTE format('DROP TABLE IF EXISTS public.%I', part);
         END $$""",
     ]

@@ -58,6 +58,14 @@ WHERE c.oid IN (to_regclass('monitoring_auditentry'), to_regclass('monitoring_au
                 WHERE inhparent = to_regclass('monitoring_auditentry'))
 """
 
+# What runs with the owner's rights must not do for the application what it may not do itself.
+_MAY_HAVE_DROPPED = """
+SELECT p.proname FROM pg_proc p
+WHERE p.prosecdef AND p.prosrc ~ 'monitoring_audit(entry|seal)' AND p.prosrc ~* 'drop\\s+table'
+    AND has_function_privilege(p.oid, 'EXECUTE')
+ORDER BY 1
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -269,6 +277,9 @@ def _replication() -> Check:
 
 def _append_only() -> Check:
     """Whether the running role could rewrite the audit log. Commands run as the owner."""
+    if functions := functions_that_drop():
+        detail = f"not enforced: {', '.join(functions)}() drops months of the audit log; migrate"
+        return Check("append_only", False, detail, required=False)
     if append_only_is_enforced():
         return Check("append_only", True, "enforced: this role can only add to the audit log")
     return Check(
@@ -281,8 +292,18 @@ def _append_only() -> Check:
 
 
 def append_only_is_enforced() -> bool:
-    """False when the connected role may update, delete or empty the audit log, or alter it."""
+    """False when the connected role may update, delete or empty the audit log, or alter it.
+
+    Neither by itself, nor by a function that runs with the owner's rights.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_MAY_REWRITE)
         rows = cursor.fetchall()
-    return bool(rows) and not any(may for (may,) in rows)
+    return bool(rows) and not any(may for (may,) in rows) and not functions_that_drop()
+
+
+def functions_that_drop() -> list[str]:
+    """Functions by which the connected role could drop a part of the audit log."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MAY_HAVE_DROPPED)
+        return [name for (name,) in cursor.fetchall()]

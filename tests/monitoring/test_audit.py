@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -12,7 +13,9 @@ import pytest
 from django.conf import settings as live_settings
 from django.core.management import call_command
 from django.db import InternalError, ProgrammingError, connection, transaction
+from django.test import Client
 
+from config import partitions
 from monitoring import audit, checkpoints, health, services, verifying
 from monitoring.models import AuditEntry, AuditPayload, AuditPending, AuditSeal
 from tests.benchmarks.audit import SAID, fill
@@ -230,6 +233,40 @@ def test_the_application_may_only_add(application_role: psycopg.Connection, stat
         "INSERT INTO monitoring_auditentry (id, actor, action, target, session, before_digest, "
         "after_digest) VALUES (%s, 'a', 'b', '', '', '', '')", [uuid4()],
     )  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_function_of_the_owner_drops_a_month_of_the_log_for_the_application(
+    application_role: psycopg.Connection,
+) -> None:
+    months = partitions.existing_months("monitoring_auditentry")
+    part = min(months)
+    with pytest.raises(psycopg.errors.RaiseException, match="may be dropped: " + part):
+        application_role.execute(
+            "SELECT monitoring_drop_month(%s, %s)", ["monitoring_auditentry", part]
+        )
+    assert partitions.existing_months("monitoring_auditentry") == months
+    # It still makes the coming ones.
+    low, high = (partitions.first_id(datetime(year, 1, 1, tzinfo=UTC)) for year in (2090, 2091))
+    add = "SELECT monitoring_add_month(%s, %s, %s, %s)"
+    later = "monitoring_auditentry_y2090m01"
+    application_role.execute(add, ["monitoring_auditentry", later, low, high])
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE {later}")
+
+
+def test_readiness_names_a_function_that_drops_months_of_the_log(client: Client) -> None:
+    health.forget()
+    kept = ["monitoring_measurement", "monitoring_securityevent"]
+    with connection.cursor() as cursor:  # as it was before
+        for statement in partitions.owner_functions_sql(
+            "monitoring", ["monitoring_auditentry", *kept]
+        ):
+            cursor.execute(statement)
+    told = client.get("/readyz").json()["checks"]["append_only"]
+    assert told["ok"] is False and "monitoring_drop_month()" in told["detail"]
+    assert "monitoring_drop_month" in verify()[1]
+    health.forget()
 
 
 def test_one_role_for_everything_is_told() -> None:
