@@ -24,6 +24,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 10.0,
         "options": {"queue": "low", "expire_seconds": 10},
     },
+    # As often as the audit log is chained: what happened in a run is sealed within a minute.
+    "workflows-seal-history": {
+        "task": "workflows.seal_history",
+        "schedule": 20.0,
+        "options": {"queue": "control", "expire_seconds": 20},
+    },
     # Each watch has its own period, the shortest of which is a minute.
     "workflows-watch": {
         "task": "workflows.watch",

@@ -202,6 +202,8 @@ FLOWER_URL = env.text("FLOWER_URL", "")
 
 # The ground imports no app: who writes its entries and alarms down is named here.
 AUDIT_WRITER = "monitoring.services.audit"
+# Asked by ``verify_audit`` for what other apps have sealed into the log: (things proved, faults).
+AUDIT_WITNESSES = ("workflows.sealed.prove",)
 AUDIT_INTENT = "monitoring.intents.Intent"
 SECURITY_WRITER = "monitoring.services.security_event"
 # Wrong passwords and wrong keys that are answered before whoever sends them has to wait.

@@ -6,7 +6,8 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,16 +17,19 @@ from config import logs
 from config.access.ids import uuid7
 from config.errors import InvalidInput
 from config.parsing import no_number
+from config.partitions import first_id
 from config.statements import execute
 from monitoring import checkpoints
 from monitoring.domain import chain
 from monitoring.domain.noted import Audited
-from monitoring.models import AuditPayload, AuditSeal
+from monitoring.models import AuditEntry, AuditPayload, AuditSeal
 from monitoring.writing import write_entries
 
 logger = logging.getLogger(__name__)
 # Entries of one seal: small enough to check in memory, large enough to read quickly.
 BATCH = 1000
+# How far the clocks of two machines may be apart.
+CLOCKS_DIFFER = timedelta(hours=1)
 # Any number that nothing else uses; it keeps two sealers apart.
 LOCK = 0x52415443  # "RATC"
 
@@ -94,6 +98,24 @@ def audit(
             entry_id=entry_id, subject_id=subject_id, salt=salt, before=texts[0], after=texts[1]
         )
     return entry_id
+
+
+def audited(targets: Sequence[str], *, since: datetime) -> dict[str, list[tuple[str, datetime]]]:
+    """What was done to each of ``targets`` from ``since`` on: actions and when, in order."""
+    found: dict[str, list[tuple[str, datetime]]] = {}
+    # An id is made by a clock of its own; the entry's time is the database's.
+    rows = AuditEntry.objects.filter(
+        target__in=list(targets), id__gte=first_id(since - CLOCKS_DIFFER), at__gte=since
+    )
+    for target, action, at in rows.order_by("id").values_list("target", "action", "at"):
+        found.setdefault(target, []).append((action, at))
+    return found
+
+
+def entries_about(target: str, *, action: str) -> Iterator[AuditEntry]:
+    """All entries of one target and action, oldest first."""
+    rows = AuditEntry.objects.filter(target=target, action=action)
+    return rows.order_by("id").iterator(chunk_size=BATCH)
 
 
 def salted_digest(salt: str, text: str | None) -> str:

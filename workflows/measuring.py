@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 
 from config import logs
 from config.access.callers import Caller
@@ -90,6 +90,7 @@ def again(run: Run, steps: int) -> None:
     services.record([Measurement({"rework": float(steps)}, labels)])
 
 
+@transaction.atomic  # the numbers and the entry: what a crash leaves undone is made up whole
 def _record(run_id: UUID) -> None:
     rows = execute(_RUN, {"run": run_id})
     if not rows:

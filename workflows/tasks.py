@@ -6,7 +6,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from workflows import notices, schedules, steps, stopping, sweeps, watches
+from workflows import notices, schedules, sealing, steps, stopping, sweeps, watches
 
 
 @shared_task(name="workflows.run_steps", acks_late=True, ignore_result=True)
@@ -39,10 +39,25 @@ def tell() -> None:
     notices.tell()
 
 
+@shared_task(name="workflows.seal_history", ignore_result=True)
+def seal_history() -> None:
+    """Seal what happened in runs into the audit log."""
+    sealing.seal()
+
+
 @shared_task(name="workflows.watch", ignore_result=True)
 def watch() -> None:
     """Look at what is watched, and make or withdraw suggestions."""
     watches.sweep()
 
 
-__all__ = ["run_schedule", "run_steps", "stopping", "sweep", "tell", "wake_step", "watch"]
+__all__ = [
+    "run_schedule",
+    "run_steps",
+    "seal_history",
+    "stopping",
+    "sweep",
+    "tell",
+    "wake_step",
+    "watch",
+]

@@ -9,6 +9,7 @@ from workflows.models.definitions import (
 from workflows.models.needs import Approval, Artifact, ArtifactUse, Signal
 from workflows.models.notices import ApprovalNotice, ApprovalWebhook
 from workflows.models.runs import Run, RunEvent, StepRun
+from workflows.models.seals import HistoryMark, HistorySeal
 from workflows.models.triggers import Schedule, ScheduleTick, Suggestion, Watch
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "ApprovalWebhook",
     "Artifact",
     "ArtifactUse",
+    "HistoryMark",
+    "HistorySeal",
     "Run",
     "RunEvent",
     "Schedule",

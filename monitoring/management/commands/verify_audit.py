@@ -28,6 +28,7 @@ class Command(BaseCommand):
                 from_number=max(1, options["first"]), payloads=not options["no_payloads"]
             )
             enforced = health.append_only_is_enforced()
+            drops = ", ".join(f"{name}()" for name in health.functions_that_drop())
         except DatabaseError as error:
             reason = str(error).strip().splitlines()[0]
             self.stderr.write(f"verify_audit: the database does not answer: {reason}")
@@ -38,8 +39,10 @@ class Command(BaseCommand):
         word = "the chain holds" if report.ok else f"{len(report.faults)} fault(s)"
         rate = report.entries / report.seconds if report.seconds else 0.0
         note = "" if enforced else "; append-only is not enforced for this database role"
+        note += f", for which {drops} drops months of the log" if drops else ""
+        beside = "".join(f", {count} {what}" for what, count in report.witnessed.items() if count)
         self.stdout.write(
-            f"audit log: {word}; {report.entries} entries in {report.seals} seals, "
+            f"audit log: {word}; {report.entries} entries in {report.seals} seals{beside}, "
             f"{report.pending} waiting, {report.seconds:.1f} s, {rate:.0f} entries/s{note}"
         )
         if not report.ok:

@@ -1,0 +1,176 @@
+"""What happened in runs is sealed while they go on, and proved by ``verify_audit``."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.core.management import call_command
+from django.db import DatabaseError, connection, transaction
+from django.test import Client as Browser
+
+from config import privacy
+from config.access.callers import Caller
+from config.access.models import User
+from monitoring import checkpoints
+from monitoring.models import AuditEntry, Measurement
+from tests.workflows.conftest import Begin, Broker, Key
+from tests.workflows.http import start
+from workflows import measuring, sealing, tasks
+from workflows.models import HistoryMark, HistorySeal, RunEvent
+from workflows.privacy import erase_subject
+
+WAITS = "name: waits\nsteps:\n  a: {tool: core.echo}\n  b: {needs: [a], wait: {for: 60d}}\n"
+TWO = "name: two\nsteps:\n  a: {tool: core.echo}\n  b: {needs: [a], tool: core.echo}\n"
+
+
+@pytest.fixture(autouse=True)
+def _own_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "folder", lambda: tmp_path / "audit")
+
+
+def seal_all() -> None:
+    """As beat does, until all that there is now is sealed."""
+    last, until = RunEvent.objects.latest("id").pk, time.monotonic() + 30
+    while not HistorySeal.objects.filter(event_ids__contains=[last]).exists():
+        assert time.monotonic() < until
+        tasks.seal_history()
+        time.sleep(0.05)
+
+
+def verify() -> tuple[int, str]:
+    """Exit code and output of the command."""
+    out = io.StringIO()
+    try:
+        call_command("verify_audit", stdout=out)
+    except SystemExit as stop:
+        return int(stop.code or 0), out.getvalue()
+    return 0, out.getvalue()
+
+
+def break_it(statement: str, *parameters: Any) -> None:
+    """What somebody with the owner's password could do."""
+    tables = ("workflows_runevent", "workflows_historyseal")
+    with connection.cursor() as cursor:
+        for table in tables:
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        cursor.execute(statement, parameters)
+        for table in tables:
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+
+
+@pytest.fixture
+def waiting(web: Browser, key: Key, broker: Broker) -> UUID:
+    """A run, started over HTTP, that will wait for two months; sealed so far."""
+    run_id = UUID(start(web, key("administrator"), WAITS)["id"])
+    broker.drain()
+    seal_all()
+    return run_id
+
+
+def test_a_run_that_waits_for_weeks_is_sealed_so_far(waiting: UUID) -> None:
+    events = RunEvent.objects.filter(run_id=waiting)
+    assert events.count() >= 3
+    sealed = {number for row in HistorySeal.objects.all() for number in row.event_ids}
+    assert set(events.values_list("id", flat=True)) <= sealed
+    entry = AuditEntry.objects.filter(action="workflows.history.sealed").latest("id")
+    assert entry.after_digest == sealing.digest_of(HistorySeal.objects.latest("number"))
+    code, said = verify()
+    assert (code, f"{RunEvent.objects.count()} transitions" in said) == (0, True), said
+    before = HistorySeal.objects.count()
+    tasks.seal_history()
+    tasks.seal_history()
+    assert HistorySeal.objects.count() == before, "nothing new, no seal"
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE workflows_runevent SET actor = 'somebody else' WHERE id = %s", "its actor is not"),
+        ("UPDATE workflows_runevent SET detail = '{\"a\": 1}' WHERE id = %s", "its detail is not"),
+        ("UPDATE workflows_runevent SET name = 'x' WHERE id = %s", "its place or time is not"),
+        ("UPDATE workflows_runevent SET at = at - interval '1 day' WHERE id = %s", "place or time"),
+        ("DELETE FROM workflows_runevent WHERE id = %s", "a transition of a run is gone"),
+    ],
+)
+def test_a_changed_or_dropped_transition_is_named(
+    waiting: UUID, statement: str, found: str
+) -> None:
+    event = RunEvent.objects.filter(run_id=waiting).latest("id")
+    break_it(statement, event.pk)
+    code, said = verify()
+    assert code == 1
+    assert f"event {event.pk}" in said and found in said
+
+
+def test_a_transition_put_in_between_is_named(begin: Begin, broker: Broker) -> None:
+    first = begin(TWO)
+    broker.drain()
+    with connection.cursor() as cursor:  # as a worker that died with numbers it had drawn
+        cursor.execute(
+            "SELECT setval(pg_get_serial_sequence('workflows_runevent', 'id'), max(id) + 9) "
+            "FROM workflows_runevent"
+        )
+    begin(TWO)
+    broker.drain()
+    seal_all()
+    assert verify()[0] == 0
+    last = RunEvent.objects.filter(run_id=first.pk).latest("id")
+    RunEvent.objects.create(pk=last.pk + 5, run_id=first.pk, name="step.approved")
+    code, said = verify()
+    assert (code, f"step.approved of run {first.pk} was put between" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE workflows_historyseal SET salt = '\\x00'", "is not what the log holds"),
+        ("DELETE FROM workflows_historyseal", "which the log holds, is gone"),
+    ],
+)
+def test_a_seal_that_was_made_to_fit_is_found(waiting: UUID, statement: str, found: str) -> None:
+    break_it(statement)
+    code, said = verify()
+    assert (code, found in said) == (1, True), said
+
+
+def test_a_person_can_be_erased_without_breaking_a_seal(
+    begin: Begin, broker: Broker, caller: Caller
+) -> None:
+    begin(TWO)
+    broker.drain()
+    seal_all()
+    user = User.objects.get(pk=caller.user_id)
+    subject = privacy.Subject(user.pk, user.username, "", "")
+    assert RunEvent.objects.filter(actor__in=[user.username, subject.principal]).exists()
+    with transaction.atomic():
+        erase_subject(subject, keep_records=False)
+    assert RunEvent.objects.filter(actor=privacy.ERASED).exists()
+    code, said = verify()
+    assert code == 0, said
+
+
+def test_the_end_of_a_run_that_a_crash_kept_untold_is_made_up(
+    begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(TWO)
+    with monkeypatch.context() as crash:
+        crash.setattr(measuring, "seal", _die)
+        broker.drain()
+    ended = AuditEntry.objects.filter(target=f"run:{run.pk}", action="workflows.run.succeeded")
+    told = Measurement.objects.filter(names__contains=["runs"])
+    assert (ended.count(), told.count()) == (0, 0), "neither half is there"
+    monkeypatch.setattr(sealing, "TOLD_WITHIN", -sealing.STRETCH)
+    tasks.seal_history()
+    assert (ended.count(), told.count()) == (1, 1)
+    HistoryMark.objects.update(ends_until=None)
+    tasks.seal_history()
+    assert (ended.count(), told.count()) == (1, 1), "what was told is not told again"
+
+
+def _die(*_: Any, **__: Any) -> None:
+    raise DatabaseError("the worker is gone")
