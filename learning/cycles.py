@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -33,13 +32,12 @@ from learning import (
     history,
     judging,
     patterns,
-    replay,
     report_mails,
     reporting,
     searching,
     trials,
 )
-from learning.models import Cycle, CycleStep, Improvement, Replay
+from learning.models import Cycle, CycleStep, Improvement
 
 logger = logging.getLogger(__name__)
 QUEUE = "analysis"
@@ -48,9 +46,8 @@ LOST_AFTER = timedelta(minutes=15)
 MOST_SENDS = 20
 # A report whose process died before it was mailed is still news for so long.
 MAILED_FOR = timedelta(days=2)
-# Candidates that one weekly cycle replays, and what each may cost.
-MOST_REPLAYS = 5
-REPLAY_CAP_USD = Decimal(1)
+# Candidates that one weekly cycle replays, and proposals that it looks at for them.
+MOST_REPLAYS, MOST_LOOKED_AT = 5, 200
 # What a cycle is about, in days before its tick.
 DAYS = {Cycle.Cadence.DAILY: 1, Cycle.Cadence.WEEKLY: 7, Cycle.Cadence.MONTHLY: 30}
 
@@ -176,7 +173,7 @@ def conclude(cycle_id: UUID) -> bool:
     if cycle.state != Cycle.State.RUNNING or any(_pending(cycle)):
         return False
     if cycle.cadence == Cycle.Cadence.WEEKLY:
-        _replay_candidates(cycle)
+        begin_replays(cycle)
     figures = reporting.figures(cycle, until_of(cycle), days=DAYS[Cycle.Cadence(cycle.cadence)])
     won = Cycle.objects.filter(pk=cycle.pk, state=Cycle.State.RUNNING).update(
         state=Cycle.State.DONE, ended_at=Now(), figures=figures,
@@ -188,24 +185,20 @@ def conclude(cycle_id: UUID) -> bool:
     return bool(won)
 
 
-def _replay_candidates(cycle: Cycle) -> None:
-    """Replays for the most urgent proposals that have a candidate and were not replayed yet."""
-    tried = Replay.objects.exclude(improvement_id=None).values("improvement_id")
+def begin_replays(cycle: Cycle) -> None:
+    """Replays for the most urgent proposals whose candidate was not replayed as things are now.
+
+    An edited candidate counts anew, and so does each where another version is in production.
+    """
     rows = Improvement.objects.filter(
         state__in=[Improvement.State.PROPOSED, Improvement.State.APPROVED],
         candidate_version_id__isnull=False,
-    ).exclude(pk__in=tried)  # fmt: skip
-    for row in rows.order_by("-priority")[:MOST_REPLAYS]:
-        try:
-            replay.start(
-                agent=row.agent_slug, candidate_id=row.candidate_version_id or row.pk,
-                baseline_id=row.base_version_id, client_id=row.client_id,
-                cap_usd=REPLAY_CAP_USD, improvement_id=row.pk, asked_by=f"cycle {cycle}",
-                judge=trials.judge_for(row.agent_slug),
-            )  # fmt: skip
-        except AppError as error:
-            logs.event(logger, "learning.cycle.replay_refused", level=logging.WARNING,
-                       improvement=str(row.pk), code=error.code)  # fmt: skip
+    )  # fmt: skip
+    begun = 0
+    for row in rows.order_by("-priority")[:MOST_LOOKED_AT]:
+        begun += trials.begin_missing_replay(row, asked_by=f"cycle {cycle}")
+        if begun >= MOST_REPLAYS:
+            return
 
 
 def sweep() -> int:

@@ -19,6 +19,7 @@ from agents import versions
 from config import logs
 from config.access.callers import Caller
 from config.errors import AppError, Conflict, InvalidInput, NotFound
+from learning import screening
 from learning.models import Experiment, Improvement, Rollout, Tombstone
 from monitoring import services as monitoring
 
@@ -106,9 +107,18 @@ def digest_of(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def approve(*, caller: Caller, improvement_id: UUID, reason: str = "") -> Improvement:
-    """A person accepts a proposal; raises Conflict unless it is proposed."""
-    return _decide(caller, improvement_id, State.APPROVED, reason)
+def approve(
+    *, caller: Caller, improvement_id: UUID, reason: str = "", override: bool = False
+) -> Improvement:
+    """A person accepts a proposal; its candidate goes live once a replay found it no worse.
+
+    With ``override`` the person answers for it by name, with a reason, whatever a replay says;
+    so may one that was approved before. Raises Conflict unless it is proposed, ReplayNeeded where
+    its replay has ended badly or could not tell.
+    """
+    if override:
+        screening.check_override(caller, reason)
+    return _decide(caller, improvement_id, State.APPROVED, reason, override=override)
 
 
 def reject(*, caller: Caller, improvement_id: UUID, reason: str) -> Improvement:
@@ -270,23 +280,31 @@ def is_on_trial(row: Improvement) -> bool:
 
 
 @transaction.atomic
-def _decide(caller: Caller, improvement_id: UUID, state: str, reason: str) -> Improvement:
+def _decide(
+    caller: Caller, improvement_id: UUID, state: str, reason: str, *, override: bool = False
+) -> Improvement:
     before = Improvement.objects.select_for_update().filter(pk=improvement_id).first()
-    if before is not None and before.state == State.TESTING and is_on_trial(before):
-        raise Conflict(f"improvement {before.title!r}", "on trial", "its experiment stopped first")
-    moved = Improvement.objects.filter(pk=improvement_id, state__in=MOVES[state]).update(
-        state=state, decided_by_id=caller.user_id, decided_at=Now(),
-        decision_reason=reason[:500], updated_at=Now(),
-    )  # fmt: skip
-    row = Improvement.objects.filter(pk=improvement_id).first()
-    if row is None:
+    if before is None:
         raise NotFound("improvement", improvement_id)
-    if not moved:
-        raise Conflict(f"improvement {row.title!r}", row.state, " or ".join(sorted(MOVES[state])))
+    if before.state == State.TESTING and is_on_trial(before):
+        raise Conflict(f"improvement {before.title!r}", "on trial", "its experiment stopped first")
+    allowed = MOVES[state] | ({State.APPROVED} if override else set())
+    if before.state not in allowed:
+        raise Conflict(f"improvement {before.title!r}", before.state, " or ".join(sorted(allowed)))
+    changes: dict[str, Any] = {}
+    if override:
+        changes["override"] = screening.overridden(before, caller, reason)
+    elif state == State.APPROVED:
+        screening.check_not_refused(before)
+    Improvement.objects.filter(pk=improvement_id).update(
+        state=state, decided_by_id=caller.user_id, decided_at=Now(),
+        decision_reason=reason[:500], updated_at=Now(), **changes,
+    )  # fmt: skip
+    row = find(improvement_id)
     monitoring.audit(
         actor=caller.principal, action=f"learning.improvement.{state}",
         target=f"improvement:{row.pk}", client_id=row.client_id, user_id=caller.user_id,
-        after={"reason": reason},
+        after={"reason": reason, **changes},
     )  # fmt: skip
     logs.event(logger, "learning.improvement.decided", improvement=str(row.pk), state=state)
     return row

@@ -15,7 +15,7 @@ from config import readable
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput, NotFound
 from config.pages import page
-from learning import experiments, overview, plots, rollouts, saying
+from learning import experiments, overview, plots, rollouts, saying, screening
 from learning.domain.measures import stage_layout
 from learning.models import Experiment, Improvement, Rollout, Variant
 from learning.report_pages import first_sentence
@@ -66,7 +66,7 @@ def experiment(request: HttpRequest, caller: Caller, experiment_id: UUID) -> Htt
         raise NotFound("experiment", experiment_id)
     if request.method == "POST":
         return _act(request, caller, f"/dashboard/experiments/{row.pk}", {
-            "start": lambda reason: experiments.start(caller=caller, experiment_id=row.pk),
+            "start": lambda reason: _start(request, caller, row, reason),
             "pause": lambda reason: experiments.pause(
                 caller=caller, experiment_id=row.pk, reason=reason),
             "resume": lambda reason: experiments.resume(caller=caller, experiment_id=row.pk),
@@ -82,10 +82,18 @@ def experiment(request: HttpRequest, caller: Caller, experiment_id: UUID) -> Htt
     return render(request, template, _experiment(row, caller))
 
 
+def _start(request: HttpRequest, caller: Caller, row: Experiment, reason: str) -> None:
+    screening.check_experiment(
+        caller, row, override=request.POST.get("override") == "on", reason=reason
+    )
+    experiments.start(caller=caller, experiment_id=row.pk)
+
+
 def _experiment(row: Experiment, caller: Caller, fault: AppError | None = None) -> dict[str, Any]:
     found = row.analysis or experiments.read(row)
     return {
         "row": row, "found": found, "fault": fault, "variants": _arms(row, found),
+        "is_held": isinstance(fault, screening.ReplayNeeded),
         "may_decide": caller.has("learning:decide"),
         "rollouts": list(row.rollouts.all()), "improvement": row.improvement,
         "batches": _batches(row), "next_look_at": experiments.next_look_at(row),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,15 +12,15 @@ from django.utils import timezone
 
 from agents import evidence, sight, versions
 from config.access.callers import Caller
-from config.errors import AppError, Conflict, InvalidInput, NotFound
-from learning import handoff, improvements, knowledge_changes, patterns, replay, trials
+from config.errors import AppError, InvalidInput, NotFound
+from learning import handoff, improvements, knowledge_changes, patterns, screening, trials
 from learning.models import Experiment, Improvement, Replay, Rollout, Tombstone, TuningJob
 
 State = Improvement.State
-REPLAY_CAP_USD = Decimal(1)
 # What was done, in the words that the page answers with.
 DONE = {
-    "approve": "approved", "reject": "rejected", "edit": "the new prompt is its candidate now",
+    "approve": "approved", "override": "approved in spite of its replay", "reject": "rejected",
+    "edit": "the new prompt is its candidate now, and is replayed",
     "replay": "a replay has begun", "take_back": "taken back",
     "hand_out": "in the issue tracker",
 }  # fmt: skip
@@ -65,6 +64,7 @@ def dossier(caller: Caller, improvement_id: UUID) -> dict[str, Any]:
         "suggested_tool": shown.get("suggested_tool"), "change": shown.get("change"),
         "pattern": pattern, "runs": _runs(caller, shown, pattern),
         "difference": difference(row), "replays": _replays(caller, row),
+        "standing": _standing(row).as_dict(), "override": row.override or None,
         "barred": _tombstones(row), "follows": _follows(row),
         "neighbours": _neighbours(caller, row),
         "actions": _actions(row), "work_item": row.work_item or None,
@@ -73,15 +73,24 @@ def dossier(caller: Caller, improvement_id: UUID) -> dict[str, Any]:
 
 
 def act(
-    caller: Caller, improvement_id: UUID, what: str, *, reason: str = "", prompt: str = ""
-) -> Improvement:
-    """Approve, reject, edit, replay or take back; raises the AppError that stands in the way."""
+    caller: Caller, improvement_id: UUID, what: str, *, reason: str = "", prompt: str = "",
+    override: bool = False,
+) -> Improvement:  # fmt: skip
+    """Approve, reject, edit, replay or take back; raises the AppError that stands in the way.
+
+    A candidate that was not replayed is, once it is approved or put in another's place.
+    """
     caller.require("learning:decide", "decide about improvements")
     row = find(caller, improvement_id)
     if what not in DONE:
         raise InvalidInput("do", what, f"one of {', '.join(DONE)}")
-    if what == "approve":
-        row = improvements.approve(caller=caller, improvement_id=row.pk, reason=reason)
+    if what in ("approve", "override"):
+        row = improvements.approve(
+            caller=caller,
+            improvement_id=row.pk,
+            reason=reason,
+            override=override or what == "override",
+        )
         if row.kind == Improvement.Kind.KNOWLEDGE:
             knowledge_changes.make(row)
     elif what == "reject":
@@ -93,19 +102,11 @@ def act(
     elif what == "hand_out":
         row = handoff.post(caller, row.pk)
     else:
-        _replay(caller, row)
+        trials.begin_replay(row, asked_by=caller.name)
+    if what in ("approve", "edit"):
+        trials.begin_missing_replay(row, asked_by=caller.name)
     row.refresh_from_db()
     return row
-
-
-def _replay(caller: Caller, row: Improvement) -> None:
-    if row.candidate_version_id is None:
-        raise Conflict(f"improvement {row.title!r}", "without a candidate", "a candidate version")
-    replay.start(
-        agent=row.agent_slug, candidate_id=row.candidate_version_id, client_id=row.client_id,
-        baseline_id=row.base_version_id, cap_usd=REPLAY_CAP_USD, improvement_id=row.pk,
-        asked_by=caller.name, judge=trials.judge_for(row.agent_slug),
-    )  # fmt: skip
 
 
 def lines_of(diff: Sequence[str]) -> list[dict[str, str]]:
@@ -159,7 +160,18 @@ def _headline(row: Improvement) -> str:
         return f"Waits for your decision; {what}."
     who = f" by {row.decided_by}" if row.decided_by else ""
     why = f": {row.decision_reason}" if row.decision_reason else ""
-    return f"{row.get_state_display().capitalize()}{who}{why}."
+    held = ""
+    if row.state == State.APPROVED and not (found := _standing(row)).may_go_live:
+        held = f" Not live yet: {found.says}."
+    return f"{row.get_state_display().capitalize()}{who}{why}.{held}"
+
+
+def _standing(row: Improvement) -> screening.Standing:
+    """What its replay says; of an agent without a version in production, that there is none."""
+    try:
+        return screening.of(row)
+    except AppError as error:
+        return screening.Standing(screening.NONE, str(error))
 
 
 def _pattern(caller: Caller, row: Improvement, shown: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -245,9 +257,11 @@ def _actions(row: Improvement) -> list[str]:
     """What a person may do with it now."""
     if row.state == State.PROPOSED:
         more = ["edit", "replay"] if row.candidate_version_id else []
+        more += ["override"] if not _standing(row).may_go_live else []
         return ["approve", "reject", *more]
     if row.state == State.APPROVED:
-        return ["reject"]
+        more = ["replay", "override"] if not _standing(row).may_go_live else []
+        return ["reject", *more]
     if row.state == State.TESTING and not improvements.is_on_trial(row):
         return ["reject"]  # its experiment has ended, and somebody has to say what follows
     if row.state == State.SHIPPED and row.kind == Improvement.Kind.KNOWLEDGE:

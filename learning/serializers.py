@@ -120,7 +120,17 @@ class Decision(s.Serializer[Any]):
     reason = s.CharField(required=False, default="", allow_blank=True, max_length=500)
 
 
+class Approval(Decision):
+    """A decision that may let a change go live in spite of its replay."""
+
+    override = s.BooleanField(
+        required=False, default=False,
+        help_text="Let it go live although no replay found it no worse; needs a reason.",
+    )  # fmt: skip
+
+
 class ImprovementDocument(s.ModelSerializer[Improvement]):
+    override = JSON(help_text="Who lets it go live in spite of its replay, and why; or empty.")
     kind = s.CharField()
     state = s.CharField()
     risk = s.CharField()
@@ -131,7 +141,7 @@ class ImprovementDocument(s.ModelSerializer[Improvement]):
             "id", "client_id", "agent_slug", "kind", "title", "proposal", "evidence", "expected",
             "impact", "confidence", "effort", "priority", "risk", "base_version_id",
             "candidate_version_id", "state", "proposed_by", "decided_by", "decided_at",
-            "decision_reason", "created_at", "updated_at",
+            "decision_reason", "override", "created_at", "updated_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -273,6 +283,11 @@ class NewRollout(s.Serializer[Any]):
     metrics = s.ListField(child=s.DictField(), required=False, min_length=1, max_length=20)
     test = s.DictField(required=False)
     improvement_id = s.UUIDField(required=False, allow_null=True, default=None)
+    override = s.BooleanField(
+        required=False, default=False,
+        help_text="Begin it although no replay found the version no worse; needs a reason.",
+    )  # fmt: skip
+    reason = s.CharField(required=False, default="", allow_blank=True, max_length=500)
 
 
 class NewDrill(s.Serializer[Any]):

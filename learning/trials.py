@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -17,7 +18,7 @@ from config.access import callers
 from config.access.callers import Caller
 from config.access.models import Client
 from config.errors import AppError, Conflict, InvalidInput
-from learning import analysis, experiments, improvements, rollouts
+from learning import analysis, experiments, improvements, replay, rollouts, screening
 from learning.domain import measures
 from learning.domain.measures import SCORE
 from learning.domain.statistics import power
@@ -26,9 +27,9 @@ from monitoring import services as monitoring
 
 logger = logging.getLogger(__name__)
 State = Improvement.State
-# What a policy approves must have been replayed with one of these.
-SOUND = ("better", "not_worse")
 WEEK = timedelta(days=7)
+# What one replay of a candidate may cost.
+REPLAY_CAP_USD = Decimal(1)
 # A looked-at test is planned for as many looks.
 LOOKS = 14
 
@@ -72,8 +73,8 @@ def approve_by_policy(now: datetime | None = None) -> int:
         policy = policy_for(row.agent_slug)
         if policy is None or policy.approves != TrialPolicy.Approves.LOW:
             continue
-        replay = Replay.objects.filter(improvement_id=row.pk, verdict__in=SOUND).first()
-        if replay is None or not _has_room(policy, row.agent_slug, now):
+        found = screening.of(row)
+        if found.verdict not in screening.SOUND or not _has_room(policy, row.agent_slug, now):
             continue
         version = agents.version_values(row.agent_slug, row.candidate_version_id or "")
         if version["agent_risk"] != "low":
@@ -81,7 +82,7 @@ def approve_by_policy(now: datetime | None = None) -> int:
         try:
             improvements.approve(
                 caller=machine(), improvement_id=row.pk,
-                reason=f"by the policy for {policy}: low risk, replayed {replay.verdict}",
+                reason=f"by the policy for {policy}: low risk, replayed {found.verdict}",
             )  # fmt: skip
             done += 1
         except Conflict:  # a person was quicker
@@ -102,7 +103,9 @@ def start_approved(
 ) -> int:
     """An experiment for each approved improvement with a candidate; one an agent at a time.
 
-    A person's own experiment or rollout of the agent goes first; the rest waits for the next sweep.
+    One that was not replayed beside production is replayed first, and one whose replay did not
+    find it no worse waits for a person. A person's own experiment or rollout of the agent goes
+    first; the rest waits for the next sweep.
     """
     started = 0
     rows = Improvement.objects.filter(
@@ -114,6 +117,9 @@ def start_approved(
         if policy is None or not policy.is_enabled or row.agent_slug in busy:
             continue
         try:
+            begin_missing_replay(row, asked_by="the trial policy")
+            if not screening.of(row).may_go_live:
+                continue
             start(row, policy, seed=seed_for(row), now=now)
         except AppError as error:
             logs.event(logger, "learning.trial.refused", improvement=str(row.pk), code=error.code)
@@ -123,11 +129,42 @@ def start_approved(
     return started
 
 
+def begin_replay(row: Improvement, *, asked_by: str) -> Replay:
+    """Replay an improvement's candidate beside the version that is in production now.
+
+    Raises Conflict without a candidate, InvalidInput where it is in production.
+    """
+    if row.candidate_version_id is None:
+        raise Conflict(f"improvement {row.title!r}", "without a candidate", "a candidate version")
+    return replay.start(
+        agent=row.agent_slug, candidate_id=row.candidate_version_id, client_id=row.client_id,
+        cap_usd=REPLAY_CAP_USD, improvement_id=row.pk, asked_by=asked_by,
+        judge=judge_for(row.agent_slug),
+    )  # fmt: skip
+
+
+def begin_missing_replay(row: Improvement, *, asked_by: str) -> bool:
+    """Replay a candidate of which no replay beside production is on record; whether one began."""
+    try:
+        if screening.of(row).verdict != screening.NONE:
+            return False
+        begin_replay(row, asked_by=asked_by)
+    except AppError as error:  # production itself, or gone
+        logs.event(logger, "learning.replay.refused", level=logging.WARNING,
+                   improvement=str(row.pk), code=error.code)  # fmt: skip
+        return False
+    return True
+
+
 @transaction.atomic
 def start(
     row: Improvement, policy: TrialPolicy, *, seed: str = "", now: datetime | None = None
 ) -> Experiment:
-    """Lay out and start the improvement's experiment; raises Conflict, Barred, InvalidInput."""
+    """Lay out and start the improvement's experiment.
+
+    Raises Conflict, Barred, InvalidInput, ReplayNeeded.
+    """
+    screening.check(row)
     plan, test = sizes(policy)
     made = experiments.create(
         caller=machine(row), agent_slug=row.agent_slug, name=row.title[:120],

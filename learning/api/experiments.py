@@ -11,12 +11,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from agents import services as agents
 from config import rest
+from config.access.callers import Caller
 from config.errors import InvalidInput, NotFound
-from learning import analysis, experiments, rollouts
+from learning import analysis, experiments, reviewing, rollouts, screening
 from learning import serializers as shapes
 from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
-from learning.models import Experiment, Rollout
+from learning.models import Experiment, Improvement, Rollout
 from learning.rollouts import drilling
 
 ANY = {"type": "object", "additionalProperties": True}
@@ -103,17 +105,23 @@ class MoveExperiment(APIView):
     scopes = {"POST": "learning:decide"}
 
     @extend_schema(
-        operation_id="experiments_move", parameters=[KEY], request=shapes.Decision,
-        responses={200: shapes.ExperimentDocument, 404: PROBLEM, 409: PROBLEM},
+        operation_id="experiments_move", parameters=[KEY], request=shapes.Approval,
+        responses={200: shapes.ExperimentDocument, 404: PROBLEM, 409: PROBLEM, 422: PROBLEM},
     )  # fmt: skip
     @rest.idempotent
     def post(self, request: Request, experiment_id: UUID, action: str) -> Response:
-        """Start, pause, resume or stop an experiment."""
-        reason = checked(shapes.Decision, request)["reason"]
-        _experiment(request, experiment_id)
+        """Start, pause, resume or stop an experiment.
+
+        What a replay found worse, and an improvement's candidate that none found no worse, is not
+        started (409 `replay_needed`), but with `override` and a reason.
+        """
+        data = checked(shapes.Approval, request)
+        reason, row = data["reason"], _experiment(request, experiment_id)
         given: dict[str, Any] = {
             "caller": rest.caller_of(request), "experiment_id": experiment_id,
         }  # fmt: skip
+        if action == "start" and row.state == Experiment.State.DRAFT:
+            screening.check_experiment(given["caller"], row, **data)
         if action in ("pause", "stop"):
             given["reason"] = reason
         moves: dict[str, Any] = {
@@ -144,9 +152,18 @@ class Rollouts(APIView):
     )  # fmt: skip
     @rest.idempotent
     def post(self, request: Request) -> Response:
-        """Begin a rollout at its first stage."""
+        """Begin a rollout at its first stage.
+
+        What a replay found worse, and an improvement's candidate that none found no worse, is not
+        begun (409 `replay_needed`), but with `override` and a reason.
+        """
         data = checked(shapes.NewRollout, request)
         caller = rest.caller_of(request)
+        target = agents.version_values(data["agent"], data["version"])["id"]
+        screening.check_by_hand(
+            caller, {data["agent"]: {target}}, _improvement(caller, data["improvement_id"]),
+            override=data.pop("override"), reason=data.pop("reason"),
+        )  # fmt: skip
         row = rollouts.begin(
             client_id=caller.home_client_id, agent_slug=data.pop("agent"),
             to_version=data.pop("version"), by=caller.name, **data,
@@ -213,6 +230,10 @@ def _asked(request: Request, model: Any) -> Any:
         if request.query_params.get(name):
             rows = rows.filter(**{field: request.query_params[name]})
     return rows
+
+
+def _improvement(caller: Caller, improvement_id: UUID | None) -> Improvement | None:
+    return reviewing.find(caller, improvement_id) if improvement_id else None
 
 
 def _experiment(request: Request, experiment_id: UUID) -> Experiment:

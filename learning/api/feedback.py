@@ -188,15 +188,18 @@ class DecideImprovement(APIView):
 
     @extend_schema(
         parameters=[KEY],
-        request=shapes.Decision,
-        responses={200: shapes.ImprovementDocument, 404: PROBLEM, 409: PROBLEM},
+        request=shapes.Approval,
+        responses={200: shapes.ImprovementDocument, 404: PROBLEM, 409: PROBLEM, 422: PROBLEM},
     )
     @rest.idempotent
     def post(self, request: Request, improvement_id: UUID, action: str) -> Response:
-        """Approve a proposal, or refuse it with a reason."""
-        reason = checked(shapes.Decision, request)["reason"]
-        caller = rest.caller_of(request)
-        row = reviewing.act(caller, improvement_id, action, reason=reason)
+        """Approve a proposal, or refuse it with a reason.
+
+        Approved, its candidate goes live once its replay has found it no worse. One whose replay
+        ended otherwise is refused (409 `replay_needed`), but with `override` and a reason.
+        """
+        data, caller = checked(shapes.Approval, request), rest.caller_of(request)
+        row = reviewing.act(caller, improvement_id, action, **data)
         return Response(shapes.ImprovementDocument(row).data)
 
 

@@ -12,8 +12,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config import rest
-from learning import reviewing
+from learning import replay, reviewing, trials
 from learning import serializers as shapes
+from learning import shapes_loop as loop_shapes
 from learning.api.shared import KEY, PROBLEM, checked
 
 Shape = serializers.Serializer[Any]
@@ -45,6 +46,12 @@ class Dossier(Shape):
     runs = serializers.ListField(child=serializers.DictField())
     difference = serializers.DictField(allow_null=True)
     replays = serializers.ListField(child=serializers.DictField())
+    standing = serializers.DictField(
+        help_text="Whether the candidate may go live by its replay, why (not), and what to do."
+    )
+    override = serializers.DictField(
+        allow_null=True, help_text="Who lets it go live in spite of its replay, and why."
+    )
     barred = serializers.ListField(child=serializers.DictField())
     follows = serializers.ListField(child=serializers.DictField())
     actions = serializers.ListField(child=serializers.CharField())
@@ -82,6 +89,23 @@ class EditImprovement(APIView):
         data = checked(Edit, request)
         row = reviewing.act(rest.caller_of(request), improvement_id, "edit", **data)
         return Response(shapes.ImprovementDocument(row).data)
+
+
+class ReplayImprovement(APIView):
+    scopes = {"POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="improvements_replay", parameters=[KEY], request=None,
+        responses={202: loop_shapes.ReplayDocument, 404: PROBLEM, 409: PROBLEM, 422: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request, improvement_id: UUID) -> Response:
+        """Replay its candidate beside production; what comes of it lets it go live or not."""
+        caller = rest.caller_of(request)
+        made = trials.begin_replay(reviewing.find(caller, improvement_id), asked_by=caller.name)
+        response = Response(loop_shapes.ReplayDocument(replay.document(made)).data, status=202)
+        response["Location"] = f"/api/v1/replays/{made.pk}"
+        return response
 
 
 class TakeBackImprovement(APIView):

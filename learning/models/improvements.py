@@ -62,6 +62,12 @@ class Improvement(models.Model):
     )
     decided_at = models.DateTimeField(null=True, blank=True)
     decision_reason = models.CharField(max_length=500, blank=True, default="")
+    override = models.JSONField(
+        default=dict,
+        db_default={},
+        blank=True,
+        help_text="Who lets this version go live in spite of its replay: by, reason, found, at.",
+    )
     work_item = models.JSONField(
         default=dict,
         db_default={},

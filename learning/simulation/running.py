@@ -102,7 +102,11 @@ def _world(scenario: Scenario) -> World:
 
 
 def _propose(world: World, name: str) -> None:
-    """The agent, the changed version, the proposal, and a reviewer's consent."""
+    """The agent, the changed version, the proposal, and a reviewer's consent.
+
+    Nothing is on record that could be replayed: what is simulated is the comparison on live
+    traffic, harmful candidates among them, so the reviewer lets each go by name.
+    """
     slug = world.slug(name)
     agents.open_agent(slug, prompt=BASE_PROMPT)
     version = agents.publish_prompt(slug, CANDIDATE_PROMPT.format(name=name), by="simulation")
@@ -112,7 +116,10 @@ def _propose(world: World, name: str) -> None:
         expected={"metric": traffic.METRIC}, impact=1.0, confidence=0.5,
         risk=Improvement.Risk.LOW, candidate_version_id=version, proposed_by="simulation",
     )  # fmt: skip
-    improvements.approve(caller=world.caller, improvement_id=row.pk, reason="simulated consent")
+    improvements.approve(
+        caller=world.caller, improvement_id=row.pk, override=True,
+        reason="simulated consent: nothing is on record to replay",
+    )  # fmt: skip
     world.candidates[name], world.improvements[name] = version, row.pk
 
 

@@ -8,10 +8,10 @@ from playwright.sync_api import Browser, expect
 from agents.models import Label
 from config.access.models import Client, User
 from learning import improvements, tasks
-from learning.models import Experiment, Improvement, Rollout, Tombstone, TrialPolicy
+from learning.models import Experiment, Improvement, Replay, Rollout, Tombstone, TrialPolicy
 from tests.browser.conftest import opened, sign_in
 from tests.browser.test_pages import faults_in_every_look, faults_of
-from tests.learning.ground import SLUG, make_agent, meet
+from tests.learning.ground import SLUG, make_agent, meet, replayed
 
 STAGES = [{"share": s, "minimum_hours": 0, "minimum_units": 20} for s in (0.1, 1)]
 
@@ -53,11 +53,19 @@ def test_an_approved_improvement_ships_and_goes_back(
         page.keyboard.press("r")
         page.keyboard.press("Enter")  # without a reason nothing is rejected
         page.keyboard.press("Escape")
-        page.locator("textarea[name=reason]").fill("the replay was better")
+        expect(page.get_by_text("It may not go live yet").first).to_be_visible()
+        page.locator("textarea[name=reason]").fill("the rate first is what they ask for")
         page.get_by_role("heading", name="Name the rate first").click()
         page.keyboard.press("a")
         page.keyboard.press("Enter")
-        expect(page.get_by_text("Approved by").first).to_be_visible()
+        expect(page.get_by_text("Not live yet: its replay has not ended").first).to_be_visible()
+        tasks.sweep_comparisons()
+        assert not Experiment.objects.exists()
+        Replay.objects.get().delete()  # which a worker would have ended so
+        replayed(proposed, "better")
+        page.reload()
+        expect(page.get_by_text("It may go live").first).to_be_visible()
+        assert not faults_of(page, ".review")
         tasks.sweep_comparisons()
         experiment = Experiment.objects.get()
         meet(agent, firm, units=600, success=success)

@@ -13,6 +13,7 @@ from agents import versions
 from agents.domain import traffic
 from agents.models import Agent, AgentVersion, Invocation, Label, TrafficSplit
 from config.access.models import Client
+from learning.models import Improvement, Replay
 
 SLUG = "tax-vat-001"
 
@@ -62,3 +63,14 @@ def meet(
             )
         )  # fmt: skip
     return Invocation.objects.bulk_create(rows)
+
+
+def replayed(row: Improvement, verdict: str = "not_worse") -> Replay:
+    """The candidate's replay beside production has ended with ``verdict``."""
+    present = Label.objects.get(agent__slug=row.agent_slug, name="production").version_id
+    return Replay.objects.create(
+        agent_slug=row.agent_slug, baseline_id=present, candidate_id=row.candidate_version_id,
+        client_id=row.client_id, cap_usd=1, improvement_id=row.pk, verdict=verdict, state="done",
+        ended_at=timezone.now(),
+        result={"cases": 30, "independent": 30, "baseline_score": 0.8, "candidate_score": 0.8},
+    )  # fmt: skip

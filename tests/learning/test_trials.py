@@ -13,7 +13,7 @@ from learning import experiments, improvements, rollouts, tasks, trials
 from learning.domain.postcheck import postcheck
 from learning.models import Experiment, Improvement, Replay, Rollout, TrialPolicy
 from monitoring.models import Action, Incident
-from tests.learning.ground import SLUG, make_agent, meet
+from tests.learning.ground import SLUG, make_agent, meet, replayed
 
 pytestmark = pytest.mark.django_db
 METRICS = [{"key": "success", "role": "primary"}]
@@ -33,11 +33,13 @@ def policy(ground):
     )  # fmt: skip
 
 
-def proposed(firm, new, risk="low"):
+def proposed(firm, new, risk="low", verdict="not_worse"):
     row, _ = improvements.propose(
         client_id=firm.pk, agent_slug=SLUG, kind="prompt", title="Better", proposal={"a": 1},
         evidence={}, impact=2, confidence=0.5, risk=risk, candidate_version_id=new.pk,
     )  # fmt: skip
+    if verdict:
+        replayed(row, verdict)
     return row
 
 
@@ -85,14 +87,14 @@ def test_a_change_that_shows_nothing_at_its_planned_size_is_refused(engineer, gr
 
 
 def test_a_policy_approves_only_what_was_replayed_well_and_only_so_many(ground, policy):
-    firm, _, old, new = ground
-    row = proposed(firm, new)
+    firm, _, _, new = ground
+    row = proposed(firm, new, verdict="")
     TrialPolicy.objects.update(approves="low", most_approved_a_week=1)
     assert trials.approve_by_policy() == 0
-    Replay.objects.create(
-        agent_slug=SLUG, baseline_id=old.pk, candidate_id=new.pk, client_id=firm.pk, cap_usd=1,
-        improvement_id=row.pk, verdict="not_worse", state="done", ended_at=timezone.now(),
-    )  # fmt: skip
+    replayed(row)
+    replayed(row, "worse")
+    assert trials.approve_by_policy() == 0, "the latest one counts"
+    Replay.objects.filter(verdict="worse").delete()
     Improvement.objects.filter(pk=row.pk).update(risk="medium")
     assert trials.approve_by_policy() == 0
     Improvement.objects.filter(pk=row.pk).update(risk="low")

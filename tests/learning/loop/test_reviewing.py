@@ -91,7 +91,7 @@ def test_the_same_is_there_over_http(api, row):
     path = f"/api/v1/improvements/{row.pk}"
     body = api("get", path).json()
     assert any(line.startswith("+Name the total") for line in body["difference"]["prompt"])
-    assert body["actions"] == ["approve", "reject", "edit", "replay"]
+    assert body["actions"] == ["approve", "reject", "edit", "replay", "override"]
     same = api("post", f"{path}/edit", {"prompt": body["difference"]["candidate_prompt"]})
     assert same.status_code == 422
     assert api("post", f"{path}/approve", {}).json()["state"] == "approved"

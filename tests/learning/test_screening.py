@@ -1,0 +1,211 @@
+"""Only what a replay found no worse goes live, or what a person lets go by name."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agents import versions
+from agents.models import TrafficSplit
+from config.access.models import Membership, User
+from learning import cycles, experiments, improvements, replay, tasks, trials
+from learning.models import Experiment, Improvement, Replay, Rollout, TrialPolicy
+from monitoring.models import AuditEntry, AuditPayload
+from tests.learning.ground import SLUG, make_agent, replayed
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ground(firm):
+    return make_agent()
+
+
+@pytest.fixture
+def row(firm, ground):
+    made, _ = improvements.propose(
+        client_id=firm.pk, agent_slug=SLUG, kind="prompt", title="Better", proposal={"a": 1},
+        evidence={}, impact=2, confidence=0.5, risk="low", candidate_version_id=ground[2].pk,
+    )  # fmt: skip
+    return made
+
+
+@pytest.fixture
+def policy(ground):
+    return TrialPolicy.objects.create(
+        metrics=[{"key": "success", "role": "primary"}], effect=0.3, baseline=0.6,
+        minimum_units=50, minimum_days=0, coverage_ratio=0.5,
+    )  # fmt: skip
+
+
+def audited(action):
+    """What the one entry of this action says."""
+    entry = AuditEntry.objects.get(action=action)
+    return json.loads(AuditPayload.objects.get(entry_id=entry.pk).after)
+
+
+def end(verdict):
+    """The worker's part: the replay that runs ends so."""
+    running = Replay.objects.get(state="running")
+    row = Improvement.objects.get(pk=running.improvement_id)
+    running.delete()
+    return replayed(row, verdict)
+
+
+def test_what_is_approved_waits_for_its_replay_and_then_goes_live(api, row, policy):
+    path = f"improvements/{row.pk}"
+    assert api("get", path).json()["standing"]["verdict"] == "none"
+    assert api("post", f"{path}/approve", {}).json()["state"] == "approved"
+    begun = Replay.objects.get()
+    assert (begun.candidate_id, begun.state) == (row.candidate_version_id, "running")
+    tasks.sweep_comparisons()
+    assert not Experiment.objects.exists() and Replay.objects.count() == 1
+    assert "Not live yet: its replay has not ended" in api("get", path).json()["headline"]
+    end("not_worse")
+    tasks.sweep_comparisons()
+    assert Experiment.objects.get().state == "running"
+
+
+@pytest.mark.parametrize("verdict", ["worse", "inconclusive", "too_few"])
+def test_what_a_replay_did_not_find_sound_is_refused_with_what_to_do(api, row, policy, verdict):
+    replayed(row, "better")
+    replayed(row, verdict)
+    path = f"improvements/{row.pk}"
+    refused = api("post", f"{path}/approve", {"reason": "I like it"})
+    body = refused.json()
+    assert (refused.status_code, body["code"], body["verdict"]) == (409, "replay_needed", verdict)
+    assert "`override`" in body["todo"] and "its latest replay" in body["detail"]
+    assert api("get", path).json()["actions"] == ["approve", "reject", "edit", "replay", "override"]
+    # Approved before, and by nobody's word since: the sweep holds it back as well.
+    Improvement.objects.update(state="approved")
+    tasks.sweep_comparisons()
+    assert not Experiment.objects.exists() and not TrafficSplit.objects.exists()
+    again = api("post", f"{path}/replay")
+    assert again.status_code == 202 and again["Location"].endswith(again.json()["id"])
+
+
+def test_a_person_lets_it_go_by_name_with_a_reason(api, row, policy):
+    replayed(row, "worse")
+    path = f"improvements/{row.pk}"
+    assert api("post", f"{path}/approve", {"override": True}).status_code == 422
+    given = {"override": True, "reason": "the graded cases are of the old tariff"}
+    body = api("post", f"{path}/approve", given).json()
+    assert body["state"] == "approved" and body["override"]["reason"] == given["reason"]
+    assert "worse" in body["override"]["found"]
+    assert audited("learning.improvement.approved")["override"]["by"] == body["override"]["by"]
+    dossier = api("get", path).json()
+    assert dossier["standing"]["verdict"] == "overridden"
+    assert given["reason"] in dossier["standing"]["says"]
+    tasks.sweep_comparisons()
+    assert Experiment.objects.get().state == "running"
+
+
+def test_a_machine_lets_nothing_go(row):
+    with pytest.raises(Exception, match="you may not let a change go live"):
+        improvements.approve(
+            caller=trials.machine(row), improvement_id=row.pk, reason="r", override=True
+        )
+
+
+def test_an_edited_candidate_is_replayed_anew(api, row, policy, ground):
+    replayed(row, "better")
+    path = f"improvements/{row.pk}"
+    assert api("get", path).json()["standing"]["may_go_live"]
+    TrialPolicy.objects.update(approves="low")
+    api("post", f"{path}/edit", {"prompt": "Answer otherwise."})
+    row.refresh_from_db()
+    begun = Replay.objects.get(state="running")
+    assert begun.candidate_id == row.candidate_version_id != ground[2].pk
+    tasks.sweep_comparisons()
+    row.refresh_from_db()
+    assert row.state == "proposed", "the replay of the old candidate approves nothing"
+    end("better")
+    tasks.sweep_comparisons()
+    row.refresh_from_db()
+    assert row.state == "testing"
+
+
+def test_a_cycle_replays_an_edited_candidate_and_one_beside_another_production(
+    row, ground, firm, monkeypatch
+):
+    agent, old, _ = ground
+    asked = []
+
+    def start(**given):
+        asked.append(given["candidate_id"])
+
+    monkeypatch.setattr(replay, "start", start)
+    replayed(row)
+    cycle = cycles.Cycle.objects.create(cadence="weekly", tick="2026-11-23")
+    cycles.begin_replays(cycle)
+    assert asked == []
+    edited, _ = versions.publish(agent=agent, content=versions.Content("Answer otherwise."))
+    Improvement.objects.filter(pk=row.pk).update(candidate_version_id=edited.pk)
+    cycles.begin_replays(cycle)
+    assert asked == [edited.pk]
+    row.refresh_from_db()
+    replayed(row)
+    other, _ = versions.publish(agent=agent, content=versions.Content("Third."), label="production")
+    cycles.begin_replays(cycle)
+    assert asked == [edited.pk, edited.pk] and other.pk != old.pk
+
+
+def test_by_hand_what_was_found_worse_needs_a_reason_too(api, row, ground):
+    _, _, new = ground
+    draft = {
+        "agent": SLUG, "name": "By hand", "metrics": [{"key": "success", "role": "primary"}],
+        "variants": [{"version": "production", "is_control": True}, {"version": str(new.pk)}],
+    }  # fmt: skip
+    free = api("post", "experiments", draft).json()["id"]
+    linked = api("post", "experiments", {**draft, "improvement_id": str(row.pk)}).json()["id"]
+    # A person's own choice of versions needs no replay; an improvement's candidate does.
+    held = api("post", f"experiments/{linked}/start", {})
+    assert held.status_code == 409 and "was not replayed" in held.json()["detail"]
+    assert api("post", f"experiments/{free}/start", {}).status_code == 200
+    experiments.stop(caller=trials.machine(row), experiment_id=free)
+    replayed(row, "worse")
+    again = api("post", "experiments", draft).json()["id"]
+    assert api("post", f"experiments/{again}/start", {}).json()["code"] == "replay_needed"
+    begun = {"agent": SLUG, "version": str(new.pk)}
+    assert api("post", "rollouts", begun).json()["code"] == "replay_needed"
+    assert not Rollout.objects.exists()
+    assert api("post", "rollouts", {**begun, "override": True}).status_code == 422
+    given = {"override": True, "reason": "a critical fix"}
+    assert api("post", "rollouts", {**begun, **given}).status_code == 201
+    assert audited("learning.replay.overridden")["reason"] == "a critical fix"
+
+
+def test_the_experiments_page_says_it_and_takes_the_reason(api, row, client, person):
+    replayed(row, "worse")
+    draft = {
+        "agent": SLUG, "name": "By hand", "improvement_id": str(row.pk),
+        "metrics": [{"key": "success", "role": "primary"}],
+        "variants": [{"version": "production", "is_control": True},
+                     {"version": str(row.candidate_version_id)}],
+    }  # fmt: skip
+    made = api("post", "experiments", draft).json()["id"]
+    client.force_login(person("platform_engineer"))
+    page = f"/dashboard/experiments/{made}"
+    refused = client.post(page, {"action": "start"})
+    text = refused.content.decode()
+    assert refused.status_code == 409 and 'name="override"' in text and "found it worse" in text
+    assert client.post(page, {"action": "start", "override": "on"}).status_code == 422
+    given = {"action": "start", "override": "on", "reason": "only on one per cent"}
+    assert client.post(page, given).status_code == 302
+    assert Experiment.objects.get().state == "running"
+
+
+def test_the_review_page_shows_it_and_lets_it_go(client, firm, row):
+    user = User.objects.create_user("rita", password="x", is_staff=True)
+    Membership.objects.create(user=user, client=firm, role="reviewer")
+    client.force_login(user)
+    page = f"/admin/learning/improvement/{row.pk}/change/"
+    replayed(row, "inconclusive")
+    text = client.get(page).content.decode()
+    assert "It may not go live yet" in text and "could not tell" in text
+    refused = client.post(page, {"do": "approve"}, follow=True).content.decode()
+    assert "may not go live: its latest replay could not tell" in refused
+    client.post(page, {"do": "override", "reason": "tried by hand on 40 letters"})
+    text = client.get(page).content.decode()
+    assert "It may go live in spite of its replay" in text and "tried by hand on 40" in text
