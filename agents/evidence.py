@@ -6,7 +6,7 @@ call's start; rows are found by their id, which begins with a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -50,12 +50,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One call's figures; ``is_bad`` if it failed, was blocked or fell back."""
+    """One call's figures; ``is_bad`` if it failed, was blocked or fell back.
+
+    ``input_tokens`` are all that its requests held, remembered by the endpoint or not.
+    """
 
     id: UUID
     at: datetime
     duration_seconds: float
     cost_usd: float
+    input_tokens: int
     output_tokens: int
     tool_calls: int
     state: str
@@ -177,14 +181,44 @@ def measured(
     if not experiments:
         rows = rows.filter(split_id=None)
     values = rows.order_by("-id").values_list(
-        "id", "started_at", "duration_seconds", "cost_usd", "output_tokens", "tool_calls",
-        "state", "model", "output__text",
+        "id", "started_at", "duration_seconds", "cost_usd", "input_tokens", "cached_tokens",
+        "output_tokens", "tool_calls", "state", "model", "output__text",
     )[:limit]  # fmt: skip
     return [
-        Measured(pk, at, seconds, float(cost), tokens, tools, state, model,
+        Measured(pk, at, seconds, float(cost), fresh + kept, tokens, tools, state, model,
                  str(text or "")[:MOST_TEXT], state in BAD)
-        for pk, at, seconds, cost, tokens, tools, state, model, text in reversed(values)
+        for pk, at, seconds, cost, fresh, kept, tokens, tools, state, model, text
+        in reversed(values)
     ]  # fmt: skip
+
+
+def asked_texts(ids: Sequence[UUID]) -> dict[UUID, str]:
+    """What each call was asked, as it is kept: personal data masked.
+
+    Of a conversation its last message of the caller; else the names and words of the inputs.
+    """
+    rows = Invocation.objects.filter(pk__in=list(ids)).values_list("id", "inputs")
+    return {pk: " ".join(_asked(inputs))[:MOST_TEXT] for pk, inputs in rows.iterator(500)}
+
+
+def _asked(inputs: Any) -> Iterator[str]:
+    messages = inputs.get("messages") if isinstance(inputs, dict) else None
+    if isinstance(messages, list):
+        said = [m for m in messages if isinstance(m, dict) and m.get("role") == "user"]
+        inputs = said[-1].get("content") if said else ""
+    yield from _words_of(inputs)
+
+
+def _words_of(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield str(name)
+            yield from _words_of(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _words_of(inner)
+    elif value is not None:
+        yield str(value)
 
 
 def versions_in_use(since: datetime, until: datetime) -> list[tuple[str, UUID, int, int]]:

@@ -1,4 +1,4 @@
-"""Drift of each version in use: the last day beside the four weeks before it.
+"""Drift of each version in use, of what it is asked and how it answers: a day beside four weeks.
 
 The reference leaves out experiments, incidents and demonstrations. A drift is confirmed by two
 windows in a row, so one odd day wakes nobody.
@@ -39,6 +39,7 @@ Period = tuple[datetime, datetime]
 NUMBERS: Mapping[str, Callable[[Measured], float]] = {
     "latency_seconds": lambda m: m.duration_seconds,
     "cost_usd": lambda m: m.cost_usd,
+    "input_tokens": lambda m: float(m.input_tokens),
     "output_tokens": lambda m: float(m.output_tokens),
     "tool_calls": lambda m: float(m.tool_calls),
 }
@@ -98,6 +99,9 @@ def _comparisons(
         yield _numeric(metric, [value(m) for m in good], [value(m) for m in good_now])
     yield Seen("model", categorical_drift([m.model for m in good], [m.model for m in good_now]))
     yield Seen("output_text", text_drift([m.text for m in good], [m.text for m in good_now]))
+    # What is asked says nothing of how it is answered: calls that failed count too.
+    asked = evidence.asked_texts([m.id for m in (*before, *now)])
+    yield Seen("input_text", text_drift(*([asked[m.id] for m in side] for side in (before, now))))
     yield _errors(version_id, since, until)
     scores = (
         said.scores_of(version_id, start, since),
@@ -171,14 +175,17 @@ def incident_periods(until: datetime) -> list[Period]:
 
 
 def listed(
-    *, since: datetime, agent: str = "", confirmed: bool = False, metric: str = ""
-) -> list[DriftWindow]:
+    *, since: datetime, agent: str = "", confirmed: bool = False, metric: str = "",
+    drifted: bool = False,
+) -> list[DriftWindow]:  # fmt: skip
     """Windows that ended since then, newest first."""
     rows = DriftWindow.objects.filter(window_end__gte=since)
     if agent:
         rows = rows.filter(agent_slug=agent)
     if metric:
         rows = rows.filter(metric=metric)
+    if drifted:
+        rows = rows.filter(drifted=True)
     if confirmed:
         rows = rows.filter(is_confirmed=True)
     return list(rows[:MOST_LISTED])

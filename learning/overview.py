@@ -10,9 +10,10 @@ from django.db.models import Avg, Count, Q, QuerySet
 
 from agents import evidence, sight
 from config.access.callers import Caller
-from learning import cycles, feedback, judging, patterns, saying
+from learning import cycles, drifting, feedback, judging, patterns, saying
 from learning.domain.categories import group_of
 from learning.models import (
+    DriftWindow,
     Example,
     Experiment,
     Feedback,
@@ -23,7 +24,7 @@ from learning.models import (
     Tombstone,
 )
 
-MONTH = timedelta(days=30)
+MONTH, FORTNIGHT = timedelta(days=30), timedelta(days=14)
 MOST_ROWS = 12
 IN_WORK = ("proposed", "approved", "testing", "rolling_out")
 # A request counts its people, and its age halves it every two months: said once, it fades.
@@ -69,6 +70,7 @@ def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
         "in_use": examples_in_use(caller),
         "issues": _issues(said)[:MOST_ROWS],
         "judges": judging.documents()[:MOST_ROWS],
+        "drifts": drifts(now),
         "patterns": patterns.listed(caller, until=now.date(), days=28)[:MOST_ROWS],
         "requests": feature_requests(caller, now=now),
         "request_formula": REQUEST_FORMULA,
@@ -86,6 +88,15 @@ def _issues(said: QuerySet[Feedback]) -> list[dict[str, Any]]:
         found[group_of(category)] += number
     ranked = sorted(found.items(), key=lambda one: (-one[1], one[0]))
     return [{"category": str(category), "number": number} for category, number in ranked]
+
+
+def drifts(now: datetime) -> list[DriftWindow]:
+    """Each version's newest window of a metric that has drifted in two weeks, confirmed first."""
+    found: dict[tuple[Any, str], DriftWindow] = {}
+    for row in drifting.listed(since=now - FORTNIGHT, drifted=True):
+        found.setdefault((row.version_id, row.metric), row)
+    ranked = sorted(found.values(), key=lambda one: (not one.is_confirmed, -abs(one.effect)))
+    return ranked[:MOST_ROWS]
 
 
 def examples_in_use(caller: Caller) -> int:

@@ -182,6 +182,13 @@ def _history(step: Mapping[str, Any] | None) -> list[str]:
         for slug, one in found["agents"].items()
         for drift in one["drifts"]
     ]
+    lines += [
+        f"- {slug}, complaints: {one['complaints'][0]} before, {one['complaints'][1]} now"
+        + (f" ({', '.join(f'{name} {n}' for name, n in one['categories'].items())})"
+           if one["categories"] else "")
+        for slug, one in found["agents"].items()
+        if any(one.get("complaints", ()))
+    ]  # fmt: skip
     if not found["agents"]:
         return [*parts, "No agent has calls in both stretches, so nothing could be compared."]
     count = len(found["agents"])

@@ -6,7 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from agents import evidence
 from agents import services as agents
+from config.access.models import Membership, User
 from learning import drifting, tasks
 from learning.models import DriftWindow
 from tests.learning.loop.conftest import NOW, days_ago, id_at
@@ -125,3 +127,59 @@ def test_real_calls_that_changed_are_a_confirmed_drift_over_http(ground, model, 
     assert "output_tokens" in {row["metric"] for row in confirmed}
     report = api("get", f"/api/v1/cycles/{uid}").json()["report"]
     assert f"Drift of {slug} version 1: output_tokens" in report.replace("\\_", "_")
+
+
+def test_other_questions_are_a_drift_of_the_inputs_over_http_and_on_the_page(
+    ground, model, firm, api, client
+):
+    """What is asked becomes another thing; how it is answered does not."""
+    slug = "aud-asked-001"
+    agents.open_agent(slug, prompt="State the total of the case that is given.")
+    midnight = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    usual = "Sum the invoices of supplier Meyer."
+    other = "Explain in detail, for the board, why the accruals of the branch in Lyon moved. " * 4
+
+    def a_day(days_before, question):
+        start = midnight - timedelta(days=days_before)
+        calls = [
+            agents.Call(
+                agent=slug, client_id=firm.pk, asked_at=at, invocation_id=id_at(at),
+                inputs={"question": question, "total": days_before * 100 + n},
+            )
+            for n, at in enumerate(start + timedelta(minutes=30 * n) for n in range(40))
+        ]  # fmt: skip
+        assert all(isinstance(answer, agents.Answer) for answer in agents.answer_all(calls))
+
+    for days_before in range(8, 2, -1):
+        a_day(days_before, usual)
+    a_day(2, other)
+    a_day(1, other)
+    for tick in (midnight - timedelta(days=1), midnight):
+        made = api("post", "/api/v1/cycles", {"cadence": "daily", "tick": f"{tick:%Y-%m-%d}"})
+        tasks.cycle_step(made.json()["id"], f"agent:{slug}")
+    confirmed = api("get", f"/api/v1/drift?agent={slug}&confirmed=true").json()["results"]
+    found = {row["metric"]: row for row in confirmed}
+    assert found.keys() >= {"input_text", "input_tokens"}
+    assert found["input_text"]["effect"] > 0.8
+    assert found["input_tokens"]["current_mean"] > 1.1 * found["input_tokens"]["reference_mean"]
+    same = api("get", f"/api/v1/drift?agent={slug}&metric=tool_calls").json()["results"]
+    assert not any(row["drifted"] for row in same)
+    user = User.objects.create_user("rev", password="x")
+    Membership.objects.create(user=user, client=firm, role="reviewer")
+    client.force_login(user)
+    page = client.get("/dashboard/learning").content.decode()
+    assert "Input text" in page and "what is asked" in page and slug in page
+
+
+def test_personal_data_of_questions_is_compared_as_it_is_kept(bare, call):
+    made = call(bare, days_ago(0.5), inputs={
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Earlier."},
+            {"role": "user", "content": [{"type": "text", "text": "Who is [PERSON_1]?"}]},
+        ]
+    })  # fmt: skip
+    plain = call(bare, days_ago(0.5), inputs={"case": {"id": 7, "note": "late"}})
+    found = evidence.asked_texts([made.pk, plain.pk])
+    assert "Who is [PERSON_1]?" in found[made.pk] and "Earlier" not in found[made.pk]
+    assert found[plain.pk] == "case id 7 note late"

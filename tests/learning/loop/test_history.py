@@ -11,8 +11,8 @@ from django.core.management import call_command
 
 from agents.models import Invocation
 from learning import tasks
-from learning.models import Cycle
-from tests.learning.loop.conftest import days_ago
+from learning.models import Cycle, Feedback, Judge, Score
+from tests.learning.loop.conftest import days_ago, id_at
 from tests.learning.loop.test_cycles import begin, finish, sent
 
 __all__ = ["begin", "sent"]
@@ -46,6 +46,45 @@ def test_a_month_is_compared_after_its_calls_have_left_the_database(
     assert "from the exported record" in made.report
     assert "30 of 30 and 90 of 90 days were exported" in made.report, "quiet days too"
     assert f"{bare.slug}: duration_seconds" in made.report
+
+
+def test_what_was_said_and_scored_is_compared_after_it_has_left_the_database(
+    bare, call, begin, settings, tmp_path, firm
+):
+    settings.LAKE_URL = str(tmp_path / "lake")
+    Judge.objects.create(name="clarity", version="j1", state="admitted", measured_at=days_ago(1))
+    draw = random.Random(7)
+    for n in range(120):  # in the last month: longer questions, worse ratings and scores
+        for days, worse in ((32 + n * 0.7, 0), (1 + n * 0.2, 1)):
+            at = days_ago(days)
+            one = call(bare, at, input_tokens=100 + 80 * worse + n % 7, cached_tokens=n % 5)
+            about = {"client_id": firm.pk, "subject_kind": "invocation", "subject_id": one.pk,
+                     "agent_slug": bare.slug, "created_at": at}  # fmt: skip
+            rating = draw.choice([1, 2, 2, 3] if worse else [4, 5, 2])
+            Feedback.objects.create(
+                id=id_at(at), **about, kind="rating", rating=rating, source="user",
+                category=("tone" if worse else "accuracy") if rating <= 2 else "",
+            )  # fmt: skip
+            for version, value in (("j1", 0.9 - 0.3 * worse), ("barred", 0.1 + 0.8 * worse)):
+                Score.objects.create(
+                    id=id_at(at), **about, name="clarity" if version == "j1" else "charm",
+                    value=value + draw.random() / 10, source="judge", source_version=version,
+                )  # fmt: skip
+    call_command("export_telemetry", "--since", str(TICK - timedelta(days=125)),
+                 "--until", str(TICK))  # fmt: skip
+    for model in (Invocation, Feedback, Score):
+        model.objects.all().delete()
+    made = begin("monthly", TICK)
+    assert finish(made)
+    found = made.figures["steps"]["history"]["result"]["agents"][bare.slug]
+    drifts = {drift["metric"]: drift for drift in found["drifts"]}
+    assert drifts.keys() == {"input_tokens", "rating", "score:clarity", "complaints", "category"}
+    assert drifts["rating"]["from"] > 3.5 > 2.5 > drifts["rating"]["to"]
+    assert drifts["input_tokens"]["to"] - drifts["input_tokens"]["from"] == pytest.approx(80)
+    assert found["categories"] == {"tone": found["complaints"][1]}
+    assert "score:clarity" in made.report
+    assert f"complaints: {found['complaints'][0]} before" in made.report
+    assert "tone" in made.report
 
 
 def test_files_of_an_earlier_release_lack_what_it_did_not_write(
