@@ -18,7 +18,7 @@ from django.db.models import Avg, Count, Q, QuerySet, Sum
 from agents import endpoints, guarding
 from agents.domain import context
 from agents.domain.cost import MILLION
-from agents.models import Agent, AgentVersion, Invocation, Label, ModelCall, ToolCall
+from agents.models import Agent, AgentVersion, Endpoint, Invocation, Label, ModelCall, ToolCall
 from agents.tools import registry
 from config.access.callers import Caller
 from config.access.hiding import of_visible_runs
@@ -353,6 +353,12 @@ def production(slug: str) -> AgentVersion:
     if found is None:
         raise NotFound("production version of agent", slug)
     return found.version
+
+
+def endpoints_for(tier: str) -> int:
+    """How many active endpoints serve a model of this tier: equals, which a policy orders."""
+    rows = Endpoint.objects.filter(state=Endpoint.State.ACTIVE).values_list("served", flat=True)
+    return sum(any(model.get("tier") == tier for model in served) for served in rows)
 
 
 def has_only_pure_tools(version: AgentVersion) -> bool:

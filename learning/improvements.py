@@ -7,11 +7,13 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from agents import evidence as recorded
 from agents import services as agents
@@ -26,6 +28,8 @@ from monitoring import services as monitoring
 logger = logging.getLogger(__name__)
 State = Improvement.State
 OPEN = (State.PROPOSED, State.APPROVED, State.TESTING, State.ROLLING_OUT)
+# So far back do rules look: what was done by hand is not proposed again before.
+AFTER_HAND = timedelta(days=28)
 # Before → after, for moves that a conditional write makes.
 MOVES: dict[str, frozenset[str]] = {
     State.APPROVED: frozenset({State.PROPOSED}),
@@ -81,6 +85,11 @@ def propose(
     barred = standing_tombstone(agent_slug, digest)
     if barred is not None:
         raise Barred(agent_slug, barred.reason, barred.pk)
+    before = _done_before(agent_slug, digest)
+    if before is not None and before.decided_at and before.decided_at > timezone.now() - AFTER_HAND:
+        return before, False  # what is looked at is still from before it
+    if before is not None:
+        evidence = {**evidence, "done_before": before.evidence["done"]}
     row, created = Improvement.objects.get_or_create(
         agent_slug=agent_slug,
         digest=digest,
@@ -119,6 +128,74 @@ def approve(
     if override:
         screening.check_override(caller, reason)
     return _decide(caller, improvement_id, State.APPROVED, reason, override=override)
+
+
+@transaction.atomic
+def done(*, caller: Caller, improvement_id: UUID, note: str) -> Improvement:
+    """A person has made a change that no version says; what follows is measured from now on.
+
+    It is not proposed again for four weeks, which is as far back as the rules look. Raises Conflict
+    for one with a candidate, or that is not waiting; InvalidInput without a note.
+    """
+    if caller.user_id is None:
+        raise Conflict("the change", "done by a machine", "a person who did it")
+    if not note.strip():
+        raise InvalidInput("note", note, "what was done")
+    row = Improvement.objects.select_for_update().filter(pk=improvement_id).first()
+    if row is None:
+        raise NotFound("improvement", improvement_id)
+    if row.candidate_version_id is not None or row.kind == Improvement.Kind.KNOWLEDGE:
+        raise Conflict(f"improvement {row.title!r}", "with a change of its own", "to be approved")
+    if row.state not in (State.PROPOSED, State.APPROVED):
+        raise Conflict(f"improvement {row.title!r}", row.state, "proposed or approved")
+    at = timezone.now()
+    told = {"by": caller.name[:80], "at": at.isoformat(), "note": note[:500]}
+    Improvement.objects.filter(pk=row.pk).update(
+        state=State.SHIPPED, decided_by_id=caller.user_id, decided_at=at, updated_at=at,
+        decision_reason=f"done by hand: {note}"[:500], evidence={**row.evidence, "done": told},
+    )  # fmt: skip
+    labels = {"agent": row.agent_slug}
+    monitoring.record([monitoring.Measurement({"improvements_deployed": 1.0}, labels)])
+    _audit(caller, row, "done_by_hand", {"note": note})
+    monitoring.mark(kind="deployment", scope="agent", key=row.agent_slug,
+                    text=f"done by hand: {row.title}"[:200],
+                    href=f"/admin/learning/improvement/{row.pk}/change/")  # fmt: skip
+    row.refresh_from_db()
+    return row
+
+
+@transaction.atomic
+def undone(*, caller: Caller, improvement_id: UUID, reason: str) -> Improvement:
+    """A person has taken back what was done by hand; it is barred from then on."""
+    if not reason.strip():
+        raise InvalidInput("reason", reason, "why it was taken back")
+    row = find(improvement_id)
+    if not is_by_hand(row) or not move(row.pk, State.ROLLED_BACK):
+        raise Conflict(f"improvement {row.title!r}", row.state, "done by hand")
+    bar(row, reason=f"taken back: {reason}", by=caller.name)
+    _audit(caller, row, "rolled_back", {"reason": reason})
+    row.refresh_from_db()
+    return row
+
+
+def is_by_hand(row: Improvement) -> bool:
+    """Whether a person made the change, outside of any version."""
+    return row.state == State.SHIPPED and "done" in row.evidence
+
+
+def _done_before(agent_slug: str, digest: str) -> Improvement | None:
+    rows = Improvement.objects.filter(
+        agent_slug=agent_slug, digest=digest, state=State.SHIPPED, evidence__has_key="done"
+    )
+    return rows.order_by("-decided_at").first()
+
+
+def _audit(caller: Caller, row: Improvement, what: str, after: dict[str, Any]) -> None:
+    monitoring.audit(
+        actor=caller.principal, action=f"learning.improvement.{what}",
+        target=f"improvement:{row.pk}", client_id=row.client_id, user_id=caller.user_id,
+        after=after,
+    )  # fmt: skip
 
 
 def reject(*, caller: Caller, improvement_id: UUID, reason: str) -> Improvement:
@@ -301,10 +378,6 @@ def _decide(
         decision_reason=reason[:500], updated_at=Now(), **changes,
     )  # fmt: skip
     row = find(improvement_id)
-    monitoring.audit(
-        actor=caller.principal, action=f"learning.improvement.{state}",
-        target=f"improvement:{row.pk}", client_id=row.client_id, user_id=caller.user_id,
-        after={"reason": reason, **changes},
-    )  # fmt: skip
+    _audit(caller, row, state, {"reason": reason, **changes})
     logs.event(logger, "learning.improvement.decided", improvement=str(row.pk), state=state)
     return row

@@ -170,4 +170,5 @@ def gather(slug: str, until: datetime) -> Facts:
         model=version.model,
         is_cacheable=evidence.has_only_pure_tools(version),
         talks=talk_figures(slug, since, until),
+        endpoints=evidence.endpoints_for(str(version.model.get("tier", "standard"))),
     )

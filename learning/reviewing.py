@@ -13,7 +13,15 @@ from django.utils import timezone
 from agents import evidence, sight, versions
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput, NotFound
-from learning import handoff, improvements, knowledge_changes, patterns, screening, trials
+from learning import (
+    afterwards,
+    handoff,
+    improvements,
+    knowledge_changes,
+    patterns,
+    screening,
+    trials,
+)
 from learning.models import Experiment, Improvement, Replay, Rollout, Tombstone, TuningJob
 
 State = Improvement.State
@@ -22,11 +30,11 @@ DONE = {
     "approve": "approved", "override": "approved in spite of its replay", "reject": "rejected",
     "edit": "the new prompt is its candidate now, and is replayed",
     "replay": "a replay has begun", "take_back": "taken back",
-    "hand_out": "in the issue tracker",
+    "hand_out": "in the issue tracker", "done": "done by hand; what follows is measured",
 }  # fmt: skip
 MOST_CASES, MOST_RUNS, MOST_TOMBSTONES = 12, 20, 5
 # What of the evidence has a place of its own on the page.
-_TOLD_APART = ("pattern", "invocations", "formula", "priority", "suggested_tool", "change")
+_TOLD_APART = ("done", "pattern", "invocations", "formula", "priority", "suggested_tool", "change")
 _RISKS = {
     "low": "Low: a trial policy may approve it by itself, and it is easily taken back.",
     "medium": "Medium: a person approves it; it is compared on live traffic before it ships.",
@@ -65,6 +73,7 @@ def dossier(caller: Caller, improvement_id: UUID) -> dict[str, Any]:
         "pattern": pattern, "runs": _runs(caller, shown, pattern),
         "difference": difference(row), "replays": _replays(caller, row),
         "standing": _standing(row).as_dict(), "override": row.override or None,
+        "afterwards": afterwards.measured(row, timezone.now()),
         "barred": _tombstones(row), "follows": _follows(row),
         "neighbours": _neighbours(caller, row),
         "actions": _actions(row), "work_item": row.work_item or None,
@@ -97,6 +106,10 @@ def act(
         row = improvements.reject(caller=caller, improvement_id=row.pk, reason=reason)
     elif what == "edit":
         row = improvements.edit(caller=caller, improvement_id=row.pk, prompt=prompt, reason=reason)
+    elif what == "done":
+        row = improvements.done(caller=caller, improvement_id=row.pk, note=reason)
+    elif what == "take_back" and improvements.is_by_hand(row):
+        row = improvements.undone(caller=caller, improvement_id=row.pk, reason=reason)
     elif what == "take_back":
         row = knowledge_changes.take_back(caller=caller, improvement_id=row.pk, reason=reason)
     elif what == "hand_out":
@@ -256,14 +269,21 @@ def _neighbours(caller: Caller, row: Improvement) -> dict[str, str | None]:
 def _actions(row: Improvement) -> list[str]:
     """What a person may do with it now."""
     if row.state == State.PROPOSED:
-        more = ["edit", "replay"] if row.candidate_version_id else []
+        more = ["edit", "replay"] if row.candidate_version_id else _by_hand(row)
         more += ["override"] if not _standing(row).may_go_live else []
         return ["approve", "reject", *more]
     if row.state == State.APPROVED:
-        more = ["replay", "override"] if not _standing(row).may_go_live else []
+        more = ["replay", "override"] if not _standing(row).may_go_live else _by_hand(row)
         return ["reject", *more]
     if row.state == State.TESTING and not improvements.is_on_trial(row):
         return ["reject"]  # its experiment has ended, and somebody has to say what follows
-    if row.state == State.SHIPPED and row.kind == Improvement.Kind.KNOWLEDGE:
+    if row.state == State.SHIPPED and (
+        row.kind == Improvement.Kind.KNOWLEDGE or improvements.is_by_hand(row)
+    ):
         return ["take_back"]
     return []
+
+
+def _by_hand(row: Improvement) -> list[str]:
+    can = row.candidate_version_id is None and row.kind != Improvement.Kind.KNOWLEDGE
+    return ["done"] if can else []

@@ -28,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(V1 + "improvements/<uuid:improvement_id>", review.OneImprovement.as_view()),
     path(V1 + "improvements/<uuid:improvement_id>/edit", review.EditImprovement.as_view()),
     path(V1 + "improvements/<uuid:improvement_id>/replay", review.ReplayImprovement.as_view()),
+    path(V1 + "improvements/<uuid:improvement_id>/done", review.DoneImprovement.as_view()),
     path(V1 + "improvements/<uuid:improvement_id>/take-back", review.TakeBackImprovement.as_view()),
     path(V1 + "improvements/<uuid:improvement_id>/patch", handing.Patch.as_view()),
     path(V1 + "improvements/<uuid:improvement_id>/work-item", handing.Handoff.as_view()),

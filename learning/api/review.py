@@ -52,6 +52,9 @@ class Dossier(Shape):
     override = serializers.DictField(
         allow_null=True, help_text="Who lets it go live in spite of its replay, and why."
     )
+    afterwards = serializers.DictField(
+        allow_null=True, help_text="Of a change made by hand: its figure before and since."
+    )
     barred = serializers.ListField(child=serializers.DictField())
     follows = serializers.ListField(child=serializers.DictField())
     actions = serializers.ListField(child=serializers.CharField())
@@ -60,6 +63,10 @@ class Dossier(Shape):
 class Edit(Shape):
     prompt = serializers.CharField(max_length=50_000, trim_whitespace=False)
     reason = serializers.CharField(max_length=500, allow_blank=True, default="")
+
+
+class Done(Shape):
+    note = serializers.CharField(max_length=500, help_text="What was done.")
 
 
 class TakeBack(Shape):
@@ -108,6 +115,21 @@ class ReplayImprovement(APIView):
         return response
 
 
+class DoneImprovement(APIView):
+    scopes = {"POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="improvements_done", parameters=[KEY], request=Done,
+        responses={200: shapes.ImprovementDocument, 404: PROBLEM, 409: PROBLEM, 422: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request, improvement_id: UUID) -> Response:
+        """Say that a person has made a change that no version says; what follows is measured."""
+        note = checked(Done, request)["note"]
+        row = reviewing.act(rest.caller_of(request), improvement_id, "done", reason=note)
+        return Response(shapes.ImprovementDocument(row).data)
+
+
 class TakeBackImprovement(APIView):
     scopes = {"POST": "learning:decide"}
 
@@ -117,7 +139,7 @@ class TakeBackImprovement(APIView):
     )  # fmt: skip
     @rest.idempotent
     def post(self, request: Request, improvement_id: UUID) -> Response:
-        """Store a document without an approved change again."""
+        """Store a document without an approved change again, or say that work by hand is undone."""
         data = checked(TakeBack, request)
         row = reviewing.act(rest.caller_of(request), improvement_id, "take_back", **data)
         return Response(shapes.ImprovementDocument(row).data)

@@ -17,6 +17,8 @@ from learning.domain.schemas import schema_of, tool_of
 MIN_FAILURES, MIN_COMPLAINTS = 5, 3
 # Failures that another wording cannot help: the way to a model or a tool does.
 WAYS = ("unavailable", "timeout", "rate_limited", "too_many_requests")
+# The order of endpoints by errors and speed.
+HEALTHY = "health"
 # A person who waits costs this much a second (60 USD an hour).
 WAITING_USD = 60 / 3600
 SLOW_SECONDS, SLOW_SHARE = 2.0, 0.5
@@ -36,7 +38,10 @@ MIN_REPEATED, MOST_OUTPUT_TOKENS = 20, 8_000
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One agent over ``days``: its figures, and what patterns, drift and tools say of it."""
+    """One agent over ``days``: its figures, and what patterns, drift and tools say of it.
+
+    ``endpoints``: how many could answer for the production version.
+    """
 
     slug: str
     days: float
@@ -55,6 +60,7 @@ class Facts:
     model: Mapping[str, Any] = field(default_factory=dict)
     is_cacheable: bool = True
     talks: Mapping[str, Any] = field(default_factory=dict)
+    endpoints: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ def _from_patterns(facts: Facts) -> Iterator[Proposal]:
             yield Proposal(
                 "routing", f"Route around: {title}",
                 {"rule": "failure", "pattern": pattern["key"], "do": "another endpoint or tool, "
-                 "a longer time limit, or a fallback"}, seen,
+                 "a longer time limit, or a fallback", **_route(facts, title)}, seen,
                 {"metric": "error_ratio", "direction": "down"},
                 Priority(impact, confidence_of(count), 0.5), "low",
             )  # fmt: skip
@@ -121,6 +127,14 @@ def _from_patterns(facts: Facts) -> Iterator[Proposal]:
                 {"metric": "error_ratio", "direction": "down"},
                 Priority(impact, confidence_of(count), 0.5), facts.risk, ("improve_accuracy",),
             )  # fmt: skip
+
+
+def _route(facts: Facts, title: str) -> dict[str, Any]:
+    """Prefer what answers, where a choice of endpoints is left; no way to a tool is chosen so."""
+    is_of_tool = "tool" in title.lower().replace(":", " ").split()
+    if facts.endpoints < 2 or is_of_tool or facts.model.get("policy") == HEALTHY:
+        return {}
+    return {"model": {"policy": HEALTHY}}
 
 
 def _from_drift(facts: Facts) -> Iterator[Proposal]:

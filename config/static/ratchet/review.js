@@ -17,7 +17,7 @@
   const go = (url) => { if (url) window.location.assign(url); };
   const reason = page.querySelector("#id_reason");
   page.addEventListener("click", (event) => {
-    const button = event.target.closest('button[value="reject"], button[value="take_back"], button[value="override"]');
+    const button = event.target.closest('button[value="reject"], button[value="take_back"], button[value="override"], button[value="done"]');
     if (button && reason && !reason.value.trim()) {
       event.preventDefault();
       reason.setCustomValidity("Say why.");
