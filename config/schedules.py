@@ -155,6 +155,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 100.0,
         "options": {"queue": "low", "expire_seconds": 100},
     },
+    # A third of how far back answers are drawn from; it waits for models.
+    "learning-judge-live": {
+        "task": "learning.judge_live",
+        "schedule": 300.0,
+        "options": {"queue": "low", "expire_seconds": 300},
+    },
     # A third of the age at which a cycle or replay counts as lost.
     "learning-resume": {
         "task": "learning.resume",

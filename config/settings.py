@@ -329,6 +329,9 @@ OPENAI_MODELS = env.words(
 # ---------------------------------------------------------------- learning
 # Where improvements are handed out as work items (an issue tracker's webhook); "-" is nowhere.
 WORK_ITEM_WEBHOOK_URL = env.text("WORK_ITEM_WEBHOOK_URL", "-")
+# Per cent of live answers that each admitted judge scores, and what it may cost a day; 0 is off.
+JUDGE_LIVE_PERCENT = env.whole("JUDGE_LIVE_PERCENT", 5, high=100)
+JUDGE_LIVE_USD_A_DAY = env.usd("JUDGE_LIVE_USD_A_DAY", "1")
 
 # ---------------------------------------------------------------- Celery
 CELERY_BROKER_URL = BROKER_URL

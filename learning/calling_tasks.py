@@ -9,7 +9,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from learning import finetuning, following_up, judge_asking, replay, rollouts
+from learning import finetuning, following_up, judge_asking, live_judging, replay, rollouts
 from learning.rollouts import drilling
 
 
@@ -35,6 +35,12 @@ def fine_tune(job_id: str) -> None:
 def ask_judge(judge_id: str, *_: object) -> None:
     """Ask a judge about what was chosen for it, and measure it; earlier messages told more."""
     judge_asking.work(UUID(judge_id))
+
+
+@shared_task(name="learning.judge_live", ignore_result=True)
+def judge_live() -> None:
+    """Ask admitted judges about a sample of fresh answers."""
+    live_judging.score_fresh()
 
 
 @shared_task(name="learning.follow_up", ignore_result=True)

@@ -154,7 +154,7 @@ def _grade_all(row: Judge) -> None:
     version = _version(SLUG)
     for one in evidence.answers([UUID(pk) for pk in row.asked.get("labels", ())]):
         found = _asked(row, one, SLUG, version, f"grade/{one.id}", {
-            "criterion": row.criterion, "question": _question(one),
+            "criterion": row.criterion, "question": question_of(one),
             "answer": one.text[:MOST_TEXT],
         })  # fmt: skip
         score = found.get("score")
@@ -176,7 +176,7 @@ def _compare_all(row: Judge) -> None:
         texts = {answer.id: answer.text, correction.pk: correction.corrected_output}
         for first, second in ((answer.id, correction.pk), (correction.pk, answer.id)):
             found = _asked(row, answer, PAIRS, version, f"pair/{first}/{second}", {
-                "criterion": row.criterion, "question": _question(answer),
+                "criterion": row.criterion, "question": question_of(answer),
                 "first": texts[first][:MOST_TEXT], "second": texts[second][:MOST_TEXT],
             })  # fmt: skip
             try:
@@ -267,7 +267,8 @@ def _asked(
     return {**found, "reason": f"said in the call {answer.invocation_id}"}
 
 
-def _question(one: evidence.Answered) -> str:
+def question_of(one: evidence.Answered) -> str:
+    """What was asked, as a judge is told it."""
     return str(one.messages or one.inputs)[:MOST_TEXT]
 
 

@@ -20,11 +20,18 @@ from learning import (
     rollouts,
     trials,
 )
-from learning.calling_tasks import ask_judge, fine_tune, follow_up, rollback_drill, run_replay
+from learning.calling_tasks import (
+    ask_judge,
+    fine_tune,
+    follow_up,
+    judge_live,
+    rollback_drill,
+    run_replay,
+)
 from learning.rollouts import drilling
 
 logger = logging.getLogger(__name__)
-__all__ = ["ask_judge", "fine_tune", "follow_up", "rollback_drill", "run_replay"]
+__all__ = ["ask_judge", "fine_tune", "follow_up", "judge_live", "rollback_drill", "run_replay"]
 
 
 @shared_task(name="learning.run_cycle", ignore_result=True)

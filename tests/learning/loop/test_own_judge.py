@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from django.test import Client as Browser
@@ -12,7 +13,8 @@ from django.utils import timezone
 from agents import evidence, versions
 from agents.models import Budget, Invocation
 from config.access.models import Client
-from learning import judge_asking, replay, tasks
+from config.schedules import SCHEDULE
+from learning import judge_asking, live_judging, replay, tasks
 from learning.domain import replaying
 from learning.models import Judge, Preference, Score
 from tests.agents.conftest import make_key
@@ -202,3 +204,53 @@ def test_a_judge_that_may_not_decide_grades_no_replay(admitted, agent, api):
     replay.work(made.json()["id"])
     result = api("get", made["Location"]).json()["result"]
     assert "not admitted any more" in result["judge"]["left_out"]
+
+
+@pytest.fixture
+def live(agent, api, settings):
+    """Answers of a moment ago, all of them drawn."""
+    settings.JUDGE_LIVE_PERCENT = 100
+    path = f"/api/v1/agents/{agent.slug}/invocations"
+    return {api("post", path, {"inputs": case["input"]}).json()["id"] for case in agent.cases[:3]}
+
+
+def asked_live():
+    return Invocation.objects.filter(agent_slug="ratchet-judge")
+
+
+def test_an_admitted_judge_scores_live_answers_by_beat_within_its_budget(live, api):
+    assert SCHEDULE["learning-judge-live"]["task"] == "learning.judge_live"
+    tasks.judge_live()
+    judge = Judge.objects.create(name="helpful", version="ratchet-1", criterion=CRITERION)
+    tasks.judge_live()
+    assert not asked_live().exists(), "none is admitted"
+    Judge.objects.update(state="admitted", measured_at=timezone.now())
+    tasks.judge_live()
+    found = api("get", "/api/v1/scores?source=judge&name=helpful").json()["results"]
+    assert {one["subject_id"] for one in found} == live
+    assert {one["source_version"] for one in found} == {"ratchet-1"}
+    budget = Budget.objects.get(key=str(live_judging.budget_of(judge, timezone.now())))
+    assert budget.cap_usd == 1 and set(asked_live().values_list("is_demo", flat=True)) == {True}
+    paid = sum(one.cost_usd for one in asked_live())
+    assert (asked_live().count(), budget.spent_usd) == (3, paid) and paid > 0
+    tasks.judge_live()
+    assert asked_live().count() == 3, "each answer once"
+
+
+def test_a_day_that_is_spent_and_a_share_of_nothing_ask_nobody(live, settings):
+    Judge.objects.create(name="helpful", version="ratchet-1", criterion=CRITERION,
+                         state="admitted", measured_at=timezone.now())  # fmt: skip
+    settings.JUDGE_LIVE_PERCENT = 0
+    tasks.judge_live()
+    settings.JUDGE_LIVE_PERCENT, settings.JUDGE_LIVE_USD_A_DAY = 100, Decimal("1e-9")
+    tasks.judge_live()
+    assert not Score.objects.filter(source="judge").exists()
+    assert not asked_live().filter(cost_usd__gt=0).exists()
+
+
+def test_the_sample_is_a_share_of_all_answers_drawn_by_their_ids(settings):
+    settings.JUDGE_LIVE_PERCENT = 20
+    judge = Judge(name="helpful", version="ratchet-1")
+    drawn = [live_judging.drawn(judge, UUID(int=n)) for n in range(5_000)]
+    assert 0.18 < sum(drawn) / 5_000 < 0.22
+    assert drawn == [live_judging.drawn(judge, UUID(int=n)) for n in range(5_000)]
