@@ -24,6 +24,7 @@ from agents.models import (
     TrafficSplit,
 )
 from agents.queries_calls import invocation_detail as invocation_detail
+from agents.queries_calls import only_agent_in as only_agent_in
 from agents.queries_calls import recent_invocations as recent_invocations
 from agents.tools import registry
 from agents.tools.remote import finding

@@ -39,6 +39,23 @@ def recent_invocations(
     return list(rows.order_by("-id").values(*BRIEF)[:limit])
 
 
+def only_agent_in(
+    *, run_id: UUID | None = None, conversation_id: UUID | None = None, agent: str = ""
+) -> dict[str, Any]:
+    """agent_slug, version_id, unit and split_epoch of the last live call in a run or conversation.
+
+    Empty where no agent answered there, or several did: nobody knows which one is meant.
+    """
+    about = {"run_id": run_id} if run_id else {"conversation_id": conversation_id}
+    rows = Invocation.objects.filter(**about, is_demo=False)
+    if agent:
+        rows = rows.filter(agent_slug=agent)
+    if rows.order_by().values("agent_slug").distinct().count() != 1:
+        return {}
+    fields = ("agent_slug", "version_id", "unit", "split_epoch")
+    return dict(rows.order_by("-id").values(*fields)[0])
+
+
 def invocations_by_id(caller: Caller, ids: Sequence[UUID]) -> list[dict[str, Any]]:
     """Those of ``ids`` that ``caller`` may see, newest first, without their texts."""
     rows = of_visible_runs(caller, Invocation.objects.filter(pk__in=ids))

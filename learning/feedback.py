@@ -199,7 +199,11 @@ def of_category(rows: QuerySet[Feedback], category: str) -> QuerySet[Feedback]:
 
 
 def subject(caller: Caller, kind: str, subject_id: UUID) -> dict[str, Any]:
-    """The subject's client, agent, version and unit; raises NotFound, InvalidInput."""
+    """The subject's client, agent, version and unit; raises NotFound, InvalidInput.
+
+    Of a conversation its agent's last answer; of a run the last one of its agent, where one alone
+    answered in it: what is said then counts for that version and unit.
+    """
     found: dict[str, Any] = {"subject_kind": kind, "subject_id": subject_id}
     if kind == Subject.INVOCATION:
         one = agents.invocation_detail(caller, subject_id)
@@ -209,7 +213,9 @@ def subject(caller: Caller, kind: str, subject_id: UUID) -> dict[str, Any]:
             "split_epoch": one["split_epoch"],
         }  # fmt: skip
     if kind == Subject.CONVERSATION:
-        return found | {"client_id": conversations.find(caller, subject_id).client_id}
+        talk = conversations.find(caller, subject_id)
+        answered = agents.only_agent_in(conversation_id=subject_id, agent=talk.agent_slug)
+        return found | {"client_id": talk.client_id} | answered
     if kind not in Subject.values:
         raise InvalidInput("subject_kind", kind, f"one of {', '.join(Subject.values)}")
     runs = workflows.visible_runs(caller)
@@ -221,9 +227,9 @@ def subject(caller: Caller, kind: str, subject_id: UUID) -> dict[str, Any]:
 
 
 def _of_step(caller: Caller, kind: str, run_id: UUID, step_id: UUID) -> dict[str, Any]:
-    """The agent that did a step, if one did: its last attempt."""
+    """The agent that did a step, if one did: its last attempt; of a run its only agent."""
     if kind != Subject.STEP:
-        return {}
+        return agents.only_agent_in(run_id=run_id)
     for call in agents.recent_invocations(caller, run_id=run_id, step_id=step_id, limit=1):
         one = agents.invocation_detail(caller, call["id"])
         return {key: one[key] for key in ("agent_slug", "version_id", "unit", "split_epoch")}

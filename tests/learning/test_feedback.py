@@ -11,14 +11,16 @@ from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
 
-from agents.models import Invocation
-from config.access.callers import of_user
+from agents.models import Conversation, Invocation
+from config.access.callers import any_reader, of_user
 from config.access.models import Client
 from config.errors import Conflict, NotFound
-from learning import feedback, improvements, inviting
+from learning import experiments, feedback, improvements, inviting, patterns
 from learning.models import Feedback, FeedbackRequest, Improvement, Score
 from monitoring import queries, rollups
 from tests.learning.ground import SLUG, make_agent, meet
+from workflows import publishing
+from workflows.models import Run
 
 pytestmark = pytest.mark.django_db
 
@@ -297,3 +299,52 @@ def test_what_is_said_of_a_version_is_measured_of_it(api, invocation):
     )[key]  # fmt: skip
     assert (found["accuracy_ratio"].mean, found["satisfaction_score"].mean) == (0.75, 4.0)
     assert (found["rework"].total, found["feedback"].total) == (1, 2)
+
+
+@pytest.mark.parametrize("kind", ["conversation", "run"])
+def test_what_is_said_of_a_conversation_or_a_run_counts_in_its_agents_experiment(
+    api, firm, kind, kept_run
+):
+    agent, old, new = make_agent()
+    unit = "conversation" if kind == "conversation" else "run"
+    draft = {
+        "agent": SLUG, "name": "told", "unit": unit,
+        "metrics": [{"key": "rating", "role": "primary"}], "plan": {"minimum_days": 0},
+        "variants": [{"key": "control", "version": str(old.pk), "is_control": True},
+                     {"key": "b", "version": str(new.pk)}],
+    }  # fmt: skip
+    made = api("post", "experiments", draft).json()["id"]
+    assert api("post", f"experiments/{made}/start", {}).status_code == 200
+    one, other = meet(agent, firm, units=2, success={old.pk: 1.0, new.pk: 1.0})
+    if kind == "conversation":
+        subject = Conversation.objects.create(
+            client_id=firm.pk, agent_id=agent.pk, agent_slug=agent.slug
+        ).pk
+        Invocation.objects.filter(pk=one.pk).update(conversation_id=subject, unit=str(subject))
+    else:
+        subject = kept_run
+        Invocation.objects.filter(pk=one.pk).update(run_id=subject, unit=str(subject))
+    body = {"subject_kind": kind, "subject_id": str(subject), "kind": "rating", "rating": 2,
+            "text": "it never said what the deadline is"}  # fmt: skip
+    said = api("post", "feedback", body).json()
+    assert (said["agent_slug"], said["version_id"]) == (SLUG, str(one.version_id))
+    experiments.sweep()
+    found = api("get", f"experiments/{made}/analysis").json()
+    arms = {arm["key"]: arm for arm in found["metrics"][0]["arms"]}
+    met = "b" if one.version_id == new.pk else "control"
+    assert arms[met]["mean"] == 2, arms
+    complained = patterns.listed(any_reader(), until=timezone.now().date(), days=1, agent=SLUG)
+    assert complained == []
+    patterns.find_patterns(timezone.now())
+    days = {"until": timezone.now().date(), "days": 7, "agent": SLUG}
+    assert [one["kind"] for one in patterns.listed(any_reader(), **days)] == ["complaint"]
+    if kind == "run":  # another agent answered in it as well: nobody knows which one is meant
+        Invocation.objects.filter(pk=other.pk).update(run_id=subject, agent_slug="aud-other-001")
+        assert api("post", "feedback", body, role="manager").json()["agent_slug"] == ""
+
+
+@pytest.fixture
+def kept_run(firm):
+    """A run on record."""
+    flow, _ = publishing.publish("name: told\nsteps: {a: {tool: core.echo, with: {value: 1}}}")
+    return Run.objects.create(client=firm, version=flow, workflow_name="told").pk
