@@ -22,6 +22,7 @@ from learning.domain.statistics.samples import UNMEASURED
 from learning.models import Rollout
 from learning.rollouts.breaching import first_breach
 from learning.rollouts.moving import MACHINE, OPEN, State, back, hold, next_stage, reason_of
+from learning.rollouts.stages import inherited_test
 from monitoring.periods import Window
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,8 @@ def _document(
     return {
         "experiment": {
             "name": f"rollout of {row.agent_slug}", "control": "control", "metrics": specs,
-            "test": row.test, "minimum_days": 0, "watched": True,
+            # Also of one that was begun with another test: it is looked at at each sweep.
+            "test": inherited_test(row.test), "minimum_days": 0, "watched": True,
             "minimum_units": min(stage["minimum_units"] for stage in row.stages),
         },
         "stages": folding.with_zeros(folding.stages_of(row.pk, weights, instead), row.metrics),
@@ -142,6 +144,16 @@ def _breached_at(row: Rollout, now: datetime | None) -> datetime:
     return first_breach(min(since, until), until, is_breached=is_breached)
 
 
+def _date(row: Rollout, now: datetime | None) -> None:
+    """Note when the harm first showed; where that can't be told, the rollback's moment stays."""
+    try:
+        at = _breached_at(row, now)
+    except Exception:
+        logger.exception("learning.rollout.undated", extra={"rollout": str(row.pk)})
+        return
+    Rollout.objects.filter(pk=row.pk, state=State.ROLLED_BACK).update(breached_at=at)
+
+
 def sweep(now: datetime | None = None) -> dict[str, int]:
     """Judge every open rollout: back on harm, on at its time, held on a sample ratio mismatch.
 
@@ -167,9 +179,11 @@ def judge(row: Rollout, now: datetime | None = None) -> str:
 
 def _acted(row: Rollout, found: dict[str, Any], now: datetime | None) -> str:
     if found["verdict"] == "rollback":
-        at = _breached_at(row, now)
-        gone = back(row, reason=found["headline"], by=MACHINE, now=now, breached_at=at)
-        return "rolled_back" if gone else ""
+        # Nobody waits for its dating, which reads the stage's calls several times.
+        if not back(row, reason=found["headline"], by=MACHINE, now=now):
+            return ""
+        _date(row, now)
+        return "rolled_back"
     if row.state != State.RUNNING:
         return ""
     if found["sample_ratio"] and found["sample_ratio"]["mismatch"]:

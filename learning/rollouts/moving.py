@@ -239,7 +239,6 @@ def write(row: Rollout, *before: str, **changes: Any) -> bool:
 
 def _open(row: Rollout, by: str) -> None:
     """The split of the present stage; the same seed, so nobody leaves the treatment."""
-    check_no_experiment(row.agent_slug)
     ranges = measures.stage_layout(row.stages[row.stage]["share"])
     agents.split_traffic(
         row.agent_slug,
@@ -247,6 +246,8 @@ def _open(row: Rollout, by: str) -> None:
         unit=row.unit, seed=row.seed, audience=row.stages[row.stage].get("audience", ()),
         reason=reason_of(row, row.stage), by=by,
     )  # fmt: skip
+    # The split locked the agent, so what stands now is all that there is.
+    check_no_experiment(row.agent_slug)
 
 
 def reason_of(row: Rollout, stage: int) -> str:

@@ -11,8 +11,11 @@ from learning.domain.analysis import values
 from learning.domain.analysis.settings import comparison as read_test
 from learning.models import Rollout
 
-# What only a group-sequential test knows, and its kind.
-_OF_LOOKS = frozenset({"kind", "type", "spending", "look_fractions", "looks"})
+# What the sequential test of a rollout takes from an experiment's test of any kind.
+_KEPT = frozenset({
+    "alpha", "difference_type", "difference", "alternative", "tuning",
+    "sequential_tuning_parameter",
+})  # fmt: skip
 # Longer than a year is a slip.
 MOST_HOURS = 366 * 24.0
 STAGE_FIELDS = frozenset({"share", "minimum_hours", "minimum_units", "gate", "audience"})
@@ -31,18 +34,16 @@ STRATEGIES: dict[str, list[dict[str, Any]]] = {
 
 
 def check_test(test: Mapping[str, Any] | None) -> None:
-    """Refuse a test by which no rollout can be judged; raises InvalidInput."""
+    """Refuse a test that may not be looked at at each sweep; raises InvalidInput."""
     kind = read_test({"test": dict(test) if test else "sequential"}).kind
-    if kind == "group_sequential":
-        raise InvalidInput("test.kind", kind, "sequential: a rollout has no planned size whose "
-                           "shares its looks could be")  # fmt: skip
+    if kind != "sequential":
+        raise InvalidInput("test.kind", kind, "sequential: a rollout is judged every minute, and "
+                           "any other test would take sound versions back")  # fmt: skip
 
 
 def inherited_test(experiment: Mapping[str, Any]) -> dict[str, Any]:
-    """The test of a winner's rollout: its experiment's, sequential where that had planned looks."""
-    if read_test({"test": dict(experiment)}).kind != "group_sequential":
-        return dict(experiment)
-    kept = {k: v for k, v in experiment.items() if k not in _OF_LOOKS}
+    """The test of a winner's rollout: sequential, with its experiment's level and direction."""
+    kept = {name: value for name, value in experiment.items() if name in _KEPT}
     return {**kept, "kind": "sequential"}
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
-from agents.models import TrafficSplit
+from agents.models import Invocation, TrafficSplit
 from learning import improvements, tasks
 from learning.models import Experiment, Improvement, Replay, Rollout, TrialPolicy
 from tests.learning.ground import SLUG, make_agent, meet
@@ -128,3 +128,33 @@ def test_the_plan_for_a_winner_is_given_with_the_experiment(api, ground):
     told = api("get", f"rollouts/{row.pk}").json()
     assert told["state"] == "done" and told["postcheck"]["agrees"] is True
     assert "as promised" in told["postcheck"]["words"]
+
+
+@pytest.mark.parametrize(
+    ("test", "plan"),
+    [
+        ({"kind": "fixed", "alpha": 0.1}, {"planned_units": 500}),
+        ({"kind": "bayesian", "chance_to_win": 0.9}, {"planned_units": 500}),
+    ],
+)
+def test_a_winner_s_rollout_is_not_taken_back_by_an_unlucky_look(api, ground, test, plan):
+    firm, agent, old, new = ground
+    stages = [{"share": 0.5, "minimum_hours": 9, "minimum_units": 20}, {"share": 1}]
+    won(api, autoconclude=True, rollout_plan={"strategy": "custom", "stages": stages},
+        test=test, plan={"minimum_days": 0, **plan})  # fmt: skip
+    meet(agent, firm, units=1300, success={old.pk: 0.5, new.pk: 0.9})
+    tasks.sweep_comparisons()
+    row = Rollout.objects.get()
+    # Worse in 7 of 100 by chance: one look at it would say so, and there is one a minute.
+    rows = meet(agent, firm, units=600, success={old.pk: 1, new.pk: 1}, seed=2)
+    for version, rate in ((old, 0.16), (new, 0.235)):
+        met = [row.pk for row in rows if row.version_id == version.pk]
+        failed = Invocation.objects.filter(pk__in=met[: round(rate * len(met))])
+        failed.update(state="failed")
+    tasks.sweep_comparisons()
+    told = api("get", f"rollouts/{row.pk}").json()
+    assert told["state"] == "running", told["headline"]
+    assert told["analysis"]["test"]["kind"] == "sequential"
+    assert told["analysis"]["sample_ratio"] is not None
+    read = told["analysis"]["metrics"][0]["comparisons"][0]
+    assert read["estimate"] / read["standard_error"] < -2

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from agents.models import Label, TrafficSplit
@@ -323,3 +324,40 @@ def test_a_pause_that_a_person_took_over_is_not_let_go_by_a_machine(world):
     world.move("pause", row, reason="a person looks")
     assert not rollouts.let_go(row, held_by=POLICY)
     assert Rollout.objects.get().state == "paused"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_rollout_that_begins_beside_an_experiment_s_start_is_refused(world, api):
+    """Both are asked for at once: neither sees what the other has not committed yet."""
+    body = {"agent": SLUG, "version": "2", "strategy": "custom", "stages": STAGES}
+    row = world.draft()
+    assert api("get", "rollouts").status_code == 200  # its key is there before both
+
+    def begin():
+        try:
+            return api("post", "rollouts", body)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            assert api("post", f"experiments/{row.pk}/start", {}).status_code == 200
+            answer = pool.submit(begin)
+            wait_for_a_lock()
+        refused = answer.result(30)
+    assert refused.status_code == 409 and "in an experiment" in refused.json()["detail"]
+    world.check_agrees()
+    assert not Rollout.objects.exists()
+
+
+def wait_for_a_lock():
+    """Until another connection waits for what this one holds."""
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.02)
+    raise AssertionError("nobody waited")

@@ -11,6 +11,7 @@ from django.utils import timezone
 from agents.models import Invocation, TrafficSplit
 from learning import tasks
 from learning.models import Rollout, Tombstone
+from learning.rollouts import judging
 from monitoring.models import Incident
 from tests.learning.ground import SLUG, make_agent, meet
 from tests.learning.test_apart import an_incident
@@ -138,3 +139,21 @@ def test_a_gate_and_a_late_no_are_a_person_s(api, ground):
     assert api("post", f"{path}/rollback", {"reason": "complaints"}).json()["state"] == (
         "rolled_back"
     )
+
+
+def test_a_rollback_waits_for_no_dating_and_fails_with_none(api, ground, monkeypatch):
+    firm, agent, old, new = ground
+    stages = [{"share": 0.4, "minimum_hours": 0, "minimum_units": 20}, {"share": 1}]
+    path = begun(api, "custom", stages=stages)
+    meet(agent, firm, units=900, success={old.pk: 0.9, new.pk: 0.3})
+    seen = []
+
+    def dated(*args, **kwargs):
+        seen.append(TrafficSplit.objects.filter(agent=agent, closed_at=None).exists())
+        raise RuntimeError("the sums can't be read")
+
+    monkeypatch.setattr(judging, "first_breach", dated)
+    told = swept(api, path)
+    assert told["state"] == "rolled_back" and "worse" in told["state_reason"]
+    assert seen == [False]
+    assert told["breached_at"] == told["ended_at"]

@@ -235,3 +235,11 @@ def test_an_audience_that_nobody_is_in_is_refused_with_those_that_there_are(grou
     Audience.objects.create(user=person("professional"), kind="department", name="tax")
     with pytest.raises(InvalidInput, match="group:external, department:tax"):
         begin(firm, new, stages=[{"share": 1, "audience": ["department:audit"]}])
+
+
+@pytest.mark.parametrize("kind", ["fixed", "bayesian", "bandit", "group_sequential"])
+def test_a_test_for_one_look_is_refused_for_a_rollout(api, ground, kind):
+    given = {"agent": SLUG, "version": "2", "metrics": METRICS, "test": {"kind": kind}}
+    answer = api("post", "rollouts", given)
+    assert (answer.status_code, answer.json()["field"]) == (422, "test.kind")
+    assert "judged every minute" in answer.json()["detail"]
