@@ -13,13 +13,14 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from config import logs
 from config.partitions import drop_months_before, ensure_months, first_id, time_of_id
 from config.statements import execute
 from monitoring.domain import rollups as folding
 from monitoring.domain.rollups import Windows
-from monitoring.models import Rollup, RollupMark, RollupWindow
+from monitoring.models import AlertRule, Rollup, RollupMark, RollupWindow
 
 logger = logging.getLogger(__name__)
 Grain = Rollup.Grain
@@ -44,6 +45,8 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 KEEP_RAW = timedelta(days=45)
 TOO_LATE = timedelta(days=40)
 KEEP_MINUTES = timedelta(hours=48)
+# Of what anomalies are looked for in: four days in steps of five minutes, and a day to spare.
+KEEP_JUDGED_MINUTES = timedelta(days=5)
 KEEP_HOURS = timedelta(days=35)
 
 _ARRIVED = """
@@ -160,6 +163,8 @@ def _make_dirty(grain: str, length: timedelta, below: str, now: datetime) -> int
     for start in starts:
         if grain == Grain.HOUR and start < now - KEEP_MINUTES + HOUR:
             _restore_minutes(start)
+        elif grain == Grain.DAY and start < now - KEEP_HOURS + DAY:
+            _restore_hours(start, now)
         with transaction.atomic():
             with connection.cursor() as cursor:
                 cursor.execute(_BELOW, [below, start, start + length])
@@ -171,14 +176,26 @@ def _make_dirty(grain: str, length: timedelta, below: str, now: datetime) -> int
     return len(starts)
 
 
+def _restore_hours(day: datetime, now: datetime) -> None:
+    """Later still: the other hours of its day are gone, too."""
+    have = set(
+        RollupWindow.objects.filter(grain=Grain.HOUR, start__gte=day, start__lt=day + DAY)
+        .values_list("start", flat=True)
+    )  # fmt: skip
+    for hour in (day + n * HOUR for n in range(24)):
+        if hour not in have:
+            _restore_minutes(hour)
+    _make_dirty(Grain.HOUR, HOUR, Grain.MINUTE, now)
+
+
 def _restore_minutes(hour: datetime) -> None:
     """Very late data: the other minutes of its hour are gone, but their measurements are not."""
     minutes = [hour + n * MINUTE for n in range(60)]
+    # Not by what is left in them: some scopes are kept longer than the rest.
     have = set(
-        Rollup.objects.filter(grain=Grain.MINUTE, start__gte=hour, start__lt=hour + HOUR)
+        RollupWindow.objects.filter(grain=Grain.MINUTE, start__gte=hour, start__lt=hour + HOUR)
         .values_list("start", flat=True)
-        .distinct()
-    )
+    )  # fmt: skip
     for start, count, _ in execute(_COUNTS, {"minutes": minutes}):
         if count and start not in have:
             _make_minute(start, count)
@@ -213,11 +230,22 @@ def keep_tidy(*, now: datetime) -> dict[str, int]:
     done = {"months": len(drop_months_before(APP, "monitoring_measurement", before=now - KEEP_RAW))}
     for grain, keep in ((Grain.MINUTE, KEEP_MINUTES), (Grain.HOUR, KEEP_HOURS)):
         old = {"grain": grain, "start__lt": now - keep}
-        done[f"{grain.name.lower()}s"] = Rollup.objects.filter(**old).delete()[0]
+        gone = Rollup.objects.filter(**old)
+        if grain == Grain.MINUTE:
+            still = Q(start__gte=now - KEEP_JUDGED_MINUTES, scope__in=_judged_by_minutes())
+            gone = gone.exclude(still)
+        done[f"{grain.name.lower()}s"] = gone.delete()[0]
         RollupWindow.objects.filter(**old).delete()
     done["days_totalled"] = _add_to_totals(now)
     logs.event(logger, "monitoring.rollups.tidied", **done)
     return done
+
+
+def _judged_by_minutes() -> list[str]:
+    """Scopes whose short steps a rule compares with days of their past."""
+    kinds = (AlertRule.Kind.ANOMALY, AlertRule.Kind.TOGETHER)
+    rules = AlertRule.objects.filter(kind__in=kinds, is_active=True)
+    return sorted(set(rules.values_list("scope", flat=True)))
 
 
 @transaction.atomic

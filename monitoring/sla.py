@@ -14,7 +14,10 @@ from django.db.models import Q
 from config import logs
 from config.errors import InvalidInput
 from monitoring import objectives, queries
+from monitoring.addresses import rows_behind
 from monitoring.domain import objectives as deciding
+from monitoring.domain.grouping import PLATFORM
+from monitoring.domain.metrics import SEPARATOR
 from monitoring.domain.rollups import Stat
 from monitoring.models import Incident, Objective, SlaReport
 
@@ -121,8 +124,13 @@ class _Causes:
     """What went on at a day: incidents that were open, and the commonest codes of errors."""
 
     def __init__(self, scope: str, key: str, since: datetime, until: datetime) -> None:
-        about = Q(cause="all") | Q(cause__startswith="endpoint:") | Q(cause__startswith="provider:")
-        about |= Q(cause=f"{scope}:{key}") | Q(domain=key) if scope != "all" else Q()
+        about = Q(cause__in=["all", PLATFORM])
+        about |= Q(cause__startswith="endpoint:") | Q(cause__startswith="provider:")
+        about |= Q(cause=f"{scope}:{key}")
+        if scope == "domain":
+            about |= Q(domain=key)
+        elif scope == "client":
+            about |= Q(cause__in=_used_by(key, since, until))
         rows = Incident.objects.filter(
             Q(resolved_at=None) | Q(resolved_at__gt=since), opened_at__lt=until
         ).exclude(state=Incident.State.MERGED)
@@ -131,7 +139,8 @@ class _Causes:
             ("invocations",), scope=SCOPES[scope], since=since, until=until, step=DAY
         )
         self._days = {start: place for place, start in enumerate(grid.starts)}
-        own = f"{key}|" if scope != "all" else ""
+        own = f"{key}{SEPARATOR}" if scope != "all" else ""
+        self._scope, self._own = SCOPES[scope], own
         self._codes = {
             name.removeprefix(own): [stat.total for stat in grid.values(name, "invocations")]
             for name in grid.cells
@@ -154,9 +163,19 @@ class _Causes:
         )
         return found + [
             {"kind": "errors", "text": f"{count:,.0f} × {code}",
-             "href": f"/dashboard/invocations?code={code}&since={day.isoformat()}"}
+             "href": rows_behind("invocations", self._scope, f"{self._own}{code}",
+                                 since=day.isoformat(), until=(day + DAY).isoformat())}
             for count, code in counts[:TOP_CODES]
         ]  # fmt: skip
+
+
+def _used_by(client: str, since: datetime, until: datetime) -> list[str]:
+    """What only some callers use, and this client did: causes of its own misses."""
+    return [
+        f"{scope}:{key}"
+        for scope, metric in (("agent", "invocations"), ("workflow", "runs"))
+        for key in queries.totals([metric], scope=scope, clients=[client], since=since, until=until)
+    ]
 
 
 def keep_month(*, now: datetime) -> int:

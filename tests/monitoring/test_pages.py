@@ -168,6 +168,31 @@ def test_a_month_is_kept_with_its_violations_and_their_causes(
     page(browser, "/dashboard/sla/2026-13", 422)
 
 
+def test_the_causes_of_a_miss_are_those_of_its_domain_or_client_and_lead_to_its_calls(
+    browser: Browser, firm: Client
+) -> None:
+    shipped.load()
+    now = timezone.now()
+    called(firm, back_hours=0.1)
+    for cause, title in (("platform", "Everything"), (f"agent:{AGENT}", "The agent"),
+                         ("agent:other-1", "Another's agent")):  # fmt: skip
+        Incident.objects.create(cause=cause, title=title, severity="high",
+                                opened_at=now - timedelta(minutes=9))  # fmt: skip
+    month = f"{now:%Y-%m}"
+    client = sla.report(sla.month_of(month), scope="client", key=str(firm.pk), now=now)
+    domain = sla.report(sla.month_of(month), scope="domain", key="audit", now=now)
+    for document, of_agent, narrowed in (
+        (client, ["The agent"], f"client={firm.pk}"), (domain, [], "domain=audit")
+    ):  # fmt: skip
+        errors = next(one for one in document["objectives"] if one["slug"] == "errors")
+        causes = errors["violations"][-1]["causes"]
+        told = [one["text"] for one in causes if one["kind"] == "incident"]
+        assert sorted(told) == ["Everything", *of_agent]
+        link = next(one["href"] for one in causes if one["kind"] == "errors")
+        assert all(part in link for part in ("code=timeout", "since=", "until=", narrowed)), link
+        assert browser.get(link).status_code == 200
+
+
 def test_an_incident_is_acknowledged_and_ended_on_its_page(browser: Browser) -> None:
     rule = AlertRule.objects.create(
         slug="r", title="Too slow", kind="threshold", limit=2.0, scope="agent",

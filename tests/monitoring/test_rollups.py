@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from config.errors import InvalidInput
 from config.partitions import first_id
-from monitoring import queries, rollups
+from monitoring import queries, rollups, tasks
 from monitoring.domain.metrics import METRICS
 from monitoring.models import Measurement as Row
 from monitoring.models import Rollup, RollupMark, RollupWindow
@@ -81,6 +82,36 @@ def test_late_data_keeps_what_its_hour_had_even_when_the_minutes_are_gone() -> N
     rollups.roll_up()
     day = at.replace(hour=0, minute=0)
     assert calls(day, day + DAY) == 5
+
+
+def test_data_of_a_month_ago_keeps_what_its_day_had_even_when_the_hours_are_gone() -> None:
+    at = now().replace(hour=9, minute=10, second=0, microsecond=0) - 37 * DAY
+    for hours in (0, 1, 5):
+        measured(at + hours * HOUR)
+    rollups.roll_up()
+    tasks.tidy()
+    assert not Rollup.objects.filter(grain__in=["m", "h"]).exists()
+    measured(at + 3 * HOUR)
+    rollups.roll_up()
+    day = at.replace(hour=0, minute=0)
+    assert calls(day, day + DAY) == 4
+    tasks.tidy()
+    rollups.roll_up()
+    assert calls(day, day + DAY) == 4
+    assert not Rollup.objects.filter(grain__in=["m", "h"]).exists()
+
+
+def test_minutes_of_what_is_looked_at_for_anomalies_are_kept_for_days() -> None:
+    call_command("load_monitoring", verbosity=0)
+    at = now() - 4 * DAY
+    measured(at)
+    rollups.roll_up()
+    tasks.tidy()
+    assert set(Rollup.objects.filter(grain="m").values_list("scope", flat=True)) == {"all"}
+    measured(at + MINUTE)  # its hour is made of all of its minutes all the same
+    rollups.roll_up()
+    hour = Rollup.objects.get(grain="h", scope="agent").stats["invocations"]
+    assert hour == [2, 2.0]
 
 
 def test_after_a_pause_everything_that_arrived_meanwhile_is_folded() -> None:

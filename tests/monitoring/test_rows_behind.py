@@ -42,7 +42,9 @@ def pages() -> list[str]:
         *(f"/dashboard/costs?by={name}&range=7d" for name in by), "/dashboard/conversations",
         "/dashboard/objectives", "/dashboard/incidents", f"/dashboard/incidents/{incident.pk}",
         f"/dashboard/alerts/{alert.pk}", "/dashboard/security", "/dashboard/learning",
-        f"/dashboard/sla/{timezone.now():%Y-%m}", f"/dashboard/boards/{Board.objects.get().pk}",
+        f"/dashboard/sla/{timezone.now():%Y-%m}",
+        f"/dashboard/sla/{timezone.now():%Y-%m}?domain=audit",
+        f"/dashboard/boards/{Board.objects.get().pk}",
     ]  # fmt: skip
 
 
