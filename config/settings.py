@@ -84,6 +84,8 @@ MEDIA_ROOT = env.path("ARTIFACT_DIR", RATCHET_HOME / "artifacts")
 DEBUG = env.flag("DEBUG", default=False)
 # One secret an installation; made at the first start and kept beside the data.
 SECRET_KEY = env.text("SECRET_KEY", secret_key(RATCHET_HOME))
+# Keys of before: what they signed still counts, and nothing new is signed with them.
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 # Behind TLS these are on; on loopback over plain HTTP a secure cookie would lock people out.

@@ -1,7 +1,8 @@
 """The signed checkpoint files beside the data: ``head.json`` and one a day.
 
-They lie outside the database, so that who may write to it alone can't shorten its log unseen.
-Copy the folder elsewhere daily (write-once storage, another account) and nobody can.
+A file signed with a key of before (``SECRET_KEY_FALLBACKS``) still counts. They lie outside the
+database, so that who may write to it alone can't shorten its log unseen. Copy the folder elsewhere
+daily (write-once storage, another account) and nobody can.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from django.conf import settings
 
 from monitoring.domain import chain
-from monitoring.domain.checkpoints import Checkpoint, key_of, read, signed
+from monitoring.domain.checkpoints import Checkpoint, key_of, read, read_by_its_own_key, signed
 from monitoring.models import AuditSeal
 
 
@@ -69,10 +70,45 @@ def reaches(last: AuditSeal | None) -> bool:
     return said is None or (last is not None and last.number >= said.number)
 
 
+def sign_again() -> tuple[int, list[str]]:
+    """Sign with today's key what an unknown one signed and the chain bears out.
+
+    For a ``SECRET_KEY`` that was changed without keeping the old one among the fallbacks. Returns
+    how many files were signed, and the names of those that the chain contradicts.
+    """
+    done, refused = 0, []
+    for path in sorted(folder().glob("[0-9h]*.json")):
+        with suppress(BadCheckpoint):
+            _read(path)
+            continue
+        try:
+            said = read_by_its_own_key(path.read_text())
+        except ValueError:
+            refused.append(path.name)
+            continue
+        seal = AuditSeal.objects.filter(number=said.number).first()
+        if seal is None or (said.sequence, said.digest) != (
+            seal.first_sequence + len(seal.entry_ids) - 1,
+            bytes(seal.digests[-chain.SIZE :]).hex(),
+        ):
+            refused.append(path.name)
+            continue
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_text(signed(said, key_of(settings.SECRET_KEY)) + "\n")
+        partial.replace(path)
+        done += 1
+    return done, refused
+
+
 def _read(path: Path) -> Checkpoint | None:
     try:
-        return read(path.read_text(), key_of(settings.SECRET_KEY).public_key())
+        text = path.read_text()
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise BadCheckpoint(f"{path.name}: {error}") from None
+    why = ""
+    for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS):
+        try:
+            return read(text, key_of(secret).public_key())
+        except ValueError as error:
+            why = why or str(error)
+    raise BadCheckpoint(f"{path.name}: {why}")

@@ -6,6 +6,7 @@ import io
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -16,7 +17,7 @@ from django.db import InternalError, ProgrammingError, connection, transaction
 from django.test import Client
 
 from config import partitions
-from monitoring import audit, checkpoints, health, services, verifying
+from monitoring import audit, checkpoints, health, services, tasks, verifying
 from monitoring.models import AuditEntry, AuditPayload, AuditPending, AuditSeal
 from tests.benchmarks.audit import SAID, fill
 
@@ -48,11 +49,11 @@ def break_it(statement: str, *parameters: object) -> None:
             cursor.execute(f"ALTER TABLE monitoring_{table} ENABLE TRIGGER USER")
 
 
-def verify() -> tuple[int, str]:
+def verify(*options: str) -> tuple[int, str]:
     """Exit code and output of the command."""
     out = io.StringIO()
     try:
-        call_command("verify_audit", stdout=out)
+        call_command("verify_audit", *options, stdout=out)
     except SystemExit as stop:
         return int(stop.code or 0), out.getvalue()
     return 0, out.getvalue()
@@ -158,6 +159,33 @@ def test_a_changed_checkpoint_is_found() -> None:
     head.write_text(head.read_text().replace('"number": 2', '"number": 1'))
     code, said = verify()
     assert (code, "forged" in said) == (1, True)
+
+
+def test_a_new_secret_key_goes_on_sealing_where_the_old_one_is_kept(settings: Any) -> None:
+    write()
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "new"
+    services.audit(actor="user:1", action="tests.thing.done")
+    tasks.seal_audit()
+    code, said = verify()
+    assert (code, "7 entries in 3 seals, 0 waiting" in said) == (0, True), said
+    settings.SECRET_KEY_FALLBACKS = []
+    assert checkpoints.head() is not None, "the head is signed with the new one"
+
+
+def test_a_lost_secret_key_is_no_end_of_sealing_but_of_nothing_else(settings: Any) -> None:
+    write()
+    settings.SECRET_KEY = "new"
+    services.audit(actor="user:1", action="tests.thing.done")
+    tasks.seal_audit()
+    assert AuditPending.objects.count() == 1, "nothing is sealed onto what nobody signed"
+    code, said = verify("--sign-again")
+    assert (code, "2 signed again, 0 left" in said, "8 entries" in said) == (0, True, True), said
+    assert AuditEntry.objects.filter(action="monitoring.checkpoints.signed_again").exists()
+    # Who shortens the log and takes another key is found all the same.
+    settings.SECRET_KEY = "third"
+    break_it("DELETE FROM monitoring_auditseal WHERE number = 3")
+    code, said = verify("--sign-again")
+    assert (code, "not signed: head.json is not what the chain says" in said) == (1, True), said
 
 
 def test_an_entry_beside_the_chain_is_found() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError
 
-from monitoring import audit, health, verifying
+from monitoring import audit, checkpoints, health, verifying
 
 
 class Command(BaseCommand):
@@ -18,11 +18,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--from", type=int, default=1, metavar="SEAL", dest="first",
                             help="begin at this seal (default: the whole chain)")  # fmt: skip
+        parser.add_argument("--sign-again", action="store_true",
+                            help="SECRET_KEY was changed and the old one is lost: sign anew the "
+                            "checkpoints that the chain bears out, on record")  # fmt: skip
         parser.add_argument("--no-payloads", action="store_true",
                             help="leave out what is kept beside the entries")  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            if options["sign_again"]:
+                self._sign_again()
             audit.seal()
             report = verifying.verify(
                 from_number=max(1, options["first"]), payloads=not options["no_payloads"]
@@ -33,6 +38,17 @@ class Command(BaseCommand):
             reason = str(error).strip().splitlines()[0]
             self.stderr.write(f"verify_audit: the database does not answer: {reason}")
             sys.exit(2)
+        self._tell(report, enforced, drops)
+
+    def _sign_again(self) -> None:
+        done, refused = checkpoints.sign_again()
+        for name in refused:
+            self.stdout.write(f"not signed: {name} is not what the chain says")
+        audit.audit(actor="system:verify_audit", action="monitoring.checkpoints.signed_again",
+                    after={"signed": done, "refused": refused})  # fmt: skip
+        self.stdout.write(f"checkpoints: {done} signed again, {len(refused)} left")
+
+    def _tell(self, report: verifying.Report, enforced: bool, drops: str) -> None:
         for fault in report.faults[: verifying.MOST_FAULTS]:
             where = f"entry {fault.sequence}" if fault.sequence else "log"
             self.stdout.write(f"{fault.kind}: {where} {fault.entry_id} {fault.detail}".strip())
