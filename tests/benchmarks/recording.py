@@ -1,4 +1,9 @@
-"""What taking a call's measurements costs, in a process like a worker's beside the instance."""
+"""What taking a call's measurements costs its caller, in a process like a worker's.
+
+They go with the statement that stores the call, so the cost is the difference: the same call is
+stored with and without them, in turn, each as a transaction of its own. Making the values of the
+statement counts, too.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +29,18 @@ LABELS = {"agent": "bench", "version": "1", "domain": "accounting", "model": "of
 
 
 def measure(home: Path) -> dict[str, dict[str, Any]]:
-    """The median of one recording inside a transaction, in milliseconds."""
+    """Medians of the difference, in milliseconds: measured, and measured and audited."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DATABASE_", "REDIS_"))}
     env = {**kept, "RATCHET_HOME": str(home), "DJANGO_SETTINGS_MODULE": "config.settings"}
     argv = [sys.executable, "-m", "tests.benchmarks.recording"]
     done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
-    low, middle, high = json.loads(done.stdout.strip().splitlines()[-1])
+    found = json.loads(done.stdout.strip().splitlines()[-1])
     return {
-        "calls_recording_median": {
+        f"calls_recording_{name}": {
             "value": round(middle, 3), "unit": "ms a call", "lower_is_better": True, "peers": {},
             "spread": [round(low, 3), round(high, 3)],
         }
+        for name, (low, middle, high) in found.items()
     }  # fmt: skip
 
 
@@ -41,17 +48,49 @@ def main() -> None:
     import django
 
     django.setup()
-    from django.db import transaction
+    from django.utils import timezone
 
-    from monitoring.services import Measurement, record
+    from agents import budgets, recording
+    from agents.models import Invocation
+    from config import statements
+    from config.access.ids import uuid7
+    from monitoring import writing
+    from monitoring.services import Audited, Measurement, digest_of
 
-    taken = []
-    for _ in range(ROUNDS):
-        with transaction.atomic():
-            started = time.perf_counter()
-            record([Measurement(NUMBERS, LABELS)])
-            taken.append(1000 * (time.perf_counter() - started))
-    print(json.dumps(statistics.quantiles(taken[ROUNDS // 10 :], n=4)))
+    plain = recording._STORE.replace(f", {writing.WRITES}", "")
+    assert plain != recording._STORE, "what a call writes beside itself is left out"
+    client, agent = uuid7(), uuid7()
+    said = {"text": "What was booked on account 4400 in March? " * 20}
+
+    def store(form: str) -> float:
+        row = Invocation(
+            client_id=client, agent_id=agent, agent_slug="bench", version_id=agent,
+            version_number=1, state="succeeded", inputs=said, output=said, model="offline",
+            endpoint="offline", started_at=timezone.now(), duration_seconds=1.2,
+        )  # fmt: skip
+        parts = {**budgets.settling(None, Decimal(0)), "invocations": statements.rows_of([row]),
+                 "models": "[]", "tools": "[]", "cached": "[]"}  # fmt: skip
+        started = time.perf_counter()
+        if form == "plain":
+            statements.execute(plain, parts)
+        else:
+            entry = Audited(
+                actor="agent:bench", action="agents.invocation.succeeded",
+                target=f"invocation:{row.pk}", client_id=client, session=str(row.pk),
+                before_digest=digest_of(row.inputs), after_digest=digest_of(row.output),
+            )  # fmt: skip
+            entries = [entry] if form == "audited" else []
+            given = writing.given([Measurement(NUMBERS, LABELS)], entries)
+            statements.execute(recording._STORE, {**parts, **given})
+        return 1000 * (time.perf_counter() - started)
+
+    forms = ("plain", "median", "audited")
+    taken = [{form: store(form) for form in forms} for _ in range(ROUNDS)][ROUNDS // 10 :]
+    found = {
+        form: statistics.quantiles([one[form] - one["plain"] for one in taken], n=4)
+        for form in forms[1:]
+    }
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
