@@ -64,6 +64,15 @@ class Audited(ModelAdmin):
         return {k: "…" if k in self.secret else str(v) for k, v in values.items()}
 
 
+class Tuned(Audited):
+    """What is set here in a shipped row stays when the set-up brings the others up to date."""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        if change:
+            obj.tuned = sorted({*obj.tuned, *form.changed_data} - {"is_active"})
+        super().save_model(request, obj, form, change)
+
+
 class ReadOnly(ModelAdmin):
     """Rows that code writes."""
 
@@ -78,11 +87,11 @@ class ReadOnly(ModelAdmin):
 
 
 @admin.register(AlertRule)
-class AlertRuleAdmin(Audited):
+class AlertRuleAdmin(Tuned):
     list_display = ["slug", "title", "kind", "metric", "scope", "limit", "severity", "is_active"]
     list_filter = ["kind", "severity", "is_active", "is_shipped"]
     search_fields = ["slug", "title", "metric"]
-    readonly_fields = ["is_shipped", "evaluated_at", "created_by"]
+    readonly_fields = ["is_shipped", "tuned", "evaluated_at", "created_by"]
 
 
 @admin.register(Channel)
@@ -121,7 +130,8 @@ class SilenceAdmin(Audited):
 
 
 @admin.register(Objective)
-class ObjectiveAdmin(Audited):
+class ObjectiveAdmin(Tuned):
+    readonly_fields = ["tuned"]
     list_display = ["title", "metric", "statistic", "target", "is_active"]
 
 

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 
 from config import logs
-from monitoring import explaining, forgiving, health, history, queries
+from monitoring import explaining, forgiving, health, history, queries, silencing
 from monitoring.domain import rules
 from monitoring.domain.anomaly.detector import Settings
 from monitoring.domain.anomaly.severity import Severity
+from monitoring.domain.objectives import allowed_share
 from monitoring.domain.rollups import Stat
 from monitoring.domain.rules import AlertState, Judgement, Standing, Verdict
 from monitoring.history import Past
-from monitoring.models import Alert, AlertRule, Silence
+from monitoring.models import Alert, AlertRule, Objective
 
 logger = logging.getLogger(__name__)
 Kind = AlertRule.Kind
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 ANOMALY_STEP = timedelta(minutes=5)
 ANOMALY_HISTORY = timedelta(days=4)
+# Five minutes know the shape of a day; that of a week takes a month, which is kept in hours.
+SEASON_HISTORY = timedelta(days=34)
 JUDGED_STEPS = 2
-FORECAST_HISTORY = timedelta(days=14)
+FORECAST_HISTORY = timedelta(days=28)
 FORECAST_HOURS = 24
 CLEAR = Verdict(Judgement.CLEAR)
 LIVE = (AlertState.PENDING, AlertState.FIRING, AlertState.NO_DATA)
@@ -80,16 +84,14 @@ def _verdicts(
         return {
             key: rules.NO_DATA
             if forgiving.is_part(rule, now, forgiven.get(key)) and not rule.above
-            else _threshold(rule, stats)
+            else _or_of_few(partial(_threshold, rule, stats))
             for key, stats in current.items()
         }
     if rule.kind == Kind.BURN_RATE:
+        target = _promised(rule)
         short = _current(rule, now - timedelta(seconds=rule.short_window_seconds), now, forgiven)
         return {
-            key: rules.burn_rate(
-                value_of(rule, short.get(key, {})), value_of(rule, stats),
-                target=rule.target or 0.999, factor=rule.limit,
-            )
+            key: _or_of_few(partial(_burn, rule, target, short.get(key, {}), stats))
             for key, stats in current.items()
         }  # fmt: skip
     past = history.baseline(rule, now - window)
@@ -100,7 +102,7 @@ def _verdicts(
             if forgiven.get(key, now - window) <= now - window
         }
     return {
-        key: _ratio(rule, stats, past.get(key), now, forgiven.get(key))
+        key: _or_of_few(partial(_ratio, rule, stats, past.get(key), now, forgiven.get(key)))
         for key, stats in current.items()
     }
 
@@ -129,9 +131,12 @@ def _read(
     return queries.totals(metrics, scope=rule.scope, since=since, until=until, keys=keys)
 
 
-def value_of(rule: AlertRule, stats: Mapping[str, Stat]) -> float | None:
-    """The rule's statistic; None where too little was measured to say anything."""
-    if _count(rule, stats) < max(rule.min_count, 1):
+def value_of(rule: AlertRule, stats: Mapping[str, Stat], *, few: bool = False) -> float | None:
+    """The rule's statistic; None where too little was measured to say anything.
+
+    ``few`` takes what there is, however little.
+    """
+    if _count(rule, stats) < (1 if few else max(rule.min_count, 1)):
         return None
     stat = stats.get(rule.metric, queries.EMPTY)
     if rule.statistic == AlertRule.Statistic.RATIO:
@@ -147,9 +152,35 @@ def _count(rule: AlertRule, stats: Mapping[str, Stat]) -> int:
     return int(stat.total) if rule.denominator else stat.count
 
 
-def _threshold(rule: AlertRule, stats: Mapping[str, Stat]) -> Verdict:
+def _or_of_few(judge: Callable[[bool], Verdict]) -> Verdict:
+    """A verdict over enough; of too few to begin an alert with, one that may end it."""
+    verdict = judge(False)
+    return rules.of_few(judge(True)) if verdict.judgement is Judgement.NO_DATA else verdict
+
+
+def _promised(rule: AlertRule) -> float:
+    """The share of good events: of the objective as it stands, unless the rule was set apart."""
+    if rule.objective and "target" not in rule.tuned:
+        one = Objective.objects.filter(slug=rule.objective).first()
+        if one is not None:
+            bad = allowed_share(one.target, above=one.above, statistic=one.statistic)
+            if 0 < bad < 1:
+                return 1 - bad
+    return rule.target or 0.999
+
+
+def _burn(
+    rule: AlertRule, target: float, short: Mapping[str, Stat], long: Mapping[str, Stat], few: bool
+) -> Verdict:
+    return rules.burn_rate(
+        value_of(rule, short, few=few), value_of(rule, long, few=few),
+        target=target, factor=rule.limit,
+    )  # fmt: skip
+
+
+def _threshold(rule: AlertRule, stats: Mapping[str, Stat], few: bool) -> Verdict:
     return rules.over_limit(
-        value_of(rule, stats), rule.limit, above=rule.above, clear=rule.clear,
+        value_of(rule, stats, few=few), rule.limit, above=rule.above, clear=rule.clear,
         critical=rule.critical,
     )  # fmt: skip
 
@@ -160,6 +191,7 @@ def _ratio(
     past: Past | None,
     now: datetime,
     over: datetime | None,
+    few: bool,
 ) -> Verdict:
     baseline = None if past is None else value_of(rule, past.stats)
     if past is not None and baseline is not None and rules.usual_total(rule.statistic):
@@ -172,8 +204,8 @@ def _ratio(
             judged = max((now - over).total_seconds(), 0.0)
         baseline *= judged / past.seconds
     return rules.against_baseline(
-        value_of(rule, stats), baseline, rule.limit, above=rule.above, clear_ratio=rule.clear,
-        critical_ratio=rule.critical,
+        value_of(rule, stats, few=few), baseline, rule.limit, above=rule.above,
+        clear_ratio=rule.clear, critical_ratio=rule.critical,
     )  # fmt: skip
 
 
@@ -186,16 +218,29 @@ def _keys(rule: AlertRule, now: datetime) -> Iterable[str]:
 def _of_series(
     rule: AlertRule, now: datetime, forgiven: Mapping[str, datetime]
 ) -> dict[str, Verdict]:
-    is_forecast = rule.kind == Kind.FORECAST
-    step, back = (HOUR, FORECAST_HISTORY) if is_forecast else (ANOMALY_STEP, ANOMALY_HISTORY)
+    if rule.kind == Kind.FORECAST:
+        return _in_steps(rule, now, forgiven, step=HOUR, back=FORECAST_HISTORY)
+    short = _in_steps(rule, now, forgiven, step=ANOMALY_STEP, back=ANOMALY_HISTORY)
+    long = _in_steps(rule, now, forgiven, step=HOUR, back=SEASON_HISTORY)
+    return {
+        key: rules.either(short.get(key, rules.NO_DATA), long.get(key, rules.NO_DATA))
+        for key in short.keys() | long.keys()
+    }
+
+
+def _in_steps(
+    rule: AlertRule, now: datetime, forgiven: Mapping[str, datetime], *, step: timedelta,
+    back: timedelta,
+) -> dict[str, Verdict]:  # fmt: skip
+    judged_steps = 1 if step == HOUR and rule.kind != Kind.FORECAST else JUDGED_STEPS
     until = now - (now - datetime(2000, 1, 1, tzinfo=now.tzinfo)) % step  # whole steps only
     found = history.series(
         rule, list(_keys(rule, now)), since=until - back, until=until, step=step,
-        recent=JUDGED_STEPS,
+        recent=judged_steps,
     )  # fmt: skip
     verdicts = {}
     for key, times, cells in found:
-        judged = times[-JUDGED_STEPS:]
+        judged = times[-judged_steps:]
         if key in forgiven:
             judged = [at for at in judged if at >= forgiven[key].timestamp()]
         # A forecast is made of the past, so it is heard again once there is something new.
@@ -311,6 +356,7 @@ def _standing(
         before, verdict.judgement, now=now,
         pending_for=timedelta(seconds=rule.pending_seconds),
         resolve_after=timedelta(seconds=rule.resolve_seconds),
+        few_for=timedelta(seconds=rule.window_seconds),
     )  # fmt: skip
 
 
@@ -324,23 +370,17 @@ def _write(alert: Alert, after: Standing, verdict: Verdict, now: datetime) -> No
     if after.state is AlertState.FIRING and alert.fired_at is None:
         alert.fired_at = now
     if after.state is AlertState.RESOLVED:
-        alert.resolved_at, alert.resolved_by = now, "system:rules"
+        vanished = verdict.judgement is Judgement.NO_DATA
+        alert.resolved_at = now
+        alert.resolved_by = "system:no_data" if vanished else "system:rules"
 
 
 def _explain(rule: AlertRule, fired: Sequence[Alert], now: datetime) -> None:
     """What stands beside alerts that have just begun to fire, read once for all of them."""
     if not fired:
         return
-    silences = list(Silence.objects.filter(starts_at__lte=now, ends_at__gt=now))
+    silences = silencing.in_force(now)
     details = explaining.details_of(rule, [alert.key for alert in fired], now=now)
     for alert in fired:
-        alert.is_silenced = any(_mutes(silence, alert) for silence in silences)
+        alert.is_silenced = silencing.is_muted(alert, silences)
         alert.detail = details[alert.key]
-
-
-def _mutes(silence: Silence, alert: Alert) -> bool:
-    return (
-        silence.rule_id in (None, alert.rule_id)
-        and silence.scope in ("", alert.scope)
-        and silence.key in ("", alert.key)
-    )

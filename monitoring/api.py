@@ -22,7 +22,16 @@ from config import rest
 from config.access.hiding import hidden_workflows
 from config.errors import Forbidden, InvalidInput
 from config.spreadsheets import streamed
-from monitoring import backtest, costs, incidents, objectives, queries, services
+from monitoring import (
+    backtest,
+    costs,
+    incidents,
+    objectives,
+    queries,
+    rule_changes,
+    services,
+    silencing,
+)
 from monitoring import serializers as shapes
 from monitoring.models import (
     Alert,
@@ -167,6 +176,7 @@ class AlertRules(APIView):
                    responses=shapes.AlertRuleShape(many=True))  # fmt: skip
     def get(self, request: Request) -> Response:
         """Alert rules, newest first."""
+        _for_staff(request, "see rules of the whole fleet")
         return _page(request, AlertRule.objects.all(), shapes.AlertRuleShape)
 
     @extend_schema(operation_id="alert_rules_create", parameters=[KEY],
@@ -184,6 +194,36 @@ class AlertRules(APIView):
             services.audit(actor=actor, action="monitoring.rule.created",
                            target=f"rule:{rule.slug}", after=shape.data)  # fmt: skip
         return Response(shapes.AlertRuleShape(rule).data, status=status.HTTP_201_CREATED)
+
+
+class OneAlertRule(APIView):
+    scopes = {"GET": "monitoring:read", "PATCH": "monitoring:write", "DELETE": "monitoring:write"}
+
+    @extend_schema(operation_id="alert_rules_get",
+                   responses={200: shapes.AlertRuleShape, 404: PROBLEM})  # fmt: skip
+    def get(self, request: Request, slug: str) -> Response:
+        """One rule."""
+        _for_staff(request, "see rules of the whole fleet")
+        return Response(shapes.AlertRuleShape(rule_changes.find(slug)).data)
+
+    @extend_schema(operation_id="alert_rules_change", request=shapes.AlertRuleShape(partial=True),
+                   responses={200: shapes.AlertRuleShape, 404: PROBLEM, 422: PROBLEM})  # fmt: skip
+    def patch(self, request: Request, slug: str) -> Response:
+        """Change a rule. What is set in a shipped one stays when the set-up runs again."""
+        _for_staff(request, "set rules for the whole fleet")
+        shape = shapes.AlertRuleShape(rule_changes.find(slug), data=request.data, partial=True)
+        shape.is_valid(raise_exception=True)
+        actor = rest.caller_of(request).principal
+        rule = rule_changes.change(slug, shape.validated_data, actor=actor)
+        return Response(shapes.AlertRuleShape(rule).data)
+
+    @extend_schema(operation_id="alert_rules_delete",
+                   responses={204: None, 404: PROBLEM, 409: PROBLEM})  # fmt: skip
+    def delete(self, request: Request, slug: str) -> Response:
+        """Delete a rule with its alerts; a shipped one can only be turned off."""
+        _for_staff(request, "set rules for the whole fleet")
+        rule_changes.delete(slug, actor=rest.caller_of(request).principal)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class Incidents(APIView):
@@ -237,6 +277,7 @@ class Silences(APIView):
                    responses=shapes.SilenceShape(many=True))  # fmt: skip
     def get(self, request: Request) -> Response:
         """Silences, newest first; ended ones too."""
+        _for_staff(request, "see silences of the whole fleet")
         return _page(request, Silence.objects.select_related("rule"), shapes.SilenceShape)
 
     @extend_schema(operation_id="silences_create", parameters=[KEY],
@@ -254,6 +295,19 @@ class Silences(APIView):
             services.audit(actor=actor, action="monitoring.silence.created",
                            target=f"silence:{silence.pk}", after=shape.data)  # fmt: skip
         return Response(shapes.SilenceShape(silence).data, status=status.HTTP_201_CREATED)
+
+
+class OneSilence(APIView):
+    scopes = {"DELETE": "monitoring:write"}
+
+    @extend_schema(operation_id="silences_end", request=None,
+                   responses={200: shapes.SilenceShape, 404: PROBLEM, 409: PROBLEM})  # fmt: skip
+    def delete(self, request: Request, silence_id: UUID) -> Response:
+        """End a silence now; it stays on record, and what still fires is told."""
+        _for_staff(request, "silence alerts")
+        actor = rest.caller_of(request).principal
+        ended = silencing.end(silence_id, actor=actor, now=timezone.now())
+        return Response(shapes.SilenceShape(ended).data)
 
 
 class Objectives(APIView):

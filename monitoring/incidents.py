@@ -9,32 +9,46 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 
 from config import readable
 from config.errors import Conflict, NotFound
-from monitoring import actions, explaining, impact, inhibiting, notify, queries, responding
+from monitoring import (
+    actions,
+    explaining,
+    impact,
+    inhibiting,
+    notify,
+    queries,
+    responding,
+    silencing,
+)
 from monitoring.audit import audit
 from monitoring.domain.anomaly.severity import Severity
 from monitoring.domain.grouping import PLATFORM, TOGETHER, Symptom, causes, is_failing
+from monitoring.domain.inhibition import FOLLOWS
 from monitoring.domain.rules import AlertState
-from monitoring.models import Alert, Incident
+from monitoring.models import Alert, AlertRule, Incident
 from monitoring.responding import ask
 from monitoring.timeline import note
 
 State = Incident.State
 OPEN = (State.OPEN, State.ACKNOWLEDGED)
+# What an outage does to everything above it: a wide alert of these belongs to an open outage.
+FAILURES = FOLLOWS | {"run_errors", "run_duration_seconds", "step_retries"}
+UNUSUAL = (AlertRule.Kind.ANOMALY, AlertRule.Kind.TOGETHER, AlertRule.Kind.NO_DATA)
 RANK = {severity.value: place for place, severity in enumerate(Severity)}
 # Nobody acknowledged within this: the next level is told, and again.
 ESCALATE_AFTER = timedelta(minutes=15)
 ESCALATED_FROM = Severity.HIGH
-# An incident that grew so much is worth one more message; less is only a number on its page.
+# An incident that grew so much is worth one more message, once; the rest is a number on its page.
 GROWTH = 10
 
 
 @transaction.atomic
 def group(*, now: datetime) -> None:
     """Put every firing alert into its incident, and end those whose alerts have all resolved."""
+    silencing.look_again(now=now)
     # First the incidents, then their alerts: what a person ends meanwhile is seen as ended.
     locked = Incident.objects.select_for_update(no_key=True).filter(state__in=OPEN).order_by("id")
     open_ = {incident.cause: incident for incident in locked}
@@ -44,7 +58,7 @@ def group(*, now: datetime) -> None:
         )
     )
     endpoint_of = _endpoints(firing, now)
-    symptoms = [Symptom(str(a.pk), a.scope, a.key, a.fired_at or now) for a in firing]
+    symptoms = [_symptom(alert, now) for alert in firing]
     failing = _failing(symptoms, now)
     inhibiting.inhibit(firing, _endpoints(firing, now, back=TOGETHER), failing, now=now)
     alone = inhibiting.fail_on(firing, endpoint_of)
@@ -57,6 +71,15 @@ def group(*, now: datetime) -> None:
         incident = open_.get(cause) or _open(cause, alerts, now)
         _take_in(incident, alerts, endpoint_of, now)
     _resolve_ended(now)
+
+
+def _symptom(alert: Alert, now: datetime) -> Symptom:
+    held = alert.incident
+    return Symptom(
+        str(alert.pk), alert.scope, alert.key, alert.fired_at or now,
+        held=held.cause if held is not None and held.state in OPEN else "",
+        fails=alert.rule.metric in FAILURES or alert.rule.kind in UNUSUAL,
+    )  # fmt: skip
 
 
 def _endpoints(
@@ -133,7 +156,13 @@ def _take_in(
     new = [alert for alert in alerts if alert.incident_id != incident.pk]
     # One that fails of itself leaves the incident of its endpoint behind as it is.
     own = [alert for alert in alerts if inhibiting.fails_of_itself(alert)]
-    left = {alert.incident_id for alert in new if alert.incident_id and alert not in own}
+    # An incident of its own is taken over when the endpoint is the cause again after all.
+    left = {
+        alert.incident.pk
+        for alert in new
+        if alert.incident is not None
+        and (alert not in own or alert.incident.cause.startswith("agent:"))
+    }
     Alert.objects.filter(pk__in=[alert.pk for alert in new]).update(incident=incident)
     for other in Incident.objects.filter(pk__in=left, state__in=OPEN):
         if not other.alerts.exclude(state=AlertState.RESOLVED).exists():
@@ -159,7 +188,10 @@ def _tell(incident: Incident, alerts: int, now: datetime) -> None:
     is_worth = (
         is_new
         or RANK[incident.severity] > RANK.get(incident.told_severity, 0)
-        or alerts >= GROWTH * incident.told_alerts
+        or (
+            alerts >= GROWTH * incident.told_alerts
+            and not incident.deliveries.filter(name="updated").exists()
+        )
     )
     incident.impact = impact.now_of(incident, now, whole=is_worth and not is_new)
     if not is_worth:
@@ -180,6 +212,7 @@ def _merge(other: Incident, into: Incident, now: datetime) -> None:
     Incident.objects.filter(merged_into=other).update(merged_into=into)
     note(other, "merged", detail={"into": str(into.pk)})
     note(into, "took_over", detail={"incident": str(other.pk), "cause": other.cause})
+    notify.drop_held(other)
     notify.tell_pagers(other, "resolved")  # else it would ring there for ever
 
 
@@ -217,10 +250,16 @@ def _summary(incident: Incident, now: datetime) -> str:
 
 
 def escalate(*, now: datetime) -> int:
-    """Tell the next level about serious incidents that nobody has acknowledged."""
+    """Tell the next level about serious incidents that nobody has acknowledged.
+
+    Not of those of which nothing is measured any more, nor of what is silenced meanwhile.
+    """
     told = 0
+    live = Alert.objects.filter(incident=OuterRef("pk")).exclude(state=AlertState.RESOLVED)
+    heard = live.filter(state=AlertState.FIRING, is_silenced=False)
     serious = [s for s, rank in RANK.items() if rank >= RANK[ESCALATED_FROM.value]]
-    for incident in Incident.objects.filter(state=State.OPEN, severity__in=serious):
+    rows = Incident.objects.filter(Exists(heard) | ~Exists(live), severity__in=serious)
+    for incident in rows.filter(state=State.OPEN):
         level = int((now - incident.opened_at) / ESCALATE_AFTER)
         if level <= incident.escalation_level:
             continue

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -42,16 +43,57 @@ def enqueue(
     """Write one message for every channel that should be told; returns how many.
 
     Teams are told by their channel's rules; of people, who is on call (at ``level``) and who
-    was told of this incident before.
+    was told of this incident before. What comes in a channel's quiet hours waits for their end,
+    in one message; of an incident that ends before, nothing is told.
     """
     now = now or timezone.now()
+    if name == "resolved":
+        drop_held(incident)
     called = {one.pk for one in on_call(incident, name, level, now)}
     wanted = [
         channel
         for channel in Channel.objects.filter(is_active=True)
         if channel.pk in called or _is_wanted(channel, incident, name, level, now)
     ]
-    return tell(incident, name, wanted, alerts=alerts)
+    loud = incident.severity == Severity.CRITICAL.value
+    held = [one for one in wanted if not loud and _waits(one, called, name, now)]
+    at_once = [one for one in wanted if one not in held]
+    _hold(incident, name, held, alerts=alerts, now=now)
+    return tell(incident, name, at_once, alerts=alerts) + len(held)
+
+
+def drop_held(incident: Incident, **only: Any) -> None:
+    """Take back what waits for the end of quiet hours."""
+    held = incident.deliveries.filter(body__held=True, state=State.WAITING, tries=0)
+    held.filter(**only).delete()
+
+
+def _waits(channel: Channel, called: set[UUID], name: str, now: datetime) -> bool:
+    if channel.pk in called or not is_quiet(channel, now):
+        return False
+    # Also at night: what it was told of would ring there for ever.
+    return not (name == "resolved" and channel.kind == Channel.Kind.PAGER)
+
+
+def _hold(
+    incident: Incident, name: str, channels: Sequence[Channel], *, alerts: int, now: datetime
+) -> None:
+    """One message for each, due when its quiet hours end; a later one takes its place."""
+    waiting = incident.deliveries.filter(body__held=True, state=State.WAITING, tries=0)
+    for channel in channels:
+        before = waiting.filter(channel=channel).first()
+        called = before.name if before else name
+        body = {**_body(incident, called, alerts), "held": True}
+        if before:
+            Delivery.objects.filter(pk=before.pk, state=State.WAITING, tries=0).update(body=body)
+        else:
+            Delivery.objects.create(channel=channel, incident=incident, name=name, body=body,
+                                    next_at=_end_of_quiet(channel, now))  # fmt: skip
+
+
+def _end_of_quiet(channel: Channel, now: datetime) -> datetime:
+    end = datetime.combine(now.date(), channel.quiet_until or now.time(), tzinfo=now.tzinfo)
+    return end if end > now else end + timedelta(days=1)
 
 
 def tell(incident: Incident, name: str, channels: Sequence[Channel], *, alerts: int) -> int:
@@ -64,6 +106,7 @@ def tell(incident: Incident, name: str, channels: Sequence[Channel], *, alerts: 
 
 def tell_pagers(incident: Incident, name: str) -> int:
     """The same, for the pagers alone that were told of this incident: they escalate, too."""
+    drop_held(incident, channel__kind=Channel.Kind.PAGER)
     told = Channel.objects.filter(
         kind=Channel.Kind.PAGER, is_active=True, deliveries__incident=incident
     )
@@ -83,9 +126,11 @@ def on_call(incident: Incident, name: str, level: int, now: datetime) -> list[Ch
 def _is_wanted(channel: Channel, incident: Incident, name: str, level: int, now: datetime) -> bool:
     if channel.is_personal:
         return name != "escalated" and _was_told(channel, incident)
-    if name == "resolved" and channel.kind == Channel.Kind.PAGER:
-        # Also at night: what it was told of would ring there for ever.
-        return channel.deliveries.filter(incident=incident).exists()
+    if name == "resolved":
+        if not _was_told(channel, incident):
+            return False  # nobody hears of the end of what they never heard of
+        if channel.kind == Channel.Kind.PAGER:
+            return channel.deliveries.filter(incident=incident).exists()
     if name == "escalated":
         if not 0 < channel.level <= level:
             return False
@@ -98,8 +143,7 @@ def _is_wanted(channel: Channel, incident: Incident, name: str, level: int, now:
     on_rota = (channel.on_call_from is None or channel.on_call_from <= now) and (
         channel.on_call_until is None or now < channel.on_call_until
     )
-    loud = incident.severity == Severity.CRITICAL.value
-    return on_rota and (loud or not is_quiet(channel, now))
+    return on_rota
 
 
 def _was_told(channel: Channel, incident: Incident) -> bool:

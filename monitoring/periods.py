@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from django.db.models import Q, QuerySet
 
 from monitoring.domain.metrics import SCOPES
 from monitoring.domain.periods import Span, joined
+from monitoring.domain.rules import AlertState
 from monitoring.models import Alert, Incident, Mark
 
 # What goes wrong under these keys goes wrong for everybody.
@@ -56,19 +58,28 @@ def incident_windows(since: datetime, until: datetime, *, scope: str, key: str) 
         .distinct()
     )
     first: dict[UUID, datetime] = {}
-    for incident_id, pending in Alert.objects.filter(incident__in=rows).values_list(
-        "incident_id", "pending_since"
+    ends: dict[UUID, list[datetime | None]] = defaultdict(list)
+    about = Alert.objects.filter(incident__in=rows)
+    for incident_id, pending, state, clear in about.values_list(
+        "incident_id", "pending_since", "state", "clear_since"
     ):
         if incident_id is not None:
             first[incident_id] = min(first.get(incident_id, pending), pending)
-    found = [
-        Window(
-            row.pk, row.title, min(row.opened_at, first.get(row.pk, row.opened_at)),
-            row.resolved_at or until, row.resolved_at is None,
-        )
-        for row in rows
-    ]  # fmt: skip
+            if state != AlertState.RESOLVED:
+                ends[incident_id].append(_last_known(state, clear))
+    found = []
+    for row in rows:
+        known = [at for at in ends[row.pk] if at is not None]
+        is_known = bool(known) and len(known) == len(ends[row.pk])
+        over = row.resolved_at or (max(known) if is_known else None)
+        began = min(row.opened_at, first.get(row.pk, row.opened_at))
+        found.append(Window(row.pk, row.title, began, over or until, over is None))
     return sorted(found, key=lambda window: window.since)
+
+
+def _last_known(state: str, clear: datetime | None) -> datetime | None:
+    """Until when a live alert is known to have held, where that is over: its data ended."""
+    return clear if state == AlertState.NO_DATA else None
 
 
 def _touching(since: datetime, until: datetime) -> QuerySet[Incident]:
@@ -92,17 +103,19 @@ class LeftOut:
 def left_out(scope: str, *, since: datetime, until: datetime) -> LeftOut:
     """Incidents and experiments of the keys of ``scope`` that touch [since, until).
 
-    An incident that is open lasts until ``until``, an experiment that runs too.
+    An incident that is open lasts until ``until``, an experiment that runs too; an alert without
+    data only as far as there was any.
     """
     label = SCOPES[scope][:1]
     found: dict[str, list[Span]] = {}
     rows = _touching(since, until).exclude(severity="low").order_by()
     about = rows.values_list("opened_at", "resolved_at", "alerts__scope", "alerts__key",
-                             "alerts__pending_since")  # fmt: skip
-    for opened, resolved, of_scope, key, pending in about:
+                             "alerts__pending_since", "alerts__state",
+                             "alerts__clear_since")  # fmt: skip
+    for opened, resolved, of_scope, key, pending, state, clear in about:
         if of_scope is None:
             continue
-        span = (min(opened, pending), resolved or until)
+        span = (min(opened, pending), resolved or _last_known(state, clear) or until)
         if of_scope in COMMON_SCOPES:
             found.setdefault("", []).append(span)
         elif label and SCOPES.get(of_scope, ())[:1] == label:

@@ -16,6 +16,7 @@ from monitoring.models import (
     AuditEntry,
     Incident,
     IncidentEvent,
+    Objective,
     SecurityEvent,
     Silence,
 )
@@ -48,15 +49,38 @@ UNLIMITED = frozenset({AlertRule.Kind.NO_DATA, AlertRule.Kind.ANOMALY, AlertRule
                        AlertRule.Kind.HEARTBEAT})  # fmt: skip
 
 
+# What says whether a rule means something.
+JUDGED = ("kind", "metric", "denominator", "beside", "statistic", "scope", "limit", "target",
+          "objective")  # fmt: skip
+
+
+def _of(rule: Any, name: str) -> Any:
+    return getattr(rule, name)
+
+
 class AlertRuleShape(serializers.ModelSerializer[AlertRule]):
     class Meta:
         model = AlertRule
         exclude = ["evaluated_at"]
-        read_only_fields = ["id", "is_shipped", "created_by", "responses"]
+        read_only_fields = ["id", "is_shipped", "tuned", "created_by", "responses"]
         extra_kwargs: ClassVar[dict[str, Any]] = {"limit": {"required": False}}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Names are from the list, and what the kind needs is there."""
+        """Names are from the list, and what the kind needs is there.
+
+        A rule that is changed is judged as the whole that it becomes.
+        """
+        if self.instance is not None:
+            fixed = {"slug", "kind"} & {n for n, v in attrs.items() if v != _of(self.instance, n)}
+            if fixed:
+                raise serializers.ValidationError({min(fixed): "stays as it is; add another rule"})
+            before = {name: _of(self.instance, name) for name in JUDGED if name not in attrs}
+            self.validate_whole({**before, **attrs})
+            return attrs
+        return self.validate_whole(attrs)
+
+    def validate_whole(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """The same, of a whole rule; what has a default is filled in."""
         for name in ("metric", "denominator"):
             if attrs.get(name) and attrs[name] not in METRICS:
                 raise serializers.ValidationError({name: f"one of {', '.join(METRICS)}"})
@@ -76,6 +100,8 @@ class AlertRuleShape(serializers.ModelSerializer[AlertRule]):
             attrs.setdefault("limit", 0.0)
         elif "limit" not in attrs:
             raise serializers.ValidationError({"limit": f"a {kind} rule needs one"})
+        if (one := attrs.get("objective")) and not Objective.objects.filter(slug=one).exists():
+            raise serializers.ValidationError({"objective": "the slug of an objective"})
         target = attrs.get("target")
         if kind == AlertRule.Kind.BURN_RATE and (target is None or not 0 < target < 1):
             raise serializers.ValidationError({"target": "a share between 0 and 1"})

@@ -1,6 +1,7 @@
 """The rules and objectives that every installation begins with.
 
-The set-up keeps them up to date; whether one is active is the operator's choice.
+The set-up keeps them up to date; what an operator set in one (``tuned``), and whether it is
+active, stays as it is.
 """
 
 from __future__ import annotations
@@ -89,16 +90,19 @@ RULES: tuple[dict[str, Any], ...] = (
      "limit": 0.0, "window_seconds": DAY, "severity": "critical", "runbook": "audit.md",
      "advice": "Run verify_audit; keep the database and the checkpoint folder as they are."},
     {"slug": "availability-fast-burn", "title": "Error budget burns fast", "kind": "burn_rate",
-     **ERRORS, "scope": "all", "limit": 14.4, "target": 0.999, "window_seconds": HOUR,
+     **ERRORS, "objective": "availability", "scope": "all",
+     "limit": 14.4, "target": 0.999, "window_seconds": HOUR,
      "short_window_seconds": 5 * MINUTE, "min_count": 100, "severity": "critical",
      "runbook": "errors.md", "advice": "At this rate a month's budget is gone in two days."},
     {"slug": "availability-slow-burn", "title": "Error budget burns", "kind": "burn_rate",
-     **ERRORS, "scope": "all", "limit": 6.0, "target": 0.999, "window_seconds": 6 * HOUR,
+     **ERRORS, "objective": "availability", "scope": "all",
+     "limit": 6.0, "target": 0.999, "window_seconds": 6 * HOUR,
      "short_window_seconds": 30 * MINUTE, "min_count": 100, "severity": "high",
      "runbook": "errors.md", "advice": "At this rate a month's budget is gone in five days."},
     *(
         {"slug": f"{name}-burn-{speed}", "title": f"{title}: budget burns {speed}",
-         "kind": "burn_rate", **ERRORS, "scope": scope, "limit": factor, "target": target,
+         "kind": "burn_rate", **ERRORS, "objective": "errors", "scope": scope, "limit": factor,
+         "target": target,
          "window_seconds": long, "short_window_seconds": short, "min_count": 100,
          "severity": severity, "runbook": "errors.md", "every_seconds": MINUTE,
          "advice": "See what fails: one code means one cause."}
@@ -114,12 +118,14 @@ RULES: tuple[dict[str, Any], ...] = (
         )
     ),
     {"slug": "availability-day-burn", "title": "Error budget burns for a day", "kind": "burn_rate",
-     **ERRORS, "scope": "all", "limit": 3.0, "target": 0.999, "window_seconds": DAY,
+     **ERRORS, "objective": "availability", "scope": "all",
+     "limit": 3.0, "target": 0.999, "window_seconds": DAY,
      "short_window_seconds": 2 * HOUR, "min_count": 100, "severity": "medium",
      "every_seconds": MINUTE, "runbook": "errors.md",
      "advice": "At this rate a month's budget is gone in ten days."},
     {"slug": "availability-steady-burn", "title": "Error budget burns steadily",
-     "kind": "burn_rate", **ERRORS, "scope": "all", "limit": 1.0, "target": 0.999,
+     "kind": "burn_rate", **ERRORS, "objective": "availability", "scope": "all",
+     "limit": 1.0, "target": 0.999,
      "window_seconds": 3 * DAY, "short_window_seconds": 6 * HOUR, "min_count": 100,
      "severity": "low", "every_seconds": MINUTE, "runbook": "errors.md",
      "advice": "At this rate a month's budget is just used up."},
@@ -199,10 +205,13 @@ OBJECTIVES: tuple[dict[str, Any], ...] = (
 def load() -> tuple[int, int]:
     """Bring rules and objectives up to date; returns how many of each. Harmless to repeat."""
     for entry in RULES:
-        AlertRule.objects.update_or_create(
-            slug=entry["slug"],
-            defaults={**entry, "is_shipped": True},
-        )
+        _bring(AlertRule, {**entry, "is_shipped": True})
     for entry in OBJECTIVES:
-        Objective.objects.update_or_create(slug=entry["slug"], defaults=entry)
+        _bring(Objective, entry)
     return len(RULES), len(OBJECTIVES)
+
+
+def _bring(model: type[AlertRule] | type[Objective], entry: dict[str, Any]) -> None:
+    tuned = model.objects.filter(slug=entry["slug"]).values_list("tuned", flat=True).first() or ()
+    kept = {name: value for name, value in entry.items() if name not in tuned}
+    model.objects.update_or_create(slug=entry["slug"], defaults=kept, create_defaults=entry)

@@ -59,6 +59,7 @@ urlpatterns = [
     path(V1 + "metrics/query", api.MetricsQuery.as_view()),
     path(V1 + "alerts", api.Alerts.as_view()),
     path(V1 + "alert-rules", api.AlertRules.as_view()),
+    path(V1 + "alert-rules/<slug:slug>", api.OneAlertRule.as_view()),
     path(V1 + "incidents", api.Incidents.as_view()),
     re_path(
         r"^api/v1/incidents/(?P<incident_id>[0-9a-f-]{36})/(?P<action>acknowledge|resolve)$",
@@ -73,6 +74,7 @@ urlpatterns = [
     path(V1 + "rotas/<uuid:rota_id>/overrides", rotas_api.Overrides.as_view()),
     path(V1 + "rotas/<uuid:rota_id>/overrides/<uuid:override_id>", rotas_api.OneOverride.as_view()),
     path(V1 + "silences", api.Silences.as_view()),
+    path(V1 + "silences/<uuid:silence_id>", api.OneSilence.as_view()),
     path(V1 + "objectives", api.Objectives.as_view()),
     path(V1 + "costs", api.Costs.as_view()),
     path(V1 + "audit", api.Audit.as_view()),

@@ -33,12 +33,18 @@ WIDE = frozenset({"all", "workflow", "step", "domain", "model", "code", "audienc
 
 @dataclass(frozen=True, slots=True)
 class Symptom:
-    """A firing alert: what it is about (``scope`` and ``key`` of the metric), and since when."""
+    """A firing alert: what it is about (``scope`` and ``key`` of the metric), and since when.
+
+    ``held`` is the cause of the open incident that it is in. ``fails``: what it tells is what an
+    outage looks like from further up.
+    """
 
     alert_id: str
     scope: str
     key: str
     fired_at: datetime
+    held: str = ""
+    fails: bool = False
 
 
 def causes(
@@ -72,7 +78,7 @@ def causes(
         found = {
             alert_id: PLATFORM if cause in shared else cause for alert_id, cause in found.items()
         }
-    return found | _consequences(symptoms, found)
+    return found | _consequences(symptoms, found, open_causes)
 
 
 def is_failing(calls: float, without_answer: float) -> bool:
@@ -107,19 +113,47 @@ def _to_providers(
     return joined
 
 
-def _consequences(symptoms: Sequence[Symptom], found: Mapping[str, str]) -> dict[str, str]:
-    """Wide alerts beside which one narrow cause began: that is theirs too."""
+def _consequences(
+    symptoms: Sequence[Symptom], found: Mapping[str, str], open_causes: frozenset[str]
+) -> dict[str, str]:
+    """Wide alerts beside which one narrow cause began, or while one outage lasts: that is theirs.
+
+    What an outage does to a domain or a month's budget shows when it has lasted; and it shows
+    still when the outage is over, in the same incident.
+    """
     narrow = [s for s in symptoms if s.scope not in WIDE]
+    began: dict[str, datetime] = {}
+    for symptom in narrow:
+        if _is_shared(cause := found[symptom.alert_id]):
+            began[cause] = min(began.get(cause, symptom.fired_at), symptom.fired_at)
     joined = {}
     for symptom in symptoms:
         if symptom.scope not in WIDE or found[symptom.alert_id] == STUCK:
             continue
         near = {found[s.alert_id] for s in narrow if abs(s.fired_at - symptom.fired_at) <= TOGETHER}
-        shared = {cause for cause in near if cause == PLATFORM or cause.startswith(SHARED)}
+        shared = {cause for cause in near if _is_shared(cause)}
         candidates = shared or near
-        if len(candidates) == 1:
+        if symptom.held in began:
+            joined[symptom.alert_id] = symptom.held
+        elif len(candidates) == 1:
             joined[symptom.alert_id] = candidates.pop()
+        elif outage := _outage(symptom, began, open_causes):
+            joined[symptom.alert_id] = outage
     return joined
+
+
+def _outage(
+    symptom: Symptom, began: Mapping[str, datetime], open_causes: frozenset[str]
+) -> str | None:
+    """The one outage that a wide alert began in, or that it is left over from."""
+    if not began and _is_shared(symptom.held) and symptom.held in open_causes:
+        return symptom.held
+    running = [cause for cause, at in began.items() if at <= symptom.fired_at + TOGETHER]
+    return running[0] if len(running) == 1 and symptom.fails else None
+
+
+def _is_shared(cause: str) -> bool:
+    return cause == PLATFORM or cause.startswith(SHARED)
 
 
 def _own_cause(symptom: Symptom) -> str:

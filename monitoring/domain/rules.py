@@ -2,7 +2,7 @@
 
 A rule is judged to a Verdict; the verdict moves the alert's state. Between the limit and the
 point where it is clear again (hysteresis) nothing changes, and data that vanished resolves
-nothing.
+nothing for hours. Little traffic begins no alert, but can end one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from monitoring.domain.anomaly.detector import Detector, Settings
+from monitoring.domain.anomaly.seasons import find_period
 from monitoring.domain.anomaly.together import Together
 from monitoring.domain.forecast import breach, breach_in_words, forecast
 
@@ -23,6 +24,7 @@ class Judgement(StrEnum):
     BREACH = "breach"
     HOLD = "hold"  # neither over the limit nor clear of it
     CLEAR = "clear"
+    FEW = "few"  # too few to begin an alert with, and these are fine
     NO_DATA = "no_data"
 
 
@@ -48,14 +50,21 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An open alert as it is: its state, since when it is pending, since when it is clear."""
+    """An open alert as it is: its state, since when it is pending, since when it is clear.
+
+    In the state NO_DATA the last one is since when nothing was measured.
+    """
 
     state: AlertState
     pending_since: datetime
     clear_since: datetime | None = None
 
 
+# A season is only looked for where at least this share of the rows is there.
+EVEN_SHARE = 0.8
 NO_DATA = Verdict(Judgement.NO_DATA)
+# Nobody can say any more whether it still holds: what was paused, retired or is asked no longer.
+FORGET_AFTER = timedelta(hours=6)
 
 
 def over_limit(
@@ -117,6 +126,15 @@ def burn_rate(
     return Verdict(judgement, long, factor, why=why)
 
 
+def of_few(verdict: Verdict) -> Verdict:
+    """What a verdict over too few says: they may be fine, and otherwise nothing changes."""
+    if verdict.judgement is Judgement.NO_DATA:
+        return NO_DATA
+    is_clear = verdict.judgement is Judgement.CLEAR
+    judgement = Judgement.FEW if is_clear else Judgement.HOLD
+    return Verdict(judgement, verdict.value, verdict.baseline, why=verdict.why)
+
+
 def anomalous(
     times: Sequence[float], values: Sequence[float | None], *, recent: int, settings: Settings
 ) -> Verdict:
@@ -159,6 +177,13 @@ def jointly_anomalous(
     return Verdict(judgement, worst.surprise, limit, worst.surprise >= limit + 4, why)
 
 
+def either(short: Verdict, long: Verdict) -> Verdict:
+    """What two looks at the same figure say: one breach is one; without data the other speaks."""
+    found = [one for one in (short, long) if one.judgement is not Judgement.NO_DATA]
+    return next((one for one in found if one.judgement is Judgement.BREACH),
+                found[0] if found else NO_DATA)  # fmt: skip
+
+
 def usual_total(statistic: str) -> bool:
     """Whether a baseline must be scaled to the window: a sum grows with the time."""
     return statistic == "total"
@@ -170,19 +195,39 @@ def will_breach(
     """Whether the forecast's middle crosses the limit within ``horizon`` rows.
 
     Rows without a value are left out, and each of the others then stands for as much more time:
-    what is measured by day alone is still forecast in hours of the clock.
+    what is measured by day alone is still forecast in hours of the clock. Where nearly all are
+    there, a season is looked for, and what usually comes at an hour is no trend.
     """
     known = [value for value in values if value is not None]
     share = len(known) / len(values) if values else 0.0
-    row_seconds = row_seconds / share if share else row_seconds
     try:
-        outlook = forecast(known, horizon=max(1, round(horizon * share)))
+        if share >= EVEN_SHARE and (period := _season(filled := _filled(values))):
+            outlook = forecast(filled, horizon=horizon, period=period)
+        else:
+            row_seconds = row_seconds / share if share else row_seconds
+            outlook = forecast(known, horizon=max(1, round(horizon * share)))
     except ValueError:
         return NO_DATA
     found = breach(outlook, limit, above=above)
     words = breach_in_words(found, row_seconds=row_seconds)
     judgement = Judgement.BREACH if found.expected is not None else Judgement.CLEAR
     return Verdict(judgement, known[-1], limit, why=words or "")
+
+
+def _season(values: Sequence[float]) -> int | None:
+    """The period in rows of which at least three are there; None without one."""
+    period = find_period(values)
+    return period if period and len(values) >= 3 * period else None
+
+
+def _filled(values: Sequence[float | None]) -> list[float]:
+    """Evenly spaced: a gap takes what was there before, at its beginning what comes after."""
+    last = next(value for value in values if value is not None)
+    filled = []
+    for value in values:
+        last = last if value is None else value
+        filled.append(last)
+    return filled
 
 
 def silent(count: int, usual_count: int) -> Verdict:
@@ -200,10 +245,12 @@ def step(
     now: datetime,
     pending_for: timedelta,
     resolve_after: timedelta,
+    few_for: timedelta = timedelta(),
 ) -> Standing | None:
     """Where the alert stands after this judgement; None: there is none (or it never fired).
 
-    A breach must last ``pending_for`` to fire, and being clear ``resolve_after`` to resolve.
+    A breach must last ``pending_for`` to fire, and being clear ``resolve_after`` to resolve; of
+    few calls it must last ``few_for``, too. Without any data it is given up after FORGET_AFTER.
     """
     if standing is None or standing.state is AlertState.RESOLVED:
         if judgement is not Judgement.BREACH:
@@ -213,20 +260,29 @@ def step(
     if standing.state is AlertState.PENDING:
         return _from_pending(standing, judgement, now, pending_for)
     if judgement is Judgement.NO_DATA:
-        return Standing(AlertState.NO_DATA, standing.pending_since)
-    if judgement is Judgement.CLEAR:
-        since = standing.clear_since or now
-        done = now - since >= resolve_after
-        return Standing(
-            AlertState.RESOLVED if done else standing.state, standing.pending_since, since
-        )
+        return _without_data(standing, now)
+    if judgement in (Judgement.CLEAR, Judgement.FEW):
+        known = standing.clear_since if standing.state is AlertState.FIRING else None
+        since = known or now
+        wait = resolve_after if judgement is Judgement.CLEAR else max(resolve_after, few_for)
+        done = now - since >= wait
+        state = AlertState.RESOLVED if done else AlertState.FIRING
+        return Standing(state, standing.pending_since, since)
     return Standing(AlertState.FIRING, standing.pending_since)
+
+
+def _without_data(standing: Standing, now: datetime) -> Standing:
+    known = standing.clear_since if standing.state is AlertState.NO_DATA else None
+    since = known or now
+    given_up = now - since >= FORGET_AFTER
+    state = AlertState.RESOLVED if given_up else AlertState.NO_DATA
+    return Standing(state, standing.pending_since, since)
 
 
 def _from_pending(
     standing: Standing, judgement: Judgement, now: datetime, pending_for: timedelta
 ) -> Standing | None:
-    if judgement is Judgement.CLEAR:
+    if judgement in (Judgement.CLEAR, Judgement.FEW):
         return None
     if judgement is Judgement.BREACH and now - standing.pending_since >= pending_for:
         return Standing(AlertState.FIRING, standing.pending_since)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
@@ -71,6 +72,14 @@ class AlertRule(models.Model):
     )
     is_active = models.BooleanField(default=True)
     is_shipped = models.BooleanField(default=False, help_text="Kept up to date by the set-up.")
+    objective = models.CharField(
+        max_length=60, blank=True, default="", db_default="",
+        help_text="Burn rate: the objective whose target is promised; unless one was set here.",
+    )  # fmt: skip
+    tuned = ArrayField(
+        models.CharField(max_length=40), default=list, db_default=[], blank=True,
+        help_text="What an operator set: the set-up leaves it as it is.",
+    )  # fmt: skip
     evaluated_at = models.DateTimeField(null=True, blank=True)
     created_by = models.CharField(max_length=120, blank=True)
 

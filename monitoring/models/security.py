@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
@@ -57,6 +58,10 @@ class Objective(models.Model):
     window_seconds = models.PositiveIntegerField(default=28 * 86400)
     is_budgeted = models.BooleanField(default=False, help_text="Has an error budget.")
     is_active = models.BooleanField(default=True)
+    tuned = ArrayField(
+        models.CharField(max_length=40), default=list, db_default=[], blank=True,
+        help_text="What an operator set: the set-up leaves it as it is.",
+    )  # fmt: skip
 
     class Meta:
         ordering = ["slug"]

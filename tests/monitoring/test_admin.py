@@ -9,7 +9,8 @@ from django.test import Client
 
 from config.access.models import Client as Tenant
 from config.access.models import User
-from monitoring.models import AuditEntry, AuditPayload, Channel, Objective
+from monitoring.models import AlertRule, AuditEntry, AuditPayload, Channel, Objective
+from tests.monitoring.alarming import again, calls, live
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +42,24 @@ def test_a_change_is_audited_without_its_secret(browser: Client) -> None:
     payload = AuditPayload.objects.get(entry_id=entry.pk)
     assert "geheim" not in (payload.after or "")
     assert '"min_severity": "low"' in (payload.after or "")
+
+
+def test_the_target_of_an_objective_is_set_here_and_its_burn_is_alerted(browser: Client) -> None:
+    call_command("load_monitoring", verbosity=0)
+    form = browser.get("/admin/monitoring/objective/errors/change/").context["adminform"].form
+    given = {name: form.initial[name] for name in form.fields if form.initial[name] is not False}
+    given |= {"above": "", "target": "0.5"}
+    changed = browser.post("/admin/monitoring/objective/errors/change/", given)
+    assert changed.status_code == 302, changed.context["errors"]
+    call_command("load_monitoring", verbosity=0)
+    assert Objective.objects.get(slug="errors").target == 0.5
+    AlertRule.objects.exclude(slug="errors-burn-slow").update(is_active=False)
+    calls("a", 400, 160)  # 40 % fail: eight times of 5 %, and within 50 %
+    again()
+    assert not live("errors-burn-slow")
+    Objective.objects.filter(slug="errors").update(target=0.05)
+    again()
+    assert live("errors-burn-slow")
 
 
 def test_the_record_cannot_be_changed_there(browser: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,10 +17,12 @@ from agents import budget_use
 from agents.models import Budget
 from config.celery import QUEUES, app
 from config.schedules import SCHEDULE
-from monitoring import alerts, depths, health, signs, tasks
+from monitoring import alerts, depths, health, incidents, periods, rollups, signs, tasks
 from monitoring.models import (
     Alert,
     AlertRule,
+    Channel,
+    Delivery,
     Incident,
     Mark,
     Rollup,
@@ -29,6 +32,7 @@ from monitoring.models import Measurement as Row
 from monitoring.services import Measurement, mark, record, security_event
 from tests.monitoring.alarming import again, calls, live, now, receiver
 
+HOUR = timedelta(hours=1)
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("shipped")]
 
 
@@ -125,6 +129,42 @@ def test_figures_that_are_each_a_little_odd_at_once_are_told_together() -> None:
     assert alert.why.count(",") >= 1 and "unusual at once" in alert.why
 
 
+def test_a_night_like_a_noon_is_unusual_by_the_hours_of_a_month() -> None:
+    """What the shape of a day and of a week is takes weeks to know; minutes are kept for days."""
+    AlertRule.objects.exclude(slug="cost-anomaly").update(is_active=False)
+    AlertRule.objects.filter(slug="cost-anomaly").update(scope="domain")
+    draw = random.Random(7)
+    until = now().replace(minute=0, second=0, microsecond=0)
+
+    def spent(domain: str, hours_ago: int) -> float:
+        usual = 100 - 80 * math.cos(2 * math.pi * (hours_ago - 1) / 24)  # it is night now
+        odd = domain == "odd" and hours_ago == 1
+        return (120.0 if odd else usual) + draw.gauss(0, 3)
+
+    for hours_ago in range(33 * 24, 0, -1):
+        at = until - timedelta(hours=hours_ago) + timedelta(minutes=1)
+        record([Measurement({"cost_usd": spent(name, hours_ago)}, {"domain": name}, at)
+                for name in ("odd", "even")])  # fmt: skip
+    rollups.roll_up()
+    tasks.tidy()
+    assert not Rollup.objects.filter(grain="m", start__lt=now() - timedelta(days=6)).exists()
+    again()
+    assert [one.key for one in live("cost-anomaly")] == ["odd"]
+
+
+def test_tomorrows_busy_hour_is_forecast_by_those_of_the_days_before() -> None:
+    AlertRule.objects.exclude(slug="latency-forecast").update(is_active=False)
+    for hours_ago in range(14 * 24, 0, -1):
+        phase = math.cos(2 * math.pi * (hours_ago - 12) / 24)  # the busy hour is half a day away
+        grown = (14 * 24 - hours_ago) / (14 * 24)
+        for agent, peak in (("growing", 0.6 + 0.5 * grown), ("steady", 0.6)):
+            seconds = 1.2 + peak * phase
+            calls(agent, 5, at=now() - timedelta(hours=hours_ago), seconds=seconds)
+    again()
+    (alert,) = live("latency-forecast")
+    assert (alert.key, alert.why.startswith("breaches in about")) == ("growing", True)
+
+
 def test_failures_that_grow_are_told_before_they_break_the_promise() -> None:
     for hour in range(60, 0, -1):  # from 0 to 4 % in sixty hours, and 5 % is promised
         failed = round(400 * 0.042 * (60 - hour) / 60)
@@ -162,6 +202,55 @@ def test_data_that_vanishes_resolves_nothing() -> None:
     again()
     assert [a.state for a in live("error-rate")] == ["no_data"]
     assert Incident.objects.get().state == "open"
+
+
+def test_a_quiet_evening_ends_what_a_busy_hour_began() -> None:
+    AlertRule.objects.exclude(slug="endpoint-error-rate").update(is_active=False)
+    at = now() - timedelta(minutes=40)
+    calls("a", 30, 30, at=at)
+    rollups.roll_up()
+
+    def judged(minutes: int, few: int = 0, failed: int = 0) -> str:
+        if few:
+            calls("a", few, failed, at=at + timedelta(minutes=minutes - 1))
+            rollups.roll_up()
+        AlertRule.objects.update(evaluated_at=None)
+        alerts.evaluate(now=at + timedelta(minutes=minutes))
+        incidents.group(now=at + timedelta(minutes=minutes))
+        return Alert.objects.latest("id").state
+
+    assert judged(1) == "firing"
+    assert judged(13, few=3, failed=3) == "firing", "three of three fail: too few, but not well"
+    assert judged(25, few=3) == "firing", "three are well: it must last"
+    assert judged(30, few=1) == "firing"
+    assert judged(36, few=1) == "resolved"
+    assert Incident.objects.get().state == "resolved"
+
+
+def test_what_is_measured_no_more_calls_nobody_and_is_given_up_after_hours() -> None:
+    Channel.objects.create(name="second", kind="email", address="2@example.org", level=1)
+    AlertRule.objects.exclude(slug="error-rate").update(is_active=False)
+    began = now()
+    calls("a", 30, 30, endpoint="")
+    tasks.watch()
+
+    def later(hours: float) -> str:
+        at = began + timedelta(hours=hours)
+        AlertRule.objects.update(evaluated_at=None)
+        alerts.evaluate(now=at)
+        incidents.group(now=at)
+        incidents.escalate(now=at)
+        return Alert.objects.get().state
+
+    assert later(0.3) == "firing"
+    assert Delivery.objects.filter(name="escalated").count() == 1
+    assert later(2) == "no_data"
+    assert later(5) == "no_data"
+    assert Delivery.objects.filter(name="escalated").count() == 1, "who was asked knows"
+    out = periods.left_out("agent", since=began - timedelta(hours=1), until=began + 5 * HOUR)
+    assert out.of("a")[-1][1] == Alert.objects.get().clear_since, "what comes after it is usual"
+    assert later(8.5) == "resolved"
+    assert Alert.objects.get().resolved_by == "system:no_data"
 
 
 def test_it_resolves_after_having_been_well_for_a_while() -> None:

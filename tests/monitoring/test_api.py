@@ -16,7 +16,7 @@ from config.access import callers
 from config.access.models import Client, Membership, User
 from config.access.roles import SCOPES
 from monitoring import rollups, tasks
-from monitoring.models import AuditEntry
+from monitoring.models import AlertRule, AuditEntry
 from monitoring.services import Measurement, audit, record, security_event
 
 pytestmark = pytest.mark.django_db
@@ -45,7 +45,7 @@ def asking(key: str) -> Ask:
     def ask(method: str, path: str, body: Any = None, **more: Any) -> Any:
         headers = {"Authorization": f"Bearer {key}", **more}
         send = getattr(Http(headers=headers), method.lower())
-        if method == "POST":
+        if method in ("POST", "PATCH"):
             return send(f"/api/v1/{path}", body, content_type="application/json")
         return send(f"/api/v1/{path}", body)
 
@@ -172,6 +172,42 @@ def test_a_rule_that_means_nothing_is_refused(
     rule = {"slug": "mine", "title": "Mine", "kind": "threshold", "metric": "cost_usd", "limit": 5}
     answer = staff("POST", "alert-rules", {**rule, **change})
     assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+def test_what_an_operator_sets_in_a_shipped_rule_survives_the_set_up(staff: Ask) -> None:
+    call_command("load_monitoring", verbosity=0)
+    changed = staff("PATCH", "alert-rules/error-rate", {"limit": 0.2, "severity": "low"})
+    assert (changed.status_code, changed.json()["tuned"]) == (200, ["limit", "severity"])
+    AlertRule.objects.filter(slug="error-rate").update(title="An old title")
+    call_command("load_monitoring", verbosity=0)
+    now = staff("GET", "alert-rules/error-rate").json()
+    assert (now["limit"], now["severity"], now["title"]) == (0.2, "low", "Too many failures")
+    entry = AuditEntry.objects.get(action="monitoring.rule.changed")
+    assert entry.target == "rule:error-rate"
+    for change, field in (
+        ({"scope": "x"}, "scope"), ({"kind": "anomaly"}, "kind"), ({"slug": "y"}, "slug"),
+        ({"denominator": ""}, "denominator"), ({"objective": "none"}, "objective"),
+    ):  # fmt: skip
+        refused = staff("PATCH", "alert-rules/error-rate", change)
+        assert (refused.status_code, refused.json()["field"]) == (422, field)
+    assert staff("PATCH", "alert-rules/none", {"limit": 1}).status_code == 404
+
+
+def test_a_rule_of_ones_own_can_be_deleted_and_a_shipped_one_turned_off(
+    staff: Ask, outsider: Ask
+) -> None:
+    call_command("load_monitoring", verbosity=0)
+    rule = {"slug": "mine", "title": "Mine", "kind": "threshold", "metric": "cost_usd", "limit": 5}
+    staff("POST", "alert-rules", rule)
+    assert outsider("PATCH", "alert-rules/mine", {"limit": 6}).status_code == 403
+    assert outsider("GET", "alert-rules").status_code == 403
+    assert outsider("GET", "silences").status_code == 403
+    assert staff("DELETE", "alert-rules/mine").status_code == 204
+    assert staff("GET", "alert-rules/mine").status_code == 404
+    assert staff("DELETE", "alert-rules/error-rate").status_code == 409
+    assert not staff("PATCH", "alert-rules/error-rate", {"is_active": False}).json()["is_active"]
+    call_command("load_monitoring", verbosity=0)
+    assert not AlertRule.objects.get(slug="error-rate").is_active
 
 
 def test_an_incident_is_seen_acknowledged_and_resolved(staff: Ask, firm: Client) -> None:

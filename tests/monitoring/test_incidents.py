@@ -10,8 +10,9 @@ import pytest
 from django.core import mail
 from django.test import Client as Browser
 
+from config.access import callers
 from config.access.models import Client, Membership, User
-from monitoring import actions, alerts, explaining, incidents, tasks, watchlist
+from monitoring import actions, alerts, explaining, incidents, rollups, tasks, watchlist
 from monitoring.models import (
     Action,
     Alert,
@@ -152,6 +153,137 @@ def test_a_silenced_alert_opens_no_incident() -> None:
     tasks.watch()
     assert live("error-rate")[0].is_silenced
     assert not Incident.objects.exists()
+
+
+def silence(web: Browser, headers: dict[str, str]) -> str:
+    """Over HTTP, of agent ``a``; its id."""
+    body = {"scope": "agent", "key": "a", "reason": "known",
+            "ends_at": (now() + timedelta(hours=1)).isoformat()}  # fmt: skip
+    made = web.post("/api/v1/silences", body, content_type="application/json",
+                    headers={**headers, "Idempotency-Key": "silence-1"})  # fmt: skip
+    assert made.status_code == 201, made.content
+    return str(made.json()["id"])
+
+
+@pytest.fixture
+def headers() -> dict[str, str]:
+    firm = Client.objects.create(slug="firm", name="The firm", is_firm=True)
+    user = User.objects.create_user("ada", password="x")
+    Membership.objects.create(user=user, client=firm, role="administrator")
+    scopes = ["monitoring:read", "monitoring:write"]
+    secret = callers.create_key(user=user, client=firm, name="k", scopes=scopes)[1]
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def test_a_silence_mutes_what_fires_already_and_its_end_lets_it_be_heard(
+    client: Browser, headers: dict[str, str]
+) -> None:
+    Channel.objects.create(name="team", kind="email", address="team@example.org")
+    Channel.objects.create(name="second", kind="email", address="2@example.org", level=1)
+    AlertRule.objects.exclude(slug="error-rate").update(is_active=False)
+    calls("a", 30, 2)
+    tasks.watch()
+    (incident,) = Incident.objects.all()
+    made = silence(client, headers)
+    calls("a", 30, 30)  # worse: it would be told
+    Incident.objects.update(opened_at=now() - timedelta(hours=1))
+    again()
+    assert [one.is_silenced for one in live("error-rate")] == [True]
+    assert watchlist.attention() == []
+    assert [d.name for d in Delivery.objects.all()] == ["opened"], "neither worse nor escalated"
+    ended = client.delete(f"/api/v1/silences/{made}", headers=headers)
+    assert ended.status_code == 200
+    again()
+    assert [one.is_silenced for one in live("error-rate")] == [False]
+    incident.refresh_from_db()
+    assert (incident.state, incident.severity) == ("open", "critical")
+    assert sorted(d.name for d in Delivery.objects.all()) == ["escalated", "opened", "updated"]
+    assert client.delete(f"/api/v1/silences/{made}", headers=headers).status_code == 409
+
+
+def test_what_still_fires_when_its_silence_runs_out_is_told() -> None:
+    Channel.objects.create(name="team", kind="email", address="team@example.org")
+    AlertRule.objects.exclude(slug="error-rate").update(is_active=False)
+    quiet = Silence.objects.create(
+        scope="agent", key="a", reason="known", created_by="user:1", ends_at=now() + MINUTE
+    )
+    calls("a", 30, 30)
+    tasks.watch()
+    assert not Incident.objects.exists()
+    Silence.objects.filter(pk=quiet.pk).update(ends_at=now() - MINUTE)
+    again()
+    assert Incident.objects.get().cause == "agent:a"
+    assert [d.name for d in Delivery.objects.all()] == ["opened"]
+    assert [one.key for one in watchlist.attention()] == ["a"]
+
+
+def test_an_outage_of_two_hours_is_one_notification_and_one_update() -> None:
+    """What it does to domains, workflows and budgets shows later, and is told there."""
+    Channel.objects.create(name="team", kind="email", address="team@example.org")
+    AlertRule.objects.filter(kind__in=["forecast", "anomaly", "together"]).update(is_active=False)
+    begin = now() - timedelta(hours=3)
+
+    def busy(at: datetime, failed: float) -> None:
+        bad = round(20 * failed)
+        answered = {"invocations": [1.0] * 20,
+                    "invocation_errors": [1.0] * bad + [0.0] * (20 - bad)}  # fmt: skip
+        ran = {"runs": 1.0, "run_errors": failed, "run_duration_seconds": 9.0}
+        for n in range(4):
+            labels = {"agent": f"a{n}", "domain": f"d{n % 2}", "endpoint": "one"}
+            record([Measurement(answered, labels, at),
+                    Measurement(ran, {"workflow": f"w{n % 2}"}, at)])  # fmt: skip
+
+    for minute in range(0, 200, 5):
+        at = begin + minute * MINUTE
+        busy(at, 0.0 if not 30 <= minute < 150 else 0.3 if minute < 40 else 1.0)
+        rollups.roll_up()
+        AlertRule.objects.update(evaluated_at=None)
+        seen = at + MINUTE
+        alerts.evaluate(now=seen)
+        incidents.group(now=seen)
+        incidents.escalate(now=seen)
+        if minute == 145:
+            wide = {one.scope for one in Alert.objects.filter(state="firing")}
+            assert {"domain", "workflow", "all", "endpoint"} <= wide
+            whole = Incident.objects.filter(state="open")
+            assert [one.cause for one in whole] == ["endpoint:one"]
+            incidents.acknowledge(whole[0].pk, actor="user:1")
+    told = Delivery.objects.exclude(name="resolved")
+    assert sorted(d.name for d in told) == ["opened", "updated"]
+    assert Incident.objects.exclude(state="merged").count() == 1
+
+
+def test_agents_that_fail_one_after_the_other_are_one_incident_and_nobody_hears_of_an_end() -> None:
+    wanted = ["error-rate", "endpoint-error-rate"]
+    AlertRule.objects.exclude(slug__in=wanted).update(is_active=False)
+    AlertRule.objects.update(pending_seconds=0)
+    AlertRule.objects.filter(slug="error-rate").update(responses=[{"kind": "pause_agent"}])
+    Channel.objects.create(name="team", kind="email", address="team@example.org")
+    for name in ("a", "b", "c"):
+        calls(name, 30, 30)
+    again()
+    Alert.objects.filter(rule__slug="endpoint-error-rate").update(
+        state="resolved", resolved_at=now(), resolved_by="system:rules"
+    )
+    AlertRule.objects.filter(slug="endpoint-error-rate").update(is_active=False)
+    again()  # they are let go
+    for names in (("a", "b"), ("c",)):
+        for name in names:
+            calls(name, 30, 30, at=now() + MINUTE)
+        again()
+        print(
+            "XX",
+            names,
+            [(i.cause, i.state) for i in Incident.objects.all()],
+            [
+                (a.key, a.state, a.let_go_at, a.clear_since, a.rule.evaluated_at, a.inhibited_by_id)
+                for a in live("error-rate")
+            ],
+        )
+    assert Incident.objects.get(state="open").cause == "endpoint:one"
+    assert set(Incident.objects.exclude(state="open").values_list("state", flat=True)) == {"merged"}
+    assert "resolved" not in {d.name for d in Delivery.objects.all()}
+    assert not Action.objects.filter(kind="resume_agent").exists()
 
 
 def test_who_does_not_answer_is_followed_by_the_next_level_until_somebody_does() -> None:

@@ -6,7 +6,8 @@ import base64
 import hashlib
 import hmac
 import json
-from datetime import UTC, datetime, time
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from django.core import mail
@@ -23,20 +24,68 @@ from tests.monitoring.alarming import again, calls, now, opened, receiver
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("shipped")]
 
 
+@pytest.fixture
+def moment(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """The clock of those who tell."""
+
+    def set_to(at: datetime) -> None:
+        monkeypatch.setattr(notify.timezone, "now", lambda: at)
+
+    return set_to
+
+
+def night(hour: int, minute: int = 0) -> datetime:
+    return datetime(2026, 11, 20, hour, minute, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
-    ("severity", "at", "told"),
+    ("severity", "at", "held"),
     [
-        ("high", time(23, 30), 0),
-        ("high", time(3), 0),
-        ("high", time(12), 1),
-        ("critical", time(3), 1),
+        ("high", night(23, 30), night(7) + timedelta(days=1)),
+        ("high", night(3), night(7)),
+        ("high", night(12), None),
+        ("critical", night(3), None),
     ],
 )
-def test_quiet_hours_let_only_the_critical_through(severity: str, at: time, told: int) -> None:
+def test_quiet_hours_let_only_the_critical_through_and_hold_the_rest_until_they_end(
+    severity: str, at: datetime, held: datetime | None, moment: Callable[[datetime], None]
+) -> None:
     Channel.objects.create(name="c", kind="email", address="a@example.org",
                            quiet_from=time(22), quiet_until=time(7))  # fmt: skip
-    moment = datetime(2026, 11, 20, at.hour, at.minute, tzinfo=UTC)
-    assert notify.enqueue(opened(severity=severity), "opened", alerts=1, now=moment) == told
+    moment(at)
+    notify.enqueue(opened(severity=severity), "opened", alerts=1)
+    if held is None:
+        Delivery.objects.update(next_at=at)
+    tasks.deliver()
+    assert len(mail.outbox) == (held is None)
+    if held is not None:
+        moment(held - timedelta(seconds=1))
+        tasks.deliver()
+        assert not mail.outbox
+        moment(held)
+        tasks.deliver()
+        assert mail.outbox[0].subject.endswith("(opened)")
+
+
+def test_what_went_on_at_night_is_one_message_in_the_morning_and_none_if_it_is_over(
+    moment: Callable[[datetime], None],
+) -> None:
+    Channel.objects.create(name="c", kind="email", address="a@example.org",
+                           quiet_from=time(22), quiet_until=time(7))  # fmt: skip
+    moment(night(3))
+    lasting, over = opened(severity="high"), opened("agent:b", "high")
+    for incident in (lasting, over):
+        notify.enqueue(incident, "opened", alerts=1)
+    notify.enqueue(lasting, "updated", alerts=40)
+    notify.enqueue(over, "resolved", alerts=1)
+    moment(night(7, 1))
+    tasks.deliver()
+    (message,) = mail.outbox
+    assert f"/dashboard/incidents/{lasting.pk}" in message.body
+    assert message.subject.endswith("(opened)") and "40 alerts" in message.body
+    moment(night(23))
+    notify.enqueue(lasting, "resolved", alerts=1)  # of what it was told: in the morning
+    assert Delivery.objects.filter(state="waiting", name="resolved").count() == 1
 
 
 def test_a_mail_says_what_how_bad_and_where_to_look() -> None:

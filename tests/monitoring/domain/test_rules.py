@@ -14,6 +14,7 @@ from monitoring.domain.rules import AlertState, Judgement, Standing, step
 T = datetime(2026, 11, 20, 12, tzinfo=UTC)
 P, F, N, R = AlertState.PENDING, AlertState.FIRING, AlertState.NO_DATA, AlertState.RESOLVED
 BREACH, HOLD, CLEAR, NONE = Judgement.BREACH, Judgement.HOLD, Judgement.CLEAR, Judgement.NO_DATA
+FEW = Judgement.FEW
 
 
 def minutes(n: float) -> timedelta:
@@ -34,7 +35,11 @@ def minutes(n: float) -> timedelta:
         ([BREACH] * 3 + [CLEAR, BREACH, CLEAR], [P, P, F, F, F, F]),
         ([BREACH] * 3 + [NONE, NONE, NONE, NONE], [P, P, F, N, N, N, N]),  # silence heals nothing
         ([BREACH] * 3 + [NONE, BREACH], [P, P, F, N, F]),
-        ([BREACH] * 3 + [NONE] + [CLEAR] * 4, [P, P, F, N, N, N, N, R]),
+        ([BREACH] * 3 + [NONE] + [CLEAR] * 4, [P, P, F, N, F, F, F, R]),
+        ([BREACH] * 3 + [NONE] * 2 + [CLEAR] * 2, [P, P, F, N, N, F, F]),  # clear from then on only
+        ([FEW], [None]),
+        ([BREACH, FEW, BREACH], [P, None, P]),
+        ([BREACH] * 3 + [FEW] * 6, [P, P, F, F, F, F, F, F, R]),  # for longer than enough would
     ],
 )
 def test_an_alert_moves_by_what_is_judged(
@@ -43,10 +48,20 @@ def test_an_alert_moves_by_what_is_judged(
     standing: Standing | None = None
     states = []
     for minute, judgement in enumerate(told):
-        standing = step(standing, judgement, now=T + minutes(minute),
-                        pending_for=minutes(2), resolve_after=minutes(3))  # fmt: skip
+        standing = step(
+            standing, judgement, now=T + minutes(minute), pending_for=minutes(2),
+            resolve_after=minutes(3), few_for=minutes(5),
+        )  # fmt: skip
         states.append(standing and standing.state)
     assert states == expected
+
+
+def test_an_alert_of_which_nothing_is_measured_for_hours_is_given_up() -> None:
+    standing: Standing | None = Standing(F, T)
+    for hour in range(7):
+        standing = step(standing, NONE, now=T + timedelta(hours=hour),
+                        pending_for=minutes(0), resolve_after=minutes(0))  # fmt: skip
+        assert standing is not None and standing.state is (N if hour < 6 else R)
 
 
 def test_without_patience_the_first_breach_fires() -> None:
