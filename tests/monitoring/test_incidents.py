@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core import mail
 from django.test import Client as Browser
+from django.utils import timezone
 
 from config.access import callers
 from config.access.models import Client, Membership, User
@@ -269,17 +270,8 @@ def test_agents_that_fail_one_after_the_other_are_one_incident_and_nobody_hears_
     again()  # they are let go
     for names in (("a", "b"), ("c",)):
         for name in names:
-            calls(name, 30, 30, at=now() + MINUTE)
+            calls(name, 30, 30, at=timezone.now() + MINUTE)
         again()
-        print(
-            "XX",
-            names,
-            [(i.cause, i.state) for i in Incident.objects.all()],
-            [
-                (a.key, a.state, a.let_go_at, a.clear_since, a.rule.evaluated_at, a.inhibited_by_id)
-                for a in live("error-rate")
-            ],
-        )
     assert Incident.objects.get(state="open").cause == "endpoint:one"
     assert set(Incident.objects.exclude(state="open").values_list("state", flat=True)) == {"merged"}
     assert "resolved" not in {d.name for d in Delivery.objects.all()}
