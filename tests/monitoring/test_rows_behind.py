@@ -43,7 +43,6 @@ def pages() -> list[str]:
         "/dashboard/objectives", "/dashboard/incidents", f"/dashboard/incidents/{incident.pk}",
         f"/dashboard/alerts/{alert.pk}", "/dashboard/security", "/dashboard/learning",
         f"/dashboard/sla/{timezone.now():%Y-%m}",
-        f"/dashboard/sla/{timezone.now():%Y-%m}?domain=audit",
         f"/dashboard/boards/{Board.objects.get().pk}",
     ]  # fmt: skip
 
