@@ -77,14 +77,21 @@ def key_of(
     """One key for one question of one tenant to one version.
 
     The version fixes prompt, model, tools and schema; the client is a part, so nothing crosses
-    tenants. Order of input keys makes no difference, nor does how a message is put
+    tenants. Order of input keys makes no difference, nor does how a person puts a message
     (``questions.normal``).
     """
     asked = (
         json.dumps(inputs, sort_keys=True, default=str)
         if inputs is not None
-        else [[m["role"], normal(text_of(m))] for m in messages[1:]]
+        else [_asked(message) for message in messages[1:]]
     )
     system = " ".join(text_of(messages[0]).split())
     text = json.dumps([installation, client_id, version_id, system, asked, list(limits)])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _asked(message: Message) -> list[Any]:
+    """What of a message decides its answer; only a person's wording may vary."""
+    if message["role"] == "user":
+        return ["user", normal(text_of(message))]
+    return [message["role"], text_of(message), message.get("tool_calls") or []]

@@ -14,21 +14,25 @@ from agents.domain.retrieval import by_coverage
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\w\"“(])|\n+")
 _RULE = re.compile(r"^[ \t]*([-=_*#~.])\1{3,}[ \t]*$", re.MULTILINE)
 _NUMBER = re.compile(r"\d")
+# Digits, and the numerals that are none: ½, Ⅳ, 三.
+_FIGURE = re.compile(r"\d|[\u00bc-\u00be\u2150-\u218b\u2460-\u249b]|[一二三四五六七八九十百千万]")
 # Objects looked for in one text.
 MAX_OBJECTS = 64
 
 
 def compress(text: str) -> str:
-    """``text`` without what carries nothing: runs of space, ruled lines, repeated lines.
+    """``text`` without what carries nothing: runs of space, ruled lines, repeated footers.
 
-    Indentation and single line breaks stay; numbers and words are never touched.
+    Indentation and single line breaks stay. A line with a figure is never left out: two equal
+    postings are two, and so are their sums.
     """
     lines: list[str] = []
     seen: set[str] = set()
     for line in _RULE.sub("", text).split("\n"):
         tight = re.sub(r"(?<=\S)[ \t\u00a0]{2,}", " ", line).rstrip()
         key = tight.strip()
-        if len(key) > 40 and key in seen:  # a page's header, a quoted mail's footer
+        # A page's header, a quoted mail's footer.
+        if len(key) > 40 and key in seen and not _FIGURE.search(key):
             continue
         seen.add(key)
         if key or (lines and lines[-1]):

@@ -20,6 +20,8 @@ _TOKEN = re.compile(r"⟦[^⟧]{1,60}⟧")
 _FIGURE = re.compile(r"\d[\d.,:/’'-]*\d|\d")
 _CODE = re.compile(r"\b(?=\w*\d)(?=\w*[^\W\d_])[\w/.-]+\b")
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[^\W\d_a-zß-öø-ÿ][\w&.-]*")
+# Signs that say what is done with figures and texts: operators, currencies, brackets.
+_SIGN = re.compile(r"[^\w\s.,;:?!'’\"“”„…-]|(?<!\w)-|!=")
 _WORD = re.compile(r"[^\W\d_]+(?:['’]t\b)?")
 
 _NUMBERS = frozenset(
@@ -63,7 +65,7 @@ _MONTHS = frozenset(
 def telling(text: str) -> str:
     """A digest of all in ``text`` that two questions with one answer have in common.
 
-    Figures, codes, names, pseudonyms, negations, sides ("debit" or "credit"), and whether it asks
+    Figures, signs, codes, names, pseudonyms, negations, sides ("debit" or "credit"), and whether it asks
     who, when, where, why or how much.
     """
     tokens = sorted(_TOKEN.findall(text))
@@ -73,6 +75,7 @@ def telling(text: str) -> str:
     parts = {
         "tokens": tokens,
         "figures": sorted(_plain(found) for found in _FIGURE.findall(lower)),
+        "signs": _SIGN.findall(rest),
         "codes": sorted({found.strip(".-/") for found in _CODE.findall(lower)}),
         "names": sorted({_one_form(found) for found in _NAME.findall(rest)} - {"i"}),
         "numbers": sorted(w for w in words if w in _NUMBERS or w in _MONTHS),

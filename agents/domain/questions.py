@@ -8,42 +8,94 @@ from typing import Any
 
 from agents.domain.condensing import json_parts
 
-# Said to be polite or to begin with; a question means the same without it.
-_POLITE = re.compile(
-    r"\b(?:please|kindly|thanks(?: a lot| in advance)?|thank you(?: very much)?|hello|hi|hey|"
-    r"good (?:morning|afternoon|evening)|dear (?:team|colleague|colleagues|all)|"
-    r"(?:can|could|would|will) you|i(?:'d| would) like you to|i need you to|best regards|"
-    r"kind regards|cheers)\b"
+_GREETING = r"(?:hello|hi|hey|good (?:morning|afternoon|evening)|dear (?:team|colleagues?|all))"
+_ASKING = (
+    r"(?:please|kindly|(?:can|could|would|will) you(?: please| kindly)?|"
+    r"i(?:['’]d| would) like you to|i need you to)"
 )
-_MARKS = re.compile(r"[^\w\s%€$£.,-]|[.,](?!\d)|(?<!\d)-(?!\d)")
+_THANKS = (
+    r"(?:thanks(?: a lot| in advance)?|thank you(?: very much)?|best regards|kind regards|cheers)"
+)
+# Said to be polite, before the question or after it; a question means the same without it.
+_BEFORE = re.compile(
+    rf"\A\s*(?:{_GREETING}(?:\s*[,!.]|\s*$|(?=\s+{_ASKING}\b))|{_ASKING}\b,?)", re.MULTILINE
+)
+_AFTER = re.compile(
+    rf"(?:(?:\A|[,.!?;\n])\s*(?:{_THANKS}|please)|\bplease)[\s,.!?:]*\Z", re.MULTILINE
+)
+# Where words are the matter ("translate: thanks"), no word is a courtesy.
+_ABOUT_WORDS = re.compile(
+    r"\b(?:translat|spell|proofread|phras|greet|rewrit|reword|repl|writ|draft|say|said|says|"
+    r"word|mean|letter|e-?mail|quot)"
+)
+# What ends a sentence, where the text ends too. Elsewhere a sign may part what it stands between;
+# behind a figure "!" is a factorial.
+_END = re.compile(r"(?:[\s.,;:?…]|(?<![\d)\]!])!)+\Z")
+_START = re.compile(r"\A[\s,;:]+")
+_LINE = re.compile(r"\s*\n\s*")
+# Where a line breaks between words, it might as well not.
+_WRAP = re.compile(r"(?<=[^\W\d_])\n(?=[^\W\d_])")
+# Abbreviations that without capitals are other words.
+_CAPITALS = re.compile(r"\b(?:AID|AM|IT|US|WHO)\b")
 _NUMBER = re.compile(r"-?\d+\.\d*0+(?!\d)|-?\d+\.0*(?!\d)")
 
 
 def normal(text: str) -> str:
-    """``text`` as a cache compares it: case, courtesies, punctuation and layout make no difference.
+    """``text`` as a cache compares it: case, courtesies, layout and its end count for nothing.
 
     JSON objects in it are compared by value: order of members, spaces and trailing zeros of
-    numbers count for nothing. Every other word and figure counts, and so does their order.
+    numbers count for nothing. Every other word, figure and sign counts, and so does their order.
     """
     parts = []
+    is_plain = not _ABOUT_WORDS.search(text.lower())
     for part in json_parts(text):
         if isinstance(part, dict):
             parts.append(json.dumps(_valued(part), sort_keys=True, ensure_ascii=False))
         else:
-            plain = _MARKS.sub(" ", _POLITE.sub(" ", part.casefold()))
-            parts.append(" ".join(plain.split()))
-    return " ".join(part for part in parts if part)
+            parts.append(_put_plainly(part) if is_plain else _bare(_lowered(part)))
+    return "\n".join(part for part in parts if part) or text.strip()
+
+
+def _put_plainly(text: str) -> str:
+    """``text`` without courtesies before and after it."""
+    plain = _bare(_lowered(text))
+    while True:
+        shorter = _bare(_AFTER.sub("", _BEFORE.sub("", plain)))
+        if shorter == plain:
+            return plain
+        plain = shorter
+
+
+def _lowered(text: str) -> str:
+    if text.isupper():
+        return text.lower()
+    lowered, end = [], 0
+    for found in _CAPITALS.finditer(text):
+        lowered += [text[end : found.start()].lower(), found.group()]
+        end = found.end()
+    return "".join([*lowered, text[end:].lower()])
+
+
+def _bare(text: str) -> str:
+    """``text`` without the signs around it and with single spaces; lines of figures stay lines."""
+    lines = _LINE.sub("\n", _START.sub("", _END.sub("", text))).split("\n")
+    return _WRAP.sub(" ", "\n".join(" ".join(line.split()) for line in lines))
 
 
 def _valued(value: Any) -> Any:
-    """JSON with its numbers in one notation: ``1.50`` is ``1.5``, ``3.0`` is ``3``."""
+    """JSON with its numbers in one notation: ``1.50`` is ``1.5``, ``3.0`` is ``3``.
+
+    Texts and numbers are marked, so that neither is taken for the other.
+    """
     if isinstance(value, dict):
         return {key: _valued(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_valued(item) for item in value]
-    if type(value) is not str and isinstance(value, str):
+    if type(value) is str:
+        return f"text {value}"
+    if isinstance(value, str):
         written = str(value)
         if _NUMBER.fullmatch(written):
             written = written.rstrip("0").rstrip(".")
-        return ["number", written]
+        return f"number {written}"
     return value

@@ -61,6 +61,15 @@ def test_another_wording_gets_the_answer_and_another_question_does_not(
     assert CachedQuestion.objects.count() == ModelCall.objects.count() == 4
 
 
+def test_a_question_with_another_sign_is_another_question(
+    client: Any, key: str, helper: Agent
+) -> None:
+    for text in ("Add 120 + 30", "Add 120 - 30", "Is 4 > 5?", "Is 4 < 5?", "Book (1,200)",
+                 "Book 1,200", "Is ¥100 due?", "Is ₹100 due?"):  # fmt: skip
+        assert ask(client, key, text).cached == "", text
+    assert ask(client, key, "Hello, please add 120 + 30.").cached == "memory"
+
+
 def test_nothing_is_shared_between_clients_or_versions_and_all_goes_with_the_answer(
     client: Any, key: str, helper: Agent, other_client_key: str
 ) -> None:
@@ -99,6 +108,10 @@ def test_it_is_off_unless_a_version_asks_for_it_within_limits(
         ("Book it as a debit", "Book it as a credit", False),
         ("When was it due?", "How much was due?", False),
         ("tax in Spain", "tax in Italy", False),
+        ("What is 120 + 30?", "What is 120 - 30?", False),
+        ("Is it > 5?", "Is it < 5?", False),
+        ("Book (1,200)", "Book 1,200", False),
+        ("It costs ¥100", "It costs ₹100", False),
     ],
 )
 def test_figures_names_sides_and_negations_must_be_equal(

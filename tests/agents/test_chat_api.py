@@ -13,7 +13,7 @@ import pytest
 from agents import versions
 from agents.domain.guardrails.findings import Source
 from agents.domain.guardrails.injection import score_injection
-from agents.models import Invocation
+from agents.models import Invocation, ModelCall
 from tests.agents.conftest import make_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -90,6 +90,14 @@ def test_a_chat_is_answered_by_the_agent_with_its_tools(chat, agent):
     assert row.tool_calls >= 1
     assert answer.usage.completion_tokens == row.output_tokens
     assert answer.usage.prompt_tokens == row.input_tokens + row.cached_tokens
+
+
+def test_equal_postings_of_a_pasted_statement_all_reach_the_model(chat, agent):
+    posting = "2026-03-01  Standing order to Haus & Grund KG, office rent  -1,250.00"
+    footer = "This statement was made by a machine and needs no signature at all."
+    ask(chat, agent, "\n".join(["Sum it up:", posting, footer, posting, footer, posting]))
+    read = ModelCall.objects.order_by("pk").first().messages[-1]["content"]
+    assert (read.count("-1,250.00"), read.count("by a machine")) == (3, 1)
 
 
 def test_a_stream_is_the_same_answer_in_pieces(chat, agent):

@@ -18,6 +18,16 @@ def test_the_key_does_not_mind_the_order_of_inputs_or_white_space():
     assert key(messages=said, inputs=None) == key(messages=same, inputs=None)
 
 
+def test_the_key_holds_what_an_earlier_turn_called_and_was_told_to_the_letter():
+    def turn(**changes):
+        call = {"id": "1", "function": {"name": "sum", "arguments": '{"a": 1}'}}
+        given = {"role": "assistant", "content": "So: 5.", "tool_calls": [call]}
+        return key(messages=[SYSTEM, {**given, **changes}], inputs=None)
+
+    called = {"id": "1", "function": {"name": "sum", "arguments": '{"a": 2}'}}
+    assert len({turn(), turn(tool_calls=[called]), turn(content="So: 5")}) == 3
+
+
 def test_the_key_holds_tenant_version_prompt_and_question():
     other_prompt = [{"role": "system", "content": "Be long."}]
     changed = [

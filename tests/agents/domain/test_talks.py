@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import re
+import unicodedata
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agents.domain.condensing import compress, lean_description, lean_schema, summarise, tight
 from agents.domain.context import estimate_tokens
@@ -45,6 +50,12 @@ def test_compressing_takes_out_only_what_says_nothing() -> None:
     assert compress("  code\n    indented") == "code\n    indented"
 
 
+@pytest.mark.parametrize("figure", ["1", "٣", "½", "Ⅳ", "三"])
+def test_a_line_with_a_figure_is_never_left_out(figure: str) -> None:
+    line = f"Posting of the bank, paid to the landlord for office space {figure}"
+    assert compress(f"{line}\n{line}\n{line}") == f"{line}\n{line}\n{line}"
+
+
 def test_tight_json_keeps_every_number_and_member_as_it_was_written() -> None:
     given = 'See\n\n{ "a": 1.10,\n  "b": [1, 2e3], "c": "é" }\n\nand {not json}  please'
     assert tight(given) == 'See {"a":1.10,"b":[1,2e3],"c":"é"} and {not json} please'
@@ -75,12 +86,65 @@ def test_a_lean_schema_keeps_names_types_and_limits() -> None:
         ('{"a": "1.50"}', '{"a": 1.5}', False),
         ('{"a": 10}', '{"a": 1}', False),
         ("not due", "due", False),
+        ("Dear team,\nplease check\nthis. Kind regards", "check this", True),
+        ("What is 120 + 30?", "What is 120 - 30?", False),
+        ("Is it > 5?", "Is it < 5?", False),
+        ("Book (1,200)", "Book 1,200", False),
+        ("It costs ¥100", "It costs ₹100", False),
+        ("A/B", "A B", False),
+        ("What is 5!", "What is 5", False),
+        ("1\n2", "1 2", False),
+        ("Does it hold for US?", "Does it hold for us?", False),
+        ("Translate: thanks", "Translate: cheers", False),
+        ("How do I say hello, please?", "How do I say hi, please?", False),
+        ("Thanks!", "Hello!", False),
+        ("?", "!", False),
+        ('{"a": ["number 1"]}', '{"a": [1]}', False),
+        ('{"a": "x > 5"}', '{"a": "x < 5"}', False),
+        ("die Maße", "die Masse", False),
     ],
 )
 def test_questions_are_the_same_when_only_their_manner_differs(
     first: str, second: str, same: bool
 ) -> None:
     assert (normal(first) == normal(second)) is same
+
+
+# What a question is made of: words, figures, and every sign there is but braces (JSON).
+SIGNS = sorted(
+    {chr(n) for n in range(33, 127) if not chr(n).isalnum() and chr(n) not in "{}"}
+    | {chr(n) for n in range(0xA1, 0x2BFF) if unicodedata.category(chr(n)) in ("Sc", "Sm", "Pd")}
+    | set("²³½⅓‰°µ¬§«»‹›„“”‘’")
+)
+PIECES = st.sampled_from(["profit", "vat", "12", "1,200", "0.5", "x", " ", " ", "\n", *SIGNS])
+
+
+def told(text: str) -> list[str]:
+    """Words, figures and signs of ``text``, without what ends its last sentence."""
+    plain = re.sub(r"(?:[\s.,;:?…]|(?<![\d)\]!])!)+\Z", "", text).lstrip(" \n,;:")
+    return re.findall(r"\w+|[^\w\s]", plain)
+
+
+@given(st.lists(PIECES, min_size=1, max_size=9), st.lists(PIECES, min_size=1, max_size=9))
+def test_texts_of_other_words_figures_or_signs_never_share_a_form(
+    one: list[str], other: list[str]
+) -> None:
+    first, second = "".join(one), "".join(other)
+    if told(first) != told(second):
+        assert normal(first) != normal(second)
+
+
+@given(
+    st.lists(PIECES, max_size=5), st.sampled_from(SIGNS), st.lists(PIECES, max_size=5),
+    st.sampled_from(SIGNS),
+)  # fmt: skip
+def test_another_sign_before_a_figure_is_another_question(
+    before: list[str], sign: str, after: list[str], other: str
+) -> None:
+    start, end = f"is {''.join(before)}", f"7{''.join(after)} due"
+    if sign != other:
+        assert normal(start + sign + end) != normal(start + other + end)
+        assert normal(start + sign + end) != normal(start + end)
 
 
 def test_quality_falls_with_repeats_complaints_failures_and_hand_overs() -> None:
