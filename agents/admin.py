@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
-from agents import reviews
+from agents import reviews, versions
 from agents.models import (
     Agent,
     AgentVersion,
@@ -92,10 +92,26 @@ class AgentAdmin(ModelAdmin):
 
 @admin.register(AgentVersion)
 class AgentVersionAdmin(ReadOnly):
+    """What answers never changes; one that no label and no open split names may be retired."""
+
+    actions = ["retire"]
     list_display = ["agent", "number", "note", "created_by", "created_at", "retired_at"]
     list_filter = ["agent__domain"]
     search_fields = ["agent__slug", "note"]
     list_select_related = ["agent"]
+
+    @admin.action(description="Retire: never answer again", permissions=["retire"])
+    def retire(self, request: HttpRequest, rows: QuerySet[AgentVersion]) -> None:
+        by = callers.of_user(request.user).name  # type: ignore[arg-type]
+        for version in rows:
+            try:
+                versions.retire(version=version, by=by)
+            except AppError as error:
+                self.message_user(request, f"{version}: {error}", messages.ERROR)
+
+    def has_retire_permission(self, request: HttpRequest) -> bool:
+        """Who may change agents may retire their versions."""
+        return request.user.has_perm("agents.change_agent")
 
 
 @admin.register(TrafficSplit)

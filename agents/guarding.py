@@ -24,10 +24,11 @@ from agents.domain.guardrails import fields
 from agents.domain.guardrails.doubt import Doubt, doubtful
 from agents.domain.guardrails.findings import Source, Span, cut_before, longest_first
 from agents.domain.guardrails.output import Expected, check_output
-from agents.domain.guardrails.pii import TYPES, find_pii
+from agents.domain.guardrails.pii import find_pii
 from agents.domain.guardrails.pipeline import ScanResult, scan
 from agents.domain.guardrails.policy import Action, Policy, strictest
 from agents.domain.guardrails.pseudonyms import Pseudonyms, pseudonymise, restore
+from agents.domain.guardrails.rails import policy_from
 from agents.domain.guardrails.redact import mask
 from agents.domain.guardrails.secrets import find_secrets
 from agents.domain.guardrails.untrusted import leaks_canary
@@ -36,10 +37,6 @@ from agents.errors import GuardrailBlocked, ReviewRequired
 from config import logs
 
 logger = logging.getLogger(__name__)
-
-# Without a model of names, a heuristic takes every capitalised word of a ledger for a person;
-# an agent that wants it lists PERSON in its policy's ``pii_types``.
-DEFAULT_TYPES = frozenset(TYPES) - {"PERSON"}
 # What a person must look at first does not leave either.
 _HELD = (Action.BLOCK, Action.ASK)
 _OUT = (*_HELD, Action.REDACT)
@@ -65,10 +62,7 @@ class Guard:
 
     def __post_init__(self) -> None:
         self._tokens = Pseudonyms(key=tenant_key(self.client_id))
-        self._policy = policy_of(
-            tuple(sorted((k, str(v)) for k, v in self.rails.items() if isinstance(v, str))),
-            frozenset(self.rails.get("pii_types", DEFAULT_TYPES)),
-        )
+        self._policy = policy_of(json.dumps(self.rails, sort_keys=True))
 
     def screen(self, value: Any, source: Source, where: str, *, computed: bool = False) -> Any:
         """``value`` as a model may read it; raises GuardrailBlocked if the policy says so.
@@ -147,13 +141,18 @@ class Guard:
 
     @property
     def asks(self) -> bool:
-        """Whether a person may be asked about anything, so that an answer can't be streamed."""
+        """Whether a person may be asked about anything."""
         own = self._policy
         told = {own.injection, own.pii, own.secrets, *own.by_type.values()}
         rails = ("unsupported", "injection_judge")
         return bool(self.agent) and (
             Action.ASK in told or any(self.rails.get(name) == Action.ASK for name in rails)
         )
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether an answer may have to stay once all of it is known, so that none is streamed."""
+        return self.asks or self.rails.get("unsupported") == Action.BLOCK
 
     def identity(self, text: str) -> str:
         """A digest that stands for this text of this client to this agent."""
@@ -284,10 +283,9 @@ def restored(value: Any, sealed: str) -> Any:
 
 
 @lru_cache(maxsize=256)
-def policy_of(rails: tuple[tuple[str, str], ...], pii_types: frozenset[str]) -> Policy:
-    """The policy that a version's guardrails describe."""
-    known = {key: value for key, value in rails if key in ("injection", "pii", "secrets")}
-    return Policy.from_dict({**known, "pii_types": pii_types})
+def policy_of(rails: str) -> Policy:
+    """The policy that a version's guardrails, as JSON, describe."""
+    return policy_from(json.loads(rails))
 
 
 @lru_cache(maxsize=1024)
@@ -301,7 +299,8 @@ _scans: dict[tuple[bytes, Any, Source], ScanResult] = {}
 
 
 def _identity(policy: Policy) -> tuple[Any, ...]:
-    return (policy.injection, policy.pii, policy.secrets, policy.pii_types)
+    return (policy.injection, policy.pii, policy.secrets, policy.pii_types,
+            *sorted(policy.by_type.items()), *sorted(policy.thresholds.items()))  # fmt: skip
 
 
 def _scanned(text: str, said: str, policy: Policy, source: Source) -> ScanResult:

@@ -84,7 +84,7 @@ def _invoke(call: Call, span: Any) -> Answer:
     guard = Guard(
         call.client_id, choice.version.guardrails, choice.version.canary, agent=choice.slug
     )
-    if guard.asks:  # a word that is out can't be held back
+    if guard.holds_back:  # a word that is out can't be taken back
         call = replace(call, stream=None)
     until = _until(call, started)
     found: Hit | Flight | None = None

@@ -217,6 +217,7 @@ def content_of(entry: Entry) -> versions.Content:
             "pii": rails.pii,
             "secrets": rails.secrets,
             "unsupported": rails.unsupported,
+            **rails.more,
         },
         retrieval={"sources": list(entry.sources)} if entry.sources else {},
     )

@@ -59,7 +59,7 @@ class Version:
     lean_definitions: tuple[dict[str, Any], ...]
     definition_characters: int
     spared_characters: int
-    guardrails: dict[str, str]
+    guardrails: dict[str, Any]
     output_schema: dict[str, Any] | None
     retrieval: dict[str, Any]
     examples: tuple[Message, ...]

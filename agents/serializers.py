@@ -108,7 +108,12 @@ class NewVersion(Fields):
     variables = serializers.ListField(child=serializers.CharField(max_length=64), required=False)
     model = serializers.DictField(required=False)
     tools = serializers.ListField(child=serializers.CharField(max_length=120), required=False)
-    guardrails = serializers.DictField(child=serializers.CharField(), required=False)
+    guardrails = serializers.DictField(
+        required=False,
+        help_text="pass, flag, ask or block for injection, injection_judge and unsupported, also "
+        "redact for pii and secrets; pii_types (a list), by_type (actions of single types), "
+        "thresholds (scores by source).",
+    )
     output_schema = serializers.DictField(required=False, allow_null=True)
     retrieval = serializers.DictField(required=False)
     examples = serializers.ListField(child=serializers.DictField(), required=False, max_length=50)

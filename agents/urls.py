@@ -25,6 +25,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="version-diff",
     ),
     path(
+        "api/v1/agents/<slug:slug>/versions/<str:version>/retire",
+        registry.Retirement.as_view(),
+        name="version-retire",
+    ),
+    path(
         "api/v1/agents/<slug:slug>/versions/<str:version>/preview",
         registry.Preview.as_view(),
         name="version-preview",

@@ -17,6 +17,7 @@ from django.db.models import F, Max
 from django.db.models.functions import Now
 
 from agents.domain import chunking, prompts, retrieval, traffic
+from agents.domain.guardrails import rails
 from agents.domain.scoring import Policy
 from agents.models import Agent, AgentVersion, CachedAnswer, Label, TrafficSplit
 from agents.resolving import MOST_TOOLS
@@ -32,7 +33,6 @@ MIN_HEDGE_SECONDS, MAX_HEDGE_SECONDS = 0.05, 60.0
 # Below it, the semantic cache would share answers between questions about one subject.
 LEAST_THRESHOLD = 0.7
 RETRIEVAL = frozenset({"sources", "passages", "max_tokens", "cut", "weights"})
-POLICIES = ("pass", "flag", "redact", "block", "ask")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Content:
     variables: list[str] = field(default_factory=list)
     model: dict[str, Any] = field(default_factory=lambda: {"tier": "standard"})
     tools: list[str] = field(default_factory=list)
-    guardrails: dict[str, str] = field(default_factory=dict)
+    guardrails: dict[str, Any] = field(default_factory=dict)
     output_schema: dict[str, Any] | None = None
     retrieval: dict[str, Any] = field(default_factory=dict)
     examples: list[dict[str, Any]] = field(default_factory=list)
@@ -108,9 +108,8 @@ def check(content: Content) -> None:
         raise InvalidInput("model.semantic_threshold", threshold, limit)
     if unknown := registry.missing(content.tools):
         raise InvalidInput("tools", ", ".join(unknown), "tools that exist (see GET /tools)")
-    for name, policy in content.guardrails.items():
-        if policy not in POLICIES:
-            raise InvalidInput(f"guardrails.{name}", policy, f"one of {', '.join(POLICIES)}")
+    if wrong := rails.fault_of(content.guardrails):
+        raise InvalidInput(*wrong)
     if content.output_schema is not None and (fault := schemas.fault_of(content.output_schema)):
         where = ".".join(["output_schema", *map(str, fault[0])])
         raise InvalidInput(where, content.output_schema, fault[1])
@@ -189,9 +188,10 @@ def move_label(*, agent: Agent, name: str, version: AgentVersion, by: str = "") 
         raise InvalidInput("label", name, f"one of {', '.join(Label.Name.values)}")
     if version.agent_id != agent.pk:
         raise InvalidInput("version", str(version.pk), f"a version of {agent.slug}")
-    if version.retired_at is not None:
-        raise Conflict(f"version {version.number} of {agent.slug}", "retired", "a live version")
     with transaction.atomic():
+        Agent.objects.select_for_update().get(pk=agent.pk)
+        if AgentVersion.objects.filter(pk=version.pk).exclude(retired_at=None).exists():
+            raise Conflict(f"version {version.number} of {agent.slug}", "retired", "a live version")
         label, _ = Label.objects.update_or_create(
             agent=agent,
             name=name,
@@ -209,14 +209,16 @@ def move_label(*, agent: Agent, name: str, version: AgentVersion, by: str = "") 
 
 def retire(*, version: AgentVersion, by: str = "") -> None:
     """Bar a version from answering; raises Conflict while a label or an open split names it."""
-    if version.labels.exists():
-        raise Conflict(f"version {version.number}", "labelled", "no label on it")
-    open_split = TrafficSplit.objects.filter(agent_id=version.agent_id, closed_at=None).first()
-    if open_split is not None and str(version.pk) in open_split.arms:
-        raise Conflict(
-            f"version {version.number}", "in an open traffic split", "none that names it"
-        )
-    AgentVersion.objects.filter(pk=version.pk, retired_at=None).update(retired_at=Now())
+    with transaction.atomic():
+        Agent.objects.select_for_update().get(pk=version.agent_id)
+        if version.labels.exists():
+            raise Conflict(f"version {version.number}", "labelled", "no label on it")
+        open_split = TrafficSplit.objects.filter(agent_id=version.agent_id, closed_at=None).first()
+        if open_split is not None and str(version.pk) in open_split.arms:
+            raise Conflict(
+                f"version {version.number}", "in an open traffic split", "none that names it"
+            )
+        AgentVersion.objects.filter(pk=version.pk, retired_at=None).update(retired_at=Now())
     CachedAnswer.objects.filter(version_id=version.pk).delete()
     logs.event(logger, "agents.version.retired", version=str(version.pk), by=by)
 
@@ -239,9 +241,9 @@ def open_split(
     """
     if unit not in TrafficSplit.Unit.values:
         raise InvalidInput("unit", unit, f"one of {', '.join(TrafficSplit.Unit.values)}")
-    check_arms(agent, arms)
     with transaction.atomic():
         Agent.objects.select_for_update().get(pk=agent.pk)
+        check_arms(agent, arms)
         last = TrafficSplit.objects.filter(agent=agent).order_by("-epoch").first()
         TrafficSplit.objects.filter(agent=agent, closed_at=None).update(closed_at=Now())
         split = TrafficSplit.objects.create(

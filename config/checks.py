@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -35,6 +37,7 @@ def related_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 _upload(),
                 _threads(),
                 _mail(),
+                _name_model(),
             ],
         )
     )  # fmt: skip
@@ -103,4 +106,16 @@ def _mail() -> CheckMessage | None:
         f"EMAIL_USE_TLS and EMAIL_USE_SSL are both on for port {settings.EMAIL_PORT}: a connection "
         "is either upgraded (587) or encrypted from its first byte (465); switch one off.",
         id="config.E008",
+    )
+
+
+def _name_model() -> CheckMessage | None:
+    name = settings.NAME_MODEL
+    is_package = name.isidentifier() and importlib.util.find_spec(name) is not None
+    if name == "-" or is_package or Path(name).is_dir():
+        return None
+    return Error(
+        f"NAME_MODEL ({name}) is neither an installed package nor a folder: calls of agents that "
+        "look for names would fail; install the pipeline, or set it to -.",
+        id="config.E010",
     )

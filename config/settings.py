@@ -306,8 +306,11 @@ ANSWER_CACHE = env.flag("ANSWER_CACHE", default=True)
 ANSWER_CACHE_POLICY = env.one_of("ANSWER_CACHE_POLICY", "lru", ("lru", "lfu"))
 # Off: every call goes to the strongest model. On: to the tier that its version asks for.
 MODEL_ROUTING = env.flag("MODEL_ROUTING", default=True)
-# Lean tool schemas, tight JSON, no empty members, no repeated lines.
+# Lean tool schemas, tight JSON, no empty members, no repeated footers.
 TOKEN_OPTIMISATION = env.flag("TOKEN_OPTIMISATION", default=True)
+# A spaCy pipeline (a package or a folder) that finds names of persons beside the rules, for agents
+# whose guardrails ask for PERSON; "-" is none. Each process that needs it loads it once.
+NAME_MODEL = env.text("NAME_MODEL", "-")
 # Private, loopback or plain-HTTP hosts (or host:port) that tools may reach; others are refused.
 TOOL_PRIVATE_HOSTS = env.words("TOOL_PRIVATE_HOSTS")
 # Programs that may be started as MCP servers; whoever may add a source must not run any program.

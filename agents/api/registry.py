@@ -108,6 +108,23 @@ class Versions(APIView):
         return Response(shapes.AgentVersionDocument(body).data, status=201 if created else 200)
 
 
+class Retirement(APIView):
+    scopes = {"POST": "agents:write"}
+
+    @extend_schema(
+        parameters=[KEY], request=None,
+        responses={200: shapes.AgentVersionDocument, 404: PROBLEM, 409: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request, slug: str, version: str) -> Response:
+        """Bar a version (id, number or label) from answering, for good: one that no label and no
+        open split names. What it answered stays on record; its cached answers go."""
+        found = versions.version_of(find_agent(slug), version)
+        versions.retire(version=found, by=rest.caller_of(request).name)
+        found.refresh_from_db()
+        return Response(shapes.AgentVersionDocument(queries.version_values(found)).data)
+
+
 class Preview(APIView):
     scopes = {"POST": "agents:invoke"}
 

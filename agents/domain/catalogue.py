@@ -36,6 +36,16 @@ class GuardrailPolicy:
     pii: Policy
     secrets: Policy
     unsupported: Policy
+    injection_judge: Policy | None = None
+    pii_types: list[str] | None = None
+    by_type: Mapping[str, Policy] | None = None
+    thresholds: Mapping[str, float] | None = None
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """What is said beyond the four actions."""
+        names = ("injection_judge", "pii_types", "by_type", "thresholds")
+        return {name: told for name in names if (told := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +128,7 @@ class Entry:
                 self.guardrails.pii,
                 self.guardrails.secrets,
                 self.guardrails.unsupported,
+                *([self.guardrails.more] if self.guardrails.more else ()),
             ],
         }
         text = json.dumps(answers, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -69,7 +69,7 @@ def without(quotes: Quotable, left_out: Collection[str], choice: Choice, guard: 
 
 def _quoted(safe: list[tuple[Found, str]], choice: Choice, guard: Guard) -> Quotable:
     if not safe:
-        guard.sources = None
+        guard.sources = []  # nothing supports what the agent says now
         return NOTHING
     texts = [_TAGS.sub(" ", text) for _, text in safe]
     guard.sources = texts

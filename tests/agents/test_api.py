@@ -234,6 +234,40 @@ def test_a_version_is_published_compared_labelled_and_given_traffic(agent, api):
     assert bad.status_code == 422
 
 
+def test_a_version_is_retired_once_nothing_names_it_and_never_answers_again(agent, api, firm):
+    path = f"/api/v1/agents/{agent.slug}"
+    second = api("post", f"{path}/versions", {"prompt": "Be brief.", "label": "candidate"}).json()
+    held = api("post", f"{path}/versions/2/retire")
+    assert (held.status_code, held.json()["code"]) == (409, "conflict")
+    api("post", f"{path}/labels", {"name": "candidate", "version": "1"})
+    api("post", f"{path}/traffic", {"arms": {second["id"]: [[0, 500]]}})
+    assert api("post", f"{path}/versions/2/retire").status_code == 409
+    api("post", f"{path}/traffic", {})
+    gone = api("post", f"{path}/versions/2/retire")
+    assert (gone.status_code, gone.json()["id"]) == (200, second["id"])
+    assert gone.json()["retired_at"] is not None
+    moved = api("post", f"{path}/labels", {"name": "production", "version": "2"})
+    assert moved.status_code == 409
+    split = api("post", f"{path}/traffic", {"arms": {second["id"]: [[0, 500]]}})
+    assert (split.status_code, split.json()["field"]) == (422, "arms")
+    assert api("post", f"{path}/versions/9/retire").status_code == 404
+    reader = bearer(make_key(firm, "professional"))
+    assert reader.post(f"{path}/versions/1/retire").status_code == 403
+
+
+def test_a_version_is_retired_in_the_admin(agent, api, client):
+    path = f"/api/v1/agents/{agent.slug}"
+    second = api("post", f"{path}/versions", {"prompt": "Be brief."}).json()
+    client.force_login(User.objects.create_superuser("root", password="x"))
+    chosen = [second["id"], str(agent.versions.get(number=1).pk)]
+    told = client.post("/admin/agents/agentversion/",
+                       {"action": "retire", "_selected_action": chosen}, follow=True)  # fmt: skip
+    assert "labelled" in told.content.decode()
+    assert [v.retired_at is None for v in agent.versions.order_by("number")] == [True, False]
+    page = client.get(f"/dashboard/agents/{agent.slug}").content.decode()
+    assert page.count(">retired<") == 1
+
+
 def test_a_budget_is_set_and_only_by_who_sees_its_client(api, firm):
     body = {"scope": "all", "key": "all", "window": "month", "cap_usd": "12.50"}
     made = api("post", "/api/v1/budgets", body)

@@ -82,13 +82,15 @@ def hear(live_server: Any, agent: Agent, key: str) -> Iterator[Hear]:
             numbers = count()
 
             def told(text: str) -> str:
-                Speaker.said = text
+                Speaker.said, told.chunks = text, 0  # type: ignore[attr-defined]
                 messages: Any = [{"role": "user", "content": f"Question {next(numbers)}"}]
                 stream: Any = chat.chat.completions.create(
                     model=f"agent:{agent.slug}", messages=messages, stream=True
                 )
-                said = [c.delta.content or "" for chunk in stream for c in chunk.choices]
-                told.chunks = sum(map(bool, said))  # type: ignore[attr-defined]
+                said = []
+                for chunk in stream:
+                    said += [c.delta.content or "" for c in chunk.choices]
+                    told.chunks = sum(map(bool, said))  # type: ignore[attr-defined]
                 return "".join(said)
 
             yield cast("Hear", told)
@@ -96,8 +98,9 @@ def hear(live_server: Any, agent: Agent, key: str) -> Iterator[Hear]:
         thread.join()
 
 
-def rails(agent: Agent, **rails: str) -> None:
-    content = versions.Content(prompt="Answer.", guardrails=rails)
+def rails(agent: Agent, sources: tuple[str, ...] = (), **rails: str) -> None:
+    retrieval = {"sources": list(sources)} if sources else {}
+    content = versions.Content(prompt="Answer.", guardrails=rails, retrieval=retrieval)
     versions.publish(agent=agent, content=content, label="production")
 
 
@@ -144,6 +147,16 @@ def test_what_must_stay_ends_the_stream_before_it_is_heard(
         )
         row = Invocation.objects.latest("id")
         assert row.state == "blocked" and "3704" not in json.dumps(row.output)
+
+
+def test_a_claim_without_support_is_never_heard(hear: Hear, agent: Agent) -> None:
+    rails(agent, sources=("Contracts",), unsupported="block")
+    with pytest.raises(openai.APIError) as stopped:
+        hear(FILLER * 4 + "The fee of Velmora Partners is 9,823.75 EUR. " + FILLER * 4)
+    assert stopped.value.code == "guardrail_blocked"
+    assert hear.chunks == 0
+    rails(agent, sources=("Contracts",), unsupported="flag")
+    assert "9,823.75" in hear(FILLER * 4 + "The fee is 9,823.75 EUR.") and hear.chunks > 1
 
 
 def test_a_script_without_spaces_is_heard_as_it_comes(hear: Hear, agent: Agent) -> None:

@@ -20,6 +20,7 @@ from django.core.management.base import SystemCheckError
         ("MODEL_CONNECT_TIMEOUT", timedelta(hours=1), "config.E005"),
         ("MAX_ARTIFACT_BYTES", 2**40, "config.E006"),
         ("INTERACTIVE_CALLS", 1000, "config.E007"),
+        ("NAME_MODEL", "no_such_pipeline", "config.E010"),
         ("MODEL_FIRST_TOKEN_TIMEOUT", timedelta(hours=1), "config.E009"),
     ],
 )

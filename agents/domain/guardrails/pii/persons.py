@@ -11,6 +11,7 @@ import re
 
 from agents.domain.guardrails.findings import Span
 from agents.domain.guardrails.pii.context import is_machine_line, line_around
+from agents.domain.guardrails.pii.modelled import named
 from agents.domain.guardrails.pii.names import GIVEN_NAMES
 
 _UP = "[A-ZÀ-ÖØ-ÞĀĂĄĆĈĊČĎĐĒĖĘĚĜĞĠĢĤĦĨĪĮİĴĶĹĻĽŁŃŅŇŌŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽȘȚ]"
@@ -152,8 +153,8 @@ _FOLLOWS_ROLE = re.compile(
 
 
 def persons(text: str) -> list[Span]:
-    """Names of persons that their surroundings give away."""
-    spans: list[Span] = []
+    """Names of persons that their surroundings give away, or a model finds."""
+    spans = named(text)
     lower = text.lower()
     for pattern, confidence in (
         (_TITLED, 0.85), (_TITLED_CAPS, 0.7), (_SALUTED, 0.75), (_SIGNED, 0.75), (_SELF, 0.8),
