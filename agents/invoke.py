@@ -26,6 +26,7 @@ from agents import (
     resolving,
     reviewing,
     spans,
+    spotlight,
     tripping,
 )
 from agents.budgets import Held
@@ -107,6 +108,7 @@ def _invoke(call: Call, span: Any) -> Answer:
         if isinstance(found, Hit):
             _take_hit(call, story, found, guard)
         else:
+            spotlight.shine(safe, choice, work)
             # 5. Leave out a version whose own answers keep failing, until a probe succeeds.
             tripped = tripping.check(choice)
             # 6. Reserve the most that it may cost in every budget that applies, or refuse.
@@ -118,6 +120,7 @@ def _invoke(call: Call, span: Any) -> Answer:
                 if doubted:
                     quotes = quoting.without(quotes, doubted, choice, guard)
                     work.messages = render(safe, choice, story, quotes.text)
+                    spotlight.shine(safe, choice, work)
             # 7. Let a model and the tools work until there is an answer.
             converse(call, choice, work, reserve.served, until=until, afford=reserve.more,
                      guard=guard)  # fmt: skip

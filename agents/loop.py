@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from agents import connections, endpoints, judging, offering, spans, tool_calls
+from agents import connections, endpoints, judging, offering, spans, spotlight, tool_calls
 from agents.bodies import strictly
 from agents.calls import Call
 from agents.domain import context, messages
@@ -33,8 +33,6 @@ MAX_ROUNDS = 6
 # Characters of one tool result that the model reads; the caller gets all of it.
 MAX_RESULT_CHARACTERS = 32_000
 MAX_PARALLEL_TOOLS = 16
-# The tag of tools that fetch what strangers wrote.
-UNTRUSTED = "untrusted"
 _fan = ThreadPoolExecutor(64, thread_name_prefix="tools")
 
 
@@ -235,21 +233,16 @@ def _use_tools(
             context.fit(_told(one), MAX_RESULT_CHARACTERS),
             Source.TOOL,
             f"tool {one.name}",
-            computed=tool is not None and not _brings_text(tool),
+            computed=tool is not None and not spotlight.brings_text(tool),
         )
+        if one.instead_of is not None:  # what failed was tried, and may have cost something
+            work.ran.append(replace(one.instead_of, arguments=one.arguments))
         work.ran.append(replace(one, told=told))
-        work.messages.append(messages.tool_message(wanted["id"], context.as_json(told)))
+        content = spotlight.told(context.as_json(told), tool, work)
+        work.messages.append(messages.tool_message(wanted["id"], content))
     for left_out in reply.tool_calls[MAX_PARALLEL_TOOLS:]:
         note = json.dumps({"error": f"only {MAX_PARALLEL_TOOLS} calls at once; ask again"})
         work.messages.append(messages.tool_message(left_out["id"], note))
-
-
-def _brings_text(tool: Tool) -> bool:
-    """Whether a tool's result holds text from outside: files, pages, other systems.
-
-    A computation only repeats the input, which was looked at, in words of our own.
-    """
-    return tool.wants_context or UNTRUSTED in tool.tags
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,13 +96,15 @@ def call_tool(
         attempt=attempt,
     )
     ran = tool_calls.run(tool, arguments, context, until=deadline)
-    row = tool_calls.as_row(
-        ran, client_id=client_id, run_id=run_id, step_id=step_id, user_id=user_id
-    )
+    made = [ran] if ran.instead_of is None else [ran.instead_of, ran]
     with transaction.atomic():
-        row.save(force_insert=True)
-        measuring.audit_tool(ran, actor="system:engine", client_id=client_id, user_id=user_id,
-                             session=str(run_id or ""))  # fmt: skip
+        for number, one in enumerate(made, start=1):
+            tool_calls.as_row(
+                one, client_id=client_id, run_id=run_id, step_id=step_id, user_id=user_id,
+                number=number,
+            ).save(force_insert=True)  # fmt: skip
+            measuring.audit_tool(one, actor="system:engine", client_id=client_id, user_id=user_id,
+                                 session=str(run_id or ""))  # fmt: skip
     connections.release()
     if ran.error is not None:
         raise ran.error

@@ -31,7 +31,7 @@ from agents.models.records import CallState
 from agents.tools import registry
 from agents.tools.registry import Tool, ToolContext
 from config import logs
-from config.errors import AppError, InvalidInput, StepTimeout
+from config.errors import AppError, InvalidInput, NotFound, StepTimeout
 
 logger = logging.getLogger(__name__)
 # Tools that wait run here, so that their time limit can be kept; the caller only waits.
@@ -54,6 +54,8 @@ class Ran:
     error: AppError | None = None
     is_cached: bool = False
     fallback_of: str = ""
+    # The call that failed before its fallback answered.
+    instead_of: Ran | None = None
     effect_id: str = ""
     attempt: int = 1
 
@@ -72,8 +74,12 @@ def run(
     first = _traced(tool, arguments, context, until)
     if first.error is None or not tool.fallback or _is_final(tool, first.error):
         return first
-    second = _traced(registry.get(tool.fallback), arguments, context, until)
-    return replace(second, fallback_of=tool.name) if second.is_good else first
+    try:
+        other = registry.get(tool.fallback)
+    except NotFound:  # its source has gone since it was declared
+        return first
+    second = _traced(other, arguments, context, until)
+    return replace(second, fallback_of=tool.name, instead_of=first) if second.is_good else first
 
 
 def _is_final(tool: Tool, error: AppError) -> bool:

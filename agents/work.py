@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.domain import context
 from agents.domain.cost import Usage
+from agents.domain.guardrails.untrusted import Mark
 from agents.domain.messages import Message
 from agents.endpoints import Try
 from agents.resolving import Version
@@ -36,6 +37,8 @@ class Work:
     is_heard: bool = False
     # The version with the tools that a later reply is offered, where they became more.
     version: Version | None = None
+    # Around what the model must read as data, where there is any.
+    mark: Mark | None = None
     # What a judge said of texts: why one is an attack, or None.
     verdicts: dict[str, str | None] = field(default_factory=dict)
 

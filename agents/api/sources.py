@@ -19,6 +19,8 @@ from agents import connections, doors
 from agents.api.shared import KEY, PAGES, PROBLEM, checked, page
 from agents.endpoints.secrets import check_variable
 from agents.models import ToolSource
+from agents.tools import registry
+from agents.tools.remote import finding
 from agents.tools.remote.finding import MCP_KINDS
 from config import rest
 from config.access.callers import Caller
@@ -42,6 +44,7 @@ class SourceDocument(Fields):
     is_read_only = serializers.BooleanField()
     timeout_seconds = serializers.FloatField()
     cache_seconds = serializers.IntegerField()
+    fallback = serializers.CharField()
     cost_usd = serializers.DecimalField(20, 9)
     is_active = serializers.BooleanField()
     tools = serializers.JSONField()
@@ -67,6 +70,11 @@ class NewSource(Fields):
     is_read_only = serializers.BooleanField(default=False)
     timeout_seconds = serializers.FloatField(min_value=0.1, max_value=300, default=20)
     cache_seconds = serializers.IntegerField(min_value=0, max_value=86_400, default=0)
+    fallback = serializers.CharField(
+        max_length=120, required=False, default="", allow_blank=True,
+        help_text="A tool that is asked with the same arguments when one of these fails, or "
+        "mcp.SOURCE for its tool of the same name.",
+    )  # fmt: skip
     cost_usd = serializers.DecimalField(20, 9, min_value=0, default=Decimal(0))
     is_active = serializers.BooleanField(default=True)
 
@@ -107,6 +115,9 @@ class Sources(APIView):
         wanted = ToolSource(name=name, **data, **({"pk": found.pk} if found else {}))
         if wanted.kind in MCP_KINDS and wanted.is_active:  # first: what can't be asked is not kept
             data |= {"tools": _offered(wanted), "refreshed_at": timezone.now()}
+            wanted.tools = data["tools"]
+        if wanted.fallback:
+            _check_fallback(wanted)
         source = _changed(caller, found, data) if found else _made(name, data)
         return Response(SourceDocument(source).data, status=200 if found else 201)
 
@@ -126,6 +137,21 @@ class Refresh(APIView):
             raise NotFound("MCP server", name)
         told = {"tools": _offered(source), "refreshed_at": timezone.now()}
         return Response(SourceDocument(_changed(caller, source, told, same=ASKED)).data)
+
+
+def _check_fallback(source: ToolSource) -> None:
+    """Raise InvalidInput unless each tool of ``source`` has another to fall back on, that changes
+    nothing where this one does not."""
+    own = list(finding.tools_of(source))
+    for tool in own:
+        try:
+            other = registry.get(str(tool.fallback))
+        except NotFound:
+            other = None
+        if other is None or other.name in {one.name for one in own}:
+            raise InvalidInput("fallback", source.fallback, "another tool that exists")
+        if tool.idempotent and not other.idempotent:
+            raise InvalidInput("fallback", source.fallback, "a tool that changes nothing")
 
 
 def _made(name: str, fields: dict[str, Any]) -> ToolSource:

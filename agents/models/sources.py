@@ -36,6 +36,10 @@ class ToolSource(models.Model):
     )
     timeout_seconds = models.FloatField(default=20.0)
     cache_seconds = models.PositiveIntegerField(default=0)
+    fallback = models.CharField(
+        max_length=120, blank=True, default="",
+        help_text="Tool, or source with a tool of the same name, asked when one of these fails.",
+    )  # fmt: skip
     cost_usd = models.DecimalField(**MONEY, default=0, help_text="Of one request.")
     is_active = models.BooleanField(default=True)
     tools = models.JSONField(default=list, help_text="What an MCP server offers, as last asked.")

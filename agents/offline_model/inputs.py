@@ -34,15 +34,21 @@ _SPOKEN_NUMBER = (
 _YES = frozenset({"yes", "true", "y"})
 _NO = frozenset({"no", "false", "n"})
 
+_MARKED = re.compile(r"<<(\w+) ([0-9A-Za-z]{8,})>>\n(.*?)\n<</\1 \2>>", re.DOTALL)
+_MARKED_ROLES = ("user", "tool")
+
 
 def text_of(message: Mapping[str, Any]) -> str:
-    """The text of a message whose content is a string, a list of parts or null."""
+    """The text of a message whose content is a string, a list of parts or null.
+
+    Marks around what is data are no part of it.
+    """
     content = message.get("content")
-    if isinstance(content, str):
-        return content
     if isinstance(content, list):
-        return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return ""
+        content = "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    if not isinstance(content, str):
+        return ""
+    return _MARKED.sub(r"\3", content) if message.get("role") in _MARKED_ROLES else content
 
 
 def json_objects(text: str) -> tuple[list[dict[str, Any]], str]:

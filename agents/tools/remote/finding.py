@@ -55,8 +55,18 @@ def tools_of(source: ToolSource) -> Iterator[Tool]:
         schema, description = business.described(source)
         gives = business.rest if source.kind == ToolSource.Kind.REST else business.odata_rows
         yield remote(
-            f"{DATA}.{source.name}", description, schema, _bound(source.name), gives, **declared
-        )
+            f"{DATA}.{source.name}", description, schema, _bound(source.name), gives,
+            fallback=fallback_of(source), **declared,
+        )  # fmt: skip
+
+
+def fallback_of(source: ToolSource, tool: str = "") -> str | None:
+    """The tool asked where this one of ``source`` fails; None where none is declared.
+
+    A whole source (``mcp.mirror``) stands for its tool of the same name.
+    """
+    is_source = source.fallback.startswith(f"{MCP}.") and source.fallback.count(".") == 1
+    return f"{source.fallback}.{tool}" if is_source else source.fallback or None
 
 
 def current(name: str, context: ToolContext) -> ToolSource:
@@ -82,7 +92,8 @@ def _mcp_tool(source: ToolSource, offered: dict[str, Any], declared: dict[str, A
         return mcp_client.call(now, wanted, arguments, effect_id=context.effect_id)
 
     description = f"{offered.get('description') or wanted}"[:2000]
-    return remote(f"{MCP}.{name}.{wanted}", description, offered["schema"], run, **declared)
+    return remote(f"{MCP}.{name}.{wanted}", description, offered["schema"], run,
+                  fallback=fallback_of(source, wanted), **declared)  # fmt: skip
 
 
 def _bound(name: str) -> Any:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from agents import services
-from agents.models import ToolCall
+from agents.models import Agent, Invocation, ToolCall, ToolSource
 from agents.tools.remote.business import MAX_TRIES
 from config.access.models import Client
 from config.errors import AppError, Forbidden, InvalidInput, NotFound, Unavailable
@@ -170,6 +170,39 @@ def test_private_addresses_are_out_of_reach_unless_named(
         with pytest.raises(Forbidden):
             ask(firm)
     assert service[1] == []
+
+
+def test_an_agent_reads_the_mirror_of_a_source_that_is_away(
+    api: Api, firm: Client, service: Service, ground: None
+) -> None:
+    assert source(api, service[0], name="mirror").status_code == 201
+    for wrong in ("data.nobody", "data.erp", "core.fail.again"):
+        refused = source(api, service[0], fallback=wrong)
+        assert (refused.status_code, refused.json()["field"]) == (422, "fallback")
+    writing = source(api, service[0], name="writing", is_read_only=False)
+    assert writing.status_code == 201
+    assert source(api, service[0], fallback="data.writing").status_code == 422
+    gone = source(api, "https://127.0.0.1:1/odata", name="erp", fallback="data.mirror")
+    assert (gone.status_code, gone.json()["fallback"]) == (201, "data.mirror")
+    shown = {row["name"]: row for row in api("get", "/api/v1/tools").json()["results"]}
+    assert shown["data.erp"]["fallback"] == "data.mirror"
+
+    Agent.objects.create(slug="reader", name="Reader", domain="operations", purpose="x")
+    body = {"prompt": "Answer from the books.", "tools": ["data.erp"], "label": "production"}
+    assert api("post", "/api/v1/agents/reader/versions", body).status_code == 201
+    asked = {"inputs": {"entity": "invoices", "top": 2, "email": "jane.roe@example.org"}}
+    answer = api("post", "/api/v1/agents/reader/invocations", asked)
+    assert answer.status_code == 200, answer.content
+    assert len(answer.json()["output"]["tools"]["data.erp"]["rows"]) == 2
+    rows = ToolCall.objects.order_by("number").values_list("name", "fallback_of", "state")
+    assert list(rows) == [("data.erp", "", "failed"), ("data.mirror", "data.erp", "succeeded")]
+    assert Invocation.objects.get().tool_calls == 2
+    assert ToolCall.objects.get(name="data.mirror").cost_usd == Decimal("0.002")
+
+    ToolSource.objects.filter(name="mirror").update(is_active=False)
+    asked["inputs"]["top"] = 3  # the mirror is gone too: the first error is told
+    failed = api("post", "/api/v1/agents/reader/invocations", asked)
+    assert ToolCall.objects.order_by("-id")[0].name == "data.erp", failed.content
 
 
 def test_a_source_of_one_client_is_no_other_clients(

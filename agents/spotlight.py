@@ -1,0 +1,65 @@
+"""Marks around what a model must read as data: results of tools, and what was said before."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import Any
+
+from agents.calls import Call
+from agents.domain import messages
+from agents.domain.guardrails.untrusted import Mark
+from agents.domain.messages import Message
+from agents.resolving import Choice
+from agents.tools.registry import Tool
+from agents.work import Work
+
+# The tag of tools that fetch what strangers wrote.
+UNTRUSTED = "untrusted"
+
+
+def shine(call: Call, choice: Choice, work: Work) -> None:
+    """Mark what of ``work.messages`` is data, and say so in the prompt; tools follow suit.
+
+    The same call gets the same mark, so that prompts stay cacheable. Nobody outside can know it,
+    and it is taken out of all that it stands around.
+    """
+    said = call.messages or []
+    if len(said) < 2 and not any(map(brings_text, choice.version.all_tools)):
+        return
+    text = json.dumps([messages.text_of(m) for m in work.messages]).encode()
+    nonce = hmac.new(choice.version.canary.encode(), text, hashlib.sha256)
+    mark = work.mark = Mark(nonce.hexdigest()[:16])
+    first, *rest = work.messages
+    start = len(rest) - len(said)
+    work.messages = [
+        {**first, "content": f"{first['content']}\n{mark.rule}"},
+        *rest[:start],
+        *(_marked(m, mark, is_last=n == len(said)) for n, m in enumerate(rest[start:], start=1)),
+    ]
+
+
+def told(content: str, tool: Tool | None, work: Work) -> str:
+    """The result of a tool as a model reads it."""
+    if work.mark is None or tool is None or not brings_text(tool):
+        return content
+    return work.mark.around(content, "tool_result")
+
+
+def brings_text(tool: Tool) -> bool:
+    """Whether a tool's result holds text from outside: files, pages, other systems.
+
+    A computation only repeats the input, which was looked at, in words of our own.
+    """
+    return tool.wants_context or UNTRUSTED in tool.tags
+
+
+def _marked(message: Message, mark: Mark, *, is_last: bool) -> Message:
+    """What a person said last is the order; the agent's own turns would teach it to write marks."""
+    role = message["role"]
+    name = "tool_result" if role == "tool" else "earlier" if role == "user" else ""
+    if not name or (role == "user" and is_last):
+        return message
+    marked: dict[str, Any] = {**message, "content": mark.around(messages.text_of(message), name)}
+    return marked
