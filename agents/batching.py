@@ -112,6 +112,7 @@ def _prepare(piece: _Piece) -> None:
     except AppError as error:
         _fail(piece, error)
         return
+    piece.story.route = reserve.route
     piece.served, piece.keys = reserve.served[0], tuple(reserve.keys())
     limit = piece.call.max_output_tokens or version.max_output_tokens
     piece.request = Request(

@@ -18,6 +18,7 @@ from agents import (
     budgets,
     cache,
     connections,
+    easing,
     given,
     judging,
     limiting,
@@ -146,6 +147,8 @@ def _invoke(call: Call, span: Any) -> Answer:
         raise error
     # 9. Settle and store: the money and the record in one transaction.
     tripping.report(call, choice, work, tripped, story.error)
+    story.route = reserve.route
+    easing.note(choice, story.route, work, story.error)
     limiting.spend(call, choice, work.usage)
     story.findings, story.sealed = guard.findings, guard.sealed
     story.duration_seconds = time.monotonic() - started

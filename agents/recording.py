@@ -70,6 +70,8 @@ class Story:
     sealed: str = ""
     model: str = ""
     is_simulated: bool = False
+    # Where the call was sent, and why, if not where its version says.
+    route: dict[str, Any] | None = None
     # The messages before any talk with tools, and before a judge took passages out of them.
     question: list[Message] = field(default_factory=list)
 
@@ -202,6 +204,7 @@ def _invocation(call: Call, choice: Choice, work: Work, story: Story) -> Invocat
         model=story.model or (last.model if last else ""),
         endpoint=last.endpoint if last else _kept_from(story.error),
         price_version=last.price_version if last else "",
+        route=story.route,
         is_simulated=story.is_simulated
         or (bool(work.tries) and all(t.is_simulated for t in work.tries)),
         is_demo=call.is_demo,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.conf import settings
 
-from agents import budgets, connections, endpoints
+from agents import budgets, connections, easing, endpoints
 from agents.budgets import Held
 from agents.calls import Call
 from agents.domain import cost, messages
@@ -35,6 +35,8 @@ class Reserve:
         self._call, self.choice, self._id = call, choice, invocation_id
         self.served: list[Served] = []
         self.held: Held | None = None
+        # Where the call was sent for another reason than its version's tier, and why.
+        self.route: dict[str, Any] | None = None
 
     def first(self, work: Work) -> Held:
         """Choose the models to try and hold the most that the first replies may cost."""
@@ -50,13 +52,18 @@ class Reserve:
             seconds=self._call.hold_seconds,
         )
         if self.held.is_soft_exceeded:
-            self.served = self._models(self._tokens(work), "light")
+            self.served = self._models(self._tokens(work), TIERS[0])
+            if settings.MODEL_ROUTING:
+                self.route = {"tier": TIERS[0], "asked": self.choice.version.tier,
+                              "budget": "above its soft cap"}  # fmt: skip
         return self.held
 
     def most(self, work: Work) -> Decimal:
         """Choose the models to try; the most that the first replies may cost."""
         tokens = self._tokens(work)
-        self.served = self._models(tokens, self.choice.version.tier)
+        self.route = easing.choose(self._call, self.choice)
+        self.served = self._models(tokens, self.choice.version.tier if self.route is None
+                                   else self.route["tier"])  # fmt: skip
         rounds = 2 if self.choice.version.tools else 1
         amount = self._price(tokens + (TOOL_TOKENS if rounds > 1 else 0)) * rounds
         cap = self._call_cap()

@@ -74,6 +74,11 @@ class Version:
         return str(self.model.get("tier", "standard"))
 
     @property
+    def tiers(self) -> tuple[str, ...]:
+        """Those that a call may be sent to by how hard it looks; one leaves no choice."""
+        return tuple(self.model.get("tiers") or (self.tier,))
+
+    @property
     def max_output_tokens(self) -> int:
         """Limit of one reply."""
         return int(self.model.get("max_output_tokens", 1024))

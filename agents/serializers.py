@@ -273,6 +273,10 @@ class InvocationDocument(InvocationSummary):
     first_token_seconds = serializers.FloatField(allow_null=True)
     waited_seconds = serializers.FloatField()
     price_version = serializers.CharField()
+    route = serializers.JSONField(
+        allow_null=True,
+        help_text="Strength of model that was chosen by difficulty (score and signs) or budget.",
+    )
     calls = serializers.JSONField()
     tools = serializers.JSONField()
 

@@ -98,6 +98,7 @@ def check(content: Content) -> None:
         value = content.model.get(key, low)
         if not isinstance(value, int | float) or not low <= value <= high:
             raise InvalidInput(f"model.{key}", value, f"from {low} to {high}")
+    _check_tiers(content.model)
     _check_route(content.model)
     _check_retrieval(content.retrieval)
     threshold = content.model.get("semantic_threshold")
@@ -116,6 +117,16 @@ def check(content: Content) -> None:
     for index, example in enumerate(content.examples):
         if not {"input", "output"} <= set(example):
             raise InvalidInput(f"examples[{index}]", sorted(example), "input and output")
+
+
+def _check_tiers(model: dict[str, Any]) -> None:
+    tiers = model.get("tiers")
+    if tiers is None:
+        return
+    known = isinstance(tiers, list) and all(isinstance(t, str) and t in TIERS for t in tiers)
+    if not known or len(set(tiers)) != len(tiers) or model["tier"] not in tiers:
+        limit = f"different ones of {', '.join(TIERS)}, with model.tier among them; or nothing"
+        raise InvalidInput("model.tiers", tiers, limit)
 
 
 def _check_route(model: dict[str, Any]) -> None:

@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='toolsource',
             name='fallback',
-            field=models.CharField(blank=True, default='', help_text='Tool, or source with a tool of the same name, asked when one of these fails.', max_length=120),
+            field=models.CharField(blank=True, db_default='', default='', help_text='Tool, or source with a tool of the same name, asked when one of these fails.', max_length=120),
         ),
     ]

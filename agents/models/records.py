@@ -58,6 +58,9 @@ class Invocation(models.Model):
     model = models.CharField(max_length=120, blank=True, default="")
     endpoint = models.CharField(max_length=64, blank=True, default="")
     price_version = models.CharField(max_length=40, blank=True, default="")
+    route = models.JSONField(
+        null=True, help_text="Strength of model that was chosen, and why, if not the version's."
+    )
     is_simulated = models.BooleanField(default=False)
     is_demo = models.BooleanField(default=False)
     cached = models.CharField(max_length=12, blank=True, default="", help_text="Tier of the hit.")

@@ -37,7 +37,7 @@ class ToolSource(models.Model):
     timeout_seconds = models.FloatField(default=20.0)
     cache_seconds = models.PositiveIntegerField(default=0)
     fallback = models.CharField(
-        max_length=120, blank=True, default="",
+        max_length=120, blank=True, default="", db_default="",
         help_text="Tool, or source with a tool of the same name, asked when one of these fails.",
     )  # fmt: skip
     cost_usd = models.DecimalField(**MONEY, default=0, help_text="Of one request.")

@@ -1,0 +1,114 @@
+"""Easy tasks go to light models and hard ones to strong ones, where a version lets them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from agents.domain.difficulty import Task, estimate, tier_for
+from agents.models import Agent, Budget, Invocation
+from tests.agents.offline_model.process import Server
+
+pytestmark = pytest.mark.django_db
+Api = Callable[..., Any]
+EASY = "What is VAT?"
+HARD = "Reconcile these, then explain why each of them differs: " + ", ".join(
+    f"account {n} has {n * 37}.50 and {n * 41}.25" for n in range(1, 30)
+)
+SCHEMA = {"type": "object", "required": ["summary"], "additionalProperties": False,
+          "properties": {"summary": {"type": "string"}}}  # fmt: skip
+
+
+@pytest.fixture
+def publish(ground: None, api: Api) -> Callable[..., Any]:
+    Agent.objects.create(slug="eased", name="Eased", domain="operations", purpose="x")
+
+    def make(model: dict[str, Any], **more: Any) -> Any:
+        body = {"prompt": "Answer.", "model": model, "label": "production", **more}
+        return api("post", "/api/v1/agents/eased/versions", body)
+
+    return make
+
+
+def ask(api: Api, text: str) -> dict[str, Any]:
+    """The record of a chat as the API shows it."""
+    body = {"model": "agent:eased", "messages": [{"role": "user", "content": text}]}
+    answer = api("post", "/v1/chat/completions", body)
+    row = Invocation.objects.latest("id")
+    shown: dict[str, Any] = api("get", f"/api/v1/invocations/{row.pk}").json()
+    assert answer.status_code == 200 or shown["state"] == "failed", answer.content
+    return shown
+
+
+def test_a_task_goes_to_the_lightest_model_that_its_difficulty_is_worth(
+    api: Api, publish: Any, client: Any
+) -> None:
+    assert (
+        publish({"tier": "standard", "tiers": ["light", "standard", "strong"]}).status_code == 201
+    )
+    easy, hard = ask(api, EASY), ask(api, HARD)
+    assert (easy["model"], hard["model"]) == ("offline-light", "offline-strong")
+    assert easy["route"]["score"] < 0.1 and (hard["route"]["tier"]) == "strong"
+    assert {"figures", "steps", "length"} <= set(hard["route"]["signs"])
+    from config.access.models import User
+
+    client.force_login(User.objects.create_superuser("root", password="x"))
+    page = client.get(f"/dashboard/invocations/{hard['id']}").content.decode()
+    assert f"difficulty {hard['route']['score']}" in page
+
+
+def test_without_a_choice_of_tiers_each_call_goes_where_the_version_says(
+    api: Api, publish: Any, settings: Any
+) -> None:
+    publish({"tier": "standard"})
+    shown = ask(api, EASY)
+    assert (shown["model"], shown["route"]) == ("offline-standard", None)
+    publish({"tier": "standard", "tiers": ["light", "standard"]})
+    settings.MODEL_ROUTING = False
+    shown = ask(api, EASY)
+    assert (shown["model"], shown["route"]) == ("offline-strong", None)
+
+
+def test_what_a_light_model_fails_at_goes_to_a_stronger_one(
+    api: Api, publish: Any, model: Server
+) -> None:
+    publish({"tier": "strong", "tiers": ["light", "strong"]}, output_schema=SCHEMA)
+    model.behave({"faults": [
+        {"kind": "wrong_schema", "rate": 0.6, "when": {"model": "offline-light"}}
+    ]})  # fmt: skip
+    went = [ask(api, f"What is due for {chr(97 + n)}{chr(97 + n)}?") for n in range(26)]
+    assert went[0]["model"] == "offline-light"
+    assert sum(one["state"] == "failed" for one in went) >= 2
+    last = went[-1]
+    assert (last["model"], last["state"]) == ("offline-strong", "succeeded")
+    assert last["route"]["signs"]["failures"] == 0.6
+
+
+def test_a_budget_above_its_soft_cap_is_told_as_the_reason(api: Api, publish: Any) -> None:
+    publish({"tier": "standard"})
+    Budget.objects.create(scope="agent", key="eased", window="day", cap_usd=10,
+                          soft_cap_usd=Decimal("0.000001"))  # fmt: skip
+    shown = ask(api, EASY)
+    assert (shown["model"], shown["route"]["budget"]) == ("offline-light", "above its soft cap")
+
+
+@pytest.mark.parametrize("tiers", [["light"], ["light", "light", "standard"], ["huge", "standard"],
+                                   "light", [["light"], "standard"]])  # fmt: skip
+def test_tiers_that_leave_no_choice_are_refused(publish: Any, tiers: Any) -> None:
+    refused = publish({"tier": "standard", "tiers": tiers})
+    assert (refused.status_code, refused.json()["field"]) == (422, "model.tiers")
+
+
+def test_each_sign_makes_a_task_harder_and_none_more_than_its_weight() -> None:
+    base = estimate(Task("Add 1 and 2")).score
+    for more in (Task("Add 1 and 2" + " x" * 900), Task("Add 1 and 2 and 3, 4, 5, 6, 7, 8, 9"),
+                 Task("Add 1 and 2, then explain why"), Task("Add 1 and 2", tools=5),
+                 Task("Add 1 and 2", turns=5), Task("Add 1 and 2", failed_ratio=0.1)):  # fmt: skip
+        assert base < estimate(more).score <= 1
+    assert estimate(Task("9 " * 9_000, tools=99, turns=99, failed_ratio=1.0)).score == 1
+    assert [tier_for(s, ["strong", "light"]) for s in (0, 0.49, 0.5, 1)] == [
+        "light", "light", "strong", "strong",
+    ]  # fmt: skip
