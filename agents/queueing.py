@@ -162,19 +162,24 @@ def _taken_in(batch: Batch) -> bool:
     told = batches.look(served, batch.external_id)
     if not told.is_over:
         return False
-    for item in batch.items.filter(state=BatchItem.State.WAITING):
-        line = told.replies.get(str(item.pk), {"error": told.why or "left out"})
-        line = {**line, "price_version": served.price.version}
-        BatchItem.objects.filter(pk=item.pk).update(replies=[*item.replies, line], body=None)
-    moved = _move(batch, Batch.State.OPEN)
+    with transaction.atomic():
+        Batch.objects.select_for_update().get(pk=batch.pk)
+        for item in batch.items.filter(state=BatchItem.State.WAITING):
+            if len(item.replies) >= batch.round:  # another worker was here
+                continue
+            line = told.replies.get(str(item.pk), {"error": told.why or "left out"})
+            line = {**line, "price_version": served.price.version}
+            BatchItem.objects.filter(pk=item.pk).update(replies=[*item.replies, line], body=None)
+        moved = _move(batch, Batch.State.OPEN)
     batches.delete_files(served, batch.external_id)  # the replies are ours now
     return moved
 
 
 def _pass(batch: Batch) -> None:
     """Every open item one pass on: answered, failed, or with its next request."""
+    ours = Batch.objects.filter(pk=batch.pk, state=Batch.State.OPEN, token=batch.token)
     for item in batch.items.filter(state=BatchItem.State.WAITING, body__isnull=True):
-        if not Batch.objects.filter(pk=batch.pk, state=Batch.State.OPEN).exists():
+        if not ours.update(lease_until=Now() + LEASE):  # cancelled, or another worker's
             return
         try:
             invoke(_call(batch, item))

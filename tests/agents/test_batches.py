@@ -129,6 +129,41 @@ def test_a_batch_handed_in_by_a_worker_that_died_is_not_handed_in_again(
     assert Batch.objects.get().state == "done"
 
 
+def test_replies_taken_in_by_a_worker_that_died_are_taken_in_once(
+    agent: Agent, api: Api, sent: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = ask(api, agent).json()["id"]
+    queueing.run(UUID(batch_id))
+    real = queueing._move
+
+    def die(batch: Batch, state: str, **fields: Any) -> bool:
+        if state == Batch.State.OPEN:
+            raise SystemExit
+        return real(batch, state, **fields)
+
+    deaths = 0
+    for _ in range(40):  # the provider may need a moment
+        monkeypatch.setattr(queueing, "_move", die)
+        try:
+            queueing.run(UUID(batch_id))
+        except SystemExit:
+            deaths += 1
+        monkeypatch.setattr(queueing, "_move", real)
+        if deaths == 2:
+            break
+        time.sleep(0.1)
+    assert deaths == 2
+    work(batch_id)
+    assert Batch.objects.get().state == "done"
+    for row in Invocation.objects.all():  # each reply was paid for once
+        assert row.model_calls <= Batch.objects.get().round
+    results = api("get", f"/api/v1/batches/{batch_id}/results").json()["results"]
+    for case, result in zip(
+        agent.cases, sorted(results, key=lambda r: r["custom_id"]), strict=True
+    ):
+        assert grade(result["output"]["text"], case["facts"]).passed
+
+
 def test_the_sweep_finds_a_batch_whose_message_was_lost(
     agent: Agent, api: Api, sent: list[UUID]
 ) -> None:
