@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -28,22 +29,45 @@ def event(
 
 
 class JsonFormatter(logging.Formatter):
-    """One line of JSON: time, level, event, fields, and the exception's type and place."""
+    """One line of JSON: time, level, event, fields, and the exception's type and place.
+
+    Never what an exception says: a database's detail or a tool's complaint repeats what people
+    wrote.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": record.getMessage(),
+            "event": _event_of(record),
         }
         line.update(context.get() or {})
         if trace := tracing.trace_id():
             line["trace_id"] = trace
         line.update(getattr(record, "fields", {}))
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = _places(record.exc_info[1])
         return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def _places(error: BaseException | None) -> str:
+    """Types and places of ``error`` and of those that led to it, innermost first."""
+    told: list[str] = []
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        told.append(f"{frames}{type(error).__module__}.{type(error).__qualname__}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n".join(reversed(told))
+
+
+def _event_of(record: logging.LogRecord) -> str:
+    """What a line tells; Celery puts an exception's own words into it."""
+    if record.exc_info and record.name.startswith("celery") and isinstance(record.args, dict):
+        return f"celery.task.failed {record.args.get('name')} {record.args.get('id')}"
+    return record.getMessage()
 
 
 class RequestContextMiddleware:
