@@ -66,15 +66,15 @@ def ask(
             continue
         if state.is_open:
             return _refuse(last, one, state.wait_seconds)
-        if (wait := _over_limit(one, input_tokens)) is not None:
+        if (wait := over_limit(one, input_tokens)) is not None:
             last = RateLimited(f"endpoint {one.endpoint}", "its requests or tokens a minute", wait)
-            _give_back(one, state)
+            give_back(one, state)
             continue
         with seen.slot(one) as taken:
             if not taken:
                 limit = f"{one.max_in_flight} calls at once in this process"
                 last = RateLimited(f"endpoint {one.endpoint}", limit, 1)
-                _give_back(one, state)
+                give_back(one, state)
                 continue
             if request.hedge_after_seconds is not None and request.stream is None:
                 others = served[place + 1 :]
@@ -96,7 +96,8 @@ def _rested(one: Served, rest: Rest) -> AppError:
     return Unavailable(f"endpoint {one.endpoint}", "it asked to come back later", wait)
 
 
-def _give_back(one: Served, state: breaker.Look) -> None:
+def give_back(one: Served, state: breaker.Look) -> None:
+    """Give back the leave to probe of a call that did not come to it."""
     if state.is_probe:  # nobody was asked: the next call may probe
         breaker.give_back(f"endpoint:{one.endpoint}")
 
@@ -157,7 +158,7 @@ def _tries(
             note(failed_try(one, request, failure, at, seconds))
             _leave(one, failure)
             if failure.is_early:
-                _give_back(one, state)
+                give_back(one, state)
             elif not failure.is_callers and failure.code != "rate_limited":
                 if breaker.failed(f"endpoint:{one.endpoint}"):
                     break
@@ -195,7 +196,7 @@ def _hedged(
                     continue
                 if breaker.peek(f"endpoint:{other.endpoint}"):
                     continue
-                if _over_limit(other, input_tokens) is None:
+                if over_limit(other, input_tokens) is None:
                     return other if places.enter_context(seen.slot(other)) else None
             return None
 
@@ -220,7 +221,7 @@ def _report(side: Side, state: breaker.Look) -> None:
     if side.reply is not None:
         breaker.succeeded(name, state)
     elif side.failure is None:
-        _give_back(side.served, state)
+        give_back(side.served, state)
     elif not side.failure.is_callers and side.failure.code != "rate_limited":
         breaker.failed(name)
     elif state.is_probe:
@@ -274,7 +275,8 @@ def as_error(one: Served, failure: Failure) -> AppError:
     return Unavailable(what, failure.why, max(1, round(failure.retry_after_seconds or 5)))
 
 
-def _over_limit(one: Served, input_tokens: int) -> int | None:
+def over_limit(one: Served, input_tokens: int) -> int | None:
+    """Take a request from what the endpoint's limits leave; seconds to wait if it is used up."""
     if per_minute := one.limits.get("requests_per_minute"):
         wait = limits.take(f"endpoint:{one.endpoint}", per_minute=int(per_minute))
         if wait is not None:

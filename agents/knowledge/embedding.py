@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-import openai
+from django.conf import settings
 
 from agents import connections, endpoints
 from agents.domain import lexical
 from agents.domain.cost import Usage, cost_usd
 from agents.domain.retrieval import DIMENSIONS, fitted
-from agents.endpoints import Served
-from agents.endpoints.clients import client_for
+from agents.endpoints import Served, embeddings
 from agents.knowledge import frequent
 from config import logs
 from config.errors import Unavailable
@@ -23,7 +22,9 @@ logger = logging.getLogger(__name__)
 CAPABILITY = "embeddings"
 LEXICAL = "lexical-1"
 # Texts in one request.
-BATCH = 64
+BATCH = embeddings.BATCH
+# So long may somebody's question wait for its vector; then its words must do.
+QUERY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +41,22 @@ def current_model() -> str:
     return LEXICAL if served is None else f"{served.endpoint}/{served.model}"
 
 
-def embed(texts: Sequence[str], model: str) -> Embedded:
-    """Vectors of ``texts`` by ``model``; raises Unavailable if its endpoint is gone or fails."""
+def embed(texts: Sequence[str], model: str, *, seconds: float | None = None) -> Embedded:
+    """Vectors of ``texts`` by ``model``, within ``seconds`` (else what a reply may take); raises
+    Unavailable if its endpoint is gone, is passed over or fails."""
     if model == LEXICAL:
         return Embedded([list(lexical.embed(text, DIMENSIONS)) for text in texts])
     served = _served()
     if served is None or model != f"{served.endpoint}/{served.model}":
         raise Unavailable(f"embedding model {model}", "no active endpoint offers it", 30)
     connections.release()
-    vectors: list[list[float]] = []
-    tokens = 0
+    limit = settings.MODEL_TIMEOUT.total_seconds() if seconds is None else seconds
+    made, tokens = embeddings.vectors(served, texts, seconds=limit)
     try:
-        for start in range(0, len(texts), BATCH):
-            reply = client_for(served).embeddings.create(
-                model=served.model, input=list(texts[start : start + BATCH])
-            )
-            vectors += [fitted(one.embedding) for one in reply.data]
-            tokens += reply.usage.prompt_tokens if reply.usage else 0
-    except (openai.OpenAIError, ValueError) as error:
-        raise Unavailable(f"embedding model {model}", type(error).__name__, 30) from error
-    if len(vectors) != len(texts):
-        raise Unavailable(f"embedding model {model}", "it left vectors out", 30)
-    return Embedded(vectors, cost_usd(Usage(input=tokens), served.price))
+        fit = [fitted(one) for one in made]
+    except ValueError as error:
+        raise Unavailable(f"embedding model {model}", "its vectors are too short", 30) from error
+    return Embedded(fit, cost_usd(Usage(input=tokens), served.price))
 
 
 def embed_query(text: str, model: str) -> list[float] | None:
@@ -73,7 +68,7 @@ def embed_query(text: str, model: str) -> list[float] | None:
     if kept is not None:
         return kept
     try:
-        vector = embed([text], model).vectors[0]
+        vector = embed([text], model, seconds=QUERY_SECONDS).vectors[0]
     except Unavailable as error:
         logs.event(logger, "agents.knowledge.unembedded", level=logging.WARNING, model=model,
                    why=error.why)  # fmt: skip

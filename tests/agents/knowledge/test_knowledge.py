@@ -6,6 +6,8 @@ import base64
 import io
 import json
 import random
+import socket
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,7 +19,7 @@ from django.utils import timezone
 
 from agents import versions
 from agents.invoke import invoke
-from agents.knowledge import embedding, index
+from agents.knowledge import embedding, frequent, index
 from agents.knowledge import search as searching
 from agents.knowledge.index import Given
 from agents.knowledge.search import search
@@ -296,6 +298,46 @@ def test_words_find_passages_while_the_embedding_endpoint_is_away(
     document = add(firm, "Manual", "Bananas ripen in the dark.")
     assert Passage.objects.get(document=document).embedding is None
     assert [one.title for one in search("banana", client_ids={firm.pk})] == ["Manual"]
+
+
+def test_a_hanging_embedding_endpoint_costs_a_call_seconds_and_then_nothing(
+    api: Api, firm: Client, ground: None, settings: Any
+) -> None:
+    add(firm, "Manual", "Bananas ripen in the dark.")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes requests and never answers
+        served = [{"name": "vectors", "tier": "light", "context_tokens": 8192,
+                   "capabilities": [embedding.CAPABILITY]}]  # fmt: skip
+        body = {"name": "silent", "base_url": f"http://127.0.0.1:{silent.getsockname()[1]}/v1",
+                "models": served, "limits": {"requests_per_minute": 100}}  # fmt: skip
+        assert api("post", "/api/v1/endpoints", body).status_code == 201
+        took = []
+        for number in range(8):
+            started = time.monotonic()
+            found = api("post", "/api/v1/knowledge/search", {"query": f"banana {number}"})
+            took.append(time.monotonic() - started)
+            assert [one["title"] for one in found.json()["results"]] == ["Manual"]
+        assert max(took) < embedding.QUERY_SECONDS + 2
+        assert min(took) < 0.5 * embedding.QUERY_SECONDS  # its breaker is open
+        (shown,) = [e for e in api("get", "/api/v1/endpoints").json()["results"]
+                    if e["name"] == "silent"]  # fmt: skip
+        assert shown["health"]["breaker"] == "open"
+
+
+def test_the_limits_of_an_endpoint_count_for_vectors_too(
+    api: Api, firm: Client, ground: None
+) -> None:
+    add(firm, "Manual", "Bananas ripen in the dark.")
+    row = Endpoint.objects.get(is_offline=True)
+    served = [{"name": "offline-embedding", "tier": "light", "context_tokens": 8192,
+               "capabilities": [embedding.CAPABILITY]}]  # fmt: skip
+    path = f"/api/v1/endpoints/{row.name}"
+    given = {"models": served, "limits": {"requests_per_minute": 2}}
+    assert api("patch", path, given).status_code == 200
+    for number in range(5):
+        found = api("post", "/api/v1/knowledge/search", {"query": f"banana {number}"})
+        assert [one["title"] for one in found.json()["results"]] == ["Manual"]
+    kept = [frequent.vector_of(f"banana {n}", embedding.current_model()) for n in range(5)]
+    assert 2 <= [one is not None for one in kept].count(True) < 5  # a minute may end meanwhile
 
 
 def pdf(*pages: str) -> bytes:
