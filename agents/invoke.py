@@ -29,6 +29,7 @@ from agents import (
     spans,
     spotlight,
     tripping,
+    windowing,
 )
 from agents.budgets import Held
 from agents.cache import Flight, Hit
@@ -90,11 +91,13 @@ def _invoke(call: Call, span: Any) -> Answer:
         call = replace(call, stream=None)
     until = _until(call, started)
     found: Hit | Flight | None = None
+    shortened: dict[str, Any] | None = None
     tripped: Look | None = None
     reserve = Reserve(call, choice, story.invocation_id)
     try:
         # 2. Input guardrails: attacks and secrets are stopped, personal data becomes tokens.
         safe = screened(call, guard, story)
+        safe, shortened = windowing.fitted(safe, choice)
         # 3. Render: the prompt with its variables and what it may quote, then the input or chat.
         quotes = quoting.quotable(safe, choice, guard)
         work.messages = render(safe, choice, story, quotes.text)
@@ -148,6 +151,8 @@ def _invoke(call: Call, span: Any) -> Answer:
     # 9. Settle and store: the money and the record in one transaction.
     tripping.report(call, choice, work, tripped, story.error)
     story.route = reserve.route
+    if shortened is not None:
+        story.route = {**(story.route or {}), "history": shortened}
     easing.note(choice, story.route, work, story.error)
     limiting.spend(call, choice, work.usage)
     story.findings, story.sealed = guard.findings, guard.sealed
@@ -263,7 +268,8 @@ def render(call: Call, choice: Choice, story: Story, quotes: str) -> list[Messag
     story.prompt = prompts.render(version.prompt, version.variables, call.inputs)
     rendered = [messages.system_message(story.prompt + quotes, version.canary), *version.examples]
     if call.messages is not None:
-        rendered += [_tightened(message) for message in call.messages]
+        tightened = settings.TOKEN_OPTIMISATION and version.model.get("compress", True)
+        rendered += [_tightened(m) if tightened else m for m in call.messages]
     else:
         rendered.append(messages.user_message(call.inputs))
     messages.check_size(rendered)
@@ -273,7 +279,7 @@ def render(call: Call, choice: Choice, story: Story, quotes: str) -> list[Messag
 def _tightened(message: Message) -> Message:
     """A message of a person with fewer tokens and the same words and figures."""
     text = message.get("content")
-    if message["role"] != "user" or not isinstance(text, str) or not settings.TOKEN_OPTIMISATION:
+    if message["role"] != "user" or not isinstance(text, str):
         return message
     return {**message, "content": condensing.tight(text)}
 

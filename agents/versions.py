@@ -32,6 +32,10 @@ TIERS = ("light", "standard", "strong")
 MIN_HEDGE_SECONDS, MAX_HEDGE_SECONDS = 0.05, 60.0
 # Below it, the semantic cache would share answers between questions about one subject.
 LEAST_THRESHOLD = 0.7
+# Fewer tokens of a chat would not hold its last question.
+LEAST_HISTORY = 200
+# What stands for the turns of a chat that do not fit: a summary, or nothing.
+HISTORIES = ("summary", "window")
 RETRIEVAL = frozenset({"sources", "passages", "max_tokens", "cut", "weights"})
 
 
@@ -99,6 +103,7 @@ def check(content: Content) -> None:
         if not isinstance(value, int | float) or not low <= value <= high:
             raise InvalidInput(f"model.{key}", value, f"from {low} to {high}")
     _check_tiers(content.model)
+    _check_history(content.model)
     _check_route(content.model)
     _check_retrieval(content.retrieval)
     threshold = content.model.get("semantic_threshold")
@@ -127,6 +132,17 @@ def _check_tiers(model: dict[str, Any]) -> None:
     if not known or len(set(tiers)) != len(tiers) or model["tier"] not in tiers:
         limit = f"different ones of {', '.join(TIERS)}, with model.tier among them; or nothing"
         raise InvalidInput("model.tiers", tiers, limit)
+
+
+def _check_history(model: dict[str, Any]) -> None:
+    tokens, how = model.get("history_tokens", LEAST_HISTORY), model.get("history", "summary")
+    if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < LEAST_HISTORY:
+        limit = f"a whole number from {LEAST_HISTORY}, or nothing"
+        raise InvalidInput("model.history_tokens", tokens, limit)
+    if how not in HISTORIES:
+        raise InvalidInput("model.history", how, f"one of {', '.join(HISTORIES)}")
+    if not isinstance(model.get("compress", True), bool):
+        raise InvalidInput("model.compress", model["compress"], "true or false")
 
 
 def _check_route(model: dict[str, Any]) -> None:

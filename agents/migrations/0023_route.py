@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='invocation',
             name='route',
-            field=models.JSONField(help_text="Strength of model that was chosen, and why, if not the version's.", null=True),
+            field=models.JSONField(help_text='Where it went and why, if not as its version says; what was left out.', null=True),
         ),
     ]

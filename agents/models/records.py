@@ -59,7 +59,7 @@ class Invocation(models.Model):
     endpoint = models.CharField(max_length=64, blank=True, default="")
     price_version = models.CharField(max_length=40, blank=True, default="")
     route = models.JSONField(
-        null=True, help_text="Strength of model that was chosen, and why, if not the version's."
+        null=True, help_text="Where it went and why, if not as its version says; what was left out."
     )
     is_simulated = models.BooleanField(default=False)
     is_demo = models.BooleanField(default=False)
