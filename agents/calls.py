@@ -34,7 +34,7 @@ class Call:
 
     ``inputs`` is what the agent works on; a chat gives ``messages`` instead. ``effect_id`` with
     ``attempt`` makes a repeat return the first answer. ``deadline`` is ``time.monotonic()``
-    seconds. ``unit`` overrides what a traffic split would assign by. ``allow_fallback`` None
+    seconds. ``unit`` names the run or user that a traffic split assigns by. ``allow_fallback`` None
     means: the declared fallback answers people, while a step gets the error and is retried.
     ``caller_tools`` are tools that the caller runs itself: asked for, they end the call with
     ``tool_calls`` in its output; ``tool_choice`` insists on them. ``stop`` ends an answer early,

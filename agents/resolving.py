@@ -147,9 +147,9 @@ def resolve(
     """Pick the version for a call of ``slug``.
 
     ``units`` gives the caller's run, user, client and conversation, where it has them; ``unit``
-    overrides them; ``pinned`` is the version whatever splits and labels say. ``answered_by`` is
-    the invocation that already answered this attempt of the effect. Raises NotFound, AgentPaused,
-    or Conflict for an agent without a version.
+    stands for a run or user that the caller names; ``pinned`` is the version whatever splits and
+    labels say. ``answered_by`` is the invocation that already answered this attempt of the effect.
+    Raises NotFound, AgentPaused, or Conflict for an agent without a version.
     """
     row = _row_of(slug, effect_id, attempt)
     return _chosen(row, units, effect_id=effect_id, unit=unit, pinned=pinned)
@@ -189,7 +189,7 @@ def _chosen(
     if pinned is not None or not _is_met(_json(wave), units):
         split_id = epoch = None
     elif split_id is not None:
-        who = unit or units.get(split_unit) or ""
+        who = _unit_of(split_unit, units, unit)
         if who and not traffic.passes(_json(gates) or (), who):
             split_id, epoch, who = None, None, ""
         elif who:
@@ -274,6 +274,16 @@ def canary_of(version_id: UUID) -> str:
     """A mark in the prompt that nobody can guess; an answer that holds it leaks the prompt."""
     mac = hmac.new(settings.SECRET_KEY.encode(), version_id.bytes, hashlib.sha256)
     return f"rk-{mac.hexdigest()[:16]}"
+
+
+def _unit_of(kind: str, units: dict[str, str], given: str) -> str:
+    """Who is assigned. A name that the caller ``given`` stands for a run or a user of its own; it
+    never moves a client, nor a conversation that is known, from one version to another."""
+    if kind == "client":
+        return units.get(kind, "")
+    if kind == "conversation":
+        return units.get(kind) or given
+    return given or units.get(kind, "")
 
 
 def _is_met(wave: list[str] | None, units: dict[str, str]) -> bool:

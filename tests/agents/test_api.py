@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -280,6 +281,58 @@ def test_a_budget_is_set_and_only_by_who_sees_its_client(api, firm):
     engineer = bearer(make_key(other, "platform_engineer"))
     answer = engineer.post("/api/v1/budgets", json.dumps(body), content_type="application/json")
     assert answer.status_code == 403
+
+
+def test_prices_are_added_by_list_and_the_next_call_pays_them(agent, api, firm):
+    path = "/api/v1/price-lists"
+    before = api("get", path).json()["results"][0]
+    named = {"offline-standard": {"input": "3.00", "output": "9.00"}}
+    body = {"version": "2099-of-ours", "valid_from": before["valid_from"], "prices": named}
+    made = api("post", path, body)
+    assert made.status_code == 201, made.content
+    assert made.json()["prices"] == {**before["prices"], **named}
+    assert api("post", path, body).status_code == 409
+    asked = api("post", f"/api/v1/agents/{agent.slug}/invocations",
+                {"inputs": agent.cases[0]["input"]})  # fmt: skip
+    row = Invocation.objects.get(pk=asked.json()["id"])
+    assert row.price_version == "2099-of-ours"
+    dear = row.input_tokens * 3 + row.output_tokens * 9
+    assert row.model != "offline-standard" or row.cost_usd >= Decimal(dear) / 10**6
+    for wrong, field in (
+        ({"prices": {"m": {"input": "1"}}}, "prices.m"),
+        ({"prices": {"m": {"input": "-1", "output": "1"}}}, "prices.m.input"),
+        ({"prices": {"m": {"input": 1, "output": "1"}}}, "prices.m.input"),
+        ({"prices": {"m": {"input": "1", "output": "1", "batch_ratio": "2"}}},
+         "prices.m.batch_ratio"),
+        ({"valid_from": "2001-01-01"}, "valid_from"),
+    ):  # fmt: skip
+        refused = api("post", path, {**body, "version": "2099-x", **wrong})
+        assert (refused.status_code, refused.json()["field"]) == (422, field)
+    other = Client.objects.create(slug="other", name="Other")
+    engineer = bearer(make_key(other, "platform_engineer"))
+    answer = engineer.post(path, json.dumps(body), content_type="application/json")
+    assert answer.status_code == 403
+
+
+def test_a_caller_cannot_move_its_client_to_another_version_by_a_name(agent, api):
+    path = f"/api/v1/agents/{agent.slug}"
+    second = api("post", f"{path}/versions", {"prompt": "Be brief.", "tools": []}).json()["id"]
+    api("post", f"{path}/traffic", {"arms": {second: [[0, 5_000]]}, "unit": "client"})
+    met = set()
+    for number in range(12):
+        body = {"inputs": {"question": f"Is {number} even?"}, "unit": f"somebody {number}"}
+        met.add(api("post", f"{path}/invocations", body).json()["version_id"])
+        chat = {"model": f"agent:{agent.slug}", "user": f"somebody {number}",
+                "messages": [{"role": "user", "content": f"Is {number} odd?"}]}  # fmt: skip
+        assert api("post", "/v1/chat/completions", chat).status_code == 200
+        met.add(str(Invocation.objects.latest("id").version_id))
+    assert len(met) == 1
+    api("post", f"{path}/traffic", {"arms": {second: [[0, 5_000]]}, "unit": "user"})
+    met = set()
+    for number in range(12):
+        body = {"inputs": {"question": f"Is {number} prime?"}, "unit": f"somebody {number}"}
+        met.add(api("post", f"{path}/invocations", body).json()["version_id"])
+    assert len(met) == 2
 
 
 def test_an_endpoints_key_goes_in_and_never_comes_out(api):
