@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (word lists read better whole)
 """How hard a task looks before it is asked, and which strength of model it is worth."""
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ FULL_STEPS = 4
 FULL_TOOLS = 8
 FULL_TURNS = 10
 FULL_FAILURES_RATIO = 0.2
-# What each sign weighs; failures at the lighter tier speak for themselves.
+# What each sign weighs in full. Figures to be worked with, or failures, make a task hard alone.
 WEIGHTS = {
-    "length": 0.25, "figures": 0.35, "steps": 0.2, "tools": 0.1, "turns": 0.1, "failures": 0.6,
+    "length": 0.4, "figures": 0.7, "steps": 0.3, "tools": 0.15, "turns": 0.15, "failures": 0.7,
 }  # fmt: skip
 
 _FIGURE = re.compile(r"\d[\d.,]*")
@@ -49,7 +50,7 @@ class Estimate:
 
 
 def estimate(task: Task) -> Estimate:
-    """How hard ``task`` looks: each sign counts up to its weight, and all of them add up to 1."""
+    """How hard ``task`` looks: each sign counts up to its weight; the sum ends at 1."""
     found = {
         "length": len(task.text) / FULL_CHARACTERS,
         "figures": len(_FIGURE.findall(task.text)) / FULL_FIGURES,

@@ -2,8 +2,12 @@
 
 The workload asks the catalogue's agents their graded cases over HTTP, some often and most seldom
 (Zipf), as an API call or as a chat whose wording and layout differ each time. The offline model
-follows a truth that routing can get wrong: a model below the tier that an agent's catalogue entry
-asks for errs in a share of its answers. Answers are graded by code against computed facts.
+follows a truth that routing can get wrong: questions differ in how hard they are, and a lighter
+model errs in a share of the harder ones, whatever tier an agent's catalogue entry asks for.
+Answers are graded by code against computed facts.
+
+A second workload asks about figures given somewhere in a long chat, and tells what compressing,
+summarising and a sliding window each save of its tokens and lose of its answers.
 """
 
 from __future__ import annotations
@@ -41,16 +45,42 @@ CHAT_SHARE = 0.4
 ZIPF = 1.0
 # A reply of the model takes this long; a real one takes longer, which would flatter the cache.
 REPLY_SECONDS = 0.05
-# How often a model one tier below what the task asks for is right, and two tiers below.
-BELOW_RIGHT_RATIO = {1: 0.85, 2: 0.70}
+# How often a model is right about a question with so many figures or more; below, it always is.
+RIGHT_RATIO = {
+    "light": {10: 0.85, 20: 0.60},
+    "standard": {20: 0.95},
+}
+# And how much seldomer where the subject asks for strong reasoning, whatever the figures.
+STRONG_SHIFT = {"light": -0.20, "standard": -0.02}
 
 SWITCHES = ("ANSWER_CACHE", "MODEL_ROUTING", "TOKEN_OPTIMISATION")
 SETTINGS: dict[str, frozenset[str]] = {
     "all off": frozenset(),
     "cache alone": frozenset({"ANSWER_CACHE"}),
     "routing alone": frozenset({"MODEL_ROUTING"}),
+    "routing by difficulty": frozenset({"MODEL_ROUTING"}),
     "tokens alone": frozenset({"TOKEN_OPTIMISATION"}),
     "all on": frozenset(SWITCHES),
+    "all on, by difficulty": frozenset(SWITCHES),
+}
+# What versions say of their model where they let difficulty decide.
+BY_DIFFICULTY: dict[str, Any] = {"tiers": list(TIERS)}
+
+# Long chats: so many, of so many turns, one of which gives the figures asked for at the end.
+CHATS, TURNS = 150, 40
+HISTORY_TOKENS = 1_500
+FOOTER = "This message is confidential and meant for the person that it is addressed to alone."
+TALK = (
+    "We had a meeting with the team about the plan and everybody agreed with it.",
+    "The weather was fine, so we took our lunch outside and spoke about the holidays.",
+    "Nobody had a question about the slides, and the room was booked for the next time too.",
+    "I read through the notes once more and found nothing that has to be changed in them.",
+)
+TECHNIQUES: dict[str, dict[str, Any]] = {
+    "as it is": {"compress": False},
+    "compressed": {"compress": True},
+    "summarised": {"compress": False, "history_tokens": HISTORY_TOKENS, "history": "summary"},
+    "window": {"compress": False, "history_tokens": HISTORY_TOKENS, "history": "window"},
 }
 WORDINGS = (
     "Please check this:\n{}",
@@ -73,6 +103,7 @@ class Question:
     inputs: dict[str, Any]
     chat: str | None
     facts: list[dict[str, Any]]
+    messages: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +129,16 @@ def run() -> dict[str, dict[str, Any]]:
         bench.rows("UPDATE agents_budget SET cap_usd = 100000, soft_cap_usd = NULL RETURNING 1")
         found = {}
         for name, switches in SETTINGS.items():
-            found[name] = _measured(bench, model, switches, workload)
+            more = BY_DIFFICULTY if "difficulty" in name else {}
+            found[name] = _measured(bench, model, switches, workload, more)
             print(f"  {name}: {found[name]}", flush=True)
-    _print(found)
+        chats = long_chats(random.Random(SEED))
+        told = {}
+        for name, more in TECHNIQUES.items():
+            told[name] = _measured(bench, model, frozenset({"TOKEN_OPTIMISATION"}), chats, more)
+            print(f"  chats {name}: {told[name]}", flush=True)
+    _print(found, f"{QUESTIONS} questions")
+    _print(told, f"{CHATS} chats of {TURNS} turns")
     figures = {}
     for field, unit, lower in (
         ("seconds", "s", True), ("median_ms", "ms", True), ("tokens", "tokens", True),
@@ -113,11 +151,31 @@ def run() -> dict[str, dict[str, Any]]:
             "value": on, "unit": unit, "lower_is_better": lower, "peers": values,
             "spread": [on, on],
         }  # fmt: skip
-    saved = 1 - found["all on"].cost_usd / found["all off"].cost_usd
+    base = found["all off"].cost_usd
+    saved = {name: round(1 - one.cost_usd / base, 4) for name, one in found.items()}
+    on = saved.pop("all on")
     figures["savings.saved_ratio"] = {
-        "value": round(saved, 4), "unit": "ratio", "lower_is_better": False, "peers": {},
-        "spread": [round(saved, 4)] * 2,
+        "value": on, "unit": "ratio", "lower_is_better": False, "peers": saved,
+        "spread": [on, on],
     }  # fmt: skip
+    return figures | _techniques(told)
+
+
+def _techniques(told: dict[str, Outcome]) -> dict[str, dict[str, Any]]:
+    """What each technique saves of a long chat's tokens, and what it loses of its answers."""
+    base = told["as it is"]
+    figures: dict[str, dict[str, Any]] = {}
+    for name, one in told.items():
+        if one is base:
+            continue
+        for what, value, lower in (
+            ("tokens_saved_ratio", 1 - one.tokens / base.tokens, False),
+            ("accuracy_lost_ratio", base.accuracy_ratio - one.accuracy_ratio, True),
+        ):
+            figures[f"savings.chats_{name}_{what}"] = {
+                "value": round(value, 4), "unit": "ratio", "lower_is_better": lower,
+                "peers": {}, "spread": [round(value, 4)] * 2,
+            }  # fmt: skip
     return figures
 
 
@@ -134,6 +192,23 @@ def questions(draw: random.Random) -> list[Question]:
     return asked
 
 
+def long_chats(draw: random.Random) -> list[Question]:
+    """Chats in which the figures were given some turns ago, among talk with repeated footers."""
+    cases = [(agent["slug"], case) for agent in catalogue() for case in agent["cases"]]
+    asked = []
+    for slug, case in draw.sample(cases, CHATS):
+        inputs = json.loads(json.dumps(case["input"], default=str))
+        given = 2 * draw.randrange(TURNS // 2)
+        turns = [f"{draw.choice(TALK)} {draw.choice(TALK)}\n{FOOTER}" if n % 2 == 0 else "Noted."
+                 for n in range(TURNS)]  # fmt: skip
+        turns[given] = f"Here are the figures: {json.dumps(inputs)}\n{FOOTER}"
+        messages = [{"role": ("user", "assistant")[n % 2], "content": text}
+                    for n, text in enumerate(turns)]  # fmt: skip
+        question = {"role": "user", "content": "Now work through the figures that I gave you."}
+        asked.append(Question(slug, inputs, None, case["facts"], [*messages, question]))
+    return asked
+
+
 def catalogue() -> Iterator[dict[str, Any]]:
     """The shipped agents that answer from what they are given, without stored files."""
     for file in sorted((ROOT / "agents" / "catalogue").glob("*.yaml")):
@@ -141,20 +216,22 @@ def catalogue() -> Iterator[dict[str, Any]]:
 
 
 def truth() -> dict[str, Any]:
-    """The offline model's profile: right where it is strong enough, often wrong below."""
-    rules = []
+    """The offline model's profile: wrong the more often, the lighter it is and the harder the
+    question. What is hard stands in the question, not in the agent's declared tier."""
+    rules: list[dict[str, Any]] = [
+        {"when": {"model": f"offline-{tier}", "user_matches": rf"(?:\d[\d.,]*[^\d]+){{{figures}}}"},
+         "accuracy_ratio": ratio}
+        for tier, steps in RIGHT_RATIO.items()
+        for figures, ratio in steps.items()
+    ]  # fmt: skip
     for agent in catalogue():
         opening = agent["prompt"].split("{")[0][:80].split("\n")[0].strip()
-        wanted = TIERS.index(agent["model"]["tier"])
-        for below, ratio in BELOW_RIGHT_RATIO.items():
-            if wanted - below >= 0:
-                rules.append(
-                    {
-                        "when": {"model": f"offline-{TIERS[wanted - below]}",
-                                 "prompt_contains": opening},
-                        "accuracy_ratio": ratio,
-                    }
-                )  # fmt: skip
+        if agent["model"]["tier"] == TIERS[-1]:
+            rules += [
+                {"when": {"model": f"offline-{tier}", "prompt_contains": opening},
+                 "accuracy_shift": shift}
+                for tier, shift in STRONG_SHIFT.items()
+            ]  # fmt: skip
     latency = {"first_token": {"fixed_seconds": REPLY_SECONDS}}
     return {"latency": latency, "rules": rules}
 
@@ -171,21 +248,31 @@ def _shuffled(inputs: dict[str, Any], draw: random.Random) -> dict[str, Any]:
 
 
 def _measured(
-    bench: Bench, model: str, switches: frozenset[str], workload: list[Question]
+    bench: Bench,
+    model: str,
+    switches: frozenset[str],
+    workload: list[Question],
+    more: dict[str, Any],
 ) -> Outcome:
-    """The workload through a web process of its own, which has nothing in its caches."""
+    """The workload through a web process of its own, which has nothing in its caches.
+
+    ``more`` is what each agent's version says of its model beside what the catalogue does.
+    """
     bench.rows("DELETE FROM agents_cachedanswer RETURNING 1")
     redis.Redis.from_url(bench.services.redis_url).flushdb()
-    since = bench.rows("SELECT now()")[0][0]
     with _web(bench, model, switches) as address:
         headers = {"Authorization": f"Bearer {bench.key}"}
         with (
             httpx.Client(base_url=address, headers=headers, timeout=120.0) as client,
             ThreadPoolExecutor(CALLERS) as pool,
         ):
+            before = {slug: _publish(client, slug, more) for slug in {q.agent for q in workload}}
+            since = bench.rows("SELECT now()")[0][0]
             started = time.monotonic()
             answers = list(pool.map(lambda question: _asked(client, question), workload))
             seconds = time.monotonic() - started
+            for slug, version in before.items():
+                _label(client, slug, version)
     totals = bench.rows(
         "SELECT count(*), count(*) FILTER (WHERE cached <> ''), coalesce(sum(cost_usd), 0), "
         "coalesce(sum(input_tokens + cached_tokens + output_tokens + reasoning_tokens), 0) "
@@ -205,9 +292,29 @@ def _measured(
     )
 
 
+def _publish(client: httpx.Client, slug: str, more: dict[str, Any]) -> str:
+    """Let a version answer that says ``more`` of its model; returns the one that did before."""
+    agent = client.get(f"/api/v1/agents/{slug}").raise_for_status().json()
+    answering = str(agent["labels"]["production"])
+    if more:
+        model = next(v["model"] for v in agent["versions"] if v["id"] == answering)
+        body = {"model": {**model, **more}, "label": "production"}
+        client.post(f"/api/v1/agents/{slug}/versions", json=body).raise_for_status()
+    return answering
+
+
+def _label(client: httpx.Client, slug: str, version: str) -> None:
+    body = {"name": "production", "version": version}
+    client.post(f"/api/v1/agents/{slug}/labels", json=body).raise_for_status()
+
+
 def _asked(client: httpx.Client, question: Question) -> tuple[str, float]:
     started = time.monotonic()
-    if question.chat is None:
+    if question.messages is not None:
+        body = {"model": f"agent:{question.agent}", "messages": question.messages}
+        answer = client.post("/v1/chat/completions", json=body)
+        text = answer.json()["choices"][0]["message"]["content"] if answer.is_success else ""
+    elif question.chat is None:
         path = f"/api/v1/agents/{question.agent}/invocations"
         answer = client.post(path, json={"inputs": question.inputs})
         text = answer.json()["output"]["text"] if answer.is_success else ""
@@ -254,9 +361,9 @@ def _behave(bench: Bench) -> str:
     raise RuntimeError("the instance runs no offline model")
 
 
-def _print(found: dict[str, Outcome]) -> None:
-    base = found["all off"]
-    print(f"  {QUESTIONS} questions, {CALLERS} callers, a model reply takes {REPLY_SECONDS} s")
+def _print(found: dict[str, Outcome], what: str) -> None:
+    base = next(iter(found.values()))
+    print(f"  {what}, {CALLERS} callers, a model reply takes {REPLY_SECONDS} s")
     head = ("", "time s", "median ms", "tokens", "cost USD", "saved", "hits", "right", "errors")
     rows = [head]
     for name, one in found.items():
