@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.core.cache import cache as vectors
+from django.db import connection
+from django.test import Client as Browser
 
 from agents import cache, versions
 from agents.domain.likeness import telling
@@ -68,6 +71,29 @@ def test_a_question_with_another_sign_is_another_question(
                  "Book 1,200", "Is ¥100 due?", "Is ₹100 due?"):  # fmt: skip
         assert ask(client, key, text).cached == "", text
     assert ask(client, key, "Hello, please add 120 + 30.").cached == "memory"
+
+
+def test_who_asks_the_same_at_once_waits_for_the_one_who_asked_first(
+    client: Any, key: str, helper: Agent, model: Any
+) -> None:
+    model.behave({"latency": {"first_token": {"fixed_seconds": 1.0}}})
+    ask(client, key, "Is the server warm?")
+
+    def asked(_: int) -> str:
+        try:
+            body = {"model": "agent:helper", "messages": [{"role": "user", "content": FIRST}]}
+            answer = Browser(headers={"Authorization": f"Bearer {key}"}).post(
+                "/v1/chat/completions", body, "application/json"
+            )
+            return str(answer.json()["choices"][0]["message"]["content"])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(5) as pool:
+        said = list(pool.map(asked, range(5)))
+    assert len(set(said)) == 1
+    assert ModelCall.objects.count() == 2
+    assert Invocation.objects.exclude(cached="").count() == 4
 
 
 def test_nothing_is_shared_between_clients_or_versions_and_all_goes_with_the_answer(

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 
 from agents import versions
 from agents.calls import Call
-from agents.domain.scoring import Needs
-from agents.endpoints import candidates
-from agents.endpoints.directory import forget, seen
+from agents.endpoints.directory import _Seen, forget, seen
 from agents.errors import AgentTripped
 from agents.invoke import invoke
-from agents.models import Agent, Budget, Endpoint, Hold, Invocation, ModelCall, PriceList
+from agents.models import (
+    Agent,
+    Budget,
+    Conversation,
+    Endpoint,
+    Hold,
+    Invocation,
+    ModelCall,
+    PriceList,
+)
 from config.access.models import User
 from scaling import breaker
 
@@ -149,35 +159,108 @@ def test_who_asked_to_be_left_alone_is_not_asked_beside_another(
 def test_every_policy_can_be_published_and_routes(
     two: None,
     agent: Any,
-    call_of: Any,
+    firm: Any,
+    offline: Any,
     api: Any,
     monkeypatch: pytest.MonkeyPatch,
     policy: str,
     first: str | None,
 ) -> None:
-    prices = {"slow-one": {"input": "9", "output": "9"}, "quick-one": {"input": "1", "output": "1"},
-              "*": {"input": "5", "output": "5"}}  # fmt: skip
+    # For all others the cheapest is the wrong one, so that none passes for want of a policy.
+    slow, quick = ("9", "1") if policy == "cheapest" else ("1", "9")
+    prices = {
+        "slow-one": {"input": slow, "output": slow},
+        "quick-one": {"input": quick, "output": quick},
+        "*": {"input": "5", "output": "5"},
+    }
     PriceList.objects.update(prices=prices)
     Endpoint.objects.filter(name__in=["slow-one", "quick-one"]).update(priority=5)
     forget()
     seen.latency.update({"slow-one": 9.0, "quick-one": 0.000_001})
     for name in ("slow-one", "quick-one"):
         monkeypatch.setitem(seen.noted_at, name, time.monotonic())
-    seen.in_flight["slow-one"] = 3
+    monkeypatch.setitem(seen.in_flight, "slow-one", 3)
+    monkeypatch.setattr(_Seen, "note", lambda *args, **more: None)
+    offline.behave({"models": {**MODELS, "slow-one": {}}})
 
     wanted = {"model": {"tier": "standard", "policy": policy}, "label": "production"}
     answer = api("post", f"/api/v1/agents/{agent.slug}/versions", wanted)
     assert answer.status_code in (200, 201), answer.content
-    found = [
-        candidates(Needs("standard", 10), policy=policy, session="s")[0].endpoint for _ in range(4)
-    ]
-    seen.in_flight["slow-one"] = 0
+
+    def went(number: int, talk: UUID | None = None) -> str:
+        body: dict[str, Any] = {"inputs": {"question": f"What is {number}?"}}
+        if talk is not None:
+            Conversation.objects.get_or_create(
+                pk=talk,
+                defaults={
+                    "agent_id": agent.pk,
+                    "agent_slug": agent.slug,
+                    "client_id": firm.pk,
+                },
+            )
+            body["conversation_id"] = str(talk)
+        asked = api("post", f"/api/v1/agents/{agent.slug}/invocations", body)
+        assert asked.status_code == 200, asked.content
+        return str(Invocation.objects.get(pk=asked.json()["id"]).endpoint)
+
+    if policy == "affinity":
+        talk = uuid4()
+        assert len({went(number, talk) for number in range(4)}) == 1
+        assert len({went(4 + number, uuid4()) for number in range(12)}) == 2
+        return
+    found = [went(number) for number in range(12 if policy == "weighted" else 4)]
     if first:
         assert set(found) == {first}
     elif policy == "round_robin":
         assert found[0] != found[1] and found[0] == found[2]
-    elif policy == "affinity":
-        assert len(set(found)) == 1
+    else:
+        assert len(set(found)) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_more_calls_are_at_an_endpoint_at_once_than_it_says(
+    two: None, agent: Any, api: Any, model: Any
+) -> None:
+    model.behave({"models": {**MODELS, "slow-one": {"latency": {"first_token": {
+        "fixed_seconds": 3.0}}}}})  # fmt: skip
+    path = "/api/v1/endpoints/slow-one"
+    assert api("patch", path, {"max_in_flight": 2}).status_code == 200
+    content = versions.content_of(versions.version_of(agent, "production"))
+    versions.publish(agent=agent, content=replace(content, tools=[]), label="production")
+
+    def ask(number: int) -> str:
+        try:
+            body = {"inputs": {"question": f"What is {number}?"}}
+            asked = api("post", f"/api/v1/agents/{agent.slug}/invocations", body)
+            return str(Invocation.objects.get(pk=asked.json()["id"]).endpoint)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        went = list(pool.map(ask, range(6)))
+    assert 1 <= went.count("slow-one") <= 3, went
+
+
+def test_an_endpoints_requests_and_tokens_a_minute_send_the_next_call_elsewhere(
+    two: None, agent: Any, api: Any, model: Any
+) -> None:
+    model.behave({"models": {**MODELS, "slow-one": {}}})
+    content = versions.content_of(versions.version_of(agent, "production"))
+    versions.publish(agent=agent, content=replace(content, tools=[]), label="production")
+
+    def went(limits: dict[str, int], *numbers: int) -> list[str]:
+        api("patch", "/api/v1/endpoints/slow-one", {"limits": limits})
+        found = []
+        for number in numbers:
+            body = {"inputs": {"question": f"What is {number}?"}}
+            asked = api("post", f"/api/v1/agents/{agent.slug}/invocations", body)
+            found.append(Invocation.objects.get(pk=asked.json()["id"]).endpoint)
+        return found
+
+    # A minute may end meanwhile, and then begins anew.
+    assert went({"requests_per_minute": 2}, 1, 2, 3, 4, 5, 6).count("quick-one") >= 2
+    assert went({"tokens_per_minute": 1}, 7, 8, 9).count("quick-one") >= 1
+    assert went({}, 10, 11) == ["slow-one", "slow-one"]
 
 
 def test_a_route_that_is_none_is_refused_by_name(agent: Any, api: Any) -> None:
