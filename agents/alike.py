@@ -18,6 +18,7 @@ from agents.calls import Call
 from agents.domain import likeness
 from agents.domain.messages import Message, text_of
 from agents.knowledge import embedding
+from agents.knowledge.embedding import Payer
 from agents.resolving import Choice
 from config import statements
 from config.access.ids import uuid7
@@ -61,7 +62,7 @@ class Asked:
     threshold: float
 
 
-def asked(call: Call, choice: Choice, messages: list[Message]) -> Asked | None:
+def asked(call: Call, choice: Choice, messages: list[Message], payer: Payer | None) -> Asked | None:
     """The question of a call; None where its version does not want this tier, or it is none."""
     threshold = choice.version.semantic_threshold
     if threshold is None:
@@ -70,7 +71,7 @@ def asked(call: Call, choice: Choice, messages: list[Message]) -> Asked | None:
     if len(text.split()) < FEWEST_WORDS or len(text) > likeness.MAX_CHARACTERS:
         return None
     model = embedding.current_model()
-    vector = embedding.embed_query(text, model)
+    vector = embedding.embed_query(text, model, payer=payer)
     if vector is None:
         return None
     context = json.dumps([rest, call.bounds], sort_keys=True, default=str)

@@ -30,6 +30,7 @@ from agents.alike import Asked
 from agents.calls import Call
 from agents.domain.caching import Memory, jittered, key_of
 from agents.domain.messages import Message
+from agents.knowledge.embedding import Payer
 from agents.models import CachedAnswer
 from agents.resolving import Choice
 from config import logs, statements
@@ -90,7 +91,12 @@ class Flight:
 
 
 def seek(
-    call: Call, choice: Choice, messages: list[Message], *, until: float
+    call: Call,
+    choice: Choice,
+    messages: list[Message],
+    *,
+    until: float,
+    payer: Payer | None = None,
 ) -> Hit | Flight | None:
     """The stored answer; or a flight if this caller is to ask; None where nothing is cached."""
     keep = int(choice.version.model.get("cache_seconds", KEEP_SECONDS))
@@ -125,7 +131,9 @@ def seek(
             return _hit("redis", _remember(key, json.loads(found), keep))
         if state == 1:
             either = _from_database(key, token, keep)
-            return either if isinstance(either, Hit) else _alike(either, call, choice, messages)
+            if isinstance(either, Hit):
+                return either
+            return _alike(either, call, choice, messages, payer)
         connections.release()
         if time.monotonic() + POLL_SECONDS >= until:
             return None
@@ -203,9 +211,11 @@ def _from_database(key: str, token: str, keep: int) -> Hit | Flight:
     return _hit("database", answer)
 
 
-def _alike(flight: Flight, call: Call, choice: Choice, messages: list[Message]) -> Hit | Flight:
+def _alike(
+    flight: Flight, call: Call, choice: Choice, messages: list[Message], payer: Payer | None
+) -> Hit | Flight:
     """The answer to a question that means the same; it is not copied under this one's key."""
-    one = alike.asked(call, choice, messages)
+    one = alike.asked(call, choice, messages, payer)
     if one is None:
         return flight
     answer = alike.nearest(one)

@@ -41,6 +41,7 @@ from agents.domain.messages import Message
 from agents.errors import GuardrailBlocked
 from agents.guarding import Guard
 from agents.knowledge import quoting
+from agents.knowledge.embedding import Payer
 from agents.knowledge.quoting import Quotable
 from agents.loop import converse
 from agents.models.records import CallState
@@ -99,7 +100,8 @@ def _invoke(call: Call, span: Any) -> Answer:
         safe = screened(call, guard, story)
         safe, shortened = windowing.fitted(safe, choice)
         # 3. Render: the prompt with its variables and what it may quote, then the input or chat.
-        quotes = quoting.quotable(safe, choice, guard)
+        payer = Payer(call.client_id, tuple(reserve.keys()))
+        quotes = quoting.quotable(safe, choice, guard, payer)
         work.messages = render(safe, choice, story, quotes.text)
         story.question = list(work.messages)
         offered = offering.narrowed(choice.version, safe.inputs, safe.messages)
@@ -107,7 +109,7 @@ def _invoke(call: Call, span: Any) -> Answer:
             choice = reserve.choice = replace(choice, version=offered)
         # 4. Cache: the same question of the same tenant to the same version.
         found = reviewing.released(call, guard, work.messages) or cache.seek(
-            safe, choice, work.messages, until=until
+            safe, choice, work.messages, until=until, payer=payer
         )
         if isinstance(found, Hit):
             _take_hit(call, story, found, guard)

@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 from agents import doors
 from agents.api.shared import KEY, PAGES, PROBLEM, checked, page, whole
 from agents.knowledge import index, reading
+from agents.knowledge.embedding import Payer
 from agents.knowledge.index import Given
 from agents.knowledge.marks import mark
 from agents.knowledge.search import search, visible_documents
@@ -183,12 +184,14 @@ class Search(APIView):
         clients = caller.client_ids
         if data.get("client_id"):
             clients = frozenset({doors.client_for(caller, data["client_id"])})
+        users = [("user", str(caller.user_id))] if caller.user_id else []
         found = search(
             data["query"],
             client_ids=clients,
             titles=data.get("titles", ()),
             limit=data["limit"],
             max_tokens=data["max_tokens"],
+            payer=Payer.of(caller.home_client_id, *users),
         )
         return whole([asdict(one) for one in found])
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from uuid import UUID
 
 from django.conf import settings
 
-from agents import connections, endpoints
-from agents.domain import lexical
+from agents import budgets, connections, endpoints
+from agents.domain import cost, lexical
 from agents.domain.cost import Usage, cost_usd
 from agents.domain.retrieval import DIMENSIONS, fitted
 from agents.endpoints import Served, embeddings
+from agents.errors import BudgetExceeded
 from agents.knowledge import frequent
 from config import logs
+from config.access.ids import uuid7
 from config.errors import Unavailable
 
 logger = logging.getLogger(__name__)
@@ -35,32 +39,73 @@ class Embedded:
     cost_usd: Decimal = Decimal(0)
 
 
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Whose budgets vectors are paid from."""
+
+    client_id: UUID
+    keys: tuple[budgets.Key, ...]
+
+    @classmethod
+    def of(cls, client_id: UUID, *more: budgets.Key) -> Payer:
+        """A client, with the firm's budget and ``more``."""
+        return cls(client_id, (("all", "all"), ("client", str(client_id)), *more))
+
+
 def current_model() -> str:
     """The name under which vectors are stored now; only equal names are compared."""
     served = _served()
     return LEXICAL if served is None else f"{served.endpoint}/{served.model}"
 
 
-def embed(texts: Sequence[str], model: str, *, seconds: float | None = None) -> Embedded:
-    """Vectors of ``texts`` by ``model``, within ``seconds`` (else what a reply may take); raises
-    Unavailable if its endpoint is gone, is passed over or fails."""
+def embed(
+    texts: Sequence[str], model: str, *, payer: Payer | None = None, seconds: float | None = None
+) -> Embedded:
+    """Vectors of ``texts`` by ``model``, within ``seconds`` (else what a reply may take).
+
+    The most that they may cost is held from ``payer``'s budgets, and what they did is settled.
+    Raises BudgetExceeded, and Unavailable if the endpoint is gone, is passed over or fails.
+    """
     if model == LEXICAL:
         return Embedded([list(lexical.embed(text, DIMENSIONS)) for text in texts])
     served = _served()
     if served is None or model != f"{served.endpoint}/{served.model}":
         raise Unavailable(f"embedding model {model}", "no active endpoint offers it", 30)
-    connections.release()
     limit = settings.MODEL_TIMEOUT.total_seconds() if seconds is None else seconds
-    made, tokens = embeddings.vectors(served, texts, seconds=limit)
+    with _paid(payer, served, texts) as bill:
+        connections.release()
+        made, tokens = embeddings.vectors(served, texts, seconds=limit)
+        spent = cost_usd(Usage(input=tokens), served.price)
+        bill.append(spent)
     try:
-        fit = [fitted(one) for one in made]
+        return Embedded([fitted(one) for one in made], spent)
     except ValueError as error:
         raise Unavailable(f"embedding model {model}", "its vectors are too short", 30) from error
-    return Embedded(fit, cost_usd(Usage(input=tokens), served.price))
 
 
-def embed_query(text: str, model: str) -> list[float] | None:
-    """The vector of a question, kept for a day; None if the endpoint fails: words must do."""
+@contextmanager
+def _paid(payer: Payer | None, served: Served, texts: Sequence[str]) -> Iterator[list[Decimal]]:
+    """Hold the most that it may cost; what is put into the list is spent, the rest given back."""
+    bill: list[Decimal] = []
+    if payer is None:
+        yield bill
+        return
+    tokens = cost.most_tokens(sum(len(text.encode()) for text in texts), len(texts))
+    held = budgets.hold(
+        keys=payer.keys,
+        amount_usd=cost.most_usd(served.price, input_tokens=tokens, output_tokens=0),
+        client_id=payer.client_id,
+        invocation_id=uuid7(),
+    )
+    try:
+        yield bill
+    finally:
+        budgets.settle(held, cost_usd=sum(bill, Decimal(0)))
+
+
+def embed_query(text: str, model: str, *, payer: Payer | None = None) -> list[float] | None:
+    """The vector of a question, kept for a day; None if the endpoint fails or no budget has the
+    money: words must do."""
     if model == LEXICAL:
         return list(lexical.embed(text, DIMENSIONS))
     frequent.count(text)
@@ -68,10 +113,10 @@ def embed_query(text: str, model: str) -> list[float] | None:
     if kept is not None:
         return kept
     try:
-        vector = embed([text], model, seconds=QUERY_SECONDS).vectors[0]
-    except Unavailable as error:
+        vector = embed([text], model, payer=payer, seconds=QUERY_SECONDS).vectors[0]
+    except (Unavailable, BudgetExceeded) as error:
         logs.event(logger, "agents.knowledge.unembedded", level=logging.WARNING, model=model,
-                   why=error.why)  # fmt: skip
+                   why=error.code)  # fmt: skip
         return None
     frequent.keep(text, model, vector)
     return vector

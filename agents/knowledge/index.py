@@ -14,7 +14,9 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
 
 from agents.domain.chunking import Block, Chunk, Cut, chunks, cut_named, windows
+from agents.errors import BudgetExceeded
 from agents.knowledge import embedding, reading
+from agents.knowledge.embedding import Payer
 from agents.models import AgentVersion, CachedAnswer, Document, Passage
 from config import logs
 from config.errors import Unavailable
@@ -196,14 +198,17 @@ def embed_pending(*, document_id: UUID | None = None, limit: int = SWEEP_PASSAGE
         rows, limit = rows.filter(document_id=document_id), 1_000_000
     done = 0
     while done < limit:
-        batch = list(rows.only("id", "document_id", "heading", "text")[: embedding.BATCH])
+        batch = list(
+            rows.only("id", "client_id", "document_id", "heading", "text")[: embedding.BATCH]
+        )
         if not batch:
             break
         try:
-            made = embedding.embed([f"{p.heading}\n{p.text}" for p in batch], model)
-        except Unavailable as error:
+            texts = [f"{p.heading}\n{p.text}" for p in batch]
+            made = embedding.embed(texts, model, payer=Payer.of(batch[0].client_id))
+        except (Unavailable, BudgetExceeded) as error:
             logs.event(logger, "agents.knowledge.unembedded", level=logging.WARNING,
-                       model=model, why=error.why)  # fmt: skip
+                       model=model, why=error.code)  # fmt: skip
             break
         for passage, vector in zip(batch, made.vectors, strict=True):
             passage.embedding, passage.embedding_model = vector, model

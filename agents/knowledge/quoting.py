@@ -15,6 +15,7 @@ from agents.domain.guardrails.findings import Source
 from agents.domain.guardrails.untrusted import delimit
 from agents.errors import GuardrailBlocked
 from agents.guarding import Guard
+from agents.knowledge.embedding import Payer
 from agents.knowledge.index import ANY_SOURCE
 from agents.knowledge.search import Found, search
 from agents.resolving import Choice
@@ -39,7 +40,7 @@ class Quotable:
 NOTHING = Quotable()
 
 
-def quotable(call: Call, choice: Choice, guard: Guard) -> Quotable:
+def quotable(call: Call, choice: Choice, guard: Guard, payer: Payer | None = None) -> Quotable:
     """Passages for ``call`` from the documents that its version names, for its client only.
 
     A passage that the agent's policy would block is left out, and the finding is kept.
@@ -56,6 +57,7 @@ def quotable(call: Call, choice: Choice, guard: Guard) -> Quotable:
         max_tokens=int(settings.get("max_tokens", MAX_TOKENS)),
         cut=str(settings.get("cut", "")),
         weights=retrieval.weights_from(settings.get("weights") or {}),
+        payer=payer,
     )
     safe = [(one, text) for one in found if (text := _screened(one, guard)) is not None]
     return _quoted(safe, choice, guard)

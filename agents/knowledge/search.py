@@ -15,6 +15,7 @@ from django.utils import timezone
 from agents.domain import retrieval
 from agents.domain.retrieval import Standing, Weights
 from agents.knowledge import embedding
+from agents.knowledge.embedding import Payer
 from agents.models import Document, Passage
 from config.access.callers import Caller
 
@@ -84,6 +85,7 @@ def search(
     now: datetime | None = None,
     cut: str = "",
     weights: Weights = retrieval.STANDARD,
+    payer: Payer | None = None,
 ) -> list[Found]:
     """The passages that fit ``query`` best, best first, within ``max_tokens`` in all.
 
@@ -91,13 +93,13 @@ def search(
     narrows to documents of these titles. Expired and replaced documents are never found.
     ``cut`` names other passages than the standard ones; documents that are not cut so yet are
     not found, and if none is, the standard passages answer. Equal ones come in the order of
-    their document.
+    their document. ``payer`` pays for the vector of the question.
     """
     query = query.strip()[:MAX_QUERY_CHARACTERS]
     if not query:
         return []
     model = embedding.current_model()
-    vector = embedding.embed_query(query, model)
+    vector = embedding.embed_query(query, model, payer=payer)
     asked = {
         "query": query,
         "depth": DEPTH,

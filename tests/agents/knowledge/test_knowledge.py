@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from agents.knowledge import embedding, frequent, index
 from agents.knowledge import search as searching
 from agents.knowledge.index import Given
 from agents.knowledge.search import search
-from agents.models import Agent, Document, Endpoint, Invocation, Label, Passage
+from agents.models import Agent, Budget, Document, Endpoint, Invocation, Label, Passage
 from config.access.models import Client
 from tests.agents.conftest import make_key
 
@@ -321,6 +322,45 @@ def test_a_hanging_embedding_endpoint_costs_a_call_seconds_and_then_nothing(
         (shown,) = [e for e in api("get", "/api/v1/endpoints").json()["results"]
                     if e["name"] == "silent"]  # fmt: skip
         assert shown["health"]["breaker"] == "open"
+
+
+def test_vectors_are_paid_from_the_budgets_of_who_asks_for_them(
+    api: Api, firm: Client, ground: None
+) -> None:
+    row = Endpoint.objects.get(is_offline=True)
+    served = [*row.served, {"name": "offline-embedding", "tier": "light", "context_tokens": 8192,
+                            "capabilities": [embedding.CAPABILITY]}]  # fmt: skip
+    assert api("patch", f"/api/v1/endpoints/{row.name}", {"models": served}).status_code == 200
+    budget = {"scope": "client", "key": str(firm.pk), "window": "month", "cap_usd": "10"}
+    assert api("post", "/api/v1/budgets", budget).status_code == 201
+
+    def spent() -> Decimal:
+        kept = Budget.objects.get(scope="client", key=str(firm.pk))
+        assert kept.held_usd == 0
+        return kept.spent_usd
+
+    made = api(
+        "post", "/api/v1/knowledge", {"title": "Manual", "text": "Bananas ripen in the dark."}
+    )
+    assert made.status_code == 201
+    assert spent() == Document.objects.get().embedding_cost_usd > 0
+    before = spent()
+    assert api("post", "/api/v1/knowledge/search", {"query": "ripe banana"}).status_code == 200
+    asked = spent()
+    assert asked > before
+
+    Agent.objects.create(slug="quoter", name="Q", domain="operations", purpose="x")
+    body = {"prompt": "Answer.", "retrieval": {"sources": ["Manual"]}, "label": "production"}
+    assert api("post", "/api/v1/agents/quoter/versions", body).status_code == 201
+    chat = {"model": "agent:quoter", "messages": [{"role": "user", "content": "When is it ripe?"}]}
+    assert api("post", "/v1/chat/completions", chat).status_code == 200
+    assert spent() > asked + Invocation.objects.get().cost_usd
+
+    api("post", "/api/v1/budgets", {**budget, "cap_usd": str(spent())})
+    before = spent()
+    found = api("post", "/api/v1/knowledge/search", {"query": "a dark banana"})  # by its words
+    assert [one["title"] for one in found.json()["results"]] == ["Manual"]
+    assert spent() == before
 
 
 def test_the_limits_of_an_endpoint_count_for_vectors_too(
