@@ -37,6 +37,7 @@ def choose(call: Call, choice: Choice) -> dict[str, Any] | None:
             tools=len(version.all_tools) + len(call.caller_tools),
             turns=max(0, len(said) - 1),
             failed_ratio=_failed_ratio(version.id, lightest),
+            declared=version.tier,
         )
     )
     tier = tier_for(found.score, version.tiers)

@@ -11,7 +11,7 @@ from agents.domain.scoring import TIERS
 
 # From where a sign counts in full. Half of it counts half.
 FULL_CHARACTERS = 6_000
-FULL_FIGURES = 24
+FULL_FIGURES = 20
 FULL_STEPS = 4
 FULL_TOOLS = 8
 FULL_TURNS = 10
@@ -19,6 +19,7 @@ FULL_FAILURES_RATIO = 0.2
 # What each sign weighs in full. Figures to be worked with, or failures, make a task hard alone.
 WEIGHTS = {
     "length": 0.4, "figures": 0.7, "steps": 0.3, "tools": 0.15, "turns": 0.15, "failures": 0.7,
+    "declared": 0.35,
 }  # fmt: skip
 
 _FIGURE = re.compile(r"\d[\d.,]*")
@@ -32,13 +33,15 @@ _STEPS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What can be seen of a task: the text that is asked, tools offered, turns before it, and the
-    share of this version's calls that failed at the lightest tier of late."""
+    """What can be seen of a task: the text that is asked, tools offered, turns before it, the share
+    of this version's calls that failed at the lightest tier of late, and the tier that its author
+    declared."""
 
     text: str
     tools: int = 0
     turns: int = 0
     failed_ratio: float = 0.0
+    declared: str = TIERS[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ def estimate(task: Task) -> Estimate:
         "tools": max(0, task.tools - 1) / FULL_TOOLS,
         "turns": task.turns / FULL_TURNS,
         "failures": task.failed_ratio / FULL_FAILURES_RATIO,
+        "declared": TIERS.index(task.declared) / (len(TIERS) - 1),
     }
     signs = {
         name: round(min(1.0, value) * WEIGHTS[name], 3) for name, value in found.items() if value

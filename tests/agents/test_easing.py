@@ -51,7 +51,7 @@ def test_a_task_goes_to_the_lightest_model_that_its_difficulty_is_worth(
     )
     easy, hard = ask(api, EASY), ask(api, HARD)
     assert (easy["model"], hard["model"]) == ("offline-light", "offline-strong")
-    assert easy["route"]["score"] < 0.1 and (hard["route"]["tier"]) == "strong"
+    assert easy["route"]["score"] < 0.3 and (hard["route"]["tier"]) == "strong"
     assert {"figures", "steps", "length"} <= set(hard["route"]["signs"])
     from config.access.models import User
 
@@ -84,7 +84,7 @@ def test_what_a_light_model_fails_at_goes_to_a_stronger_one(
     assert sum(one["state"] == "failed" for one in went) >= 2
     last = went[-1]
     assert (last["model"], last["state"]) == ("offline-strong", "succeeded")
-    assert 0.4 < last["route"]["signs"]["failures"] <= 0.7
+    assert 0.1 < last["route"]["signs"]["failures"] <= 0.7
 
 
 def test_a_budget_above_its_soft_cap_is_told_as_the_reason(api: Api, publish: Any) -> None:
@@ -106,7 +106,8 @@ def test_each_sign_makes_a_task_harder_and_none_more_than_its_weight() -> None:
     base = estimate(Task("Add 1 and 2")).score
     for more in (Task("Add 1 and 2" + " x" * 900), Task("Add 1 and 2 and 3, 4, 5, 6, 7, 8, 9"),
                  Task("Add 1 and 2, then explain why"), Task("Add 1 and 2", tools=5),
-                 Task("Add 1 and 2", turns=5), Task("Add 1 and 2", failed_ratio=0.1)):  # fmt: skip
+                 Task("Add 1 and 2", turns=5), Task("Add 1 and 2", failed_ratio=0.1),
+                 Task("Add 1 and 2", declared="strong")):  # fmt: skip
         assert base < estimate(more).score <= 1
     assert estimate(Task("9 " * 9_000, tools=99, turns=99, failed_ratio=1.0)).score == 1
     assert [tier_for(s, ["strong", "light"]) for s in (0, 0.49, 0.5, 1)] == [
