@@ -18,8 +18,8 @@ from config.errors import InvalidInput
 
 # Tokens for the prompt's frame and its marks, beside its own text.
 FRAME_TOKENS = 256
-# Of the marks around an earlier turn.
-MARK_TOKENS = 16
+# Of a message beside its text: what the protocol adds, and marks around an earlier turn.
+OVERHEAD = cost.TOKENS_PER_MESSAGE + 16
 # Each time that a history still does not fit, so much of its room is left.
 SHRINK = 0.75
 MOST_SHRINKS = 16
@@ -58,7 +58,7 @@ def fitted(call: Call, choice: Choice) -> tuple[Call, dict[str, Any] | None]:
 def _shortened(said: list[Message], room: int, how: str) -> tuple[list[Message], str]:
     """The latest messages within ``room`` tokens, before them a summary of the others."""
     latest = int(room * (1 - SUMMARY_SHARE)) if how == "summary" else room
-    kept = context.sliding_window(said, latest)
+    kept = context.sliding_window(said, latest, overhead=OVERHEAD)
     if how != "summary":
         return kept, ""
     staying = {id(message) for message in kept}
@@ -67,7 +67,7 @@ def _shortened(said: list[Message], room: int, how: str) -> tuple[list[Message],
         for message in said
         if id(message) not in staying and messages.text_of(message)
     ]
-    left = room - _tokens(kept) - estimate_tokens(INTRODUCED) - cost.TOKENS_PER_MESSAGE
+    left = room - _tokens(kept) - estimate_tokens(INTRODUCED) - OVERHEAD
     summary = condensing.summarise(texts, max(0, left), about=messages.text_of(said[-1]))
     if not summary:
         return kept, ""
@@ -106,5 +106,4 @@ def _fits(said: list[Message], room: int) -> bool:
 def _tokens(said: Any) -> int:
     """About how many tokens ``said`` has; for scripts of several bytes a sign, more."""
     size = messages.byte_size(said)
-    each = cost.TOKENS_PER_MESSAGE + MARK_TOKENS
-    return size // context.CHARACTERS_PER_TOKEN + len(said) * each
+    return size // context.CHARACTERS_PER_TOKEN + len(said) * OVERHEAD

@@ -64,17 +64,20 @@ def is_cut(value: Any) -> bool:
     return isinstance(value, str) and CUT_MARK.search(value) is not None
 
 
-def sliding_window(messages: Sequence[Message], max_tokens: int) -> list[Message]:
+def sliding_window(
+    messages: Sequence[Message], max_tokens: int, *, overhead: int = 4
+) -> list[Message]:
     """System messages and the latest others that fit into ``max_tokens``, in order.
 
-    The last message always stays. A tool's result is never kept without the request for it.
+    ``overhead``: tokens of a message beside its text. The last message always stays. A tool's
+    result is never kept without the request for it.
     """
     fixed = [m for m in messages if m["role"] in ("system", "developer")]
     others = [m for m in messages if m["role"] not in ("system", "developer")]
     left = max_tokens - sum(estimate_tokens(text_of(m)) for m in fixed)
     start = len(others)
     for index in range(len(others) - 1, -1, -1):
-        left -= estimate_tokens(text_of(others[index])) + 4
+        left -= estimate_tokens(text_of(others[index])) + overhead
         if left < 0 and index < len(others) - 1:
             break
         start = index

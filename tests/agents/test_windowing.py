@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -86,6 +87,18 @@ def test_a_version_says_how_much_of_a_history_is_read_and_what_stands_for_the_re
                   {"compress": "no"}):  # fmt: skip
         refused = publish(**wrong)
         assert (refused.status_code, refused.json()["field"]) == (422, f"model.{next(iter(wrong))}")
+
+
+def test_figures_given_early_in_a_chat_of_short_turns_stay_in_its_summary(
+    api: Api, publish: Any
+) -> None:
+    publish(history_tokens=1_200)
+    figures = json.dumps({"opening": 120.5, "closing": 98.25, "bought": [12, 7, 40]})
+    turns = [{"role": ("user", "assistant")[n % 2], "content": f"Noted {chr(97 + n % 26)}."}
+             for n in range(60)]  # fmt: skip
+    turns[4]["content"] = f"Here are the figures: {figures}"
+    assert chat(api, *turns, {"role": "user", "content": "Work it out."}).status_code == 200
+    assert json.loads(figures) == json.loads(re.findall(r"\{.*?\}", read()[0]["content"])[0])
 
 
 def test_orders_stay_and_no_result_stays_without_its_call(api: Api, publish: Any) -> None:

@@ -193,20 +193,24 @@ def questions(draw: random.Random) -> list[Question]:
 
 
 def long_chats(draw: random.Random) -> list[Question]:
-    """Chats in which the figures were given some turns ago, among talk with repeated footers."""
+    """Chats in which the figures were given some turns ago, among mails that quote each other."""
     cases = [(agent["slug"], case) for agent in catalogue() for case in agent["cases"]]
     asked = []
     for slug, case in draw.sample(cases, CHATS):
         inputs = json.loads(json.dumps(case["input"], default=str))
         given = 2 * draw.randrange(TURNS // 2)
-        turns = [f"{draw.choice(TALK)} {draw.choice(TALK)}\n{FOOTER}" if n % 2 == 0 else "Noted."
-                 for n in range(TURNS)]  # fmt: skip
+        turns = ["Noted." if n % 2 else _thread(draw) for n in range(TURNS)]
         turns[given] = f"Here are the figures: {json.dumps(inputs)}\n{FOOTER}"
         messages = [{"role": ("user", "assistant")[n % 2], "content": text}
                     for n, text in enumerate(turns)]  # fmt: skip
         question = {"role": "user", "content": "Now work through the figures that I gave you."}
         asked.append(Question(slug, inputs, None, case["facts"], [*messages, question]))
     return asked
+
+
+def _thread(draw: random.Random) -> str:
+    """A mail above those that it answers, each with its footer."""
+    return "\n\n----------\n\n".join(f"{draw.choice(TALK)}\n{FOOTER}" for _ in range(3))
 
 
 def catalogue() -> Iterator[dict[str, Any]]:
