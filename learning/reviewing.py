@@ -270,8 +270,10 @@ def _actions(row: Improvement) -> list[str]:
     """What a person may do with it now."""
     if row.state == State.PROPOSED:
         more = ["edit", "replay"] if row.candidate_version_id else _by_hand(row)
-        more += ["override"] if not _standing(row).may_go_live else []
-        return ["approve", "reject", *more]
+        found = _standing(row)
+        more += ["override"] if not found.may_go_live else []
+        # What would be refused is not offered.
+        return [*([] if found.is_refused else ["approve"]), "reject", *more]
     if row.state == State.APPROVED:
         more = ["replay", "override"] if not _standing(row).may_go_live else _by_hand(row)
         return ["reject", *more]
