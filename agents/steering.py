@@ -138,15 +138,28 @@ def last_call_of(version_id: UUID, since: datetime) -> datetime | None:
 
 
 def outcomes(
-    slug: str, epochs: Sequence[int], *, since: datetime, until: datetime
-) -> Iterator[Outcome]:
+    slug: str, epochs: Sequence[int], *, since: datetime, until: datetime,
+    among: Sequence[tuple[int, int, int]] = (),
+) -> Iterator[Outcome]:  # fmt: skip
     """Every unit that met the agent in ``epochs``, its first call before ``until``.
 
-    Calls of a unit are added up, whichever version answered: it keeps what it was assigned.
+    Calls of a unit are added up, whichever version answered: it keeps what it was assigned. With
+    ``among`` only units count whose first call of all these was in ``epochs``, each with all of
+    these calls: (epoch, below, above) are an epoch's calls of buckets under ``below`` and from
+    ``above`` on.
     """
     agent = _agent(slug)
+    own = list(epochs)
+    asked: list[Any] = [agent.pk, first_id(since - SLACK), since]
+    met = "split_epoch = ANY(%s)"
+    if among:
+        met = _MET
+        parts = [list(part) for part in zip(*among, strict=True)]
+        values: list[Any] = [*parts, *asked, until, own]
+    else:
+        values = [*asked, own, until, own]
     with connection.cursor() as cursor:
-        cursor.execute(_OUTCOMES, [agent.pk, first_id(since - SLACK), since, list(epochs), until])
+        cursor.execute(_OUTCOMES.format(join=_AMONG if among else "", met=met), values)
         while rows := cursor.fetchmany(FETCHED):
             for row in rows:
                 unit, bucket, first_at, calls, failures, cost, seconds, tokens, version = row
@@ -185,16 +198,18 @@ _EARLIER = """
       AND {column} IS NOT NULL AND NOT is_demo
     GROUP BY 1
 """
+_AMONG = "JOIN unnest(%s::int[], %s::int[], %s::int[]) AS among (epoch, below, above) ON true"
+_MET = "split_epoch = epoch AND (bucket < below OR bucket >= above)"
 _OUTCOMES = """
     SELECT unit, min(bucket), min(started_at), count(*),
            count(*) FILTER (WHERE state IN ('failed', 'blocked', 'fallback')),
            sum(cost_usd), sum(duration_seconds),
            sum(input_tokens + cached_tokens + output_tokens),
            (array_agg(version_id::text ORDER BY id))[1]
-    FROM agents_invocation
-    WHERE agent_id = %s AND id >= %s AND started_at >= %s AND split_epoch = ANY(%s)
+    FROM agents_invocation {join}
+    WHERE agent_id = %s AND id >= %s AND started_at >= %s AND {met}
       AND unit <> '' AND bucket IS NOT NULL
-    GROUP BY unit HAVING min(started_at) < %s
+    GROUP BY unit HAVING min(started_at) < %s AND min(split_epoch) = ANY(%s)
 """
 
 

@@ -23,6 +23,8 @@ from workflows import splits
 ASKED_AT_ONCE = 5_000
 # A stage's units that came during an incident are a stage of this name.
 APART = "~"
+# Who met a stage, units of earlier ones among them: evidence of nothing but that it is met.
+MET = "+"
 Cells = dict[tuple[str, date], dict[str, Any]]
 
 
@@ -32,7 +34,8 @@ class Source:
 
     ``parked``: version → arm of no range. ``incidents``: spans whose units are kept apart.
     ``seen``: units of earlier stages, which don't count again; this stage's are added to it.
-    ``started_at``: what CUPED calls before, where a metric uses it.
+    ``started_at``: what CUPED calls before, where a metric uses it. ``among``: calls, as
+    ``agents.outcomes`` takes them, of which a unit's first must be in ``epochs``.
     """
 
     owner_id: UUID
@@ -50,6 +53,7 @@ class Source:
     unit: str = "run"
     seen: set[str] | None = None
     started_at: datetime | None = None
+    among: Sequence[tuple[int, int, int]] = ()
 
 
 def fold(source: Source) -> int:
@@ -89,12 +93,13 @@ def fold(source: Source) -> int:
 
 def cells(source: Source) -> dict[str, Cells]:
     """Stage → (arm, day) → units and sums; what came during an incident is a stage of its own."""
-    caps = {str(m["key"]): float(m["cap"]) for m in source.metrics if m.get("cap") is not None}
     sides: dict[str, list[UnitSeen]] = {source.stage: [], APART + source.stage: []}
     past = _past(source)
     for unit, first_at in _units(source):
         within = any(start <= first_at < end for start, end in source.incidents)
         sides[APART + source.stage if within else source.stage].append(unit)
+    every = [unit for side in sides.values() for unit in side]
+    caps = measures.caps_of(every, arms=source.arms, metrics=source.metrics)
     return {
         stage: measures.fold(
             found,
@@ -116,6 +121,7 @@ def with_apart(weights: Mapping[str, Mapping[str, float]]) -> dict[str, Mapping[
 def left_out(owner_id: UUID) -> int:
     """Units that came during an incident, in all arms and stages."""
     rows = ArmDay.objects.filter(owner_id=owner_id, stage__startswith=APART)
+    rows = rows.exclude(stage__startswith=APART + MET)
     return int(rows.aggregate(total=Sum("units"))["total"] or 0)
 
 
@@ -234,14 +240,15 @@ def _outcomes(source: Source) -> Iterator[agents.Outcome | splits.RunOutcome]:
     when: dict[str, datetime] = {"since": source.since, "until": source.until}
     if source.workflow:
         return splits.outcomes(source.workflow, source.epochs, unit=source.unit, **when)
-    return agents.outcomes(source.agent_slug, source.epochs, **when)
+    return agents.outcomes(source.agent_slug, source.epochs, among=source.among, **when)
 
 
 def _about(source: Source, model: Any, *fields: str) -> Iterator[tuple[Any, ...]]:
     """(unit, *fields) of what was said: of an agent's calls, or of a workflow's runs."""
     rows = model.objects.filter(superseded_at=None)
     if not source.workflow:
-        own = rows.filter(agent_slug=source.agent_slug, split_epoch__in=list(source.epochs))
+        epochs = {*source.epochs, *(epoch for epoch, _, _ in source.among)}
+        own = rows.filter(agent_slug=source.agent_slug, split_epoch__in=epochs)
         yield from own.values_list("unit", *fields)
         return
     of = splits.units_of_runs(source.workflow, source.epochs, unit=source.unit, since=source.since)

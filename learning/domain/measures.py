@@ -14,6 +14,7 @@ from typing import Any
 from config.errors import InvalidInput
 from learning.domain import quantiles
 from learning.domain.analysis.values import number
+from learning.domain.statistics.samples import upper_limit
 
 Ranges = Sequence[Sequence[int]]
 SCORE = "score:"
@@ -65,7 +66,7 @@ _MEASURES: dict[str, tuple[str, str, Callable[[UnitSeen], tuple[float, ...]]]] =
 _WITH_A_PAST = ("success", "cost_usd", "seconds", "tokens", "calls")
 MOST_CUPED_DAYS = 90
 # Settings of a live metric that the analysis of its sums does not know.
-OF_FOLDING = ("cap", "measure", "cuped_days")
+OF_FOLDING = ("cap", "cap_percentile", "measure", "cuped_days")
 
 
 def measures() -> dict[str, dict[str, str]]:
@@ -91,6 +92,12 @@ def metric(raw: Mapping[str, Any], index: int) -> dict[str, Any]:
         if kind not in ("mean", "count"):
             raise InvalidInput(f"{place}.cap", measure, "a measure with one number a unit: "
                                "cost_usd, seconds, tokens or calls")  # fmt: skip
+    if raw.get("cap_percentile") is not None:
+        number(raw, ("cap_percentile",), place, least=0.5, below=1)
+        both = next((name for name in ("cap", "quantile") if raw.get(name) is not None), None)
+        if kind == "proportion" or both:
+            raise InvalidInput(f"{place}.cap_percentile", both or measure,
+                               "a mean, a count or a ratio without cap and quantile")  # fmt: skip
     if raw.get("quantile") is not None:
         number(raw, ("quantile",), place, above=0, below=1)
         if kind not in ("mean", "count"):
@@ -148,13 +155,13 @@ def fold(
     *,
     arms: Mapping[str, Ranges],
     metrics: Sequence[Mapping[str, Any]],
-    caps: Mapping[str, float] | None = None,
+    caps: Mapping[str, Sequence[float]] | None = None,
     parked: Mapping[str, str] | None = None,
     before: Mapping[float, Mapping[str, UnitSeen]] | None = None,
 ) -> dict[tuple[str, date], dict[str, Any]]:
     """(arm, day) → ``{"units", "statistics": {metric: sums}}``; others' units are left out.
 
-    ``caps`` winsorise a mean from above; set before the start, they favour no arm. ``parked``:
+    ``caps`` winsorise from above, as ``caps_of`` finds them. ``parked``:
     version → arm of no range; a unit that met one counts there, for the sample ratio to see.
     ``before``: days → unit → what it had in so many days before the start, for CUPED.
     """
@@ -172,8 +179,8 @@ def fold(
             sums = cell["statistics"].setdefault(key, {"n": 0})
             measure = str(spec.get("measure") or key)
             values = read(measure, unit)
-            if key in limits and len(values) == 1:
-                values = (min(values[0], limits[key]),)
+            if key in limits:
+                values = tuple(min(*pair) for pair in zip(values, limits[key], strict=True))
             if spec["type"] == "quantile":
                 sums["n"] += 1
                 sums.setdefault("values", []).append(values[0])
@@ -183,12 +190,34 @@ def fold(
                 past = (before or {}).get(float(spec["cuped_days"]), {}).get(unit.unit)
                 earlier = read(measure, past)[0] if past else 0.0
                 if key in limits:
-                    earlier = min(earlier, limits[key])
+                    earlier = min(earlier, limits[key][0])
                 _add_past(sums, values[0], earlier)
     for cell in found.values():
         for sums in cell["statistics"].values():
             if "values" in sums:
                 sums["sketch"] = quantiles.packed(sums.pop("values"))
+    return found
+
+
+def caps_of(
+    units: Sequence[UnitSeen], *, arms: Mapping[str, Ranges], metrics: Sequence[Mapping[str, Any]]
+) -> dict[str, tuple[float, ...]]:
+    """Metric → the most that a unit counts for: its ``cap``, or the value at ``cap_percentile``.
+
+    The percentile is that of all arms together, so it favours none; a ratio's numerator and
+    denominator have each their own, as in GrowthBook.
+    """
+    found: dict[str, tuple[float, ...]] = {}
+    for spec in metrics:
+        key, share = str(spec["key"]), spec.get("cap_percentile")
+        if spec.get("cap") is not None:
+            found[key] = (float(spec["cap"]),)
+        elif share is not None:
+            measure = str(spec.get("measure") or key)
+            values = [read(measure, u) for u in units if arm_of(arms, u.bucket) is not None]
+            if values:
+                parts = zip(*values, strict=True)
+                found[key] = tuple(upper_limit(part, float(share)) for part in parts)
     return found
 
 
@@ -257,5 +286,23 @@ def stage_layout(share: float) -> dict[str, list[list[int]]]:
     Up to half, control is as large as treatment; above, a holdback remains, also at 1.0.
     """
     treated = round(10_000 * min(share, 1 - HOLDBACK))
-    control = treated if share <= 0.5 else int(10_000 * HOLDBACK)
+    control = int(10_000 * HOLDBACK) if is_held_back(share) else treated
     return {"control": [[10_000 - control, 10_000]], "treatment": [[0, treated]]}
+
+
+def is_held_back(share: float) -> bool:
+    """Whether the control of a stage is the holdback, smaller than its treatment."""
+    return share > 0.5
+
+
+def newcomers_layout(shares: Sequence[float], index: int, *, unit: str) -> dict[str, Ranges]:
+    """The arms whose new units a stage compares, ``shares`` being those of all stages.
+
+    Units that come back are new in their first stage alone. Beside a holdback that is small the
+    buckets of the treatment were met for other times than the control's, so who is new in them is
+    another kind of unit: only the treatment's buckets that mirror the control's are like those.
+    """
+    whole: dict[str, Ranges] = dict(stage_layout(shares[index]))
+    if unit == "run" or index == 0 or not is_held_back(shares[index]):
+        return whole
+    return {**whole, "treatment": [[0, int(10_000 * HOLDBACK)]]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from learning.domain.analysis.reading import read as read_study
 from learning.domain.analysis.report import sample_ratio
 from learning.domain.postcheck import postcheck
 from learning.domain.statistics.samples import UNMEASURED
-from learning.models import Rollout
+from learning.models import Rollout, Unit
 from learning.rollouts.breaching import first_breach
 from learning.rollouts.moving import MACHINE, OPEN, State, back, hold, next_stage, reason_of
 from learning.rollouts.stages import inherited_test
@@ -66,10 +66,7 @@ def _document(
 ) -> dict[str, Any]:
     weights: dict[str, Mapping[str, float]] = {}
     for index in range(row.stage + 1):
-        ranges = measures.stage_layout(row.stages[index]["share"])
-        weights[_name(row, index)] = {
-            arm: float(sum(end - start for start, end in pairs)) for arm, pairs in ranges.items()
-        }
+        weights[_name(row, index)] = _weights(_newcomers(row, index))
     if everything:
         weights = folding.with_apart(weights)
     specs = measures.for_analysis(row.metrics)
@@ -82,6 +79,15 @@ def _document(
         },
         "stages": folding.with_zeros(folding.stages_of(row.pk, weights, instead), row.metrics),
     }  # fmt: skip
+
+
+def _newcomers(row: Rollout, index: int) -> dict[str, measures.Ranges]:
+    shares = [float(stage["share"]) for stage in row.stages]
+    return measures.newcomers_layout(shares, index, unit=row.unit)
+
+
+def _weights(ranges: Mapping[str, measures.Ranges]) -> dict[str, float]:
+    return {arm: float(sum(end - start for start, end in pairs)) for arm, pairs in ranges.items()}
 
 
 def _name(row: Rollout, index: int) -> str:
@@ -109,7 +115,10 @@ def _incidents(row: Rollout, now: datetime | None) -> list[Window]:
 
 def refresh(row: Rollout, now: datetime | None = None) -> dict[str, Any]:
     """Fold the present stage and store the analysis over all; returns the verdict document."""
-    folding.fold(_source(row, now))
+    for source in _sources(row, now):
+        folding.fold(source)
+    if _comes_back(row):
+        folding.fold(_met(row, now))
     found = read(row, now)
     Rollout.objects.filter(pk=row.pk).update(
         verdict=found["verdict"], headline=found["headline"][:500], analysis=found,
@@ -119,14 +128,52 @@ def refresh(row: Rollout, now: datetime | None = None) -> dict[str, Any]:
     return found
 
 
-def _source(row: Rollout, now: datetime | None, until: datetime | None = None) -> folding.Source:
-    """The present stage's units, of those that came before ``until``."""
+def _comes_back(row: Rollout) -> bool:
+    """Whether its units meet several stages, as users do and runs don't."""
+    return row.unit != Unit.RUN
+
+
+def _sources(
+    row: Rollout, now: datetime | None, until: datetime | None = None
+) -> Iterator[folding.Source]:
+    """The units whose outcomes may still change, of those that came before ``until``.
+
+    A unit counts once, in the stage of its first call: stages are combined as independent. One
+    that comes back keeps its calls while nobody changes sides, which is until the control becomes
+    the holdback.
+    """
+    held_back = [measures.is_held_back(stage["share"]) for stage in row.stages]
+    own = [agents.epochs_named(row.agent_slug, reason_of(row, i)) for i in range(row.stage + 1)]
+    every = [call for i, epochs in enumerate(own) for call in _calls_of(row, i, epochs)]
+    for index in range(row.stage + 1):
+        is_same = _comes_back(row) and held_back[index] == held_back[row.stage]
+        if index == row.stage or is_same:
+            yield _source(row, now, until, index, own[index], every)
+
+
+def _source(
+    row: Rollout, now: datetime | None, until: datetime | None, index: int,
+    epochs: Sequence[int], among: Sequence[tuple[int, int, int]],
+) -> folding.Source:  # fmt: skip
     return folding.Source(
-        row.pk, row.client_id, row.agent_slug, _name(row, row.stage),
-        agents.epochs_named(row.agent_slug, reason_of(row, row.stage)),
-        measures.stage_layout(row.stages[row.stage]["share"]), row.metrics, row.created_at,
-        until or now or timezone.now(), incidents=quiet.spans(_incidents(row, now)),
+        row.pk, row.client_id, row.agent_slug, _name(row, index), epochs, _newcomers(row, index),
+        row.metrics, row.created_at, until or now or timezone.now(),
+        incidents=quiet.spans(_incidents(row, now)), among=among,
     )  # fmt: skip
+
+
+def _calls_of(row: Rollout, index: int, epochs: Sequence[int]) -> list[tuple[int, int, int]]:
+    """A stage's calls in any arm: (epoch, treated below this bucket, control from this one on)."""
+    ranges = measures.stage_layout(row.stages[index]["share"])
+    return [(epoch, ranges["treatment"][0][1], ranges["control"][0][0]) for epoch in epochs]
+
+
+def _met(row: Rollout, now: datetime | None) -> folding.Source:
+    """Everybody who met the present stage, also whoever met one before."""
+    epochs = agents.epochs_named(row.agent_slug, reason_of(row, row.stage))
+    source = _source(row, now, None, row.stage, epochs, ())
+    arms = measures.stage_layout(row.stages[row.stage]["share"])
+    return replace(source, stage=folding.MET + source.stage, arms=arms)
 
 
 def _breached_at(row: Rollout, now: datetime | None) -> datetime:
@@ -135,7 +182,9 @@ def _breached_at(row: Rollout, now: datetime | None) -> datetime:
     since = max(row.stage_started_at, row.analysed_at or row.stage_started_at)
 
     def is_breached(moment: datetime) -> bool:
-        found = folding.cells(_source(row, now, moment))
+        found: dict[str, folding.Cells] = {}
+        for source in _sources(row, now, moment):
+            found |= folding.cells(source)
         return any(
             analyse(document(row, everything=everything, instead=found))["verdict"] == "rollback"
             for everything in (False, True)
@@ -224,14 +273,21 @@ def _unmeasured(row: Rollout) -> list[str]:
 
     A stage before it that a person let pass is no reason any more.
     """
-    whole = document(row)
-    found = analyse({**whole, "stages": whole["stages"][-1:]})
+    whole, arms = document(row), measures.stage_layout(row.stages[row.stage]["share"])
+    met = folding.stages_of(row.pk, {_met_name(row): _weights(arms)})
+    found = analyse({**whole, "stages": folding.with_zeros(met, row.metrics)})
     return [
         metric["key"]
         for metric in found["metrics"]
         if metric["role"] == "primary" or metric["margin"] is not None
         if any(UNMEASURED in row["note"] for row in metric["comparisons"])
     ]
+
+
+def _met_name(row: Rollout) -> str:
+    """Where those are kept who met the present stage."""
+    name = _name(row, row.stage)
+    return folding.MET + name if _comes_back(row) else name
 
 
 def _post_check(row: Rollout, found: dict[str, Any]) -> dict[str, Any]:
@@ -243,7 +299,7 @@ def _post_check(row: Rollout, found: dict[str, Any]) -> dict[str, Any]:
 
 def _units_of_stage(row: Rollout) -> int:
     """Units of the smaller arm in the present stage."""
-    rows = folding.units(row.pk, _name(row, row.stage))
+    rows = folding.units(row.pk, _met_name(row))
     return min(rows.get("treatment", 0), rows.get("control", 0))
 
 

@@ -138,6 +138,9 @@ def test_a_percentile_is_not_looked_at_by_planned_looks(api):
         ({"key": "seconds", "quantile": "high"}, {}, "metrics[0].quantile"),
         ({"key": "cost_usd", "cap": "high"}, {}, "metrics[0].cap"),
         ({"key": "success", "cap": 0.5}, {}, "metrics[0].cap"),
+        ({"key": "success", "cap_percentile": 0.9}, {}, "metrics[0].cap_percentile"),
+        ({"key": "cost_usd", "cap_percentile": 1}, {}, "metrics[0].cap_percentile"),
+        ({"key": "cost_usd", "cap_percentile": 0.9, "cap": 2}, {}, "metrics[0].cap_percentile"),
         (
             {"key": "success"},
             {"test": {"kind": "bandit"}, "plan": {"minimum_days": "x"}},
@@ -247,3 +250,27 @@ def test_a_stage_that_a_person_let_pass_unmeasured_holds_no_later_one(
     if is_graded:
         (shown,) = found["analysis"]["metrics"]
         assert shown["comparisons"][0]["estimate"] is not None
+
+
+def test_one_unit_beyond_the_percentile_of_both_arms_does_not_decide(api, firm):
+    agent, old, new = make_agent()
+    made = api("post", "experiments", {
+        "agent": SLUG, "name": "n", "variants": [{"version": "1"}, {"version": "2"}],
+        "plan": {"minimum_days": 0}, "metrics": [
+            {"key": "success", "role": "primary"},
+            {"key": "cost_usd_per_call", "role": "guardrail", "margin": 0.2},
+            {"key": "held", "measure": "cost_usd_per_call", "cap_percentile": 0.99},
+            {"key": "total", "measure": "cost_usd", "cap_percentile": 0.99},
+        ],
+    })  # fmt: skip
+    assert made.status_code == 201, made.content
+    path = f"experiments/{made.json()['id']}"
+    assert api("post", f"{path}/start", {}).status_code == 200
+    rows = meet(agent, firm, units=600, success={old.pk: 0.8, new.pk: 0.8})
+    dear = next(row.pk for row in rows if row.version_id == new.pk)
+    Invocation.objects.filter(pk=dear).update(cost_usd="900")
+    experiments.sweep()
+    found = {m["key"]: m for m in api("get", f"{path}/analysis").json()["metrics"]}
+    means = {key: max(arm["mean"] for arm in metric["arms"]) for key, metric in found.items()}
+    assert means["cost_usd_per_call"] > 1
+    assert means["held"] == pytest.approx(0.01) and means["total"] == pytest.approx(0.01)

@@ -378,32 +378,16 @@ def _covariance(n: int, first: float, second: float, products: float) -> float:
     return (products - first * second / n) / (n - 1) if n > 1 else 0.0
 
 
-def winsorised(values: Sequence[float], lower: float, upper: float) -> list[float]:
-    """``values`` held within [lower, upper]; limits must be set without looking at the arms."""
-    if not lower <= upper:
-        raise ValueError(f"need lower <= upper, got {lower} and {upper}")
-    return [min(max(value, lower), upper) for value in values]
+def upper_limit(values: Sequence[float], share: float) -> float:
+    """The ``share`` quantile (nearest rank) of ``values``, those of all arms together.
 
-
-def winsorising_limits(values: Sequence[float], tail: float) -> tuple[float, float]:
-    """The ``tail`` and ``1 - tail`` quantiles (nearest rank) of all arms together.
-
-    Raises ValueError unless 0 <= tail < 0.5 and there are values.
+    Raises ValueError unless 0.5 <= share < 1 and there are values.
     """
-    if not 0 <= tail < 0.5 or not values:
-        raise ValueError(f"need values and 0 <= tail < 0.5, got {len(values)} and {tail}")
-    ordered = sorted(values)
-    cut = math.floor(tail * len(ordered))
-    return ordered[cut], ordered[-1 - cut]
+    if not 0.5 <= share < 1 or not values:
+        raise ValueError(f"need values and 0.5 <= share < 1, got {len(values)} and {share}")
+    return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 def mean_of(values: Sequence[float]) -> Mean:
     """Sufficient statistics of one value a unit."""
     return Mean(len(values), math.fsum(values), math.fsum(v * v for v in values))
-
-
-def clustered_mean_of(clusters: Sequence[Sequence[float]]) -> Ratio:
-    """The cluster-robust mean of all values: a unit's values stay together."""
-    sums, counts = [math.fsum(c) for c in clusters], [float(len(c)) for c in clusters]
-    products = math.fsum(s * c for s, c in zip(sums, counts, strict=True))
-    return Ratio(mean_of(sums), mean_of(counts), products)

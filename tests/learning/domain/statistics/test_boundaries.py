@@ -24,13 +24,12 @@ from learning.domain.statistics.samples import (
     Mean,
     Moments,
     Proportion,
-    clustered_mean_of,
+    Ratio,
     mean_of,
     moments,
     moments_of_pair,
     pooled,
-    winsorised,
-    winsorising_limits,
+    upper_limit,
 )
 
 FIVE = [0.2, 0.4, 0.6, 0.8, 1.0]
@@ -107,7 +106,9 @@ def test_welch_is_scipys():
 def test_requests_of_one_user_count_as_one_unit():
     rng = np.random.default_rng(7)
     users = [rng.normal(rng.normal(0, 1), 0.1, 20).tolist() for _ in range(200)]
-    clustered = moments(clustered_mean_of(users))
+    sums, counts = [sum(user) for user in users], [float(len(user)) for user in users]
+    products = sum(total * count for total, count in zip(sums, counts, strict=True))
+    clustered = moments(Ratio(mean_of(sums), mean_of(counts), products))
     naive = moments(mean_of([value for user in users for value in user]))
     error, believed = (m.variance / m.n for m in (clustered, naive))
     assert error == pytest.approx(np.var([np.mean(u) for u in users], ddof=1) / 200, rel=0.01)
@@ -221,9 +222,9 @@ def test_a_paired_bootstrap_finds_a_shift_and_respects_clusters():
     assert wide.n == 300
 
 
-def test_winsorising_uses_limits_of_all_arms_together():
-    values = [float(v) for v in range(100)]
-    assert winsorised(values, *winsorising_limits(values, 0.05))[:7] == [5, 5, 5, 5, 5, 5, 6]
+def test_winsorising_uses_a_limit_of_all_arms_together():
+    values = [float(v) for v in range(1, 101)]
+    assert [upper_limit(values, share) for share in (0.5, 0.95, 0.999)] == [50, 95, 100]
 
 
 @pytest.mark.parametrize(
