@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from config.errors import Conflict
+from config.errors import AppError, Conflict
 from learning import folding, improvements, judging, quiet
 from learning.analysis import analyse
 from learning.domain import measures
@@ -137,6 +137,8 @@ def sweep(now: datetime | None = None) -> int:
             found = refresh(experiment, now)
             if experiment.state == State.RUNNING:
                 concluded += _acted(experiment, found, now)
+            elif experiment.state == State.PAUSED and experiment.read_until is not None:
+                concluded += _ended_at_rest(experiment, found, now)
         except Exception:  # one that can't be analysed must not keep harm elsewhere going
             logger.exception("learning.experiment.failed", extra={"experiment": str(experiment.pk)})
     return concluded
@@ -144,7 +146,7 @@ def sweep(now: datetime | None = None) -> int:
 
 def _acted(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> bool:
     """Conclude it, take an arm out or move a bandit's shares; whether it was concluded."""
-    is_final = (found["verdict"] == "ship" or found["complete"]) and not found["is_frozen"]
+    is_final = _is_final(found)
     if stopping.harms_all(experiment, found):
         found = {**found, "verdict": "rollback"}
     if found["verdict"] == "rollback" or (is_final and experiment.autoconclude):
@@ -160,18 +162,48 @@ def _acted(experiment: Experiment, found: dict[str, Any], now: datetime | None) 
     return False
 
 
-def _conclude(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> bool:
-    """End it by its verdict; False if a person was quicker."""
+def _is_final(found: dict[str, Any]) -> bool:
+    return (found["verdict"] == "ship" or found["complete"]) and not found["is_frozen"]
+
+
+def _ended_at_rest(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> bool:
+    """Conclude one whose declared end came while it rested: it can't be resumed any more."""
+    if not experiment.autoconclude or not (_is_final(found) or found["verdict"] == "rollback"):
+        return False
+    return _conclude(experiment, found, now, before=State.PAUSED)
+
+
+def _conclude(
+    experiment: Experiment, found: dict[str, Any], now: datetime | None,
+    before: str = State.RUNNING,
+) -> bool:  # fmt: skip
+    """End it by its verdict; False if a person was quicker.
+
+    A winner waits for a person where it can't be rolled out, or where one had paused it.
+    """
     try:
         with transaction.atomic():
-            move(experiment.pk, State.RUNNING, State.CONCLUDED, MACHINE, found["headline"],
-                  now=now)  # fmt: skip
+            move(experiment.pk, before, State.CONCLUDED, MACHINE, found["headline"],
+                 now=now)  # fmt: skip
             if not experiment.is_aa:
                 stopping.bury(experiment, found["stop_arms"], found["headline"])
             if found["verdict"] == "ship":
-                shipping.ship(experiment, found, now)
+                _ship(experiment, found, now, before)
             else:  # worse, or complete without a difference: the control stays
                 improvements.move(experiment.improvement_id, Improvement.State.REFUSED)
     except Conflict:
         return False
     return True
+
+
+def _ship(experiment: Experiment, found: dict[str, Any], now: datetime | None, before: str) -> None:
+    reason = "it was paused when its declared end came" if before == State.PAUSED else ""
+    if not reason:
+        try:
+            with transaction.atomic():
+                shipping.ship(experiment, found, now)
+        except AppError as error:
+            reason = str(error)
+    if reason:
+        said = f"{found['headline']} It waits for a person: {reason}."
+        Experiment.objects.filter(pk=experiment.pk).update(state_reason=said[:500])

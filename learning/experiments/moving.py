@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, FloatField, Value
-from django.db.models.functions import Coalesce, Extract, Now
+from django.db.models.functions import Coalesce, Extract, Greatest, Least, Now
 
 from config import logs
 from config.access.callers import Caller
@@ -121,7 +121,7 @@ def move(
         changes |= {"started_at": now or Now(), "gates": layers.gates_for(row)}
     if after in (State.STOPPED, State.CONCLUDED):
         changes["ended_at"] = now or Now()
-    changes |= _resting(before, after, now)
+    changes |= _resting(row, before, after, now)
     try:
         with transaction.atomic():
             rows = Experiment.objects.filter(pk=experiment_id, state=before)
@@ -154,13 +154,19 @@ def move(
     return row
 
 
-def _resting(before: str, after: str, now: datetime | None) -> dict[str, Any]:
-    """How long it rested, which is no time of the experiment."""
+def _resting(row: Experiment, before: str, after: str, now: datetime | None) -> dict[str, Any]:
+    """How long it rested, which is no time of the experiment.
+
+    What it rests after its declared end is taken off no time that counts.
+    """
     if after == State.PAUSED:
         return {"paused_at": now or Now()}
     if before != State.PAUSED:
         return {}
-    end = Value(now, output_field=DateTimeField()) if now else Now()
+    end: Any = Value(now, output_field=DateTimeField()) if now else Now()
+    if row.read_until is not None:
+        end = Least(end, Value(row.read_until, output_field=DateTimeField()))
     rested = ExpressionWrapper(end - F("paused_at"), output_field=DurationField())
-    seconds = Coalesce(Extract(rested, "epoch"), 0.0, output_field=FloatField())
+    known = Coalesce(Extract(rested, "epoch"), 0.0, output_field=FloatField())
+    seconds = Greatest(known, 0.0, output_field=FloatField())
     return {"paused_at": None, "paused_seconds": F("paused_seconds") + seconds}

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 
+from agents import services as agents
 from agents.models import Invocation
 from learning import tasks
-from learning.models import Experiment
+from learning.models import Experiment, Rollout
 from tests.learning.ground import SLUG, make_agent, meet
 
 pytestmark = pytest.mark.django_db
@@ -192,3 +193,66 @@ def test_looks_of_a_live_test_can_not_be_stated(api, ground):
             "metrics": METRICS, "test": looks, "plan": {"planned_units": 500}}  # fmt: skip
     refused = api("post", "experiments", body)
     assert (refused.status_code, refused.json()["field"]) == (422, "test.look_fractions")
+
+
+def test_rest_after_the_declared_end_takes_no_days_off(api, ground):
+    firm, agent, old, new = ground
+    path = begun(api, test={"kind": "fixed"},
+                 plan={"minimum_days": 0, "planned_units": 100, "planned_days": 14})  # fmt: skip
+    meet(agent, firm, units=400, success={old.pk: 0.5, new.pk: 0.9})
+    pass_time(14.2 * DAY)
+    assert analysis(api, path)["verdict"] == "ship"
+    assert api("get", path).json()["state"] == "paused"
+    pass_time(10 * DAY)
+    assert api("post", f"{path}/stop", {"reason": "enough"}).status_code == 200
+    found = analysis(api, path)
+    assert found["verdict"] == "ship", found["headline"]
+    assert found["progress"]["days"] == pytest.approx(14.2, abs=0.01)
+
+
+def test_a_winner_that_can_not_be_rolled_out_ends_its_experiment_all_the_same(api, ground):
+    firm, agent, old, new = ground
+    path = begun(api, test={"kind": "fixed"}, autoconclude=True,
+                 plan={"minimum_days": 0, "planned_units": 100})  # fmt: skip
+    meet(agent, firm, units=400, success={old.pk: 0.5, new.pk: 0.9})
+    agents.promote(SLUG, new.pk, by="a person")
+    tasks.sweep_comparisons()
+    told = api("get", path).json()
+    assert told["state"] == "concluded"
+    assert "It waits for a person" in told["state_reason"]
+    assert "in production" in told["state_reason"]
+
+
+def test_one_whose_end_comes_while_a_person_paused_it_is_concluded(api, ground):
+    firm, agent, old, new = ground
+    path = begun(api, test={"kind": "fixed"}, autoconclude=True, maturity_hours=72,
+                 plan={"minimum_days": 0, "planned_units": 100})  # fmt: skip
+    meet(agent, firm, units=400, success={old.pk: 0.5, new.pk: 0.9})
+    assert api("post", f"{path}/pause", {"reason": "month end"}).status_code == 200
+    pass_time(4 * DAY)
+    tasks.sweep_comparisons()
+    told = api("get", path).json()
+    assert told["state"] == "concluded"
+    assert "It waits for a person: it was paused" in told["state_reason"]
+    assert not Rollout.objects.exists(), "a machine does not go on with what a person paused"
+
+
+def test_a_guardrail_next_to_nothing_is_read_though_it_has_no_relative_figure(api):
+    def arm(key, total, squares):
+        errors = {"n": 1000, "sum": total, "sum_squares": squares}
+        success = {"n": 1000, "successes": 800}
+        return {"key": key, "units": 1000, "metrics": {"success": success, "errors": errors}}
+
+    document = {
+        "experiment": {"name": "n", "control": "a", "minimum_days": 0, "metrics": [
+            {"key": "success", "type": "proportion", "role": "primary"},
+            {"key": "errors", "type": "mean", "role": "guardrail", "margin": 0.2,
+             "direction": "decrease"}]},
+        "stages": [{"name": "all", "weights": {"a": 1, "b": 1}, "days": [
+            {"date": "2026-01-01", "arms": [arm("a", 1e-60, 1e59), arm("b", 1e31, 2e59)]}]}],
+    }  # fmt: skip
+    answer = api("post", "experiments/analysis", document)
+    assert answer.status_code == 200, answer.content
+    found = answer.json()
+    assert found["metrics"][1]["comparisons"][0]["guardrail"] == "breached"
+    assert found["verdict"] == "rollback"

@@ -254,7 +254,7 @@ def _harms_so_far(study: Study, finding: Finding, level: float) -> bool:
     """Whether it is worse at ``level`` by the test that may be looked at at any time."""
     try:
         early = _early(study, finding, "two_sided", 0.0)
-    except ValueError:
+    except (ValueError, ArithmeticError):
         return False
     worse = early.estimate > 0 if finding.metric.lower_is_better else early.estimate < 0
     return worse and _p_of(early) < level
@@ -285,10 +285,7 @@ def _guarded(study: Study, found: Sequence[Finding]) -> list[Finding]:
     done: list[Finding] = []
     for finding in found:
         if finding.metric.role == "guardrail" and finding.moments is not None:
-            # Where nothing varies there is no p-value: what is known is read below.
-            with suppress(ValueError):
-                harm, holds = _guard_p_values(study, finding)
-                finding = replace(finding, harm_p=harm, holds_p=holds)
+            finding = _guard_tested(study, finding)
         done.append(finding)
     places = [i for i, f in enumerate(done) if f.harm_p is not None]
     adjusted = multiplicity.holm([f.harm_p for f in done if f.harm_p is not None])
@@ -347,14 +344,33 @@ def _steady(arm: Moments) -> bool:
     return is_measured and abs(arm.variance) <= STEADY_RATIO * arm.mean**2
 
 
-def _guard_p_values(study: Study, finding: Finding) -> tuple[float, float]:
+def _guard_tested(study: Study, finding: Finding) -> Finding:
+    """With its p-values; without where nothing varies, whose difference is known and read later.
+
+    Where control's mean is too near to zero for a share of it, what the margin allows is next to
+    nothing, and that is asked of the absolute difference.
+    """
+    scale, allowed = finding.scale, finding.metric.margin or 0.0
+    tries: list[tuple[Scale, float]] = [(scale, allowed)]
+    if finding.metric.margin is not None:
+        tries = [(finding.metric.margin_scale, allowed)]
+    if tries[0][0] == "relative" and finding.moments is not None:
+        tries.append(("absolute", allowed * abs(finding.moments[0].raw_mean)))
+    for scale, margin in tries:
+        with suppress(ValueError, ArithmeticError):
+            harm, holds = _guard_p_values(study, finding, scale, margin)
+            return replace(finding, harm_p=harm, holds_p=holds)
+    return finding
+
+
+def _guard_p_values(
+    study: Study, finding: Finding, scale: Scale, margin: float
+) -> tuple[float, float]:
     """One-sided p-values: worse than the margin, and better than it."""
     metric = finding.metric
-    margin = metric.margin or 0.0
     line = margin if metric.lower_is_better else -margin
     worse: Alternative = "greater" if metric.lower_is_better else "less"
     within: Alternative = "less" if metric.lower_is_better else "greater"
-    scale = metric.margin_scale if metric.margin is not None else finding.scale
     return (
         _p_of(_early(study, finding, worse, line, scale)),
         _p_of(_early(study, finding, within, line, scale)),
