@@ -15,8 +15,9 @@ from django.db.models.functions import Now
 from agents.domain.traffic import BUCKETS
 from config.access.callers import Caller
 from config.errors import Conflict, InvalidInput, NotFound
+from learning import holdouts
 from learning.domain import places
-from learning.models import Experiment, Holdout, Layer, Unit
+from learning.models import Experiment, Holdout, Layer, Rollout, Unit
 from monitoring import services as monitoring
 
 OPEN = ("running", "paused")
@@ -78,24 +79,22 @@ def gates_for(experiment: Experiment) -> list[dict[str, Any]]:
                 f"{wanted / BUCKETS:.0%} free",
             )  # fmt: skip
         gates.append({"kind": "layer", "seed": layer.seed, "ranges": ranges})
-    held = Holdout.objects.filter(closed_at=None).first()
-    if held is not None:
-        first = round(BUCKETS * held.share_ratio)
-        gates.append({"kind": "holdout", "seed": held.seed, "ranges": [[first, BUCKETS]]})
-    return gates
+    return [*gates, *holdouts.gates()]
 
 
 @transaction.atomic
 def open_holdout(*, caller: Caller, share_ratio: float, reason: str = "") -> Holdout:
-    """From now on no experiment that starts meets this share of units.
+    """From now on no experiment or rollout that begins meets this share of units.
 
-    The same unit is held out of all of them. Raises InvalidInput, or Conflict while experiments
-    are open or another holdout is: whom they met already can't be held out.
+    The same unit is held out of all of them. Raises InvalidInput, or Conflict while one is open or
+    another holdout is: whom they met already can't be held out.
     """
     if not 0 < share_ratio <= MOST_HELD_OUT:
         raise InvalidInput("share_ratio", share_ratio, f"above 0, at most {MOST_HELD_OUT:g}")
     if Experiment.objects.filter(state__in=OPEN).exists():
         raise Conflict("an experiment", "open", "none open when a holdout begins")
+    if Rollout.objects.filter(state__in=OPEN).exists():
+        raise Conflict("a rollout", "open", "none open when a holdout begins")
     try:
         with transaction.atomic():
             row = Holdout.objects.create(

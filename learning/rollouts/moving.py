@@ -20,7 +20,7 @@ from agents import services as agents
 from config import logs
 from config.access.callers import Caller
 from config.errors import Conflict, InvalidInput, NotFound
-from learning import improvements
+from learning import holdouts, improvements
 from learning.domain import measures
 from learning.models import Experiment, Improvement, Rollout
 from learning.rollouts.stages import check_test, checked_stages
@@ -240,11 +240,13 @@ def write(row: Rollout, *before: str, **changes: Any) -> bool:
 def _open(row: Rollout, by: str) -> None:
     """The split of the present stage; the same seed, so nobody leaves the treatment."""
     ranges = measures.stage_layout(row.stages[row.stage]["share"])
+    # Those of its beginning at each stage: whoever is held out of one is held out of all.
+    began_at = Rollout.objects.values_list("created_at", flat=True).get(pk=row.pk)
     agents.split_traffic(
         row.agent_slug,
         {str(row.to_version_id): ranges["treatment"], str(row.from_version_id): ranges["control"]},
         unit=row.unit, seed=row.seed, audience=row.stages[row.stage].get("audience", ()),
-        reason=reason_of(row, row.stage), by=by,
+        gates=holdouts.gates(began_at), reason=reason_of(row, row.stage), by=by,
     )  # fmt: skip
     # The split locked the agent, so what stands now is all that there is.
     check_no_experiment(row.agent_slug)

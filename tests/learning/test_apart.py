@@ -118,6 +118,23 @@ def test_who_is_held_out_meets_no_experiment(api, two):
     assert refused.status_code == 409
 
 
+def test_who_is_held_out_meets_no_stage_of_a_rollout(api, two):
+    held = api("post", "holdouts", {"share_ratio": 0.2}).json()
+    stages = [{"share": 0.5, "minimum_hours": 0, "minimum_units": 20}, {"share": 1}]
+    given = {"agent": SLUG, "version": "2", "strategy": "custom", "stages": stages,
+             "unit": "user"}  # fmt: skip
+    path = f"rollouts/{api('post', 'rollouts', given).json()['id']}"
+    users = [f"user-{n}" for n in range(1000)]
+    out = set(users) - met(SLUG, users, "user")
+    assert 150 < len(out) < 250
+    # Closing the holdout does not change who is in what began before.
+    assert api("post", f"holdouts/{held['id']}/close").status_code == 200
+    assert api("post", f"{path}/advance", {}).json()["stage"] == 1
+    assert out == set(users) - met(SLUG, users, "user")
+    refused = api("post", "holdouts", {"share_ratio": 0.1})
+    assert refused.status_code == 409 and "a rollout" in refused.json()["detail"]
+
+
 def test_experiments_that_meet_the_same_work_warn_of_each_other(api, two, person):
     publishing.publish(BOTH_AGENTS)
     first = start(api).json()
