@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
@@ -37,6 +38,9 @@ PAGES = {
     "conversations": "/dashboard/conversations", "objectives": "/dashboard/objectives",
     "incidents": "/dashboard/incidents", "security": "/dashboard/security",
     "invocations": f"/dashboard/invocations?agent={AGENT}&state=failed",
+    "on_call": "/dashboard/on-call", "boards": "/dashboard/boards",
+    "feedback": "/dashboard/feedback", "scores": "/dashboard/scores",
+    "events": "/dashboard/security?kind=injection",
     "runs": "/dashboard/runs?nested=1", "steps": "/dashboard/steps",
     "steps_by_wait": "/dashboard/steps?sort=waited", "steps_again": "/dashboard/steps?tried=again",
     "answered": "/dashboard/approvals/answered", "again": "/dashboard/again",
@@ -52,7 +56,7 @@ def run() -> dict[str, Row]:
         filled = _fill(bench)
         with httpx.Client(base_url=bench.url, timeout=120.0, follow_redirects=True) as client:
             sign_in(client, bench)
-            times, sizes = _ask(client)
+            times, sizes = _ask(client, {**PAGES, **_of_rows(bench)})
     return {**filled, **_told(times, sizes), **fold_a_minute()}
 
 
@@ -89,11 +93,30 @@ def sign_in(client: httpx.Client, bench: Bench) -> None:
     assert answer.url.path == "/dashboard", f"signed in, but at {answer.url}"
 
 
-def _ask(client: httpx.Client) -> tuple[dict[str, list[float]], dict[str, int]]:
+def _of_rows(bench: Bench) -> dict[str, str]:
+    """Pages of one row."""
+    open_, over = (
+        bench.rows(f"SELECT id FROM monitoring_incident WHERE state = '{state}' LIMIT 1")[0][0]
+        for state in ("open", "resolved")
+    )
+    alert = bench.rows("SELECT id FROM monitoring_alert ORDER BY id DESC LIMIT 1")[0][0]
+    workflow = bench.rows("SELECT name FROM workflows_workflow ORDER BY name LIMIT 1")[0][0]
+    month = f"{datetime.now(UTC):%Y-%m}"
+    return {
+        "incident_open": f"/dashboard/incidents/{open_}",
+        "incident_over": f"/dashboard/incidents/{over}", "alert": f"/dashboard/alerts/{alert}",
+        "workflow": f"/dashboard/workflows/{workflow}", "sla": f"/dashboard/sla/{month}",
+        "sla_of_domain": f"/dashboard/sla/{month}?domain={DOMAIN}",
+    }  # fmt: skip
+
+
+def _ask(
+    client: httpx.Client, pages: dict[str, str]
+) -> tuple[dict[str, list[float]], dict[str, int]]:
     times: dict[str, list[float]] = defaultdict(list)
     sizes: dict[str, int] = {}
     for turn in range(ROUNDS + 1):
-        for name, path in PAGES.items():
+        for name, path in pages.items():
             joint = "&" if "?" in path else "?"
             frame, text = _one(client, f"{path}{joint}range={RANGES[turn % len(RANGES)]}")
             pieces = [_one(client, unescape(one))[0] for one in PIECE.findall(text)]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import psycopg
 
+from tests.benchmarks import filling_windows
+
 # So many calls stand beside one run, one correction, one trace; and a run has so many steps.
 RUN_EVERY, CORRECTION_EVERY, TRACE_EVERY, STEPS = 20, 200, 100, 7
 _UUID7 = """
@@ -105,6 +107,7 @@ def fill(url: str, *, calls: int, days: int) -> dict[str, int]:
             for name, size in sizes.items():  # numbers of ours; % is an operator here
                 statement = statement.replace(f"%({name})s", str(size))
             database.execute(statement)
+        filling_windows.fill(database, calls=calls, days=days)
         for table in TABLES:
             database.execute(f"VACUUM ANALYZE {table}")
         return {table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
