@@ -213,7 +213,7 @@ def _outsider(client: Client, name: str) -> str:
 def test_a_reader_that_hangs_up_leaves_a_record_and_no_money_held(
     live_server: Any, agent: Agent, key: str, model: Any
 ) -> None:
-    model.behave({"faults": [{"kind": "slow_stream", "seconds": 0.05}]})
+    model.behave({"faults": [{"kind": "slow_stream", "seconds": 0.02}]})
     host, port = live_server.thread.host, live_server.thread.port
     body = chat(stream=True, messages=[{"role": "user", "content": json.dumps(
         agent.cases[0]["input"])}])  # fmt: skip

@@ -102,7 +102,7 @@ def test_errors_of_an_endpoint_lead_to_the_calls_that_it_failed(agent, api, mode
 
 @pytest.mark.django_db(transaction=True)
 def test_a_reader_who_hangs_up_is_no_error_of_the_endpoint(live_server, agent, key, model, client):
-    model.behave({"faults": [{"kind": "slow_stream", "seconds": 0.05}]})
+    model.behave({"faults": [{"kind": "slow_stream", "seconds": 0.02}]})
     question = {"role": "user", "content": json.dumps(agent.cases[0]["input"])}
     body = {"model": f"agent:{agent.slug}", "stream": True, "messages": [question]}
     with httpx.stream("POST", f"{live_server.url}/v1/chat/completions", json=body, timeout=60,

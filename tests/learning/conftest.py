@@ -43,17 +43,17 @@ def engineer(person: Callable[[str], User]) -> Caller:
 @pytest.fixture
 def api(person: Callable[[str], User], firm: Client) -> Callable[..., Any]:
     """``api("post", path, body, role=…)`` with a key of that role."""
-    keys: dict[str, str] = {}
+    browsers: dict[str, Browser] = {}
 
     def ask(
         method: str, path: str, body: Any = None, role: str = "platform_engineer", raw: str = ""
     ) -> Any:  # fmt: skip
-        if role not in keys:
-            _, keys[role] = callers.create_key(
+        if role not in browsers:  # each loads the middleware anew, which takes longer than to ask
+            _, key = callers.create_key(
                 user=person(role), client=firm, name="test", scopes=list(SCOPES)
             )
-        browser = Browser(headers={"Authorization": f"Bearer {keys[role]}"})
-        return browser.generic(
+            browsers[role] = Browser(headers={"Authorization": f"Bearer {key}"})
+        return browsers[role].generic(
             method.upper(), f"/api/v1/{path}", raw if body is None else json.dumps(body),
             content_type="application/json",
         )  # fmt: skip

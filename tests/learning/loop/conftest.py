@@ -31,12 +31,11 @@ def bare(firm: Client) -> Agent:
 
 
 @pytest.fixture
-def call(firm: Client) -> Callable[..., Invocation]:
-    """``call(agent, at, **fields)`` writes one live invocation as if it had ended then."""
+def unwritten(firm: Client) -> Callable[..., Invocation]:
+    """As ``call``, for those that are written many at once."""
     counted = iter(range(10**6))
 
-    def make(of: Agent, at: datetime, **fields: Any) -> Invocation:
-        version = of.labels.get(name="production").version
+    def make(of: Agent, at: datetime, *, version: AgentVersion, **fields: Any) -> Invocation:
         given = {
             "client_id": firm.pk, "agent_id": of.pk, "agent_slug": of.slug,
             "version_id": version.pk, "version_number": version.number, "state": "succeeded",
@@ -44,7 +43,17 @@ def call(firm: Client) -> Callable[..., Invocation]:
             "duration_seconds": 1.0, "cost_usd": Decimal("0.01"), "output_tokens": 50,
             "model": "m", "model_calls": 1, "started_at": at,
         }  # fmt: skip
-        made = Invocation(id=id_at(at), **{**given, **fields})
+        return Invocation(id=id_at(at), **{**given, **fields})
+
+    return make
+
+
+@pytest.fixture
+def call(unwritten: Callable[..., Invocation]) -> Callable[..., Invocation]:
+    """``call(agent, at, **fields)`` writes one live invocation as if it had ended then."""
+
+    def make(of: Agent, at: datetime, **fields: Any) -> Invocation:
+        made = unwritten(of, at, version=of.labels.get(name="production").version, **fields)
         made.save(force_insert=True)
         return made
 

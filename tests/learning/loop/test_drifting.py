@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from agents import evidence
 from agents import services as agents
+from agents.models import Invocation
 from config.access.models import Membership, User
 from learning import drifting, tasks
 from learning.models import DriftWindow
@@ -16,21 +17,24 @@ from tests.learning.loop.conftest import NOW, days_ago, id_at
 pytestmark = pytest.mark.django_db
 
 
-def traffic(call, agent, *, first, days, seconds, each=40, **fields):
+def traffic(unwritten, agent, *, first, days, seconds, each=40, **fields):
     draw = random.Random(f"{first}{seconds}")
-    for day in range(days):
-        for n in range(each):
-            call(agent, days_ago(first - day - n / (each + 1)),
-                 duration_seconds=draw.lognormvariate(0, 0.3) * seconds, **fields)  # fmt: skip
+    version = agent.labels.get(name="production").version
+    Invocation.objects.bulk_create(
+        unwritten(agent, days_ago(first - day - n / (each + 1)), version=version,
+                  duration_seconds=draw.lognormvariate(0, 0.3) * seconds, **fields)
+        for day in range(days)
+        for n in range(each)
+    )  # fmt: skip
 
 
 def windows(metric):
     return {w.window_end: w for w in DriftWindow.objects.filter(metric=metric)}
 
 
-def test_a_drift_is_confirmed_by_two_days_in_a_row(bare, call):
-    traffic(call, bare, first=12, days=10, seconds=1.0)
-    traffic(call, bare, first=2, days=2, seconds=3.0)
+def test_a_drift_is_confirmed_by_two_days_in_a_row(bare, unwritten):
+    traffic(unwritten, bare, first=12, days=10, seconds=1.0)
+    traffic(unwritten, bare, first=2, days=2, seconds=3.0)
     yesterday = NOW - timedelta(days=1)
     assert drifting.find_drift(bare.slug, yesterday)["confirmed"] == 0
     assert drifting.find_drift(bare.slug, NOW)["confirmed"] >= 1
@@ -41,26 +45,26 @@ def test_a_drift_is_confirmed_by_two_days_in_a_row(bare, call):
     assert not windows("output_tokens")[NOW].drifted
 
 
-def test_the_same_window_is_compared_once(bare, call):
-    traffic(call, bare, first=5, days=5, seconds=1.0)
+def test_the_same_window_is_compared_once(bare, unwritten):
+    traffic(unwritten, bare, first=5, days=5, seconds=1.0)
     first = drifting.find_drift(bare.slug, NOW)
     count = DriftWindow.objects.count()
     assert drifting.find_drift(bare.slug, NOW) == first
     assert DriftWindow.objects.count() == count
 
 
-def test_too_few_calls_say_nothing(bare, call):
-    traffic(call, bare, first=5, days=5, seconds=1.0, each=3)
+def test_too_few_calls_say_nothing(bare, unwritten):
+    traffic(unwritten, bare, first=5, days=5, seconds=1.0, each=3)
     drifting.find_drift(bare.slug, NOW)
     assert windows("latency_seconds")[NOW].drifted is None
 
 
-def test_the_reference_leaves_out_incidents_experiments_and_demonstrations(bare, call, firm):
-    traffic(call, bare, first=12, days=9, seconds=1.0)
-    traffic(call, bare, first=3, days=1, seconds=9.0)  # an incident
-    traffic(call, bare, first=5, days=2, seconds=9.0, split_id=firm.pk)
-    traffic(call, bare, first=5, days=2, seconds=9.0, is_demo=True)
-    traffic(call, bare, first=1, days=1, seconds=1.0)
+def test_the_reference_leaves_out_incidents_experiments_and_demonstrations(bare, unwritten, firm):
+    traffic(unwritten, bare, first=12, days=9, seconds=1.0)
+    traffic(unwritten, bare, first=3, days=1, seconds=9.0)  # an incident
+    traffic(unwritten, bare, first=5, days=2, seconds=9.0, split_id=firm.pk)
+    traffic(unwritten, bare, first=5, days=2, seconds=9.0, is_demo=True)
+    traffic(unwritten, bare, first=1, days=1, seconds=1.0)
     incident = (days_ago(3), days_ago(2))
     drifting.find_drift(bare.slug, NOW, incidents=[incident])
     found = windows("latency_seconds")[NOW]
@@ -68,9 +72,11 @@ def test_the_reference_leaves_out_incidents_experiments_and_demonstrations(bare,
     assert found.reference_mean < 1.5
 
 
-def test_a_stream_of_errors_is_watched_call_by_call(bare, call):
-    traffic(call, bare, first=10, days=9, seconds=1.0)
-    traffic(call, bare, first=1, days=1, seconds=1.0, each=60, state="failed", error_code="timeout")
+def test_a_stream_of_errors_is_watched_call_by_call(bare, unwritten):
+    traffic(unwritten, bare, first=10, days=9, seconds=1.0)
+    traffic(
+        unwritten, bare, first=1, days=1, seconds=1.0, each=60, state="failed", error_code="timeout"
+    )
     drifting.find_drift(bare.slug, NOW)
     found = windows("errors")[NOW]
     assert found.test == "adwin"

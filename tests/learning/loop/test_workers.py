@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from uuid import uuid4
 
 import pytest
@@ -27,7 +28,9 @@ print(json.dumps(sorted(app.tasks)))
 """
 
 
+@cache
 def known(process):
+    """Every task that a process of this name knows: one that starts takes seconds to tell."""
     told = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", LOOK], check=True, capture_output=True, text=True,
         cwd=settings.BASE_DIR,

@@ -51,7 +51,9 @@ class Shelf:
 
 
 def source(name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(FILES[name].read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = yaml.load(
+        FILES[name].read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
+    )
     return loaded
 
 
@@ -63,7 +65,9 @@ def example(name: str) -> dict[str, Any]:
 @cache
 def entries() -> dict[str, dict[str, Any]]:
     files = (ROOT / "agents" / "catalogue").glob("*.yaml")
-    domains = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in files]
+    domains = [
+        yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) for path in files
+    ]
     return {entry["slug"]: entry for domain in domains for entry in domain["agents"]}
 
 

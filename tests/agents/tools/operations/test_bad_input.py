@@ -19,7 +19,9 @@ DAMAGE = (None, -1, 0, 10**30, 0.001, "", "x" * 300, "2025-02-30", [], {}, True,
 
 
 def agents_of(domain: str) -> list[dict[str, Any]]:
-    loaded = yaml.safe_load((CATALOGUE / f"{domain}.yaml").read_text(encoding="utf-8"))
+    loaded = yaml.load(
+        (CATALOGUE / f"{domain}.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
+    )
     found: list[dict[str, Any]] = loaded["agents"]
     return found
 
