@@ -1,5 +1,8 @@
 """Whatever is sent to the agents' endpoints, by their own OpenAPI schema or against it, is answered
-with a status that the schema knows, and never with a 5xx."""
+with a status that the schema knows, and never with a 5xx.
+
+Schemathesis takes seconds to load: only the process that has this test does, not all that collect.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,10 @@ from typing import Any
 
 import pytest
 import requests
-import schemathesis
 from django.db import transaction
 from django.test import Client as Browser
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis import GenerationMode
 
 from agents.endpoints.directory import forget
 
@@ -29,6 +30,8 @@ REACHES_OUT = "/api/v1/tool-sources"
 
 @cache
 def schema() -> Any:
+    import schemathesis
+
     document = SchemaGenerator().get_schema(request=None, public=True)
     return schemathesis.openapi.from_dict(document)
 
@@ -42,6 +45,8 @@ def operations() -> Iterator[Any]:
 
 def tried(operation: Any, mode: Any, ask: Any, examples: int) -> int:
     """Send ``examples`` requests that fit the schema, or break it; how many were sent."""
+    from schemathesis.errors import InvalidSchema
+
     sent = 0
 
     @given(operation.as_strategy(generation_mode=mode))
@@ -56,7 +61,7 @@ def tried(operation: Any, mode: Any, ask: Any, examples: int) -> int:
 
     try:
         check()
-    except schemathesis.errors.InvalidSchema:
+    except InvalidSchema:
         raise
     except Exception as error:
         if type(error).__name__ in ("Unsatisfiable", "SkipTest", "Skipped"):
@@ -66,6 +71,8 @@ def tried(operation: Any, mode: Any, ask: Any, examples: int) -> int:
 
 
 def fuzz(key: str, slug: str, examples: int, every: int = 1) -> int:
+    from schemathesis import GenerationMode
+
     browser = Browser(raise_request_exception=False, SERVER_NAME="localhost")
     faults: list[str] = []
 
