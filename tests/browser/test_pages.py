@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
@@ -28,8 +29,10 @@ RULES = {
     # What passes is most of a page: thousands of nodes that nobody reads.
     "resultTypes": ["violations"],
 }
-# Width and theme; every page is loaded in the first and changed into the others.
-LOOKS = ((1440, "light"), (1440, "dark"), (390, "light"))
+# What another theme alone may break: nothing but colours is changed by it.
+COLOURS = RULES | {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+# Width, theme and rules; every page is loaded in the first and changed into the others.
+LOOKS = ((1440, "light", RULES), (1440, "dark", COLOURS), (390, "light", RULES))
 
 
 @pytest.fixture
@@ -57,13 +60,13 @@ def addresses(run: Run) -> list[str]:
     ]  # fmt: skip
 
 
-def faults_of(page: Page, within: str = ":root") -> list[str]:
+def faults_of(page: Page, within: str = ":root", rules: dict[str, Any] = RULES) -> list[str]:
     """What axe finds against WCAG 2.2 AA, as lines to read."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     found = page.evaluate(
         "([within, rules]) => axe.run(within, rules).then(found => found.violations)",
-        [within, RULES],
+        [within, rules],
     )
     return [
         f"{page.url}: {one['id']}: {node['target']} {node.get('failureSummary', '')[:300]}"
@@ -75,10 +78,10 @@ def faults_of(page: Page, within: str = ":root") -> list[str]:
 def faults_in_every_look(page: Page) -> list[str]:
     """What axe finds in each look, and what is wider than the screen."""
     faults = []
-    for width, theme in LOOKS:
+    for width, theme, rules in LOOKS:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=theme)
-        faults += faults_of(page)
+        faults += faults_of(page, rules=rules)
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wide > width:
             faults.append(f"{page.url}: {wide} px wide on a screen of {width}")
