@@ -539,7 +539,7 @@ def test_several_agents_that_go_on_failing_are_answered_to_where_they_are() -> N
     AlertRule.objects.filter(slug="endpoint-error-rate").update(is_active=False)
     again()
     for name in ("a", "b", "c"):
-        calls(name, 30, 30, at=now() + MINUTE)
+        calls(name, 30, 30, at=timezone.now() + MINUTE)
     again()
     assert Incident.objects.get(state="open").cause == "endpoint:one"
     asked = Action.objects.filter(kind="pause_agent")
