@@ -356,6 +356,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_CONSUMER = "config.worker:Consumer"
+# Which of a worker's lanes it takes from next: the first of its -Q that has anything ("strict"), or
+# each in turn ("fair"). Redis only: RabbitMQ promises no order between lanes.
+LANE_ORDER = env.one_of("LANE_ORDER", "fair", ("fair", "strict"))
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {}
 if BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT = "config.broker:Transport"
@@ -364,6 +367,7 @@ if BROKER_URL.startswith("redis"):
         "socket_keepalive": True,
         # Priorities are lanes, so a queue is one list instead of four to be asked each time.
         "priority_steps": [0],
+        "queue_order_strategy": {"fair": "round_robin", "strict": "priority"}[LANE_ORDER],
     }
 CELERY_BEAT_SCHEDULER = "config.steady_beat:SteadyScheduler"
 CELERY_TIMEZONE = "UTC"

@@ -95,12 +95,15 @@ def containers() -> Iterator[tuple[str, list[str], dict[str, str]]]:
 
 
 def test_workers_are_started_as_the_supervisor_starts_them() -> None:
+    shipped = programs(Ports(1, 2, 0), host="127.0.0.1", flower_auth="a:b")
     ours = {
         program.name: [word for word in program.argv if not word.startswith(("-n", "--loglevel"))]
-        for program in programs(Ports(1, 2, 0), host="127.0.0.1", flower_auth="a:b")
+        for program in shipped
     }
+    orders_of = {program.name: program.env.get("LANE_ORDER") for program in shipped}
     for form in ("compose", "kubernetes"):
         consumed: set[str] = set()
+        orders: set[str | None] = set()
         for name, command, env in containers():
             if not name.startswith(form) or "worker" not in command:
                 continue
@@ -109,10 +112,13 @@ def test_workers_are_started_as_the_supervisor_starts_them() -> None:
             consumed |= set(queues.split(","))
             same = next(argv for argv in ours.values() if queues in argv)
             assert pool == same[same.index("-P") + 1], name
+            assert ("--prefetch-multiplier" in command) is ("--prefetch-multiplier" in same), name
+            orders.add(env.get("LANE_ORDER"))
             # Threads share connections; a forked worker keeps its own.
             assert ("DATABASE_POOL" in env) is (pool == "threads"), name
             assert env["RATCHET_PROCESS"].startswith("ratchet-"), name
         assert consumed == set(QUEUES), form
+        assert orders == {orders_of[name] for name in ("io1", "io2", "analysis")}, form
 
 
 def test_keda_watches_lanes_that_exist_and_scales_a_deployment_that_does() -> None:
