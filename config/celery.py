@@ -15,6 +15,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 # high, default and low are lanes of I/O-bound work; analysis may hold the GIL for seconds;
 # control carries sweeps and timers, so that recovery never waits behind work.
 QUEUES = ("high", "default", "low", "analysis", "control")
+# Those that steps travel on.
+LANES = QUEUES[:4]
 
 app = Celery("ratchet")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -43,7 +43,7 @@ UPDATE workflows_steprun s SET deliveries = 0, error = NULL,
     state = CASE WHEN %(ended)s THEN 'succeeded' ELSE 'queued' END,
     output = CASE WHEN %(ended)s THEN %(output)s::jsonb ELSE s.output END,
     queued_at = CASE WHEN %(ended)s THEN s.queued_at ELSE now() END,
-    wake_at = CASE WHEN %(ended)s THEN NULL ELSE now() + interval '30 seconds' END,
+    wake_at = CASE WHEN %(ended)s THEN NULL ELSE now() + %(patience)s END,
     ended_at = CASE WHEN %(ended)s THEN clock_timestamp() ELSE s.ended_at END
 FROM dead WHERE s.id = dead.id RETURNING s.key, s.queue, coalesce(dead.code, ''), s.state
 """
@@ -73,7 +73,8 @@ def requeue(caller: Caller, step_id: UUID | str, *, outcome: str = "", output: A
         if has_ended and outcome != "happened":
             raise Conflict("the run of this step", state, STILL_RUNS)
         kept = payloads.shorten(result, client_id=client_id, run_id=run_id, name="output")
-        rows = execute(_MOVE, {"id": key, "ended": has_ended, "output": kept})
+        asked = {"id": key, "ended": has_ended, "output": kept, "patience": dispatch.PATIENCE}
+        rows = execute(_MOVE, asked)
         if not rows:
             raise NotFound("dead letter", step_id)
         step, queue, code, became = rows[0]

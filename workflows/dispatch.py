@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from amqp.exceptions import AMQPError
@@ -32,8 +33,11 @@ _ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_ma
 BUNDLE = 32
 # How many of them one worker takes on at once, rather than sending them round the broker.
 ROOM = BUNDLE
-# How long a queued row may wait before a sweep asks whether its message was lost.
-PATIENCE = timedelta(seconds=30)
+# How long a queued row may wait before a sweep asks whether its message was lost. A third of what
+# recovery may take: a sweep's interval comes on top, and perhaps a scout that is lost itself.
+PATIENCE = timedelta(seconds=10)
+# A queue with one message in it that nobody takes. Where it is gone, so is everything else.
+MARK = "mark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,39 @@ def _send_one(
     amqp.send_task_message(
         producer, TASK, message, queue=queue, retry=retry, retry_policy=_ONCE, headers={HINT: True}
     )
+
+
+def has_forgotten() -> bool:
+    """Whether the broker has lost its messages since ``leave_mark``; False while it is away."""
+    with _losing_nothing_by_it(), current_app.pool.acquire(block=True) as broker:
+        found, _ = broker.autoretry(_marks, **_ONCE)()
+        return not found
+    return False
+
+
+def _marks(channel: Any) -> int:
+    declared = channel.queue_declare(queue=MARK, durable=True, auto_delete=False)
+    return int(declared.message_count)
+
+
+def leave_mark() -> None:
+    """Put the broker in a state in which it has forgotten nothing."""
+    with _losing_nothing_by_it(), current_app.producer_or_acquire() as producer:
+        producer.publish("", routing_key=MARK, retry=True, retry_policy=_ONCE, delivery_mode=2)
+
+
+def send_scout(lane: str, sent_at: datetime) -> None:
+    """A message that waits its turn in ``lane`` and says when it was sent."""
+    with _losing_nothing_by_it():
+        current_app.send_task(
+            "workflows.scout_arrived",
+            (lane, sent_at.isoformat()),
+            queue=lane,
+            headers={HINT: True},
+            retry=True,
+            retry_policy=_ONCE,
+            ignore_result=True,
+        )
 
 
 def _send_wake(step_id: UUID, run_id: UUID) -> None:

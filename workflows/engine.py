@@ -252,6 +252,7 @@ def retry_later(
             "id": step_id,
             "token": token,
             "delay": timedelta(seconds=delay_seconds),
+            "patience": fanout.PATIENCE,
             "error": as_json(error),
             "cost": cost_usd,
             "worker": worker,

@@ -210,7 +210,8 @@ RETRY = """
 WITH moved AS (
     UPDATE workflows_steprun s
     SET state = 'queued', lease_until = NULL, queued_at = now() + %(delay)s,
-        wake_at = now() + %(delay)s, error = %(error)s, cost_usd = cost_usd + %(cost)s
+        wake_at = now() + %(delay)s + %(patience)s, error = %(error)s,
+        cost_usd = cost_usd + %(cost)s
     WHERE s.id = %(id)s AND s.token = %(token)s AND s.state = 'running'
     RETURNING s.id, s.run_id, s.key, s.item, s.attempt, s.queue
 ), noted AS (
@@ -228,11 +229,12 @@ WHERE s.id = held.id AND s.token = held.token AND s.state = 'running'
 RETURNING s.id
 """
 
-# A worker that stops hands back what it has not finished; it counts as no delivery.
+# A worker that stops hands back what it has not finished; it counts as no delivery. The sweep sends
+# what has no message on its way: ``wake_at`` is `workflows.lost.UNSENT`.
 HAND_BACK = """
 WITH moved AS (
     UPDATE workflows_steprun s
-    SET state = 'queued', lease_until = NULL, wake_at = now(), queued_at = now()
+    SET state = 'queued', lease_until = NULL, wake_at = to_timestamp(0), queued_at = now()
     FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) AS held(id, token)
     WHERE s.id = held.id AND s.token = held.token AND s.state = 'running'
     RETURNING s.id, s.run_id, s.key, s.item, s.attempt
@@ -256,7 +258,7 @@ WITH late AS (
         error = CASE WHEN late.ends THEN jsonb_build_object(
                     'code', late.code, 'retryable', false, 'message',
                     'its worker was lost; times given out: ' || (s.deliveries + 1)) END,
-        queued_at = now(), wake_at = CASE WHEN late.ends THEN NULL ELSE now() END
+        queued_at = now(), wake_at = CASE WHEN NOT late.ends THEN to_timestamp(0) END
     FROM late WHERE s.id = late.id
     RETURNING s.id, s.run_id, s.key, s.item, s.attempt, s.state
 ), noted AS (
@@ -266,22 +268,6 @@ WITH late AS (
     FROM moved
 )
 SELECT id, run_id, key, state FROM moved
-"""
-
-# Queued rows whose message may be lost. The next look waits twice as long each time, up to ten
-# minutes, so that a backlog is not deepened; a run that is paused is left alone.
-REPUBLISH = """
-WITH due AS (
-    SELECT s.id FROM workflows_steprun s JOIN workflows_run r ON r.id = s.run_id
-    WHERE s.wake_at <= now() AND s.state = 'queued'
-      AND (r.state = 'running' OR s.kind = 'compensate')
-    ORDER BY s.wake_at LIMIT 1000 FOR UPDATE OF s SKIP LOCKED
-)
-UPDATE workflows_steprun s
-SET wake_at = now() + greatest(%(patience)s,
-                               least(2 * (now() - s.queued_at), interval '10 minutes'))
-FROM due WHERE s.id = due.id
-RETURNING s.id, s.queue, s.run_id
 """
 
 WAKE_DUE = """

@@ -24,6 +24,7 @@ from workflows import (
     engine,
     fanout,
     items,
+    lost,
     places,
     schedules,
     shedding,
@@ -32,7 +33,6 @@ from workflows import (
 from workflows.advance import Advance, Outcome, moved
 from workflows.contexts import RunFacts, run_facts
 from workflows.database import TRANSIENT, database_time, execute, repeat_if_deadlocked
-from workflows.dispatch import Ready
 from workflows.domain.definition import Plan
 from workflows.domain.transitions import StepState
 from workflows.models import Approval
@@ -46,7 +46,8 @@ def sweep() -> dict[str, int]:
     """One pass; how much of each was found. What breaks in one part or row stops no other."""
     parts: dict[str, Callable[[], int]] = {
         "leases_expired": expire_leases,
-        "republished": republish,
+        "republished": lost.publish_again,
+        "scouts": lost.send_scouts,
         "woken": wake_due,
         "overdue": end_overdue,
         "abandoned": abandon_running,
@@ -77,13 +78,6 @@ def _guarded(work: Callable[[], T], what: str) -> T | None:
 def expire_leases() -> int:
     """Give out again what dead workers held."""
     rows = execute(statements.EXPIRE, {"most": settings.MAX_DELIVERIES})
-    return len(rows)
-
-
-def republish() -> int:
-    """Send a message again for rows that have waited longer than their patience."""
-    rows = execute(statements.REPUBLISH, {"patience": fanout.PATIENCE})
-    dispatch.publish(Ready(step_id, run_id, queue) for step_id, queue, run_id in rows)
     return len(rows)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from celery import shared_task
 
-from workflows import notices, schedules, sealing, steps, stopping, sweeps, watches
+from workflows import lost, notices, schedules, sealing, steps, stopping, sweeps, watches
 
 
 @shared_task(name="workflows.run_steps", acks_late=True, ignore_result=True)
@@ -19,6 +20,12 @@ def run_steps(step_ids: list[str], run_id: str) -> None:
 def wake_step(step_id: str) -> None:
     """Look at a waiting step now rather than at the next sweep."""
     sweeps.wake(UUID(step_id))
+
+
+@shared_task(name="workflows.scout_arrived", acks_late=True, ignore_result=True)
+def scout_arrived(lane: str, sent_at: str) -> None:
+    """All that was sent through this lane before has been taken."""
+    lost.arrived(lane, datetime.fromisoformat(sent_at))
 
 
 @shared_task(name="workflows.sweep", ignore_result=True)
@@ -54,6 +61,7 @@ def watch() -> None:
 __all__ = [
     "run_schedule",
     "run_steps",
+    "scout_arrived",
     "seal_history",
     "stopping",
     "sweep",

@@ -9,7 +9,6 @@ is left is read from the rows, so a worker or sweep that comes later goes on whe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from itertools import takewhile
 from typing import Any
 from uuid import UUID
@@ -29,7 +28,6 @@ COMPENSATE = "compensate"
 Rows = list[tuple[Any, ...]]
 # Rows written at once; the next are written when these have been given out.
 BATCH = 500
-_PATIENCE = timedelta(seconds=30)
 
 # What has acted and was not undone yet, the latest first. One row undoes a whole fan-out where its
 # compensation says so, and where it was stopped before items had compensations of their own.
@@ -150,7 +148,7 @@ def go_on(facts: RunFacts, plan: Plan, token: UUID | None = None) -> tuple[bool,
         asked = {"ids": chosen[: dispatch.ROOM], "token": token, "lease": settings.STEP_LEASE}
         taken = execute(_TAKE, asked)
     if len(taken) < len(chosen):
-        rows = execute(_SEND, {"ids": chosen, "patience": _PATIENCE})
+        rows = execute(_SEND, {"ids": chosen, "patience": dispatch.PATIENCE})
         dispatch.publish_on_commit([Ready(i, facts.run_id, queue, lt) for i, queue, lt in rows])
     return True, taken
 

@@ -14,7 +14,7 @@ from tests.chaos.conftest import Carrier
 from tests.chaos.sizes import SCALE, scaled
 from tests.workflows import effects
 from tests.workflows.conftest import Begin
-from tests.workflows.workers import Worker, impatient, sweeping, wait_for, worker
+from tests.workflows.workers import Worker, sweeping, wait_for, worker
 from workflows.models import Run, RunEvent, StepRun
 
 pytestmark = [
@@ -113,7 +113,6 @@ def test_two_hundred_runs_survive_five_kills_a_flush_and_a_double_beat(
                 carrier.forget()
         until = time.monotonic() + 300
         while not all_ended(runs) and time.monotonic() < until:
-            impatient()
             time.sleep(3)
     reconcile(runs, ledger)
     if SCALE >= 1:  # a few runs may be over before anybody is killed
@@ -140,5 +139,5 @@ def test_runs_survive_workers_that_are_killed_all_the_time(
             kill_and_replace(stack, workers, environment, tmp_path)
             over.wait(random.uniform(3, 8))
         with suppress(AssertionError):
-            wait_for(lambda: impatient() or all_ended(runs), 240)
+            wait_for(lambda: all_ended(runs), 240)
     reconcile(runs, ledger)

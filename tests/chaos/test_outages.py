@@ -19,7 +19,7 @@ from tests.chaos.test_drills import FEWER, WORK, all_ended, reconcile
 from tests.workflows.conftest import Begin
 from tests.workflows.servers import Servers, own_servers, rabbitmq, using_broker
 from tests.workflows.wall_clock import NO_COMPILER, wall_clock
-from tests.workflows.workers import impatient, sweeping, worker
+from tests.workflows.workers import sweeping, worker
 from workflows.models import Run, RunEvent
 
 pytestmark = [
@@ -67,7 +67,6 @@ def crashing(
 def finish(runs: list[Run], seconds: float = 300) -> None:
     until = time.monotonic() + seconds
     while not all_ended(runs) and time.monotonic() < until:
-        impatient()
         time.sleep(2)
 
 

@@ -24,7 +24,7 @@ from tests.chaos.sizes import scaled
 from tests.chaos.storm import WORKFLOWS, Storm, rage, spy
 from tests.workflows import effects
 from tests.workflows.conftest import Key
-from tests.workflows.workers import impatient, sweeping, worker
+from tests.workflows.workers import sweeping, worker
 from workflows import publishing
 from workflows.models import Approval, Run, RunEvent, StepRun
 
@@ -93,7 +93,6 @@ def calm(storm: Storm) -> None:
                 for who in ("manager", "partner"):
                     storm.ask(http, who, "POST", f"approvals/{row['id']}",
                               {"decision": "approve"})  # fmt: skip
-            impatient()
             time.sleep(1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +15,7 @@ from config.access import callers
 from config.access.callers import Caller
 from config.access.models import Client, Membership, User
 from config.access.roles import SCOPES
-from workflows import dispatch, publishing, starting, steps, sweeps
+from workflows import dispatch, lost, publishing, starting, steps, sweeps
 from workflows.models import Run
 
 
@@ -49,6 +50,8 @@ class Broker:
     def __init__(self) -> None:
         self.messages: list[tuple[UUID, str, list[str], float]] = []
         self.wakes: list[str] = []
+        self.scouts: list[tuple[str, datetime]] = []
+        self.is_new = False
         self.delivered = 0
 
     def send(self, messages: list[tuple[UUID, str, list[str], float]]) -> None:
@@ -57,11 +60,19 @@ class Broker:
     def wake(self, step_id: UUID, run_id: UUID) -> None:
         self.wakes.append(str(step_id))
 
+    def scout(self, lane: str, sent_at: datetime) -> None:
+        self.scouts.append((lane, sent_at))
+
+    def leave_mark(self) -> None:
+        self.is_new = False
+
     def drain(self, limit: int = 100_000) -> int:
         done = 0
-        while (self.messages or self.wakes) and done < limit:
+        while (self.messages or self.wakes or self.scouts) and done < limit:
             if self.wakes:
                 sweeps.wake(UUID(self.wakes.pop(0)))
+            elif not self.messages:  # scouts come after all that was sent before them
+                lost.arrived(*self.scouts.pop(0))
             else:
                 run_id, _, ids, _ = self.messages.pop(0)
                 steps.run_steps([UUID(step_id) for step_id in ids], run_id)
@@ -70,8 +81,15 @@ class Broker:
         return done
 
     def lose_everything(self) -> None:
+        """Without a trace, as messages are lost that a worker had taken when it died."""
         self.messages.clear()
         self.wakes.clear()
+        self.scouts.clear()
+
+    def forget(self) -> None:
+        """As a broker does that has lost its data."""
+        self.lose_everything()
+        self.is_new = True
 
 
 @pytest.fixture
@@ -79,6 +97,9 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
     made = Broker()
     monkeypatch.setattr(dispatch, "_send", made.send)
     monkeypatch.setattr(dispatch, "_send_wake", made.wake)
+    monkeypatch.setattr(dispatch, "send_scout", made.scout)
+    monkeypatch.setattr(dispatch, "has_forgotten", lambda: made.is_new)
+    monkeypatch.setattr(dispatch, "leave_mark", made.leave_mark)
     yield made
 
 

@@ -194,7 +194,7 @@ def test_an_approved_step_whose_message_is_lost_is_sent_again(
     late = StepRun.objects.filter(key="look", state="queued", wake_at__gt=Now())
     assert late.update(wake_at=Now()) == 1  # its patience is over
     tasks.sweep()
-    broker.drain()
+    broker.drain()  # a scout comes through its lane
     assert state(web, manager, waiting) == "succeeded"
 
 

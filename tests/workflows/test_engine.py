@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from agents.tools import registry
 from tests.workflows.conftest import Begin, Broker, states
-from workflows import again, dead_letters, documents, engine, publishing, steps, sweeps
+from workflows import again, dead_letters, documents, engine, lost, publishing, steps, sweeps
 from workflows.advance import Outcome
 from workflows.contexts import run_facts
 from workflows.domain.transitions import StepState
@@ -402,7 +402,7 @@ def test_a_sweep_run_twice_at_once_sends_each_message_once(begin: Begin, broker:
 
     def sweep(_: int) -> int:
         try:
-            return sweeps.republish()
+            return lost.publish_again()
         finally:
             connection.close()
 
@@ -416,5 +416,4 @@ def _let_leases_expire() -> None:
 
 
 def _let_messages_grow_old() -> None:
-    past = timezone.now() - timedelta(seconds=1)
-    StepRun.objects.filter(state="queued").update(wake_at=past)
+    StepRun.objects.filter(state="queued").update(wake_at=lost.UNSENT)

@@ -21,6 +21,7 @@ from workflows import (
     documents,
     engine,
     items,
+    lost,
     starting,
     steps,
     sweeps,
@@ -80,9 +81,8 @@ def beside(work: Callable[[], object]) -> threading.Thread:
 def grow_old() -> None:
     past = timezone.now() - timedelta(seconds=1)
     StepRun.objects.filter(state="running").update(lease_until=past)
-    StepRun.objects.filter(state__in=["queued", "waiting"]).exclude(wake_at=None).update(
-        wake_at=past
-    )
+    StepRun.objects.filter(state="waiting").exclude(wake_at=None).update(wake_at=past)
+    StepRun.objects.filter(state="queued").exclude(wake_at=None).update(wake_at=lost.UNSENT)
 
 
 def settle(run: Run, broker: Broker, rounds: int = 8) -> None:

@@ -16,7 +16,7 @@ from django.test import Client as Browser
 from config.access.models import User
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import get, post, problem, start
-from workflows import publishing, steps, tasks, work
+from workflows import lost, publishing, steps, tasks, work
 from workflows.database import database_time
 from workflows.models import Run, RunEvent, StepRun
 
@@ -81,7 +81,7 @@ def test_a_run_that_is_paused_in_the_middle_of_a_fan_out_stands_still_and_loses_
     broker.drain()  # what was on its way comes too late
     before = done(web, who, run)
     assert 0 < before < 7
-    StepRun.objects.filter(state="queued").update(wake_at=database_time())
+    StepRun.objects.filter(state="queued").update(wake_at=lost.UNSENT)
     for _ in range(3):
         tasks.sweep()
         broker.drain()

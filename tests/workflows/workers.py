@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from django.utils import timezone
 
 from config.supervisor.forked import Forked
 from tests import processes
+from workflows import lost
 from workflows.models import Run, StepRun
 
 ROOT = Path(__file__).parents[2]
@@ -101,9 +101,9 @@ def wait_for(
 
 
 def impatient() -> None:
-    """Let rows that wait for a lost message be looked at now rather than in half a minute."""
-    past = timezone.now() - timedelta(seconds=1)
-    StepRun.objects.filter(state="queued", queued_at__lt=timezone.now()).update(wake_at=past)
+    """Let rows that wait for a lost message be sent again by the next sweep."""
+    waiting = StepRun.objects.filter(state="queued", queued_at__lt=timezone.now())
+    waiting.update(wake_at=lost.UNSENT)
 
 
 def ended(run: Run) -> bool:

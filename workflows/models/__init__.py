@@ -8,7 +8,7 @@ from workflows.models.definitions import (
 )
 from workflows.models.needs import Approval, Artifact, ArtifactUse, Signal
 from workflows.models.notices import ApprovalNotice, ApprovalWebhook
-from workflows.models.runs import Run, RunEvent, StepRun
+from workflows.models.runs import Lane, Run, RunEvent, StepRun
 from workflows.models.seals import HistoryMark, HistorySeal
 from workflows.models.triggers import Schedule, ScheduleTick, Suggestion, Watch
 
@@ -20,6 +20,7 @@ __all__ = [
     "ArtifactUse",
     "HistoryMark",
     "HistorySeal",
+    "Lane",
     "Run",
     "RunEvent",
     "Schedule",

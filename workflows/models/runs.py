@@ -106,7 +106,8 @@ class StepRun(models.Model):
     ``needs_left`` counts what a join still needs, ``needs_open`` what may still come: at
     ``needs_left`` 0 it is ready, and once that exceeds ``needs_open`` it can never be. For the
     row of a fan-out both count its items (or chunks of them). ``wake_at`` is when a sweep looks
-    at a row that is not running; ``lease_until`` when it looks at one that is.
+    at a row that is not running (of a queued one it also says when its message was sent, see
+    `workflows.lost`); ``lease_until`` when it looks at one that is.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -203,6 +204,17 @@ class RunEvent(models.Model):
                 fields=["-at", "-id"], condition=Q(name="run.retried"), name="runevent_retried"
             ),
         ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Lane(models.Model):
+    """How far scouts came through a queue: what was sent before ``passed_at`` was taken."""
+
+    name = models.CharField(max_length=16, primary_key=True)
+    asked_at = models.DateTimeField(help_text="When the latest scout was sent.")
+    passed_at = models.DateTimeField(help_text="When the latest that arrived had been sent.")
 
     def __str__(self) -> str:
         return self.name
