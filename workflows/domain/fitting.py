@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workflows.domain.expressions import ExpressionFailed, compile_expression, split_template
+from workflows.domain.expressions import (
+    Expression,
+    ExpressionFailed,
+    compile_expression,
+    split_template,
+)
+from workflows.domain.giving import ANY as TYPES
+from workflows.domain.giving import types_given
 
-TYPES = frozenset({"string", "integer", "number", "boolean", "object", "array", "null"})
 # What a tool's arguments take besides the type itself: pydantic reads numbers from text.
 _READ_AS: dict[str, frozenset[str]] = {
     "string": frozenset({"integer", "number", "boolean"}),
@@ -51,18 +57,19 @@ def types_of(value: Any, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) 
         parts = split_template(value.strip())
         if len(parts) > 1:
             return frozenset({"string"})
-        path = compile_expression(parts[0][0]).path
+        expression = compile_expression(parts[0][0])
     except ExpressionFailed:
         return TYPES
-    return types_at(path, inputs, outputs)
+    return types_from(expression, inputs, outputs)
 
 
-def types_at(
-    path: tuple[str | int, ...] | None,
-    inputs: Mapping[str, Any],
-    outputs: Mapping[str, Any],
+def types_from(
+    expression: Expression, inputs: Mapping[str, Any], outputs: Mapping[str, Any]
 ) -> frozenset[str]:
-    """The types of what an expression's path leads to."""
+    """The types of what an expression's path leads to, or that its form says."""
+    path = expression.path
+    if path is None:
+        return types_given(expression)
     if path and path[0] == "inputs":
         return _types_below(inputs, path[1:]) if len(path) > 1 else frozenset({"object"})
     if path and len(path) > 2 and path[0] == "steps" and path[2] == "output":

@@ -17,7 +17,7 @@ from workflows.domain.expressions import (
     compile_template,
 )
 from workflows.domain.faults import Faults
-from workflows.domain.fitting import misfit, missing_field, types_at, types_of
+from workflows.domain.fitting import misfit, missing_field, types_from, types_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class References:
         try:
             expression = compile_expression(bare)
             self._names(expression, at, before, extra)
-            given = types_at(expression.path, self.inputs, self.outputs)
+            given = types_from(expression, self.inputs, self.outputs)
             if why := misfit(given, frozenset({"boolean"}), strictly=True):
                 self.faults.add(at, f"{bare} {why}")
         except ExpressionFailed as error:

@@ -219,6 +219,16 @@ def after_rows(given: str, tool: str = "rows") -> str:
         ("name: w\ninputs: {properties: {ok: {type: string}}}\nsteps:\n"
          "  a: {tool: echo, when: inputs.ok}", "steps.a.when", 4,
          "inputs.ok gives string, where boolean is wanted"),
+        (step("{tool: echo, when: 1 + 1}"), "steps.b.when", 4,
+         "1 + 1 gives integer, where boolean is wanted"),
+        (step("{tool: echo, when: size(inputs.x)}"), "steps.b.when", 4,
+         "gives integer, where boolean is wanted"),
+        (step("{tool: echo, for_each: '${ size(inputs.x) }'}"), "steps.b.for_each", 4,
+         "gives integer, where array or object is wanted"),
+        (step("{tool: echo, for_each: '${ inputs.x == 1 }'}"), "steps.b.for_each", 4,
+         "gives boolean, where array or object is wanted"),
+        (step("{tool: echo, with: {n: '${ inputs.xs.map(x, x.n) }'}}"), "steps.b.with.n", 4,
+         "gives array, where integer is wanted"),
         ("name: w\nsteps:\n  a: {tool: echo, on_error: {go_to: h}}\n  h: {tool: echo}\n"
          "  j: {tool: echo, needs: [a, h]}\n  k: {tool: echo, needs: [j]}", "steps.j.needs", 5,
          "no run has a, h all succeed"),
