@@ -17,7 +17,7 @@ from django.db import transaction
 
 from config.access.ids import uuid7
 from config.errors import AppError
-from workflows import advance, dispatch, endings, fanout, statements
+from workflows import advance, dispatch, endings, fanout, repeated, statements
 from workflows.advance import Advance, Moved, Outcome, edges, fails_the_run, moved, storable
 from workflows.contexts import RunFacts, with_steps
 from workflows.database import as_json, execute, repeat_if_deadlocked
@@ -56,15 +56,17 @@ def finish(
     }
     if _needs_no_thought(plan, outcomes):
         rows = _finish_plainly(plan, outcomes, columns, shared)
-        if not any(row.what == "join" for row in rows):
+        rows = rows or repeated.won(facts, plan, outcomes, token=token, next_token=next_token)
+        if all(row.what == "ended" for row in rows):
             # Its joins are gone: the run may be being stopped.
             endings.settle_if_ending(facts.run_id)
     else:
         rows = _finish_and_decide(facts, plan, outcomes, again, {**columns, **shared})
+        rows = rows or repeated.won(facts, plan, outcomes, token=token, next_token=next_token)
     dispatch.publish(
         Ready(row.step_id, row.run_id, row.queue, row.is_light)
         for row in rows
-        if row.state == StepState.QUEUED and row.what == "join"
+        if row.state == StepState.QUEUED and row.what != "ended"
     )
     return [row for row in rows if row.state == StepState.RUNNING]
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from config.access.ids import uuid7
-from workflows import advance, dispatch, endings, fanout, statements
+from workflows import advance, dispatch, endings, fanout, repeated, statements
 from workflows.advance import Moved, Outcome, moved, storable
 from workflows.contexts import RunFacts
 from workflows.database import execute, from_json, repeat_if_deadlocked
@@ -52,6 +52,7 @@ def finish_items(
             },
         )
     )
+    rows = rows or repeated.won(facts, plan, outcomes, token=token, next_token=next_token)
     ended = {row.step_id for row in rows if row.what == "ended"}
     for outcome in failed:
         if outcome.step_id in ended:

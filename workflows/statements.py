@@ -34,7 +34,8 @@ FROM claimed ORDER BY key, item
 # Everything a step needs to know of its run, once a claim.
 RUN_OF = """
 SELECT version_id, client_id, inputs::text, started_by_id, is_demo, deadline_at, budget_usd,
-       created_at, workflow_name, priority, extract(epoch FROM deadline_at - now())::float8
+       created_at, workflow_name, priority, extract(epoch FROM deadline_at - now())::float8,
+       coalesce(root_id, id)
 FROM workflows_run WHERE id = %(run)s
 """
 
@@ -67,7 +68,7 @@ WITH outcome AS (
     FROM ended
 )"""
 
-_MOVED = """s.id, s.run_id, s.key, s.item, s.iteration, s.kind, s.state, s.needs_left,
+MOVED = """s.id, s.run_id, s.key, s.item, s.iteration, s.kind, s.state, s.needs_left,
               s.needs_open, s.queue, s.is_light, s.attempt"""
 
 _ENDED_ROWS = """
@@ -117,7 +118,7 @@ _STEPS = """, met AS (
 )"""
 
 FINISH = (_OUTCOME + _STEPS + _ENDED_ROWS).format(
-    guard="s.state = 'running' AND s.token = %(token)s", moved=_MOVED
+    guard="s.state = 'running' AND s.token = %(token)s", moved=MOVED
 )
 
 # The same for one step whose joins all wait for all of their needs and are plain: by far the most
@@ -154,12 +155,12 @@ SET needs_left = s.needs_left - 1, needs_open = s.needs_open - 1,
     started_at = CASE WHEN s.needs_left <= 1 AND j.goes_on THEN clock_timestamp() END
 FROM locked j
 WHERE s.id = j.id AND s.state = 'pending'
-RETURNING 'join', {_MOVED}, NULL::uuid
+RETURNING 'join', {MOVED}, NULL::uuid
 """
 
 # For steps that no worker holds: skipped, unreachable, answered, woken.
 RESOLVE = (_OUTCOME + _STEPS + _ENDED_ROWS).format(
-    guard="s.state IN ('pending', 'waiting', 'queued', 'dead')", moved=_MOVED
+    guard="s.state IN ('pending', 'waiting', 'queued', 'dead')", moved=MOVED
 )
 
 # The join of a fan-out counts in its own row or in chunk rows. As many waiting items as ended are
@@ -181,7 +182,7 @@ FINISH_ITEMS = (
     FROM (
         SELECT w.id, w.item, w.is_light FROM workflows_steprun w
         WHERE w.run_id = %(run)s AND w.key = %(key)s AND w.item >= 0 AND w.state = 'pending'
-        ORDER BY w.item LIMIT %(refill)s
+        ORDER BY w.item LIMIT least(%(refill)s, (SELECT count(*) FROM ended))
         FOR UPDATE SKIP LOCKED
     ) s
 ), sent AS (
@@ -204,7 +205,7 @@ FINISH_ITEMS = (
 SELECT 'item', id, run_id, key, item, iteration, kind, state, needs_left, needs_open, queue,
        is_light, attempt, NULL::uuid, value FROM sent
 """
-).format(guard="s.state = 'running' AND s.token = %(token)s", moved=_MOVED)
+).format(guard="s.state = 'running' AND s.token = %(token)s", moved=MOVED)
 
 RETRY = """
 WITH moved AS (
@@ -281,5 +282,5 @@ READY_JOIN = f"""
 UPDATE workflows_steprun s SET wake_at = NULL
 WHERE s.id = %(id)s AND s.state = 'pending' AND s.item = -1
   AND (s.needs_left <= 0 OR s.needs_left > s.needs_open)
-RETURNING 'join', {_MOVED}, NULL::uuid
+RETURNING 'join', {MOVED}, NULL::uuid
 """
