@@ -291,7 +291,7 @@ def fork_run(
         workflow_name=original.workflow_name, inputs=merged,
         inputs_digest=given.digest_of(original.workflow_name, merged),
         started_by_id=caller.user_id, priority=original.priority, forked_from=original,
-        family_id=original.family_id or original.pk, within=original.within,
+        family_id=original.family_id or original.pk, within=original.within, pins=original.pins,
         is_demo=original.is_demo,
     )  # fmt: skip
     with transaction.atomic():

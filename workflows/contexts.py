@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from config.errors import NotFound
-from workflows import payloads, statements
+from workflows import dispatch, payloads, statements
 from workflows.database import execute, from_json
 from workflows.plans import plan_for
 
@@ -78,8 +78,8 @@ def run_facts(run_id: UUID) -> RunFacts:
     rows = execute(statements.RUN_OF, {"run": run_id})
     if not rows:
         raise NotFound("run", run_id)
-    version, client, inputs, *rest = rows[0]
-    left = rest.pop()
+    version, client, inputs, *rest, left, root = rows[0]
+    dispatch.know_root(run_id, root)
     rest.append(None if left is None else time.monotonic() + left)
     return RunFacts(run_id, version, client, from_json(inputs) or {}, *rest)
 

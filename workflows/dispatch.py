@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from amqp.exceptions import AMQPError
 from celery import current_app
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from kombu import Producer
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
@@ -93,20 +93,45 @@ def queued_of(run_id: UUID) -> list[Ready]:
     return [Ready(step_id, run_id, queue, light) for step_id, queue, light in rows]
 
 
+_ROOTS = "SELECT id, coalesce(root_id, id) FROM workflows_run WHERE id = ANY(%(runs)s)"
+# Run by run, the outermost one around it: all tasks of a tree of runs have one root id. It never
+# changes, so a process keeps what it has met of late.
+_roots: dict[UUID, UUID] = {}
+_MOST_ROOTS = 10_000
+
+
+def know_root(run_id: UUID, root_id: UUID) -> None:
+    """Remember what messages of a run will say, so that nobody has to ask."""
+    if len(_roots) >= _MOST_ROOTS:
+        _roots.clear()
+    _roots[run_id] = root_id
+
+
+def _roots_of(runs: set[UUID]) -> dict[UUID, UUID]:
+    known = {run_id: _roots[run_id] for run_id in runs if run_id in _roots}
+    if len(known) < len(runs):
+        with suppress(DatabaseError):  # then a message names its own run, and travels all the same
+            for run_id, root_id in execute(_ROOTS, {"runs": list(runs - known.keys())}):
+                know_root(run_id, root_id)
+                known[run_id] = root_id
+    return known
+
+
 def _send(messages: list[tuple[UUID, str, list[str], float]]) -> None:
+    roots = _roots_of({message[0] for message in messages})
     with _losing_nothing_by_it():
         try:
             with current_app.producer_or_acquire() as producer:
                 if len(messages) == 1:
-                    _send_one(producer, *messages[0])
+                    _send_one(producer, roots, *messages[0])
                     return
                 with producer.batch():
                     for message in messages:
-                        _send_one(producer, *message)
+                        _send_one(producer, roots, *message)
         except AWAY:  # the kept connection may have died with an earlier broker
             with current_app.producer_or_acquire() as producer:
                 for message in messages:
-                    _send_one(producer, *message, retry=True)
+                    _send_one(producer, roots, *message, retry=True)
 
 
 @contextmanager
@@ -121,6 +146,7 @@ def _losing_nothing_by_it() -> Iterator[None]:
 
 def _send_one(
     producer: Producer,
+    roots: Mapping[UUID, UUID],
     run_id: UUID,
     queue: str,
     ids: list[str],
@@ -132,11 +158,11 @@ def _send_one(
 
     It would make a result's handle, look for a parent and print the arguments at length.
     """
-    amqp, task_id = current_app.amqp, str(uuid4())
+    amqp, task_id, root_id = current_app.amqp, str(uuid4()), str(roots.get(run_id, run_id))
     message = amqp.create_task_message(
         task_id, TASK, (ids, str(run_id)), None,
-        countdown=delay or None, root_id=str(run_id), ignore_result=True,
-        argsrepr=f"({', '.join(ids[:3])}{', …' if len(ids) > 3 else ''})", kwargsrepr="{}",
+        countdown=delay or None, root_id=root_id, ignore_result=True, kwargsrepr="{}",
+        argsrepr=f"([{', '.join(ids[:3])}{', …' if len(ids) > 3 else ''}], {run_id})",
     )  # fmt: skip
     amqp.send_task_message(
         producer, TASK, message, queue=queue, retry=retry, retry_policy=_ONCE, headers={HINT: True}
@@ -177,12 +203,13 @@ def send_scout(lane: str, sent_at: datetime) -> None:
 
 
 def _send_wake(step_id: UUID, run_id: UUID) -> None:
+    root_id = _roots_of({run_id}).get(run_id, run_id)
     with _losing_nothing_by_it():
         current_app.send_task(
             "workflows.wake_step",
             (str(step_id),),
             queue="control",
-            root_id=str(run_id),
+            root_id=str(root_id),
             retry=True,
             retry_policy=_ONCE,
             ignore_result=True,

@@ -104,10 +104,15 @@ def epochs_named(workflow: str, reason: str) -> list[int]:
     return list(rows.order_by("epoch").values_list("epoch", flat=True))
 
 
-def meet(workflow: str, *, run_id: UUID, client_id: UUID) -> Met | None:
-    """What a new run meets while a split of its workflow is open; None if it is not in one."""
+def meet(
+    workflow: str, *, run_id: UUID, client_id: UUID, opened_until: datetime | None = None
+) -> Met | None:
+    """What a new run meets while a split of its workflow is open; None if it is not in one.
+
+    ``opened_until``: one that was opened later is not for this run.
+    """
     split = WorkflowSplit.objects.filter(workflow__name=workflow, closed_at=None).first()
-    if split is None:
+    if split is None or (opened_until is not None and split.opened_at > opened_until):
         return None
     unit = str(run_id if split.unit == WorkflowSplit.Unit.RUN else client_id)
     if not traffic.passes(split.gates, unit):

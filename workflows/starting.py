@@ -28,7 +28,7 @@ from workflows import (
 )
 from workflows.advance import Advance
 from workflows.contexts import RunFacts
-from workflows.database import database_time, execute
+from workflows.database import database_time, execute, from_json
 from workflows.dispatch import Ready
 from workflows.domain.definition import Plan
 from workflows.domain.transitions import RunState, StepState
@@ -105,7 +105,7 @@ def start_run(
         split_epoch=met.epoch if met else None, bucket=met.bucket if met else None,
         deadline_at=deadline_at, inputs_digest=digest, idempotency_key=idempotency_key or None,
         started_by_id=caller.user_id, priority=priority or plan.priority,
-        is_demo=is_demo or of_demo,
+        is_demo=is_demo or of_demo, pins=versions.pins_of(plan, chosen),
     )  # fmt: skip
     try:
         with transaction.atomic():
@@ -120,7 +120,10 @@ def start_run(
 
 # What a run inside another one takes over from it, itself among the versions that it lies in.
 _LINEAGE = """
-SELECT coalesce(family_id, id), within || version_id FROM workflows_run WHERE id = %(run)s
+SELECT coalesce(r.family_id, r.id), r.within || r.version_id, coalesce(r.root_id, r.id),
+       r.pins::text, root.created_at
+FROM workflows_run r LEFT JOIN workflows_run root ON root.id = coalesce(r.root_id, r.id)
+WHERE r.id = %(run)s
 """
 
 
@@ -134,17 +137,23 @@ def start_child(
 ) -> None:
     """Start the run of a sub-workflow step, unless it was started before.
 
+    Its version is what the outermost run has pinned, or an arm's of a split that was open by then.
     With ``timeout_seconds`` it has so long, if its own workflow does not give it less.
     """
     if Run.objects.filter(parent_step_id=step_id).exists():
         return
     run_id = uuid7()
+    family, within, root, kept, since = execute(_LINEAGE, {"run": facts.run_id})[0]
+    pins = from_json(kept)
+    pinned = (pins or {}).get(workflow)
     met = None if facts.is_demo else splits.meet(
-        workflow, run_id=run_id, client_id=facts.client_id
+        workflow, run_id=run_id, client_id=facts.client_id, opened_until=since if pinned else None
     )  # fmt: skip
-    version = (met.version if met else None) or versions.current_version(workflow)
-    plan = plan_for(version.pk)
-    family, within = execute(_LINEAGE, {"run": facts.run_id})[0]
+    if met and met.version:
+        version = met.version.pk
+    else:
+        version = UUID(pinned) if pinned else versions.current_version(workflow).pk
+    plan = plan_for(version)
     if len(within) >= MAX_NESTING:
         raise InvalidInput("workflow", workflow, f"workflows nest at most {MAX_NESTING} deep")
     inputs = given.with_defaults(plan, inputs)
@@ -152,11 +161,11 @@ def start_child(
     for name, file in given.given_artifacts(plan, inputs).items():
         artifacts.require(name, file, client_id=facts.client_id, run_id=facts.run_id)
     run = Run(
-        id=run_id, client_id=facts.client_id, version=version, workflow_name=plan.name,
+        id=run_id, client_id=facts.client_id, version_id=version, workflow_name=plan.name,
         split_epoch=met.epoch if met else None, bucket=met.bucket if met else None,
         inputs=inputs, inputs_digest=given.digest_of(workflow, inputs), parent_step_id=step_id,
         started_by_id=facts.started_by, priority=facts.priority, is_demo=facts.is_demo,
-        family_id=family, within=within,
+        family_id=family, within=within, root_id=root, pins=pins,
         deadline_at=database_time() + timedelta(seconds=timeout_seconds)
         if timeout_seconds else None,
     )  # fmt: skip
@@ -195,6 +204,7 @@ def create(
         run.pk, run.version_id, run.client_id, run.inputs, run.started_by_id, run.is_demo,
         run.deadline_at, run.budget_usd, now, run.workflow_name, run.priority, whole=whole,
     )  # fmt: skip
+    dispatch.know_root(run.pk, run.root_id or run.pk)
     run.concurrency_key = places.key_of(plan, facts)
     run.state = places.take(plan, run.concurrency_key)
     run.started_at = now if run.state == RunState.RUNNING else None

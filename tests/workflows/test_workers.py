@@ -71,6 +71,9 @@ def test_a_run_goes_through_real_workers_from_start_to_end(
         wait_for(lambda: {"task-received", "task-started", "task-succeeded"} <= {
             event["type"] for event in told if event.get("root_id", str(run.pk)) == str(run.pk)
         }, 90, lambda: one.said)  # fmt: skip
+    inner = Run.objects.get(workflow_name="slow_effect", parent_step_id__isnull=False)
+    roots = {event["root_id"] for event in told if str(inner.pk) in event.get("args", "")}
+    assert roots == {str(run.pk)}, "a tree of runs has one root, and each task names its own run"
     assert (run.state, run.outputs) == ("succeeded", {"all": list(range(20))})
     attempts = next(s for s in documents.run_document(run)["steps"] if s["key"] == "r")["attempts"]
     assert [a["state"] for a in attempts] == ["failed", "succeeded"]

@@ -139,6 +139,11 @@ class Plan:
         return frozenset(self.steps) - waited_for
 
     @cached_property
+    def contains(self) -> frozenset[str]:
+        """Names of the workflows that its steps are runs of."""
+        return frozenset(step.target for step in self.steps.values() if step.kind == "workflow")
+
+    @cached_property
     def _missable(self) -> frozenset[str]:
         """Steps that may end without being met, while the run goes on."""
         found: set[str] = set()

@@ -50,6 +50,13 @@ class Run(models.Model):
         models.UUIDField(), default=list, blank=True,
         help_text="Versions of the runs that it lies inside of, the outermost first.",
     )  # fmt: skip
+    root_id = models.UUIDField(
+        null=True, blank=True, help_text="The outermost of the runs that it lies inside of."
+    )
+    pins = models.JSONField(
+        null=True, blank=True,
+        help_text="Version by name of the workflows inside, as when the outermost run was started.",
+    )  # fmt: skip
     split_epoch = models.PositiveIntegerField(
         null=True, blank=True, help_text="Of the workflow's split that it began under."
     )
