@@ -16,7 +16,7 @@ from learning import folding, improvements, judging, quiet
 from learning.analysis import analyse
 from learning.domain import measures
 from learning.experiments import ripening, shifting, shipping, stopping, subjects
-from learning.experiments.moving import State, freeze, move
+from learning.experiments.moving import RESUMED, State, freeze, move
 from learning.models import Experiment, Improvement
 from monitoring.periods import Window
 
@@ -154,7 +154,10 @@ def _acted(experiment: Experiment, found: dict[str, Any], now: datetime | None) 
     stopping.take_out(experiment, found, now)
     if found["is_frozen"]:
         return False
-    if experiment.read_until is not None:
+    if (found["sample_ratio"] or {}).get("lasts") and experiment.state_reason != RESUMED:
+        # Nothing of it is read, harm included, so nobody meets it until a person has looked.
+        freeze(experiment, by=MACHINE, reason="a sample ratio mismatch lasts; a person decides")
+    elif experiment.read_until is not None:
         # Its figures stand, so nobody would see harm any more: nobody meets it either.
         freeze(experiment, by=MACHINE, reason="its declared end was reached; a person decides")
     else:

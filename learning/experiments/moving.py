@@ -24,6 +24,8 @@ from monitoring import services as monitoring
 
 logger = logging.getLogger(__name__)
 State = Experiment.State
+# What a person goes on with is theirs: a machine does not hold it for the same reason again.
+RESUMED = "resumed"
 
 
 def start(*, caller: Caller, experiment_id: UUID, now: datetime | None = None) -> Experiment:
@@ -48,7 +50,7 @@ def resume(*, caller: Caller, experiment_id: UUID) -> Experiment:
     if row.state == State.PAUSED and row.read_until is not None:
         raise Conflict(f"experiment {row.name!r}", "at its declared end",
                        "to be stopped, or its winner rolled out")  # fmt: skip
-    return move(experiment_id, State.PAUSED, State.RUNNING, caller.name, "resumed", caller)
+    return move(experiment_id, State.PAUSED, State.RUNNING, caller.name, RESUMED, caller)
 
 
 def stop(*, caller: Caller, experiment_id: UUID, reason: str = "") -> Experiment:
@@ -69,7 +71,7 @@ def freeze(experiment: Experiment, *, by: str, reason: str) -> bool:
 
 def thaw(experiment: Experiment, *, held_by: str) -> bool:
     """Go on with what ``held_by`` paused, every unit in its arm; False if somebody else did."""
-    return _moved(experiment, State.PAUSED, State.RUNNING, held_by, "resumed", held_by=held_by)
+    return _moved(experiment, State.PAUSED, State.RUNNING, held_by, "goes on", held_by=held_by)
 
 
 def stop_by_machine(experiment: Experiment, *, by: str, reason: str) -> bool:

@@ -109,5 +109,6 @@ def back_by_chance(rng, monkeypatch) -> bool:
 @pytest.mark.django_db
 def test_users_who_come_back_take_no_sound_version_back_more_often_than_the_level(monkeypatch):
     rng = np.random.default_rng(20261129)
-    # The level of 20 % has two sides, so 10 % of 200; counted anew in each stage they were 25 %.
+    # The level of 20 % has two sides, so 10 % of 200. These are 2 %, and were 5 % where a unit
+    # counted anew in each stage.
     assert sum(back_by_chance(rng, monkeypatch) for _ in range(200)) <= 20

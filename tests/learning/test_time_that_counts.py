@@ -256,3 +256,39 @@ def test_a_guardrail_next_to_nothing_is_read_though_it_has_no_relative_figure(ap
     found = answer.json()
     assert found["metrics"][1]["comparisons"][0]["guardrail"] == "breached"
     assert found["verdict"] == "rollback"
+
+
+def test_a_sample_ratio_mismatch_that_lasts_is_met_by_nobody_until_a_person_looked(api, ground):
+    firm, agent, old, new = ground
+    path = begun(api)
+    for day in (1, 2):
+        rows = meet(agent, firm, units=900, success={old.pk: 0.8, new.pk: 0.5}, seed=day)
+        lost = [row.pk for row in rows if row.version_id == new.pk]
+        Invocation.objects.filter(pk__in=lost[::2]).delete()
+        assert analysis(api, path)["sample_ratio"]["mismatch"]
+        told = api("get", path).json()
+        assert told["state"] == ("running" if day == 1 else "paused")
+        pass_time(DAY)
+    assert "a sample ratio mismatch lasts" in told["state_reason"]
+    # A person who goes on with it is not overruled.
+    assert api("post", f"{path}/resume", {}).json()["state"] == "running"
+    assert analysis(api, path)["sample_ratio"]["lasts"]
+    assert api("get", path).json()["state"] == "running"
+
+
+def test_a_mismatch_by_chance_heals_as_sound_units_come(api):
+    def day(date, control, treated):
+        arms = [{"key": key, "units": n, "metrics": {"success": {"n": n, "successes": n // 2}}}
+                for key, n in (("a", control), ("b", treated))]  # fmt: skip
+        return {"date": date, "arms": arms}
+
+    days = [day("2026-01-01", 700, 1000), day("2026-01-02", 59_300, 59_300)]
+    document = {
+        "experiment": {"name": "n", "control": "a", "minimum_days": 0,
+                       "metrics": [{"key": "success", "type": "proportion"}]},
+        "stages": [{"name": "all", "weights": {"a": 1, "b": 1}, "days": days[:1]}],
+    }  # fmt: skip
+    assert api("post", "experiments/analysis", document).json()["sample_ratio"]["mismatch"]
+    document["stages"][0]["days"] = days
+    found = api("post", "experiments/analysis", document).json()
+    assert found["sample_ratio"]["mismatch"] is False and found["verdict"] == "inconclusive"

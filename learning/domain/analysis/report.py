@@ -255,6 +255,7 @@ def _ratio_values(study: Study, ratio: srm.SampleRatio | None) -> dict[str, Any]
     live = [a for s in study.stages for a, w in s.weights.items() if w > 0]
     return {
         "mismatch": ratio.mismatch,
+        "lasts": ratio.lasts,
         "stray_units": ratio.stray,
         "arms": list(dict.fromkeys(live)),
         "units": list(ratio.units),

@@ -25,7 +25,10 @@ SINGLE_LOOK_LEVEL = 0.001
 
 @dataclass(frozen=True, slots=True)
 class SampleRatio:
-    """``sequential_p`` is 1 over the largest Bayes factor seen; ``units`` as counted last.
+    """``sequential_p`` is 1 over the Bayes factor of now; ``units`` as counted last.
+
+    The bound on false alarms holds for the largest factor of all looks, so for that of now too, and
+    a chance alarm heals as units come. ``lasts`` says that it stood at the look before as well.
 
     ``stray`` are units in arms of zero weight: no shares that were meant give even one. Where it
     is ``watched``, somebody looks at it all the time, and chi-square, which is for one look,
@@ -41,6 +44,12 @@ class SampleRatio:
     stray: int = 0
     watched: bool = False
     readings: int = 1
+    before_p: float = 1.0
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is no mismatch of this look alone."""
+        return self.mismatch and (self.stray > 0 or self.before_p < LEVEL / self.readings)
 
     @property
     def mismatch(self) -> bool:
@@ -68,21 +77,23 @@ def check(
     shares = [weights[index] / total for index in live]
     counts = [tuple(int(look[index]) for index in live) for look in looks]
     stray = int(sum(looks[-1])) - sum(counts[-1]) if looks else 0
-    for before, after in pairwise(counts):
-        if any(b > a for b, a in zip(before, after, strict=True)):
-            raise ValueError(f"cumulative counts shrink from {before} to {after}")
+    for earlier, later in pairwise(counts):
+        if any(b > a for b, a in zip(earlier, later, strict=True)):
+            raise ValueError(f"cumulative counts shrink from {earlier} to {later}")
     last = counts[-1] if counts else tuple(0 for _ in live)
-    log_factors = [log_bayes_factor(look, shares) for look in counts] or [0.0]
+    # Of now and of the look before; no other one decides anything.
+    before, now = [0.0, 0.0, *(log_bayes_factor(look, shares) for look in counts[-2:])][-2:]
     expected = tuple(sum(last) * share for share in shares)
     return SampleRatio(
         last,
         expected,
         chi_square_p(last, shares),
-        math.exp(min(log_factors[-1], 700.0)),
-        math.exp(-max(0.0, *log_factors)),
+        math.exp(min(now, 700.0)),
+        math.exp(-max(0.0, now)),
         stray,
         watched,
         readings,
+        math.exp(-max(0.0, before)),
     )
 
 

@@ -152,9 +152,12 @@ def test_a_sample_ratio_is_judged(counts, mismatch):
     assert srm.check(counts, [1, 1]).mismatch is mismatch
 
 
-def test_a_mismatch_that_was_seen_once_stays_seen():
-    growing = srm.check([[700, 1000], [60000, 60300]], [1, 1])
-    assert growing.mismatch and growing.bayes_factor < 1
+def test_a_chance_mismatch_heals_and_one_that_lasts_is_told():
+    healed = srm.check([[700, 1000], [60000, 60300]], [1, 1])
+    assert not healed.mismatch and healed.bayes_factor < 1
+    assert srm.check([[100, 100], [700, 1000]], [1, 1]).mismatch
+    assert not srm.check([[100, 100], [700, 1000]], [1, 1]).lasts
+    assert srm.check([[700, 1000], [1400, 2000]], [1, 1]).lasts
 
 
 def test_false_mismatches_stay_rare_over_thirty_daily_looks():
@@ -163,7 +166,7 @@ def test_false_mismatches_stay_rare_over_thirty_daily_looks():
     for _ in range(400):
         daily = rng.binomial(200, 0.5, 30).cumsum()
         looks = [[int(n), 200 * (day + 1) - int(n)] for day, n in enumerate(daily)]
-        called += srm.check(looks, [1, 1]).mismatch
+        called += any(srm.check(looks[: day + 1], [1, 1]).mismatch for day in range(30))
     assert called / 400 <= 0.02
 
 
