@@ -52,7 +52,8 @@ def ask(
     answered. A stream whose reader has had some of it is not begun again.
     """
     spoken = _Spoken(request)
-    request = replace(request, stream=spoken.emit if request.stream else None)
+    if request.stream is not None:
+        request = replace(request, stream=spoken.emit)
     last: AppError = Unavailable("every model endpoint", "all were passed over", 5)
     is_tried = False
     for place, one in enumerate(served):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
@@ -9,37 +10,56 @@ import httpx2
 import openai
 from django.conf import settings
 from django.utils import timezone
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import TimeoutError as WireTimeout
 
 from agents.endpoints.values import Failure
 
 # An answer that a request asked for badly stays bad elsewhere.
 CALLERS_FAULTS = frozenset({400, 413, 422})
 NO_REPLY = "no whole reply"
-TIMEOUTS = (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)
+TIMEOUTS = (openai.APITimeoutError, httpx2.TimeoutException, WireTimeout, TimeoutError)
+_NO_CONNECTION = (httpx2.ConnectTimeout, ConnectTimeoutError)
+_BROKEN = (openai.APIConnectionError, httpx2.TransportError, HTTPError)
 
 
 def as_failure(error: Exception, left: float) -> Failure:
     """What went wrong with a request that had ``left`` seconds."""
     if isinstance(error, openai.APIStatusError):
-        return _refused(error)
-    if isinstance(error, httpx2.ConnectTimeout) or isinstance(
-        error.__cause__, httpx2.ConnectTimeout
-    ):
+        return _refused(error.status_code, error.message, error.response.headers)
+    if isinstance(error, NewConnectionError):  # a timeout by descent only
+        return _broken(error)
+    if isinstance(error, _NO_CONNECTION) or isinstance(error.__cause__, _NO_CONNECTION):
         limit = min(left, settings.MODEL_CONNECT_TIMEOUT.total_seconds())
         return Failure("timeout", "no connection", limit_seconds=limit, try_again=False)
     if isinstance(error, TIMEOUTS):
         return Failure("timeout", NO_REPLY, limit_seconds=round(left, 1), try_again=False)
-    if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
-        cause = error.__cause__ or error
-        return Failure("unavailable", f"{type(cause).__name__}: {cause}")
+    if isinstance(error, _BROKEN):
+        return _broken(error)
     # an error body inside a stream
     return Failure("unavailable", error.message if isinstance(error, openai.APIError) else "")
 
 
-def _refused(error: openai.APIStatusError) -> Failure:
-    status = error.status_code
-    why = f"HTTP {status}: {error.message}"[:300]
-    wait = retry_after(error.response.headers)
+def _broken(error: Exception) -> Failure:
+    cause = error.__cause__ or error
+    return Failure("unavailable", f"{type(cause).__name__}: {cause}")
+
+
+def refused(status: int, content: bytes, headers: Mapping[str, str]) -> Failure:
+    """What an answer that is no good one says, in the words of the ``openai`` client."""
+    try:
+        body = json.loads(content)
+        error = body.get("error", body)
+        message = error["message"]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        message = None
+    told = f" - {message}" if isinstance(message, str) and message else ""
+    return _refused(status, f"Error code: {status}{told}", headers)
+
+
+def _refused(status: int, message: str, headers: Mapping[str, str]) -> Failure:
+    why = f"HTTP {status}: {message}"[:300]
+    wait = retry_after(headers)
     if status == 429:
         return Failure("rate_limited", why, http_status=status, retry_after_seconds=wait)
     if status in CALLERS_FAULTS:

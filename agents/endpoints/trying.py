@@ -12,12 +12,14 @@ import httpx2
 import openai
 from django.conf import settings
 from openai import Stream
+from urllib3.exceptions import HTTPError
 
 from agents.domain import messages
 from agents.domain.cost import Usage, usage_from
+from agents.endpoints import wire
 from agents.endpoints.clients import client_for
 from agents.endpoints.directory import Served
-from agents.endpoints.failures import NO_REPLY, as_failure
+from agents.endpoints.failures import NO_REPLY, as_failure, refused
 from agents.endpoints.values import ANY_OBJECT, Failure, Reply, Request, Stopped
 from config import tracing
 from config.errors import AppError
@@ -39,15 +41,19 @@ def try_once(served: Served, request: Request, *, until: float) -> Reply:
     try:
         if request.stream is not None:
             return _streamed(served, request, limits, time.monotonic() + left)
-        response = client_for(served).post(
+        answered = wire.post(
+            served,
             PATH,
-            cast_to=httpx2.Response,
-            body=body_of(served, request),
-            options={"timeout": limits, "headers": tracing.outgoing()},
+            body_of(served, request),
+            headers=tracing.outgoing(),
+            connect_seconds=limits.connect or left,
+            seconds=left,
         )
-        return whole_reply(response.content, served)
-    except (openai.APIError, httpx2.TransportError) as error:
+    except HTTPError as error:
         raise as_failure(error, left) from error
+    if answered.status >= 300:
+        raise refused(answered.status, answered.content, answered.headers)
+    return whole_reply(answered.content, served)
 
 
 def limits_of(until: float) -> tuple[float, httpx2.Timeout]:
