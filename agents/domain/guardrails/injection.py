@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -122,7 +122,7 @@ class _Aside:
 
 def _worst_aside(text: str, whole: Starts, source: Source) -> _Aside:
     """The sentence in comments, strings, values or names of ``text`` that is most like an order."""
-    steps = dict(_ordered(whole, orders.STEPS))
+    steps = dict(_ordered(whole, _STEPS))
     worst = _Aside(_aside_score(steps, whole.text), steps) if len(steps) > 1 else _Aside()
     if not any(word in whole.text for word in orders.GATE):
         return worst
@@ -132,7 +132,7 @@ def _worst_aside(text: str, whole: Starts, source: Source) -> _Aside:
             continue
         starts = _starts(alone)
         found = dict(_evidence(starts, source, among_code=True))
-        for group, weight in _ordered(starts):
+        for group, weight in _ordered(starts, _EACH_ORDER):
             _raise(found, group, weight)
         if found and (score := _aside_score(found, alone)) > worst.score:
             worst = _Aside(score, found)
@@ -146,12 +146,10 @@ def _aside_score(found: Mapping[str, float], plain: str) -> float:
     return blend(_rules_alone(found), attack_logit(plain))
 
 
-def _ordered(starts: Starts, groups: Collection[str] = ()) -> Iterable[tuple[str, float]]:
+def _ordered(starts: Starts, signs: Numbered) -> Iterable[tuple[str, float]]:
     """The strongest weight of each group of orders that a plain reading shows."""
     found: dict[str, float] = {}
-    for signal in orders.ORDERS:
-        if not starts.may_hold(signal.pattern) or (groups and signal.group not in groups):
-            continue
+    for signal in _held(starts, signs):
         if (match := _order(starts, signal, _DENIED, 28)) is not None:
             _raise(found, signal.group, signal.weight * _told(starts.text, match))
     return found.items()
@@ -189,14 +187,19 @@ def _evidence(
     question = _QUESTION.match(plain) is not None
     report = not among_code and _QUOTED_REPORT.search(plain) is not None
     quotes = [m.span() for m in _QUOTED.finditer(plain)] if report else []
-    closed = {group for group, words in signals.GATES.items() if not any(w in plain for w in words)}
+    denial, reach = (_DENIED, 28) if among_code else (_NEVER, 12)
     for signal in _possible(starts, source):
-        if signal.group in closed:
-            continue
-        match = _order(starts, signal, *((_DENIED, 28) if among_code else (_NEVER, 12)))
+        match = _order(starts, signal, denial, reach)
         if match is None:
-            if not among_code and starts.search(signal.pattern) is not None:
+            if (
+                not among_code
+                and signal.group in orders.FORBIDDEN
+                and starts.search(signal.pattern) is not None
+                and _is_open(signal, plain)
+            ):
                 found.setdefault(_FORBIDS, 0.0)  # no order, of a document either
+            continue
+        if not _is_open(signal, plain):
             continue
         weight = signal.weight * _doubt(plain, match, question, report, quotes)
         if among_code:
@@ -207,6 +210,12 @@ def _evidence(
             weight = 1 - (1 - weight) * 0.75
         _raise(found, signal.group, weight)
     return found.items()
+
+
+def _is_open(signal: Signal, plain: str) -> bool:
+    """Whether the text holds one of the words without which the signal's group says nothing."""
+    words = signals.GATES.get(signal.group)
+    return words is None or any(word in plain for word in words)
 
 
 def _starts(plain: str) -> Starts:
@@ -220,6 +229,18 @@ def _index() -> Index:
     signs = (*signals.ENGLISH, *foreign.ORDERS, *languages.ALL, *orders.ORDERS)
     return Index(one.pattern for one in signs)
 
+
+# Signals with the ids of their patterns, by which a text knows them.
+Numbered = tuple[tuple[int, Signal], ...]
+
+
+def _numbered(signs: Iterable[Signal]) -> Numbered:
+    return tuple((id(one.pattern), one) for one in signs)
+
+
+_ENGLISH, _FOREIGN = _numbered(signals.ENGLISH), _numbered(foreign.ORDERS)
+_EACH_ORDER = _numbered(orders.ORDERS)
+_STEPS = _numbered(one for one in orders.ORDERS if one.group in orders.STEPS)
 
 _ORDERS = frozenset(
     {"instruction override", "indirect instruction", "exfiltration", "tool misuse", "goal hijack"}
@@ -243,10 +264,16 @@ _DENIED = re.compile(
 
 def _possible(starts: Starts, source: Source) -> Iterable[Signal]:
     """The signals whose beginnings the text holds, of English and of its languages."""
-    yield from (one for one in signals.ENGLISH if starts.may_hold(one.pattern))
+    yield from _held(starts, _ENGLISH)
     if source in (Source.DOCUMENT, Source.TOOL):
-        yield from (one for one in foreign.ORDERS if starts.may_hold(one.pattern))
+        yield from _held(starts, _FOREIGN)
     yield from languages.applicable(starts.text)
+
+
+def _held(starts: Starts, signs: Numbered) -> list[Signal]:
+    """Those of ``signs`` that have a place to begin at; ``starts.may_hold`` without its calls."""
+    tries, unknown = starts.tries, starts.unknown
+    return [one for number, one in signs if number in tries or number in unknown]
 
 
 def _doubt(

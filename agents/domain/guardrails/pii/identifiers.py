@@ -105,6 +105,20 @@ _FROM_LETTER = tuple(
 _FROM_DIGIT = tuple(
     s for s in SHAPES if s not in _FROM_LETTER or s.module == "us.ssn" or s.type == "SSN"
 )
+
+
+def _any_of(shapes: tuple[Shape, ...]) -> re.Pattern[str]:
+    """What matches where one of ``shapes`` does: one try instead of thirty at most places."""
+    bodies = []
+    for number, shape in enumerate(shapes):
+        body = shape.pattern.pattern
+        if "\\1" in body:  # its group has another number beside others
+            body = body.replace("([", f"(?P<g{number}>[", 1).replace("\\1", f"(?P=g{number})")
+        bodies.append(body)
+    return re.compile("|".join(bodies))
+
+
+_ANY_FROM_LETTER, _ANY_FROM_DIGIT = _any_of(_FROM_LETTER), _any_of(_FROM_DIGIT)
 # European VAT numbers by prefix: letters, then 8 to 12 characters that a country's check accepts.
 _VAT = re.compile(
     r"(?<![\w-])(?i:(AT|BE|BG|CHE|CY|CZ|DE|DK|EE|EL|ES|FI|FR|GB|GR|HR|HU|IE|IT|LT|LU|LV|MT|NL|NO|PL"
@@ -137,7 +151,11 @@ def identifiers(text: str) -> list[Span]:
     """Self-evident national and tax numbers in folded ``text``."""
     spans = []
     for begin in _BEGIN.finditer(text):
-        for shape in _FROM_DIGIT if text[begin.start()].isdigit() else _FROM_LETTER:
+        from_digit = text[begin.start()].isdigit()
+        any_shape = _ANY_FROM_DIGIT if from_digit else _ANY_FROM_LETTER
+        if any_shape.match(text, begin.start()) is None:
+            continue
+        for shape in _FROM_DIGIT if from_digit else _FROM_LETTER:
             m = shape.pattern.match(text, begin.start())
             if m is None or (shape.module and not validator(shape.module)(m[0].upper())):
                 continue

@@ -71,6 +71,7 @@ _PAIRS = re.compile(
 _FIGURES = re.compile(
     r"^(?!0\d{1,4}\.\d{3,} ).*\d\.\d+ \d|\d \d+\.\d|^\d\.\d(?!\d\d[.-]\d{3}[.-]\d{4}$)|^(?:\d+\.){3}\d+$(?<=\.\d)|[ .]\d(?:[ .]\d+)*[ .]\d(?!\d)"
 )
+_AMOUNT = re.compile(r"[1-9]\d*[.,]\d{1,2}")
 _ZIP = re.compile(r"^\d{5}-\d{4}$")
 _STATE = re.compile(r"\b[A-Z]{2}[ ,]{1,3}$")
 _DOTTED_PAIRS = re.compile(r"^(?!10\.)\d{2}(?:\.\d{2}){3}$")
@@ -187,6 +188,9 @@ def _confidence(text: str, start: int, raw: str) -> float:
         "+" + (digits[3:] if digits.startswith("011") else digits[2:]), body, False
     ):
         return 0.85
+    after = text[start + len(raw) : start + len(raw) + 40]
+    if _AMOUNT.fullmatch(body) and not (word or phone_word(after) or _KEYED.search(before)):
+        return 0.0  # two groups are no telephone's unless a word says so, whatever the line is
     left, right = line_around(text, start, start + len(raw))
     machine = is_machine_line(text[left:right])
     if machine:
@@ -198,7 +202,6 @@ def _confidence(text: str, start: int, raw: str) -> float:
             return 0.8
     if word:
         return 0.75 if _after_phone_word(body, digits, before) else 0.0
-    after = text[start + len(raw) : start + len(raw) + 40]
     word_after = not machine and phone_word(after)
     return 0.6 if not machine and _national(body, digits, word_after) else 0.0
 
