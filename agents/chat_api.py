@@ -24,7 +24,6 @@ from agents.invoke import invoke
 from agents.models import Agent
 from config.access import attempts
 from config.access.callers import Caller
-from config.access.ids import uuid7
 from config.errors import AppError, InvalidInput, NotFound
 from config.outages import outage_of
 
@@ -90,8 +89,7 @@ def chat_completions(request: HttpRequest) -> HttpResponse | StreamingHttpRespon
         with interactive.place():
             answer = _answer(call)
         return JsonResponse(_completion(answer, model))
-    invocation_id = uuid7()  # its chunks name it before it is stored
-    live = replace(call, invocation_id=invocation_id, is_live=True)
+    live = replace(call, is_live=True)
     channel = interactive.start(lambda emit: _answer(replace(live, stream=emit)))
     kind, value = channel.first()
     if kind == "failed":
@@ -99,7 +97,8 @@ def chat_completions(request: HttpRequest) -> HttpResponse | StreamingHttpRespon
             return error_response(value)
         raise value
     usage = bool((asked.get("stream_options") or {}).get("include_usage"))
-    chunks = _Chunks(channel, model, invocation_id, usage)
+    # Its chunks name it before it is stored.
+    chunks = _Chunks(channel, model, call.invocation_id, usage)
     response = StreamingHttpResponse(
         chunks.async_lines() if isinstance(request, ASGIRequest) else chunks.lines(),
         content_type="text/event-stream",
@@ -218,7 +217,7 @@ class _Chunks:
     """The events of a channel as the protocol's stream."""
 
     def __init__(
-        self, channel: Channel, model: str, invocation_id: UUID, include_usage: bool
+        self, channel: Channel, model: str, invocation_id: UUID | None, include_usage: bool
     ) -> None:
         self._channel, self._model, self._usage = channel, model, include_usage
         self._id, self._created = f"chatcmpl-{invocation_id}", int(time.time())

@@ -14,6 +14,7 @@ from agents.domain.messages import check_messages
 from agents.endpoints.values import ANY_OBJECT
 from config import schemas
 from config.access.callers import Caller
+from config.access.ids import uuid7
 from config.errors import InvalidInput
 
 PREFIX = "agent:"
@@ -75,6 +76,8 @@ def call_of(caller: Caller, asked: dict[str, Any]) -> tuple[Call, str]:
         tool_choice=choice,
         stop=stop,
         response_schema=schema,
+        # Made with it: a copy of all of this for one more field costs as much as the rest.
+        invocation_id=uuid7(),
     )
     return call, model
 

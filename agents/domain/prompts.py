@@ -90,6 +90,16 @@ def render(source: str, variables: Collection[str], values: Mapping[str, Any]) -
     Raises InvalidInput if the template fails, or says more than MAX_RENDERED_CHARACTERS.
     """
     given = {name: _line(values[name]) for name in variables if _is_scalar(values.get(name))}
+    return _rendered(source, given) if given else _always(source)
+
+
+@lru_cache(maxsize=128)
+def _always(source: str) -> str:
+    """What a template says to whom gives it nothing, as every chat does: the same each time."""
+    return _rendered(source, {})
+
+
+def _rendered(source: str, given: Mapping[str, str]) -> str:
     try:
         said, pieces = 0, []
         for piece in _compiled(source).generate(given):
