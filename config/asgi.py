@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import django
+from django.conf import settings
 from django.utils.module_loading import import_string
 
 from config.one_thread import OneThreadHandler
@@ -20,6 +21,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup(set_prefix=False)
 pages_and_api = OneThreadHandler()
+keyed = OneThreadHandler(only=settings.KEY_MIDDLEWARE, beside=pages_and_api)
+CHATS, API = "/v1/chat/completions", "/api/v1/"
 # An application of its own, named as a string: the ground imports no app.
 MCP = "agents.tools.mcp_server"
 
@@ -28,10 +31,23 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Pass the request on to whom its path belongs."""
     if scope["type"] == "lifespan":
         await _live(receive, send)
+    elif scope["type"] == "http" and _has_key_only(scope):
+        await keyed(scope, receive, send)  # type: ignore[arg-type]
     elif scope["type"] == "http" and scope["path"].rstrip("/") == "/mcp":
         await _mcp("application")(scope, receive, send)
     else:
         await pages_and_api(scope, receive, send)  # type: ignore[arg-type]
+
+
+def _has_key_only(scope: Scope) -> bool:
+    """Whether a request can have no session: a chat, or one to the API with a key; no cookies."""
+    is_chat = scope["path"] == CHATS
+    if not is_chat and not scope["path"].startswith(API):
+        return False
+    said = dict(scope["headers"])
+    if b"cookie" in said:
+        return False
+    return is_chat or said.get(b"authorization", b"")[:7].lower() == b"bearer "
 
 
 @cache

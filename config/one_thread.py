@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import IO, Any
@@ -21,10 +21,12 @@ from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted, RequestDataTooBig
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
+from django.core.handlers.exception import convert_exception_to_response
 from django.db import close_old_connections
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
+from django.utils.module_loading import import_string
 
 # A synchronous stream is sent in pieces of at least so many bytes: each costs a hop to a thread.
 PIECE_BYTES = 64 * 1024
@@ -40,16 +42,38 @@ def _too_large(error: RequestDataTooBig) -> HttpResponse:
 
 
 class OneThreadHandler(ASGIHandler):
-    """An ASGI application for synchronous views; streams may be asynchronous."""
+    """An ASGI application for synchronous views; streams may be asynchronous.
 
-    def __init__(self) -> None:
+    With ``only``, these are the middleware (no hooks but their call) instead of the settings', and
+    with ``beside`` another handler's threads do the work.
+    """
+
+    def __init__(
+        self, *, only: Sequence[str] | None = None, beside: OneThreadHandler | None = None
+    ) -> None:
+        self._only = only
         super().__init__()
         # A pool starts a thread only when none is idle: as many as were ever needed at once.
-        self._pool = ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="request")
+        self._pool: ThreadPoolExecutor = (
+            ThreadPoolExecutor(settings.WEB_THREADS, thread_name_prefix="request")
+            if beside is None
+            else beside._pool
+        )
 
     def load_middleware(self, is_async: bool = False) -> None:
         """Build the synchronous chain, whatever the base class asks for."""
         super().load_middleware(is_async=False)
+        if self._only is None:
+            return
+        self._view_middleware: list[Any] = []
+        self._template_response_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = []
+        chain = convert_exception_to_response(
+            self._get_response  # type: ignore[attr-defined]
+        )
+        for name in reversed(self._only):
+            chain = convert_exception_to_response(import_string(name)(chain))
+        self._middleware_chain = chain
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware as DjangoLoginRequired
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -44,3 +45,16 @@ class LoginRequiredMiddleware(DjangoLoginRequired):
         if request.path == settings.LOGIN_URL:
             return None
         return super().process_view(request, view_func, view_args, view_kwargs)
+
+
+class NobodySignedInMiddleware:
+    """What the middleware of sessions says of a request that has none."""
+
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.user = AnonymousUser()
+        return self.get_response(request)

@@ -6,16 +6,19 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core import signals
+from django.db import connections
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from config import asgi
 from config.one_thread import PIECE_BYTES
+from monitoring.models import SecurityEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 seen: list[tuple[str, int]] = []
@@ -56,7 +59,14 @@ urlpatterns = [path("v1/plain", plain), path("v1/endless", endless), path("v1/lo
 
 
 async def ask(
-    url: str, body: bytes = b"", *, hang_up_after: int = 10_000, inbox: Any = None
+    url: str,
+    body: bytes = b"",
+    *,
+    hang_up_after: int = 10_000,
+    inbox: Any = None,
+    door: Any = None,
+    headers: Any = (),
+    query: bytes = b"",
 ) -> list[Any]:
     """What the web process sends for a POST; the reader hangs up after so many messages."""
     sent: list[Any] = []
@@ -75,10 +85,10 @@ async def ask(
             gone.set()
         await asyncio.sleep(0)
 
-    headers = [(b"host", b"localhost")]
+    headers = [*headers] or [(b"host", b"localhost")]
     scope = {"type": "http", "method": "POST", "path": url, "headers": headers,
-             "query_string": b"", "http_version": "1.1", "scheme": "http"}  # fmt: skip
-    await asgi.application(scope, receive, send)
+             "query_string": query, "http_version": "1.1", "scheme": "http"}  # fmt: skip
+    await (door or asgi.application)(scope, receive, send)
     return sent
 
 
@@ -160,3 +170,79 @@ async def test_what_middleware_adds_and_refuses_is_there() -> None:
     assert headers[b"X-Content-Type-Options"] == b"nosniff"
     assert headers[b"X-Frame-Options"] == b"DENY"
     assert len(headers[b"X-Request-ID"]) == 32
+
+
+HOST = (b"host", b"localhost")
+
+
+@pytest.mark.parametrize(
+    ("url", "headers", "query", "status"),
+    [
+        (asgi.CHATS, [HOST], b"", 401),
+        (asgi.CHATS, [HOST, (b"x-request-id", b"given-by-us")], b"", 401),
+        (asgi.CHATS, [(b"host", b"elsewhere.example")], b"", 400),
+        (asgi.CHATS, [HOST], b"a=%00", 400),
+        ("/api/v1/agents", [HOST, (b"authorization", b"Bearer nonsense")], b"", 401),
+        ("/api/v1/nothing", [HOST, (b"authorization", b"bearer nonsense")], b"", 404),
+    ],
+)
+async def test_who_asks_with_a_key_is_guarded_as_everybody_without_what_only_sessions_need(
+    url: str, headers: Any, query: bytes, status: int
+) -> None:
+    told = []
+    for door in (asgi.application, asgi.keyed, asgi.pages_and_api):
+        start, body = await ask(url, b"{}", door=door, headers=headers, query=query)
+        said = {name.lower(): value for name, value in start["headers"]}
+        own = said.pop(b"x-request-id")
+        assert own == b"given-by-us" or len(own) == 32
+        told.append((start["status"], said, json.loads(body["body"])))
+    assert told[0] == told[1] == told[2]
+    assert told[0][0] == status
+    assert told[0][1][b"x-content-type-options"] == b"nosniff"
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "is_keyed"),
+    [
+        (asgi.CHATS, {}, True),
+        (asgi.CHATS, {b"cookie": b"sessionid=a"}, False),
+        (asgi.CHATS + "/", {}, False),
+        ("/api/v1/runs", {b"authorization": b"Bearer rk_abc"}, True),
+        ("/api/v1/runs", {b"authorization": b"Bearer rk_abc", b"cookie": b"sessionid=a"}, False),
+        ("/api/v1/runs", {}, False),
+        ("/dashboard", {b"authorization": b"Bearer rk_abc"}, False),
+    ],
+)
+async def test_whoever_may_have_a_session_gets_what_sessions_need(
+    monkeypatch: pytest.MonkeyPatch, url: str, more: dict[bytes, bytes], is_keyed: bool
+) -> None:
+    used: list[str] = []
+
+    def door(name: str) -> Any:
+        async def answer(*_: Any) -> None:
+            used.append(name)
+
+        return answer
+
+    monkeypatch.setattr(asgi, "keyed", door("keyed"))
+    monkeypatch.setattr(asgi, "pages_and_api", door("all"))
+    await ask(url, headers=[HOST, *more.items()])
+    assert used == ["keyed" if is_keyed else "all"]
+
+
+async def test_a_wrong_key_at_the_short_door_is_an_attack_as_at_every_other(
+    settings: Any,
+) -> None:
+    settings.ADDRESS_TRIES, settings.LOCK_OUT = 2, timedelta(seconds=61)  # counted apart
+    key = (b"authorization", b"Bearer rk_wrong")
+    told = [(await ask(asgi.CHATS, b"{}", headers=[HOST, key]))[0]["status"] for _ in range(3)]
+    assert told == [401, 429, 429]
+
+    def look() -> list[str]:
+        try:
+            return list(SecurityEvent.objects.values_list("kind", flat=True))
+        finally:
+            connections.close_all()  # of the thread that answered, too: it is the only one
+
+    found = await asyncio.get_running_loop().run_in_executor(asgi.keyed._pool, look)
+    assert found == ["key_misuse"]
