@@ -91,9 +91,22 @@ def first_error(schema: Any, value: Any, *, formats: bool = False) -> Validation
     return found
 
 
+# The same schemas come again and again, as the same objects; making a validator costs as much as a
+# small value's check.
+MOST_KEPT = 128
+_kept: dict[tuple[int, bool], Any] = {}
+
+
 def _validator(schema: Any, *, formats: bool) -> Any:
+    kept = _kept.get((id(schema), formats))
+    if kept is not None and kept.schema is schema:
+        return kept
     checker = _Bounded.FORMAT_CHECKER if formats else None
-    return _Bounded(schema, registry=_NOTHING_ELSE, format_checker=checker)
+    made = _Bounded(schema, registry=_NOTHING_ELSE, format_checker=checker)
+    if len(_kept) >= MOST_KEPT:
+        _kept.clear()
+    _kept[id(schema), formats] = made
+    return made
 
 
 def _resolver(schema: Mapping[str, Any]) -> Any:

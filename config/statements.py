@@ -1,8 +1,9 @@
 """One statement to PostgreSQL, bound on the server and prepared: for what every call pays for.
 
 Django's cursor binds in Python and prepares nothing, so that each call is parsed and planned anew.
-This uses Django's own connection, and so takes part in its transactions and its pool. A statement
-whose best plan depends on its parameters must not come here: plans are generic (see the settings).
+This uses Django's own connection where there is one, and so takes part in its transactions; else
+its pool. A statement whose best plan depends on its parameters must not come here: plans are
+generic (see the settings).
 """
 
 from __future__ import annotations
@@ -12,18 +13,43 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.expressions import DatabaseDefault
 
 
 def execute(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """All rows of ``statement``; none for one that returns nothing."""
-    connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+    """All rows of ``statement``; none for one that returns nothing.
+
+    A thread that has no connection borrows one of the pool for no longer than this takes, without
+    what Django sets up on a connection of its own each time.
+    """
+    own: Any = connections[DEFAULT_DB_ALIAS]
+    pool = own.pool if own.connection is None else None
+    if pool is None:
+        own.ensure_connection()
+        with own.wrap_database_errors:
+            return _run(own.connection, statement, parameters)
+    with own.wrap_database_errors:
+        if pool.closed:
+            pool.open()
+        borrowed = pool.getconn()
+        try:
+            if not borrowed.autocommit:
+                borrowed.autocommit = True
+            return _run(borrowed, statement, parameters)
+        finally:
+            pool.putconn(borrowed)
+
+
+def _run(
+    connection: psycopg.Connection[Any], statement: str, parameters: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    with psycopg.Cursor(connection) as cursor:
         cursor.execute(statement, parameters, prepare=True)
         # Not by its description: that makes an object of every column.
         return cursor.fetchall() if (got := cursor.pgresult) and got.nfields else []
@@ -37,12 +63,21 @@ def rows_of(objects: Sequence[models.Model]) -> str:
     """
     if not objects:
         return "[]"
-    fields = [
-        (f.column, f.attname) for f in objects[0]._meta.concrete_fields
-        if not isinstance(getattr(objects[0], f.attname), DatabaseDefault)
-    ]  # fmt: skip
-    rows = [{column: getattr(one, name) for column, name in fields} for one in objects]
-    return storable(rows)
+    columns, left_to_database = _columns(type(objects[0]))
+    values = vars(objects[0])
+    skipped = {name for name in left_to_database if isinstance(values[name], DatabaseDefault)}
+    fields = [one for one in columns if one[1] not in skipped] if skipped else columns
+    return storable([{column: vars(one)[name] for column, name in fields} for one in objects])
+
+
+@cache
+def _columns(model: type[models.Model]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Columns with their attributes, and the attributes that the database may have to fill."""
+    fields = model._meta.concrete_fields
+    return (
+        [(str(one.column), one.attname) for one in fields],
+        [one.attname for one in fields if one.has_db_default()],
+    )
 
 
 def storable(value: Any, *, default: Callable[[Any], Any] | None = None) -> str:
