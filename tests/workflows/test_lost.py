@@ -16,6 +16,7 @@ from django.test import Client as Browser
 from tests.workflows import effects
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import get, post, start
+from tests.workflows.servers import NO_RABBITMQ, rabbitmq, using_broker
 from tests.workflows.workers import ended, sweeping, wait_for, worker
 from workflows import dispatch, tasks
 from workflows.models import Lane, Run, StepRun
@@ -139,6 +140,19 @@ def test_a_broker_remembers_until_it_is_flushed() -> None:
         dispatch.leave_mark()
         assert not dispatch.has_forgotten()
         server.flushdb()
+        assert dispatch.has_forgotten()
+
+
+@pytest.mark.chaos
+@pytest.mark.slow
+@pytest.mark.skipif(bool(NO_RABBITMQ), reason=NO_RABBITMQ)
+def test_rabbitmq_remembers_until_its_data_is_gone() -> None:
+    with rabbitmq() as rabbit, using_broker(rabbit.url):
+        assert dispatch.has_forgotten()
+        dispatch.leave_mark()
+        wait_for(lambda: not dispatch.has_forgotten(), 20)  # it takes the message when it may
+        with current_app.connection_for_write() as connection:
+            connection.default_channel.queue_delete(dispatch.MARK)
         assert dispatch.has_forgotten()
 
 
