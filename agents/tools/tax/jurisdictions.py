@@ -84,6 +84,7 @@ def _rate_row(code: str, on: date) -> dict[str, object]:
         "vat_standard_percent": percent(vat.standard),
         "vat_reduced_percent": [percent(rate) for rate in vat.reduced],
         "vat_valid_from": vat.valid_from.isoformat(),
+        "vat_source": vat.source,
     }
 
 

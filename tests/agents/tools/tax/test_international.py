@@ -205,6 +205,14 @@ def test_an_unknown_country_is_listed_as_missing_not_guessed():
     assert result["rates"][0]["corporate_rate_percent"] == 19.0
 
 
+def test_a_table_of_rates_names_the_source_of_each_of_its_two_taxes():
+    one, other = call("rate_tables", jurisdictions=["FR", "US"], on_date="2026-01-01")["rates"]
+    day = date(2026, 1, 1)
+    assert one["vat_source"] == rates.vat_rate("FR", day).source != one["source"]
+    assert one["source"] == rates.corporate_rate("FR", day).source
+    assert "vat_source" not in other  # it levies none
+
+
 def estimate(code: str, profit: float, **more: Any) -> Any:
     figures = {"entity": f"{code} Ltd", "jurisdiction": code, "profit_before_tax": profit, **more}
     return call("jurisdiction_estimate", figures=figures, on_date="2025-12-31")
