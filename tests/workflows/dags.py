@@ -33,6 +33,15 @@ class Node:
     turns: int = 1
     child: bool = False
     undo: bool = False
+    asks: int = 0  # levels of an approval
+    refused: bool = False  # what the person says at its last level
+    calls: bool = False  # waits for a signal of its own name
+    rests: bool = False  # waits for a moment
+
+    @property
+    def waits(self) -> bool:
+        """Whether no tool is called: a person, a signal or time ends it."""
+        return bool(self.asks or self.calls or self.rests)
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,15 @@ def _step(node: Node, ledger: str) -> dict[str, Any]:
             step |= {"for_each": [list(node.items[:2]), [], list(node.items[2:])]}
             step |= {"each": {"for_each": "${ item }", "as": "inner"}}
             fails = "${ inner }"
-    if node.child:
+    if node.asks:
+        roles = ["manager", "partner"][: node.asks]
+        step["approval"] = {"role": "manager", "roles": roles, "levels": node.asks,
+                            "forbid_self": False}  # fmt: skip
+    elif node.calls:
+        step["wait"] = {"signal": node.key}
+    elif node.rests:
+        step["wait"] = {"for": "1ms"}
+    elif node.child:
         step |= {"workflow": "dag_child", "with": {"ledger": ledger, "fails": fails}}
     else:
         tool = "drill.light" if node.light else "drill.effect"
@@ -108,7 +125,7 @@ class Expected:
 
 
 def may_be_withdrawn(dag: Dag) -> set[str]:
-    """Sub-workflows that every join behind them may go on without."""
+    """Sub-workflows and waits that every join behind them may go on without."""
     behind: dict[str, list[Node]] = {}
     for node in dag.nodes:
         for need in node.needs:
@@ -116,14 +133,16 @@ def may_be_withdrawn(dag: Dag) -> set[str]:
     return {
         node.key
         for node in dag.nodes
-        if node.child and any(after.mode != "all" for after in behind.get(node.key, ()))
+        if (node.child or node.waits)
+        and any(after.mode != "all" for after in behind.get(node.key, ()))
     }
 
 
 def interpret(dag: Dag, withdrawn: frozenset[str] = frozenset()) -> Expected:
     """The outcome of every step by the rules of the contract.
 
-    ``withdrawn`` are sub-workflows that were still under way when nothing needed them any more.
+    ``withdrawn`` are sub-workflows and waits that were still under way when nothing needed them
+    any more.
     """
     found = Expected()
     by_key = {node.key: node for node in dag.nodes}
@@ -137,7 +156,8 @@ def interpret(dag: Dag, withdrawn: frozenset[str] = frozenset()) -> Expected:
             state = "cancelled"
         found.states[node.key] = state
         found.effects[node.key] = effects
-        found.values[node.key] = state == "succeeded" and node.items is None
+        gives = node.items is None and not node.asks and not node.rests
+        found.values[node.key] = state == "succeeded" and gives
         if state == "failed" and node.on_error == "fail":
             found.run = "failed"
     return found
@@ -156,6 +176,8 @@ def _outcome(
         return "skipped", 0
     if node.when not in ("", "true") and not found.values[node.when]:
         return "failed", 0  # it reads a value of what gave none
+    if node.waits:
+        return ("failed" if node.refused else "succeeded"), 0
     if node.items is not None:
         worked = [fails < 2 for fails in node.items]
         good = all(worked) or node.on_error == "continue"
@@ -180,12 +202,19 @@ def _reached(node: Node, by_key: dict[str, Node], found: Expected) -> bool:
     )
 
 
+_WAITS: list[dict[str, Any]] = [
+    {"asks": 1}, {"asks": 2}, {"asks": 1, "refused": True}, {"asks": 2, "refused": True},
+    {"calls": True}, {"calls": True}, {"rests": True},
+]  # fmt: skip
 _FAILS = st.sampled_from([0, 0, 0, 0, 1, NEVER])
 
 
 @st.composite
-def dags(draw: st.DrawFn, most: int = 8) -> Dag:
-    """Definitions of up to ``most`` steps with every kind of join, error and repetition."""
+def dags(draw: st.DrawFn, most: int = 8, people: bool = False) -> Dag:
+    """Definitions of up to ``most`` steps with every kind of join, error and repetition.
+
+    With ``people`` some steps are approvals, or wait for a signal or a time.
+    """
     size = draw(st.integers(1, most))
     keys = [f"s{i}" for i in range(size)]
     handlers = {key for key in keys[1:] if draw(st.integers(0, 5)) == 0}
@@ -202,7 +231,7 @@ def dags(draw: st.DrawFn, most: int = 8) -> Dag:
         readable = [need for need in needs if mode == "all"]
         nodes.append(
             Node(
-                key=key, mode=mode, needs=needs, needed=needed, **draw(_work()),
+                key=key, mode=mode, needs=needs, needed=needed, **draw(_work(people)),
                 on_error=draw(st.sampled_from(["fail", "continue", "continue", *later * 2])),
                 when=draw(st.sampled_from(["", "", "", "true", "false", *readable])),
             )
@@ -211,7 +240,9 @@ def dags(draw: st.DrawFn, most: int = 8) -> Dag:
 
 
 @st.composite
-def _work(draw: st.DrawFn) -> dict[str, Any]:
+def _work(draw: st.DrawFn, people: bool) -> dict[str, Any]:
+    if people and draw(st.integers(0, 2)) == 0:
+        return draw(st.sampled_from(_WAITS))
     shape = draw(st.sampled_from(["plain", "plain", "plain", "fan", "turns", "child"]))
     work: dict[str, Any] = {"light": draw(st.integers(0, 3)) > 0, "undo": draw(st.booleans())}
     if shape == "fan":

@@ -1,145 +1,53 @@
 """Whatever the definition, and wherever it crashes, a run comes out as the contract says.
 
-The real engine runs random definitions on PostgreSQL. The process "dies" before or after a write
-or a message of Hypothesis' choice: what is in memory is gone, what is committed stays. Messages
-are lost, repeated and reordered. Then leases end, and the sweep finds what is left.
+The real engine runs random definitions on PostgreSQL. The process "dies" before or after a write,
+a commit or a message of Hypothesis' choice: what is in memory is gone, what is committed stays.
+Messages are lost, repeated and reordered. People approve and refuse, send signals, and pause,
+resume or cancel the run. Then leases end, and the sweep finds what is left. The short form plays
+the same examples each time; the long one (``make chaos``) plays new ones.
 """
 
 from __future__ import annotations
 
+import os
 import random
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.db.models import Max
-from hypothesis import HealthCheck, Phase, given, reject, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from config.access.callers import Caller
-from config.errors import InvalidDocument
 from tests.workflows import effects
-from tests.workflows.dags import CHILD, Dag, Expected, dags, interpret, may_be_withdrawn
-from tests.workflows.test_faults import grow_old
-from workflows import database, dispatch, publishing, starting, steps, sweeps
+from tests.workflows.dags import Dag, Expected, dags, interpret, may_be_withdrawn
+from tests.workflows.worlds import People, World, play
+from workflows import dispatch
 from workflows.models import Run, RunEvent, StepRun
 
+# Examples of the long form.
+LONG = int(os.environ.get("PROPERTY_EXAMPLES", "600"))
 FINAL = {"succeeded", "failed", "skipped", "unreachable", "cancelled"}
 
 
-class Death(BaseException):
-    """The process ends here; no handler of the engine may catch it."""
-
-
-@dataclass
-class World:
-    """A broker that loses, repeats and reorders, and a process that dies when told to."""
-
-    dies_at: list[tuple[int, bool]]
-    random: random.Random
-    messages: list[tuple[UUID, list[str]]] = field(default_factory=list)
-    wakes: list[UUID] = field(default_factory=list)
-    calls: int = 0
-    deaths: int = 0
-
-    def write(self, statement: str, parameters: dict[str, Any]) -> Any:
-        return self._at_risk(lambda: _execute(statement, parameters))
-
-    def send(self, messages: list[tuple[UUID, str, list[str], float]]) -> None:
-        def deliver() -> None:
-            for run_id, _, ids, _ in messages:
-                copies = self.random.choice([0, 1, 1, 1, 1, 1, 2])
-                self.messages += [(run_id, ids)] * copies
-
-        self._at_risk(deliver)
-
-    def wake(self, step_id: UUID, run_id: UUID) -> None:
-        self._at_risk(lambda: self.wakes.append(step_id))
-
-    def _at_risk(self, act: Any) -> Any:
-        self.calls += 1
-        dies = [took_effect for at, took_effect in self.dies_at if at == self.calls]
-        if dies and not dies[0]:
-            self.deaths += 1
-            raise Death
-        result = act()
-        if dies:
-            self.deaths += 1
-            raise Death
-        return result
-
-    def deliver_one(self) -> bool:
-        """Hand one waiting message to the engine; False if there is none."""
-        if self.wakes:
-            sweeps.wake(self.wakes.pop(self.random.randrange(len(self.wakes))))
-        elif self.messages:
-            run_id, ids = self.messages.pop(self.random.randrange(len(self.messages)))
-            steps.run_steps([UUID(step_id) for step_id in ids], run_id)
-        else:
-            return False
-        return True
-
-
-_execute = database.execute
-
-
-@contextmanager
-def inside(world: World) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patched:
-        for name, module in list(sys.modules.items()):
-            if name.startswith("workflows.") and getattr(module, "execute", None) is _execute:
-                patched.setattr(module, "execute", world.write)
-        patched.setattr(dispatch, "_send", world.send)
-        patched.setattr(dispatch, "_send_wake", world.wake)
-        yield
-
-
-def play(dag: Dag, world: World, caller: Caller, ledger: Path) -> Run:
-    publishing.publish(CHILD)
-    try:
-        publishing.publish(dag.source(str(ledger)))
-    except InvalidDocument as refused:
-        # A join that no run can meet is refused when it is published: there is nothing to run.
-        assert all("can never be met" in fault["message"] for fault in refused.faults)
-        reject()
-    key = uuid4().hex
-    run: Run | None = None
-    with inside(world):
-        for _ in range(400):
-            try:
-                if run is None:
-                    run, _ = starting.start_run(
-                        caller=caller, workflow="dag", inputs={}, idempotency_key=key
-                    )
-                if world.deliver_one():
-                    continue
-                if not Run.objects.filter(ended_at=None).exists():
-                    break
-                grow_old()
-                sweeps.sweep()
-            except Death:
-                continue
-    assert run is not None
-    run.refresh_from_db()
-    return run
-
-
-def check(dag: Dag, run: Run, ledger: Path, deaths: int) -> None:
+def check(people: People, run: Run, ledger: Path) -> None:
+    dag, deaths = people.dag, people.world.deaths
     assert not Run.objects.filter(ended_at=None).exists()
     rows = list(StepRun.objects.filter(run=run).exclude(kind__in=["end", "chunk"]))
     withdrawn = {row.key for row in rows if row.item == -1 and _was_withdrawn(row)}
     assert withdrawn <= may_be_withdrawn(dag)
     expected = interpret(dag, frozenset(withdrawn))
-    assert run.state == expected.run, run.error
+    if run.state == "cancelled":
+        assert people.asked_to_cancel
+    else:
+        assert run.state == expected.run, run.error
+        assert not people.cancelled
     assert {row.state for row in rows} <= FINAL
     called = list(effects.calls(ledger))
-    if expected.run == "succeeded":
+    if run.state == "succeeded":
         _states_are(expected, run, rows)
         _effects_are(expected, rows, called)
     else:
@@ -259,7 +167,19 @@ def _history_agrees(run: Run, rows: list[StepRun]) -> None:
     assert all(latest.get(r.pk, r.attempt) <= r.attempt for r in rows)
 
 
-deaths = st.lists(st.tuples(st.integers(1, 120), st.booleans()), max_size=5)
+# Each so many calls after the one before: anywhere in a run, however long it is by then.
+deaths = st.lists(st.tuples(st.integers(1, 90), st.booleans()), max_size=6)
+_ACTS = ["pause", "pause", "resume", "cancel"]
+meddling = st.lists(st.tuples(st.integers(0, 40), st.sampled_from(_ACTS)), max_size=3)
+# Half of all runs are left alone by whoever could stop them.
+worlds = {
+    "dag": dags(people=True), "dies_after": deaths, "seed": st.integers(0, 2**32),
+    "acts": st.one_of(st.just([]), meddling),
+}  # fmt: skip
+SETTINGS: dict[str, Any] = {
+    "deadline": None, "database": None, "suppress_health_check": list(HealthCheck),
+    "phases": [Phase.generate], "report_multiple_bugs": False,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -268,40 +188,50 @@ def quiet(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("CRITICAL")
 
 
-def run_example(
-    dag: Dag, dies_at: list[tuple[int, bool]], seed: int, caller: Caller, folder: Path
-) -> None:
+def comes_out_right(
+    dag: Dag, dies_after: list[tuple[int, bool]], seed: int, acts: list[tuple[int, str]],
+    caller: Caller, folder: Path,
+) -> None:  # fmt: skip
     ledger = folder / uuid4().hex
-    world = World(dies_at, random.Random(seed))
-    run = play(dag, world, caller, ledger)
+    people = People(dag, caller, World(list(dies_after), random.Random(seed)), acts)
+    run = play(people, ledger)
     try:
-        check(dag, run, ledger, world.deaths)
+        check(people, run, ledger)
     except AssertionError as error:
         rows = StepRun.objects.filter(run=run).order_by("id")
         found = [f"{r.key}[{r.item}]#{r.iteration} {r.kind} {r.state}" for r in rows]
-        error.add_note(
-            "\n".join([*map(repr, dag.nodes), repr(interpret(dag)), *found, repr((dies_at, seed))])
-        )
+        told = [*map(repr, dag.nodes), repr(interpret(dag)), *found]
+        error.add_note("\n".join([*told, repr((dies_after, seed, acts))]))
         raise
 
 
 @pytest.mark.django_db(transaction=True)
-@settings(
-    max_examples=30,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-    report_multiple_bugs=False,
-)
-@given(dag=dags(), dies_at=deaths, seed=st.integers(0, 2**32))
+@settings(max_examples=30, derandomize=True, **SETTINGS)
+@given(**worlds)
 def test_a_run_comes_out_as_the_contract_says_wherever_it_crashes(
     dag: Dag,
-    dies_at: list[tuple[int, bool]],
+    dies_after: list[tuple[int, bool]],
     seed: int,
+    acts: list[tuple[int, str]],
     caller: Caller,
     quiet: None,
     tmp_path: Path,
 ) -> None:
-    run_example(dag, dies_at, seed, caller, tmp_path)
+    comes_out_right(dag, dies_after, seed, acts, caller, tmp_path)
+
+
+@pytest.mark.chaos
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@settings(max_examples=LONG, derandomize=False, **SETTINGS)
+@given(**worlds)
+def test_so_does_any_of_hundreds_of_runs_that_nobody_has_seen_before(
+    dag: Dag,
+    dies_after: list[tuple[int, bool]],
+    seed: int,
+    acts: list[tuple[int, str]],
+    caller: Caller,
+    quiet: None,
+    tmp_path: Path,
+) -> None:
+    comes_out_right(dag, dies_after, seed, acts, caller, tmp_path)
