@@ -171,19 +171,27 @@ class Advance:
         self._drain()
 
     def withdraw_needless(self, gone_on: Iterable[str]) -> None:
-        """Withdraw what nothing needs any more and only waits, now that ``gone_on`` have."""
-        for key in gone_on:
-            for needless in self.plan.dispensable.get(key, ()):
-                self._withdraw(needless)
+        """Withdraw what nothing needs any more and only waits, now that ``gone_on`` have.
 
-    def _withdraw(self, key: str) -> None:
+        What was needed by nothing but that is as needless.
+        """
+        left = deque(gone_on)
+        while left:
+            for needless in self.plan.dispensable.get(left.popleft(), ()):
+                if self._withdraw(needless):
+                    left.append(needless)
+
+    def _withdraw(self, key: str) -> bool:
+        """Whether there was anything to withdraw."""
         behind = self.plan.needed_by(key)
         rows = execute(_NEEDLESS, {"run": self.facts.run_id, "key": key, "behind": behind})
+        is_gone = False
         for step_id, state, kind in rows:
             # An answer that is being given at this moment has its approval already: it stands.
             asked = state != StepState.PENDING and kind == "approval"
             if asked and not approvals.withdraw(step_id):
                 continue
+            is_gone = True
             cost = endings.spent_inside(step_id) if kind == "workflow" else Decimal(0)
             self._resolve(
                 [Outcome(step_id, key, StepState.CANCELLED, error=NOT_NEEDED, cost_usd=cost)]
@@ -191,6 +199,7 @@ class Advance:
             if kind == "workflow":  # the row first: whoever starts a run inside looks at it
                 fanout.cancel_items(self.facts.run_id, key)
                 endings.cancel_children(self.facts.run_id, key)
+        return is_gone
 
     def _drain(self) -> None:
         while self.pending:

@@ -118,3 +118,39 @@ def test_an_approval_that_another_step_or_the_outputs_still_need_goes_on_waiting
         assert answer.status_code == 200
         broker.drain()
         assert get(web, f"runs/{run['id']}", who).json()["state"] == "succeeded"
+
+
+BEHIND_ONE_ANOTHER = """
+name: behind_one_another
+steps:
+  pay: {tool: core.sleep, with: {seconds: 0.01}}
+  ask: {approval: {role: manager}}
+  letter: {needs: [ask, pay], wait: {signal: letter}}
+  quick: {tool: core.echo}
+  first: {needs: {any: [letter, quick]}, tool: core.echo}
+"""
+
+
+def test_what_stands_before_something_withdrawn_is_withdrawn_or_runs_to_its_end(
+    web: Browser, key: Key, broker: Broker
+) -> None:
+    who = key()
+    run = start(web, who, BEHIND_ONE_ANOTHER)
+    pay = str(StepRun.objects.get(key="pay").pk)
+    slow = [message for message in broker.messages if pay in message[2]]
+    assert [message[2] for message in slow] == [[pay]]
+    broker.messages = [message for message in broker.messages if pay not in message[2]]
+    broker.drain()
+    told = get(web, f"runs/{run['id']}", who).json()
+    assert {s["key"]: s["state"] for s in told["steps"]} == {
+        "pay": "queued", "ask": "cancelled", "letter": "cancelled", "quick": "succeeded",
+        "first": "succeeded",
+    }  # fmt: skip
+    assert Approval.objects.get().state == "withdrawn"
+    # A tool is not cut off: the run that began it sees it end.
+    assert told["state"] == "running"
+    broker.messages = slow
+    broker.drain()
+    told = get(web, f"runs/{run['id']}", who).json()
+    assert told["state"] == "succeeded"
+    assert {s["state"] for s in told["steps"]} == {"succeeded", "cancelled"}

@@ -128,10 +128,13 @@ class Plan:
         """Steps that the end of the run waits for, so that no other is open when they have ended.
 
         Those are the sinks, and what nobody surely waits for: a join of ``any`` fires before the
-        rest of its needs, one of ``all`` gives up when one need can no longer be met.
+        rest of its needs, one of ``all`` gives up when one need can no longer be met, and what
+        may be withdrawn waits no longer then.
         """
         waited_for: set[str] = set()
         for step in self.steps.values():
+            if step.key in self._withdrawable:
+                continue
             for need in (*step.needs, *step.failures_of):
                 others = {*step.needs, *step.failures_of} - {need}
                 if not others or (step.mode is Mode.ALL and not others & self._missable):
@@ -157,21 +160,29 @@ class Plan:
 
     @cached_property
     def dispensable(self) -> Mapping[str, tuple[str, ...]]:
-        """For each join, what in front of it may turn out needless: it waits for others.
+        """For each step, what in front of it may turn out needless."""
+        found: dict[str, list[str]] = {}
+        for key in self.steps:
+            for follower in self.needed_by(key) if key in self._withdrawable else ():
+                found.setdefault(follower, []).append(key)
+        return {key: tuple(keys) for key, keys in found.items()}
 
-        Approvals, waits and sub-workflows are. One is needless once everything that needs it goes
-        on or has ended without it. Only a join of ``any`` or ``at_least`` goes on without one;
+    @cached_property
+    def _withdrawable(self) -> frozenset[str]:
+        """What waits for others and may turn out needless: approvals, waits and sub-workflows.
+
+        One is needless once everything that needs it goes on or has ended without it. Only a join
+        of ``any`` or ``at_least`` goes on without one, or ends because it is needless itself;
         what the run's outputs read is never needless.
         """
-        found: dict[str, list[str]] = {}
-        for key, step in self.steps.items():
-            if step.kind not in ("approval", "wait", "workflow") or key in self.outputs.steps:
-                continue
-            behind = self.needed_by(key)
-            if any(self.steps[follower].mode is not Mode.ALL for follower in behind):
-                for follower in behind:
-                    found.setdefault(follower, []).append(key)
-        return {key: tuple(keys) for key, keys in found.items()}
+        found: set[str] = set()
+        for key in reversed(list(self.steps)):  # what needs a step comes behind it
+            waits = self.steps[key].kind in ("approval", "wait", "workflow")
+            if waits and key not in self.outputs.steps:
+                behind = self.needed_by(key)
+                if any(self.steps[f].mode is not Mode.ALL or f in found for f in behind):
+                    found.add(key)
+        return frozenset(found)
 
     def needed_by(self, key: str) -> list[str]:
         """The steps that need ``key`` to succeed; its failure's handler is none of them."""

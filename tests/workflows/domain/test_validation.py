@@ -307,12 +307,15 @@ def test_all_faults_are_told_at_once_in_the_order_of_their_lines() -> None:
         ({"a": {}, "c": {"needs": {"any": ["a"]}}}, {"c"}),
         ({"a": {"on_error": {"go_to": "h"}}, "h": {}, "b": {}, "c": {"needs": ["a", "b"]}},
          {"b", "c", "h"}),
+        # Withdrawn once c goes on, w waits for a no longer.
+        ({"a": {}, "w": {"needs": ["a"], "wait": {"signal": "s"}}, "b": {},
+          "c": {"needs": {"any": ["w", "b"]}}}, {"a", "w", "b", "c"}),
     ],
 )  # fmt: skip
 def test_the_end_waits_for_whatever_nobody_else_surely_waits_for(
     steps: dict[str, dict[str, object]], ends: set[str]
 ) -> None:
-    written = {key: {"tool": "echo", **raw} for key, raw in steps.items()}
+    written = {k: raw if "wait" in raw else {"tool": "echo", **raw} for k, raw in steps.items()}
     assert plan_of({"name": "w", "steps": written}).ends == ends
 
 
