@@ -10,12 +10,14 @@ from workflows.api import triggers as triggers_api
 from workflows.pages import (
     answered,
     approvals,
+    dead,
     library,
     run,
     runs,
     schedules,
     steps,
     suggestions,
+    versions,
 )
 from workflows.run_urls import UUID, V1
 
@@ -56,9 +58,10 @@ urlpatterns = [
     path("dashboard/runs/<uuid:run_id>/steps/<slug:step_id>", run.step),
     path("dashboard/runs/<uuid:run_id>/lines/<str:line_id>", run.line),
     re_path(
-        rf"^dashboard/runs/(?P<run_id>{UUID})/(?P<action>cancel|pause|resume|retry|fork)$",
+        rf"^dashboard/runs/(?P<run_id>{UUID})/(?P<action>cancel|pause|resume|retry|fork|signal)$",
         run.control,
     ),
+    path("dashboard/dead-letters", dead.all_dead),
     path("dashboard/_waiting", approvals.waiting),
     path("dashboard/approvals", approvals.all_open),
     path("dashboard/approvals/answered", answered.all_answered),
@@ -76,4 +79,6 @@ urlpatterns = [
     path("dashboard/suggestions/<uuid:suggestion_id>", suggestions.one),
     path("dashboard/workflows", library.all_workflows),
     path("dashboard/workflows/<str:name>", library.one),
+    path("dashboard/workflows/<str:name>/versions", versions.change),
+    path("dashboard/publish", versions.publish),
 ]

@@ -181,6 +181,7 @@ class StepRun(models.Model):
             models.Index(fields=["run", "id"], condition=Q(attempt__gt=1), name="step_tried_again"),
             models.Index(fields=["run", "id"], condition=Q(iteration__gt=1), name="step_turned"),
             models.Index(fields=["ended_at"], condition=Q(state="failed"), name="step_failed"),
+            models.Index(fields=["id"], condition=Q(state="dead"), name="step_dead"),
         ]
 
     def __str__(self) -> str:

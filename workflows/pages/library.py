@@ -36,7 +36,10 @@ def all_workflows(request: HttpRequest, caller: Caller) -> HttpResponse:
          "figures": told.get(plan.name) if rights.may(caller, plan, "see") else None}
         for version in queries.visible_versions().filter(is_current=True)
     ]  # fmt: skip
-    context = {**offered(caller, found), "rows": rows, "words": _words(rows, found.when.words)}
+    context = {
+        **offered(caller, found), "rows": rows, "words": _words(rows, found.when.words),
+        "may_write": caller.has("workflows:write"),
+    }  # fmt: skip
     return render(request, "workflows/workflows.html", context)
 
 
@@ -82,7 +85,7 @@ def one(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         "diff": _diff(versions, request.GET.get("diff", "")),
         "fields": forms.fields_of(schema_of(current), request.POST if fault else None),
         "fault": fault, "key": request.POST.get("key") or str(uuid4()),
-        "may_start": caller.has("runs:start"),
+        "may_start": caller.has("runs:start"), "may_write": caller.has("workflows:write"),
         "clients": caller.only_visible(Client.objects.all(), "id").order_by("name")[:200],
         "home_client": caller.home_client_id,
         "rows": run_rows(list(recent[:6])),

@@ -84,13 +84,17 @@ def _moving(run: Run, caller: Caller) -> dict[str, Any]:
     allowed = {
         action for action, states in CONTROLS.items()
         if state in states and (caller.has("runs:control") or (
-            action == "cancel" and run.started_by_id == caller.user_id))
+            action in ("cancel", "signal") and run.started_by_id == caller.user_id))
     }  # fmt: skip
+    signals = signals_of(run)
+    if not signals:
+        allowed.discard("signal")
     return {
         "run": run, "picture": picture, "history": sentences,
         "events_total": total,
         "cursor": cursor, "allowed": allowed,
         "is_final": state.is_final, "now": now, "has_outputs": bool(run.outputs),
+        "signals": signals, "calls": any(waits for _, _, waits in signals),
     }  # fmt: skip
 
 
@@ -168,7 +172,7 @@ def line(request: HttpRequest, caller: Caller, run_id: UUID, line_id: str) -> Ht
 @require_POST
 @page("runs:read")
 def control(request: HttpRequest, caller: Caller, run_id: UUID, action: str) -> HttpResponse:
-    """Cancel, pause, resume, retry or fork, and back to the page that shows it."""
+    """Cancel, pause, resume, retry, fork or signal, and back to the page that shows it."""
     here = f"/dashboard/runs/{run_id}"
     try:
         if action == "fork":
@@ -178,7 +182,12 @@ def control(request: HttpRequest, caller: Caller, run_id: UUID, action: str) -> 
             )  # fmt: skip
             messages.success(request, "Forked: this is the new run.")
             return redirect(f"/dashboard/runs/{run.pk}")
-        if action == "cancel":
+        if action == "signal":
+            name = request.POST.get("name", "")
+            payload = _value("payload", request.POST.get("payload", ""))
+            controls.send_signal(caller, run_id, name=name, payload=payload)
+            messages.success(request, f"The signal “{name}” is sent.")
+        elif action == "cancel":
             controls.cancel_run(caller, run_id, reason=request.POST.get("reason", ""))
         else:
             act = {"pause": controls.pause_run, "resume": controls.resume_run,
@@ -200,16 +209,38 @@ def requeue(request: HttpRequest, caller: Caller, run_id: UUID, step_id: UUID) -
         dead_letters.requeue(caller, step_id, outcome=outcome, output=output)
     except (InvalidInput, Conflict) as error:
         messages.add_message(request, messages.WARNING, str(error), extra_tags="bad")
+    else:
+        if request.POST.get("back") == "list":
+            messages.success(request, "It is given out again.")
+            return redirect("/dashboard/dead-letters")
     return redirect(f"/dashboard/runs/{run.pk}?step={step_id}")
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def signals_of(run: Run) -> list[tuple[str, str, bool]]:
+    """The signals that steps of a run wait for: name, title of the step, whether it waits now."""
+    steps = plan_for(run.version_id).steps.items()
+    named = {key: str(s.options["signal"]) for key, s in steps if s.options.get("signal")}
+    if not named:
+        return []
+    waiting = set(run.steps.filter(state="waiting", key__in=named).values_list("key", flat=True))
+    titles = {key: step.title for key, step in steps}
+    found = [(name, titles[key], key in waiting) for key, name in named.items()]
+    return sorted(found, key=lambda signal: not signal[2])
+
+
+def _value(field: str, text: str) -> Any:
     if not text.strip():
         return None
     try:
-        value = json.loads(text)
+        return json.loads(text)
     except ValueError as error:
-        raise InvalidInput("inputs", text, f"must be JSON: {error}") from None
+        raise InvalidInput(field, text[:200], f"must be JSON: {error}") from None
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    value = _value("inputs", text)
+    if value is None:
+        return None
     if not isinstance(value, dict):
         raise InvalidInput("inputs", text, "must be a JSON object")
     return value

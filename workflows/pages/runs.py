@@ -30,14 +30,15 @@ from workflows.plans import plan_for
 PAGE = 50
 Ends = dict[UUID, list[End]]
 COLUMNS = ("id", "workflow", "state", "client", "created_at", "started_at", "ended_at",
-           "duration_seconds", "cost_usd", "steps_done", "steps", "automated_ratio")  # fmt: skip
+           "duration_seconds", "cost_usd", "steps_done", "steps", "automated_ratio",
+           "started_by", "priority")  # fmt: skip
 OPEN = [state.value for state in RunState if state not in FINAL_RUN_STATES]
 
 
 @require_GET
 @page("runs:read")
 def all_runs(request: HttpRequest, caller: Caller) -> HttpResponse:
-    """``/dashboard/runs``; ``?state= workflow= client= since= until= range= q= before=``.
+    """``/dashboard/runs``; ``?state= workflow= client= priority= since= until= range= q= before=``.
 
     A ``range`` is about when runs ended, as figures are: it leaves out what is under way.
     """
@@ -55,6 +56,8 @@ def all_runs(request: HttpRequest, caller: Caller) -> HttpResponse:
         "workflows": Workflow.objects.values_list("name", "title"),
         "clients": clients[:200],
         "words": _ended_words(request, caller) or _words(caller),
+        "priorities": queries.PRIORITIES,
+        "dead": queries.dead_letters(caller).count(),
     }
     return render(request, "runs/runs.html", context)
 
@@ -90,6 +93,8 @@ def _filtered(request: HttpRequest, caller: Caller) -> tuple[QuerySet[Run], Ends
     given = request.GET
     if workflow := given.get("workflow"):
         rows = rows.filter(workflow_name=workflow)
+    if (priority := given.get("priority")) in queries.PRIORITIES:
+        rows = rows.filter(priority=priority)
     if client := _uuid(given.get("client", "")):
         rows = rows.filter(client_id=client)
     if day := _day(given.get("since", "")):
@@ -234,6 +239,7 @@ def latest(request: HttpRequest, caller: Caller) -> HttpResponse:
             state="failed", ended_at__gt=timezone.now() - timedelta(hours=24)
         ).count(),
         "rows": run_rows(list(visible.select_related("version")[:8])),
+        "dead": queries.dead_letters(caller).count(),
     }
     return render(request, "runs/_latest.html", context)
 
@@ -260,7 +266,7 @@ def _cells(row: dict[str, Any]) -> Sequence[object]:
     ratio = row["automated_ratio"] if row["state"] == "succeeded" else None
     return (row["id"], row["workflow"], row["state"], row["client"], *moments,
             row["duration_seconds"], row["cost_usd"], row["progress"]["done"],
-            row["progress"]["total"], ratio)  # fmt: skip
+            row["progress"]["total"], ratio, row["started_by"] or "", row["priority"])  # fmt: skip
 
 
 FILE: Listing[dict[str, Any]] = Listing(
