@@ -28,7 +28,7 @@ def attempts_of(run_id: UUID) -> dict[UUID, list[dict[str, Any]]]:
         one["ended_at"], one["state"] = at, "failed" if what == "retried" else what
         one["error_code"] = code
         if one["started_at"] is None:  # a light step that its worker went on with
-            one["started_at"], one["worker"] = at, actor
+            one["started_at"], one["worker"], one["is_continued"] = at, actor, True
     return {step: [by[n] for n in sorted(by)] for step, by in found.items()}
 
 

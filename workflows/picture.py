@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from config import readable
-from workflows import documents, queries, wording
+from workflows import documents, queries, stages, wording
 from workflows.domain import clock, drawing
 from workflows.domain.bottlenecks import Share, Span, bottleneck, critical_path
 from workflows.domain.definition import Plan
@@ -22,16 +22,21 @@ from workflows.plans import plan_for
 CUT_ROOM = 0.05
 # A cut at the end has its words before it, which on a telephone are a fifth of the line.
 END_ROOM = 0.22
-# Larger graphs are told as a list: nobody reads a drawing of more boxes.
+# Larger graphs are folded into stages: nobody reads a drawing of more boxes.
 MAX_DRAWN = 240
-MAX_ROWS = 400
+# Rows of one page of the time line.
+MAX_ROWS = 150
 TITLE_WIDTH = 18
 
 Step = dict[str, Any]
 
 
-def run_picture(run: Run, *, now: datetime) -> dict[str, Any]:
-    """Everything that the moving part of a run's page shows."""
+def run_picture(run: Run, *, now: datetime, stage: str = "", begin: int = 0) -> dict[str, Any]:
+    """Everything that the moving part of a run's page shows.
+
+    The time line has a page of the steps that have begun, from the place ``begin`` (from 0) on:
+    of all of them, or of one ``stage`` of a graph that is folded, or of the critical ``path``.
+    """
     plan = plan_for(run.version_id)
     rows = documents.steps_of(run, plan, limit=documents.SHOWN_ITEMS)
     steps, items = _apart(rows)
@@ -48,6 +53,8 @@ def run_picture(run: Run, *, now: datetime) -> dict[str, Any]:
                if step.kind == "wait" and "signal" in step.options}  # fmt: skip
     head, rest = wording.verdict(summary, list(steps.values()), waiting, longest, now, signals)
     critical = {share.key: share for share in path}
+    folded = stages.folded(run.version_id) if len(plan.steps) > MAX_DRAWN else None
+    chosen = stages.chosen(folded, stage, critical)
     return {
         "summary": summary,
         "title": plan.title,
@@ -55,8 +62,12 @@ def run_picture(run: Run, *, now: datetime) -> dict[str, Any]:
         "mood": _mood(run.state, waiting=bool(waiting), steps=steps),
         "rest": rest,
         "waiting": waiting[:1],
-        "graph": _graph(run.version_id, plan, steps, critical, longest, now),
-        "timeline": _timeline(steps, items, critical, longest, start, run.ended_at or now, now),
+        "graph": stages.graph_of(folded, steps, critical, longest)
+        if folded
+        else _graph(run.version_id, plan, steps, critical, longest, now),
+        "timeline": _timeline(
+            steps, items, critical, longest, start, run.ended_at or now, now, chosen, begin
+        ),
         "steps": list(steps.values()),
         "items": {
             (i["key"], i["index"]): wording.item_name(i["index"], i["place"])
@@ -107,10 +118,8 @@ def _offset(moment: datetime | None, start: datetime) -> float | None:
 
 
 @lru_cache(maxsize=256)
-def _drawn(version_id: UUID) -> drawing.Drawing | None:
+def _drawn(version_id: UUID) -> drawing.Drawing:
     plan = plan_for(version_id)
-    if len(plan.steps) > MAX_DRAWN:
-        return None
     edges = [(need, key) for key, step in plan.steps.items()
              for need in (*step.needs, *step.failures_of)]  # fmt: skip
     return drawing.draw(plan.layers, edges)
@@ -119,10 +128,8 @@ def _drawn(version_id: UUID) -> drawing.Drawing | None:
 def _graph(
     version_id: UUID, plan: Plan, steps: Mapping[str, Step], critical: Mapping[str, Share],
     longest: Share | None, now: datetime,
-) -> dict[str, Any] | None:  # fmt: skip
+) -> dict[str, Any]:  # fmt: skip
     drawn = _drawn(version_id)
-    if drawn is None:
-        return None
     follows = list(critical)
     on_path = set(itertools.pairwise(follows))
     edges: list[dict[str, Any]] = [
@@ -168,10 +175,17 @@ def _node(step: Step, now: datetime) -> dict[str, Any]:
         "is_busy": step["state"] == "running" or bool(items and items["running"]),
         "since": step["started_at"] if is_open else None,
         "faint": _faint(step), "attempt": step["attempt"],
-        "items": items,
+        "items": items, "went_on": worker_that_went_on(step),
         "done_ratio": items["succeeded"] / items["total"] if items and items["total"] else None,
         "word": _word(step),
     }  # fmt: skip
+
+
+def worker_that_went_on(step: Step) -> str:
+    """The worker that did the step behind the one before, without a message; empty if none did."""
+    last = step["attempts"][-1] if step["attempts"] else {}
+    took_on = step["kind"] in ("tool", "compensate") and last.get("is_continued")
+    return str(last["worker"]) if took_on else ""
 
 
 _WORDS = {
@@ -192,6 +206,7 @@ def _word(step: Step) -> str:
 def _timeline(
     steps: Mapping[str, Step], items: Mapping[str, list[Step]], critical: Mapping[str, Share],
     longest: Share | None, start: datetime, end: datetime, now: datetime,
+    chosen: stages.Chosen | None, begin: int,
 ) -> dict[str, Any]:  # fmt: skip
     total = max((end - start).total_seconds(), 0.001)
     busy = [
@@ -200,11 +215,13 @@ def _timeline(
         if row["started_at"] and row["kind"] not in ("approval", "wait")
     ]
     measure = clock.clock_for(total, busy)
+    among = [s for s in steps.values() if chosen is None or s["key"] in chosen.keys]
     begun = sorted(
-        (s for s in steps.values() if s["started_at"]),
+        (s for s in among if s["started_at"]),
         key=lambda s: (s["started_at"], s["ended_at"] or now),
     )
-    shown = begun[:MAX_ROWS]
+    begin = min(begin, max(len(begun) - 1, 0)) // MAX_ROWS * MAX_ROWS
+    shown = begun[begin : begin + MAX_ROWS]
     rows = []
     for step in shown:
         rows.append(
@@ -217,6 +234,8 @@ def _timeline(
                      "bars": _bars(i, measure, start, now)}
                     for i in items.get(step["key"], ()) if i["started_at"]
                 ],
+                "more": max(step["items"]["total"] - len(items.get(step["key"], ())), 0)
+                if step["items"] else 0,
             }
         )  # fmt: skip
     return {
@@ -228,8 +247,14 @@ def _timeline(
              "text": readable.duration(c.end - c.start), "is_last": _is_at_end(c, measure)}
             for c in measure.cuts
         ],
-        "left_out": len(begun) - len(shown),
-        "not_started": sum(1 for s in steps.values() if not s["started_at"]),
+        "chosen": chosen,
+        "first": begin + 1, "last": begin + len(shown), "begun": len(begun),
+        "earlier": begin - MAX_ROWS if begin else None,
+        "later": begin + MAX_ROWS if begin + len(shown) < len(begun) else None,
+        "newest": (len(begun) - 1) // MAX_ROWS * MAX_ROWS,
+        "is_large": len(steps) > MAX_ROWS,
+        "not_started": len(among) - len(begun),
+        "went_on": any(row["went_on"] or any(i["went_on"] for i in row["inner"]) for row in rows),
     }  # fmt: skip
 
 
@@ -263,6 +288,8 @@ def _bars(step: Step, measure: clock.Clock, start: datetime, now: datetime) -> l
         attempts = [
             {"started_at": step["started_at"], "ended_at": step["ended_at"], "state": step["state"]}
         ]
+    if worker_that_went_on(step):  # its history has its end alone
+        attempts = [*attempts[:-1], {**attempts[-1], "started_at": step["started_at"]}]
     bars = []
     if step["queued_at"] and step["queued_at"] < attempts[0]["started_at"]:
         bars.append(_bar("queue", step["queued_at"], attempts[0]["started_at"], measure, start))

@@ -26,6 +26,9 @@ class Attempt(serializers.Serializer[Any]):
     ended_at = serializers.DateTimeField(allow_null=True)
     state = serializers.CharField()
     worker = serializers.CharField(required=False)
+    is_continued = serializers.BooleanField(
+        required=False, help_text="A light step that the worker of the one before went on with."
+    )
     error_code = serializers.CharField(required=False, allow_null=True)
 
 

@@ -192,7 +192,7 @@ def test_a_long_history_is_told_from_its_end_and_says_what_it_leaves_out(
     html = page(browser, f"/dashboard/runs/{run.pk}/_live")
     assert re.search(r"the last 5 of \d+ events", html)
     assert "The run succeeded" in html and "The run was created" not in html
-    assert "6 more steps began after these" in html
+    assert "9 steps have begun; these are 1 to 3." in html
 
 
 def test_the_history_tells_what_happened_in_words(browser, waiting):

@@ -232,7 +232,7 @@ def test_of_an_unknown_outcome_the_list_leads_to_where_it_is_told(
 ) -> None:
     step = dead(begin(BROKEN), "outcome_unknown", "its worker was lost")
     html = page(browser, "/dashboard/dead-letters")
-    assert "its worker was lost" in html
+    assert "Its worker was lost" in html
     assert "Say what happened" in html and "Give it out again" not in html
     assert f"/dashboard/runs/{step.run_id}?step={step.pk}" in html
 

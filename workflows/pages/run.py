@@ -31,7 +31,7 @@ from workflows import (
 )
 from workflows.domain.transitions import CONTROLS, RunState
 from workflows.models import Approval, Run, StepRun, WorkflowVersion
-from workflows.picture import run_picture
+from workflows.picture import MAX_DRAWN, run_picture, worker_that_went_on
 from workflows.plans import plan_for
 
 SHOWN_EVENTS = 400
@@ -41,14 +41,20 @@ FAILED_STATES = ("failed", "dead")
 @require_GET
 @page("runs:read")
 def one_run(request: HttpRequest, caller: Caller, run_id: UUID) -> HttpResponse:
-    """``/dashboard/runs/{id}``; ``?step=`` opens the panel of a step."""
+    """``/dashboard/runs/{id}``; ``?step=`` opens the panel of a step.
+
+    ``?stage= begin=`` choose what the time line shows of a large run.
+    """
     run = controls.find_run(caller, run_id)
     plan = plan_for(run.version_id)
     context = {
-        **_moving(run, caller),
+        **_moving(request, run, caller),
         "client": Client.objects.filter(pk=run.client_id).first(),
         "version": WorkflowVersion.objects.only("number").get(pk=run.version_id),
-        "plan_steps": [(key, step.title) for key, step in plan.steps.items()],
+        # Nobody chooses from thousands.
+        "plan_steps": [(key, step.title) for key, step in plan.steps.items()]
+        if len(plan.steps) <= MAX_DRAWN
+        else [],
         # Whoever sees a run sees its files; a page of some megabytes is no help.
         "input_files": payloads.references_in(run.inputs),
         "inputs_text": json.dumps(run.inputs, indent=2, ensure_ascii=False, default=str),
@@ -66,12 +72,16 @@ def one_run(request: HttpRequest, caller: Caller, run_id: UUID) -> HttpResponse:
 def live(request: HttpRequest, caller: Caller, run_id: UUID) -> HttpResponse:
     """The moving part alone, asked for whenever the run has moved."""
     run = controls.find_run(caller, run_id)
-    return render(request, "runs/_live.html", _moving(run, caller))
+    return render(request, "runs/_live.html", _moving(request, run, caller))
 
 
-def _moving(run: Run, caller: Caller) -> dict[str, Any]:
-    now = timezone.now()
-    picture = run_picture(run, now=now)
+def _moving(request: HttpRequest, run: Run, caller: Caller) -> dict[str, Any]:
+    now, asked = timezone.now(), request.GET
+    begin = asked.get("begin", "")
+    picture = run_picture(
+        run, now=now, stage=asked.get("stage", ""),
+        begin=int(begin) if begin.isdecimal() and len(begin) < 9 else 0,
+    )  # fmt: skip
     titles = {step["key"]: step["title"] for step in picture["steps"]}
     events, total, cursor = history.latest(run.pk, limit=SHOWN_EVENTS)
     called = picture["items"]
@@ -116,6 +126,7 @@ def _panel(run: Run, caller: Caller, wanted: str) -> dict[str, Any]:
         raise NotFound("step", wanted)
     plan = plan_for(run.version_id)
     known = plan.steps.get(row.key)
+    attempts = history.attempts_of(run.pk).get(row.pk, [])
     items = _items(run, row) if row.item < 0 else StepRun.objects.none()
     approvals = (
         Approval.objects.filter(step=row).select_related("decided_by").order_by("turn", "level")
@@ -125,7 +136,8 @@ def _panel(run: Run, caller: Caller, wanted: str) -> dict[str, Any]:
         "title": documents.title_of(row.key, plan),
         "target": documents.target_of(row.key, plan),
         "needs": [plan.steps[n] for n in known.needs] if known else [],
-        "attempts": history.attempts_of(run.pk).get(row.pk, []),
+        "attempts": attempts,
+        "went_on": worker_that_went_on({"kind": row.kind, "attempts": attempts}),
         "seconds": round((row.ended_at - row.started_at).total_seconds(), 3)
         if row.started_at and row.ended_at else None,
         "items": [(documents.item_name(i, plan), i) for i in items[: documents.SHOWN_ITEMS]],

@@ -26,7 +26,7 @@ async function refresh() {
   const scrolled = document.querySelector(".graph")?.scrollLeft ?? 0;
   const wasFinal = isFinal();
   try {
-    const answer = await fetch(`${address}/_live`, { headers: { "HX-Request": "true" } });
+    const answer = await fetch(`${address}/_live${location.search}`, { headers: { "HX-Request": "true" } });
     if (answer.redirected || answer.status === 403) { location.reload(); return; }
     if (!answer.ok) throw new Error(String(answer.status));
     const live = document.getElementById("live");
@@ -105,19 +105,27 @@ function mark(step) {
   }
 }
 
+// The rest of the address says what the time line shows.
+function showInAddress(step) {
+  const asked = new URLSearchParams(location.search);
+  if (step) asked.set("step", step); else asked.delete("step");
+  const text = asked.toString();
+  history.replaceState(null, "", text ? `?${text}` : location.pathname);
+}
+
 async function openPanel(step, { push = true } = {}) {
   panel.hidden = false;
   await htmx.ajax("GET", `${address}/steps/${step}`, { target: "#panel-content", swap: "innerHTML" });
   mark(openStep());
   document.querySelector(".node.selected")?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  if (push) { history.replaceState(null, "", `?step=${openStep() || step}`); panel.focus({ preventScroll: true }); }
+  if (push) { showInAddress(openStep() || step); panel.focus({ preventScroll: true }); }
 }
 
 function closePanel() {
   const node = document.querySelector(".node.selected");
   panel.hidden = true;
   mark("");
-  history.replaceState(null, "", location.pathname);
+  showInAddress("");
   node?.focus({ preventScroll: true });
 }
 
