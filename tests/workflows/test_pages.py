@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from config.access.models import Client, Membership, User
 from monitoring import rollups
-from workflows import controls, picture, publishing
+from workflows import controls, publishing, timeline
 from workflows.models import Run, StepRun
 from workflows.pages import run as run_page
 
@@ -185,7 +185,7 @@ def test_a_long_history_is_told_from_its_end_and_says_what_it_leaves_out(
     browser, finished, monkeypatch
 ):
     monkeypatch.setattr(run_page, "SHOWN_EVENTS", 5)
-    monkeypatch.setattr(picture, "MAX_ROWS", 3)
+    monkeypatch.setattr(timeline, "MAX_ROWS", 3)
     run = finished(
         "name: long\nsteps:\n" + "".join(f"  s{n}: {{tool: core.echo}}\n" for n in range(9))
     )

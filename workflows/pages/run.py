@@ -31,8 +31,9 @@ from workflows import (
 )
 from workflows.domain.transitions import CONTROLS, RunState
 from workflows.models import Approval, Run, StepRun, WorkflowVersion
-from workflows.picture import MAX_DRAWN, run_picture, worker_that_went_on
+from workflows.picture import MAX_DRAWN, run_picture
 from workflows.plans import plan_for
+from workflows.timeline import worker_that_went_on
 
 SHOWN_EVENTS = 400
 FAILED_STATES = ("failed", "dead")
