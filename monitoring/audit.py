@@ -54,13 +54,17 @@ def digest_of(value: Any) -> str:
     return "" if value is None else hashlib.sha256(_canonical(value).encode()).hexdigest()
 
 
-def audit_all(entries: Sequence[Audited], *, instead_of: UUID | None = None) -> None:
+def audit_all(
+    entries: Sequence[Audited], *, instead_of: UUID | None = None, waits: bool = True
+) -> None:
     """Add entries in one statement, in the caller's transaction; they are sealed later.
 
-    ``instead_of`` is an intent (see ``intents``) that goes in the same statement.
+    ``instead_of`` is an intent (see ``intents``) that goes in the same statement; not ``waits``:
+    outside of transactions, and a crash may leave the intent where the entry was.
     """
     if entries:
-        write_entries([(uuid7(), entry) for entry in entries], instead_of=instead_of)
+        made = [(uuid7(), entry) for entry in entries]
+        write_entries(made, instead_of=instead_of, waits=waits)
 
 
 @transaction.atomic

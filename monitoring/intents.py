@@ -69,11 +69,17 @@ class Intent:
     def as_row(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
 
-    def settle(self, action: str = "", client_id: UUID | None = None) -> None:
-        """It was done: an entry instead of the intent. The client may be known only now."""
+    def settle(
+        self, action: str = "", client_id: UUID | None = None, *, waits: bool = True
+    ) -> None:
+        """It was done: an entry instead of the intent. The client may be known only now.
+
+        Where the change itself waited for the disk, the intent is there with it, and the entry need
+        not wait again (not ``waits``): a crash right now leaves the intent, which the sweep ends.
+        """
         done = Audited(self.actor, action or self.action, self.target,
                        client_id or self.client_id, self.user_id, self.session)  # fmt: skip
-        audit_all([done], instead_of=self.id)
+        audit_all([done], instead_of=self.id, waits=waits)
 
     def withdraw(self) -> None:
         """It was refused: nothing has changed."""

@@ -33,6 +33,8 @@ _READ = re.compile(
     r"^/api/v1/(conversations|invocations|artifacts|privacy/exports|traces)/[^/]+"
     r"|^/dashboard/conversations/[^/]+|^/admin/.+/change/$"
 )
+# Changes that are done only once they are on the disk of this database, and the intent with them.
+_FLUSHED = frozenset({"/api/v1/runs"})
 Who = tuple[str, Any, Any]
 NOBODY: Who = ("", None, None)
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -80,7 +82,7 @@ def _end(intent: Any, request: HttpRequest, status: int) -> None:
     action, client_id = _action(request, status), _who(request)[2]
     try:
         if action:
-            intent.settle(action, client_id)
+            intent.settle(action, client_id, waits=request.path not in _FLUSHED)
         elif status >= 500:  # a part of it may have come about
             intent.settle(f"{intent.action}.failed", client_id)
         else:

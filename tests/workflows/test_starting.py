@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from django.test import Client as Browser
 
+from monitoring.models import AuditEntry, AuditIntent
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import ECHO, get, post, problem, start
 from workflows import publishing
@@ -121,3 +124,48 @@ def test_nobody_takes_the_key_of_a_schedules_tick(web: Browser, key: Key) -> Non
     taken = {"Idempotency-Key": "schedule:x:2026-12-01T08:00:00+00:00"}
     refused = post(web, "runs", {"workflow": "any"}, key(), **taken)
     assert "is for ticks of schedules" in problem(refused, 422, "invalid_input")["detail"]
+
+
+# Tables, and which of their rows: other things that are done have entries of their own.
+WATCHED = {"workflows_run": "", "monitoring_auditentry": "WHEN (NEW.action = 'http.post')"}
+
+
+@pytest.fixture
+def waits() -> Iterator[Callable[[], dict[str, set[str]]]]:
+    """Which settings of ``synchronous_commit`` the rows of a table were committed under."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET synchronous_commit = on"
+        )  # as shipped; the tests' server waits for none
+        cursor.execute("CREATE TABLE told_waits (name text, waits text)")
+        cursor.execute(
+            "CREATE FUNCTION tell_waits() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "INSERT INTO told_waits VALUES (TG_ARGV[0], current_setting('synchronous_commit')); "
+            "RETURN NULL; END $$"
+        )
+        for name, only in WATCHED.items():
+            cursor.execute(
+                f"CREATE CONSTRAINT TRIGGER tell_waits AFTER INSERT ON {name} DEFERRABLE INITIALLY "
+                f"DEFERRED FOR EACH ROW {only} EXECUTE FUNCTION tell_waits('{name}')"
+            )
+
+    def told() -> dict[str, set[str]]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name, array_agg(waits) FROM told_waits GROUP BY name")
+            return {name: set(found) for name, found in cursor.fetchall()}
+
+    yield told
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION tell_waits CASCADE; DROP TABLE told_waits")
+        cursor.execute("RESET synchronous_commit")
+
+
+def test_a_start_waits_for_the_disk_once_and_its_entry_stands_on_the_intent_that_is_there(
+    web: Browser, key: Key, waits: Callable[[], dict[str, set[str]]]
+) -> None:
+    run = start(web, key())
+    assert waits() == {"workflows_run": {"on"}, "monitoring_auditentry": {"off"}}
+    assert AuditEntry.objects.filter(action="http.post", target="/api/v1/runs").count() == 1
+    assert not AuditIntent.objects.exists()
+    assert post(web, f"runs/{run['id']}/cancel", {}, key()).status_code < 300
+    assert "on" in waits()["monitoring_auditentry"]

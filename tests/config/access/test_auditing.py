@@ -91,7 +91,7 @@ class Killed(BaseException):
 def test_a_change_whose_process_died_before_its_entry_is_on_record_all_the_same(
     boss: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(self: Intent, *given: Any) -> None:
+    def die(self: Intent, *given: Any, **more: Any) -> None:
         raise Killed
 
     browser = Http()
