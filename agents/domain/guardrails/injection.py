@@ -14,6 +14,7 @@ from agents.domain.guardrails.asides import asides
 from agents.domain.guardrails.classifier import attack_logit
 from agents.domain.guardrails.findings import Injection, Source
 from agents.domain.guardrails.naming import is_names
+from agents.domain.guardrails.notices import without_notices
 from agents.domain.guardrails.signals import Signal
 from agents.domain.guardrails.starts import Index, Starts
 
@@ -296,9 +297,9 @@ def _combined(evidence: dict[str, float], plain: str, *, by_wording: bool = True
     """Noisy or of the groups, joined with what the linear model says of the wording.
 
     That knows what people ask: a name or a model's answer in such words (not ``by_wording``) is no
-    attack unless a rule says so, too.
+    attack unless a rule says so, too. A notice of confidentiality is none of the wording.
     """
-    logit = attack_logit(plain)
+    logit = attack_logit(without_notices(plain))
     if not by_wording and not any(evidence.values()):
         logit = min(logit, 0.0)
     if _FORBIDS in evidence and not any(evidence.values()) and not _FURTHER.search(plain):
