@@ -43,7 +43,8 @@ def evaluate(*, now: datetime) -> list[Alert]:
     A rule that cannot be judged is logged and leaves its alerts as they are: one bad rule must
     not blind the others.
     """
-    changed: list[Alert] = []
+    with transaction.atomic():
+        changed = _end_of_switched_off(now)
     judged = []
     due = Q(evaluated_at=None) | Q(
         evaluated_at__lte=now - F("every_seconds") * timedelta(seconds=1)
@@ -65,6 +66,19 @@ def evaluate(*, now: datetime) -> list[Alert]:
                        error=f"{type(error).__name__}: {error}"[:300])  # fmt: skip
     AlertRule.objects.filter(pk__in=judged).update(evaluated_at=now)
     return changed
+
+
+def _end_of_switched_off(now: datetime) -> list[Alert]:
+    """Nobody judges them any more, so nobody else would end them."""
+    live = Alert.objects.filter(state__in=LIVE, rule__is_active=False)
+    live.filter(state=AlertState.PENDING).delete()
+    ended = list(live.exclude(state=AlertState.PENDING).select_for_update(of=("self",)))
+    for alert in ended:
+        alert.state, alert.resolved_at, alert.resolved_by = (
+            AlertState.RESOLVED, now, "system:rule_switched_off",
+        )  # fmt: skip
+    Alert.objects.bulk_update(ended, ["state", "resolved_at", "resolved_by"])
+    return ended
 
 
 def _verdicts(

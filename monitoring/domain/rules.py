@@ -52,7 +52,7 @@ class Verdict:
 class Standing:
     """An open alert as it is: its state, since when it is pending, since when it is clear.
 
-    In the state NO_DATA the last one is since when nothing was measured.
+    In the state NO_DATA the last one is since when nothing bad was measured.
     """
 
     state: AlertState
@@ -249,8 +249,9 @@ def step(
 ) -> Standing | None:
     """Where the alert stands after this judgement; None: there is none (or it never fired).
 
-    A breach must last ``pending_for`` to fire, and being clear ``resolve_after`` to resolve; of
-    few calls it must last ``few_for``, too. Without any data it is given up after FORGET_AFTER.
+    A breach must last ``pending_for`` to fire, and being clear ``resolve_after`` to resolve. Few
+    calls that are fine end it ``few_for`` after it last breached, and no data at all FORGET_AFTER:
+    calls further apart than a window are now the one and now the other, by one clock.
     """
     if standing is None or standing.state is AlertState.RESOLVED:
         if judgement is not Judgement.BREACH:
@@ -262,9 +263,10 @@ def step(
     if judgement is Judgement.NO_DATA:
         return _without_data(standing, now)
     if judgement in (Judgement.CLEAR, Judgement.FEW):
-        known = standing.clear_since if standing.state is AlertState.FIRING else None
+        is_few = judgement is Judgement.FEW
+        known = standing.clear_since if is_few or standing.state is AlertState.FIRING else None
         since = known or now
-        wait = resolve_after if judgement is Judgement.CLEAR else max(resolve_after, few_for)
+        wait = max(resolve_after, few_for) if is_few else resolve_after
         done = now - since >= wait
         state = AlertState.RESOLVED if done else AlertState.FIRING
         return Standing(state, standing.pending_since, since)
@@ -272,8 +274,7 @@ def step(
 
 
 def _without_data(standing: Standing, now: datetime) -> Standing:
-    known = standing.clear_since if standing.state is AlertState.NO_DATA else None
-    since = known or now
+    since = standing.clear_since or now
     given_up = now - since >= FORGET_AFTER
     state = AlertState.RESOLVED if given_up else AlertState.NO_DATA
     return Standing(state, standing.pending_since, since)

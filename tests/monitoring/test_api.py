@@ -16,8 +16,9 @@ from config.access import callers
 from config.access.models import Client, Membership, User
 from config.access.roles import SCOPES
 from monitoring import rollups, tasks
-from monitoring.models import AlertRule, AuditEntry
+from monitoring.models import AlertRule, AuditEntry, Incident
 from monitoring.services import Measurement, audit, record, security_event
+from tests.monitoring import alarming
 
 pytestmark = pytest.mark.django_db
 Ask = Callable[..., Any]
@@ -285,3 +286,19 @@ def test_a_series_is_scored_over_http(staff: Ask) -> None:
     scored = staff("POST", "anomalies/backtest", {"rows": rows}).json()
     assert len(scored) == 400
     assert [row["flagged"] for row in scored[-2:]] == [False, True]
+
+
+def test_a_rule_that_is_switched_off_while_it_fires_leaves_nobody_called(staff: Ask) -> None:
+    call_command("load_monitoring", verbosity=0)
+    AlertRule.objects.exclude(slug="error-rate").update(is_active=False)
+    AlertRule.objects.update(pending_seconds=0)
+    alarming.calls("a", 30, 30)
+    alarming.again()
+    assert alarming.live("error-rate")
+    assert staff("PATCH", "alert-rules/error-rate", {"is_active": False}).status_code == 200
+    alarming.again()
+    assert not alarming.live("error-rate")
+    assert set(Incident.objects.values_list("state", flat=True)) == {"resolved"}
+    assert staff("GET", "alerts?state=resolved").json()["results"][0]["resolved_by"] == (
+        "system:rule_switched_off"
+    )

@@ -34,8 +34,11 @@ def _own_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def seal_all() -> None:
-    """As beat does, until all that there is now is sealed."""
-    last, until = RunEvent.objects.latest("id").pk, time.monotonic() + 30
+    """As beat does, until all that there is now is sealed.
+
+    That waits for every older transaction of the server, and other tests' databases are there too.
+    """
+    last, until = RunEvent.objects.latest("id").pk, time.monotonic() + 300
     while not HistorySeal.objects.filter(event_ids__contains=[last]).exists():
         assert time.monotonic() < until
         tasks.seal_history()

@@ -40,6 +40,8 @@ def minutes(n: float) -> timedelta:
         ([FEW], [None]),
         ([BREACH, FEW, BREACH], [P, None, P]),
         ([BREACH] * 3 + [FEW] * 6, [P, P, F, F, F, F, F, F, R]),  # for longer than enough would
+        ([BREACH] * 3 + [FEW, NONE, NONE] * 2, [P, P, F, F, N, N, F, N, N]),  # calls far apart …
+        ([BREACH] * 3 + [FEW, NONE, NONE, FEW, NONE, FEW], [P, P, F, F, N, N, F, N, R]),  # … end it
     ],
 )
 def test_an_alert_moves_by_what_is_judged(
