@@ -9,6 +9,7 @@ generic (see the settings).
 from __future__ import annotations
 
 import json
+import select
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,6 +21,7 @@ from uuid import UUID
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.models.expressions import DatabaseDefault
+from psycopg_pool import ConnectionPool
 
 
 def execute(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -35,15 +37,38 @@ def execute(statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ..
         with own.wrap_database_errors:
             return _run(own.connection, statement, parameters)
     with own.wrap_database_errors:
-        if pool.closed:
-            pool.open()
-        borrowed = pool.getconn()
+        borrowed = _borrow(pool)
         try:
             if not borrowed.autocommit:
                 borrowed.autocommit = True
             return _run(borrowed, statement, parameters)
         finally:
             pool.putconn(borrowed)
+
+
+def _borrow(pool: ConnectionPool[Any]) -> psycopg.Connection[Any]:
+    """A connection that the server has not closed meanwhile.
+
+    One that lies idle has nothing to say; where there is something to be read, it is asked.
+    """
+    if pool.closed:
+        pool.open()
+    while True:
+        borrowed = pool.getconn()
+        if not _can_read(borrowed.fileno()):
+            return borrowed
+        try:
+            pool.check_connection(borrowed)
+        except psycopg.OperationalError:
+            pool.putconn(borrowed)  # which closes it and makes another
+        else:
+            return borrowed
+
+
+def _can_read(fileno: int) -> bool:
+    poll = select.poll()
+    poll.register(fileno, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _run(

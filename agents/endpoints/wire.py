@@ -8,6 +8,7 @@ what it says of itself in its headers is said here, too.
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import urllib3
-from urllib3.exceptions import ReadTimeoutError
+from urllib3.exceptions import InvalidHeader, ProtocolError, ReadTimeoutError
 
 from agents.endpoints.clients import MAX_CLIENTS, client_for
 from agents.endpoints.directory import Served
@@ -26,6 +27,34 @@ from agents.endpoints.directory import Served
 # kept, and told in the log.
 MAX_KEPT = 512
 PIECE_BYTES = 64 * 1024
+# What lies between may have forgotten an idle connection without a word: a request on it would wait
+# out its whole limit. As long as httpx keeps one.
+KEEP_SECONDS = 5.0
+# More than any model writes; it is held in memory.
+MAX_REPLY_BYTES = 64 * 2**20
+
+
+class _Fresh:
+    """Connections of a pool that were idle for too long are made anew."""
+
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        found = super()._get_conn(timeout)  # type: ignore[misc]
+        if time.monotonic() - getattr(found, "idle_since", math.inf) > KEEP_SECONDS:
+            found.close()
+        return found
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = time.monotonic()
+        super()._put_conn(conn)  # type: ignore[misc]
+
+
+class _Plain(_Fresh, urllib3.HTTPConnectionPool):
+    """Over HTTP."""
+
+
+class _Secure(_Fresh, urllib3.HTTPSConnectionPool):
+    """Over TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +92,29 @@ def post(
     urllib3.exceptions.HTTPError.
     """
     door, until = _door(served), time.monotonic() + seconds
-    reply = door.pool.urlopen(
-        "POST",
-        f"{door.path}{path}",
-        body=json.dumps(
-            body, ensure_ascii=False, separators=(",", ":"), allow_nan=False
-        ).encode("utf-8", "replace"),
-        headers={**door.headers, **headers},
-        timeout=urllib3.Timeout(connect=connect_seconds, read=seconds),
-        retries=False,
-        redirect=False,
-        preload_content=False,
-    )  # fmt: skip
+    sent = json.dumps(
+        body, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    ).encode("utf-8", "replace")  # fmt: skip
     try:
-        pieces = []
+        reply = door.pool.urlopen(
+            "POST",
+            f"{door.path}{path}",
+            body=sent,
+            headers={**door.headers, **headers},
+            timeout=urllib3.Timeout(connect=connect_seconds, read=seconds),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+    except ValueError:  # its words would show the key
+        raise InvalidHeader("the key holds a sign that no header may hold") from None
+    try:
+        pieces, size = [], 0
         while piece := reply.read1(PIECE_BYTES):
             pieces.append(piece)
+            size += len(piece)
+            if size > MAX_REPLY_BYTES:
+                raise ProtocolError(f"the reply has more than {MAX_REPLY_BYTES} bytes")
             if time.monotonic() > until:
                 raise ReadTimeoutError(door.pool, door.path, "the body took too long")
         reply.release_conn()
@@ -102,10 +138,17 @@ def _door(served: Served) -> _Door:
 def _made(served: Served) -> _Door:
     client = client_for(served)
     parts = urlsplit(served.base_url)
-    more = {"ssl_context": httpx2.create_ssl_context()} if parts.scheme == "https" else {}
+    options: dict[str, Any] = {"maxsize": MAX_KEPT, "block": False}
+    pool = (
+        _Secure(
+            parts.hostname or "", parts.port, ssl_context=httpx2.create_ssl_context(), **options
+        )
+        if parts.scheme == "https"
+        else _Plain(parts.hostname or "", parts.port, **options)
+    )
     said = {**client.default_headers, **client.auth_headers, "Accept-Encoding": "gzip, deflate"}
     return _Door(
-        pool=urllib3.connection_from_url(served.base_url, maxsize=MAX_KEPT, block=False, **more),
+        pool=pool,
         path=parts.path.rstrip("/"),
         headers={
             name: value

@@ -6,6 +6,7 @@ import gzip
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from agents import versions
+from agents.endpoints import wire
 from agents.endpoints.directory import forget
 from agents.models import Agent, Budget, Endpoint, ModelCall
 
@@ -61,6 +63,13 @@ class Wired(BaseHTTPRequestHandler):
 
     def moved(self) -> None:
         self._begin(307, ("location", "http://127.0.0.1:1/"), body=b"")
+
+    def endless(self) -> None:
+        self._begin(200, ("content-length", str(2**40)))
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b" " * 2**16)
+        self.close_connection = True
 
     def refusing(self) -> None:
         self._begin(401, body=b'{"error": {"message": "who are you?"}}')
@@ -122,13 +131,16 @@ def test_a_whole_reply_is_read_in_every_form_that_http_has(
         ("trickling", "timeout", "no whole reply"),
         ("cut", "unavailable", "IncompleteRead"),
         ("moved", "unavailable", "HTTP 307"),
+        ("endless", "unavailable", "more than 100000 bytes"),
         ("refusing", "unavailable", "HTTP 401: Error code: 401 - who are you?"),
     ],
 )
 def test_half_a_reply_or_none_is_told_and_its_money_given_back(
-    wired: type[Wired], agent: Agent, api: Any, settings: Any, way: str, code: str, reason: str
-) -> None:
+    wired: type[Wired], agent: Agent, api: Any, settings: Any, monkeypatch: pytest.MonkeyPatch,
+    way: str, code: str, reason: str,
+) -> None:  # fmt: skip
     settings.MODEL_TIMEOUT = timedelta(seconds=1)
+    monkeypatch.setattr(wire, "MAX_REPLY_BYTES", 100_000)
     Agent.objects.update(fallback="")
     wired.way = way
     began = time.monotonic()
@@ -139,3 +151,41 @@ def test_half_a_reply_or_none_is_told_and_its_money_given_back(
     assert told is not None and told.error_code == code
     assert reason in json.dumps(told.answer), told.answer
     assert not Budget.objects.filter(held_usd__gt=0).exists()
+
+
+def test_a_key_that_fits_no_header_is_told_of_and_not_shown(
+    wired: type[Wired], agent: Agent, api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Agent.objects.update(fallback="")
+    monkeypatch.setenv("WIRED_KEY", "very-secret\n")
+    Endpoint.objects.filter(name="wired").update(api_key_env="WIRED_KEY")
+    forget()
+    wired.way = "gzipped"
+    answer = _chat(api, agent)
+    assert answer.status_code == 503, answer.content
+    told = ModelCall.objects.order_by("number").last()
+    assert told is not None and "no header may hold" in json.dumps(told.answer)
+    assert "very-secret" not in json.dumps(told.answer) + answer.content.decode()
+    assert not Budget.objects.filter(held_usd__gt=0).exists()
+
+
+def test_a_connection_that_was_idle_is_not_trusted(
+    wired: type[Wired], agent: Agent, api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wired.way = "gzipped"
+    ports: list[int] = []
+    monkeypatch.setattr(Wired, "gzipped", _noting(ports, Wired.gzipped))
+    for keep in (60.0, 60.0, 0.0):
+        monkeypatch.setattr(wire, "KEEP_SECONDS", keep)
+        asked = {"model": f"agent:{agent.slug}",
+                 "messages": [{"role": "user", "content": f"Hi, {len(ports)}"}]}  # fmt: skip
+        assert api("post", "/v1/chat/completions", asked).status_code == 200
+    assert ports[0] == ports[1] != ports[2]
+
+
+def _noting(ports: list[int], answer: Any) -> Any:
+    def noted(handler: Wired) -> None:
+        ports.append(handler.client_address[1])
+        answer(handler)
+
+    return noted
