@@ -130,9 +130,14 @@ def erase_subject(given: UUID | str, *, actor: str, keep_records: bool = False) 
     return done
 
 
+def names_of(subject: Subject) -> list[str]:
+    """What a record may call the person by."""
+    return [word for word in (subject.name, subject.username, subject.principal) if word]
+
+
 def take_name_off(subject: Subject, places: Iterable[tuple[type[models.Model], str]]) -> int:
     """Write ``ERASED`` where a text column holds just the person's name, username or principal."""
-    known = [word for word in (subject.name, subject.username, subject.principal) if word]
+    known = names_of(subject)
     return sum(
         model._base_manager.filter(**{f"{field}__in": known}).update(**{field: ERASED})
         for model, field in places

@@ -27,7 +27,7 @@ from monitoring import services as monitoring
 
 logger = logging.getLogger(__name__)
 State = Improvement.State
-OPEN = (State.PROPOSED, State.APPROVED, State.TESTING, State.ROLLING_OUT)
+OPEN = Improvement.OPEN
 # So far back do rules look: what was done by hand is not proposed again before.
 AFTER_HAND = timedelta(days=28)
 # Before → after, for moves that a conditional write makes.
@@ -149,7 +149,10 @@ def done(*, caller: Caller, improvement_id: UUID, note: str) -> Improvement:
     if row.state not in (State.PROPOSED, State.APPROVED):
         raise Conflict(f"improvement {row.title!r}", row.state, "proposed or approved")
     at = timezone.now()
-    told = {"by": caller.name[:80], "at": at.isoformat(), "note": note[:500]}
+    told = {
+        "by": caller.name[:80], "user_id": str(caller.user_id), "at": at.isoformat(),
+        "note": note[:500],
+    }  # fmt: skip
     Improvement.objects.filter(pk=row.pk).update(
         state=State.SHIPPED, decided_by_id=caller.user_id, decided_at=at, updated_at=at,
         decision_reason=f"done by hand: {note}"[:500], evidence={**row.evidence, "done": told},
@@ -194,7 +197,7 @@ def _audit(caller: Caller, row: Improvement, what: str, after: dict[str, Any]) -
     monitoring.audit(
         actor=caller.principal, action=f"learning.improvement.{what}",
         target=f"improvement:{row.pk}", client_id=row.client_id, user_id=caller.user_id,
-        after=after,
+        subject_id=caller.user_id, after=after,
     )  # fmt: skip
 
 
@@ -272,6 +275,7 @@ def edit(*, caller: Caller, improvement_id: UUID, prompt: str, reason: str = "")
     monitoring.audit(
         actor=caller.principal, action="learning.improvement.edited",
         target=f"improvement:{row.pk}", client_id=row.client_id, user_id=caller.user_id,
+        subject_id=caller.user_id,
         before={"version": str(present.pk)}, after={"version": str(version.pk), "reason": reason},
     )  # fmt: skip
     row.refresh_from_db()

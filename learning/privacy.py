@@ -9,7 +9,7 @@ from django.db.models import F, Func, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Now
 
 from agents import privacy as agents
-from config.privacy import ERASED, Subject, another_name, as_rows, take_name_off
+from config.privacy import ERASED, Subject, another_name, as_rows, names_of, take_name_off
 from learning.models import (
     AskingPolicy,
     Example,
@@ -50,6 +50,8 @@ _NAMED = (
     (Tombstone, "raised_by"),
     (TuningJob, "asked_by"),
 )
+# Where evidence says who did by hand what it is about.
+_DONE = ("done", "done_before")
 
 
 def export_subject(subject: Subject) -> dict[str, list[dict[str, Any]]]:
@@ -68,6 +70,7 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
     An erased example is retired, and its text is gone. Versions that were published with it keep
     the redacted form that a reviewer approved.
     """
+    signed = _take_off_signatures(subject, keep_records=keep_records)  # before its names are gone
     calls = agents.calls_of(subject.id)
     counts = PatternCount.objects.filter(user_ids__contains=[subject.id])
     patterns = list(counts.values_list("pattern_id", flat=True))
@@ -83,6 +86,7 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
         # Whose words a pattern shows is not kept; the next daily cycle finds another example.
         "patterns": Pattern.objects.filter(pk__in=patterns).exclude(example="").update(example=""),
         "feedback_requests": FeedbackRequest.objects.filter(user_id=subject.id).delete()[0],
+        "signatures": signed,
         "names": take_name_off(subject, _NAMED),
     }
     for model in (Feedback, Score):
@@ -97,6 +101,57 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
         author_key=Concat(Value("erased-"), Cast("id", TextField())),
     )
     return done
+
+
+def _take_off_signatures(subject: Subject, *, keep_records: bool) -> int:
+    """Take the person off what it answered for, did by hand or edited; that it was done stays.
+
+    Its words go as well, but with ``keep_records``.
+    """
+    known = names_of(subject)
+    mine = Q(override__user_id=str(subject.id)) | Q(override__by__in=known)
+    shown = Q(evidence__edited_by__in=known)
+    for key in _DONE:
+        shown |= Q(**{f"evidence__{key}__user_id": str(subject.id)})
+        shown |= Q(**{f"evidence__{key}__by__in": known})
+    rows = list(Improvement.objects.select_for_update().filter(mine | shown))
+    for row in rows:
+        row.override = _unsigned(subject, row.override, "reason", keep_records=keep_records)
+        row.evidence = _unsigned_evidence(subject, row.evidence, keep_records=keep_records)
+        row.save(update_fields=["override", "evidence"])
+    barred = list(Tombstone.objects.select_for_update().filter(shown))
+    for tombstone in barred:
+        tombstone.evidence = _unsigned_evidence(
+            subject, tombstone.evidence, keep_records=keep_records
+        )
+        tombstone.save(update_fields=["evidence"])
+    if not keep_records:
+        decided = Improvement.objects.filter(decided_by_id=subject.id)
+        decided.exclude(decision_reason="").update(decision_reason=ERASED)
+        Tombstone.objects.filter(raised_by__in=known).update(reason=ERASED)
+    return len(rows) + len(barred)
+
+
+def _unsigned_evidence(
+    subject: Subject, shown: dict[str, Any], *, keep_records: bool
+) -> dict[str, Any]:
+    done: dict[str, Any] = {
+        key: _unsigned(subject, shown[key], "note", keep_records=keep_records)
+        for key in _DONE if key in shown
+    }  # fmt: skip
+    if shown.get("edited_by") in names_of(subject):
+        because = shown.get("edited_because", "") if keep_records else ERASED
+        done |= {"edited_by": ERASED, "edited_because": because}
+    return {**shown, **done}
+
+
+def _unsigned(
+    subject: Subject, told: dict[str, Any], words: str, *, keep_records: bool
+) -> dict[str, Any]:
+    is_mine = told.get("user_id") == str(subject.id) or told.get("by") in names_of(subject)
+    if not is_mine:
+        return told
+    return {**told, "by": ERASED, "user_id": None} | ({} if keep_records else {words: ERASED})
 
 
 def _retire(rows: QuerySet[Example]) -> int:

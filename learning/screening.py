@@ -112,14 +112,17 @@ def check_by_hand(
 ) -> None:  # fmt: skip
     """What a person puts on live traffic beside the proposals: agent → versions.
 
-    The candidate of an improvement needs its replay, as ever. Any other version is the person's
-    own choice, unless its replay has shown it to be worse. ``override`` with a reason lets both
-    go, on record. Raises ReplayNeeded, and InvalidInput for an override without a reason.
+    The candidate of an improvement needs its replay, as ever, named (``row``) or not. Any other
+    version is the person's own choice, unless its replay has shown it to be worse. ``override``
+    with a reason lets both go, on record. Raises ReplayNeeded, and InvalidInput for an override
+    without a reason.
     """
     for slug, ids in versions.items():
         for version_id in ids:
-            if row is not None and row.candidate_version_id == version_id:
-                found = of(row)
+            named = row is not None and row.candidate_version_id == version_id
+            proposed = row if named else _open(slug, version_id)
+            if proposed is not None:
+                found = of(proposed)
                 is_held = not found.may_go_live
             else:
                 found = of_version(slug, version_id)
@@ -132,7 +135,7 @@ def check_by_hand(
             monitoring.audit(
                 actor=caller.principal, action="learning.replay.overridden",
                 target=f"version:{version_id}", client_id=caller.home_client_id,
-                user_id=caller.user_id,
+                user_id=caller.user_id, subject_id=caller.user_id,
                 after={"agent": slug, "found": found.says, "reason": reason},
             )  # fmt: skip
 
@@ -176,6 +179,13 @@ def overridden(row: Improvement, caller: Caller, reason: str) -> dict[str, Any]:
         "found": found.says, "version": str(row.candidate_version_id),
         "at": timezone.now().isoformat(),
     }  # fmt: skip
+
+
+def _open(agent_slug: str, version_id: UUID) -> Improvement | None:
+    """The open improvement that proposes this version."""
+    return Improvement.objects.filter(
+        agent_slug=agent_slug, candidate_version_id=version_id, state__in=Improvement.OPEN
+    ).first()
 
 
 def _said(replay: Replay) -> str:

@@ -23,6 +23,8 @@ class Improvement(models.Model):
         REFUSED = "refused", "not shown to help"
         ROLLED_BACK = "rolled_back"
 
+    OPEN = (State.PROPOSED, State.APPROVED, State.TESTING, State.ROLLING_OUT)
+
     class Kind(models.TextChoices):
         PROMPT = "prompt"
         MODEL = "model"

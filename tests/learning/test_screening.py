@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from agents import versions
 from agents.models import TrafficSplit
 from config.access.models import Membership, User
 from learning import cycles, experiments, improvements, replay, tasks, trials
-from learning.models import Experiment, Improvement, Replay, Rollout, TrialPolicy
+from learning.models import Experiment, Improvement, Replay, Rollout, Tombstone, TrialPolicy
 from monitoring.models import AuditEntry, AuditPayload
 from tests.learning.ground import SLUG, make_agent, replayed
 
 pytestmark = pytest.mark.django_db
+AGO = timedelta(days=29)
 
 
 @pytest.fixture
@@ -151,20 +154,84 @@ def test_a_cycle_replays_an_edited_candidate_and_one_beside_another_production(
     assert asked == [edited.pk, edited.pk] and other.pk != old.pk
 
 
-def test_by_hand_what_was_found_worse_needs_a_reason_too(api, row, ground):
-    _, _, new = ground
-    draft = {
+def by_hand(version):
+    """An experiment that a person makes."""
+    return {
         "agent": SLUG, "name": "By hand", "metrics": [{"key": "success", "role": "primary"}],
-        "variants": [{"version": "production", "is_control": True}, {"version": str(new.pk)}],
+        "variants": [{"version": "production", "is_control": True}, {"version": str(version.pk)}],
     }  # fmt: skip
-    free = api("post", "experiments", draft).json()["id"]
+
+
+@pytest.mark.parametrize("verdict", ["", "inconclusive", "too_few"])
+def test_a_candidate_is_held_for_who_does_not_name_its_improvement_too(api, row, ground, verdict):
+    _, _, new = ground
+    if verdict:
+        replayed(row, verdict)
+    begun = {"agent": SLUG, "version": str(new.pk)}
+    made = api("post", "experiments", by_hand(new)).json()["id"]
+    for path, body in (("rollouts", begun), (f"experiments/{made}/start", {})):
+        held = api("post", path, body)
+        assert (held.status_code, held.json()["code"]) == (409, "replay_needed"), path
+    assert not Rollout.objects.exists() and Experiment.objects.get().state == "draft"
+    assert not TrafficSplit.objects.exists()
+    replayed(row, "not_worse")
+    assert api("post", "rollouts", begun).status_code == 201
+
+
+def test_an_erased_person_stands_in_no_decision(api, row, firm, person, client):
+    user = person("reviewer")
+    User.objects.filter(pk=user.pk).update(first_name="Ada", last_name="Zyxo")
+    client.force_login(user)
+    replayed(row, "worse")
+    acted = f"/admin/learning/improvement/{row.pk}/change/"
+    User.objects.filter(pk=user.pk).update(is_staff=True)
+    client.post(acted, {"do": "override", "reason": "zyxo said so"})
+    # Found by id where the name was another one then.
+    User.objects.filter(pk=user.pk).update(last_name="Zyxa")
+    # Done by hand, proposed again four weeks later, done again, and taken back.
+    ids = []
+    for _ in range(2):
+        made, _ = improvements.propose(
+            client_id=firm.pk, agent_slug=SLUG, kind="routing", title="A replica", risk="low",
+            proposal={"b": 1}, evidence={},
+        )  # fmt: skip
+        ids.append(made.pk)
+        page = f"/admin/learning/improvement/{made.pk}/change/"
+        client.post(page, {"do": "done", "reason": "zyxo has made it"})
+        Improvement.objects.filter(pk=made.pk).update(decided_at=timezone.now() - AGO)
+    client.post(page, {"do": "take_back", "reason": "zyxo has taken it back"})
+
+    def told():
+        rows = [*Improvement.objects.values("override", "evidence", "decision_reason"),
+                *Tombstone.objects.values("evidence", "reason", "raised_by"),
+                *AuditPayload.objects.values("before", "after")]  # fmt: skip
+        return str(rows).lower()
+
+    newer = Improvement.objects.get(pk=ids[1])
+    assert newer.state == "rolled_back" and {"done", "done_before"} <= set(newer.evidence)
+    assert str(user.pk) in told() and "ada zyxo" in told() and "ada zyxa" in told()
+    erased = api("post", "privacy/erasures", {"subject_id": str(user.pk)}, role="administrator")
+    assert erased.status_code == 201, erased.content
+    assert erased.json()["erased"]["learning.signatures"] == 4
+    assert "zyx" not in told() and str(user.pk) not in told()
+    # What was decided still stands.
+    assert api("get", f"improvements/{row.pk}").json()["standing"]["verdict"] == "overridden"
+    assert Improvement.objects.get(pk=ids[0]).evidence["done"]["at"]
+
+
+def test_by_hand_what_was_found_worse_needs_a_reason_too(api, row, ground):
+    agent, _, new = ground
+    draft = by_hand(new)
     linked = api("post", "experiments", {**draft, "improvement_id": str(row.pk)}).json()["id"]
+    own, _ = versions.publish(agent=agent, content=versions.Content("My own."))
+    free = api("post", "experiments", by_hand(own)).json()["id"]
     # A person's own choice of versions needs no replay; an improvement's candidate does.
     held = api("post", f"experiments/{linked}/start", {})
     assert held.status_code == 409 and "was not replayed" in held.json()["detail"]
     assert api("post", f"experiments/{free}/start", {}).status_code == 200
     experiments.stop(caller=trials.machine(row), experiment_id=free)
     replayed(row, "worse")
+    improvements.close(row.pk, reason="a version like any other from now on")
     again = api("post", "experiments", draft).json()["id"]
     assert api("post", f"experiments/{again}/start", {}).json()["code"] == "replay_needed"
     begun = {"agent": SLUG, "version": str(new.pk)}

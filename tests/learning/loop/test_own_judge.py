@@ -237,6 +237,46 @@ def test_an_admitted_judge_scores_live_answers_by_beat_within_its_budget(live, a
     assert asked_live().count() == 3, "each answer once"
 
 
+def judge_of(name):
+    return Judge.objects.create(name=name, version="ratchet-1", criterion=CRITERION,
+                                state="admitted", measured_at=timezone.now())  # fmt: skip
+
+
+def test_a_pass_of_slow_judges_ends_in_time_and_leaves_none_of_them_out(live, monkeypatch):
+    judge_of("helpful"), judge_of("polite")
+    clock, told = [1_000.0], []
+
+    def grade(row, **_):
+        told.append(row.name)
+        clock[0] += 90.0
+        return 1.0
+
+    monkeypatch.setattr(judge_asking, "grade", grade)
+    monkeypatch.setattr(live_judging.time, "monotonic", lambda: clock[0])
+    tasks.judge_live()
+    assert sorted(told) == ["helpful", "helpful", "polite"] or sorted(told) == [
+        "helpful", "polite", "polite",
+    ]  # fmt: skip
+    assert clock[0] - 1_000 < SCHEDULE["learning-judge-live"]["schedule"]
+    tasks.judge_live()
+    assert sorted(told) == ["helpful"] * 3 + ["polite"] * 3, "the next pass asks about the rest"
+
+
+def test_passes_do_not_overlap(live, monkeypatch):
+    judge_of("helpful")
+    told = []
+
+    def grade(row, *, effect, **_):
+        told.append(effect)
+        if len(told) < 10:
+            tasks.judge_live()  # the next tick, while this answer is waited for
+        return 1.0
+
+    monkeypatch.setattr(judge_asking, "grade", grade)
+    tasks.judge_live()
+    assert len(told) == len(set(told)) == 3
+
+
 def test_a_day_that_is_spent_and_a_share_of_nothing_ask_nobody(live, settings):
     Judge.objects.create(name="helpful", version="ratchet-1", criterion=CRITERION,
                          state="admitted", measured_at=timezone.now())  # fmt: skip
