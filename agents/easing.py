@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.core.cache import cache
-from django.utils import timezone
+from redis.exceptions import RedisError
 
 from agents import tripping
 from agents.calls import Call
@@ -17,17 +17,26 @@ from agents.domain.difficulty import Task, estimate, tier_for
 from agents.domain.scoring import TIERS
 from agents.resolving import Choice
 from agents.work import Work
+from config import logs
 from config.errors import AppError
+from scaling import shared
 
-# Failures of so few calls say nothing; what was counted is forgotten after this.
+logger = logging.getLogger(__name__)
+# Failures of so few calls say nothing. What was counted is forgotten so long after the first of
+# it: a tier that is left alone for its failures is tried again.
 LEAST_CALLS = 10
-KEEP_SECONDS = 2 * 86_400
+KEEP_SECONDS = 3_600
 
 
 def choose(call: Call, choice: Choice) -> dict[str, Any] | None:
-    """The tier for this call and why, as the record keeps it; None where there is no choice."""
+    """The tier for this call and why, as the record keeps it; None where there is no choice.
+
+    Nor is there one in a batch, which goes to one model as a whole.
+    """
     version = choice.version
-    if len(version.tiers) < 2 or version.model.get("name") or not settings.MODEL_ROUTING:
+    if call.ask is not None or not settings.MODEL_ROUTING:
+        return None
+    if len(version.tiers) < 2 or version.model.get("name"):
         return None
     lightest = min(version.tiers, key=TIERS.index)
     said = call.messages or []
@@ -44,31 +53,39 @@ def choose(call: Call, choice: Choice) -> dict[str, Any] | None:
     return {"tier": tier, "asked": version.tier, "score": found.score, "signs": found.signs}
 
 
-def note(choice: Choice, route: dict[str, Any] | None, work: Work, error: AppError | None) -> None:
-    """Remember how a call that went where ``route`` says ended."""
+def note(
+    call: Call, choice: Choice, work: Work, error: AppError | None, route: dict[str, Any] | None
+) -> None:
+    """Remember how a call that went where ``route`` says ended; where Redis is away, don't."""
     if route is None or "score" not in route or not work.tries:
         return
-    _count(choice.version.id, route["tier"], "calls")
-    if tripping.is_own_fault(error):
-        _count(choice.version.id, route["tier"], "failed")
+    calls, failed = _keys(choice.version.id, route["tier"])
+    try:
+        pipe = shared.client().pipeline(transaction=False)
+        pipe.set(calls, 0, ex=KEEP_SECONDS, nx=True)
+        pipe.set(failed, 0, ex=KEEP_SECONDS, nx=True)
+        pipe.incr(calls)
+        if tripping.is_versions(call, choice, work, error):
+            pipe.incr(failed)
+        pipe.execute()
+    except RedisError as away:
+        logs.event(logger, "agents.easing.uncounted", level=logging.WARNING,
+                   error=type(away).__name__)  # fmt: skip
 
 
 def _failed_ratio(version_id: UUID, tier: str) -> float:
-    """Share of today's calls of a version at a tier whose own answer could not be used."""
-    found = cache.get_many([_key(version_id, tier, "calls"), _key(version_id, tier, "failed")])
-    calls = int(found.get(_key(version_id, tier, "calls"), 0))
-    failed = int(found.get(_key(version_id, tier, "failed"), 0))
+    """Share of the last hour's calls of a version at a tier whose own answer could not be used."""
+    try:
+        found: Any = shared.client().mget(_keys(version_id, tier))
+    except RedisError as away:
+        logs.event(logger, "agents.easing.uncounted", level=logging.WARNING,
+                   error=type(away).__name__)  # fmt: skip
+        return 0.0
+    calls, failed = (int(one or 0) for one in found)
     return failed / calls if calls >= LEAST_CALLS else 0.0
 
 
-def _count(version_id: UUID, tier: str, what: str) -> None:
-    key = _key(version_id, tier, what)
-    cache.add(key, 0, KEEP_SECONDS)
-    try:
-        cache.incr(key)
-    except ValueError:  # it was forgotten between the two
-        cache.set(key, 1, KEEP_SECONDS)
-
-
-def _key(version_id: UUID, tier: str, what: str) -> str:
-    return f"easing:{version_id}:{tier}:{what}:{timezone.now():%Y%m%d}"
+def _keys(version_id: UUID, tier: str) -> tuple[str, str]:
+    """Where calls are counted, and those that failed."""
+    name = shared.key("easing", version_id, tier)
+    return f"{name}:calls", f"{name}:failed"

@@ -155,7 +155,6 @@ def _invoke(call: Call, span: Any) -> Answer:
     story.route = reserve.route
     if shortened is not None:
         story.route = {**(story.route or {}), "history": shortened}
-    easing.note(choice, story.route, work, story.error)
     limiting.spend(call, choice, work.usage)
     story.findings, story.sealed = guard.findings, guard.sealed
     story.duration_seconds = time.monotonic() - started
@@ -192,15 +191,15 @@ def screened(call: Call, guard: Guard, story: Story) -> Call:
         return replace(call, inputs=safe)
     checked = messages.check_messages(call.messages)
     messages.check_size(checked)
-    earlier = [
-        _screened_message(call, message, guard, Source.EARLIER, f"message {index}")
-        for index, message in enumerate(checked[:-1])
+    order = messages.order_in(checked)
+    said = [
+        _screened_message(call, message, guard, Source.USER, "message")
+        if index == order
+        else _screened_message(call, message, guard, Source.EARLIER, f"message {index}")
+        for index, message in enumerate(checked)
     ]
-    last = _screened_message(call, checked[-1], guard, Source.USER, "message")
-    story.inputs = {"messages": [*earlier, last]}
-    return replace(
-        call, messages=[*earlier, last], inputs=guard.screen(call.inputs, Source.USER, "input")
-    )
+    story.inputs = {"messages": said}
+    return replace(call, messages=said, inputs=guard.screen(call.inputs, Source.USER, "input"))
 
 
 def _screened_message(
@@ -320,6 +319,7 @@ def _finish(
     kept = _to_keep(work, story) if isinstance(found, Flight) else None
     row = cache.row_of(found, call, choice, kept) if kept and isinstance(found, Flight) else None
     stored = recording.store(call, choice, work, story, held, row)
+    easing.note(call, choice, work, story.error, story.route)
     if isinstance(found, Flight):
         cache.land(found, kept)
     connections.release()

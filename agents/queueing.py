@@ -216,7 +216,7 @@ class _Known:
         if self.given >= len(self.replies):
             raise Pending(request, served)
         line = self.replies[self.given]
-        one = next((s for s in served if (s.endpoint, s.model) == self.place), served[0])
+        one = _served_at(self.place)
         self.given += 1
         told: dict[str, Any] = {
             "endpoint": one.endpoint,
@@ -283,13 +283,15 @@ def _spent(batch: Batch, item: BatchItem) -> Decimal:
 
 
 def _served(batch: Batch) -> Served:
-    """The model that the batch is at; the first that offers batches while there is none."""
+    """The model that the batch is at."""
+    return _served_at((batch.endpoint, batch.model))
+
+
+def _served_at(place: tuple[str, str]) -> Served:
     for one in endpoints.directory():
-        if "batch" in one.capabilities and (one.endpoint, one.model) == (
-            batch.endpoint, batch.model
-        ):  # fmt: skip
+        if "batch" in one.capabilities and (one.endpoint, one.model) == place:
             return one
-    raise Unavailable(f"model {batch.model} of endpoint {batch.endpoint}", "not in service", 60)
+    raise Unavailable(f"model {place[1]} of endpoint {place[0]}", "not in service", 60)
 
 
 def _move(batch: Batch, state: str, **fields: Any) -> bool:

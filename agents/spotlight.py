@@ -32,11 +32,11 @@ def shine(call: Call, choice: Choice, work: Work) -> None:
     nonce = hmac.new(choice.version.canary.encode(), text, hashlib.sha256)
     mark = work.mark = Mark(nonce.hexdigest()[:16])
     first, *rest = work.messages
-    start = len(rest) - len(said)
+    start, order = len(rest) - len(said), messages.order_in(said) if said else -1
     work.messages = [
         {**first, "content": f"{first['content']}\n{mark.rule}"},
         *rest[:start],
-        *(_marked(m, mark, is_last=n == len(said)) for n, m in enumerate(rest[start:], start=1)),
+        *(_marked(m, mark, is_order=n == order) for n, m in enumerate(rest[start:])),
     ]
 
 
@@ -55,11 +55,11 @@ def brings_text(tool: Tool) -> bool:
     return tool.wants_context or UNTRUSTED in tool.tags
 
 
-def _marked(message: Message, mark: Mark, *, is_last: bool) -> Message:
+def _marked(message: Message, mark: Mark, *, is_order: bool) -> Message:
     """What a person said last is the order; the agent's own turns would teach it to write marks."""
     role = message["role"]
     name = "tool_result" if role == "tool" else "earlier" if role == "user" else ""
-    if not name or (role == "user" and is_last):
+    if not name or (role == "user" and is_order):
         return message
     marked: dict[str, Any] = {**message, "content": mark.around(messages.text_of(message), name)}
     return marked

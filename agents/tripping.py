@@ -39,12 +39,17 @@ def report(
     """Tell the breaker how a call that was let through ended."""
     if seen is None:
         return
-    if is_own_fault(error) and not _is_callers(call, choice, work, error):
+    if is_versions(call, choice, work, error):
         breaker.failed(_name(choice))
     elif error is None:
         breaker.succeeded(_name(choice), seen)
     elif seen.is_probe:  # it never came to an answer: let the next call probe
         breaker.give_back(_name(choice))
+
+
+def is_versions(call: Call, choice: Choice, work: Work, error: AppError | None) -> bool:
+    """Whether the version's own answer is to blame, and not what its caller asked for."""
+    return is_own_fault(error) and not _is_callers(call, choice, work, error)
 
 
 def is_own_fault(error: AppError | None) -> bool:

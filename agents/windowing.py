@@ -31,23 +31,25 @@ def fitted(call: Call, choice: Choice) -> tuple[Call, dict[str, Any] | None]:
     and None where all of it does.
 
     The room is the version's ``history_tokens``, or what the largest model leaves beside prompt,
-    tools and answer. Raises InvalidInput if the last message alone is too long for every model.
+    tools and answer. Raises InvalidInput if what always stays is too long for every model: the last
+    question, and the last calls of tools with their results.
     """
     said = call.messages
     largest = _largest(choice)
     if not said or not largest:
         return call, None
     room = _room(choice, largest)
-    if not _fits(said[-1:], room):
+    least = context.least(said)
+    if not _fits(least, room):
         most = f"at most about {room} beside the agent's prompt; put more into an artifact"
-        raise InvalidInput("messages", f"about {_tokens(said[-1:])} tokens in the last", most)
+        raise InvalidInput("messages", f"about {_tokens(least)} tokens in the last turn", most)
     room = min(room, int(choice.version.model.get("history_tokens", room)))
     if len(said) == 1 or _fits(said, room):
         return call, None
     kept, summary, share = said, "", room
     for _ in range(MOST_SHRINKS):
         kept, summary = _shortened(said, share, choice.version.model.get("history", "summary"))
-        if _fits(kept, room) or len(kept) == 1:
+        if _fits(kept, room) or (not summary and len(kept) == len(least)):
             break
         share = int(share * SHRINK)
     told = {"messages": len(said), "kept": len(kept) - bool(summary),
@@ -68,12 +70,16 @@ def _shortened(said: list[Message], room: int, how: str) -> tuple[list[Message],
         if id(message) not in staying and messages.text_of(message)
     ]
     left = room - _tokens(kept) - estimate_tokens(INTRODUCED) - OVERHEAD
-    summary = condensing.summarise(texts, max(0, left), about=messages.text_of(said[-1]))
+    summary = condensing.summarise(texts, max(0, left), about=_asked(said))
     if not summary:
         return kept, ""
     start = sum(message["role"] in messages.INSTRUCTING for message in kept)
     earlier = {"role": "user", "content": INTRODUCED + summary}
     return [*kept[:start], earlier, *kept[start:]], summary
+
+
+def _asked(said: list[Message]) -> str:
+    return messages.text_of(said[messages.order_in(said)])
 
 
 def _largest(choice: Choice) -> int:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from agents.domain.messages import Message, text_of
+from agents.domain.messages import INSTRUCTING, Message, order_in, text_of
 
 # Characters of a token on prose, for planning; bounds for money are in ``cost``.
 CHARACTERS_PER_TOKEN = 4
@@ -69,18 +69,42 @@ def sliding_window(
 ) -> list[Message]:
     """System messages and the latest others that fit into ``max_tokens``, in order.
 
-    ``overhead``: tokens of a message beside its text. The last message always stays. A tool's
-    result is never kept without the request for it.
+    ``overhead``: tokens of a message beside its text. What ``least`` says always stays. A tool's
+    result is never kept without the request for it, nor a request without all its results.
     """
-    fixed = [m for m in messages if m["role"] in ("system", "developer")]
-    others = [m for m in messages if m["role"] not in ("system", "developer")]
-    left = max_tokens - sum(estimate_tokens(text_of(m)) for m in fixed)
-    start = len(others)
-    for index in range(len(others) - 1, -1, -1):
-        left -= estimate_tokens(text_of(others[index])) + overhead
-        if left < 0 and index < len(others) - 1:
+    fixed, others = _apart(messages)
+    groups = _groups(others)
+    order = order_in(others) if others else 0
+    left = max_tokens - sum(_size(m, overhead) for m in least(messages)) + overhead * len(fixed)
+    start = groups[-1] if groups else 0
+    for begin, end in zip(reversed(groups[:-1]), reversed(groups[1:]), strict=True):
+        left -= sum(_size(others[n], overhead) for n in range(begin, end) if n != order)
+        if left < 0:
             break
-        start = index
-    while start < len(others) - 1 and others[start]["role"] == "tool":
-        start += 1
-    return fixed + others[start:]
+        start = begin
+    return fixed + others[order : order + (order < start)] + others[start:]
+
+
+def least(messages: Sequence[Message]) -> list[Message]:
+    """What of a chat always stays: system messages, what a person said last, and the last message
+    with the calls that it answers and all their results."""
+    fixed, others = _apart(messages)
+    if not others:
+        return fixed
+    start, order = _groups(others)[-1], order_in(others)
+    return fixed + others[order : order + (order < start)] + others[start:]
+
+
+def _apart(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+    """System messages, and the others."""
+    fixed = [m for m in messages if m["role"] in INSTRUCTING]
+    return fixed, [m for m in messages if m["role"] not in INSTRUCTING]
+
+
+def _groups(others: Sequence[Message]) -> list[int]:
+    """Where what stays together begins: a message, with the results of the tools it calls."""
+    return [n for n, m in enumerate(others) if m["role"] != "tool" or n == 0]
+
+
+def _size(message: Message, overhead: int) -> int:
+    return estimate_tokens(text_of(message)) + overhead

@@ -125,6 +125,13 @@ def _checked_calls(calls: Any, role: str, where: str) -> set[str]:
     return ids
 
 
+def order_in(messages: Sequence[Message]) -> int:
+    """The place of what a person said last, which is to be done: after it may stand what the
+    assistant called and was told. The last place, where nobody said anything."""
+    last = len(messages) - 1
+    return next((n for n in range(last, -1, -1) if messages[n]["role"] == "user"), last)
+
+
 def text_of(message: Mapping[str, Any]) -> str:
     """The text of a message, whether its content is a string or a list of parts."""
     content = message.get("content")

@@ -116,7 +116,7 @@ def embed_query(text: str, model: str, *, payer: Payer | None = None) -> list[fl
         vector = embed([text], model, payer=payer, seconds=QUERY_SECONDS).vectors[0]
     except (Unavailable, BudgetExceeded) as error:
         logs.event(logger, "agents.knowledge.unembedded", level=logging.WARNING, model=model,
-                   why=error.code)  # fmt: skip
+                   why=getattr(error, "why", error.code))  # fmt: skip
         return None
     frequent.keep(text, model, vector)
     return vector

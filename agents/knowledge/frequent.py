@@ -44,7 +44,7 @@ def count(text: str) -> None:
         pipe.zremrangebyrank(name, 0, -MOST_COUNTED - 1)
         pipe.execute()
     except RedisError as error:
-        logs.event(logger, "agents.knowledge.uncounted", level=logging.WARNING, error=str(error))
+        _tell(error)
 
 
 def often() -> list[str]:
@@ -55,7 +55,7 @@ def often() -> list[str]:
             [_counts(now), _counts(now - WEEK_SECONDS)], withscores=True
         )
     except RedisError as error:
-        logs.event(logger, "agents.knowledge.uncounted", level=logging.WARNING, error=str(error))
+        _tell(error)
         return []
     asked = [(times, text.decode()) for text, times in found if times >= OFTEN]
     return [text for _, text in sorted(asked, key=lambda one: (-one[0], one[1]))][:MOST]
@@ -63,18 +63,34 @@ def often() -> list[str]:
 
 def without_vector(model: str) -> list[str]:
     """Frequent questions that have none by ``model``; those of the others are kept on."""
-    return [text for text in often() if not cache.touch(_key(text, model), QUERY_SECONDS)]
+    try:
+        return [text for text in often() if not cache.touch(_key(text, model), QUERY_SECONDS)]
+    except RedisError as error:
+        _tell(error)
+        return []
 
 
 def vector_of(text: str, model: str) -> list[float] | None:
     """The kept vector of ``text``, however it is spaced and capitalised."""
-    kept: list[float] | None = cache.get(_key(text, model))
+    try:
+        kept: list[float] | None = cache.get(_key(text, model))
+    except RedisError as error:
+        _tell(error)
+        return None
     return kept
 
 
 def keep(text: str, model: str, vector: list[float]) -> None:
     """Keep a vector for a day."""
-    cache.set(_key(text, model), vector, QUERY_SECONDS)
+    try:
+        cache.set(_key(text, model), vector, QUERY_SECONDS)
+    except RedisError as error:
+        _tell(error)
+
+
+def _tell(error: RedisError) -> None:
+    """Redis is away: questions are answered all the same, their vectors are asked for."""
+    logs.event(logger, "agents.knowledge.uncounted", level=logging.WARNING, error=str(error))
 
 
 def _plain(text: str) -> str:

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 SWEEP_PASSAGES = 512
 # Documents cut another way in one pass of the sweep, for each version that asks for it.
 SWEEP_DOCUMENTS = 50
+# Nobody's vectors are paid for once this one has no more.
+FIRM_BUDGET = "all:all"
 # Stands for every document that the client may see, in place of titles.
 ANY_SOURCE = "*"
 
@@ -191,25 +193,34 @@ def delete(document: Document) -> None:
 
 
 def embed_pending(*, document_id: UUID | None = None, limit: int = SWEEP_PASSAGES) -> int:
-    """Embed passages that the current model has not embedded; returns how many it did."""
+    """Embed passages that the current model has not embedded; returns how many it did.
+
+    Each client pays for its own. One whose budget has no more is passed over; others are not.
+    """
     model = embedding.current_model()
     rows = Passage.objects.exclude(embedding_model=model).order_by("id")
     if document_id is not None:
         rows, limit = rows.filter(document_id=document_id), 1_000_000
-    done = 0
+    rows = rows.only("id", "client_id", "document_id", "heading", "text")
+    done, short = 0, set[UUID]()
     while done < limit:
-        batch = list(
-            rows.only("id", "client_id", "document_id", "heading", "text")[: embedding.BATCH]
-        )
-        if not batch:
+        first = rows.exclude(client_id__in=short).first()
+        if first is None:
             break
+        batch = list(rows.filter(client_id=first.client_id)[: embedding.BATCH])
+        if not batch:  # somebody else did them
+            continue
         try:
             texts = [f"{p.heading}\n{p.text}" for p in batch]
-            made = embedding.embed(texts, model, payer=Payer.of(batch[0].client_id))
+            made = embedding.embed(texts, model, payer=Payer.of(first.client_id))
         except (Unavailable, BudgetExceeded) as error:
-            logs.event(logger, "agents.knowledge.unembedded", level=logging.WARNING,
-                       model=model, why=error.code)  # fmt: skip
-            break
+            logs.event(logger, "agents.knowledge.unembedded", level=logging.WARNING, model=model,
+                       client=str(first.client_id),
+                       why=getattr(error, "why", error.code))  # fmt: skip
+            if isinstance(error, Unavailable) or error.budget == FIRM_BUDGET:
+                break
+            short.add(first.client_id)
+            continue
         for passage, vector in zip(batch, made.vectors, strict=True):
             passage.embedding, passage.embedding_model = vector, model
         with transaction.atomic():  # first the document, as who replaces it does

@@ -137,6 +137,24 @@ def test_earlier_questions_and_results_of_the_callers_tools_stand_between_marks(
     assert nonce(seen[1]) != key
 
 
+def test_the_question_of_a_callers_tool_loop_is_no_earlier_turn(api: Api, seen: Any) -> None:
+    publish(api)
+    call = {"id": "x", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    chat(
+        api,
+        {"role": "user", "content": "What was due?"},
+        {"role": "assistant", "content": "Ten."},
+        {"role": "user", "content": "What is due?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "x", "content": "12 EUR"},
+    )
+    key = nonce(seen[0])
+    assert [m["content"] for m in seen[0][1:]] == [
+        f"<<earlier {key}>>\nWhat was due?\n<</earlier {key}>>", "Ten.", "What is due?", None,
+        f"<<tool_result {key}>>\n12 EUR\n<</tool_result {key}>>",
+    ]  # fmt: skip
+
+
 def test_a_single_question_needs_no_marks(api: Api, seen: Any) -> None:
     publish(api, "core.sleep")
     Asking.arguments = '{"seconds": 0}'

@@ -105,13 +105,44 @@ def test_orders_stay_and_no_result_stays_without_its_call(api: Api, publish: Any
     publish(history_tokens=700)
     call = {"id": "x", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     system = {"role": "system", "content": "Be brief."}
-    looked = [{"role": "assistant", "content": None, "tool_calls": [call]},
-              {"role": "tool", "tool_call_id": "x", "content": "word " * 500}]  # fmt: skip
+    looked: list[dict[str, Any]] = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "x", "content": "word " * 500},
+    ]
     answer = chat(api, system, *TURNS[:6], *looked, {"role": "user", "content": "And now?"})
     assert answer.status_code == 200, answer.content
     assert read()[0] == system
     roles = [message["role"] for message in read()]
     assert "tool" not in roles or roles.index("tool") > roles.index("assistant")
+
+
+@pytest.mark.parametrize("how", ["summary", "window"])
+def test_a_loop_of_the_callers_tools_keeps_its_question_and_every_call_with_its_results(
+    api: Api, publish: Any, how: str
+) -> None:
+    publish(history_tokens=700, history=how)
+    question: dict[str, Any] = {"role": "user", "content": "Which fees are due?"}
+
+    def looked(*ids: str, words: int = 300) -> list[dict[str, Any]]:
+        calls = [{"id": one, "type": "function", "function": {"name": "look", "arguments": "{}"}}
+                 for one in ids]  # fmt: skip
+        results: list[dict[str, Any]] = [
+            {"role": "tool", "tool_call_id": one, "content": "word " * words} for one in ids
+        ]
+        asking: dict[str, Any] = {"role": "assistant", "content": None, "tool_calls": calls}
+        return [asking, *results]
+
+    answer = chat(api, *TURNS[:6], question, *looked("a"), *looked("b", "c"))
+    assert answer.status_code == 200, answer.content
+    kept = [one for one in read() if "Earlier in this" not in str(one["content"])]
+    assert kept[0] == question
+    assert [one["role"] for one in kept[1:]] == ["assistant", "tool", "tool"]
+    assert [one["tool_call_id"] for one in kept if one["role"] == "tool"] == ["b", "c"]
+    answer = chat(api, *TURNS[:6], question, *looked("a"), *looked("b", words=30))
+    assert answer.status_code == 200, answer.content
+    assert question in read() and read()[-1]["tool_call_id"] == "b"
+    refused = chat(api, question, *looked("a", "b", words=5_000))
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "messages")
 
 
 def test_other_scripts_fit_as_well(api: Api, publish: Any) -> None:

@@ -25,6 +25,7 @@ from agents.knowledge import search as searching
 from agents.knowledge.index import Given
 from agents.knowledge.search import search
 from agents.models import Agent, Budget, Document, Endpoint, Invocation, Label, Passage
+from agents.tasks import sweep
 from config.access.models import Client
 from tests.agents.conftest import make_key
 
@@ -361,6 +362,47 @@ def test_vectors_are_paid_from_the_budgets_of_who_asks_for_them(
     found = api("post", "/api/v1/knowledge/search", {"query": "a dark banana"})  # by its words
     assert [one["title"] for one in found.json()["results"]] == ["Manual"]
     assert spent() == before
+
+
+def test_the_sweep_has_each_client_pay_for_its_own_and_passes_over_who_can_not(
+    api: Api, firm: Client, other: Client, ground: None
+) -> None:
+    third = Client.objects.create(slug="third", name="Third Ltd")
+    texts = {firm: "Bananas ripen in the dark.", other: "Apples keep.", third: "Pears " * 90}
+    for client in (other, firm, third, other):
+        add(client, f"Manual {Document.objects.count()}", texts[client])
+    row = Endpoint.objects.get(is_offline=True)
+    served = [{"name": "offline-embedding", "tier": "light", "context_tokens": 8192,
+               "capabilities": [embedding.CAPABILITY]}]  # fmt: skip
+    assert api("patch", f"/api/v1/endpoints/{row.name}", {"models": served}).status_code == 200
+    for client, cap in ((other, "0"), (firm, "1"), (third, "1")):
+        body = {"scope": "client", "key": str(client.pk), "window": "month", "cap_usd": cap}
+        assert api("post", "/api/v1/budgets", body).status_code == 201
+    sweep()
+    model = embedding.current_model()
+    done = Passage.objects.filter(embedding_model=model).values_list("client_id", flat=True)
+    assert set(done) == {firm.pk, third.pk}
+    for client in (firm, third):
+        spent = Budget.objects.get(scope="client", key=str(client.pk)).spent_usd
+        costs = Document.objects.filter(client_id=client.pk).values_list(
+            "embedding_cost_usd", flat=True
+        )
+        assert spent == sum(costs) > 0
+
+
+def test_without_redis_a_question_is_answered_by_a_vector_all_the_same(
+    api: Api, firm: Client, ground: None, settings: Any
+) -> None:
+    add(firm, "Manual", "Bananas ripen in the dark.")
+    row = Endpoint.objects.get(is_offline=True)
+    served = [{"name": "offline-embedding", "tier": "light", "context_tokens": 8192,
+               "capabilities": [embedding.CAPABILITY]}]  # fmt: skip
+    assert api("patch", f"/api/v1/endpoints/{row.name}", {"models": served}).status_code == 200
+    gone = {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}
+    settings.CACHES = {"default": gone}
+    found = api("post", "/api/v1/knowledge/search", {"query": "a dark banana"})
+    assert found.status_code == 200, found.content
+    assert [one["title"] for one in found.json()["results"]] == ["Manual"]
 
 
 def test_the_limits_of_an_endpoint_count_for_vectors_too(
