@@ -43,15 +43,17 @@ def evaluate(*, now: datetime) -> list[Alert]:
     A rule that cannot be judged is logged and leaves its alerts as they are: one bad rule must
     not blind the others.
     """
-    with transaction.atomic():
-        changed = _end_of_switched_off(now)
-    judged = []
     due = Q(evaluated_at=None) | Q(
         evaluated_at__lte=now - F("every_seconds") * timedelta(seconds=1)
     )
     # Most rules have nothing to say most of the time, and then cost one read.
     live = Alert.objects.filter(rule=OuterRef("pk"), state__in=LIVE)
-    found = list(AlertRule.objects.filter(due, is_active=True).annotate(is_live=Exists(live)))
+    read = AlertRule.objects.annotate(is_live=Exists(live)).filter(
+        Q(due, is_active=True) | Q(is_active=False, is_live=True)
+    )
+    found = [rule for rule in read if rule.is_active]
+    changed = _end_of_switched_off(now) if len(found) < len(read) else []
+    judged = []
     forgiven = forgiving.over(now) if found else {}
     for rule in found:
         try:
@@ -68,15 +70,15 @@ def evaluate(*, now: datetime) -> list[Alert]:
     return changed
 
 
+@transaction.atomic
 def _end_of_switched_off(now: datetime) -> list[Alert]:
     """Nobody judges them any more, so nobody else would end them."""
     live = Alert.objects.filter(state__in=LIVE, rule__is_active=False)
     live.filter(state=AlertState.PENDING).delete()
-    ended = list(live.exclude(state=AlertState.PENDING).select_for_update(of=("self",)))
+    ended = list(live.select_for_update(of=("self",)))
     for alert in ended:
-        alert.state, alert.resolved_at, alert.resolved_by = (
-            AlertState.RESOLVED, now, "system:rule_switched_off",
-        )  # fmt: skip
+        alert.state, alert.resolved_at = AlertState.RESOLVED, now
+        alert.resolved_by = "system:rule_switched_off"
     Alert.objects.bulk_update(ended, ["state", "resolved_at", "resolved_by"])
     return ended
 
