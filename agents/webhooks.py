@@ -37,7 +37,7 @@ from config.outages import outage_of
 logger = logging.getLogger(__name__)
 CHANNEL = "dialogflow"
 # Dialogflow gives up after five seconds; the network and its own work need the rest.
-ANSWER_SECONDS = 4.0
+ANSWER_SECONDS = 3.5
 POLL_SECONDS = 0.1
 # An answer that nobody gave by then was lost with its process.
 LOST_SECONDS = 150.0
@@ -101,7 +101,9 @@ def dialogflow(request: HttpRequest) -> JsonResponse:
     The fulfilment's tag names the agent (``agent:<slug>``). Requests without a valid key or
     shape get a problem document; everything later is said in Dialogflow's own shape.
     """
-    until = time.monotonic() + ANSWER_SECONDS
+    # A request that had to wait for a thread has less time left; a test's client notes no moment.
+    received_at = getattr(request, "scope", {}).get("received_at", time.monotonic())
+    until = received_at + ANSWER_SECONDS
     caller = _caller(request)
     asked = _body(request)
     slug = (asked["fulfillmentInfo"].get("tag") or "").removeprefix(TAG)

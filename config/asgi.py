@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cache
 from typing import Any
@@ -28,7 +29,8 @@ MCP = "agents.tools.mcp_server"
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Pass the request on to whom its path belongs."""
+    """Pass the request on to whom its path belongs, and note when it came."""
+    scope["received_at"] = time.monotonic()
     if scope["type"] == "lifespan":
         await _live(receive, send)
     elif scope["type"] == "http" and _has_key_only(scope):

@@ -10,6 +10,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from asgiref.sync import async_to_sync
+from django.test import AsyncClient as AsyncBrowser
 from django.test import Client as Browser
 
 from agents import versions, webhooks
@@ -97,6 +99,30 @@ def test_a_slow_answer_is_begun_in_time_and_ends_with_the_next_turn(
     assert "reconcil" in texts(rest).lower()
     assert rest.json()["sessionInfo"]["parameters"][webhooks.PENDING] is None
     assert Invocation.objects.count() == 1
+
+
+class Waited(AsyncBrowser):
+    """A server whose requests have half a second left when their turn comes."""
+
+    def _base_scope(self, **request: Any) -> dict[str, Any]:
+        received_at = time.monotonic() - webhooks.ANSWER_SECONDS + 0.5
+        return {**super()._base_scope(**request), "received_at": received_at}  # type: ignore[misc]
+
+
+def test_what_a_request_waited_for_a_thread_is_taken_off_its_time(
+    agent: Agent, key: str, model: Server
+) -> None:
+    body = {
+        "fulfillmentInfo": {"tag": f"agent:{agent.slug}"},
+        "sessionInfo": {"session": SESSION, "parameters": {}},
+        "text": question(agent),
+    }
+    model.behave({"latency": {"first_token": {"fixed_seconds": 1.5}}})
+    answer = async_to_sync(Waited().post)(
+        "/webhooks/dialogflow", json.dumps(body), content_type="application/json",
+        headers={"Authorization": f"Bearer {key}"},
+    )  # fmt: skip
+    assert texts(answer).endswith(webhooks.STILL)
 
 
 def test_a_stream_is_told_by_whole_sentences_and_nothing_twice(
