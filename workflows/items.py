@@ -53,6 +53,13 @@ def finish_items(
         )
     )
     rows = rows or repeated.won(facts, plan, outcomes, token=token, next_token=next_token)
+    sent = [row for row in rows if row.what == "item"]
+    # Steps behind the fan-out are among them where the end of it was not heard of.
+    dispatch.publish(
+        Ready(row.step_id, row.run_id, row.queue, row.is_light)
+        for row in rows
+        if row.state == StepState.QUEUED and row.what != "ended"
+    )
     ended = {row.step_id for row in rows if row.what == "ended"}
     for outcome in failed:
         if outcome.step_id in ended:
@@ -61,12 +68,6 @@ def finish_items(
     full = [row for row in rows if row.what == "join" and row.needs_left <= 0]
     for row in full:
         end_part(facts, plan, step, row.step_id, is_chunk=row.kind == "chunk")
-    sent = [row for row in rows if row.what == "item"]
-    dispatch.publish(
-        Ready(row.step_id, row.run_id, row.queue, row.is_light)
-        for row in sent
-        if row.state == StepState.QUEUED
-    )
     if ended and not sent and not full:
         endings.settle_if_ending(facts.run_id)
     return [row for row in sent if row.state == StepState.RUNNING]

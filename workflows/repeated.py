@@ -14,21 +14,28 @@ from workflows.database import execute
 from workflows.domain.definition import Plan
 from workflows.statements import MOVED
 
-# A message that is sent twice for a queued row finds it claimed.
+# A message that is sent twice for a queued row finds it claimed. A fan-out or a chunk of it that
+# has no items left to count comes, too: it ends in a later transaction than its items.
 _WON = f"""
-SELECT CASE WHEN s.item < 0 THEN 'join' ELSE 'item' END, {MOVED}, NULL::uuid, s.value
+WITH won AS (
+    SELECT id, parent_id FROM workflows_steprun
+    WHERE id = ANY(%(ids)s) AND token = %(token)s AND ended_at IS NOT NULL
+)
+SELECT CASE WHEN s.ended_at IS NOT NULL THEN 'ended' WHEN s.item >= 0 THEN 'item' ELSE 'join' END,
+       {MOVED}, NULL::uuid, s.value
 FROM workflows_steprun s
-WHERE s.run_id = %(run)s AND s.key = ANY(%(keys)s)
-  AND (s.state = 'running' AND s.token = %(next_token)s OR s.state = 'queued' AND s.attempt = 0)
-  AND EXISTS (SELECT 1 FROM workflows_steprun e
-              WHERE e.id = ANY(%(ids)s) AND e.token = %(token)s AND e.ended_at IS NOT NULL)
+WHERE s.run_id = %(run)s AND EXISTS (SELECT FROM won)
+  AND (s.id IN (SELECT id FROM won)
+       OR s.key = ANY(%(keys)s) AND (s.state = 'running' AND s.token = %(next_token)s
+                                     OR s.state = 'queued' AND s.attempt = 0)
+       OR s.state = 'waiting' AND s.needs_left <= 0 AND s.id IN (SELECT parent_id FROM won))
 """  # noqa: S608  columns
 
 
 def won(
     facts: RunFacts, plan: Plan, outcomes: list[Outcome], *, token: UUID, next_token: UUID
 ) -> list[Moved]:
-    """What a finish made ready whose worker did not hear that it came through.
+    """What a finish ended and made ready whose worker did not hear that it came through.
 
     Asked when a finish changed nothing: nothing either where the rows belong to another claim.
     """
