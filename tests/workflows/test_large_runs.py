@@ -123,3 +123,20 @@ def test_light_steps_that_a_worker_went_on_with_are_marked_with_its_name(
     assert "gone on with" not in page(browser, f"/dashboard/runs/{run.pk}/steps/one")
     bars = re.findall(r'class="bar is-good[^"]*" style="left:([\d.]+)%;width:([\d.]+)%', html)
     assert len(bars) == 2 and float(bars[1][1]) > 0  # from when it was taken on, not from its end
+
+
+def test_a_large_workflow_is_drawn_as_stages_on_its_own_page(
+    browser: Browser,  # noqa: F811
+    large: Run,
+) -> None:
+    html = page(browser, "/dashboard/workflows/large")
+    drawn = re.findall(r'<g class="node".*?</g>', html, re.S)
+    said = {tuple(re.findall(r">([^<]+)</t(?:itle|ext)>", node)) for node in drawn}
+    assert said == {
+        ("Read tile: 150 × tool", "Read tile", "150 steps"),
+        ("Fit tile: 150 × tool", "Fit tile", "150 steps"),
+        ("Join all: 1 × tool", "Join all", "tool"),
+    }
+    assert "301 steps in 3 stages" in html
+    edges = re.search(r'<g class="edges">(.*?)</g>', html, re.S)
+    assert edges is not None and edges[1].count("<path") == 2

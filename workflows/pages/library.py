@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,12 +17,13 @@ from config.access.models import Client
 from config.errors import AppError, InvalidInput, NotFound
 from config.pages import page
 from monitoring.asked import asked, link, offered
-from workflows import artifacts, figures, forms, publishing, queries, rights, starting
+from workflows import artifacts, figures, forms, publishing, queries, rights, stages, starting
 from workflows.domain import drawing
-from workflows.domain.definition import Plan
+from workflows.domain.definition import Plan, Step
 from workflows.domain.documents import parse
 from workflows.models import WorkflowVersion
 from workflows.pages.runs import run_rows
+from workflows.picture import MAX_DRAWN
 from workflows.plans import plan_for
 
 
@@ -89,7 +91,7 @@ def one(request: HttpRequest, caller: Caller, name: str) -> HttpResponse:
         "clients": caller.only_visible(Client.objects.all(), "id").order_by("name")[:200],
         "home_client": caller.home_client_id,
         "rows": run_rows(list(recent[:6])),
-        "graph": _graph(plan),
+        "graph": _graph(current, plan),
     }  # fmt: skip
     status = fault.http_status if fault else 200
     return render(request, "workflows/workflow.html", context, status=status)
@@ -101,24 +103,43 @@ def schema_of(version: WorkflowVersion) -> dict[str, Any]:
     return written
 
 
-def _graph(plan: Plan) -> dict[str, Any] | None:
-    if len(plan.steps) > 240:
-        return None
+def _graph(version: WorkflowVersion, plan: Plan) -> dict[str, Any]:
+    """The definition as it is drawn: step by step, or a large one in stages."""
+    if len(plan.steps) > MAX_DRAWN:
+        return _graph_of_stages(version, plan)
     edges = [(n, key) for key, s in plan.steps.items() for n in (*s.needs, *s.failures_of)]
     drawn = drawing.draw(plan.layers, edges)
     nodes = [
-        {"x": node.x, "y": node.y, "lines": drawing.wrapped(plan.steps[node.key].title, 19),
-         "kind": _kind_words(plan.steps[node.key].kind, plan.steps[node.key].for_each is not None),
-         "title": plan.steps[node.key].title, "when": plan.steps[node.key].when is not None}
+        {"x": node.x, "y": node.y, "lines": drawing.wrapped(step.title, 19),
+         "said": _kind_words(step) + (", on a condition" if step.when is not None else "")}
         for node in drawn.nodes
+        for step in [plan.steps[node.key]]
     ]  # fmt: skip
     return {"width": drawn.width, "height": drawn.height, "nodes": nodes,
             "edges": [edge.path for edge in drawn.edges]}  # fmt: skip
 
 
-def _kind_words(kind: str, many: bool) -> str:
-    word = {"approval": "person", "wait": "waits", "workflow": "workflow"}.get(kind, kind)
-    return f"{word}, per item" if many else word
+def _graph_of_stages(version: WorkflowVersion, plan: Plan) -> dict[str, Any]:
+    found = stages.folded(version.pk)
+    places = {node.key: node for node in found.drawn.nodes}
+    nodes = []
+    for stage in found.stages:
+        kinds = Counter(_kind_words(plan.steps[key]) for key in stage.steps)
+        told = [f"{count:,} × {kind}" for kind, count in kinds.most_common()]
+        only = len(stage.steps) == 1
+        nodes.append(
+            {"x": places[stage.key].x, "y": places[stage.key].y,
+             "lines": drawing.wrapped(stage.title, 19),
+             "said": next(iter(kinds)) if only else f"{len(stage.steps):,} steps",
+             "title": f"{stage.title}: {readable.listed(told, 9)}"}
+        )  # fmt: skip
+    return {"width": found.drawn.width, "height": found.drawn.height, "nodes": nodes,
+            "edges": [edge.path for edge in found.drawn.edges], "folded": True}  # fmt: skip
+
+
+def _kind_words(step: Step) -> str:
+    word = {"approval": "person", "wait": "waits"}.get(step.kind, step.kind)
+    return f"{word}, per item" if step.for_each is not None else word
 
 
 def _diff(versions: list[WorkflowVersion], span: str) -> list[tuple[str, str]]:
