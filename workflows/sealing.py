@@ -9,6 +9,7 @@ that a crash kept from being told.
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,14 +25,16 @@ from workflows import measuring
 from workflows.database import execute
 from workflows.models import HistoryMark, HistorySeal
 
+logger = logging.getLogger(__name__)
 ACTION = "workflows.history.sealed"
 # One target for all seals, so that an auditor finds them in one list.
 TARGET = "history"
 BATCH = 2000
 # Of one pass, which takes its turn on the lane of sweeps: 50,000 events in about 2 s.
 MOST_BATCHES = 25
-# Any number that nothing else uses; it keeps two sealers apart.
+# Any numbers that nothing else uses: of one batch, and of a whole pass.
 LOCK = 0x48495354  # "HIST"
+PASS_LOCK = 0x48504153  # "HPAS"
 # What is told when a run has ended is told within a moment, or was lost.
 TOLD_WITHIN = timedelta(minutes=5)
 # Where making up begins: what was lost before there was this is not known any more.
@@ -74,8 +77,20 @@ class Digested:
 
 
 def seal() -> dict[str, int]:
-    """Seal what is final, and make up ended runs; how many of each. Safe to run twice at once."""
-    made_up = _make_up()
+    """Seal what is final, and make up ended runs; how many of each.
+
+    Another pass at the same time does nothing: two would tell one end twice.
+    """
+    if not execute("SELECT pg_try_advisory_lock(%(lock)s)", {"lock": PASS_LOCK})[0][0]:
+        return {"events": 0, "ends": 0}
+    try:
+        # In this order: whatever keeps an end from being told keeps nothing from being sealed.
+        return {"events": _seal_all(), "ends": _make_up()}
+    finally:
+        execute("SELECT pg_advisory_unlock(%(lock)s)", {"lock": PASS_LOCK})
+
+
+def _seal_all() -> int:
     _settle()
     sealed = 0
     for _ in range(MOST_BATCHES):
@@ -83,7 +98,7 @@ def seal() -> dict[str, int]:
         sealed += batch
         if batch < BATCH:
             break
-    return {"events": sealed, "ends": made_up}
+    return sealed
 
 
 def digest_of(row: HistorySeal) -> str:
@@ -152,12 +167,20 @@ def _make_up() -> int:
         if until <= since:
             break
         ended = execute(_ENDED, {"since": since, "until": until})
-        for run_id in _untold(ended):
-            measuring.run_ended(run_id)
-            made += 1
+        made += sum(_tell(run_id) for run_id in _untold(ended))
         HistoryMark.objects.filter(pk=1).update(ends_until=until)
         since = until
     return made
+
+
+def _tell(run_id: UUID) -> bool:
+    """Whether the end could be told; one that can't be is logged, and is not looked at again."""
+    try:
+        measuring.run_ended(run_id)
+    except Exception:
+        logger.exception("workflows.run.unmeasured", extra={"fields": {"run": str(run_id)}})
+        return False
+    return True
 
 
 def _untold(ended: Sequence[tuple[Any, ...]]) -> list[UUID]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,15 +18,16 @@ from django.test import Client as Browser
 from config import privacy
 from config.access.callers import Caller
 from config.access.models import User
-from monitoring import checkpoints
+from monitoring import audit, checkpoints, services
 from monitoring.models import AuditEntry, Measurement
 from tests.workflows.conftest import Begin, Broker, Key
 from tests.workflows.http import start
-from workflows import measuring, sealing, tasks
-from workflows.models import HistoryMark, HistorySeal, RunEvent
+from workflows import database, measuring, sealed, sealing, tasks
+from workflows.models import HistoryMark, HistorySeal, Run, RunEvent
 from workflows.privacy import erase_subject
 
 WAITS = "name: waits\nsteps:\n  a: {tool: core.echo}\n  b: {needs: [a], wait: {for: 60d}}\n"
+ENDED = "workflows.run.succeeded"
 TWO = "name: two\nsteps:\n  a: {tool: core.echo}\n  b: {needs: [a], tool: core.echo}\n"
 
 
@@ -160,19 +163,99 @@ def test_a_person_can_be_erased_without_breaking_a_seal(
 def test_the_end_of_a_run_that_a_crash_kept_untold_is_made_up(
     begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = begin(TWO)
-    with monkeypatch.context() as crash:
-        crash.setattr(measuring, "seal", _die)
-        broker.drain()
-    ended = AuditEntry.objects.filter(target=f"run:{run.pk}", action="workflows.run.succeeded")
+    run = _ended_untold(begin, broker, monkeypatch)
+    ended = AuditEntry.objects.filter(target=f"run:{run.pk}", action=ENDED)
     told = Measurement.objects.filter(names__contains=["runs"])
     assert (ended.count(), told.count()) == (0, 0), "neither half is there"
-    monkeypatch.setattr(sealing, "TOLD_WITHIN", -sealing.STRETCH)
     tasks.seal_history()
     assert (ended.count(), told.count()) == (1, 1)
     HistoryMark.objects.update(ends_until=None)
     tasks.seal_history()
     assert (ended.count(), told.count()) == (1, 1), "what was told is not told again"
+
+
+def test_two_passes_at_once_tell_an_end_only_once(
+    begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _ended_untold(begin, broker, monkeypatch)
+    tell = measuring.run_ended
+
+    def tell_late(run_id: UUID) -> None:
+        second = threading.Thread(target=_pass_of_another_worker)
+        second.start()
+        second.join()
+        tell(run_id)
+
+    monkeypatch.setattr(measuring, "run_ended", tell_late)
+    tasks.seal_history()
+    assert AuditEntry.objects.filter(target=f"run:{run.pk}", action=ENDED).count() == 1
+    monkeypatch.setattr(measuring, "run_ended", tell)
+    tasks.seal_history()
+    assert AuditEntry.objects.filter(target=f"run:{run.pk}", action=ENDED).count() == 1
+
+
+def test_a_run_whose_end_cannot_be_told_keeps_nothing_else_from_being_sealed(
+    begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = (_ended_untold(begin, broker, monkeypatch) for _ in range(2))
+    tell = measuring.run_ended
+
+    def tell_some(run_id: UUID) -> None:
+        if run_id == bad.pk:
+            raise ValueError("nobody thought of it")
+        tell(run_id)
+
+    monkeypatch.setattr(measuring, "run_ended", tell_some)
+    seal_all()
+    told = AuditEntry.objects.filter(action=ENDED).values_list("target", flat=True)
+    assert list(told) == [f"run:{good.pk}"]
+    assert verify()[0] == 0
+
+
+def test_many_small_seals_are_proved_together_in_whatever_order_the_log_has_them(
+    begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealing, "BATCH", 1)
+    begin(TWO)
+    broker.drain()
+    seal_all()
+    assert HistorySeal.objects.count() == RunEvent.objects.count() >= 5
+    asked: list[str] = []
+
+    def execute(statement: str, parameters: dict[str, Any]) -> Any:
+        asked.append(statement)
+        return database.execute(statement, parameters)
+
+    def entries(target: str, *, action: str) -> Iterator[AuditEntry]:
+        return iter(list(audit.entries_about(target, action=action))[::-1])
+
+    monkeypatch.setattr(sealed, "execute", execute)
+    monkeypatch.setattr(services, "entries_about", entries)
+    assert verify()[0] == 0
+    assert len(asked) == 1
+    event = HistorySeal.objects.get(number=3).event_ids[0]
+    break_it("UPDATE workflows_runevent SET actor = 'somebody else' WHERE id = %s", event)
+    break_it("UPDATE workflows_historyseal SET salt = '\\x00' WHERE number = 2")
+    code, said = verify()
+    assert (code, f"event {event}" in said) == (1, True)
+    assert "seal 2 of histories is not what the log holds" in said
+
+
+def _ended_untold(begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run of which a crash kept the end from being told, and which is to be made up at once."""
+    run = begin(TWO)
+    with monkeypatch.context() as crash:
+        crash.setattr(measuring, "seal", _die)
+        broker.drain()
+    monkeypatch.setattr(sealing, "TOLD_WITHIN", -sealing.STRETCH)
+    return run
+
+
+def _pass_of_another_worker() -> None:
+    try:
+        tasks.seal_history()
+    finally:
+        connection.close()
 
 
 def _die(*_: Any, **__: Any) -> None:
