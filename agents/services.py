@@ -28,6 +28,7 @@ from agents.steering import (
     promote,
     publish_prompt,
     split_traffic,
+    units_that_changed,
     version_values,
 )
 from agents.tools import registry
@@ -65,6 +66,7 @@ __all__ = [
     "settle_effect",
     "settle_review",
     "split_traffic",
+    "units_that_changed",
     "version_values",
 ]
 

@@ -17,6 +17,8 @@ from config.partitions import first_id
 
 # Ids are made a little before a call starts and its row is written.
 SLACK = timedelta(hours=1)
+# A queued call has its id from when it was asked for, and waits at most so long.
+LONGEST_QUEUED = timedelta(hours=26)
 FETCHED = 2_000
 
 
@@ -127,8 +129,12 @@ def version_values(slug: str, reference: str | int | UUID) -> dict[str, Any]:
 
 
 def last_call_of(version_id: UUID, since: datetime) -> datetime | None:
-    """When the version last answered since ``since``; None if it did not."""
+    """When the version last answered since ``since``; None if it did not.
+
+    Replays and studies, which ask it outside of any split, are nobody's exposure.
+    """
     rows = Invocation.objects.filter(id__gte=first_id(since - SLACK), version_id=version_id)
+    rows = rows.exclude(is_demo=True, split_epoch=None)
     return (
         rows.filter(started_at__gte=since)
         .order_by("-started_at")
@@ -139,27 +145,31 @@ def last_call_of(version_id: UUID, since: datetime) -> datetime | None:
 
 def outcomes(
     slug: str, epochs: Sequence[int], *, since: datetime, until: datetime,
-    among: Sequence[tuple[int, int, int]] = (),
+    among: Sequence[tuple[int, int, int]] = (), came_from: datetime | None = None,
+    units: Sequence[str] | None = None, before: datetime | None = None,
 ) -> Iterator[Outcome]:  # fmt: skip
     """Every unit that met the agent in ``epochs``, its first call before ``until``.
 
     Calls of a unit are added up, whichever version answered: it keeps what it was assigned. With
     ``among`` only units count whose first call of all these was in ``epochs``, each with all of
     these calls: (epoch, below, above) are an epoch's calls of buckets under ``below`` and from
-    ``above`` on.
+    ``above`` on. ``came_from``: only units whose first call was not before. ``units``: of these
+    alone. ``before``: as it was when only calls had been recorded that ended before this moment.
     """
-    agent = _agent(slug)
-    own = list(epochs)
-    asked: list[Any] = [agent.pk, first_id(since - SLACK), since]
-    met = "split_epoch = ANY(%s)"
-    if among:
-        met = _MET
-        parts = [list(part) for part in zip(*among, strict=True)]
-        values: list[Any] = [*parts, *asked, until, own]
-    else:
-        values = [*asked, own, until, own]
-    with connection.cursor() as cursor:
-        cursor.execute(_OUTCOMES.format(join=_AMONG if among else "", met=met), values)
+    join, met, values = _which_calls(slug, epochs, since, among)
+    values |= {"until": until, "own": list(epochs)}
+    more, having = "", ""
+    if units is not None:
+        more, values["units"] = f"{more} {_OF_UNITS}", list(units)
+    if before is not None:
+        more = f"{more} AND {_BEFORE}"
+        values |= {"before": before, "before_id": first_id(before)}
+    if came_from is not None:
+        having, values["came_from"] = "AND min(started_at) >= %(came_from)s", came_from
+    query = _OUTCOMES.format(join=join, met=met, more=more, having=having)
+    # All units of a long comparison are more than a process should hold.
+    with connection.chunked_cursor() if units is None else connection.cursor() as cursor:
+        cursor.execute(query, values)
         while rows := cursor.fetchmany(FETCHED):
             for row in rows:
                 unit, bucket, first_at, calls, failures, cost, seconds, tokens, version = row
@@ -169,47 +179,102 @@ def outcomes(
                 )  # fmt: skip
 
 
-def earlier_outcomes(
-    slug: str, unit: str, *, since: datetime, until: datetime
-) -> Iterator[Outcome]:
-    """What each unit (``user``, ``client``, ``conversation``) had of the agent in [since, until).
+def units_that_changed(
+    slug: str, epochs: Sequence[int], *, since: datetime, until: datetime, after: datetime,
+    came_from: datetime, among: Sequence[tuple[int, int, int]] = (),
+) -> set[str]:  # fmt: skip
+    """Units with a call that ``outcomes(before=after)`` does not know.
 
-    Whatever version answered and whether or not a split was open. Raises KeyError for others.
+    Beside them those with a call in [``came_from``, ``until``): whoever came then is among these.
+    """
+    join, met, values = _which_calls(slug, epochs, since, among)
+    first = min(after, came_from) - LONGEST_QUEUED
+    values |= {"after": after, "after_id": first_id(after), "came_from": came_from, "until": until,
+               "first_id": first_id(max(first, since - SLACK))}  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(_CHANGED.format(join=join, met=met), values)
+        return {unit for (unit,) in cursor.fetchall()}
+
+
+def _which_calls(
+    slug: str, epochs: Sequence[int], since: datetime, among: Sequence[tuple[int, int, int]]
+) -> tuple[str, str, dict[str, Any]]:
+    """What a question about an agent's calls joins, which of them it means, and its values."""
+    values: dict[str, Any] = {
+        "agent": _agent(slug).pk, "first_id": first_id(since - SLACK), "since": since,
+    }  # fmt: skip
+    if not among:
+        return "", "split_epoch = ANY(%(epochs)s)", values | {"epochs": list(epochs)}
+    epoch, below, above = (list(part) for part in zip(*among, strict=True))
+    return _AMONG, _MET, values | {"epoch": epoch, "below": below, "above": above}
+
+
+def earlier_outcomes(
+    slug: str, unit: str, *, since: datetime, until: datetime, units: Sequence[str] | None = None
+) -> Iterator[Outcome]:
+    """What each unit (user, client, conversation or run) had of the agent in [since, until).
+
+    Whatever version answered and whether or not a split was open; ``units``: of these alone.
+    Raises KeyError for others.
     """
     column = _COLUMNS[unit]
-    agent = _agent(slug)
+    values: dict[str, Any] = {
+        "agent": _agent(slug).pk, "first_id": first_id(since - SLACK), "since": since,
+        "until": until,
+    }  # fmt: skip
+    more = ""
+    if units is not None:
+        more, values["units"] = f"AND {column}::text = ANY(%(units)s)", list(units)
     with connection.cursor() as cursor:
-        cursor.execute(
-            _EARLIER.format(column=column), [agent.pk, first_id(since - SLACK), since, until]
-        )
+        cursor.execute(_EARLIER.format(column=column, more=more), values)
         while rows := cursor.fetchmany(FETCHED):
             for one, first_at, calls, failures, cost, seconds, tokens in rows:
                 yield Outcome(one, 0, first_at, calls, failures, float(cost), float(seconds),
                               int(tokens))  # fmt: skip
 
 
-_COLUMNS = {"user": "user_id", "client": "client_id", "conversation": "conversation_id"}
+_COLUMNS = {
+    "user": "user_id", "client": "client_id", "conversation": "conversation_id",
+    "run": "coalesce(run_id, conversation_id, id)",
+}  # fmt: skip
 _EARLIER = """
     SELECT {column}::text, min(started_at), count(*),
            count(*) FILTER (WHERE state IN ('failed', 'blocked', 'fallback')),
            sum(cost_usd), sum(duration_seconds), sum(input_tokens + cached_tokens + output_tokens)
     FROM agents_invocation
-    WHERE agent_id = %s AND id >= %s AND started_at >= %s AND started_at < %s
-      AND {column} IS NOT NULL AND NOT is_demo
+    WHERE agent_id = %(agent)s AND id >= %(first_id)s
+      AND started_at >= %(since)s AND started_at < %(until)s
+      AND {column} IS NOT NULL AND NOT is_demo {more}
     GROUP BY 1
 """
-_AMONG = "JOIN unnest(%s::int[], %s::int[], %s::int[]) AS among (epoch, below, above) ON true"
+_AMONG = """
+    JOIN unnest(%(epoch)s::int[], %(below)s::int[], %(above)s::int[])
+      AS among (epoch, below, above) ON true
+"""
 _MET = "split_epoch = epoch AND (bucket < below OR bucket >= above)"
-_OUTCOMES = """
+_CALLS = """
+    FROM agents_invocation {join}
+    WHERE agent_id = %(agent)s AND id >= %(first_id)s AND started_at >= %(since)s AND {met}
+      AND unit <> '' AND bucket IS NOT NULL
+"""
+# Found by the index on units, which knows calls in a split only.
+_OF_UNITS = "AND unit = ANY(%(units)s) AND split_epoch IS NOT NULL"
+_ENDED_AT = "started_at + duration_seconds * interval '1 second'"
+_BEFORE = f"id < %(before_id)s AND {_ENDED_AT} < %(before)s"
+_OUTCOMES = f"""
     SELECT unit, min(bucket), min(started_at), count(*),
            count(*) FILTER (WHERE state IN ('failed', 'blocked', 'fallback')),
            sum(cost_usd), sum(duration_seconds),
            sum(input_tokens + cached_tokens + output_tokens),
            (array_agg(version_id::text ORDER BY id))[1]
-    FROM agents_invocation {join}
-    WHERE agent_id = %s AND id >= %s AND started_at >= %s AND {met}
-      AND unit <> '' AND bucket IS NOT NULL
-    GROUP BY unit HAVING min(started_at) < %s AND min(split_epoch) = ANY(%s)
+    {_CALLS} {{more}}
+    GROUP BY unit
+    HAVING min(started_at) < %(until)s AND min(split_epoch) = ANY(%(own)s) {{having}}
+"""
+_CHANGED = f"""
+    SELECT DISTINCT unit {_CALLS}
+      AND (id >= %(after_id)s OR {_ENDED_AT} >= %(after)s
+           OR (started_at >= %(came_from)s AND started_at < %(until)s))
 """
 
 

@@ -90,6 +90,12 @@ class Invocation(models.Model):
             models.Index(
                 fields=["run_id"], name="invocation_run", condition=models.Q(run_id__isnull=False)
             ),
+            # What a unit met in a comparison: a few calls among millions.
+            models.Index(
+                fields=["agent_id", "unit"],
+                name="invocation_unit",
+                condition=models.Q(split_epoch__isnull=False),
+            ),
             models.Index(
                 fields=["conversation_id"],
                 name="invocation_conversation",

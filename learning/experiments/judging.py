@@ -16,20 +16,28 @@ from learning import folding, improvements, judging, quiet
 from learning.analysis import analyse
 from learning.domain import measures
 from learning.experiments import ripening, shifting, shipping, stopping, subjects
-from learning.experiments.moving import RESUMED, State, freeze, move
+from learning.experiments.moving import MISMATCH, PAST_MISMATCH, State, freeze, move
 from learning.models import Experiment, Improvement
 from monitoring.periods import Window
 
 logger = logging.getLogger(__name__)
 MACHINE = "system:learning"
+# Points of a quantile's path: each reads all sketches up to its day.
+MOST_POINTS = 12
+EFFECT = ("estimate", "standard_error", "lower", "upper", "p_value", "chance_to_win", "risk",
+          "critical_z")  # fmt: skip
 # The verdict's own part of an analysis.
 DECIDED = ("verdict", "headline", "reasons", "arm", "stop_arms", "complete", "days_left")
 
 
 def document(
-    experiment: Experiment, now: datetime | None = None, *, everything: bool = False
-) -> dict[str, Any]:
-    """The statistics document of what is stored; ``everything``: what came in incidents too."""
+    experiment: Experiment, now: datetime | None = None, *, everything: bool = False,
+    last_day: str = "",
+) -> dict[str, Any]:  # fmt: skip
+    """The statistics document of what is stored; ``everything``: what came in incidents too.
+
+    ``last_day``: of nobody who came after that date.
+    """
     control = experiment.variants.filter(is_control=True).values_list("key", flat=True)[0]
     specs = measures.for_analysis(experiment.metrics)
     stages_asked: dict[str, Mapping[str, float]] = {
@@ -38,6 +46,8 @@ def document(
     if everything:
         stages_asked = folding.with_apart(stages_asked)
     stages = folding.stages_of(experiment.pk, stages_asked)
+    for stage in stages if last_day else ():
+        stage["days"] = [day for day in stage["days"] if day["date"] <= last_day]
     settings: dict[str, Any] = {
         "name": experiment.name, "control": control, "metrics": specs, "test": experiment.test,
         "aa": experiment.is_aa, "watched": True,
@@ -58,7 +68,24 @@ def read(experiment: Experiment, now: datetime | None = None) -> dict[str, Any]:
         _incidents(experiment, now),
     )  # fmt: skip
     found["notes"] = [*found["notes"], *judging.left_out(experiment.metrics)]
+    if any(m["role"] == "primary" and m["type"] == "quantile" for m in found["metrics"]):
+        found["path"] = _path_of_quantile(experiment, now)
     return ripening.told(experiment, found, now)
+
+
+def _path_of_quantile(experiment: Experiment, now: datetime | None) -> list[dict[str, Any]]:
+    """The effect of a quantile over time, from the sketches of each day and all before it."""
+    rows = folding.days_of(experiment.pk)
+    step = -(-len(rows) // MOST_POINTS) if rows else 1
+    kept = rows[::-1][::step][::-1]  # every n-th day, and always the last
+    points = []
+    for day in kept if len(rows) > 1 else ():
+        found = analyse(document(experiment, now, last_day=day))
+        primary = next(m for m in found["metrics"] if m["role"] == "primary")
+        for row in primary["comparisons"]:
+            effect = {key: row[key] for key in EFFECT} if row["estimate"] is not None else None
+            points.append({"stage": "all", "period": day, "arm": row["arm"], "effect": effect})
+    return points
 
 
 def _incidents(experiment: Experiment, now: datetime | None) -> list[Window]:
@@ -109,19 +136,23 @@ def _sources(
     epochs = [subjects.epochs_of(experiment, batch) for batch in batches]
     variants = experiment.variants.all()
     parked = {str(v.version_id): v.key for v in variants if not v.ranges}
-    seen: set[str] | None = set() if len(batches) > 1 or is_bandit else None
+    # Of runs it is not asked from when on a unit counts, so those of earlier batches are told.
+    is_told = is_bandit or (len(batches) > 1 and bool(experiment.workflow_name))
+    seen: set[str] | None = set() if is_told else None
     started = experiment.started_at or until
     moved = [datetime.fromisoformat(one["began_at"]) for one in experiment.batches]
     for place, batch in enumerate(batches):
         since, end, own = started, until, epochs[place]
+        came_from = None if is_bandit else [None, *moved][place]
         if not is_bandit:
-            since = ([started, *moved])[place]
+            since = [started, *moved][place] if is_told else started
             end = min([*moved[place : place + 1], until])
             own = [one for each in epochs for one in each]
         yield folding.Source(
             experiment.pk, experiment.client_id, experiment.agent_slug, batch.stage, own,
             batch.ranges, experiment.metrics, since, end, parked, incidents,
             experiment.workflow_name, experiment.unit, seen, experiment.started_at,
+            came_from=came_from,
         )  # fmt: skip
 
 
@@ -154,9 +185,10 @@ def _acted(experiment: Experiment, found: dict[str, Any], now: datetime | None) 
     stopping.take_out(experiment, found, now)
     if found["is_frozen"]:
         return False
-    if (found["sample_ratio"] or {}).get("lasts") and experiment.state_reason != RESUMED:
+    lasts = (found["sample_ratio"] or {}).get("lasts")
+    if lasts and experiment.state_reason != PAST_MISMATCH:
         # Nothing of it is read, harm included, so nobody meets it until a person has looked.
-        freeze(experiment, by=MACHINE, reason="a sample ratio mismatch lasts; a person decides")
+        freeze(experiment, by=MACHINE, reason=MISMATCH)
     elif experiment.read_until is not None:
         # Its figures stand, so nobody would see harm any more: nobody meets it either.
         freeze(experiment, by=MACHINE, reason="its declared end was reached; a person decides")

@@ -24,8 +24,10 @@ from monitoring import services as monitoring
 
 logger = logging.getLogger(__name__)
 State = Experiment.State
-# What a person goes on with is theirs: a machine does not hold it for the same reason again.
-RESUMED = "resumed"
+# Why a machine holds one whose arms came out of proportion. What a person goes on with in spite of
+# it is theirs: it is not held for the same reason again.
+MISMATCH = "a sample ratio mismatch lasts; a person decides"
+PAST_MISMATCH = "resumed past its sample ratio mismatch"
 
 
 def start(*, caller: Caller, experiment_id: UUID, now: datetime | None = None) -> Experiment:
@@ -50,7 +52,8 @@ def resume(*, caller: Caller, experiment_id: UUID) -> Experiment:
     if row.state == State.PAUSED and row.read_until is not None:
         raise Conflict(f"experiment {row.name!r}", "at its declared end",
                        "to be stopped, or its winner rolled out")  # fmt: skip
-    return move(experiment_id, State.PAUSED, State.RUNNING, caller.name, RESUMED, caller)
+    reason = PAST_MISMATCH if row.state_reason == MISMATCH else "resumed"
+    return move(experiment_id, State.PAUSED, State.RUNNING, caller.name, reason, caller)
 
 
 def stop(*, caller: Caller, experiment_id: UUID, reason: str = "") -> Experiment:

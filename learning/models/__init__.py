@@ -3,7 +3,7 @@
 from learning.models.cycles import Cycle, CycleStep
 from learning.models.drifts import DriftWindow
 from learning.models.examples import Example
-from learning.models.experiments import ArmDay, Experiment, Rollout, Unit, Variant
+from learning.models.experiments import ArmDay, Experiment, Rollout, StageSums, Unit, Variant
 from learning.models.feedback import Feedback, FeedbackRequest, Score, Subject
 from learning.models.improvements import Improvement, Tombstone
 from learning.models.judges import Judge, Preference
@@ -34,6 +34,7 @@ __all__ = [
     "ReplayCase",
     "Rollout",
     "Score",
+    "StageSums",
     "Study",
     "Subject",
     "Tombstone",

@@ -263,3 +263,27 @@ class ArmDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.arm} {self.day}: {self.units}"
+
+
+class StageSums(models.Model):
+    """What a stage's units came to when all of it had ended before a moment.
+
+    No sweep adds that up again: it adds what has come since.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    owner_id = models.UUIDField(help_text="The experiment or rollout.")
+    stage = models.CharField(max_length=20)
+    digest = models.CharField(max_length=64, help_text="Of what was added up, and how.")
+    recorded_before = models.DateTimeField(help_text="Of calls, feedback and scores.")
+    came_before = models.DateTimeField(help_text="Of units: when their first call began.")
+    incidents = models.JSONField(default=list, help_text="[since, until) of those by then.")
+    cells = models.JSONField(default=list, help_text="stage, arm, day, units, statistics.")
+    number = models.PositiveIntegerField(default=1, help_text="Of its writes.")
+
+    class Meta:
+        ordering = ["owner_id", "stage"]
+        constraints = [models.UniqueConstraint(fields=["owner_id", "stage"], name="stagesums_once")]
+
+    def __str__(self) -> str:
+        return f"{self.stage} before {self.recorded_before}"

@@ -86,6 +86,17 @@ class Feedback(models.Model):
         indexes = [
             models.Index(fields=["client_id", "-id"], name="feedback_client"),
             models.Index(fields=["agent_slug", "-id"], name="feedback_agent"),
+            # What was said of a unit of a comparison, and what of it counts no more.
+            models.Index(
+                fields=["agent_slug", "unit"],
+                condition=Q(split_epoch__isnull=False),
+                name="feedback_unit",
+            ),
+            models.Index(
+                fields=["agent_slug", "superseded_at"],
+                condition=Q(split_epoch__isnull=False, superseded_at__isnull=False),
+                name="feedback_superseded",
+            ),
             # What people corrected, of all agents, the newest first.
             models.Index(
                 fields=["-created_at", "-id"],
@@ -160,6 +171,16 @@ class Score(models.Model):
         ]
         indexes = [
             models.Index(fields=["agent_slug", "name", "-id"], name="score_agent"),
+            models.Index(
+                fields=["agent_slug", "unit"],
+                condition=Q(split_epoch__isnull=False),
+                name="score_unit",
+            ),
+            models.Index(
+                fields=["agent_slug", "superseded_at"],
+                condition=Q(split_epoch__isnull=False, superseded_at__isnull=False),
+                name="score_superseded",
+            ),
             # Most rows are checks by code; what judges and people said is found among them.
             models.Index(
                 fields=["source", "name", "source_version"],

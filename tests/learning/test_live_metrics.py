@@ -40,6 +40,24 @@ def begun(api, metrics, **more):
     return path
 
 
+def test_the_effect_of_a_percentile_is_drawn_over_time(api, firm, person):
+    agent, old, new = make_agent()
+    path = begun(api, [{"key": "p90", "measure": "seconds", "quantile": 0.9, "role": "primary"}])
+    began = timezone.now() - timedelta(days=29)
+    Experiment.objects.update(started_at=began)
+    meet(agent, firm, units=1200, success={old.pk: 1.0, new.pk: 1.0}, started=began, days=29)
+    experiments.sweep()
+    told = api("get", f"{path}/analysis").json()
+    days = [point["period"] for point in told["path"]]
+    assert days == sorted(days) and 8 <= len(days) <= 12
+    assert days[-1] == (began + timedelta(days=28)).date().isoformat()
+    last = told["metrics"][0]["comparisons"][0]
+    assert told["path"][-1]["effect"]["estimate"] == pytest.approx(last["estimate"])
+    browser = Browser()
+    browser.force_login(person("reviewer"))
+    assert "vector-effect" in browser.get(f"/dashboard/{path}").content.decode()
+
+
 @pytest.mark.parametrize(("factor", "verdict"), [(2.5, "rollback"), (1.0, "inconclusive")])
 def test_a_percentile_of_live_units_decides(api, firm, person, factor, verdict):
     agent, old, new = make_agent()

@@ -83,7 +83,7 @@ def back_by_chance(rng, monkeypatch) -> bool:
     buckets, fails = rng.integers(0, 10_000, 1200), rng.random(1200) < 0.3
     made = timezone.now() - timedelta(hours=1)
 
-    def outcomes(slug, epochs, *, since, until, among=()):
+    def outcomes(slug, epochs, *, since, until, among=(), **_):
         """As ``agents.outcomes`` answers where everybody calls once in each stage."""
         calls = among or [(epoch, 10_000, 10_000) for epoch in epochs]
         for unit in range(1200):
@@ -92,7 +92,7 @@ def back_by_chance(rng, monkeypatch) -> bool:
                 yield Outcome(str(unit), int(buckets[unit]), made, len(met),
                               len(met) * int(fails[unit]), 0.0, 0.0, 0)  # fmt: skip
 
-    monkeypatch.setattr(folding.agents, "outcomes", outcomes)
+    monkeypatch.setattr(judging.agents, "outcomes", outcomes)
     monkeypatch.setattr(
         judging.agents, "epochs_named", lambda slug, reason: [int(reason.rpartition(" ")[2]) + 1]
     )

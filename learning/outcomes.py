@@ -1,0 +1,216 @@
+"""What the units of a comparison met, and what was said of it, as sums per arm and day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from agents import services as agents
+from config.partitions import first_id
+from learning import judging
+from learning.domain import measures, sums
+from learning.domain.measures import Said, UnitSeen
+from learning.domain.sums import Cells
+from learning.models import Feedback, Score, Subject
+from workflows import splits
+
+# Runs whose feedback one question asks for.
+ASKED_AT_ONCE = 5_000
+# Units that are in memory at once, where sums are all that is kept.
+FOLDED_AT_ONCE = 10_000
+# A stage's units that came during an incident are a stage of this name.
+APART = "~"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where one stage's units come from: an agent's or a workflow's epochs, and arms' buckets.
+
+    ``parked``: version → arm of no range. ``incidents``: spans whose units are kept apart.
+    ``seen``: units of earlier stages, which don't count again; this stage's are added to it.
+    ``started_at``: what CUPED calls before, where a metric uses it. ``among``: calls, as
+    ``agents.outcomes`` takes them, of which a unit's first must be in ``epochs``. ``came_from``:
+    only who came from this moment on.
+    """
+
+    owner_id: UUID
+    client_id: UUID
+    agent_slug: str
+    stage: str
+    epochs: Sequence[int]
+    arms: Mapping[str, measures.Ranges]
+    metrics: Sequence[Mapping[str, Any]]
+    since: datetime
+    until: datetime
+    parked: Mapping[str, str] = field(default_factory=dict)
+    incidents: Sequence[tuple[datetime, datetime]] = ()
+    workflow: str = ""
+    unit: str = "run"
+    seen: set[str] | None = None
+    started_at: datetime | None = None
+    among: Sequence[tuple[int, int, int]] = ()
+    came_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which of a source's units and of their outcomes: of ``units``; of what had ended ``before``.
+
+    ``until`` in the place of the source's own.
+    """
+
+    units: Sequence[str] | None = None
+    before: datetime | None = None
+    until: datetime | None = None
+
+
+WHOLE = Part()
+
+
+def cells(source: Source, part: Part = WHOLE) -> dict[str, Cells]:
+    """Stage → (arm, day) → units and sums; what came during an incident is a stage of its own."""
+    past, units = _past(source, part), _units(source, part)
+    if not adds_up(source):
+        return _folded(source, list(units), past)
+    none: dict[str, Cells] = {source.stage: {}, APART + source.stage: {}}
+    blocks = iter(lambda: list(islice(units, FOLDED_AT_ONCE)), [])
+    return none | sums.added((1, _folded(source, block, past)) for block in blocks)
+
+
+def adds_up(source: Source) -> bool:
+    """Whether all that is kept of it are sums: no percentile of all units, and no sketch."""
+    return not any(
+        one.get("cap_percentile") is not None or one["type"] == "quantile"
+        for one in source.metrics
+    )  # fmt: skip
+
+
+def _folded(
+    source: Source, units: Sequence[tuple[UnitSeen, datetime]],
+    past: Mapping[float, Mapping[str, UnitSeen]],
+) -> dict[str, Cells]:  # fmt: skip
+    sides: dict[str, list[UnitSeen]] = {source.stage: [], APART + source.stage: []}
+    for unit, first_at in units:
+        within = any(start <= first_at < end for start, end in source.incidents)
+        sides[APART + source.stage if within else source.stage].append(unit)
+    every = [unit for side in sides.values() for unit in side]
+    caps = measures.caps_of(every, arms=source.arms, metrics=source.metrics)
+    return {
+        stage: measures.fold(
+            found,
+            arms=source.arms,
+            metrics=source.metrics,
+            caps=caps,
+            parked=source.parked,
+            before=past,
+        )
+        for stage, found in sides.items()
+    }
+
+
+def _past(source: Source, part: Part) -> dict[float, dict[str, UnitSeen]]:
+    """Days → unit → what it had in so many days before the start; of units that come back."""
+    if source.started_at is None:
+        return {}
+    return {
+        days: {
+            one.unit: UnitSeen(0, source.started_at.date(), one.calls, one.failures, one.cost_usd,
+                               one.seconds, one.tokens, unit=one.unit)
+            for one in agents.earlier_outcomes(
+                source.agent_slug, source.unit, since=source.started_at - timedelta(days=days),
+                until=source.started_at, units=part.units,
+            )
+        }
+        for days in measures.has_past(source.metrics)
+    }  # fmt: skip
+
+
+def _units(source: Source, part: Part) -> Iterator[tuple[UnitSeen, datetime]]:
+    said = _said(source, part)
+    for outcome in _outcomes(source, part):
+        if source.seen is not None:
+            if outcome.unit in source.seen:
+                continue
+            source.seen.add(outcome.unit)
+        seen = UnitSeen(
+            outcome.bucket, outcome.first_at.astimezone(UTC).date(), outcome.calls,
+            outcome.failures, outcome.cost_usd, outcome.seconds, outcome.tokens,
+            said.get(outcome.unit, Said()), outcome.version, outcome.unit,
+        )  # fmt: skip
+        yield seen, outcome.first_at
+
+
+def _outcomes(source: Source, part: Part) -> Iterator[agents.Outcome | splits.RunOutcome]:
+    when: dict[str, datetime] = {"since": source.since, "until": part.until or source.until}
+    if source.workflow:
+        return splits.outcomes(source.workflow, source.epochs, unit=source.unit, **when)
+    return agents.outcomes(
+        source.agent_slug, source.epochs, among=source.among, came_from=source.came_from,
+        units=part.units, before=part.before, **when,
+    )  # fmt: skip
+
+
+def said_about(source: Source, model: Any) -> QuerySet[Any]:
+    """Everything that was said of calls of the source's agent, also what counts no more."""
+    epochs = {*source.epochs, *(epoch for epoch, _, _ in source.among)}
+    rows: QuerySet[Any] = model.objects.filter(
+        agent_slug=source.agent_slug, split_epoch__in=epochs
+    ).order_by()
+    return rows
+
+
+def _about(source: Source, part: Part, model: Any, *fields: str) -> Iterator[tuple[Any, ...]]:
+    """(unit, *fields) of what was said: of an agent's calls, or of a workflow's runs."""
+    if not source.workflow:
+        stands = Q(superseded_at=None)
+        if part.before is not None:
+            stands |= Q(superseded_at__gte=part.before)
+            stands &= Q(id__lt=first_id(part.before))
+        own = said_about(source, model).filter(stands)
+        if part.units is not None:
+            own = own.filter(unit__in=part.units)
+        yield from own.values_list("unit", *fields)
+        return
+    rows = model.objects.filter(superseded_at=None)
+    of = splits.units_of_runs(source.workflow, source.epochs, unit=source.unit, since=source.since)
+    runs = list(of)
+    for place in range(0, len(runs), ASKED_AT_ONCE):
+        asked = rows.filter(
+            subject_kind=Subject.RUN, subject_id__in=runs[place : place + ASKED_AT_ONCE]
+        )
+        for run_id, *values in asked.values_list("subject_id", *fields):
+            yield of[run_id], *values
+
+
+def _said(source: Source, part: Part) -> dict[str, Said]:
+    """What was said per unit: standing ratings, complaints, and scores."""
+    words: dict[str, list[float]] = {}
+    for unit, kind, rating in _about(source, part, Feedback, "kind", "rating"):
+        cell = words.setdefault(unit, [0.0, 0, 0])
+        if rating is not None:
+            cell[0] += rating
+            cell[1] += 1
+        # A rating of 1 or 2 is a complaint without words.
+        cell[2] += kind == Feedback.Kind.COMPLAINT or (rating is not None and rating <= 2)
+    scores: dict[str, dict[str, tuple[float, int]]] = {}
+    known = judging.admitted()
+    fields = ("name", "value", "source", "source_version")
+    for unit, name, value, by, version in _about(source, part, Score, *fields):
+        if not judging.may_decide(by, name, version, known):
+            continue
+        total, count = scores.setdefault(unit, {}).get(name, (0.0, 0))
+        scores[unit][name] = (total + value, count + 1)
+    return {
+        unit: Said(*_three(words.get(unit)), scores.get(unit, {}))
+        for unit in words.keys() | scores.keys()
+    }
+
+
+def _three(cell: list[float] | None) -> tuple[float, int, int]:
+    return (cell[0], int(cell[1]), int(cell[2])) if cell else (0.0, 0, 0)

@@ -1,0 +1,138 @@
+"""Add what has come to sums that stand, instead of all of a comparison at each sweep.
+
+What had ended before a moment an hour ago is recorded by now, so its sums do not change any more:
+they are kept with that moment. A sweep takes the units that have called since, or of which
+something was said since, and adds to the sums what these units come to now less what they came to
+then. So a unit counts once, on the day of its first call, however late it comes back and whatever
+is said of it; and to add again gives the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import F
+from django.utils import timezone
+
+from agents import services as agents
+from config.partitions import first_id
+from learning import judging, outcomes
+from learning.domain import sums
+from learning.domain.measures import SCORE
+from learning.models import Feedback, Score, StageSums
+from learning.outcomes import Part, Source
+from monitoring.domain.periods import joined
+
+# A call is recorded as it ends, a score in the request that brings it.
+LATE = timedelta(hours=1)
+# How far the moment lags behind before it moves on.
+EVERY = timedelta(minutes=10)
+UNITS_AT_ONCE = 5_000
+# Of this way of adding up; sums of another one are made anew.
+VERSION = 1
+
+
+def cells(source: Source, now: datetime | None = None) -> sums.Stages:
+    """The same as ``outcomes.cells``, from sums that stand where there are any.
+
+    ``now`` is the time by the clock that records are written by.
+    """
+    before = (now or timezone.now()) - LATE
+    if not _stands(source) or before <= source.since:
+        return outcomes.cells(source)
+    kept = _kept(source)
+    if kept is None or before - kept.recorded_before >= EVERY:
+        kept = _moved_on(source, kept, before)
+    standing = sums.from_rows(kept.cells)
+    if not standing:
+        return outcomes.cells(source)
+    found = sums.added([(1, standing), *_since(source, kept, Part(until=source.until))])
+    if all(cell["units"] > 0 for part in found.values() for cell in part.values()):
+        return found
+    # More was taken off than had been added: a call was recorded much later than it ended.
+    StageSums.objects.filter(owner_id=source.owner_id, stage=source.stage).delete()
+    return outcomes.cells(source)
+
+
+def _stands(source: Source) -> bool:
+    """Whether sums of it may be kept.
+
+    Runs of a workflow, and a bandit's batches, which leave out who was in one before, are few.
+    """
+    return outcomes.adds_up(source) and not source.workflow and source.seen is None
+
+
+def _kept(source: Source) -> StageSums | None:
+    """Its sums that stand; None if there are none, or if they were made of something else."""
+    row = StageSums.objects.filter(owner_id=source.owner_id, stage=source.stage).first()
+    if row is None or row.digest != _digest(source) or row.came_before > source.until:
+        return None
+    if row.incidents != _incidents(source, row.recorded_before):
+        return None
+    return row
+
+
+def _moved_on(source: Source, kept: StageSums | None, before: datetime) -> StageSums:
+    """The sums as of ``before``, kept for the next sweep unless another one was quicker."""
+    then = Part(before=before, until=source.until)
+    if kept is None or not kept.cells:
+        found = outcomes.cells(source, then)
+    else:
+        found = sums.added([(1, sums.from_rows(kept.cells)), *_since(source, kept, then)])
+    values: dict[str, Any] = {
+        "digest": _digest(source), "recorded_before": before, "came_before": source.until,
+        "incidents": _incidents(source, before), "cells": sums.as_rows(found),
+    }  # fmt: skip
+    place = {"owner_id": source.owner_id, "stage": source.stage}
+    if kept is not None:
+        rows = StageSums.objects.filter(pk=kept.pk, number=kept.number)
+        rows.update(**values, number=F("number") + 1)
+    else:
+        StageSums.objects.update_or_create(**place, defaults={**values, "number": F("number") + 1},
+                                           create_defaults=values)  # fmt: skip
+    return StageSums(**place, **values)
+
+
+def _since(source: Source, kept: StageSums, to: Part) -> Iterator[tuple[int, sums.Stages]]:
+    """What units that changed come to in ``to``, and what they came to in ``kept``."""
+    changed = sorted(_changed(source, kept))
+    for place in range(0, len(changed), UNITS_AT_ONCE):
+        units = changed[place : place + UNITS_AT_ONCE]
+        yield 1, outcomes.cells(source, Part(units, to.before, to.until))
+        yield -1, outcomes.cells(source, Part(units, kept.recorded_before, kept.came_before))
+
+
+def _changed(source: Source, kept: StageSums) -> set[str]:
+    """Units that called, that grew old enough, or of which something was said since ``kept``."""
+    after = kept.recorded_before
+    found = agents.units_that_changed(
+        source.agent_slug, source.epochs, among=source.among, since=source.since,
+        until=source.until, after=after, came_from=kept.came_before,
+    )  # fmt: skip
+    for model in (Feedback, Score):
+        said = outcomes.said_about(source, model)
+        for rows in (said.filter(id__gte=first_id(after)), said.filter(superseded_at__gte=after)):
+            found |= set(rows.values_list("unit", flat=True).distinct())
+    return found - {""}
+
+
+def _incidents(source: Source, before: datetime) -> list[list[str]]:
+    """Spans of its incidents up to ``before``: who came in them is kept apart."""
+    spans = joined((start, min(end, before)) for start, end in source.incidents if start < before)
+    return [[start.isoformat(), end.isoformat()] for start, end in spans]
+
+
+def _digest(source: Source) -> str:
+    """Of everything but time that its sums depend on."""
+    keys = (str(one.get("measure") or one["key"]) for one in source.metrics)
+    reads_scores = any(key.startswith(SCORE) for key in keys)
+    told = [
+        VERSION, source.agent_slug, list(source.epochs), source.arms, source.metrics, source.since,
+        source.parked, source.unit, source.started_at, source.among, source.came_from,
+        sorted(judging.admitted()) if reads_scores else [],
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(told, default=str, sort_keys=True).encode()).hexdigest()
