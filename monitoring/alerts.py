@@ -70,6 +70,21 @@ def evaluate(*, now: datetime) -> list[Alert]:
     return changed
 
 
+def is_breached(slug: str, key: str, *, now: datetime) -> bool:
+    """Whether the condition of the rule ``slug`` holds for ``key``, by what there is of it.
+
+    Where a rule compares with more than its limit, whether it has an alert of ``key``.
+    """
+    rule = AlertRule.objects.filter(slug=slug).first()
+    if rule is None:
+        return False
+    if rule.kind != Kind.THRESHOLD:
+        return Alert.objects.filter(rule=rule, key=key, state__in=LIVE).exists()
+    since = now - timedelta(seconds=rule.window_seconds)
+    stats = _read(rule, since, now + MINUTE, keys=[key]).get(key, {})
+    return _threshold(rule, stats, few=True).judgement is Judgement.BREACH
+
+
 @transaction.atomic
 def _end_of_switched_off(now: datetime) -> list[Alert]:
     """Nobody judges them any more, so nobody else would end them."""

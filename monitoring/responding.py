@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Q
 
 from monitoring import actions
-from monitoring.domain.responses import UNDO, target_of
+from monitoring.domain.responses import BACK, UNDO, target_of
 from monitoring.models import Action, Alert, Incident
 from monitoring.timeline import note
 
@@ -29,7 +29,9 @@ def ask_for(incident: Incident, alerts: Sequence[Alert], endpoint_of: Mapping[st
                 said = f"an alert about {alert.scope} {alert.key!r} names nothing to act on"
                 note(incident, "action_failed", detail={"kind": kind, "target": "", "said": said})
             else:
-                ask(incident, kind, str(target), response.get("parameters", {}))
+                # Whoever takes a version back asks whether others breach the rule as well.
+                given = {"rule": alert.rule.slug} if kind == BACK else {}
+                ask(incident, kind, str(target), {**given, **response.get("parameters", {})})
 
 
 def ask(incident: Incident, kind: str, target: str, parameters: dict[str, Any]) -> None:

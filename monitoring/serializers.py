@@ -9,6 +9,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from monitoring.domain.metrics import METRICS, SCOPES, fault_of_beside
+from monitoring.domain.responses import faults_of
 from monitoring.models import (
     Action,
     Alert,
@@ -51,7 +52,7 @@ UNLIMITED = frozenset({AlertRule.Kind.NO_DATA, AlertRule.Kind.ANOMALY, AlertRule
 
 # What says whether a rule means something.
 JUDGED = ("kind", "metric", "denominator", "beside", "statistic", "scope", "limit", "target",
-          "objective")  # fmt: skip
+          "objective", "responses")  # fmt: skip
 
 
 def _of(rule: Any, name: str) -> Any:
@@ -62,7 +63,7 @@ class AlertRuleShape(serializers.ModelSerializer[AlertRule]):
     class Meta:
         model = AlertRule
         exclude = ["evaluated_at"]
-        read_only_fields = ["id", "is_shipped", "tuned", "created_by", "responses"]
+        read_only_fields = ["id", "is_shipped", "tuned", "created_by"]
         extra_kwargs: ClassVar[dict[str, Any]] = {"limit": {"required": False}}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -86,8 +87,8 @@ class AlertRuleShape(serializers.ModelSerializer[AlertRule]):
                 raise serializers.ValidationError({name: f"one of {', '.join(METRICS)}"})
         if attrs.get("scope", "all") not in SCOPES:
             raise serializers.ValidationError({"scope": f"one of {', '.join(SCOPES)}"})
-        if self.initial_data.get("responses"):
-            raise serializers.ValidationError({"responses": "first responses are set in the admin"})
+        if faults := faults_of(attrs.get("responses", []), scope=attrs.get("scope", "all")):
+            raise serializers.ValidationError({"responses": faults})
         kind = attrs["kind"]
         if kind != AlertRule.Kind.HEARTBEAT and not attrs.get("metric"):
             raise serializers.ValidationError({"metric": f"a {kind} rule needs one"})

@@ -13,10 +13,11 @@ UNDO = {
     "pause_rollout": "resume_rollout",
     "call_webhook": "recall_webhook",
 }
-KINDS = frozenset(UNDO) | {"roll_back_rollout"}
 # What each acts on; the others act on what they name, or on everything.
-ON_AGENTS = frozenset({"pause_agent", "pause_rollout", "roll_back_rollout"})
+BACK = "roll_back_rollout"
+ON_AGENTS = frozenset({"pause_agent", "pause_rollout", BACK})
 TRIP = "trip_breaker"
+KINDS = frozenset(UNDO) | {BACK}
 AGENT_SCOPES = frozenset({"agent", "version", "agent_code", "agent_endpoint"})
 
 
@@ -26,8 +27,11 @@ def target_of(kind: str, *, scope: str, key: str, cause: str, endpoint: str = ""
     ``scope`` and ``key`` are those of the alert, ``cause`` that of its incident, ``endpoint`` what
     the alert's agent depends on. A breaker is tripped where the fault is: at the endpoint when
     that is the cause, and else at the agent itself (``agent:slug`` or ``agent:slug@version``),
-    because others of the same endpoint are well.
+    because others of the same endpoint are well. Of an alert about a version that version alone is
+    taken back.
     """
+    if kind == BACK and scope == "version":
+        return key or None
     if kind in ON_AGENTS:
         return key.partition("|")[0] or None if scope in AGENT_SCOPES else None
     if kind != TRIP:

@@ -22,6 +22,7 @@ from monitoring.domain.responses import target_of
         ("pause_agent", "version", "a|3", "agent:a", "", "a"),
         ("pause_agent", "workflow", "w", "workflow:w", "", None),
         ("roll_back_rollout", "agent_endpoint", "a|one", "agent:a", "", "a"),
+        ("roll_back_rollout", "version", "a|3", "agent:a", "", "a|3"),
         ("shed_low_priority", "queue", "io", "queue:io", "", "io"),
         ("shed_low_priority", "all", "", "all", "", "all"),
     ],
