@@ -17,6 +17,7 @@ from learning.models import (
     Example,
     Experiment,
     Feedback,
+    Holdout,
     Improvement,
     Judge,
     Rollout,
@@ -75,9 +76,18 @@ def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
         "requests": feature_requests(caller, now=now),
         "request_formula": REQUEST_FORMULA,
         "accuracy": accuracy_delta(caller, now=now),
+        "holdout": _holdout(caller, now),
         "tombstones": mine(Tombstone.objects.filter(lifted_at=None)).count(),
         "cycle": cycles.visible(caller).filter(state="done").order_by("-ended_at").first(),
     }  # fmt: skip
+
+
+def _holdout(caller: Caller, now: datetime) -> Holdout | None:
+    """The holdout that is open or was a month ago, of all clients, for who sees all of them."""
+    if caller.client_ids is not None:
+        return None
+    rows = Holdout.objects.filter(Q(closed_at=None) | Q(closed_at__gte=now - MONTH))
+    return rows.order_by("-opened_at").first()
 
 
 def _issues(said: QuerySet[Feedback]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from learning import (
     cycles,
     experiments,
     finetuning,
+    held_out,
     judge_asking,
     knowledge_changes,
     replay,
@@ -70,8 +71,12 @@ def resume() -> None:
 
 @shared_task(name="learning.freshen", ignore_result=True)
 def freshen() -> None:
-    """Patterns and proposed examples of what was said up to now, between two daily cycles."""
+    """Patterns and proposed examples of what was said up to now, between two daily cycles.
+
+    And what the holdout says.
+    """
     cycles.freshen(timezone.now())
+    held_out.refresh(timezone.now())
 
 
 @shared_task(name="learning.sweep_comparisons", ignore_result=True)

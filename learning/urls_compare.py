@@ -54,6 +54,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/layers", layers.Layers.as_view(), name="layers"),
     path("api/v1/holdouts", layers.Holdouts.as_view(), name="holdouts"),
     path(
+        "api/v1/holdouts/<uuid:holdout_id>/analysis",
+        layers.HoldoutAnalysis.as_view(),
+        name="holdout-analysis",
+    ),
+    path(
         "api/v1/holdouts/<uuid:holdout_id>/close",
         layers.CloseHoldout.as_view(),
         name="holdout-close",

@@ -17,11 +17,10 @@ from config.access.callers import Caller
 from config.errors import InvalidInput, NotFound
 from learning import analysis, experiments, reviewing, rollouts, screening
 from learning import serializers as shapes
-from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
+from learning.api.shared import ANY, KEY, PAGES, PROBLEM, checked, page
 from learning.models import Experiment, Improvement, Rollout
 from learning.rollouts import drilling
 
-ANY = {"type": "object", "additionalProperties": True}
 OBJECT = OpenApiTypes.OBJECT
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config import rest
-from learning import experiments
+from config.errors import Forbidden, NotFound
+from learning import experiments, held_out
 from learning import serializers as shapes
-from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
+from learning.api.shared import ANY, KEY, PAGES, PROBLEM, checked, page
 from learning.models import Holdout, Layer
 
 
@@ -60,6 +62,22 @@ class Holdouts(APIView):
         data = checked(shapes.NewHoldout, request)
         row = experiments.open_holdout(caller=rest.caller_of(request), **data)
         return Response(shapes.HoldoutDocument(row).data, status=201)
+
+
+class HoldoutAnalysis(APIView):
+    scopes = {"GET": "learning:read"}
+
+    @extend_schema(
+        operation_id="holdouts_analysis", responses={200: ANY, 403: PROBLEM, 404: PROBLEM}
+    )
+    def get(self, request: Request, holdout_id: UUID) -> Response:
+        """Those held out beside everybody else, of all agents that something was tried on."""
+        if rest.caller_of(request).client_ids is not None:
+            raise Forbidden("read a holdout of the whole fleet", "access to every client")
+        row = Holdout.objects.filter(pk=holdout_id).first()
+        if row is None:
+            raise NotFound("holdout", holdout_id)
+        return Response(held_out.read(row, timezone.now()))
 
 
 class CloseHoldout(APIView):

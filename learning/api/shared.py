@@ -16,6 +16,7 @@ PROBLEM = OpenApiResponse(rest.ProblemSerializer)
 KEY = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, description="Repeat safely under this key."
 )
+ANY = {"type": "object", "additionalProperties": True}
 PAGES = [OpenApiParameter("cursor", str), OpenApiParameter("page_size", int)]
 MOST_DAYS = 366
 

@@ -38,6 +38,10 @@ class Holdout(models.Model):
     opened_at = models.DateTimeField(db_default=Now())
     closed_by = models.CharField(max_length=80, blank=True, default="")
     closed_at = models.DateTimeField(null=True, blank=True)
+    analysis = models.JSONField(
+        default=dict, db_default={}, blank=True, help_text="What it says, in words first."
+    )
+    analysed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["-id"]

@@ -1,0 +1,138 @@
+"""What trying gained in all: units that are held out beside everybody else, in words first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import F, Q
+
+from agents import services as agents
+from agents.domain import traffic
+from learning import folding
+from learning.analysis import analyse
+from learning.domain import measures
+from learning.domain.measures import UnitSeen
+from learning.domain.sums import Cells
+from learning.models import Experiment, Holdout, Rollout
+
+HELD, OTHERS = "held_out", "others"
+METRICS = [
+    measures.metric(raw, index)
+    for index, raw in enumerate([
+        {"key": "success", "role": "primary"},
+        {"key": "cost_usd_per_call", "role": "secondary"},
+        {"key": "seconds_per_call", "role": "secondary"},
+    ])
+]  # fmt: skip
+WORDS = {"success": "success", "cost_usd_per_call": "cost per call",
+         "seconds_per_call": "seconds per call"}  # fmt: skip
+NOTES = (
+    "what a rollout has brought to its end is production for those held out too, so this reads "
+    "what trying did while it lasted",
+    "everybody else counts, also who was in no arm: so an effect is smaller here than in its arm",
+)
+
+
+def read(row: Holdout, now: datetime) -> dict[str, Any]:
+    """The verdict document of a holdout: those held out as control, of all that was compared.
+
+    Each agent that was in a comparison is a stage, by the comparison's unit, from its first on.
+    """
+    until = row.closed_at or now
+    compared = _compared(row, until)
+    instead = {name: _cells(row, *asked, until) for name, asked in compared.items()}
+    weights = {name: {HELD: row.share_ratio, OTHERS: 1 - row.share_ratio} for name in compared}
+    if not compared:
+        return {"headline": "Nothing was compared while it was open: there is nothing to read.",
+                "reading": "unreadable", "metrics": [], "compared": [], "notes": [],
+                "units": {HELD: 0, OTHERS: 0}, "sample_ratio": None}  # fmt: skip
+    found = analyse({
+        "experiment": {
+            "name": "holdout", "control": HELD, "metrics": measures.for_analysis(METRICS),
+            "test": {"kind": "sequential"}, "minimum_days": 0, "minimum_units": 2, "watched": True,
+        },
+        "stages": folding.with_zeros(folding.stages_of(row.pk, weights, instead), METRICS),
+    })  # fmt: skip
+    headline, reading = _words(found)
+    return {
+        "headline": headline, "reading": reading, "units": found["progress"]["units"],
+        "compared": sorted(compared), "sample_ratio": found["sample_ratio"],
+        "metrics": found["metrics"], "notes": [*NOTES, *found["notes"]],
+    }  # fmt: skip
+
+
+def refresh(now: datetime) -> int:
+    """Keep what holdouts say, of the open one and of one closed since it was read; how many."""
+    due = Q(closed_at=None) | Q(analysed_at=None) | Q(analysed_at__lt=F("closed_at"))
+    rows = list(Holdout.objects.filter(due))
+    for row in rows:
+        Holdout.objects.filter(pk=row.pk).update(analysis=read(row, now), analysed_at=now)
+    return len(rows)
+
+
+def _compared(row: Holdout, until: datetime) -> dict[str, tuple[str, str, datetime]]:
+    """Name → (agent, unit, since) of all that began while it was open."""
+    began = {"gte": row.opened_at, "lt": until}
+    experiments = Experiment.objects.exclude(agent_slug="").filter(
+        **{f"started_at__{way}": at for way, at in began.items()}
+    )
+    rollouts = Rollout.objects.filter(
+        is_drill=False, **{f"created_at__{way}": at for way, at in began.items()}
+    )
+    found: dict[str, tuple[str, str, datetime]] = {}
+    for slug, unit, at in [
+        *experiments.values_list("agent_slug", "unit", "started_at"),
+        *rollouts.values_list("agent_slug", "unit", "created_at"),
+    ]:
+        if at is None:  # a draft
+            continue
+        name = f"{slug} by {unit}"
+        since = min(at, found[name][2]) if name in found else at
+        found[name] = (slug, unit, since)
+    return found
+
+
+def _cells(row: Holdout, slug: str, unit: str, since: datetime, until: datetime) -> Cells:
+    edge = round(traffic.BUCKETS * row.share_ratio)
+    arms = {HELD: [[0, edge]], OTHERS: [[edge, traffic.BUCKETS]]}
+
+    def seen() -> Iterator[UnitSeen]:
+        for one in agents.earlier_outcomes(slug, unit, since=since, until=until):
+            yield UnitSeen(
+                traffic.bucket_of(row.seed, one.unit), one.first_at.astimezone(UTC).date(),
+                one.calls, one.failures, one.cost_usd, one.seconds, one.tokens, unit=one.unit,
+            )  # fmt: skip
+
+    return measures.fold(seen(), arms=arms, metrics=METRICS)
+
+
+def _words(found: dict[str, Any]) -> tuple[str, str]:
+    """The headline, and how everybody else does beside those held out."""
+    units = found["progress"]["units"]
+    if not all(units.values()):
+        who = "who is held out" if not units[HELD] else "else"
+        return f"Nobody {who} has called since: nothing can be said yet.", "unreadable"
+    if found["sample_ratio"] and found["sample_ratio"]["mismatch"]:
+        return "Sample ratio mismatch: don't read this.", "unreadable"
+    told = {metric["key"]: metric["comparisons"][0] for metric in found["metrics"]}
+    sizes = f"{units[OTHERS]} units beside {units[HELD]} held out"
+    effects = ", ".join(_effect(WORDS[key], one) for key, one in told.items())
+    reading = str(told["success"]["reading"])
+    verdict = {
+        "better": "What was tried did good while it ran",
+        "worse": "What was tried did harm while it ran",
+    }.get(reading, "No difference to those held out is shown yet")
+    return f"{verdict}: {effects} ({sizes}).", reading
+
+
+def _effect(name: str, told: dict[str, Any]) -> str:
+    if told["estimate"] is None:
+        return f"{name} unknown"
+    ends = [_percent(told[key]) for key in ("lower", "upper")]
+    return f"{name} {_percent(told['estimate'])} ({ends[0]} to {ends[1]})"
+
+
+def _percent(change: float | None) -> str:
+    return "any" if change is None else f"{change * 100:+.3g} %".replace("-", "−")

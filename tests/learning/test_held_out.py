@@ -1,0 +1,99 @@
+"""What trying gained: who is held out beside everybody else, over HTTP and on the page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.test import Client as Browser
+from django.utils import timezone
+
+from agents.domain import traffic
+from agents.models import Invocation
+from config.access import callers
+from config.access.models import Client
+from learning import tasks
+from learning.models import Holdout, Rollout
+from tests.learning.ground import SLUG, make_agent
+
+pytestmark = pytest.mark.django_db
+
+
+def held_out(api, *, share=0.3):
+    agent, old, _ = make_agent()
+    row = Holdout.objects.get(pk=api("post", "holdouts", {"share_ratio": share}).json()["id"])
+    made = api("post", "rollouts", {"agent": SLUG, "version": "2", "unit": "user"})
+    assert made.status_code == 201, made.content
+    began = timezone.now() - timedelta(days=2)
+    Holdout.objects.update(opened_at=began)
+    Rollout.objects.update(created_at=began + timedelta(hours=1))
+    return agent, old, Holdout.objects.get(pk=row.pk)
+
+
+def calls(firm, agent, old, row, *, fails, users=1200):
+    """Each user calls twice; ``fails`` says of a user in or out of the holdout how often."""
+    edge = 10_000 * row.share_ratio
+    Invocation.objects.bulk_create(
+        Invocation(
+            client_id=firm.pk, agent_id=agent.pk, agent_slug=SLUG, version_id=old.pk,
+            version_number=1, user_id=who, cost_usd="0.01", duration_seconds=1 + number % 7 / 10,
+            state="failed" if number % 100 < fails[held] else "succeeded",
+            started_at=row.opened_at + timedelta(hours=2 + turn, seconds=number),
+        )
+        for number in range(users)
+        for who in [UUID(int=(7 << 100) + number * 7919)]
+        for held in [traffic.bucket_of(row.seed, str(who)) < edge]
+        for turn in range(2)
+    )  # fmt: skip
+
+
+def test_the_readout_says_in_words_what_trying_did(api, firm, person):
+    agent, old, row = held_out(api)
+    calls(firm, agent, old, row, fails={True: 40, False: 10})
+    path = f"holdouts/{row.pk}/analysis"
+    found = api("get", path).json()
+    assert found["reading"] == "better" and found["compared"] == [f"{SLUG} by user"]
+    assert found["headline"].startswith("What was tried did good while it ran: success +")
+    assert sum(found["units"].values()) == 1200 and 300 < found["units"]["held_out"] < 420
+    assert not found["sample_ratio"]["mismatch"]
+    assert "production for those held out too" in found["notes"][0]
+
+    browser = Browser()
+    browser.force_login(person("reviewer"))
+    page = "/dashboard/learning"
+    assert "Read for the first time within the hour" in browser.get(page).content.decode()
+    tasks.freshen()
+    text = browser.get(page).content.decode()
+    assert found["headline"] in text and "Everybody else" in text
+    # One that was closed is read once more, and then stands.
+    assert api("post", f"holdouts/{row.pk}/close").status_code == 200
+    for _ in range(2):
+        tasks.freshen()
+    kept = Holdout.objects.get()
+    assert kept.analysed_at > kept.closed_at
+    calls(firm, agent, old, row, fails={True: 0, False: 90})
+    tasks.freshen()
+    assert Holdout.objects.get().analysed_at == kept.analysed_at
+
+
+def test_without_a_difference_calls_or_comparisons_it_says_so(api, firm):
+    agent, old, row = held_out(api)
+    path = f"holdouts/{row.pk}/analysis"
+    assert "Nobody who is held out has called" in api("get", path).json()["headline"]
+    calls(firm, agent, old, row, fails={True: 20, False: 20})
+    told = api("get", path).json()
+    assert told["headline"].startswith("No difference to those held out is shown yet: success ")
+    Rollout.objects.all().delete()
+    assert "Nothing was compared" in api("get", path).json()["headline"]
+
+
+def test_who_sees_a_few_clients_reads_no_holdout_of_all(api, firm, person):
+    _, _, row = held_out(api)
+    assert api("get", f"holdouts/{UUID(int=1)}/analysis").status_code == 404
+    other = Client.objects.create(slug="acme", name="Acme")
+    user = person("reviewer", other)
+    _, key = callers.create_key(user=user, client=other, name="p", scopes=["learning:read"])
+    browser = Browser(headers={"Authorization": f"Bearer {key}"})
+    told = browser.get(f"/api/v1/holdouts/{row.pk}/analysis")
+    assert told.status_code == 403 and "access to every client" in told.json()["detail"]
