@@ -57,6 +57,35 @@ def test_what_helps_is_shipped_and_what_harms_goes_back_whichever_it_is(
     assert any("day 1" in line for line in said)
 
 
+@pytest.mark.slow
+@pytest.mark.django_db
+def test_twenty_of_each_kind_are_decided_as_was_promised() -> None:
+    """The shipped scenario ``thirds``, with 60 candidates: seven minutes on two cores."""
+    path = SCENARIOS / "thirds.yaml"
+    try:
+        found = running.run(read_scenario(path, seed=5, candidates=60), path)
+    finally:
+        forget()
+    loop = found["loop"]
+    assert [loop[kind]["candidates"] for kind in ("better", "equal", "worse")] == [20, 20, 20]
+    rates = {rate["name"]: rate["count"] for rate in found["rates"]}
+    # Of 20 at the promised rates more (fewer) than these come by chance once in a thousand runs.
+    assert rates["equal ones shipped"] <= 5
+    assert rates["better ones shipped within twice a fixed test"] >= 10
+    assert rates["worse ones fully rolled out"] == 0
+    assert rates["worse ones stopped before 25 % of units met them"] == 20
+
+
+def test_each_shipped_scenario_reads_and_tells_no_truth_to_the_loop() -> None:
+    for path in SCENARIOS.glob("*.yaml"):
+        scenario = read_scenario(path)
+        assert scenario.name == path.stem and not hasattr(scenario, "truth")
+    points = yaml.safe_load((SCENARIOS / "points.yaml").read_text())["truth"]
+    shifts = [abs(size) for group in points["groups"] if group["is"] != "equal"
+              for size in group["accuracy_shift"]]  # fmt: skip
+    assert (min(shifts), max(shifts)) == (0.05, 0.10)
+
+
 @pytest.mark.parametrize(
     ("changes", "place"),
     [
