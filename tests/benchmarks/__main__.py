@@ -25,6 +25,7 @@ PARTS = {
     "learning": "tests.benchmarks.learning",
     "memory": "tests.benchmarks.memory",
     "savings": "tests.benchmarks.savings",
+    "simulation": "tests.benchmarks.simulation",
 }
 
 

@@ -1,8 +1,13 @@
-"""The learning loop: assignment, analysis of ten million exposures, the simulation at full size."""
+"""The learning loop: assignment, analysis of ten million exposures, sweeps over stored calls.
+
+``RATCHET_BENCH_SWEEP`` says over how many (a million by default, twice). The whole simulation,
+which takes an hour or more, is ``make bench ONLY=simulation``.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -17,11 +22,25 @@ from tests.benchmarks.instance import ROOT
 ASSIGNED = 100_000
 EXPOSURES, DAYS = 10_000_000, 60
 ROUNDS = 5
+SWEPT = int(os.environ.get("RATCHET_BENCH_SWEEP", "1000000"))
 
 
 def run() -> dict[str, dict[str, Any]]:
-    """Figures by name; the simulation takes an hour or more."""
-    return {**quick(), **simulated()}
+    """Figures by name."""
+    return {**quick(), **sweeps()}
+
+
+def sweeps() -> dict[str, dict[str, Any]]:
+    """A sweep of an experiment over ``SWEPT`` calls, and the folding of all of them."""
+    command = [sys.executable, "-m", "tests.benchmarks.sweeping", str(SWEPT)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    found = json.loads(done.stdout)
+    rows = {}
+    for unit in ("run", "user"):
+        of = f"{SWEPT:,} stored calls of {found[f'units_by_{unit}']:,} units by {unit}"
+        for name, words in (("whole", "s to fold"), ("sweep", "s a sweep beside")):
+            rows[f"learning_{name}_by_{unit}"] = _row([found[f"{name}_by_{unit}"]], f"{words} {of}")
+    return rows
 
 
 def quick() -> dict[str, dict[str, Any]]:
@@ -90,27 +109,6 @@ def _document() -> dict[str, Any]:
             }
         ],
     }  # fmt: skip
-
-
-def simulated() -> dict[str, dict[str, Any]]:
-    """``simulate_learning thirds``: each promised rate with its 95 % interval as the spread."""
-    command = [sys.executable, "manage.py", "simulate_learning", "thirds"]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
-    found = json.loads(done.stdout)
-    rows = {
-        f"learning: {rate['name']}": {
-            "value": rate["rate"] * 100, "unit": f"% of {rate['of']}",
-            "lower_is_better": rate["target_is"] != "least", "peers": {},
-            "spread": [rate["low"] * 100, rate["high"] * 100],
-        }
-        for rate in found["rates"] if rate["rate"] is not None
-    }  # fmt: skip
-    pace = found["calls_per_second"]
-    rows["learning: simulated calls"] = {
-        "value": pace, "unit": "calls/s", "lower_is_better": False, "peers": {},
-        "spread": [pace, pace],
-    }  # fmt: skip
-    return rows
 
 
 def _timed(work: Callable[[], Any]) -> list[float]:

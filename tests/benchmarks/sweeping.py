@@ -1,0 +1,127 @@
+"""A sweep of experiments over stored calls: ``python -m tests.benchmarks.sweeping CALLS``.
+
+A database of its own gets two experiments of fourteen days with so many calls each: one by run,
+each call a unit, and one by user, each of whom calls twenty times. Told are the seconds to fold all
+of it, as every sweep did before sums stood, and those of a sweep beside sums that stand, its
+analysis with it. One JSON document on standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from config import launch
+
+DAYS, CALLS_A_USER, ROUNDS = 14, 20, 5
+# Rows as they are stored: the id tells when the call was begun, the bucket which arm answered.
+_FILL = """
+    INSERT INTO agents_invocation
+    SELECT r.* FROM (
+        SELECT n, %(since)s::timestamptz + (n - 0.5) / %(calls)s * %(span)s::interval AS at,
+               CASE WHEN %(units)s = 0 THEN n ELSE n * 7919 %% %(units)s END AS who
+        FROM generate_series(1, %(calls)s) AS n
+    ) c
+    CROSS JOIN LATERAL (SELECT who * 2654435761 %% 10000 AS bucket) b
+    CROSS JOIN (SELECT i AS made FROM agents_invocation i WHERE i.id = %(like)s) t
+    CROSS JOIN LATERAL jsonb_populate_record(t.made, jsonb_build_object(
+        'id', (lpad(to_hex((extract(epoch FROM c.at) * 1000)::bigint), 12, '0')
+               || lpad(to_hex(n), 20, '0'))::uuid,
+        'unit', 'unit-' || who, 'bucket', bucket, 'split_epoch', %(epoch)s, 'started_at', c.at,
+        'version_id', CASE WHEN bucket < 5000 THEN %(new)s ELSE %(old)s END,
+        'state', CASE WHEN n * 31 %% 10 = 0 THEN 'failed' ELSE 'succeeded' END
+    )) r
+"""
+
+
+def main(calls: int) -> dict[str, float]:
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    found: dict[str, float] = {}
+    for unit, units in (("run", 0), ("user", calls // CALLS_A_USER)):
+        experiment = _filled(f"sweep-{unit}", unit, calls=calls, units=units)
+        found |= {f"{name}_by_{unit}": value for name, value in _measured(experiment).items()}
+    return found
+
+
+def _filled(slug: str, unit: str, *, calls: int, units: int) -> Any:
+    from django.db import connection
+    from django.utils import timezone
+
+    from agents import services as agents
+    from agents.models import Agent, Invocation, TrafficSplit
+    from config.access.models import Client
+    from learning import experiments, trials
+    from learning.models import Experiment
+
+    firm, _ = Client.objects.get_or_create(
+        is_firm=True, defaults={"slug": "firm", "name": "The firm"}
+    )
+    old = agents.open_agent(slug, prompt="Answer.")
+    new = agents.publish_prompt(slug, "Answer better.")
+    row = experiments.create(
+        caller=trials.machine(), agent_slug=slug, name=slug, unit=unit,
+        variants=[{"version": str(old), "key": "control", "is_control": True},
+                  {"version": str(new), "key": "candidate"}],
+        metrics=[{"key": "success", "role": "primary"},
+                 {"key": "seconds_per_call", "role": "guardrail", "margin": 0.2},
+                 {"key": "cost_usd_per_call", "role": "guardrail", "margin": 0.2}],
+    )  # fmt: skip
+    experiments.start(caller=trials.machine(), experiment_id=row.pk)
+    now = timezone.now()
+    since = now - timedelta(days=DAYS)
+    Experiment.objects.filter(pk=row.pk).update(started_at=since)
+    epoch = TrafficSplit.objects.get(agent__slug=slug, closed_at=None).epoch
+    like = Invocation.objects.create(
+        client_id=firm.pk, agent_id=Agent.objects.get(slug=slug).pk, agent_slug=slug,
+        version_id=old, version_number=1, state="succeeded", cost_usd="0.01",
+        duration_seconds=1.2, started_at=since - timedelta(days=30),
+    )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(_FILL, {
+            "since": since, "span": now - since, "calls": calls, "units": units, "like": like.pk,
+            "epoch": epoch, "old": old, "new": new,
+        })  # fmt: skip
+        cursor.execute("VACUUM ANALYZE agents_invocation")
+    return Experiment.objects.get(pk=row.pk)
+
+
+def _measured(experiment: Any) -> dict[str, float]:
+    from learning import experiments, folding
+    from learning.experiments import judging, ripening
+    from learning.models import ArmDay
+
+    (source,) = judging._sources(experiment, ripening.counted_until(experiment), [])
+    whole = _seconds(lambda: folding.cells(source), rounds=1)
+    first = _seconds(lambda: experiments.refresh(experiment), rounds=1)
+    units = sum(ArmDay.objects.filter(owner_id=experiment.pk).values_list("units", flat=True))
+    assert units == sum(cell["units"] for cell in folding.cells(source)["all"].values())
+    swept = _seconds(lambda: experiments.refresh(experiment), rounds=ROUNDS)
+    return {"units": units, "whole": whole, "first": first, "sweep": swept}
+
+
+def _seconds(work: Callable[[], Any], *, rounds: int) -> float:
+    taken = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - began)
+    return round(statistics.median(taken), 3)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
+    # As a command that fills a database which must not be an installation's.
+    with launch.services_for(["manage.py", "simulate_learning"]):
+        print(json.dumps(main(int(sys.argv[1]))))
