@@ -250,6 +250,8 @@ def _check(kind: str, rating: int | None, text: str, corrected: str) -> None:
 
 
 def _source_of(caller: Caller) -> str:
+    if caller.user_id is None:  # Ratchet itself, and nobody behind it
+        return Feedback.Source.SYSTEM
     for role, source in _SOURCES:
         if role in caller.roles:
             return source

@@ -117,17 +117,20 @@ def digest_of(
 
 
 def approve(
-    *, caller: Caller, improvement_id: UUID, reason: str = "", override: bool = False
-) -> Improvement:
+    *, caller: Caller, improvement_id: UUID, reason: str = "", override: bool = False,
+    by_policy: bool = False,
+) -> Improvement:  # fmt: skip
     """A person accepts a proposal; its candidate goes live once a replay found it no worse.
 
     With ``override`` the person answers for it by name, with a reason, whatever a replay says;
-    so may one that was approved before. Raises Conflict unless it is proposed, ReplayNeeded where
-    its replay has ended badly or could not tell.
+    so may one that was approved before. ``by_policy``: no person does, but a trial policy. Raises
+    Conflict unless it is proposed, ReplayNeeded where its replay has ended badly or could not tell.
     """
     if override:
         screening.check_override(caller, reason)
-    return _decide(caller, improvement_id, State.APPROVED, reason, override=override)
+    return _decide(
+        caller, improvement_id, State.APPROVED, reason, override=override, by_policy=by_policy
+    )
 
 
 @transaction.atomic
@@ -362,8 +365,9 @@ def is_on_trial(row: Improvement) -> bool:
 
 @transaction.atomic
 def _decide(
-    caller: Caller, improvement_id: UUID, state: str, reason: str, *, override: bool = False
-) -> Improvement:
+    caller: Caller, improvement_id: UUID, state: str, reason: str, *, override: bool = False,
+    by_policy: bool = False,
+) -> Improvement:  # fmt: skip
     before = Improvement.objects.select_for_update().filter(pk=improvement_id).first()
     if before is None:
         raise NotFound("improvement", improvement_id)
@@ -379,7 +383,7 @@ def _decide(
         screening.check_not_refused(before)
     Improvement.objects.filter(pk=improvement_id).update(
         state=state, decided_by_id=caller.user_id, decided_at=Now(),
-        decision_reason=reason[:500], updated_at=Now(), **changes,
+        decision_reason=reason[:500], updated_at=Now(), is_by_policy=by_policy, **changes,
     )  # fmt: skip
     row = find(improvement_id)
     _audit(caller, row, state, {"reason": reason, **changes})

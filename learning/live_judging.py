@@ -23,6 +23,7 @@ from agents.errors import BudgetExceeded
 from config import logs
 from config.access import callers
 from config.access.models import Client
+from config.errors import AppError
 from learning import feedback, judge_asking
 from learning.domain.splits import share_of
 from learning.models import Judge, Score, Subject
@@ -82,11 +83,17 @@ def _pass(judges: Iterable[Judge], now: datetime) -> int:
             logs.event(logger, "learning.judge.pass_is_over", left=left, written=written)
             break
         row, todo = turns.popleft()
+        one = todo.popleft()
         try:
-            written += _score(row, todo.popleft(), now)
-        except BudgetExceeded:  # the day's, or that of the answer's client
-            logs.event(logger, "learning.judge.day_is_spent", judge=str(row.pk))
-            continue
+            written += _score(row, one, now)
+        except BudgetExceeded as error:
+            if error.budget.endswith(str(budget_of(row, now))):
+                logs.event(logger, "learning.judge.day_is_spent", judge=str(row.pk))
+                continue
+            # That of the answer's client: others' answers are judged all the same.
+            todo = deque(left for left in todo if left.client_id != one.client_id)
+        except AppError as error:  # erased meanwhile, for instance
+            logs.event(logger, "learning.judge.left_out", judge=str(row.pk), code=error.code)
         if todo:
             turns.append((row, todo))
     return written

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,8 @@ from monitoring import services as monitoring
 
 SOUND = (Verdict.BETTER, Verdict.NOT_WORSE)
 NONE, RUNNING, OVERRIDDEN, NOT_NEEDED = "none", "running", "overridden", "not_needed"
+# A machine replays one again that could not tell, once in this time.
+AGAIN = timedelta(days=7)
 TODO = "replay it again, edit or reject it, or let it go live with `override` and a reason"
 
 
@@ -46,6 +49,10 @@ class Standing:
     verdict: str
     says: str
     replay_id: UUID | None = None
+    # How many replays of it have ended, and when a machine may replay one again that could not
+    # tell because it was stopped or had too few cases.
+    replays: int = 0
+    again_from: datetime | None = None
 
     @property
     def may_go_live(self) -> bool:
@@ -61,7 +68,8 @@ class Standing:
         todo = "" if self.may_go_live or self.verdict == RUNNING else TODO
         return {
             "may_go_live": self.may_go_live, "verdict": self.verdict, "says": self.says,
-            "replay_id": self.replay_id and str(self.replay_id), "todo": todo,
+            "replay_id": self.replay_id and str(self.replay_id), "replays": self.replays,
+            "todo": todo,
         }  # fmt: skip
 
 
@@ -82,10 +90,15 @@ def of_version(agent_slug: str, version_id: UUID) -> Standing:
     rows = Replay.objects.filter(
         agent_slug=agent_slug, candidate_id=version_id, baseline_id=present["id"]
     ).order_by("-id")
-    ended = rows.exclude(state=Replay.State.RUNNING).first()
-    if ended is not None:
-        return Standing(ended.verdict or Verdict.TOO_FEW, _said(ended), ended.pk)
-    running = rows.first()
+    over = list(rows.exclude(state=Replay.State.RUNNING))
+    running = rows.filter(state=Replay.State.RUNNING).first()
+    if over:
+        ended, times = over[0], len(over)
+        verdict = ended.verdict or Verdict.TOO_FEW
+        could_not_tell = ended.state == Replay.State.STOPPED or verdict == Verdict.TOO_FEW
+        again_from = (ended.ended_at or ended.created_at) + AGAIN if could_not_tell else None
+        says = _said(ended) + (f"; {times} replays of it have ended" if times > 1 else "")
+        return Standing(verdict, says, ended.pk, times, None if running else again_from)
     if running is not None:
         return Standing(RUNNING, "its replay has not ended yet", running.pk)
     beside = f"version {present['number']}, which is in production"

@@ -279,6 +279,10 @@ class NewRollout(s.Serializer[Any]):
         Rollout.Strategy.choices, required=False, default=Rollout.Strategy.GRADUAL
     )
     stages = s.ListField(child=s.DictField(), required=False, max_length=20)
+    audience = s.ListField(
+        child=s.CharField(max_length=80), required=False, max_length=20,
+        help_text="Who meets the first share of a shipped strategy before everybody does.",
+    )  # fmt: skip
     unit = s.ChoiceField(Unit.choices, required=False, default=Unit.RUN)
     metrics = s.ListField(child=s.DictField(), required=False, min_length=1, max_length=20)
     test = s.DictField(required=False)

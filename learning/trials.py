@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -30,6 +30,8 @@ State = Improvement.State
 WEEK = timedelta(days=7)
 # What one replay of a candidate may cost.
 REPLAY_CAP_USD = Decimal(1)
+# So many replays a sweep begins at most: they are a day's work of a worker.
+MOST_REPLAYS = 5
 # A looked-at test is planned for as many looks.
 LOOKS = 14
 
@@ -73,26 +75,27 @@ def approve_by_policy(now: datetime | None = None) -> int:
         policy = policy_for(row.agent_slug)
         if policy is None or policy.approves != TrialPolicy.Approves.LOW:
             continue
-        found = screening.of(row)
-        if found.verdict not in screening.SOUND or not _has_room(policy, row.agent_slug, now):
-            continue
-        version = agents.version_values(row.agent_slug, row.candidate_version_id or "")
-        if version["agent_risk"] != "low":
-            continue
         try:
+            found = screening.of(row)
+            if found.verdict not in screening.SOUND or not _has_room(policy, row.agent_slug, now):
+                continue
+            version = agents.version_values(row.agent_slug, row.candidate_version_id or "")
+            if version["agent_risk"] != "low":
+                continue
             improvements.approve(
-                caller=machine(), improvement_id=row.pk,
+                caller=machine(), improvement_id=row.pk, by_policy=True,
                 reason=f"by the policy for {policy}: low risk, replayed {found.verdict}",
             )  # fmt: skip
             done += 1
-        except Conflict:  # a person was quicker
-            continue
+        except AppError as error:  # a person was quicker, or its agent is gone
+            logs.event(logger, "learning.trial.not_approved", improvement=str(row.pk),
+                       code=error.code)  # fmt: skip
     return done
 
 
 def _has_room(policy: TrialPolicy, slug: str, now: datetime | None) -> bool:
     since = (now or timezone.now()) - WEEK
-    taken = Improvement.objects.filter(decided_at__gte=since, decision_reason__startswith="by the")
+    taken = Improvement.objects.filter(decided_at__gte=since, is_by_policy=True)
     if policy.agent_slug:
         taken = taken.filter(agent_slug=slug)
     return taken.count() < policy.most_approved_a_week
@@ -112,13 +115,20 @@ def start_approved(
         state=State.APPROVED, candidate_version_id__isnull=False
     ).order_by("-priority", "id")
     busy = experiments.busy_agents()
+    asked: set[str] = set()
     for row in rows:
         policy = policy_for(row.agent_slug)
         if policy is None or not policy.is_enabled or row.agent_slug in busy:
             continue
         try:
-            begin_missing_replay(row, asked_by="the trial policy")
-            if not screening.of(row).may_go_live:
+            standing = screening.of(row)
+            if not standing.may_go_live:
+                # One an agent: whatever ships first puts another version beside the rest.
+                is_next = row.agent_slug not in asked and len(asked) < MOST_REPLAYS
+                if standing.verdict == screening.RUNNING or (
+                    is_next and begin_missing_replay(row, asked_by="the trial policy", now=now)
+                ):
+                    asked.add(row.agent_slug)
                 continue
             start(row, policy, seed=seed_for(row), now=now)
         except AppError as error:
@@ -143,12 +153,20 @@ def begin_replay(row: Improvement, *, asked_by: str) -> Replay:
     )  # fmt: skip
 
 
-def begin_missing_replay(row: Improvement, *, asked_by: str) -> bool:
-    """Replay a candidate of which no replay beside production is on record; whether one began."""
+def begin_missing_replay(row: Improvement, *, asked_by: str, now: datetime | None = None) -> bool:
+    """Replay a candidate of which no replay beside production is on record; whether one began.
+
+    One that could not tell, because it was stopped or had too few cases, is begun again after a
+    week.
+    """
     try:
-        if screening.of(row).verdict != screening.NONE:
-            return False
-        begin_replay(row, asked_by=asked_by)
+        with transaction.atomic():  # of two at once the second sees the first one's
+            Improvement.objects.select_for_update(no_key=True).get(pk=row.pk)
+            found = screening.of(row)
+            again = found.again_from is not None and (now or timezone.now()) >= found.again_from
+            if found.verdict != screening.NONE and not again:
+                return False
+            begin_replay(row, asked_by=asked_by)
     except AppError as error:  # production itself, or gone
         logs.event(logger, "learning.replay.refused", level=logging.WARNING,
                    improvement=str(row.pk), code=error.code)  # fmt: skip
@@ -174,7 +192,8 @@ def start(
             {"key": "candidate", "version": str(row.candidate_version_id)},
         ],
         unit=policy.unit, coverage_ratio=policy.coverage_ratio, metrics=policy.metrics, test=test,
-        plan=plan, autoconclude=True, improvement_id=row.pk, seed=seed,
+        plan=plan, maturity_hours=policy.maturity_hours, autoconclude=True,
+        improvement_id=row.pk, seed=seed,
         rollout_plan={"strategy": policy.strategy, "stages": policy.stages or []},
     )  # fmt: skip
     return experiments.start(caller=machine(row), experiment_id=made.pk, now=now)
@@ -183,15 +202,16 @@ def start(
 def sizes(policy: TrialPolicy) -> tuple[dict[str, Any], dict[str, Any]]:
     """The plan and the test of an experiment under ``policy``, fixed before it starts.
 
-    The size is the one that the sequential test needs for 80 % power over 14 looks, at most
-    ``most_size_ratio`` times that of a test for one look, and the test is tuned to it.
+    The size is the one that the policy's test needs for 80 % power, over 14 looks where it is
+    looked at more than once, at most ``most_size_ratio`` times that of a test for one look. A
+    sequential test that is not given is tuned to it; a bandit is planned as a test for one look.
     """
     primary = next(m for m in policy.metrics if m.get("role") == "primary")
     kind = "proportion" if 0 < policy.baseline < 1 else "count"
     asked = {
         "metric": {"type": kind, "baseline": policy.baseline}, "effect": policy.effect,
         "effect_type": "absolute", "minimum_units": policy.minimum_units,
-        "test": {"kind": "sequential", "looks": LOOKS},
+        "test": _planned_test(policy.test or {}),
     }  # fmt: skip
     if primary.get("direction") == "decrease":
         asked["effect"] = -policy.effect
@@ -209,6 +229,12 @@ def sizes(policy: TrialPolicy) -> tuple[dict[str, Any], dict[str, Any]]:
         "tuning": 2 * an_arm,
     }
     return plan, test
+
+
+def _planned_test(test: Mapping[str, Any]) -> dict[str, Any]:
+    kind = str(test.get("kind", "sequential"))
+    known = {name: test[name] for name in ("alpha", "tuning", "spending") if name in test}
+    return {"looks": LOOKS, **known, "kind": "fixed" if kind == "bandit" else kind}
 
 
 def check_policy(policy: TrialPolicy) -> None:

@@ -64,6 +64,9 @@ class Improvement(models.Model):
     )
     decided_at = models.DateTimeField(null=True, blank=True)
     decision_reason = models.CharField(max_length=500, blank=True, default="")
+    is_by_policy = models.BooleanField(
+        default=False, db_default=False, help_text="Approved by a trial policy, no person."
+    )
     override = models.JSONField(
         default=dict,
         db_default={},

@@ -57,6 +57,11 @@ class TrialPolicy(models.Model):
     )
     minimum_units = models.PositiveIntegerField(default=100, help_text="An arm.")
     minimum_days = models.FloatField(default=14, validators=[MinValueValidator(0)])
+    maturity_hours = models.FloatField(
+        default=0.0, db_default=0.0,
+        validators=[MinValueValidator(0), MaxValueValidator(2160)],
+        help_text="Age at which a unit counts, so that late feedback is in.",
+    )  # fmt: skip
     most_size_ratio = models.FloatField(
         default=2.0, validators=[MinValueValidator(1)],
         help_text="Planned size at most, over that of a test for one look.",

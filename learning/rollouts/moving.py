@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -45,6 +46,7 @@ def begin(
     to_version: UUID | str | int,
     strategy: str = Rollout.Strategy.GRADUAL,
     stages: list[dict[str, Any]] | None = None,
+    audience: Sequence[str] = (),
     unit: str = "run",
     seed: str = "",
     metrics: list[dict[str, Any]] | None = None,
@@ -65,7 +67,7 @@ def begin(
         raise Conflict(f"version {target['number']}", "in production", "another version")
     improvements.check_not_barred(agent_slug, target["id"])
     check_free(agent_slug)
-    plan = checked_stages(strategy, stages)
+    plan = checked_stages(strategy, stages, audience)
     specs = [measures.metric(raw, i) for i, raw in enumerate(metrics or _DEFAULT_METRICS)]
     check_test(test)
     if measures.has_past(specs):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from config.access.audiences import check_audiences
@@ -60,11 +60,21 @@ def checked_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
     return {"strategy": strategy, "stages": stages or None}
 
 
-def checked_stages(strategy: str, stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+def checked_stages(
+    strategy: str, stages: list[dict[str, Any]] | None, audience: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """The stages of a strategy; with an ``audience`` a shipped one begins with these alone.
+
+    Raises InvalidInput for custom stages that make no sense, or an audience beside them.
+    """
     if strategy != Rollout.Strategy.CUSTOM:
         if strategy not in STRATEGIES:
             raise InvalidInput("strategy", strategy, f"one of {', '.join(Rollout.Strategy.values)}")
-        return STRATEGIES[strategy]
+        check_audiences(list(audience), "audience")
+        shipped = STRATEGIES[strategy]
+        return [{**shipped[0], "audience": list(audience)}, *shipped] if audience else shipped
+    if audience:
+        raise InvalidInput("audience", list(audience), "none: custom stages name their own")
     if not stages:
         raise InvalidInput("stages", stages, "at least one stage for a custom rollout")
     found, before = [], 0.0

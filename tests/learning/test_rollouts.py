@@ -243,3 +243,17 @@ def test_a_test_for_one_look_is_refused_for_a_rollout(api, ground, kind):
     answer = api("post", "rollouts", given)
     assert (answer.status_code, answer.json()["field"]) == (422, "test.kind")
     assert "judged every minute" in answer.json()["detail"]
+
+
+def test_a_shipped_strategy_begins_with_an_audience(api, ground):
+    _, agent, _, _ = ground
+    given = {"agent": SLUG, "version": "2", "strategy": "gradual", "audience": ["group:internal"]}
+    custom = {**given, "strategy": "custom", "stages": STAGES}
+    assert api("post", "rollouts", custom).json()["field"] == "audience"
+    nowhere = {**given, "audience": ["department:nowhere"]}
+    assert api("post", "rollouts", nowhere).json()["field"] == "audience"
+    made = api("post", "rollouts", given).json()
+    assert [stage["share"] for stage in made["stages"]] == [0.1, 0.1, 0.25, 0.5, 1.0]
+    assert the_split(agent).audience == ["group:internal"]
+    assert api("post", f"rollouts/{made['id']}/advance", {}).json()["stage"] == 1
+    assert the_split(agent).audience == []

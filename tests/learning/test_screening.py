@@ -277,3 +277,72 @@ def test_the_review_page_shows_it_and_lets_it_go(client, firm, row):
     client.post(page, {"do": "override", "reason": "tried by hand on 40 letters"})
     text = client.get(page).content.decode()
     assert "It may go live in spite of its replay" in text and "tried by hand on 40" in text
+
+
+def another(firm, agent, *, slug=SLUG, prompt="Answer best.", priority=1.0):
+    version, _ = versions.publish(agent=agent, content=versions.Content(prompt))
+    row, _ = improvements.propose(
+        client_id=firm.pk, agent_slug=slug, kind="prompt", title=prompt, proposal={"p": prompt},
+        evidence={}, impact=priority, confidence=1, risk="low", candidate_version_id=version.pk,
+    )  # fmt: skip
+    return row
+
+
+def test_a_sweep_replays_one_candidate_an_agent_and_a_few_in_all(
+    firm, ground, row, policy, monkeypatch
+):
+    """Whatever ships first puts another version beside the rest, which are replayed anew then."""
+    another(firm, ground[0], priority=0.5)
+    Improvement.objects.update(state="approved")
+    tasks.sweep_comparisons()
+    tasks.sweep_comparisons()
+    assert [one.improvement_id for one in Replay.objects.all()] == [row.pk]
+    monkeypatch.setattr(trials, "MOST_REPLAYS", 2)
+    for number in range(4):
+        agent, _, _ = make_agent(slug=f"tax-other-{number}")
+        another(firm, agent, slug=agent.slug)
+    Improvement.objects.update(state="approved")
+    Replay.objects.all().delete()
+    tasks.sweep_comparisons()
+    assert Replay.objects.count() == 2
+
+
+@pytest.mark.parametrize("verdict", ["too_few", "inconclusive"])
+def test_a_machine_replays_again_after_a_week_what_could_not_tell_for_want_of_cases(
+    api, row, policy, verdict
+):
+    replayed(row, verdict)
+    Improvement.objects.update(state="approved")
+    tasks.sweep_comparisons()
+    assert Replay.objects.count() == 1, "not before a week is over"
+    Replay.objects.update(ended_at=timezone.now() - timedelta(days=8))
+    tasks.sweep_comparisons()
+    tasks.sweep_comparisons()
+    assert Replay.objects.count() == (2 if verdict == "too_few" else 1)
+    if verdict == "too_few":
+        end("not_worse")
+        told = api("get", f"improvements/{row.pk}").json()["standing"]
+        assert told["replays"] == 2 and "2 replays of it have ended" in told["says"]
+        tasks.sweep_comparisons()
+        assert Experiment.objects.get().state == "running"
+
+
+def test_an_agent_that_is_gone_keeps_no_other_from_its_policy(firm, ground, row, policy):
+    TrialPolicy.objects.update(approves="low")
+    agent, _, _ = make_agent(slug="tax-gone-001")
+    another(firm, agent, slug=agent.slug, priority=9.0)
+    agent.labels.all().delete()  # no version is in production there any more
+    replayed(row)
+    assert trials.sweep()["approved"] == 1
+    row.refresh_from_db()
+    assert row.is_by_policy and row.state in ("approved", "testing")
+
+
+def test_a_persons_words_do_not_count_as_the_policys_approvals(api, firm, ground, row, policy):
+    TrialPolicy.objects.update(approves="low", most_approved_a_week=1)
+    other = another(firm, ground[0])
+    Improvement.objects.filter(pk=other.pk).update(
+        state="refused", decided_at=timezone.now(), decision_reason="by the way, I like it"
+    )
+    replayed(row)
+    assert trials.approve_by_policy() == 1

@@ -189,3 +189,20 @@ def test_days_are_an_argument_of_every_sweep(engineer, ground, policy):
     assert Experiment.objects.get().state == "running"
     experiments.sweep(start + timedelta(days=5))
     assert Rollout.objects.get().stage_started_at == start + timedelta(days=5)
+
+
+def test_a_trial_waits_for_late_words_and_is_sized_for_its_own_test(engineer, ground, policy):
+    firm, _, _, new = ground
+    sequential = trials.sizes(policy)[0]["planned_units"]
+    for kind in ("fixed", "group_sequential", "bandit"):
+        policy.test = {"kind": kind}
+        trials.check_policy(policy)
+        assert trials.sizes(policy)[0]["planned_units"] <= sequential
+    policy.test, policy.maturity_hours = {"kind": "fixed"}, 48
+    policy.save()
+    row = proposed(firm, new)
+    improvements.approve(caller=engineer, improvement_id=row.pk)
+    trials.sweep()
+    made = Experiment.objects.get()
+    assert (made.maturity_hours, made.test["kind"]) == (48, "fixed")
+    assert made.plan["planned_units"] == trials.sizes(policy)[0]["planned_units"] < sequential

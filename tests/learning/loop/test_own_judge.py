@@ -11,8 +11,10 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from agents import evidence, versions
+from agents.errors import BudgetExceeded
 from agents.models import Budget, Invocation
 from config.access.models import Client
+from config.errors import NotFound
 from config.schedules import SCHEDULE
 from learning import judge_asking, live_judging, replay, tasks
 from learning.domain import replaying
@@ -286,6 +288,27 @@ def test_a_day_that_is_spent_and_a_share_of_nothing_ask_nobody(live, settings):
     tasks.judge_live()
     assert not Score.objects.filter(source="judge").exists()
     assert not asked_live().filter(cost_usd__gt=0).exists()
+
+
+def test_a_client_whose_budget_is_spent_keeps_nobody_elses_answers_from_the_judge(
+    live, monkeypatch
+):
+    judge_of("helpful")
+    newest, told = max(live), []
+    other = UUID(int=7)
+    Invocation.objects.filter(pk=newest).update(client_id=other)
+
+    def grade(row, *, client_id, effect, **_):
+        if client_id == other:
+            raise BudgetExceeded(f"client:{other}", Decimal(0), Decimal(1), "month")
+        told.append(effect)
+        if len(told) == 1:
+            raise NotFound("invocation", effect)  # erased a moment ago
+        return 1.0
+
+    monkeypatch.setattr(judge_asking, "grade", grade)
+    tasks.judge_live()
+    assert len(told) == 2 and Score.objects.filter(source="judge").count() == 1
 
 
 def test_the_sample_is_a_share_of_all_answers_drawn_by_their_ids(settings):
