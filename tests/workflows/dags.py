@@ -125,17 +125,14 @@ class Expected:
 
 
 def may_be_withdrawn(dag: Dag) -> set[str]:
-    """Sub-workflows and waits that every join behind them may go on without."""
-    behind: dict[str, list[Node]] = {}
-    for node in dag.nodes:
-        for need in node.needs:
-            behind.setdefault(need, []).append(node)
-    return {
-        node.key
-        for node in dag.nodes
-        if (node.child or node.waits)
-        and any(after.mode != "all" for after in behind.get(node.key, ()))
-    }
+    """Sub-workflows and waits that a join behind them may go on without, or be withdrawn itself."""
+    found: set[str] = set()
+    for node in reversed(dag.nodes):
+        behind = [after for after in dag.nodes if node.key in after.needs]
+        may_go_on = any(after.mode != "all" or after.key in found for after in behind)
+        if (node.child or node.waits) and may_go_on:
+            found.add(node.key)
+    return found
 
 
 def interpret(dag: Dag, withdrawn: frozenset[str] = frozenset()) -> Expected:
