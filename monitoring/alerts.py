@@ -37,6 +37,7 @@ CLEAR = Verdict(Judgement.CLEAR)
 LIVE = (AlertState.PENDING, AlertState.FIRING, AlertState.NO_DATA)
 
 
+@queries.one_look()
 def evaluate(*, now: datetime) -> list[Alert]:
     """Judge every rule that is due; returns the alerts that changed their state.
 

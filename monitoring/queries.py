@@ -7,6 +7,8 @@ what is not closed yet. They merge exactly, so a percentile over any stretch is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,6 +45,8 @@ _SUM = 'sum(("{0}"->>0)::int8)::int8, sum(("{0}"->>1)::float8)'
 _SKETCHES = 'array_agg("{0}"->>2) FILTER (WHERE "{0}"->>2 IS NOT NULL)'
 _BEHIND = f"strpos(key, '{SEPARATOR}')"
 _OWN = f"CASE {_BEHIND} WHEN 0 THEN '' ELSE substr(key, {_BEHIND} + 1) END"
+_Cover = list[tuple[str, list[datetime]]]
+_seen: ContextVar[dict[Any, _Cover] | None] = ContextVar("_seen", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,13 +311,36 @@ def _check(metrics: Sequence[str], scope: str, since: datetime, until: datetime)
         raise InvalidInput("since", since.isoformat(), f"at most {LONGEST.days} days before until")
 
 
+@contextmanager
+def one_look() -> Iterator[None]:
+    """Which windows are closed is looked up once in here for each stretch, however often read.
+
+    For many reads of the same stretches within moments, such as a pass over all rules: a window
+    that is opened again meanwhile is read as it stood at the first of them.
+    """
+    token = _seen.set({})
+    try:
+        yield
+    finally:
+        _seen.reset(token)
+
+
 def _cover(
     since: datetime, until: datetime, largest: str, edges: Sequence[datetime] = ()
-) -> list[tuple[str, list[datetime]]]:
+) -> _Cover:
     """The windows to read, grain by grain: closed days, closed hours, and minutes elsewhere.
 
     None of them reaches over one of ``edges``.
     """
+    seen, stretch = _seen.get(), (since, until, largest, tuple(edges))
+    if seen is None:
+        return _looked_up(since, until, largest, edges)
+    if stretch not in seen:
+        seen[stretch] = _looked_up(since, until, largest, edges)
+    return seen[stretch]
+
+
+def _looked_up(since: datetime, until: datetime, largest: str, edges: Sequence[datetime]) -> _Cover:
     windows = RollupWindow.objects.filter(start__gte=since - DAY, start__lt=until)
 
     def inside(start: datetime, length: timedelta) -> bool:

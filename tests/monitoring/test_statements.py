@@ -34,7 +34,7 @@ MOST = {
     "on_call": 23, "boards": 22, "feedback": 24, "scores": 25, "events": 31,
 }  # fmt: skip
 # Of each rule in a pass in which none has anything to say; those of anomalies look at two series.
-MOST_OF_A_RULE = 7
+MOST_OF_A_RULE = 5
 
 
 @pytest.fixture
