@@ -34,11 +34,24 @@ def upgraded() -> Iterator[Any]:
     call_command("migrate", "workflows", verbosity=0)
 
 
-def test_files_of_runs_from_before_an_upgrade_stay_hidden_with_them(
+def test_runs_from_before_an_upgrade_keep_their_files_hidden_and_know_what_they_lie_inside_of(
     web: Browser, key: Key, broker: Broker, settings: Any, upgraded: Any
 ) -> None:
-    settings.MAX_INLINE_BYTES = 250  # more than a run is given, less than its step gives
+    """Back to before uses of files and lineages of runs were written down, and on again."""
     partner, manager = key("partner"), key("manager")
+    publishing.publish("name: inner\nsteps:\n  a: {tool: core.echo}\n")
+    publishing.publish("name: middle\nsteps:\n  i: {workflow: inner}\n")
+    outer = start(web, partner, "name: outer\nsteps:\n  m: {workflow: middle}\n")
+    broker.drain()
+    forked = post(web, f"runs/{outer['id']}/fork", {"from_step": "m"}, partner)
+    assert forked.status_code == 201, forked.content
+    broker.drain()
+    before = lineage()
+    depths = sorted(len(within) for _, within in before.values())
+    assert depths == [0, 0, 1, 1, 2, 2]
+    assert {family for family, _ in before.values()} == {None, UUID(outer["id"])}
+
+    settings.MAX_INLINE_BYTES = 250  # more than a run is given, less than its step gives
 
     def upload(content: bytes) -> str:
         file = SimpleUploadedFile("ledger.csv", content)
@@ -56,36 +69,17 @@ def test_files_of_runs_from_before_an_upgrade_stay_hidden_with_them(
     assert made, "what was too large for a row is a file"
     uses = set(ArtifactUse.objects.exclude(run=None).values_list("artifact_id", "run_id"))
     assert seen_by(manager) == {free}
+    before = lineage()
 
     upgraded("0005_workflow_splits")
     upgraded()
 
+    assert lineage() == before
     assert set(ArtifactUse.objects.values_list("artifact_id", "run_id")) == uses
     assert seen_by(manager) == {free}
     assert seen_by(partner) == {secret, free, *made}
 
 
-def test_runs_from_before_an_upgrade_know_what_they_lie_inside_of(
-    web: Browser, key: Key, broker: Broker, upgraded: Any
-) -> None:
-    publishing.publish("name: inner\nsteps:\n  a: {tool: core.echo}\n")
-    publishing.publish("name: middle\nsteps:\n  i: {workflow: inner}\n")
-    outer = start(web, key("partner"), "name: outer\nsteps:\n  m: {workflow: middle}\n")
-    broker.drain()
-    forked = post(web, f"runs/{outer['id']}/fork", {"from_step": "m"}, key("partner"))
-    assert forked.status_code == 201, forked.content
-    broker.drain()
-
-    def lineage() -> dict[UUID, Any]:
-        rows = Run.objects.values_list("pk", "family_id", "within")
-        return {pk: (family, within) for pk, family, within in rows}
-
-    before = lineage()
-    depths = sorted(len(within) for _, within in before.values())
-    assert depths == [0, 0, 1, 1, 2, 2]
-    assert {family for family, _ in before.values()} == {None, UUID(outer["id"])}
-
-    upgraded("0006_artifact_uses")
-    upgraded()
-
-    assert lineage() == before
+def lineage() -> dict[UUID, Any]:
+    rows = Run.objects.values_list("pk", "family_id", "within")
+    return {pk: (family, within) for pk, family, within in rows}
