@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,8 +22,10 @@ import psycopg
 
 from config import embedded
 from config.supervisor import instance
+from tests.benchmarks.reconciling import Notes
 
 ROOT = Path(__file__).parents[2]
+APPS = ("config", "monitoring", "scaling", "agents", "workflows", "learning")
 READY_SECONDS = 600.0
 
 
@@ -45,6 +48,11 @@ class Bench:
     def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """What a look into the database shows. A connection a look would cost more than a step."""
         return self._connection.execute(statement, parameters, prepare=True).fetchall()
+
+    @cached_property
+    def notes(self) -> Notes:
+        """What the steps of ``tests.benchmarks.noting`` have written down."""
+        return Notes(self.home / "notes")
 
     @cached_property
     def _connection(self) -> psycopg.Connection[tuple[Any, ...]]:
@@ -73,17 +81,22 @@ def words(process: psutil.Process) -> list[str]:
 
 
 @contextmanager
-def running(*, env: dict[str, str] | None = None) -> Iterator[Bench]:
-    """An instance in a home of its own, without the demo; gone afterwards."""
+def running(*, env: dict[str, str] | None = None, tools: Path | None = None) -> Iterator[Bench]:
+    """An instance in a home of its own, without the demo; gone afterwards.
+
+    ``tools`` is one more module of ``agents/tools``, in a copy of the source.
+    """
     with tempfile.TemporaryDirectory(prefix="ratchet-bench-") as folder:
         home = Path(folder)
         home.chmod(0o755)  # an unprivileged PostgreSQL has to pass through
         # Its own settings and servers, whatever ours are.
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        settings = {**kept, "RATCHET_HOME": str(home), "LOG_LEVEL": "WARNING", **(env or {})}
+        settings = {**kept, "RATCHET_HOME": str(home), "LOG_LEVEL": "WARNING",
+                    "BENCH_NOTES": str(home / "notes"), **(env or {})}  # fmt: skip
+        source = ROOT if tools is None else _with_tools(home / "source", tools)
         argv = [sys.executable, "manage.py", "up", "--no-demo", "--no-flower", "--port", "0"]
         with (home / "up.log").open("wb") as log:
-            process = subprocess.Popen(argv, cwd=ROOT, env=settings, stdout=log, stderr=log)
+            process = subprocess.Popen(argv, cwd=source, env=settings, stdout=log, stderr=log)
         try:
             found = _await_ready(home, process)
             services = embedded.running(home)
@@ -92,6 +105,15 @@ def running(*, env: dict[str, str] | None = None) -> Iterator[Bench]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(120)
+
+
+def _with_tools(source: Path, tools: Path) -> Path:
+    """A copy of what an instance runs from, with the tools of a firm beside the shipped ones."""
+    for name in (*APPS, "templates"):
+        shutil.copytree(ROOT / name, source / name)
+    shutil.copy2(ROOT / "manage.py", source)
+    shutil.copy2(tools, source / "agents" / "tools")
+    return source
 
 
 def _await_ready(home: Path, process: subprocess.Popen[bytes]) -> instance.Instance:

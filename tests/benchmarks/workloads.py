@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from typing import Any
 
 from tests.benchmarks import graphs
@@ -56,18 +57,38 @@ def diamond(*, light: bool) -> str:
     return _definition(_named("diamond", light), needs, light=light)
 
 
-def random_dag(*, light: bool, size: int = 2000, seed: int = 7) -> str:
+def random_dag(*, light: bool, size: int = 2000) -> str:
+    return _definition(_named(f"random_{size}", light), _random_needs(size), light=light)
+
+
+def _random_needs(size: int, seed: int = 7) -> dict[str, list[str]]:
     draw = random.Random(seed)
-    needs = {
+    return {
         f"s{i}": sorted({f"s{draw.randrange(i)}" for _ in range(draw.randint(1, 3))}) if i else []
         for i in range(size)
     }
-    return _definition(_named(f"random_{size}", light), needs, light=light)
+
+
+def random_levels(size: int) -> list[int]:
+    """How many steps of the random DAG stand behind so many others in a row, from none on.
+
+    For peers that know no such graph: each level waits for the whole of the one before.
+    """
+    depths: dict[str, int] = {}
+    for key, needs in _random_needs(size).items():
+        depths[key] = 1 + max((depths[need] for need in needs), default=-1)
+    widths = Counter(depths.values())
+    return [widths[depth] for depth in range(len(widths))]
 
 
 def scientific(family: str, *, light: bool) -> str:
     """One of ``graphs.PUBLISHED`` as a definition."""
     return _definition(_named(family, light), graphs.PUBLISHED[family](), light=light)
+
+
+def noted(source: str) -> str:
+    """The same, each step of which leaves a note of its effect (``tests.benchmarks.noting``)."""
+    return source.replace('"core.echo"', '"bench.note"')
 
 
 def wide(*, light: bool) -> str:
