@@ -40,7 +40,7 @@ local h = redis.call('HMGET', KEYS[1], 'failures', 'first_at', 'open_until', 'op
 local failures, first = tonumber(h[1] or 0), tonumber(h[2] or now)
 local open_until, last = tonumber(h[3] or 0), tonumber(h[4] or 0)
 if now - first > tonumber(ARGV[2]) and open_until == 0 then failures, first = 0, now end
-failures = failures + 1
+failures = failures + tonumber(ARGV[6])
 local probed = open_until > 0 and now >= open_until
 if probed or (open_until == 0 and failures >= tonumber(ARGV[1])) then
   if last > 0 then last = math.min(last * 2, tonumber(ARGV[4])) else last = tonumber(ARGV[3]) end
@@ -142,14 +142,14 @@ def succeeded(name: str, seen: Look) -> None:
         logs.event(logger, "scaling.breaker.closed", name=name)
 
 
-def failed(name: str) -> bool:
-    """Report a call that failed; True if the breaker is open now."""
+def failed(name: str, *, times: int = 1) -> bool:
+    """Report a call that failed, as so many ``times`` as it weighs; True if it is open now."""
     _memory.pop(name, None)
     try:
         failures, wait = _script("fail")(
             keys=[_key(name)],
             args=[FAILURES_TO_OPEN, WINDOW_SECONDS, FIRST_OPEN_SECONDS, LONGEST_OPEN_SECONDS,
-                  FORGET_SECONDS],
+                  FORGET_SECONDS, times],
         )  # fmt: skip
     except RedisError:
         return False

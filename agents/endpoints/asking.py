@@ -19,9 +19,10 @@ from django.utils import timezone
 
 from agents import spans
 from agents.domain.cost import Usage, cost_usd
-from agents.endpoints import hedging
+from agents.endpoints import hedging, patience
 from agents.endpoints.directory import Served, leave, rest_of, seen
 from agents.endpoints.hedging import Side
+from agents.endpoints.patience import Silences
 from agents.endpoints.trying import try_once
 from agents.endpoints.values import Failure, Reply, Request, Stopped, Try
 from agents.errors import EndpointTripped, RateLimited
@@ -56,14 +57,15 @@ def ask(
         request = replace(request, stream=spoken.emit)
     last: AppError = Unavailable("every model endpoint", "all were passed over", 5)
     is_tried = False
-    for place, one in enumerate(served):
+    order, silences = list(served), Silences(request)
+    for place, one in enumerate(order):
         if (rest := rest_of(one)) is not None:
             last = _rested(one, rest)
             continue
         if is_tried:
             afford()
         state = breaker.look(f"endpoint:{one.endpoint}")
-        if state.is_open and one is not served[-1]:
+        if state.is_open and one is not order[-1]:
             continue
         if state.is_open:
             return _refuse(last, one, state.wait_seconds)
@@ -77,13 +79,16 @@ def ask(
                 last = RateLimited(f"endpoint {one.endpoint}", limit, 1)
                 give_back(one, state)
                 continue
+            others, asked = order[place + 1 :], request
             if request.hedge_after_seconds is not None and request.stream is None:
-                others = served[place + 1 :]
                 answer = _hedged(one, others, request, state, until, note, input_tokens)
             else:
-                answer = _tries(one, request, state, until, note, afford, spoken)
+                asked = silences.patiently(one, others)
+                answer = _tries(one, asked, state, until, note, afford, spoken, silences)
         if isinstance(answer, Reply):
             return answer, one
+        if asked is not request and one in silences:
+            order[place + 1 :] = silences.asked_next(one, others)
         last, is_tried = answer, True
         if isinstance(last, InvalidInput) or time.monotonic() >= until or spoken.any:
             break
@@ -137,6 +142,7 @@ def _tries(
     note: Callable[[Try], None],
     afford: Callable[[], None],
     spoken: _Spoken,
+    silences: Silences,
 ) -> Reply | AppError:
     """Ask one endpoint up to TRIES_PER_ENDPOINT times."""
     failure = Failure("unavailable", "not tried")
@@ -158,7 +164,9 @@ def _tries(
             seen.note(one.endpoint, seconds, failed=not failure.is_callers)
             note(failed_try(one, request, failure, at, seconds))
             _leave(one, failure)
-            if failure.is_early:
+            if failure.is_silent:
+                silences.add(one, state, seconds)
+            elif failure.is_early:
                 give_back(one, state)
             elif not failure.is_callers and failure.code != "rate_limited":
                 if breaker.failed(f"endpoint:{one.endpoint}"):
@@ -174,6 +182,8 @@ def _tries(
         seconds = time.monotonic() - started
         seen.note(one.endpoint, seconds, failed=False)
         breaker.succeeded(f"endpoint:{one.endpoint}", state)
+        silences.witnessed(one, reply.first_token_seconds or seconds)
+        patience.answered(one, request, reply, seconds)
         note(good_try(one, request, reply, at, seconds))
         return reply
     return as_error(one, failure)
@@ -209,6 +219,7 @@ def _hedged(
         if side.failure is not None:
             _leave(side.served, side.failure)
         _report(side, state if side.served is one else breaker.Look(is_open=False))
+        _learn(side, winner, request)
         note(_side_try(side, winner, request))
     if winner.reply is None:
         return as_error(winner.served, winner.failure or Failure("unavailable", "given up"))
@@ -227,6 +238,16 @@ def _report(side: Side, state: breaker.Look) -> None:
         breaker.failed(name)
     elif state.is_probe:
         breaker.succeeded(name, state)
+
+
+def _learn(side: Side, winner: Side, request: Request) -> None:
+    """Whoever is let go again and again, though its usual time was over, hangs."""
+    if side.reply is not None:
+        patience.answered(side.served, request, side.reply, side.seconds)
+    elif side.failure is None and winner.reply is not None:
+        known = patience.usual(side.served, request)
+        if known is not None and side.seconds > known:
+            breaker.failed(f"endpoint:{side.served.endpoint}")
 
 
 def _side_try(side: Side, winner: Side, request: Request) -> Try:

@@ -23,6 +23,7 @@ class Request:
 
     After ``hedge_after_seconds`` without a whole reply another endpoint is asked beside the first.
     ``restart`` forgets what a broken stream brought, or says False: its reader has had some of it.
+    Who has not begun to answer after ``patience_seconds`` is left: somebody else may answer sooner.
     """
 
     messages: list[Message]
@@ -37,6 +38,7 @@ class Request:
     stream: Callable[[str], None] | None = None
     restart: Callable[[], bool] | None = None
     hedge_after_seconds: float | None = None
+    patience_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class Failure(Exception):
         self.try_again, self.is_callers = try_again, is_callers
         # Given up before a whole reply's time was over: whether it hangs is not known.
         self.is_early = is_early
+        # Left before its time was over, for another endpoint that may answer.
+        self.is_silent = False
         # What a stream had brought before it broke; nobody gives it for nothing.
         self.usage = Usage()
 

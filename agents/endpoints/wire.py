@@ -85,10 +85,12 @@ def post(
     headers: Mapping[str, str],
     connect_seconds: float,
     seconds: float,
+    first_seconds: float | None = None,
 ) -> Answered:
     """Send ``body`` as JSON to ``path`` of the endpoint; no redirect is followed, nothing retried.
 
-    A body that trickles is given up after ``seconds`` too, not only one that stands still. Raises
+    A body that trickles is given up after ``seconds`` too, not only one that stands still; one that
+    does not begin after ``first_seconds``, where they are given. Raises
     urllib3.exceptions.HTTPError.
     """
     door, until = _door(served), time.monotonic() + seconds
@@ -101,13 +103,15 @@ def post(
             f"{door.path}{path}",
             body=sent,
             headers={**door.headers, **headers},
-            timeout=urllib3.Timeout(connect=connect_seconds, read=seconds),
+            timeout=urllib3.Timeout(connect=connect_seconds, read=first_seconds or seconds),
             retries=False,
             redirect=False,
             preload_content=False,
         )
     except ValueError:  # its words would show the key
         raise InvalidHeader("the key holds a sign that no header may hold") from None
+    if first_seconds is not None and (sock := getattr(reply.connection, "sock", None)) is not None:
+        sock.settimeout(max(0.001, until - time.monotonic()))  # it has begun
     try:
         pieces, size = [], 0
         while piece := reply.read1(PIECE_BYTES):

@@ -13,13 +13,14 @@ import pytest
 from agents import budgets, cache, doors, loading, queries
 from agents.calls import Call
 from agents.domain.catalogue import Catalogue, load_catalogue
+from agents.endpoints import patience
 from agents.endpoints.directory import forget
 from agents.models import Agent
 from agents.tools import registry
 from config.access import callers
 from config.access.models import Client, Membership, User
 from config.access.roles import SCOPES
-from scaling import breaker, rests
+from scaling import breaker, limits, rests
 from tests.agents.offline_model.process import Server, serve
 
 SLUG = "acct-bankrec-005"
@@ -51,6 +52,8 @@ def model(offline: Server, settings: Any) -> Iterator[Server]:
 def _forget_all() -> None:
     forget()
     rests.forget()
+    patience.forget()
+    limits.forget()
     cache.forget_memory()
     budgets._seen.clear()
     breaker._memory.clear()

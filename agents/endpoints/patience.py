@@ -1,0 +1,202 @@
+"""How long an endpoint is waited for while another could stand in for it: as its own history says.
+
+An endpoint that hangs takes calls and answers none; its limits would be waited out call after call.
+What it answered before says sooner that something is wrong, for the kind of request at hand: a
+model, streamed or with so much to write. Nothing is cut short where that is not known yet, nor
+where nobody else could answer. See docs/decisions/2026-11-30-who-hangs-is-left-early.md.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from socket import SHUT_RDWR
+from typing import Any
+
+from agents.endpoints.directory import Served, rest_of, seen
+from agents.endpoints.values import Reply, Request
+from scaling import breaker
+
+# What is known of a kind: so many of its latest replies, and nothing before there are so many.
+KEPT, LEAST = 200, 20
+# A hundredth is slower than this share of replies. Who takes TIMES as long is left, not before
+# FLOOR_SECONDS: a lost packet and a busy moment take one.
+SHARE, TIMES, FLOOR_SECONDS = 0.99, 2.0, 1.5
+# Each silence in a row makes the next wait longer, up to a bound: who became slow may show it.
+LONGER, LONGEST = 1.5, 4.0
+# Failures that a silence counts as: two in a row open a breaker.
+FAILURES = 3
+# What was not seen for so long is not known any more.
+FORGET_SECONDS = 3_600.0
+Kind = tuple[str, str, int]
+
+
+@dataclass(slots=True)
+class _History:
+    seconds: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    silences: int = 0
+    at: float = field(default_factory=time.monotonic)
+
+
+_histories: dict[Kind, _History] = {}
+_lock = threading.Lock()
+
+
+def limit(one: Served, others: Sequence[Served], request: Request) -> float | None:
+    """Seconds to wait for ``one`` to begin its answer; None where all its time has to be given.
+
+    ``others`` are those that would be asked next.
+    """
+    if not any(_stands_in(other, one) for other in others):
+        return None
+    known = usual(one, request)
+    if known is None:
+        return None
+    silences = _histories[_kind(one, request)].silences
+    return max(FLOOR_SECONDS, TIMES * known) * min(LONGER**silences, LONGEST)
+
+
+def usual(one: Served, request: Request) -> float | None:
+    """Seconds within which nearly every such request was answered; None if too few were."""
+    found = _histories.get(_kind(one, request))
+    if found is None:
+        return None
+    with _lock:
+        if len(found.seconds) < LEAST or time.monotonic() - found.at > FORGET_SECONDS:
+            return None
+        return sorted(found.seconds)[math.ceil(SHARE * len(found.seconds)) - 1]
+
+
+def answered(one: Served, request: Request, reply: Reply, seconds: float) -> None:
+    """Remember how long an answer, or a stream's first token, took."""
+    if request.stream is None:
+        learn(one, request, seconds)
+    elif reply.first_token_seconds is not None:
+        learn(one, request, reply.first_token_seconds)
+
+
+def learn(one: Served, request: Request, seconds: float) -> None:
+    """Remember that ``one`` may take ``seconds`` for such a request."""
+    with _lock:
+        found = _histories.setdefault(_kind(one, request), _History())
+        if time.monotonic() - found.at > FORGET_SECONDS:
+            found.seconds.clear()
+        found.seconds.append(seconds)
+        found.silences, found.at = 0, time.monotonic()
+
+
+def silent(one: Served, request: Request) -> None:
+    """Remember that it was left without an answer."""
+    if (found := _histories.get(_kind(one, request))) is not None:
+        found.silences += 1
+
+
+def forget() -> None:
+    """Forget all that was learned (for tests)."""
+    _histories.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """Who was left, and after how long. Whoever answers in its place is the witness."""
+
+    served: Served
+    waited_seconds: float
+
+    def is_confirmed(self, witness: Served, request: Request, seconds: float) -> bool:
+        """Whether the request was an ordinary one for the witness, who took ``seconds`` for it:
+        then the silence says something of who was silent, and not of the request."""
+        known = usual(witness, request)
+        return seconds <= (self.waited_seconds if known is None else known)
+
+
+class Silences:
+    """Those that one request has left without an answer, until it is known what that says."""
+
+    def __init__(self, request: Request) -> None:
+        self._request, self._all = request, list[_Silence]()
+
+    def __contains__(self, one: Served) -> bool:
+        return any(silence.served is one for silence in self._all)
+
+    def patiently(self, one: Served, others: Sequence[Served]) -> Request:
+        """The request as ``one`` gets it: with less time where ``others`` may answer instead; the
+        same again for whoever was left before."""
+        if one in self:
+            return self._request
+        heard = [other for other in others if other not in self]
+        seconds = limit(one, heard, self._request)
+        if seconds is None:
+            return self._request
+        return replace(self._request, patience_seconds=seconds)
+
+    def asked_next(self, one: Served, others: Sequence[Served]) -> list[Served]:
+        """Whom to ask after ``one``, which was left: if nobody else has an answer, it may."""
+        elsewhere = [other for other in others if other.endpoint != one.endpoint]
+        return [*elsewhere, one, *(other for other in others if other.endpoint == one.endpoint)]
+
+    def add(self, one: Served, state: breaker.Look, seconds: float) -> None:
+        """``one`` was left; a probe's silence speaks for itself."""
+        silent(one, self._request)
+        if state.is_probe:
+            breaker.failed(f"endpoint:{one.endpoint}", times=FAILURES)
+        self._all.append(_Silence(one, seconds))
+
+    def witnessed(self, witness: Served, seconds: float) -> None:
+        """``witness`` answered in ``seconds``. Where that is usual, those before it hang; else the
+        request takes long, and they may take as long for such a one."""
+        for silence in self._all:
+            one = silence.served
+            if one.endpoint == witness.endpoint:
+                continue
+            if silence.is_confirmed(witness, self._request, seconds):
+                breaker.failed(f"endpoint:{one.endpoint}", times=FAILURES)
+            else:
+                learn(one, self._request, seconds)
+
+
+class Alarm:
+    """Cuts the connection of a stream that does not begin in time; it is waited for in a read that
+    knows nothing of that."""
+
+    def __init__(self, response: Any, seconds: float) -> None:
+        self._socket = response.extensions["network_stream"].get_extra_info("socket")
+        self._lock, self._is_over, self.went_off = threading.Lock(), False, False
+        self._timer = threading.Timer(max(0.0, seconds), self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stop(self) -> bool:
+        """Let the stream be; False if it was cut before."""
+        with self._lock:
+            self._is_over = True
+        self._timer.cancel()
+        return not self.went_off
+
+    def _cut(self) -> None:
+        with self._lock:
+            if self._is_over:
+                return
+            self.went_off = True
+        with suppress(OSError):  # it has ended by itself
+            self._socket.shutdown(SHUT_RDWR)
+
+
+def _stands_in(other: Served, one: Served) -> bool:
+    return (
+        other.endpoint != one.endpoint
+        and rest_of(other) is None
+        and not breaker.peek(f"endpoint:{other.endpoint}")
+        and seen.in_flight[other.endpoint] < other.max_in_flight
+    )
+
+
+def _kind(one: Served, request: Request) -> Kind:
+    """A stream is judged by its first token, a whole reply by how much may be written."""
+    size = 0 if request.stream is not None else request.max_output_tokens.bit_length()
+    return one.endpoint, one.model, size
