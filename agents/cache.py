@@ -25,7 +25,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from agents import alike, connections
+from agents import alike, connections, pacing
 from agents.alike import Asked
 from agents.calls import Call
 from agents.domain.caching import Memory, jittered, key_of
@@ -137,7 +137,8 @@ def seek(
         connections.release()
         if time.monotonic() + POLL_SECONDS >= until:
             return None
-        time.sleep(POLL_SECONDS)
+        with pacing.away():
+            time.sleep(POLL_SECONDS)
 
 
 def land(flight: Flight, answer: dict[str, Any] | None) -> None:

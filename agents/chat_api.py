@@ -15,7 +15,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from agents import chat_request, conversations, doors, interactive
+from agents import chat_request, conversations, doors, interactive, pacing
 from agents.calls import Answer, Call
 from agents.chat_request import PREFIX
 from agents.domain.messages import text_of
@@ -86,7 +86,7 @@ def chat_completions(request: HttpRequest) -> HttpResponse | StreamingHttpRespon
     asked = chat_request.body_of(request)
     call, model = chat_request.call_of(caller, asked)
     if not asked.get("stream"):
-        with interactive.place():
+        with interactive.place(), pacing.at_work():
             answer = _answer(call)
         return JsonResponse(_completion(answer, model))
     live = replace(call, is_live=True)

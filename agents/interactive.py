@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from agents import connections, spans
+from agents import connections, pacing, spans
 from config.errors import AppError, TooManyRequests
 
 _places = threading.BoundedSemaphore(settings.INTERACTIVE_CALLS)
@@ -52,7 +52,8 @@ def start(work: Callable[[Callable[[str], None]], Any]) -> Channel:
     def run() -> None:
         last: tuple[str, Any]
         try:
-            last = ("done", work(channel.emit))
+            with pacing.at_work():
+                last = ("done", work(channel.emit))
         except Exception as error:
             last = ("failed", error)
         finally:

@@ -11,7 +11,16 @@ from typing import Any
 
 from django.utils import timezone
 
-from agents import connections, endpoints, judging, offering, spans, spotlight, tool_calls
+from agents import (
+    connections,
+    endpoints,
+    judging,
+    offering,
+    pacing,
+    spans,
+    spotlight,
+    tool_calls,
+)
 from agents.bodies import strictly
 from agents.calls import Call
 from agents.domain import context, messages
@@ -221,7 +230,8 @@ def _use_tools(
     if len(slow) > 1:
         connections.release()
         running = [_fan.submit(spans.carried(runner.run_on_thread, *job)) for job in jobs]
-        ran = [one.result() for one in running]
+        with pacing.away():
+            ran = [one.result() for one in running]
     else:
         ran = [runner.run(wanted, tool) for wanted, tool in jobs]
     work.waited_seconds += time.monotonic() - started

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import logging
 import re
+import statistics
 import time
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +26,17 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from agents import bodies, connections, conversations, doors, guarding, interactive, spans, talking
+from agents import (
+    bodies,
+    connections,
+    conversations,
+    doors,
+    guarding,
+    interactive,
+    pacing,
+    spans,
+    talking,
+)
 from agents.calls import Answer
 from agents.models import Conversation, Invocation, Turn
 from agents.models.records import CallState
@@ -58,6 +71,8 @@ _GO_ON = re.compile(
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 _pool = ThreadPoolExecutor(settings.INTERACTIVE_CALLS, thread_name_prefix="dialogflow")
+# Whose latest answers took no longer, as a rule, is asked for whole ones: a stream costs twice.
+LATEST, QUICK_SECONDS = 5, ANSWER_SECONDS / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,30 @@ class Told:
     texts: list[str]
     pending: str = ""
     said: str = ""
+
+
+class _Quickness:
+    """Which agents answer so soon that there is no beginning to be told before the end."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, deque[float]] = defaultdict(partial(deque, maxlen=LATEST))
+
+    @contextmanager
+    def measured(self, agent: str) -> Iterator[bool]:
+        """Whether the agent is quick; how long this answer takes counts for the next ones."""
+        latest, started = self._seconds[agent], time.monotonic()
+        known = list(latest)
+        try:
+            yield len(known) == LATEST and statistics.median(known) <= QUICK_SECONDS
+        finally:
+            latest.append(time.monotonic() - started)
+
+    def forget(self) -> None:
+        """Begin anew (for tests)."""
+        self._seconds.clear()
+
+
+_quickness = _Quickness()
 
 
 def _refusals(view: Callable[[HttpRequest], JsonResponse]) -> Callable[[HttpRequest], JsonResponse]:
@@ -157,14 +196,15 @@ def _ask(talk: Conversation, caller: Caller, text: str, until: float) -> Told:
 
     def work() -> Answer:
         try:
-            return talking.ask(
-                talk,
-                text,
-                user_id=caller.user_id,
-                key_id=caller.key_id,
-                stream=parts.append,
-                invocation_id=invocation_id,
-            )
+            with pacing.at_work(), _quickness.measured(talk.agent_slug) as is_quick:
+                return talking.ask(
+                    talk,
+                    text,
+                    user_id=caller.user_id,
+                    key_id=caller.key_id,
+                    stream=None if is_quick else parts.append,
+                    invocation_id=invocation_id,
+                )
         finally:
             connections.end_of_work()
             occupied.__exit__(None, None, None)

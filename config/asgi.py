@@ -23,7 +23,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup(set_prefix=False)
 pages_and_api = OneThreadHandler()
 keyed = OneThreadHandler(only=settings.KEY_MIDDLEWARE, beside=pages_and_api)
-CHATS, API = "/v1/chat/completions", "/api/v1/"
+CHATS, WEBHOOK, API = "/v1/chat/completions", "/webhooks/dialogflow", "/api/v1/"
 # An application of its own, named as a string: the ground imports no app.
 MCP = "agents.tools.mcp_server"
 
@@ -42,8 +42,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _has_key_only(scope: Scope) -> bool:
-    """Whether a request can have no session: a chat, or one to the API with a key; no cookies."""
-    is_chat = scope["path"] == CHATS
+    """Whether a request can have no session: a chat, one of Dialogflow, or one to the API with a
+    key; no cookies."""
+    is_chat = scope["path"] in (CHATS, WEBHOOK)
     if not is_chat and not scope["path"].startswith(API):
         return False
     said = dict(scope["headers"])

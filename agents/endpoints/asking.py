@@ -17,7 +17,7 @@ from datetime import datetime
 from django.conf import settings
 from django.utils import timezone
 
-from agents import spans
+from agents import pacing, spans
 from agents.domain.cost import Usage, cost_usd
 from agents.endpoints import hedging, patience
 from agents.endpoints.directory import Served, leave, rest_of, seen
@@ -150,7 +150,8 @@ def _tries(
         started, at = time.monotonic(), timezone.now()
         try:
             with spans.chat(one, request) as span:
-                reply = try_once(one, request, until=until)
+                with pacing.away():
+                    reply = try_once(one, request, until=until)
                 spans.chatted(span, reply)
         except Stopped as stopped:
             seconds = time.monotonic() - started
@@ -212,7 +213,8 @@ def _hedged(
             return None
 
         after = request.hedge_after_seconds or 0.0
-        sides = hedging.race(one, second, request, after_seconds=after, until=until)
+        with pacing.away():
+            sides = hedging.race(one, second, request, after_seconds=after, until=until)
     winner = sides[0]
     for side in reversed(sides):  # the winner last: the last good try is the answer
         seen.note(side.served.endpoint, side.seconds, failed=side.failure is not None)
@@ -278,7 +280,8 @@ def _waited(failure: Failure, number: int, until: float) -> bool:
         wait = random.random() * FIRST_WAIT_SECONDS * 2**number
     if wait > LONGEST_WAIT_SECONDS or time.monotonic() + wait >= until:
         return False
-    time.sleep(wait)
+    with pacing.away():
+        time.sleep(wait)
     return True
 
 

@@ -16,7 +16,7 @@ from django.test import Client as Browser
 
 from agents import versions, webhooks
 from agents.domain.guardrails.injection import score_injection
-from agents.models import Agent, Conversation, Invocation, Turn
+from agents.models import Agent, Conversation, Invocation, ModelCall, Turn
 from config.access.models import Client
 from tests.agents.conftest import make_key
 from tests.agents.offline_model.process import Server
@@ -29,6 +29,7 @@ Ask = Callable[..., Any]
 @pytest.fixture
 def ask(key: str, agent: Agent) -> Ask:
     browser = Browser()
+    webhooks._quickness.forget()
 
     def post(text: str, parameters: Any = None, *, token: str = key, **more: Any) -> Any:
         body = {
@@ -60,7 +61,10 @@ def question(agent: Agent, case: int = 0) -> str:
     return json.dumps(agent.cases[case]["input"])
 
 
-def test_a_quick_answer_comes_whole_and_is_kept_as_turns(ask: Ask, agent: Agent) -> None:
+def test_a_quick_answer_comes_whole_and_is_kept_as_turns(
+    ask: Ask, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 30.0)  # the first call loads what it needs
     answer = ask(question(agent))
     assert "reconcil" in texts(answer).lower()
     assert answer.json()["sessionInfo"]["parameters"] == {
@@ -69,6 +73,28 @@ def test_a_quick_answer_comes_whole_and_is_kept_as_turns(ask: Ask, agent: Agent)
     talk = Conversation.objects.get(channel="dialogflow", external_id=SESSION)
     assert [turn.role for turn in talk.turns.all()] == ["user", "assistant"]
     assert talk.quality_ratio == 0.9375
+
+
+def test_an_agent_that_answers_at_once_is_asked_for_whole_answers_until_it_is_slow(
+    ask: Ask, agent: Agent, model: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "QUICK_SECONDS", 1.0)
+
+    def are_streams() -> list[bool]:
+        calls = ModelCall.objects.order_by("id")
+        told = [one.first_token_seconds is not None for one in calls]
+        ModelCall.objects.all().delete()
+        return told
+
+    for number in range(webhooks.LATEST + 2):
+        assert ask(f"Is {number} right?").status_code == 200
+    streams = are_streams()
+    assert streams[0] is True
+    assert streams[-1] is False
+    model.behave({"latency": {"first_token": {"fixed_seconds": 1.5}}})
+    for number in range(4):
+        assert ask(f"Is {number}.50 right?").status_code == 200
+    assert are_streams()[-1] is True
 
 
 def test_an_agents_own_words_do_not_stop_the_conversation_at_the_next_turn(

@@ -184,6 +184,7 @@ HOST = (b"host", b"localhost")
         (asgi.CHATS, [HOST], b"a=%00", 400),
         ("/api/v1/agents", [HOST, (b"authorization", b"Bearer nonsense")], b"", 401),
         ("/api/v1/nothing", [HOST, (b"authorization", b"bearer nonsense")], b"", 404),
+        ("/webhooks/dialogflow", [HOST, (b"authorization", b"Bearer nonsense")], b"", 401),
     ],
 )
 async def test_who_asks_with_a_key_is_guarded_as_everybody_without_what_only_sessions_need(
@@ -205,6 +206,8 @@ async def test_who_asks_with_a_key_is_guarded_as_everybody_without_what_only_ses
     ("url", "more", "is_keyed"),
     [
         (asgi.CHATS, {}, True),
+        (asgi.WEBHOOK, {}, True),
+        (asgi.WEBHOOK, {b"cookie": b"sessionid=a"}, False),
         (asgi.CHATS, {b"cookie": b"sessionid=a"}, False),
         (asgi.CHATS + "/", {}, False),
         ("/api/v1/runs", {b"authorization": b"Bearer rk_abc"}, True),
