@@ -83,15 +83,27 @@ def key_of(
     asked = (
         json.dumps(inputs, sort_keys=True, default=str)
         if inputs is not None
-        else [_asked(message) for message in messages[1:]]
+        else _conversation(messages[1:])
     )
     system = " ".join(text_of(messages[0]).split())
     text = json.dumps([installation, client_id, version_id, system, asked, list(limits)])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _asked(message: Message) -> list[Any]:
-    """What of a message decides its answer; only a person's wording may vary."""
-    if message["role"] == "user":
-        return ["user", normal(text_of(message))]
-    return [message["role"], text_of(message), message.get("tool_calls") or []]
+def _conversation(messages: Sequence[Message]) -> list[list[Any]]:
+    """What of a chat decides its answer. A tool's result is named by the place of the call that it
+    answers: ids are drawn by chance, and say nothing but that."""
+    asked: list[list[Any]] = []
+    places: dict[str, list[int]] = {}
+    for message in messages:
+        role, text = message["role"], text_of(message)
+        if role == "user":  # only a person's wording may vary
+            asked.append([role, normal(text)])
+            continue
+        calls = message.get("tool_calls") or []
+        for number, call in enumerate(calls):
+            places[str(call.get("id"))] = [len(asked), number]
+        told = [{name: part for name, part in call.items() if name != "id"} for call in calls]
+        answered = str(message.get("tool_call_id") or "")
+        asked.append([role, text, told, places.get(answered, answered)])
+    return asked

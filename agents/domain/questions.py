@@ -29,14 +29,25 @@ _ABOUT_WORDS = re.compile(
     r"word|mean|letter|e-?mail|quot)"
 )
 # What ends a sentence, where the text ends too. Elsewhere a sign may part what it stands between;
-# behind a figure "!" is a factorial.
-_END = re.compile(r"(?:[\s.,;:?…]|(?<![\d)\]!])!)+\Z")
+# behind a figure or a letter that stands alone "!" is a factorial.
+_END = re.compile(r"(?:[\s.,;:?…]|(?<![\d)\]!])(?<!\b[^\W\d_])!)+\Z")
 _START = re.compile(r"\A[\s,;:]+")
 _LINE = re.compile(r"\s*\n\s*")
 # Where a line breaks between words, it might as well not.
 _WRAP = re.compile(r"(?<=[^\W\d_])\n(?=[^\W\d_])")
-# Abbreviations that without capitals are other words.
-_CAPITALS = re.compile(r"\b(?:AID|AM|IT|US|WHO)\b")
+# What is something else without its capitals: some abbreviations; units and variables, which are
+# short and stand beside a figure or an operator ("5 MW", "N + 1"); letters that stand alone, but
+# for words of one letter.
+_SIGN = r"[+*/=<>^%×÷±²³°µ·]"
+_SHORT = r"(?:[^\W\d_]{1,3}|[mM][^\W\d_]{3})"
+_CAPITALS = re.compile(
+    r"\b(?:AID|AM|IT|US|WHO)\b"
+    rf"|(?<=[\d{_SIGN[1:-1]}]){_SHORT}\b|(?<=[\d{_SIGN[1:-1]}] ){_SHORT}\b"
+    rf"|\b{_SHORT}(?=\d| ?{_SIGN})"
+    r"|\b(?![Ii]\b|a\b|\AA\b)[^\W\d_]\b"
+)
+# Who shouts has words to shout.
+_WORD = re.compile(r"[^\W\d_]{4}")
 _NUMBER = re.compile(r"-?\d+\.\d*0+(?!\d)|-?\d+\.0*(?!\d)")
 
 
@@ -67,7 +78,7 @@ def _put_plainly(text: str) -> str:
 
 
 def _lowered(text: str) -> str:
-    if text.isupper():
+    if text.isupper() and _WORD.search(text):
         return text.lower()
     lowered, end = [], 0
     for found in _CAPITALS.finditer(text):

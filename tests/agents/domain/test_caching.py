@@ -28,6 +28,20 @@ def test_the_key_holds_what_an_earlier_turn_called_and_was_told_to_the_letter():
     assert len({turn(), turn(tool_calls=[called]), turn(content="So: 5")}) == 3
 
 
+def test_the_key_holds_which_call_a_result_answers_whatever_their_ids():
+    def told(first, second, ids=("a", "b")):
+        calls = [{"id": one, "function": {"name": "rate", "arguments": f'{{"of": "{of}"}}'}}
+                 for one, of in zip(ids, ("EUR", "GBP"), strict=True)]  # fmt: skip
+        results = [{"role": "tool", "tool_call_id": one, "content": content}
+                   for one, content in ((first, "1"), (second, "2"))]  # fmt: skip
+        chat = [SYSTEM, {"role": "assistant", "content": None, "tool_calls": calls}, *results]
+        return key(messages=chat, inputs=None)
+
+    assert told("a", "b") != told("b", "a")
+    assert told("a", "b") == told("x", "y", ids=("x", "y"))
+    assert told("a", "c") != told("a", "b")
+
+
 def test_the_key_holds_tenant_version_prompt_and_question():
     other_prompt = [{"role": "system", "content": "Be long."}]
     changed = [

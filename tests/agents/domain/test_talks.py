@@ -102,6 +102,14 @@ def test_a_lean_schema_keeps_names_types_and_limits() -> None:
         ('{"a": ["number 1"]}', '{"a": [1]}', False),
         ('{"a": "x > 5"}', '{"a": "x < 5"}', False),
         ("die Maße", "die Masse", False),
+        ("Convert 5 MW to W", "Convert 5 mW to W", False),
+        ("Is 3 Mbar much?", "Is 3 mbar much?", False),
+        ("What is N+1?", "What is n+1?", False),
+        ("Compute n!", "Compute n", False),
+        ("Is X the same as x?", "Is X the same as X?", False),
+        ("Is 5 Gb enough?", "is 5 Gb enough", True),
+        ("A bank pays. Do I book it?", "a bank pays. do i book it", True),
+        ("ADD 5 TO 7, THANK YOU", "add 5 to 7", True),
     ],
 )
 def test_questions_are_the_same_when_only_their_manner_differs(
