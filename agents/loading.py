@@ -76,21 +76,39 @@ def load(directory_of_yaml: Path = CATALOGUE) -> Loaded:
 
 
 def load_prices(path: Path = PRICES) -> int:
-    """Add the price lists that are not there yet; one that is there is never changed."""
+    """Add the price lists that are not there yet; one that is there is never changed.
+
+    What the firm says of prices itself goes on in the lists that are shipped after its own.
+    """
     made = 0
-    for row in yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader):
+    shipped = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
+    for row in shipped:
         if "*" not in row["prices"]:
             raise InvalidInput("prices", row["version"], 'a "*" for models that it does not name')
         _, created = PriceList.objects.get_or_create(
             version=row["version"],
             defaults={
                 "valid_from": row["valid_from"],
-                "prices": row["prices"],
+                "prices": {**row["prices"], **_own_prices(row, shipped)},
                 "source": " ".join(str(row.get("source", "")).split())[:300],
             },
         )
         made += created
     return made
+
+
+def _own_prices(row: dict[str, Any], shipped: list[dict[str, Any]]) -> dict[str, Any]:
+    """The prices of the firm's latest list before the shipped one of ``row`` that no shipped list
+    gives: its lists hold all others, too."""
+    own = PriceList.objects.exclude(version__in=[one["version"] for one in shipped])
+    latest = own.filter(valid_from__lte=row["valid_from"]).order_by("-valid_from", "-version")
+    if (before := latest.first()) is None:
+        return {}
+    return {
+        model: price
+        for model, price in before.prices.items()
+        if not any(one["prices"].get(model) == price for one in shipped)
+    }
 
 
 def load_endpoints() -> None:

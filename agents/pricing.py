@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
-from datetime import date
-from decimal import Decimal, InvalidOperation
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from agents.domain.cost import ANY_MODEL
 from agents.endpoints.directory import forget
@@ -20,6 +22,9 @@ logger = logging.getLogger(__name__)
 KINDS = frozenset({"input", "cached", "output", "reasoning", "training", "batch_ratio"})
 # USD for a million tokens; more is a slip of the pen.
 DEAREST_USD = Decimal(100_000)
+_WRITTEN = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,9})?")
+# A day further away is a slip of the pen, too.
+FURTHEST = timedelta(days=400)
 
 
 def add(
@@ -27,16 +32,24 @@ def add(
 ) -> PriceList:
     """A new list: ``prices`` of these models, and of all others as in the list before it.
 
-    Raises InvalidInput for a price that is none or a day before the list in force, Conflict for
-    a version that there is.
+    "Before" is by day and version. Lists that are announced for later are no obstacle: they stay as
+    they are. Raises InvalidInput for a price that is none, or a day before the list in force or too
+    far ahead; Conflict for a version that there is.
     """
     for model, price in prices.items():
         _check(model, price)
+    today = timezone.now().date()
+    if valid_from > today + FURTHEST:
+        limit = f"at most {FURTHEST.days} days ahead"
+        raise InvalidInput("valid_from", str(valid_from), limit)
     with transaction.atomic():
-        before = PriceList.objects.select_for_update().order_by("-valid_from", "-version").first()
-        if before is not None and (valid_from, version) < (before.valid_from, before.version):
-            latest = f"{before.valid_from}, {before.version}"
-            limit = f"a day and version after the latest list's ({latest})"
+        lists = PriceList.objects.select_for_update().order_by("-valid_from", "-version")
+        known = [one for one in lists if (one.valid_from, one.version) <= (valid_from, version)]
+        before = known[0] if known else None
+        now = next((one for one in lists if one.valid_from <= today), None)
+        if now is not None and now not in known:
+            latest = f"{now.valid_from}, {now.version}"
+            limit = f"a day and version after those of the list in force ({latest})"
             raise InvalidInput("valid_from", str(valid_from), limit)
         merged = {**(before.prices if before else {}), **prices}
         if ANY_MODEL not in merged:
@@ -61,10 +74,7 @@ def _check(model: str, price: Any) -> None:
             where, price, f"input and output, and some of {', '.join(sorted(KINDS))}"
         )
     for kind, told in price.items():
-        try:
-            value = Decimal(told) if isinstance(told, str) else Decimal("NaN")
-        except InvalidOperation:
-            value = Decimal("NaN")
+        is_written = isinstance(told, str) and _WRITTEN.fullmatch(told)
         most = Decimal(1) if kind == "batch_ratio" else DEAREST_USD
-        if not (value.is_finite() and 0 <= value <= most):
+        if not is_written or Decimal(told) > most:
             raise InvalidInput(f"{where}.{kind}", told, f'a decimal as text from "0" to "{most}"')

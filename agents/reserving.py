@@ -52,9 +52,10 @@ class Reserve:
             seconds=self._call.hold_seconds,
         )
         if self.held.is_soft_exceeded:
-            self.served = self._models(self._tokens(work), TIERS[0])
+            lightest = self.choice.version.lightest
+            self.served = self._models(self._tokens(work), lightest)
             if settings.MODEL_ROUTING:
-                self.route = {"tier": TIERS[0], "asked": self.choice.version.tier,
+                self.route = {"tier": lightest, "asked": self.choice.version.tier,
                               "budget": "above its soft cap"}  # fmt: skip
         return self.held
 

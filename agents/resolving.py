@@ -17,6 +17,7 @@ from django.conf import settings
 from agents.calls import Call
 from agents.domain import condensing, messages, traffic
 from agents.domain.messages import Message
+from agents.domain.scoring import TIERS
 from agents.errors import AgentPaused
 from agents.models import AgentVersion
 from agents.tools import registry
@@ -77,6 +78,11 @@ class Version:
     def tiers(self) -> tuple[str, ...]:
         """Those that a call may be sent to by how hard it looks; one leaves no choice."""
         return tuple(self.model.get("tiers") or (self.tier,))
+
+    @property
+    def lightest(self) -> str:
+        """The weakest that may answer where money is short: of those it names, if it does."""
+        return min(self.model.get("tiers") or TIERS, key=TIERS.index)
 
     @property
     def max_output_tokens(self) -> int:

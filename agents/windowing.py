@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from django.conf import settings
+
 from agents import endpoints
 from agents.calls import Call
 from agents.domain import condensing, context, cost, messages
@@ -84,7 +86,9 @@ def _asked(said: list[Message]) -> str:
 
 def _largest(choice: Choice) -> int:
     """Tokens that the largest model reads that the version may be answered by; 0 of none."""
-    name, least = choice.version.model.get("name"), min(map(TIERS.index, choice.version.tiers))
+    name, version = choice.version.model.get("name"), choice.version
+    tiers = version.tiers if settings.MODEL_ROUTING else TIERS[-1:]
+    least = min(map(TIERS.index, tiers))
     return max(
         (
             served.context_tokens

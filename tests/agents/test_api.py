@@ -8,9 +8,11 @@ from uuid import uuid4
 import pytest
 from django.db.models.functions import Now
 from django.test import Client as Browser
+from django.utils import timezone
 
-from agents import background, guarding
-from agents.models import Agent, AsyncCall, Endpoint, Invocation
+from agents import background, guarding, loading
+from agents.endpoints.directory import price_at
+from agents.models import Agent, AsyncCall, Endpoint, Invocation, PriceList
 from config.access.models import Client, User
 from tests.agents.conftest import make_key
 
@@ -304,7 +306,9 @@ def test_prices_are_added_by_list_and_the_next_call_pays_them(agent, api, firm):
         ({"prices": {"m": {"input": 1, "output": "1"}}}, "prices.m.input"),
         ({"prices": {"m": {"input": "1", "output": "1", "batch_ratio": "2"}}},
          "prices.m.batch_ratio"),
+        ({"prices": {"m": {"input": "1_0", "output": "1"}}}, "prices.m.input"),
         ({"valid_from": "2001-01-01"}, "valid_from"),
+        ({"valid_from": "9999-12-31"}, "valid_from"),
     ):  # fmt: skip
         refused = api("post", path, {**body, "version": "2099-x", **wrong})
         assert (refused.status_code, refused.json()["field"]) == (422, field)
@@ -312,6 +316,41 @@ def test_prices_are_added_by_list_and_the_next_call_pays_them(agent, api, firm):
     engineer = bearer(make_key(other, "platform_engineer"))
     answer = engineer.post(path, json.dumps(body), content_type="application/json")
     assert answer.status_code == 403
+
+
+def test_a_price_list_that_is_announced_is_no_obstacle_to_a_correction(agent, api):
+    path, today = "/api/v1/price-lists", timezone.now().date()
+    later = {"version": "later", "valid_from": str(today + timedelta(days=30)),
+             "prices": {"m": {"input": "9", "output": "9"}}}  # fmt: skip
+    assert api("post", path, later).status_code == 201
+    now = {"version": "now", "valid_from": str(today),
+           "prices": {"m": {"input": "2", "output": "2"}}}  # fmt: skip
+    made = api("post", path, now)
+    assert made.status_code == 201, made.content
+    assert made.json()["prices"]["m"] == {"input": "2", "output": "2"}
+    assert price_at("later", "m").input == 9
+
+
+def test_a_list_shipped_later_keeps_the_prices_of_ones_own(agent, api, tmp_path):
+    own = {"input": "0.01", "output": "0.02"}
+    day = PriceList.objects.latest("valid_from").valid_from
+    body = {"version": "ours", "valid_from": str(day), "prices": {"self-hosted": own}}
+    assert api("post", "/api/v1/price-lists", body).status_code == 201
+    shipped = loading.PRICES.read_text()
+    shipped += f"""
+- version: "shipped-later"
+  valid_from: {day + timedelta(days=9)}
+  prices:
+    gpt-4.1: {{input: "1.00", output: "4.00"}}
+    "*": {{input: "6.00", output: "30.00"}}
+"""
+    (tmp_path / "prices.yaml").write_text(shipped)
+    assert loading.load_prices(tmp_path / "prices.yaml") == 1
+    assert PriceList.objects.get(version="shipped-later").prices == {
+        "gpt-4.1": {"input": "1.00", "output": "4.00"},
+        "*": {"input": "6.00", "output": "30.00"},
+        "self-hosted": own,
+    }
 
 
 def test_a_caller_cannot_move_its_client_to_another_version_by_a_name(agent, api):

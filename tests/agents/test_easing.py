@@ -200,6 +200,16 @@ def test_a_budget_above_its_soft_cap_is_told_as_the_reason(api: Api, publish: An
     assert (shown["model"], shown["route"]["budget"]) == ("offline-light", "above its soft cap")
 
 
+def test_above_a_soft_cap_no_tier_answers_that_the_version_does_not_name(
+    api: Api, publish: Any
+) -> None:
+    publish({"tier": "strong", "tiers": ["standard", "strong"]})
+    Budget.objects.create(scope="agent", key="eased", window="day", cap_usd=10,
+                          soft_cap_usd=Decimal("0.000001"))  # fmt: skip
+    shown = ask(api, EASY)
+    assert (shown["model"], shown["route"]["tier"]) == ("offline-standard", "standard")
+
+
 @pytest.mark.parametrize("tiers", [["light"], ["light", "light", "standard"], ["huge", "standard"],
                                    "light", [["light"], "standard"]])  # fmt: skip
 def test_tiers_that_leave_no_choice_are_refused(publish: Any, tiers: Any) -> None:
