@@ -14,6 +14,7 @@ from django.utils import timezone
 from agents import resolving, tripping
 from agents.domain import traffic
 from agents.endpoints.directory import seen
+from agents.endpoints.embeddings import breaker_of
 from agents.models import (
     Agent,
     AgentVersion,
@@ -238,11 +239,17 @@ def endpoints() -> list[dict[str, Any]]:
 def endpoint_values(endpoint: Endpoint) -> dict[str, Any]:
     """One endpoint as the API shows it: whether it has a key, never the key.
 
-    ``health``: its shared breaker, and what this process has seen of it.
+    ``health``: its shared breaker, those of its embedding models, and what this process has seen.
     """
+    embedding = [
+        one["name"] for one in endpoint.served if "embeddings" in one.get("capabilities", ())
+    ]
+    names = [f"endpoint:{endpoint.name}", *(breaker_of(endpoint.name, one) for one in embedding)]
+    state, *states = breaker.states_of(names)
     return {
         "health": {
-            "breaker": breaker.state_of(f"endpoint:{endpoint.name}"),
+            "breaker": state,
+            **({"embeddings": dict(zip(embedding, states, strict=True))} if embedding else {}),
             **seen.health(endpoint.name),
         },
         "id": endpoint.pk,

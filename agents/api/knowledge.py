@@ -181,9 +181,10 @@ class Search(APIView):
         """Passages that fit a question, by words and by meaning together."""
         caller = rest.caller_of(request)
         data = checked(SearchRequest, request)
-        clients = caller.client_ids
+        clients, payer = caller.client_ids, caller.home_client_id
         if data.get("client_id"):
-            clients = frozenset({doors.client_for(caller, data["client_id"])})
+            payer = doors.client_for(caller, data["client_id"])
+            clients = frozenset({payer})
         users = [("user", str(caller.user_id))] if caller.user_id else []
         found = search(
             data["query"],
@@ -191,7 +192,7 @@ class Search(APIView):
             titles=data.get("titles", ()),
             limit=data["limit"],
             max_tokens=data["max_tokens"],
-            payer=Payer.of(caller.home_client_id, *users),
+            payer=Payer.of(payer, *users),
         )
         return whole([asdict(one) for one in found])
 

@@ -322,7 +322,8 @@ def test_a_hanging_embedding_endpoint_costs_a_call_seconds_and_then_nothing(
         assert min(took) < 0.5 * embedding.QUERY_SECONDS  # its breaker is open
         (shown,) = [e for e in api("get", "/api/v1/endpoints").json()["results"]
                     if e["name"] == "silent"]  # fmt: skip
-        assert shown["health"]["breaker"] == "open"
+        assert shown["health"]["embeddings"] == {"vectors": "open"}
+        assert shown["health"]["breaker"] == "closed"  # its replies are another matter
 
 
 def test_vectors_are_paid_from_the_budgets_of_who_asks_for_them(
