@@ -136,6 +136,10 @@ class BadAnswer(AppError):
         return f"the model's answer for {self.agent!r} can't be used: {self.why}"
 
 
+class NotReached(Unavailable):
+    """The same, and it is sure that nothing was asked of it."""
+
+
 class ToolFailed(AppError):
     """A tool broke; its own message, without its inside."""
 

@@ -24,8 +24,8 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from agents import connections, spans
-from agents.errors import EffectUnderWay, EffectUnknown, ToolFailed
+from agents import connections, pacing, spans
+from agents.errors import EffectUnderWay, EffectUnknown, NotReached, RateLimited, ToolFailed
 from agents.models import IdempotentToolResult, ToolCall
 from agents.models.records import CallState
 from agents.tools import registry
@@ -39,6 +39,8 @@ THREADS = 64
 # A thread that was left, or a request that it sent, may act for so long after the tool's limit.
 STILL_AT_IT_SECONDS = 10.0
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tool")
+# Errors after which it is sure that nothing was done.
+_NOT_DONE = (NotReached, RateLimited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Ran:
 def run(
     tool: Tool, arguments: dict[str, Any], context: ToolContext, *, until: float | None = None
 ) -> Ran:
-    """Run ``tool`` (or its declared fallback, if it fails) and say how it went; never raises.
+    """Run ``tool`` (then its declared fallback, if it fails) and say how it went; never raises.
 
     ``until`` (monotonic) bounds it beside the tool's own time limit.
     """
@@ -78,14 +80,18 @@ def run(
         other = registry.get(tool.fallback)
     except NotFound:  # its source has gone since it was declared
         return first
+    if tool.idempotent and not other.idempotent:  # nor does it only read any more
+        return first
     second = _traced(other, arguments, context, until)
-    return replace(second, fallback_of=tool.name, instead_of=first) if second.is_good else first
+    return replace(second, fallback_of=tool.name, instead_of=first)
 
 
 def _is_final(tool: Tool, error: AppError) -> bool:
-    """Whether another tool would meet the same, or do what may have been done already."""
-    may_have_acted = isinstance(error, EffectUnknown | StepTimeout) and not tool.idempotent
-    return may_have_acted or isinstance(error, InvalidInput)
+    """Whether another tool would meet the same, or do what may have been done already: of one with
+    effects it must be sure that nothing was done."""
+    if isinstance(error, InvalidInput):
+        return True
+    return not tool.idempotent and not isinstance(error, _NOT_DONE)
 
 
 def call_light(name: str, arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
@@ -163,7 +169,8 @@ def _in_time(what: str, work: Callable[[], Any], tool: Tool, until: float | None
     connections.release()
     waiting: Future[Any] = _pool.submit(spans.carried(_on_thread, work))
     try:
-        return waiting.result(limit)
+        with pacing.away():
+            return waiting.result(limit)
     except FutureTimeout:
         waiting.cancel()
         raise StepTimeout(what, round(limit, 3)) from None

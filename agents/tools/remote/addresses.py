@@ -8,14 +8,15 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 
-from config.errors import Forbidden, InvalidInput, Unavailable
+from agents.errors import NotReached
+from config.errors import Forbidden, InvalidInput
 
 
 def checked(url: str) -> tuple[SplitResult, str]:
     """The parts of ``url`` and the address to connect to, resolved once.
 
     Raises InvalidInput for what is no http(s) URL, Forbidden for a private, loopback or link-local
-    address that TOOL_PRIVATE_HOSTS does not name, Unavailable for a name that does not resolve.
+    address that TOOL_PRIVATE_HOSTS does not name, NotReached for a name that does not resolve.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
@@ -27,7 +28,7 @@ def checked(url: str) -> tuple[SplitResult, str]:
     try:
         found = socket.getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise Unavailable(parts.hostname, f"its name does not resolve ({error})", 30) from error
+        raise NotReached(parts.hostname, f"its name does not resolve ({error})", 30) from error
     addresses = [str(entry[4][0]) for entry in found]
     if not allowed and not all(ipaddress.ip_address(one).is_global for one in addresses):
         raise Forbidden(f"reach {parts.hostname}", "a public address, or TOOL_PRIVATE_HOSTS")

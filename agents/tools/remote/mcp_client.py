@@ -25,7 +25,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT
 
 from agents.endpoints.secrets import variable
-from agents.errors import ToolFailed
+from agents.errors import NotReached, ToolFailed
 from agents.models import ToolSource
 from agents.tools.remote import addresses, bounds
 from config import tracing
@@ -149,7 +149,7 @@ class _Link:
             self.client = await asyncio.wait_for(asyncio.shield(self._ready), CONNECT_SECONDS)
         except TimeoutError:
             why = f"it did not begin within {CONNECT_SECONDS:g} s"
-            raise Unavailable(f"MCP server {self._source.name}", why, 30) from None
+            raise NotReached(f"MCP server {self._source.name}", why, 30) from None
 
     @property
     def is_over(self) -> bool:
@@ -180,7 +180,7 @@ class _Link:
             if not self._ready.done():
                 cause = _cause(error)
                 why = f"it did not begin ({type(cause).__name__}: {cause})"[:200]
-                self._ready.set_exception(Unavailable(f"MCP server {self._source.name}", why, 30))
+                self._ready.set_exception(NotReached(f"MCP server {self._source.name}", why, 30))
                 self._ready.exception()
 
 
