@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import traceback
 from contextvars import ContextVar
@@ -15,6 +16,13 @@ from config import tracing
 
 # What a caller may give as its own request id.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}")
+# Errors that one line tells of; a group may hold hundreds.
+MOST_ERRORS = 20
+# Attributes of errors that say what happened without a text: of the system, of PostgreSQL, of HTTP
+# and of our own errors. And errors that are about the installation alone.
+_CODES = ("errno", "sqlstate", "status_code", "code")
+_CODE = re.compile(r"[A-Za-z0-9_]{1,40}")
+_SAYING = {("django.core.exceptions", "ImproperlyConfigured")}
 
 # Identifiers of the work at hand (request, run, step); every line of that work carries them.
 context: ContextVar[dict[str, str] | None] = ContextVar("log_context", default=None)
@@ -54,19 +62,44 @@ class JsonFormatter(logging.Formatter):
 def _places(error: BaseException | None) -> str:
     """Types and places of ``error`` and of those that led to it, innermost first."""
     told: list[str] = []
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        told.append(f"{frames}{type(error).__module__}.{type(error).__qualname__}")
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    waiting, seen = [error], set[int]()
+    while waiting and len(told) < MOST_ERRORS:
+        now = waiting.pop(0)
+        if now is None or id(now) in seen:
+            continue
+        seen.add(id(now))
+        frames = "".join(traceback.format_tb(now.__traceback__))
+        told.append(f"{frames}{_kind(now)}")
+        if isinstance(now, BaseExceptionGroup):
+            waiting += now.exceptions
+        waiting.append(now.__cause__ or (None if now.__suppress_context__ else now.__context__))
     return "\n".join(reversed(told))
 
 
+def _kind(error: BaseException) -> str:
+    """The type of ``error``, and what of its cause is a number or a code and no text of people."""
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    codes = {name: getattr(error, name, None) for name in _CODES}
+    told = [f"{name}={code}" for name, code in codes.items() if _is_code(code)]
+    if isinstance(error, OSError) and error.errno is not None:
+        told.append(os.strerror(error.errno))
+    if (type(error).__module__, type(error).__qualname__) in _SAYING:
+        told.append(str(error))
+    return f"{kind} ({', '.join(told)})" if told else kind
+
+
+def _is_code(code: object) -> bool:
+    return type(code) is int or (isinstance(code, str) and bool(_CODE.fullmatch(code)))
+
+
 def _event_of(record: logging.LogRecord) -> str:
-    """What a line tells; Celery puts an exception's own words into it."""
-    if record.exc_info and record.name.startswith("celery") and isinstance(record.args, dict):
-        return f"celery.task.failed {record.args.get('name')} {record.args.get('id')}"
+    """What a line tells. Celery and asyncio put an exception's own words into theirs."""
+    if record.exc_info and record.name.startswith("celery"):
+        if isinstance(record.args, dict):
+            return f"celery.task.failed {record.args.get('name')} {record.args.get('id')}"
+        return str(record.msg)
+    if record.exc_info and record.name == "asyncio":
+        return str(record.msg).partition("\n")[0]
     return record.getMessage()
 
 

@@ -415,6 +415,7 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "httpx": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
+        "openai": {"level": "WARNING"},  # for debugging it tells requests with their bodies
         "mcp": {"level": "WARNING"},
         # Each line of a server that is no message, in full: it may hold client data.
         "mcp.client.stdio": {"level": "CRITICAL"},

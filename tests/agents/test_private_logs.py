@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import io
 import json
 import logging
@@ -9,10 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
 from agents.models import Agent
 from agents.tools import registry
+from config.errors import Unavailable
 from config.logs import JsonFormatter
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -78,3 +83,43 @@ def test_a_task_that_breaks_is_told_by_its_name(lines: Any) -> None:
         )  # fmt: skip
     assert lines()[-1]["event"] == "celery.task.failed agents.sweep 7"
     assert SAID not in json.dumps(lines())
+
+
+def test_what_a_task_of_a_worker_or_a_loop_says_as_it_breaks_is_left_out(lines: Any) -> None:
+    async def boom() -> None:
+        raise ValueError(SAID)
+
+    async def forgotten() -> None:
+        task = asyncio.create_task(boom())
+        await asyncio.sleep(0)
+        del task
+        gc.collect()
+
+    asyncio.run(forgotten())
+    assert lines()[-1]["event"] == "Task exception was never retrieved"
+    assert "ValueError" in lines()[-1]["exception"]
+    try:
+        raise RuntimeError(SAID)
+    except RuntimeError as error:
+        logging.getLogger("celery.worker.request").error(
+            "Task handler raised error: %r", error, exc_info=True
+        )
+    assert lines()[-1]["event"] == "Task handler raised error: %r"
+    assert SAID not in json.dumps(lines())
+
+
+def test_the_cause_is_told_where_it_is_a_code_or_about_the_installation(lines: Any) -> None:
+    refused = psycopg.errors.lookup("28P01")(SAID)
+    group = ExceptionGroup(SAID, [ConnectionRefusedError(111, SAID), Unavailable("bank", SAID)])
+    for error in (refused, group, ImproperlyConfigured("POSTGRES_HOST is not set")):
+        logging.getLogger("config").error("config.something.failed", exc_info=error)
+    told = [line["exception"] for line in lines()[-3:]]
+    assert "sqlstate=28P01" in told[0]
+    assert "ConnectionRefusedError (errno=111, Connection refused)" in told[1]
+    assert "Unavailable (code=unavailable)" in told[1]
+    assert told[2].endswith("ImproperlyConfigured (POSTGRES_HOST is not set)")
+    assert SAID not in json.dumps(lines())
+
+
+def test_the_model_clients_debugging_shows_no_request() -> None:
+    assert not logging.getLogger("openai._base_client").isEnabledFor(logging.INFO)
