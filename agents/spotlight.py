@@ -22,14 +22,14 @@ UNTRUSTED = "untrusted"
 def shine(call: Call, choice: Choice, work: Work) -> None:
     """Mark what of ``work.messages`` is data, and say so in the prompt; tools follow suit.
 
-    The same call gets the same mark, so that prompts stay cacheable. Nobody outside can know it,
-    and it is taken out of all that it stands around.
+    All turns of a conversation get the same mark, so that a provider that remembers the beginning
+    of a prompt knows it again. Nobody outside can know it, and it is taken out of all that it
+    stands around.
     """
     said = call.messages or []
     if len(said) < 2 and not any(map(brings_text, choice.version.all_tools)):
         return
-    text = json.dumps([messages.text_of(m) for m in work.messages]).encode()
-    nonce = hmac.new(choice.version.canary.encode(), text, hashlib.sha256)
+    nonce = hmac.new(choice.version.canary.encode(), _name(call, work).encode(), hashlib.sha256)
     mark = work.mark = Mark(nonce.hexdigest()[:16])
     first, *rest = work.messages
     start, order = len(rest) - len(said), messages.order_in(said) if said else -1
@@ -38,6 +38,16 @@ def shine(call: Call, choice: Choice, work: Work) -> None:
         *rest[:start],
         *(_marked(m, mark, is_order=n == order) for n, m in enumerate(rest[start:])),
     ]
+
+
+def _name(call: Call, work: Work) -> str:
+    """What is the same in all turns of a conversation and in no other client's."""
+    if call.conversation_id is not None:
+        return f"{call.client_id} {call.conversation_id}"
+    if call.messages:
+        first = next((m for m in call.messages if m["role"] == "user"), call.messages[0])
+        return f"{call.client_id} {messages.text_of(first)}"
+    return json.dumps([str(call.client_id), *map(messages.text_of, work.messages)])
 
 
 def told(content: str, tool: Tool | None, work: Work) -> str:

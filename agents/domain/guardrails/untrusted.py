@@ -35,7 +35,7 @@ def delimit(text: str, nonce: str, *, source: str = "document") -> Spotlit:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What parts data from orders in one call: whoever writes the data can't know its ``nonce``."""
+    """What parts data from orders in one talk: whoever writes the data can't know its ``nonce``."""
 
     nonce: str
 
