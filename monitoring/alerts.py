@@ -10,14 +10,13 @@ from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q
 
 from config import logs
-from monitoring import explaining, forgiving, health, history, queries, silencing
+from monitoring import burning, explaining, forgiving, health, history, queries, silencing
 from monitoring.domain import rules
 from monitoring.domain.anomaly.detector import Settings
 from monitoring.domain.anomaly.severity import Severity
-from monitoring.domain.objectives import allowed_share
 from monitoring.domain.rollups import Stat
 from monitoring.domain.rules import AlertState, Judgement, Standing, Verdict
 from monitoring.history import Past
@@ -35,6 +34,10 @@ FORECAST_HISTORY = timedelta(days=28)
 FORECAST_HOURS = 24
 CLEAR = Verdict(Judgement.CLEAR)
 LIVE = (AlertState.PENDING, AlertState.FIRING, AlertState.NO_DATA)
+# An objective that is not active promises nothing; a rule with a target of its own still does.
+_SWITCHED_OFF = Objective.objects.filter(slug=OuterRef("objective"), is_active=False)
+_IS_PROMISED = ~Q(Exists(_SWITCHED_OFF)) | Q(tuned__contains=["target"])
+_IS_ON = ExpressionWrapper(Q(is_active=True) & _IS_PROMISED, output_field=BooleanField())
 
 
 @queries.one_look()
@@ -49,17 +52,19 @@ def evaluate(*, now: datetime) -> list[Alert]:
     )
     # Most rules have nothing to say most of the time, and then cost one read.
     live = Alert.objects.filter(rule=OuterRef("pk"), state__in=LIVE)
-    read = AlertRule.objects.annotate(is_live=Exists(live)).filter(
-        Q(due, is_active=True) | Q(is_active=False, is_live=True)
+    read = AlertRule.objects.annotate(is_live=Exists(live), is_on=_IS_ON).filter(
+        Q(due, is_on=True) | Q(is_on=False, is_live=True)
     )
-    found = [rule for rule in read if rule.is_active]
-    changed = _end_of_switched_off(now) if len(found) < len(read) else []
+    found = [rule for rule in read if rule.is_on]
+    off = [rule for rule in read if not rule.is_on]
+    changed = _end_of_switched_off(off, now) if off else []
     judged = []
     forgiven = forgiving.over(now) if found else {}
+    promised = burning.objectives_of(found)
     for rule in found:
         try:
             over = forgiven.get(rule.pk, {})
-            verdicts = _verdicts(rule, now, over)
+            verdicts = _verdicts(rule, now, over, promised.get(rule.objective))
             if verdicts or rule.is_live:
                 with transaction.atomic():
                     changed += _apply(rule, verdicts, now, over)
@@ -87,24 +92,26 @@ def is_breached(slug: str, key: str, *, now: datetime) -> bool:
 
 
 @transaction.atomic
-def _end_of_switched_off(now: datetime) -> list[Alert]:
+def _end_of_switched_off(off: Sequence[AlertRule], now: datetime) -> list[Alert]:
     """Nobody judges them any more, so nobody else would end them."""
-    live = Alert.objects.filter(state__in=LIVE, rule__is_active=False)
+    live = Alert.objects.filter(state__in=LIVE, rule__in=[rule.pk for rule in off])
     live.filter(state=AlertState.PENDING).delete()
-    ended = list(live.select_for_update(of=("self",)))
+    ended = list(live.select_related("rule").select_for_update(of=("self",)).order_by("id"))
     for alert in ended:
+        what = "objective" if alert.rule.is_active else "rule"
         alert.state, alert.resolved_at = AlertState.RESOLVED, now
-        alert.resolved_by = "system:rule_switched_off"
+        alert.resolved_by = f"system:{what}_switched_off"
     Alert.objects.bulk_update(ended, ["state", "resolved_at", "resolved_by"])
     return ended
 
 
 def _verdicts(
-    rule: AlertRule, now: datetime, forgiven: Mapping[str, datetime]
+    rule: AlertRule, now: datetime, forgiven: Mapping[str, datetime], objective: Objective | None
 ) -> Mapping[str, Verdict]:
     """Key → verdict, for every key that has data or had it.
 
-    Of a key in ``forgiven`` only what was measured since then is judged.
+    Of a key in ``forgiven`` only what was measured since then is judged; ``objective`` is the one
+    whose promise the rule watches.
     """
     if rule.kind == Kind.HEARTBEAT:
         return _heartbeats(now)
@@ -120,12 +127,13 @@ def _verdicts(
             for key, stats in current.items()
         }
     if rule.kind == Kind.BURN_RATE:
-        target = _promised(rule)
-        short = _current(rule, now - timedelta(seconds=rule.short_window_seconds), now, forgiven)
+        promise = burning.promise_of(rule, objective)
+        since = now - timedelta(seconds=rule.short_window_seconds)
+        short = _current(rule, since, now, forgiven) if current else {}
         return {
-            key: _or_of_few(partial(_burn, rule, target, short.get(key, {}), stats))
+            key: _or_of_few(partial(burning.judge, rule, promise, short.get(key, {}), stats))
             for key, stats in current.items()
-        }  # fmt: skip
+        }
     past = history.baseline(rule, now - window)
     if rule.kind == Kind.NO_DATA:
         return {
@@ -188,26 +196,6 @@ def _or_of_few(judge: Callable[[bool], Verdict]) -> Verdict:
     """A verdict over enough; of too few to begin an alert with, one that may end it."""
     verdict = judge(False)
     return rules.of_few(judge(True)) if verdict.judgement is Judgement.NO_DATA else verdict
-
-
-def _promised(rule: AlertRule) -> float:
-    """The share of good events: of the objective as it stands, unless the rule was set apart."""
-    if rule.objective and "target" not in rule.tuned:
-        one = Objective.objects.filter(slug=rule.objective).first()
-        if one is not None:
-            bad = allowed_share(one.target, above=one.above, statistic=one.statistic)
-            if 0 < bad < 1:
-                return 1 - bad
-    return rule.target or 0.999
-
-
-def _burn(
-    rule: AlertRule, target: float, short: Mapping[str, Stat], long: Mapping[str, Stat], few: bool
-) -> Verdict:
-    return rules.burn_rate(
-        value_of(rule, short, few=few), value_of(rule, long, few=few),
-        target=target, factor=rule.limit,
-    )  # fmt: skip
 
 
 def _threshold(rule: AlertRule, stats: Mapping[str, Stat], few: bool) -> Verdict:

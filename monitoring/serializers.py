@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.utils import timezone
 from rest_framework import serializers
 
-from monitoring.domain.metrics import METRICS, SCOPES, fault_of_beside
+from monitoring.domain.metrics import METRICS, SCOPES, Kind, fault_of_beside
 from monitoring.domain.responses import faults_of
 from monitoring.models import (
     Action,
@@ -52,7 +52,7 @@ UNLIMITED = frozenset({AlertRule.Kind.NO_DATA, AlertRule.Kind.ANOMALY, AlertRule
 
 # What says whether a rule means something.
 JUDGED = ("kind", "metric", "denominator", "beside", "statistic", "scope", "limit", "target",
-          "objective", "responses")  # fmt: skip
+          "event_limit", "objective", "responses")  # fmt: skip
 
 
 def _of(rule: Any, name: str) -> Any:
@@ -92,8 +92,7 @@ class AlertRuleShape(serializers.ModelSerializer[AlertRule]):
         kind = attrs["kind"]
         if kind != AlertRule.Kind.HEARTBEAT and not attrs.get("metric"):
             raise serializers.ValidationError({"metric": f"a {kind} rule needs one"})
-        share = kind == AlertRule.Kind.BURN_RATE or attrs.get("statistic") == "ratio"
-        if share and not attrs.get("denominator"):
+        if attrs.get("statistic") == "ratio" and not attrs.get("denominator"):
             raise serializers.ValidationError({"denominator": "a share needs its whole"})
         if kind == AlertRule.Kind.TOGETHER and (said := fault_of_beside(attrs.get("beside"))):
             raise serializers.ValidationError({"beside": said})
@@ -101,12 +100,29 @@ class AlertRuleShape(serializers.ModelSerializer[AlertRule]):
             attrs.setdefault("limit", 0.0)
         elif "limit" not in attrs:
             raise serializers.ValidationError({"limit": f"a {kind} rule needs one"})
-        if (one := attrs.get("objective")) and not Objective.objects.filter(slug=one).exists():
+        objective = Objective.objects.filter(slug=attrs.get("objective") or "").first()
+        if attrs.get("objective") and objective is None:
             raise serializers.ValidationError({"objective": "the slug of an objective"})
-        target = attrs.get("target")
-        if kind == AlertRule.Kind.BURN_RATE and (target is None or not 0 < target < 1):
-            raise serializers.ValidationError({"target": "a share between 0 and 1"})
+        if kind == AlertRule.Kind.BURN_RATE:
+            self._validate_burn(attrs, objective)
         return attrs
+
+    def _validate_burn(self, attrs: dict[str, Any], objective: Objective | None) -> None:
+        """Bad events can be told from good ones, and so many of them are promised to be good."""
+        metric, denominator = attrs["metric"], attrs.get("denominator") or ""
+        if objective is not None and (objective.metric, objective.denominator) != (
+            metric, denominator,
+        ):  # fmt: skip
+            raise serializers.ValidationError({"objective": "one of the same metric"})
+        is_single = METRICS[metric].kind is Kind.DISTRIBUTION and (
+            attrs.get("event_limit") is not None or objective is not None
+        )
+        if not denominator and not is_single:
+            said = "a share needs its whole; single values need an event_limit, or an objective"
+            raise serializers.ValidationError({"denominator": said})
+        target = attrs.get("target")
+        if target is None or not 0 < target < 1:
+            raise serializers.ValidationError({"target": "a share between 0 and 1"})
 
 
 class AlertShape(serializers.ModelSerializer[Alert]):

@@ -12,6 +12,13 @@ from monitoring.models import AlertRule, Objective
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 ERRORS = {"metric": "invocation_errors", "denominator": "invocations", "statistic": "ratio"}
+# What the burn of a promise looks at: calls that failed, and calls that took too long.
+FAILED = {**ERRORS, "objective": "errors", "runbook": "errors.md",
+          "advice": "See what fails: one code means one cause."}  # fmt: skip
+SLOW = {"metric": "invocation_duration_seconds", "statistic": "p95", "objective": "latency",
+        "event_limit": 2.0, "runbook": "slow-agent.md",
+        "advice": "See which agents and endpoints are slow: so many calls take longer than "
+                  "promised."}  # fmt: skip
 
 RULES: tuple[dict[str, Any], ...] = (
     {"slug": "latency-over-baseline", "title": "Slower than usual", "kind": "baseline",
@@ -112,14 +119,14 @@ RULES: tuple[dict[str, Any], ...] = (
      "runbook": "errors.md", "advice": "At this rate a month's budget is gone in five days."},
     *(
         {"slug": f"{name}-burn-{speed}", "title": f"{title}: budget burns {speed}",
-         "kind": "burn_rate", **ERRORS, "objective": "errors", "scope": scope, "limit": factor,
-         "target": target,
+         "kind": "burn_rate", **of, "scope": scope, "limit": factor, "target": 0.95,
          "window_seconds": long, "short_window_seconds": short, "min_count": 100,
-         "severity": severity, "runbook": "errors.md", "every_seconds": MINUTE,
-         "advice": "See what fails: one code means one cause."}
-        for name, title, scope, target in (
-            ("errors", "Error rate", "all", 0.95),
-            ("domain", "A domain's error rate", "domain", 0.95),
+         "severity": severity, "every_seconds": MINUTE}
+        for name, title, scope, of in (
+            ("errors", "Error rate", "all", FAILED),
+            ("domain", "A domain's error rate", "domain", FAILED),
+            ("latency", "Latency", "all", SLOW),
+            ("domain-latency", "A domain's latency", "domain", SLOW),
         )
         for speed, long, short, factor, severity in (
             ("fast", HOUR, 5 * MINUTE, 14.4, "critical"),

@@ -79,18 +79,31 @@ BURN_WINDOWS = (
 )
 
 
+# More than all cannot be bad: this share is enough wherever a speed would ask for more.
+ENOUGH_BAD = 0.9
+
+
+def least_burn(factor: float, allowed_ratio: float) -> float:
+    """How many times too fast a budget must burn where ``factor`` is wanted; at least 1.
+
+    Of a budget of 10 % nothing burns 14.4 times too fast: 9 times is when nearly all is bad.
+    """
+    return max(min(factor, ENOUGH_BAD / allowed_ratio), 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """How fast a budget is used in both windows; ``is_burning``: both at least ``factor``."""
+    """How fast a budget is used in both windows; ``is_burning``: both at least ``least``."""
 
     window: BurnWindow
+    least: float
     long_rate: float | None
     short_rate: float | None
 
     @property
     def is_burning(self) -> bool:
         rates = (self.long_rate, self.short_rate)
-        return all(rate is not None and rate >= self.window.factor for rate in rates)
+        return all(rate is not None and rate >= self.least for rate in rates)
 
 
 def burn(
@@ -98,7 +111,8 @@ def burn(
     short: tuple[float, float],
 ) -> Burn:  # fmt: skip
     """The burn of (bad, whole) in the long and the short window."""
-    return Burn(window, *(_rate(bad, whole, allowed_ratio) for bad, whole in (long, short)))
+    rates = (_rate(bad, whole, allowed_ratio) for bad, whole in (long, short))
+    return Burn(window, least_burn(window.factor, allowed_ratio), *rates)
 
 
 def _rate(bad: float, whole: float, allowed_ratio: float) -> float | None:

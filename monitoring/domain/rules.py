@@ -16,6 +16,7 @@ from monitoring.domain.anomaly.detector import Detector, Settings
 from monitoring.domain.anomaly.seasons import find_period
 from monitoring.domain.anomaly.together import Together
 from monitoring.domain.forecast import breach, breach_in_words, forecast
+from monitoring.domain.objectives import least_burn
 
 
 class Judgement(StrEnum):
@@ -112,7 +113,8 @@ def burn_rate(
     """Both windows use up the error budget at least ``factor`` times too fast.
 
     ``target`` is the share of good events promised (0.999). The long window proves that it
-    matters, the short one that it still goes on.
+    matters, the short one that it still goes on. A budget too large to burn so fast burns when
+    nearly everything is bad.
     Source: Beyer et al., "The Site Reliability Workbook", 2018, chapter 5.
     """
     if not 0 < target < 1:
@@ -120,10 +122,11 @@ def burn_rate(
     if short_bad_ratio is None or long_bad_ratio is None:
         return NO_DATA
     budget = 1 - target
+    least = least_burn(factor, budget)
     short, long = short_bad_ratio / budget, long_bad_ratio / budget
-    judgement = Judgement.BREACH if min(short, long) >= factor else Judgement.CLEAR
-    why = f"uses its error budget {long:.1f} times too fast (now {short:.1f}); limit {factor:g}"
-    return Verdict(judgement, long, factor, why=why)
+    judgement = Judgement.BREACH if min(short, long) >= least else Judgement.CLEAR
+    why = f"uses its error budget {long:.1f} times too fast (now {short:.1f}); limit {least:.3g}"
+    return Verdict(judgement, long, least, why=why)
 
 
 def of_few(verdict: Verdict) -> Verdict:

@@ -57,6 +57,10 @@ class AlertRule(models.Model):
     clear = models.FloatField(null=True, blank=True, help_text="Well again at this; else at limit.")
     critical = models.FloatField(null=True, blank=True, help_text="Critical from here on.")
     target = models.FloatField(null=True, blank=True, help_text="Burn rate: share promised.")
+    event_limit = models.FloatField(
+        null=True, blank=True,
+        help_text="Burn rate of single values: one beyond it is bad; else the objective's target.",
+    )  # fmt: skip
     window_seconds = models.PositiveIntegerField(default=3600)
     short_window_seconds = models.PositiveIntegerField(default=300, help_text="Burn rate only.")
     baseline_seconds = models.PositiveIntegerField(default=7 * 86400)
@@ -74,7 +78,7 @@ class AlertRule(models.Model):
     is_shipped = models.BooleanField(default=False, help_text="Kept up to date by the set-up.")
     objective = models.CharField(
         max_length=60, blank=True, default="", db_default="",
-        help_text="Burn rate: the objective whose target is promised; unless one was set here.",
+        help_text="Burn rate: the objective that is promised; what was set here stands.",
     )  # fmt: skip
     tuned = ArrayField(
         models.CharField(max_length=40), default=list, db_default=[], blank=True,

@@ -18,7 +18,16 @@ from config import readable
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput, NotFound
 from config.pages import page
-from monitoring import addresses, charts, impact, incidents, queries, telling, watchlist
+from monitoring import (
+    addresses,
+    burning,
+    charts,
+    impact,
+    incidents,
+    queries,
+    telling,
+    watchlist,
+)
 from monitoring.asked import Asked, asked, for_staff, offered
 from monitoring.domain.responses import UNDO
 from monitoring.models import Action, Alert, AlertRule, Incident, Rota, Silence
@@ -222,7 +231,7 @@ def alert(request: HttpRequest, caller: Caller, alert_id: UUID) -> HttpResponse:
         "baseline": telling.figure(row.rule, row.baseline),
         "limit": telling.limit(row.rule),
         "rows": addresses.rows_behind(row.rule.metric, row.scope, row.key, since=_rfc(
-            (row.fired_at or row.pending_since) - HOUR)),
+            (row.fired_at or row.pending_since) - HOUR), **_sorted(row.rule)),
         "errors": row.detail.get("errors", []), "top_cost": row.detail.get("top_cost_agents", []),
         "plot": _course(row),
         "others": list(
@@ -230,6 +239,11 @@ def alert(request: HttpRequest, caller: Caller, alert_id: UUID) -> HttpResponse:
         ),
     }  # fmt: skip
     return render(request, "dashboard/alert.html", context)
+
+
+def _sorted(rule: AlertRule) -> dict[str, str]:
+    """Of what took too long, the slowest first."""
+    return {"sort": "slowest"} if rule.metric == "invocation_duration_seconds" else {}
 
 
 def _course(row: Alert) -> charts.Document | None:
@@ -247,11 +261,14 @@ def _course(row: Alert) -> charts.Document | None:
         values = charts.shares_of(stats, grid.values(row.key, rule.denominator))
     else:
         values = [queries.statistic(stat, rule.statistic) for stat in stats]
+    baseline, words = row.baseline, "compared with"
+    if rule.kind == AlertRule.Kind.BURN_RATE:  # how fast is not in the unit of what is drawn
+        baseline, words = burning.promised_value(rule), "promised"
     document = charts.lines(
         f"{rule.title}: {rule.metric.replace('_', ' ')}", grid.starts,
         [("share" if rule.denominator else rule.statistic, values)],
-        unit="ratio" if rule.denominator else _unit(rule.metric), baseline=row.baseline,
-        baseline_words="compared with",
+        unit="ratio" if rule.denominator else _unit(rule.metric), baseline=baseline,
+        baseline_words=words,
     )  # fmt: skip
     return document if charts.has_values(document) else None
 

@@ -372,8 +372,8 @@ def test_what_a_person_ends_while_a_pass_judges_is_not_fired_over(
     (first,) = Incident.objects.all()
     judge = alerts._verdicts
 
-    def slowly(rule: AlertRule, at: datetime, over: Any) -> Any:
-        found = judge(rule, at, over)
+    def slowly(rule: AlertRule, at: datetime, *more: Any) -> Any:
+        found = judge(rule, at, *more)
         incidents.resolve(first.pk, actor="user:1", now=at)
         return found
 
