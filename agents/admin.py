@@ -83,6 +83,13 @@ class AgentAdmin(ModelAdmin):
                        "scaling"]  # fmt: skip
     inlines = [LabelInline, VersionInline]
 
+    def save_model(self, request: HttpRequest, obj: Agent, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if "state" in form.changed_data:
+            caller = callers.of_user(request.user)  # type: ignore[arg-type]
+            versions.set_state(agent=obj, state=obj.state, reason=obj.state_reason,
+                               by=caller.name, person=caller.principal)  # fmt: skip
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

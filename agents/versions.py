@@ -311,13 +311,21 @@ def preview(split: TrafficSplit, unit: str) -> str | None:
     return traffic.arm_of(split.arms, traffic.bucket_of(split.seed, unit))
 
 
-def set_state(*, agent: Agent, state: str, reason: str = "", by: str = "") -> None:
-    """Pause, resume or retire an agent; it counts from the next call."""
+def set_state(
+    *, agent: Agent, state: str, reason: str = "", by: str = "", person: str = ""
+) -> None:
+    """Pause, resume or retire an agent; it counts from the next call.
+
+    When a ``person`` (a principal) takes it out of service, its own alerts end; what an incident
+    has done for itself lasts as long as that.
+    """
     if state not in Agent.State.values:
         raise InvalidInput("state", state, f"one of {', '.join(Agent.State.values)}")
     Agent.objects.filter(pk=agent.pk).update(
         state=state, state_reason=reason[:300], updated_at=Now()
     )
+    if person and state != Agent.State.ACTIVE:
+        services.stopped(agent.slug, actor=person)
     logs.event(logger, "agents.agent.state_set", agent=agent.slug, state=state, by=by)
 
 

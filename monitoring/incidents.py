@@ -28,7 +28,7 @@ from monitoring.domain.anomaly.severity import Severity
 from monitoring.domain.grouping import PLATFORM, TOGETHER, Symptom, causes, is_failing
 from monitoring.domain.inhibition import FOLLOWS
 from monitoring.domain.rules import AlertState
-from monitoring.models import Alert, AlertRule, Incident
+from monitoring.models import Alert, AlertRule, Incident, IncidentEvent
 from monitoring.responding import ask
 from monitoring.timeline import note
 
@@ -41,6 +41,8 @@ RANK = {severity.value: place for place, severity in enumerate(Severity)}
 # Nobody acknowledged within this: the next level is told, and again.
 ESCALATE_AFTER = timedelta(minutes=15)
 ESCALATED_FROM = Severity.HIGH
+# Nothing is measured of it any more: it is not known to go on, nor to be over.
+UNMEASURED = notify.UNMEASURED
 # An incident that grew so much is worth one more message, once; the rest is a number on its page.
 GROWTH = 10
 
@@ -48,10 +50,10 @@ GROWTH = 10
 @transaction.atomic
 def group(*, now: datetime) -> None:
     """Put every firing alert into its incident, and end those whose alerts have all resolved."""
-    silencing.look_again(now=now)
     # First the incidents, then their alerts: what a person ends meanwhile is seen as ended.
     locked = Incident.objects.select_for_update(no_key=True).filter(state__in=OPEN).order_by("id")
     open_ = {incident.cause: incident for incident in locked}
+    silencing.look_again(now=now)
     firing = list(
         Alert.objects.select_related("rule", "incident", "inhibited_by").filter(
             state__in=[AlertState.FIRING, AlertState.NO_DATA], is_silenced=False
@@ -252,14 +254,19 @@ def _summary(incident: Incident, now: datetime) -> str:
 def escalate(*, now: datetime) -> int:
     """Tell the next level about serious incidents that nobody has acknowledged.
 
-    Not of those of which nothing is measured any more, nor of what is silenced meanwhile.
+    Not of those of which nothing is measured any more, which is told once, nor of what is
+    silenced meanwhile.
     """
     told = 0
     live = Alert.objects.filter(incident=OuterRef("pk")).exclude(state=AlertState.RESOLVED)
     heard = live.filter(state=AlertState.FIRING, is_silenced=False)
     serious = [s for s, rank in RANK.items() if rank >= RANK[ESCALATED_FROM.value]]
-    rows = Incident.objects.filter(Exists(heard) | ~Exists(live), severity__in=serious)
-    for incident in rows.filter(state=State.OPEN):
+    unanswered = Incident.objects.filter(state=State.OPEN, severity__in=serious)
+    vanished = live.filter(state=AlertState.NO_DATA, is_silenced=False)
+    said = IncidentEvent.objects.filter(incident=OuterRef("pk"), name=UNMEASURED)
+    for row in unanswered.filter(~Exists(heard), ~Exists(said), Exists(vanished)):
+        told += _tell_unmeasured(row.pk)
+    for incident in unanswered.filter(Exists(heard) | ~Exists(live)):
         level = int((now - incident.opened_at) / ESCALATE_AFTER)
         if level <= incident.escalation_level:
             continue
@@ -273,6 +280,16 @@ def escalate(*, now: datetime) -> int:
                 note(incident, "escalated", detail={"level": level, "on_call": people})
                 told += 1
     return told
+
+
+@transaction.atomic
+def _tell_unmeasured(incident_id: UUID) -> bool:
+    """Say that nobody is called on any more. Raises NotFound."""
+    incident = _locked(incident_id)
+    if incident.state != State.OPEN or incident.timeline.filter(name=UNMEASURED).exists():
+        return False
+    note(incident, UNMEASURED)
+    return notify.enqueue(incident, UNMEASURED, alerts=incident.told_alerts) > 0
 
 
 @transaction.atomic
@@ -301,9 +318,8 @@ def resolve(incident_id: UUID, *, actor: str, now: datetime) -> Incident:
     incident = _locked(incident_id)
     if incident.state not in OPEN:
         raise Conflict("incident", incident.state, "open or acknowledged")
-    incident.alerts.exclude(state=AlertState.RESOLVED).update(
-        state=AlertState.RESOLVED, resolved_at=now, resolved_by=actor
-    )
+    live = incident.alerts.exclude(state=AlertState.RESOLVED)
+    live.update(state=AlertState.RESOLVED, resolved_at=now, resolved_by=actor)
     _end(incident, now, actor=actor)
     audit(actor=actor, action="monitoring.incident.resolved", target=f"incident:{incident.pk}")
     return incident

@@ -16,7 +16,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import connection
-from django.db.models import Q
+from django.db.models import F, Func, JSONField, Q, TextField, Value
 from django.utils import timezone
 
 from config import logs, readable
@@ -33,6 +33,12 @@ PAUSES = (15, 60, 300, 900, 1800)
 CLAIMED_FOR = timedelta(minutes=2)
 # Messages that ask whoever is on call; the others only go on with who was asked.
 CALLING = ("opened", "updated", "escalated")
+# An incident of which nothing is measured any more.
+UNMEASURED = "unmeasured"
+GIVEN_UP = (
+    "Nothing is measured of it any more, so nobody is called on until something is; "
+    "after six hours of this it ends."
+)
 # Whoever was paged through it stays paged until these come.
 PAGER_ACTIONS = {"acknowledged": "acknowledge", "resolved": "resolve"}
 
@@ -63,8 +69,8 @@ def enqueue(
 
 
 def drop_held(incident: Incident, **only: Any) -> None:
-    """Take back what waits for the end of quiet hours."""
-    held = incident.deliveries.filter(body__held=True, state=State.WAITING, tries=0)
+    """Take back what waits for the end of quiet hours, and nobody has begun to send."""
+    held = incident.deliveries.filter(body__held=True, state=State.WAITING)
     held.filter(**only).delete()
 
 
@@ -79,13 +85,13 @@ def _hold(
     incident: Incident, name: str, channels: Sequence[Channel], *, alerts: int, now: datetime
 ) -> None:
     """One message for each, due when its quiet hours end; a later one takes its place."""
-    waiting = incident.deliveries.filter(body__held=True, state=State.WAITING, tries=0)
+    waiting = incident.deliveries.filter(body__held=True, state=State.WAITING)
     for channel in channels:
         before = waiting.filter(channel=channel).first()
         called = before.name if before else name
         body = {**_body(incident, called, alerts), "held": True}
         if before:
-            Delivery.objects.filter(pk=before.pk, state=State.WAITING, tries=0).update(body=body)
+            waiting.filter(pk=before.pk).update(body=body)
         else:
             Delivery.objects.create(channel=channel, incident=incident, name=name, body=body,
                                     next_at=_end_of_quiet(channel, now))  # fmt: skip
@@ -160,6 +166,13 @@ def is_quiet(channel: Channel, now: datetime) -> bool:
     return start <= at < end if start <= end else at >= start or at < end
 
 
+# What is being sent is held no more: it counts as told, whatever becomes of the incident.
+_NOT_HELD = Func(
+    F("body"), Value("held", output_field=TextField()), arg_joiner=" - ",
+    template="%(expressions)s", output_field=JSONField(),
+)  # fmt: skip
+
+
 def deliver() -> int:
     """Send what is due; returns how many messages went out. Safe to run twice at once."""
     sent = 0
@@ -167,10 +180,11 @@ def deliver() -> int:
     due = Delivery.objects.filter(state=State.WAITING, next_at__lte=now)
     for key in list(due.order_by("next_at").values_list("pk", flat=True)[:100]):
         claimed = Delivery.objects.filter(pk=key, state=State.WAITING, next_at__lte=now).update(
-            next_at=now + CLAIMED_FOR
+            next_at=now + CLAIMED_FOR, body=_NOT_HELD
         )
-        if claimed:
-            sent += _send(Delivery.objects.select_related("channel").get(pk=key))
+        # Its channel or incident may be deleted meanwhile.
+        row = Delivery.objects.select_related("channel").filter(pk=key).first() if claimed else None
+        sent += _send(row) if row is not None else 0
     return sent
 
 
@@ -240,6 +254,7 @@ def _body(incident: Incident, name: str, alerts: int) -> dict[str, Any]:
         f"{impact.get('invocations', 0)} calls failed"
         + (f", {given} were answered by a fallback" if (given := impact.get("fallbacks")) else "")
         + f", {readable.plural(impact.get('users', 0), 'user')} met it.",
+        *([GIVEN_UP] if name == UNMEASURED else []),
         *([f"It takes the place of the incident of {places}."] if taken else []),
         f"{settings.PUBLIC_URL}/dashboard/incidents/{incident.pk}",
     ]

@@ -8,6 +8,7 @@ from monitoring.domain.chain import Fault
 from monitoring.domain.noted import Audited, Measurement
 from monitoring.marking import mark
 from monitoring.security_events import security_event
+from monitoring.stopping import stopped
 from monitoring.writing import record
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "record",
     "report_action",
     "security_event",
+    "stopped",
     "take_actions",
 ]

@@ -56,6 +56,8 @@ def words_of(name: str, detail: Mapping[str, Any], titles: Mapping[str, str] | N
     if name == "escalated":
         people = readable.listed([str(one) for one in detail.get("on_call") or ()])
         return f"to level {detail.get('level')}" + (f": {people}" if people else "")
+    if name == "unmeasured":
+        return "nothing of it is measured any more; nobody is called on until something is"
     if name == "handed_over":
         return f"to {detail.get('to')}, by the rota {detail.get('rota')}"
     if "kind" in detail:

@@ -56,9 +56,12 @@ class OneAgent(APIView):
         agent = find_agent(slug)
         rest.require_match(request, etag_of(agent), f"agent {slug}")
         data = checked(shapes.AgentChange, request)
-        by = rest.caller_of(request).name
+        caller = rest.caller_of(request)
         if "state" in data:
-            versions.set_state(agent=agent, state=data["state"], reason=data["reason"], by=by)
+            versions.set_state(
+                agent=agent, state=data["state"], reason=data["reason"], by=caller.name,
+                person=caller.principal,
+            )  # fmt: skip
         changes: dict[str, Any] = {}
         if "limits" in data:
             kept = {k: v for k, v in agent.limits.items() if k not in data["limits"]}

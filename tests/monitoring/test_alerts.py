@@ -247,6 +247,9 @@ def test_what_is_measured_no_more_calls_nobody_and_is_given_up_after_hours() -> 
     assert later(2) == "no_data"
     assert later(5) == "no_data"
     assert Delivery.objects.filter(name="escalated").count() == 1, "who was asked knows"
+    told = Delivery.objects.get(name="unmeasured")
+    assert "nobody is called on until something is" in told.body["text"]
+    assert Incident.objects.get().timeline.filter(name="unmeasured").count() == 1
     out = periods.left_out("agent", since=began - timedelta(hours=1), until=began + 5 * HOUR)
     assert out.of("a")[-1][1] == Alert.objects.get().clear_since, "what comes after it is usual"
     assert later(8.5) == "resolved"

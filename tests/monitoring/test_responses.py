@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.test import Client as Http
 from django.utils import timezone
 
+from agents import tasks as agents_tasks
 from config.access import callers
 from config.access.models import Client, Membership, User
 from config.access.roles import SCOPES
@@ -26,6 +27,7 @@ from monitoring import actions, calling, history, incidents, tasks
 from monitoring.models import Action, Alert, AlertRule, AuditEntry, Channel, Incident, Objective
 from monitoring.services import Measurement, record
 from tests.learning.ground import SLUG, make_agent
+from tests.monitoring.alarming import again
 from tests.monitoring.receiver import receiving
 from workflows import publishing, starting, sweeps
 from workflows.models import Run
@@ -131,6 +133,55 @@ def test_a_person_takes_a_response_back_before_the_incident_ends(
     assert Action.objects.count() == 2
     wrong = http.post(path.replace(str(incident.actions.first().pk), str(incident.pk)))
     assert wrong.status_code == 404
+
+
+def test_alerts_of_an_agent_end_when_a_person_takes_it_out_of_service(
+    firm: Client, staff: callers.Caller, http: Http
+) -> None:
+    make_agent()
+    incident = failing([])
+    path = f"/api/v1/agents/{SLUG}"
+
+    def put(state: str) -> None:
+        answer = http.patch(path, {"state": state}, content_type="application/json",
+                            headers={"If-Match": http.get(path)["ETag"]})  # fmt: skip
+        assert answer.status_code == 200, answer.content
+
+    put("paused")
+    again()
+    incident.refresh_from_db()
+    assert incident.state == "resolved", "not only after six hours without data"
+    assert Alert.objects.get().resolved_by.startswith("key:")
+    put("active")
+    again()
+    assert Alert.objects.count() == 1, "what it did before is forgiven"
+
+
+def test_alerts_of_an_agent_end_when_it_is_paused_in_the_admin(
+    firm: Client, admin_client: Http
+) -> None:
+    agent, *_ = make_agent()
+    incident = failing([])
+    page = f"/admin/agents/agent/{agent.pk}/change/"
+    form = {"state": "paused", "state_reason": "it drifts", "limits": "{}", "fallback": ""}
+    for inline in admin_client.get(page).context["inline_admin_formsets"]:
+        prefix = inline.formset.prefix
+        form |= {f"{prefix}-TOTAL_FORMS": "0", f"{prefix}-INITIAL_FORMS": "0"}
+    assert admin_client.post(page, form).status_code == 302
+    again()
+    incident.refresh_from_db()
+    assert (incident.state, Alert.objects.get().state) == ("resolved", "resolved")
+
+
+def test_alerts_of_an_agent_last_while_an_incident_has_it_paused(
+    firm: Client, staff: callers.Caller
+) -> None:
+    make_agent()
+    incident = failing([{"kind": "pause_agent"}])
+    agents_tasks.sweep()
+    again()
+    incident.refresh_from_db()
+    assert (incident.actions.get().state, incident.state) == ("done", "open")
 
 
 def rollout(staff: callers.Caller, firm: Client) -> Rollout:
