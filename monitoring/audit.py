@@ -23,6 +23,7 @@ from monitoring import checkpoints
 from monitoring.domain import chain
 from monitoring.domain.noted import Audited
 from monitoring.models import AuditEntry, AuditPayload, AuditSeal
+from monitoring.proving import CONTENT
 from monitoring.writing import write_entries
 
 logger = logging.getLogger(__name__)
@@ -33,16 +34,11 @@ CLOCKS_DIFFER = timedelta(hours=1)
 # Any number that nothing else uses; it keeps two sealers apart.
 LOCK = 0x52415443  # "RATC"
 
-# What the chain digests of an entry: its fields as text, with a separator that no field holds.
-CONTENT = """concat_ws(chr(31), e.id::text, (extract(epoch FROM e.at) * 1000000)::bigint::text,
-    e.actor, e.action, e.target, coalesce(e.client_id::text, ''), coalesce(e.user_id::text, ''),
-    e.session, e.before_digest, e.after_digest)"""
-
 _UNSEALED = f"""
 SELECT e.id, {CONTENT} FROM monitoring_auditpending p
 JOIN monitoring_auditentry e ON e.id = p.entry_id
 ORDER BY p.entry_id LIMIT %(most)s
-"""  # noqa: S608  (constants of this file)
+"""  # noqa: S608  (constants)
 
 
 def digest_of(value: Any) -> str:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from uuid import UUID
 
-import psycopg
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Max
@@ -17,23 +13,23 @@ from django.utils.module_loading import import_string
 
 from config.statements import execute
 from monitoring import checkpoints
-from monitoring.audit import CONTENT, LOCK, salted_digest
+from monitoring.audit import LOCK, salted_digest
 from monitoring.checkpoints import BadCheckpoint
 from monitoring.domain import chain
 from monitoring.domain.chain import Fault
 from monitoring.models import AuditSeal
+from monitoring.proving import BEGINNING, MOST_FAULTS, Place, Proved, prove, prove_together
 
-# Faults told one by one; a log that has more is not to be trusted in any part.
-MOST_FAULTS = 100
-_SEALS_AT_ONCE = 8
+# A process more pays from so many seals on.
+SEALS_EACH = 200
 
-# A seal's entries lie side by side but for a few that were committed late: a range is five times
-# as fast as a list of ids. What the range leaves out is looked up.
-_RANGE = f"""
-SELECT e.id::text, {CONTENT} FROM monitoring_auditentry e
-WHERE e.id BETWEEN %(low)s AND %(high)s LIMIT %(most)s
-"""  # noqa: S608
-_SINGLE = f"SELECT e.id::text, {CONTENT} FROM monitoring_auditentry e WHERE e.id = ANY(%(ids)s)"  # noqa: S608
+# Where the chain stands behind the seal after which the n-th part begins.
+_PLACE = """
+SELECT number, first_sequence + cardinality(entry_ids), substring(digests FROM length(digests) - 31)
+FROM monitoring_auditseal WHERE number = (
+    SELECT number FROM monitoring_auditseal WHERE number >= %(first)s
+    ORDER BY number OFFSET %(seals)s - 1 LIMIT 1)
+"""
 _PAYLOADS = """
 SELECT p.entry_id::text, p.salt, p.before, p.after, e.before_digest, e.after_digest
 FROM monitoring_auditpayload p JOIN monitoring_auditentry e ON e.id = p.entry_id
@@ -66,39 +62,28 @@ class Report:
         return not self.faults
 
 
-def verify(*, from_number: int = 1, payloads: bool = True) -> Report:
+def verify(*, from_number: int = 1, payloads: bool = True, processes: int = 1) -> Report:
     """Check seals from ``from_number`` on, while nothing else seals.
 
     From 1 the counts are checked too, so that an entry beside the chain is found. ``payloads``
     also compares what has not been erased with its digests. Apps that sealed records of theirs
-    into the log (``AUDIT_WITNESSES``) prove them then.
+    into the log (``AUDIT_WITNESSES``) prove them then. A long chain is shared between
+    ``processes``: each link stands on the digest before it, and the ends are joined.
     """
     began, report = time.monotonic(), Report()
     with transaction.atomic():
         # Between two statements an entry could otherwise go from pending to sealed.
         execute("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": LOCK})
-        previous, sequence = _start(from_number, report)
+        parts = _prove(_start(from_number, report), from_number, processes)
         ends: dict[int, tuple[int, str]] = {}
-        first_id: UUID | None = None
-        for seals, contents in _read_ahead(_in_groups(from_number)):
-            for seal in seals:
-                _continuity(seal, from_number + report.seals, sequence, report)
-                ids = [str(entry_id) for entry_id in seal.entry_ids]
-                digests = bytes(seal.digests)
-                report.faults += chain.check_batch(
-                    previous, seal.first_sequence, ids, digests, contents
-                )
-                previous = digests[-chain.SIZE :]
-                sequence = seal.first_sequence + len(ids)
-                report.seals += 1
-                report.entries += len(ids)
-                ends[seal.number] = (sequence - 1, previous.hex())
-            first_id = first_id or seals[0].entry_ids[0]
-            if len(report.faults) >= MOST_FAULTS:
-                break
-        else:
-            if payloads and first_id:
-                _payloads(first_id, report)
+        for part in parts:
+            report.faults += part.faults
+            report.seals += part.seals
+            report.entries += part.entries
+            ends |= part.ends
+        if len(report.faults) < MOST_FAULTS:
+            if payloads and parts[0].first_id:
+                _payloads(UUID(parts[0].first_id), report)
             _tail(ends, from_number, report)
     if from_number <= 1:
         for name in settings.AUDIT_WITNESSES:
@@ -109,60 +94,41 @@ def verify(*, from_number: int = 1, payloads: bool = True) -> Report:
     return report
 
 
-def _start(from_number: int, report: Report) -> tuple[bytes, int]:
+def _start(from_number: int, report: Report) -> Place:
     if from_number <= 1:
-        return chain.GENESIS, 1
+        return BEGINNING
     before = AuditSeal.objects.filter(number=from_number - 1).first()
     if before is None:
         report.faults.append(Fault("truncated", 0, "", f"seal {from_number - 1} is gone"))
-        return chain.GENESIS, 1
+        return Place(from_number - 1, 1, chain.GENESIS)
     digest = bytes(before.digests)[-chain.SIZE :]
-    return digest, before.first_sequence + len(before.entry_ids)
+    return Place(before.number, before.first_sequence + len(before.entry_ids), digest)
 
 
-def _in_groups(from_number: int) -> Iterator[list[AuditSeal]]:
-    rows = AuditSeal.objects.filter(number__gte=from_number).order_by("number")
-    stream = iter(rows.iterator(chunk_size=_SEALS_AT_ONCE))
-    while group := list(islice(stream, _SEALS_AT_ONCE)):
-        yield group
+def _prove(begin: Place, from_number: int, processes: int) -> list[Proved]:
+    """The parts of the chain, in its order."""
+    counted = AuditSeal.objects.filter(number__gte=from_number)
+    seals, last = counted.count(), counted.aggregate(last=Max("number"))["last"] or 0
+    several = max(1, min(processes, seals // SEALS_EACH))
+    places = [begin]
+    for part in range(1, several):
+        where = {"first": from_number, "seals": seals * part // several}
+        number, sequence, digest = execute(_PLACE, where)[0]
+        places.append(Place(number, sequence, bytes(digest)))
+    session = connection.connection  # of the transaction around
+    with connection.wrap_database_errors:
+        if several == 1:
+            return [prove(session, begin, last)]
+        return join(prove_together(session, places, last), places)
 
 
-def _read_ahead(
-    groups: Iterator[list[AuditSeal]],
-) -> Iterator[tuple[list[AuditSeal], dict[str, str]]]:
-    """Each group with what its entries say, read while the group before is being digested."""
-    session = connection.connection  # of the transaction around; it takes turns by itself
-    with ThreadPoolExecutor(1, thread_name_prefix="audit-reader") as reader:
-        ahead: tuple[list[AuditSeal], Future[dict[str, str]]] | None = None
-        for seals in groups:
-            before, ahead = ahead, (seals, reader.submit(_range, session, seals))
-            if before is not None:
-                yield before[0], _contents(before[0], before[1].result())
-        if ahead is not None:
-            yield ahead[0], _contents(ahead[0], ahead[1].result())
-
-
-def _range(session: psycopg.Connection[tuple[str, str]], seals: list[AuditSeal]) -> dict[str, str]:
-    ids = [entry_id for seal in seals for entry_id in seal.entry_ids]
-    bounds = {"low": min(ids), "high": max(ids), "most": 2 * len(ids)}
-    return dict(session.execute(_RANGE, bounds).fetchall())
-
-
-def _contents(seals: list[AuditSeal], found: dict[str, str]) -> dict[str, str]:
-    ids = [entry_id for seal in seals for entry_id in seal.entry_ids]
-    missing = [entry_id for entry_id in ids if str(entry_id) not in found]
-    if missing:
-        found.update(execute(_SINGLE, {"ids": missing}))
-    return found
-
-
-def _continuity(seal: AuditSeal, number: int, sequence: int, report: Report) -> None:
-    if seal.number != number or seal.first_sequence != sequence:
-        detail = (
-            f"expected seal {number} with entry {sequence}, found seal {seal.number} "
-            f"with entry {seal.first_sequence}"
-        )
-        report.faults.append(Fault("deleted", sequence, "", detail))
+def join(parts: list[Proved], places: list[Place]) -> list[Proved]:
+    """Each part must end where the next one began; it is a fault of the part if it does not."""
+    for part, place in zip(parts, places[1:], strict=False):
+        if part.end != place and len(part.faults) < MOST_FAULTS:
+            detail = f"seal {place.number} changed while it was looked at"
+            part.faults.append(Fault("forged", place.sequence - 1, "", detail))
+    return parts
 
 
 def _payloads(first_id: UUID, report: Report) -> None:

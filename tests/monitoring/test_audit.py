@@ -17,7 +17,7 @@ from django.db import InternalError, ProgrammingError, connection, transaction
 from django.test import Client
 
 from config import partitions
-from monitoring import audit, checkpoints, health, services, tasks, verifying
+from monitoring import audit, checkpoints, health, proving, services, tasks, verifying
 from monitoring.models import AuditEntry, AuditPayload, AuditPending, AuditSeal
 from tests.benchmarks.audit import SAID, fill
 
@@ -307,6 +307,42 @@ def test_later_checks_may_begin_at_a_seal() -> None:
     break_it("UPDATE monitoring_auditentry SET actor = 'user:2' WHERE id = %s", ids[0])
     assert verifying.verify(from_number=2).ok
     assert not verifying.verify().ok
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_long_log_that_several_processes_share_is_proved_as_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(verifying, "SEALS_EACH", 1)
+    ids = write(24, 3)
+    code, said = verify("--processes", "2")
+    assert (code, "24 entries in 8 seals, 0 waiting" in said) == (0, True), said
+    break_it("UPDATE monitoring_auditentry SET actor = 'user:2' WHERE id = %s", ids[1])
+    break_it("DELETE FROM monitoring_auditentry WHERE id = %s", ids[11])  # the last of its part
+    swapped = [ids[13], ids[12], ids[14]]  # the first of the other
+    break_it("UPDATE monitoring_auditseal SET entry_ids = %s WHERE number = 5", swapped)
+    break_it("UPDATE monitoring_auditentry SET at = at + interval '1 us' WHERE id = %s", ids[22])
+    code, said = verify("--processes", "2")
+    assert code == 1
+    assert [line.split(" ")[:3] for line in said.splitlines()[:5]] == [
+        ["tampered:", "entry", "2"], ["deleted:", "entry", "12"], ["reordered:", "entry", "13"],
+        ["reordered:", "entry", "14"], ["tampered:", "entry", "23"],
+    ], said  # fmt: skip
+    alone = verify("--processes", "1")[1]
+    assert said.splitlines()[:-1] == alone.splitlines()[:-1]
+    for number in (5, 8):  # where the parts meet, and the tail
+        break_it("DELETE FROM monitoring_auditseal WHERE number = %s", number)
+    code, said = verify("--processes", "2")
+    assert code == 1
+    assert "deleted: entry 13  expected seal 5" in said and "truncated: entry 24" in said
+
+
+def test_parts_of_a_chain_that_do_not_meet_are_a_fault() -> None:
+    begin, middle, other = (proving.Place(n, 3 * n + 1, bytes([n]) * 32) for n in (0, 4, 5))
+    whole = verifying.join([proving.Proved(middle), proving.Proved(other)], [begin, middle])
+    assert not any(part.faults for part in whole)
+    broken = verifying.join([proving.Proved(other), proving.Proved(other)], [begin, middle])
+    assert [fault.kind for part in broken for fault in part.faults] == ["forged"]
 
 
 def test_control_characters_cannot_shift_the_bounds_of_fields() -> None:

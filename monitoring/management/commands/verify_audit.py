@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -23,6 +24,9 @@ class Command(BaseCommand):
                             "checkpoints that the chain bears out, on record")  # fmt: skip
         parser.add_argument("--no-payloads", action="store_true",
                             help="leave out what is kept beside the entries")  # fmt: skip
+        parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)),
+                            help="share a long log between so many (default: one a core)",
+                            )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -30,8 +34,9 @@ class Command(BaseCommand):
                 self._sign_again()
             audit.seal()
             report = verifying.verify(
-                from_number=max(1, options["first"]), payloads=not options["no_payloads"]
-            )
+                from_number=max(1, options["first"]), payloads=not options["no_payloads"],
+                processes=options["processes"],
+            )  # fmt: skip
             enforced = health.append_only_is_enforced()
             drops = ", ".join(f"{name}()" for name in health.functions_that_drop())
         except DatabaseError as error:
