@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -80,12 +84,53 @@ def test_only_one_canary_waits_in_a_queue_that_nobody_consumes(client: Client) -
     assert health.send_canaries() == []
 
 
+MEGABYTE = 2**20
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on a disk of 4 MB of its own; a counted one where nobody may mount."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    may_mount = os.geteuid() == 0
+    if may_mount and subprocess.run(mount, check=False, capture_output=True).returncode == 0:
+        yield folder
+        subprocess.run(["umount", str(folder)], check=True)
+        return
+    real = os.statvfs
+
+    def counted(path: Any) -> Any:
+        if not Path(path).is_relative_to(folder):
+            return real(path)
+        used = sum(file.stat().st_size for file in folder.iterdir())
+        return SimpleNamespace(f_blocks=4, f_bfree=4 - used // MEGABYTE,
+                               f_bavail=4 - used // MEGABYTE, f_frsize=MEGABYTE)  # fmt: skip
+
+    monkeypatch.setattr(os, "statvfs", counted)
+    yield folder
+
+
 @pytest.mark.django_db
-def test_a_full_disk_is_told(client: Client, settings: Any) -> None:
-    settings.READY_MIN_FREE_BYTES = 2**60
+def test_a_disk_that_fills_up_is_told_and_that_there_is_room_again(
+    client: Client, settings: Any, small_disk: Path
+) -> None:
+    settings.RATCHET_HOME, settings.READY_MIN_FREE_BYTES = small_disk, 2 * MEGABYTE
+    assert ask(client)[1]["checks"]["disk"] == {
+        "ok": True, "required": True,
+        "detail": "4 MB free at the data folder; at least 2 needed",
+    }  # fmt: skip
+    full = small_disk / "log"
+    with suppress(OSError), full.open("wb") as file:  # no space left on device
+        for _ in range(4):
+            file.write(bytes(MEGABYTE))
+            file.flush()
     status, body = ask(client)
     assert status == 503
-    assert "MB free at the data folder" in body["checks"]["disk"]["detail"]
+    assert body["checks"]["disk"]["detail"] == "0 MB free at the data folder; at least 2 needed"
+    assert "disk: 0 MB free" in body["detail"]
+    full.unlink()
+    assert ask(client)[1]["checks"]["disk"]["ok"]
 
 
 def test_without_its_database_it_is_not_ready_and_says_why(
