@@ -243,9 +243,13 @@ def _submission(bench: Bench, http: httpx.Client) -> dict[str, Any]:
     return {"engine_submission_ms": row(took, "ms", lower=True)}
 
 
-def _idle(bench: Bench, seconds: float = 20.0) -> dict[str, Any]:
-    """CPU when there is nothing to do: of everything, and of the workers and the sweeps alone."""
-    time.sleep(10)
+def _idle(bench: Bench, seconds: float = 120.0) -> dict[str, Any]:
+    """CPU when there is nothing to do: of everything, and of the workers and the sweeps alone.
+
+    Over two minutes, in which all but the rarest ticks of beat come as often as they do on a
+    usual day, and after what a start alone has to do.
+    """
+    time.sleep(30)
     cpu, workers = bench.cpu_seconds(), _workers(bench)
     before = sum(used for used in workers.values())
     time.sleep(seconds)
