@@ -92,6 +92,7 @@ def converse(
             stream=gate.feed if gate else None,
             restart=gate.restart if gate else None,
             hedge_after_seconds=version.hedge_after_seconds,
+            alike=str(version.id),
         )
         if call.ask is not None:
             reply = call.ask(request, served, work.tries.append)
@@ -312,9 +313,9 @@ def _whole(arguments: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _told(ran: Ran) -> dict[str, Any]:
-    if ran.error is None:
+    if ran.blamed is None:
         return ran.result or {}
-    return {"error": {"code": ran.error.code, "message": str(ran.error)}}
+    return {"error": {"code": ran.blamed.code, "message": str(ran.blamed)}}
 
 
 def _refused(name: str, arguments: dict[str, Any], error: AppError) -> Ran:

@@ -53,8 +53,12 @@ def ask(
     answered. A stream whose reader has had some of it is not begun again.
     """
     spoken = _Spoken(request)
-    if request.stream is not None:
-        request = replace(request, stream=spoken.emit)
+    request = replace(
+        request,
+        stream=None if request.stream is None else spoken.emit,
+        # A request of four times as many tokens is another kind.
+        alike=f"{request.alike} {input_tokens.bit_length() // 2}",
+    )
     last: AppError = Unavailable("every model endpoint", "all were passed over", 5)
     is_tried = False
     order, silences = list(served), Silences(request)
@@ -147,21 +151,22 @@ def _tries(
     """Ask one endpoint up to TRIES_PER_ENDPOINT times."""
     failure = Failure("unavailable", "not tried")
     for number in range(1, TRIES_PER_ENDPOINT + 1):
-        started, at = time.monotonic(), timezone.now()
+        started, at, seconds = time.monotonic(), timezone.now(), 0.0
         try:
-            with spans.chat(one, request) as span:
-                with pacing.away():
-                    reply = try_once(one, request, until=until)
-                spans.chatted(span, reply)
+            with pacing.away():  # to wait for the next turn is no time of the endpoint's
+                try:
+                    with spans.chat(one, request) as span:
+                        reply = try_once(one, request, until=until)
+                        spans.chatted(span, reply)
+                finally:
+                    seconds = time.monotonic() - started
         except Stopped as stopped:
-            seconds = time.monotonic() - started
             seen.note(one.endpoint, seconds, failed=False)
             breaker.succeeded(f"endpoint:{one.endpoint}", state)
             note(_stopped_try(one, request, stopped, at, seconds))
             raise stopped.error from stopped
         except Failure as error:
             failure = error
-            seconds = time.monotonic() - started
             seen.note(one.endpoint, seconds, failed=not failure.is_callers)
             note(failed_try(one, request, failure, at, seconds))
             _leave(one, failure)
@@ -180,7 +185,6 @@ def _tries(
             if not _waited(failure, number, until):
                 break
             continue
-        seconds = time.monotonic() - started
         seen.note(one.endpoint, seconds, failed=False)
         breaker.succeeded(f"endpoint:{one.endpoint}", state)
         silences.witnessed(one, reply.first_token_seconds or seconds)

@@ -180,11 +180,11 @@ def forget(endpoint: str | None = None) -> None:
         rests.forget(lambda name: name.partition("\n")[0] == endpoint or name == endpoint)
 
 
-def leave(served: Served, code: str, seconds: float) -> None:
+def leave(served: Served, code: str, seconds: float, *, is_of_model: bool = False) -> None:
     """Ask nothing for a while, because it was said so: a rate is the model's, the rest of what can
-    be wrong the endpoint's."""
-    names = _names(served)
-    rests.leave(names[0] if code == RATE_LIMITED else names[1], code, seconds)
+    be wrong the endpoint's, unless ``is_of_model`` says otherwise."""
+    model, endpoint = _names(served)
+    rests.leave(model if is_of_model or code == RATE_LIMITED else endpoint, code, seconds)
 
 
 def rest_of(served: Served) -> Rest | None:

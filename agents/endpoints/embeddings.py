@@ -33,7 +33,7 @@ def vectors(
     if (rest := rest_of(served)) is not None:
         raise Unavailable(what, "it asked to come back later", max(1, round(rest.left_seconds)))
     state = breaker.look(name)
-    if state.is_open or breaker.peek(f"endpoint:{served.endpoint}"):
+    if state.is_open or breaker.state_of(f"endpoint:{served.endpoint}") == "open":
         _give_back(name, state)
         raise Unavailable(what, "it keeps failing", max(1, round(state.wait_seconds)))
     tokens = sum(len(text) // 4 for text in texts)
@@ -66,7 +66,7 @@ def breaker_of(endpoint: str, model: str) -> str:
 def _report(served: Served, name: str, state: breaker.Look, failure: Failure) -> None:
     """Tell the breaker, which said ``state``, and heed a wait that was asked for."""
     if failure.retry_after_seconds:
-        leave(served, failure.code, failure.retry_after_seconds)
+        leave(served, failure.code, failure.retry_after_seconds, is_of_model=True)
     if failure.code != "rate_limited" and not failure.is_callers:
         breaker.failed(name)
     elif state.is_probe:  # whoever refuses is alive

@@ -18,6 +18,7 @@ from agents.endpoints.values import Failure
 # An answer that a request asked for badly stays bad elsewhere.
 CALLERS_FAULTS = frozenset({400, 413, 422})
 NO_REPLY = "no whole reply"
+NO_CONNECTION = "no connection"
 TIMEOUTS = (openai.APITimeoutError, httpx2.TimeoutException, WireTimeout, TimeoutError)
 _NO_CONNECTION = (httpx2.ConnectTimeout, ConnectTimeoutError)
 _BROKEN = (openai.APIConnectionError, httpx2.TransportError, HTTPError)
@@ -31,7 +32,7 @@ def as_failure(error: Exception, left: float) -> Failure:
         return _broken(error)
     if isinstance(error, _NO_CONNECTION) or isinstance(error.__cause__, _NO_CONNECTION):
         limit = min(left, settings.MODEL_CONNECT_TIMEOUT.total_seconds())
-        return Failure("timeout", "no connection", limit_seconds=limit, try_again=False)
+        return Failure("timeout", NO_CONNECTION, limit_seconds=limit, try_again=False)
     if isinstance(error, TIMEOUTS):
         return Failure("timeout", NO_REPLY, limit_seconds=round(left, 1), try_again=False)
     if isinstance(error, _BROKEN):

@@ -1,9 +1,10 @@
 """How long an endpoint is waited for while another could stand in for it: as its own history says.
 
 An endpoint that hangs takes calls and answers none; its limits would be waited out call after call.
-What it answered before says sooner that something is wrong, for the kind of request at hand: a
-model, streamed or with so much to write. Nothing is cut short where that is not known yet, nor
-where nobody else could answer. See docs/decisions/2026-11-30-who-hangs-is-left-early.md.
+What it answered before says sooner that something is wrong, for the kind of request at hand: of one
+version of an agent to a model, about so long, streamed or with so much to write. Nothing is cut
+short where that is not known yet, nor where nobody else could answer. See
+docs/decisions/2026-11-30-who-hangs-is-left-early.md.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -29,11 +30,13 @@ KEPT, LEAST = 200, 20
 SHARE, TIMES, FLOOR_SECONDS = 0.99, 2.0, 1.5
 # Each silence in a row makes the next wait longer, up to a bound: who became slow may show it.
 LONGER, LONGEST = 1.5, 4.0
-# Failures that a silence counts as: two in a row open a breaker.
-FAILURES = 3
+# Failures that a silence counts as, of one who has answered nobody since: two in a row open a
+# breaker; three, where whoever answered instead took as long.
+SURE, LIKELY = 3, 2
 # What was not seen for so long is not known any more.
 FORGET_SECONDS = 3_600.0
-Kind = tuple[str, str, int]
+MOST_KINDS = 2_000
+Kind = tuple[str, str, str, int]
 
 
 @dataclass(slots=True)
@@ -43,7 +46,9 @@ class _History:
     at: float = field(default_factory=time.monotonic)
 
 
-_histories: dict[Kind, _History] = {}
+_histories: OrderedDict[Kind, _History] = OrderedDict()
+# When an endpoint last answered anything.
+_answered_at: dict[str, float] = {}
 _lock = threading.Lock()
 
 
@@ -57,7 +62,8 @@ def limit(one: Served, others: Sequence[Served], request: Request) -> float | No
     known = usual(one, request)
     if known is None:
         return None
-    silences = _histories[_kind(one, request)].silences
+    found = _histories.get(_kind(one, request))
+    silences = 0 if found is None else found.silences
     return max(FLOOR_SECONDS, TIMES * known) * min(LONGER**silences, LONGEST)
 
 
@@ -74,16 +80,17 @@ def usual(one: Served, request: Request) -> float | None:
 
 def answered(one: Served, request: Request, reply: Reply, seconds: float) -> None:
     """Remember how long an answer, or a stream's first token, took."""
-    if request.stream is None:
-        learn(one, request, seconds)
-    elif reply.first_token_seconds is not None:
-        learn(one, request, reply.first_token_seconds)
-
-
-def learn(one: Served, request: Request, seconds: float) -> None:
-    """Remember that ``one`` may take ``seconds`` for such a request."""
+    _answered_at[one.endpoint] = time.monotonic()
+    if request.stream is not None:
+        if reply.first_token_seconds is None:
+            return
+        seconds = reply.first_token_seconds
     with _lock:
-        found = _histories.setdefault(_kind(one, request), _History())
+        kind = _kind(one, request)
+        found = _histories.setdefault(kind, _History())
+        _histories.move_to_end(kind)
+        if len(_histories) > MOST_KINDS:
+            _histories.popitem(last=False)
         if time.monotonic() - found.at > FORGET_SECONDS:
             found.seconds.clear()
         found.seconds.append(seconds)
@@ -99,24 +106,26 @@ def silent(one: Served, request: Request) -> None:
 def forget() -> None:
     """Forget all that was learned (for tests)."""
     _histories.clear()
+    _answered_at.clear()
 
 
 @dataclass(frozen=True, slots=True)
 class _Silence:
-    """Who was left, and after how long. Whoever answers in its place is the witness."""
+    """Who was left, when it was asked, and after how long."""
 
     served: Served
+    asked_at: float
     waited_seconds: float
 
-    def is_confirmed(self, witness: Served, request: Request, seconds: float) -> bool:
-        """Whether the request was an ordinary one for the witness, who took ``seconds`` for it:
-        then the silence says something of who was silent, and not of the request."""
-        known = usual(witness, request)
-        return seconds <= (self.waited_seconds if known is None else known)
+    def counts(self, seconds: float) -> int:
+        """Failures that it counts as, now that another has answered in ``seconds``."""
+        if _answered_at.get(self.served.endpoint, -math.inf) > self.asked_at:
+            return 0  # it answers others: this request takes long
+        return SURE if seconds <= self.waited_seconds else LIKELY
 
 
 class Silences:
-    """Those that one request has left without an answer, until it is known what that says."""
+    """Those that one request has left without an answer, until another answers it."""
 
     def __init__(self, request: Request) -> None:
         self._request, self._all = request, list[_Silence]()
@@ -144,20 +153,15 @@ class Silences:
         """``one`` was left; a probe's silence speaks for itself."""
         silent(one, self._request)
         if state.is_probe:
-            breaker.failed(f"endpoint:{one.endpoint}", times=FAILURES)
-        self._all.append(_Silence(one, seconds))
+            breaker.failed(f"endpoint:{one.endpoint}", times=SURE)
+        self._all.append(_Silence(one, time.monotonic() - seconds, seconds))
 
     def witnessed(self, witness: Served, seconds: float) -> None:
-        """``witness`` answered in ``seconds``. Where that is usual, those before it hang; else the
-        request takes long, and they may take as long for such a one."""
+        """``witness`` answered in ``seconds``: tell the breakers of those that were left."""
         for silence in self._all:
-            one = silence.served
-            if one.endpoint == witness.endpoint:
-                continue
-            if silence.is_confirmed(witness, self._request, seconds):
-                breaker.failed(f"endpoint:{one.endpoint}", times=FAILURES)
-            else:
-                learn(one, self._request, seconds)
+            times = silence.counts(seconds)
+            if times and silence.served.endpoint != witness.endpoint:
+                breaker.failed(f"endpoint:{silence.served.endpoint}", times=times)
 
 
 class Alarm:
@@ -199,4 +203,4 @@ def _stands_in(other: Served, one: Served) -> bool:
 def _kind(one: Served, request: Request) -> Kind:
     """A stream is judged by its first token, a whole reply by how much may be written."""
     size = 0 if request.stream is not None else request.max_output_tokens.bit_length()
-    return one.endpoint, one.model, size
+    return one.endpoint, one.model, request.alike, size

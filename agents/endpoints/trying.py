@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 from agents.endpoints import wire
 from agents.endpoints.clients import client_for
 from agents.endpoints.directory import Served
-from agents.endpoints.failures import NO_REPLY, as_failure, refused
+from agents.endpoints.failures import NO_CONNECTION, NO_REPLY, as_failure, refused
 from agents.endpoints.parts import Parts, Watched, used_of
 from agents.endpoints.patience import Alarm
 from agents.endpoints.values import ANY_OBJECT, Failure, Reply, Request, Stopped
@@ -37,8 +37,8 @@ def try_once(served: Served, request: Request, *, until: float) -> Reply:
     if patience is not None and patience >= left:
         patience = None
     connect = limits.connect or left
-    if patience is not None:
-        connect = min(connect, patience)
+    if patience is not None and patience < connect:
+        connect = patience
     until = time.monotonic() + left
     if request.stream is not None:
         return _streamed(served, request, connect, until, patience)
@@ -61,7 +61,10 @@ def try_once(served: Served, request: Request, *, until: float) -> Reply:
 
 def _told(failure: Failure, patience: float | None, until: float) -> Failure:
     """The failure, as that of one who was left where its time was not over."""
-    if patience is not None and failure.code == "timeout" and time.monotonic() < until:
+    if patience is None or failure.code != "timeout" or time.monotonic() >= until:
+        return failure
+    limit = settings.MODEL_CONNECT_TIMEOUT.total_seconds()
+    if failure.why != NO_CONNECTION or patience < limit:
         failure.is_silent, failure.try_again = True, False
         failure.why, failure.limit_seconds = NOT_BEGUN, round(patience, 1)
     return failure

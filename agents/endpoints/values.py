@@ -24,6 +24,7 @@ class Request:
     After ``hedge_after_seconds`` without a whole reply another endpoint is asked beside the first.
     ``restart`` forgets what a broken stream brought, or says False: its reader has had some of it.
     Who has not begun to answer after ``patience_seconds`` is left: somebody else may answer sooner.
+    Requests with the same ``alike`` take about as long.
     """
 
     messages: list[Message]
@@ -39,6 +40,7 @@ class Request:
     restart: Callable[[], bool] | None = None
     hedge_after_seconds: float | None = None
     patience_seconds: float | None = None
+    alike: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,18 +130,36 @@ def test_a_stream_that_does_not_begin_is_begun_by_another_endpoint(
     assert (left.error_code, left.cost_usd) == ("timeout", 0)
 
 
-def test_a_request_that_takes_long_everywhere_is_no_fault_and_is_waited_for_next_time(
+def test_requests_that_take_long_everywhere_are_no_fault_of_one_that_answers_others(
     ask: Ask, model: Server, other: Server
 ) -> None:
     learn(ask)
-    slow(other, FIRST)
+    long = {"first_token": {"fixed_seconds": SLOW_SECONDS}}
+    rules = [{"when": {"user_contains": "long report"}, "latency": long}]
+    for server, name in ((other, FIRST), (model, SECOND)):
+        server.behave({"models": {name: {}}, "rules": rules})
+    with ThreadPoolExecutor(8) as pool:
+        reports = [pool.submit(ask, f"A long report on {n}, please.") for n in range(6)]
+        while not all(one.done() for one in reports):
+            assert ask(f"Is {time.monotonic()} right?").status_code == 200
+            assert state() == "closed"
+        assert {one.result().status_code for one in reports} == {200}
+    assert endpoints().count(SECOND) == 6
+    assert Invocation.objects.exclude(state="succeeded").count() == 0
+
+
+def test_one_that_hangs_is_found_though_whoever_answers_instead_is_slow_and_new(
+    ask: Ask, model: Server, other: Server
+) -> None:
+    learn(ask)
     slow(model, SECOND)
-    assert ask("A long report, please.").status_code == 200
-    assert endpoints()[patience.LEAST :] == [FIRST, SECOND]
-    assert state() == "closed"
-    assert ask("Another long report, please.").status_code == 200
-    assert endpoints()[-1] == FIRST
-    assert state() == "closed"
+    other.process.send_signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(CALLERS) as pool:
+        asked = list(pool.map(lambda n: ask(f"Is {n}.50 right?").status_code, range(CALLERS)))
+    assert asked == [200] * CALLERS
+    assert state() == "open"
+    limit = max(one.duration_seconds for one in ModelCall.objects.filter(state="failed"))
+    assert limit < SLOW_SECONDS + patience.FLOOR_SECONDS  # its time is no measure of the other
 
 
 def test_whoever_was_left_is_asked_again_where_nobody_else_has_an_answer(
