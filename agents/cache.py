@@ -119,26 +119,39 @@ def seek(
     if kept is not None:
         return _hit("memory", kept)
     token = uuid4().hex
-    while True:
-        try:
-            state, found = _script("look")(
-                keys=[_key(key), _key(key) + ":flight"], args=[token, FLIGHT_SECONDS]
-            )
-        except RedisError as error:
-            logs.event(logger, "agents.cache.unreachable", level=logging.WARNING, error=str(error))
-            return None
-        if state == 2:
-            return _hit("redis", _remember(key, json.loads(found), keep))
-        if state == 1:
-            either = _from_database(key, token, keep)
-            if isinstance(either, Hit):
-                return either
-            return _alike(either, call, choice, messages, payer)
-        connections.release()
-        if time.monotonic() + POLL_SECONDS >= until:
-            return None
-        with pacing.away():
+    try:
+        state, found = _look(key, token)
+        if state == 0:
+            state, found = _awaited(key, token, until)
+    except RedisError as error:
+        logs.event(logger, "agents.cache.unreachable", level=logging.WARNING, error=str(error))
+        return None
+    if state == 2:
+        return _hit("redis", _remember(key, json.loads(found), keep))
+    if state == 0:
+        return None
+    either = _from_database(key, token, keep)
+    return either if isinstance(either, Hit) else _alike(either, call, choice, messages, payer)
+
+
+def _look(key: str, token: str) -> tuple[int, Any]:
+    """0: somebody asks already; 1: this caller is to; 2 with the answer. Raises RedisError."""
+    state, found = _script("look")(
+        keys=[_key(key), _key(key) + ":flight"], args=[token, FLIGHT_SECONDS]
+    )
+    return int(state), found
+
+
+def _awaited(key: str, token: str, until: float) -> tuple[int, Any]:
+    """The same once nobody asks any more, or 0 at ``until``; raises RedisError."""
+    connections.release()
+    with pacing.away():  # all the while: to look is no work
+        while time.monotonic() + POLL_SECONDS < until:
             time.sleep(POLL_SECONDS)
+            state, found = _look(key, token)
+            if state:
+                return state, found
+    return 0, None
 
 
 def land(flight: Flight, answer: dict[str, Any] | None) -> None:

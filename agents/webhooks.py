@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import logging
 import re
-import statistics
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
 from typing import Any
@@ -71,7 +69,7 @@ _GO_ON = re.compile(
 )
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 _pool = ThreadPoolExecutor(settings.INTERACTIVE_CALLS, thread_name_prefix="dialogflow")
-# Whose latest answers took no longer, as a rule, is asked for whole ones: a stream costs twice.
+# Whose latest answers of a model took no longer is asked for whole ones: a stream costs twice.
 LATEST, QUICK_SECONDS = 5, ANSWER_SECONDS / 2
 
 
@@ -90,15 +88,20 @@ class _Quickness:
     def __init__(self) -> None:
         self._seconds: dict[str, deque[float]] = defaultdict(partial(deque, maxlen=LATEST))
 
-    @contextmanager
-    def measured(self, agent: str) -> Iterator[bool]:
-        """Whether the agent is quick; how long this answer takes counts for the next ones."""
+    def ask(self, agent: str, answer: Callable[[bool], Answer]) -> Answer:
+        """``answer(is_quick)``. How long it took counts for the next ones, where it asked a model,
+        and where it failed late."""
         latest, started = self._seconds[agent], time.monotonic()
         known = list(latest)
+        is_told = False
         try:
-            yield len(known) == LATEST and statistics.median(known) <= QUICK_SECONDS
+            given = answer(len(known) == LATEST and max(known) <= QUICK_SECONDS)
+            is_told = not given.cached and not given.is_fallback
+            return given
         finally:
-            latest.append(time.monotonic() - started)
+            seconds = time.monotonic() - started
+            if is_told or seconds > QUICK_SECONDS:
+                latest.append(seconds)
 
     def forget(self) -> None:
         """Begin anew (for tests)."""
@@ -194,17 +197,20 @@ def _ask(talk: Conversation, caller: Caller, text: str, until: float) -> Told:
     except TooManyRequests:
         return Told([BUSY])
 
+    def answer(is_quick: bool) -> Answer:
+        return talking.ask(
+            talk,
+            text,
+            user_id=caller.user_id,
+            key_id=caller.key_id,
+            stream=None if is_quick else parts.append,
+            invocation_id=invocation_id,
+        )
+
     def work() -> Answer:
         try:
-            with pacing.at_work(), _quickness.measured(talk.agent_slug) as is_quick:
-                return talking.ask(
-                    talk,
-                    text,
-                    user_id=caller.user_id,
-                    key_id=caller.key_id,
-                    stream=None if is_quick else parts.append,
-                    invocation_id=invocation_id,
-                )
+            with pacing.at_work():
+                return _quickness.ask(talk.agent_slug, answer)
         finally:
             connections.end_of_work()
             occupied.__exit__(None, None, None)
@@ -212,7 +218,7 @@ def _ask(talk: Conversation, caller: Caller, text: str, until: float) -> Told:
     running: Future[Answer] = _pool.submit(spans.carried(work))
     connections.release()
     try:
-        answer = running.result(max(0.0, until - time.monotonic()))
+        given = running.result(max(0.0, until - time.monotonic()))
     except FutureTimeout:
         so_far = _sentences("".join(parts))
         return Told([*([so_far] if so_far else []), STILL], str(invocation_id), so_far)
@@ -220,7 +226,7 @@ def _ask(talk: Conversation, caller: Caller, text: str, until: float) -> Told:
         logs.event(logger, "agents.dialogflow.failed", level=logging.WARNING, code=error.code,
                    conversation=str(talk.pk))  # fmt: skip
         return Told([FAILED])
-    return Told([str(answer.output.get("text") or FAILED)])
+    return Told([str(given.output.get("text") or FAILED)])
 
 
 def _rest(talk: Conversation, pending: str, said: str, until: float) -> Told:
