@@ -108,8 +108,8 @@ def call_tool(
             measuring.audit_tool(one, actor="system:engine", client_id=client_id, user_id=user_id,
                                  session=str(run_id or ""))  # fmt: skip
     connections.release()
-    if ran.error is not None:
-        raise ran.error
+    if ran.blamed is not None:
+        raise ran.blamed
     return ran.result or {}
 
 
@@ -128,8 +128,8 @@ def play_tool(
     context = ToolContext(artifacts=artifacts, client_id=str(client_id))
     ran = tool_calls.run(tool, arguments, context, until=deadline)
     connections.release()
-    if ran.error is not None:
-        raise ran.error
+    if ran.blamed is not None:
+        raise ran.blamed
     return ran.result or {}
 
 

@@ -25,7 +25,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents import connections, pacing, spans
-from agents.errors import EffectUnderWay, EffectUnknown, NotReached, RateLimited, ToolFailed
+from agents.errors import EffectUnderWay, EffectUnknown, NotReached, ToolFailed
 from agents.models import IdempotentToolResult, ToolCall
 from agents.models.records import CallState
 from agents.tools import registry
@@ -39,8 +39,6 @@ THREADS = 64
 # A thread that was left, or a request that it sent, may act for so long after the tool's limit.
 STILL_AT_IT_SECONDS = 10.0
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="tool")
-# Errors after which it is sure that nothing was done.
-_NOT_DONE = (NotReached, RateLimited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,13 @@ class Ran:
     def is_good(self) -> bool:
         return self.error is None
 
+    @property
+    def blamed(self) -> AppError | None:
+        """The error to tell: where its fallback has failed too, that of the tool itself."""
+        if self.error is not None and self.instead_of is not None:
+            return self.instead_of.error
+        return self.error
+
 
 def run(
     tool: Tool, arguments: dict[str, Any], context: ToolContext, *, until: float | None = None
@@ -88,10 +93,8 @@ def run(
 
 def _is_final(tool: Tool, error: AppError) -> bool:
     """Whether another tool would meet the same, or do what may have been done already: of one with
-    effects it must be sure that nothing was done."""
-    if isinstance(error, InvalidInput):
-        return True
-    return not tool.idempotent and not isinstance(error, _NOT_DONE)
+    effects nobody can be sure, and its retry would do it beside the other."""
+    return isinstance(error, InvalidInput) or not tool.idempotent
 
 
 def call_light(name: str, arguments: dict[str, Any], context: ToolContext) -> dict[str, Any]:
@@ -208,7 +211,7 @@ def _effect(
     rows = IdempotentToolResult.objects.filter(**identity)
     try:
         result = _limited(tool, arguments, context, until)
-    except InvalidInput:  # refused before anything happened
+    except (InvalidInput, NotReached):  # refused before anything happened
         rows.update(state=IdempotentToolResult.State.FAILED, ended_at=Now())
         raise
     rows.update(state=IdempotentToolResult.State.DONE, result=result, ended_at=Now())

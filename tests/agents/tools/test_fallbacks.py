@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents import services
-from agents.errors import NotReached, RateLimited, ToolFailed
+from agents.errors import EffectUnknown, NotReached, RateLimited, ToolFailed
 from agents.models import ToolCall
 from agents.tools import registry
 from agents.tools.registry import tool
@@ -57,16 +57,10 @@ def pay(firm: Client) -> Iterator[Pay]:
 
 @pytest.mark.parametrize("error", [
     Unavailable("bank", "it closed the connection"), ToolFailed("bank", "its answer is cut"),
+    NotReached("bank", "it did not begin"), RateLimited("bank", "its own", 5),
 ])  # fmt: skip
 def test_what_may_have_been_done_is_not_done_again_elsewhere(pay: Pay, error: AppError) -> None:
     assert pay(error) == []
-
-
-@pytest.mark.parametrize("error", [
-    NotReached("bank", "it did not begin"), RateLimited("bank", "its own", 5),
-])  # fmt: skip
-def test_what_was_never_begun_is_done_elsewhere(pay: Pay, error: AppError) -> None:
-    assert pay(error) == [5]
 
 
 def test_a_tool_that_only_reads_leaves_nothing_to_one_that_has_got_effects(pay: Pay) -> None:
@@ -76,11 +70,31 @@ def test_a_tool_that_only_reads_leaves_nothing_to_one_that_has_got_effects(pay: 
     assert pay(Unavailable("bank", "it is away"), **both) == [5]
 
 
-def test_both_tools_are_on_record_where_both_have_failed(pay: Pay) -> None:
+def test_both_tools_are_on_record_where_both_have_failed_and_the_first_ones_error_is_told(
+    pay: Pay, firm: Client
+) -> None:
     def away(amount: int) -> dict[str, Any]:
-        raise Unavailable("mirror", "it is away, too")
+        raise ToolFailed("mirror", "it is away, too")
 
-    assert pay(NotReached("bank", "away"), **{"core.test_mirror": {"function": away}}) == []
+    changes = {"core.test_pay": {"idempotent": True},
+               "core.test_mirror": {"idempotent": True, "function": away}}  # fmt: skip
+    assert pay(RateLimited("bank", "its own", 5), **changes) == []
     rows = ToolCall.objects.order_by("number").values_list("name", "fallback_of", "state")
     assert list(rows) == [("core.test_pay", "", "failed"),
                           ("core.test_mirror", "core.test_pay", "failed")]  # fmt: skip
+    with pytest.raises(RateLimited):
+        services.call_tool("core.test_pay", {"amount": 5}, client_id=firm.pk)
+
+
+def test_an_effect_that_was_never_begun_is_begun_by_the_next_try(pay: Pay, firm: Client) -> None:
+    effect = {"client_id": firm.pk, "effect_id": "pay-5"}
+    pay(NotReached("bank", "it did not begin"))
+    with pytest.raises(NotReached):
+        services.call_tool("core.test_pay", {"amount": 5}, **effect)
+    with pytest.raises(NotReached):  # and not "outcome unknown"
+        services.call_tool("core.test_pay", {"amount": 5}, **effect, attempt=2)
+    pay(Unavailable("bank", "it closed the connection"))
+    with pytest.raises(Unavailable):
+        services.call_tool("core.test_pay", {"amount": 5}, **effect, attempt=3)
+    with pytest.raises(EffectUnknown):
+        services.call_tool("core.test_pay", {"amount": 5}, **effect, attempt=4)
