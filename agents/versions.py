@@ -321,11 +321,12 @@ def set_state(
     """
     if state not in Agent.State.values:
         raise InvalidInput("state", state, f"one of {', '.join(Agent.State.values)}")
-    Agent.objects.filter(pk=agent.pk).update(
-        state=state, state_reason=reason[:300], updated_at=Now()
-    )
-    if person and state != Agent.State.ACTIVE:
-        services.stopped(agent.slug, actor=person)
+    with transaction.atomic():
+        Agent.objects.filter(pk=agent.pk).update(
+            state=state, state_reason=reason[:300], updated_at=Now()
+        )
+        if person and state != Agent.State.ACTIVE:
+            services.stopped(agent.slug, actor=person)
     logs.event(logger, "agents.agent.state_set", agent=agent.slug, state=state, by=by)
 
 

@@ -36,7 +36,8 @@ CLEAR = Verdict(Judgement.CLEAR)
 LIVE = (AlertState.PENDING, AlertState.FIRING, AlertState.NO_DATA)
 # An objective that is not active promises nothing; a rule with a target of its own still does.
 _SWITCHED_OFF = Objective.objects.filter(slug=OuterRef("objective"), is_active=False)
-_IS_PROMISED = ~Q(Exists(_SWITCHED_OFF)) | Q(tuned__contains=["target"])
+_OWN = Q(is_shipped=False) & (~Q(denominator="") | Q(event_limit__isnull=False))
+_IS_PROMISED = ~Q(Exists(_SWITCHED_OFF)) | Q(tuned__contains=["target"]) | _OWN
 _IS_ON = ExpressionWrapper(Q(is_active=True) & _IS_PROMISED, output_field=BooleanField())
 
 

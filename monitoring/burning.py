@@ -37,17 +37,24 @@ def objectives_of(found: Iterable[AlertRule]) -> dict[str, Objective]:
 
 
 def promise_of(rule: AlertRule, objective: Objective | None) -> Promise:
-    """What the objective promises as it stands, but for what was set apart in the rule."""
-    target, limit, above = rule.target or PROMISED, rule.event_limit, rule.above
+    """What the objective promises as it stands, but for what a person has set in the rule.
+
+    A shipped rule says which of its values were (``tuned``); in one of one's own all are.
+    """
+    target, limit, above = rule.target, rule.event_limit, rule.above
     if objective is not None:
         allowed = allowed_share(
             objective.target, above=objective.above, statistic=objective.statistic
         )
-        if "target" not in rule.tuned and 0 < allowed < 1:
+        if not (target and _is_set(rule, "target")) and 0 < allowed < 1:
             target = 1 - allowed
-        if "event_limit" not in rule.tuned and not objective.denominator:
+        if (limit is None or not _is_set(rule, "event_limit")) and not objective.denominator:
             limit, above = objective.target, not objective.above
-    return Promise(target, limit, above)
+    return Promise(target or PROMISED, limit, above)
+
+
+def _is_set(rule: AlertRule, name: str) -> bool:
+    return not rule.is_shipped or name in rule.tuned
 
 
 def promised_value(rule: AlertRule) -> float | None:
@@ -79,5 +86,6 @@ def _bad_share(
         return stat.total / whole
     if stat.sketch is None or promise.event_limit is None:
         return None
-    over = stat.sketch.share_above(promise.event_limit)
-    return over if promise.above else 1 - over
+    if promise.above:
+        return stat.sketch.share_above(promise.event_limit)
+    return stat.sketch.share_below(promise.event_limit)

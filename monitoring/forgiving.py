@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from monitoring.domain import rules
 from monitoring.domain.rules import AlertState
-from monitoring.models import Alert, AlertRule
+from monitoring.models import Alert, AlertRule, Mark
 
 MINUTE = timedelta(minutes=1)
 # No rule looks further back for what it judges.
@@ -20,16 +20,27 @@ FURTHEST = timedelta(days=31)
 def over(now: datetime) -> dict[UUID, dict[str, datetime]]:
     """By rule and key: up to when a person has said that it is over.
 
-    Or up to when it followed from its endpoint's failure, which is over.
+    Or up to when it followed from its endpoint's failure, which is over; or up to when a person
+    took the agent out of service.
     """
     by_people = _by_people(Alert.objects.filter(resolved_at__gte=now - FURTHEST))
     let_go = Alert.objects.filter(let_go_at__gte=now - FURTHEST)
+    ended = [*by_people.values_list("rule_id", "key", "resolved_at"),
+             *let_go.values_list("rule_id", "key", "let_go_at"), *_stopped(now)]  # fmt: skip
     found: dict[UUID, dict[str, datetime]] = {}
-    for rows, name in ((by_people, "resolved_at"), (let_go, "let_go_at")):
-        for rule, key, at in rows.values_list("rule_id", "key", name):
+    for rule, key, at in ended:
+        if at is not None:
             known = found.setdefault(rule, {})
             known[key] = max(_from(at), known.get(key, _from(at)))
     return found
+
+
+def _stopped(now: datetime) -> list[tuple[UUID, str, datetime]]:
+    """For every rule about agents, those that people took out of service."""
+    stopped = Mark.objects.filter(kind=Mark.Kind.STOPPED, at__gte=now - FURTHEST)
+    rows = list(stopped.values_list("key", "at"))
+    rules = AlertRule.objects.filter(scope="agent", is_active=True) if rows else ()
+    return [(rule.pk, key, at) for rule in rules for key, at in rows]
 
 
 def closed_since(rule: AlertRule, known: Mapping[str, datetime], now: datetime) -> set[str]:

@@ -263,8 +263,9 @@ def escalate(*, now: datetime) -> int:
     serious = [s for s, rank in RANK.items() if rank >= RANK[ESCALATED_FROM.value]]
     unanswered = Incident.objects.filter(state=State.OPEN, severity__in=serious)
     vanished = live.filter(state=AlertState.NO_DATA, is_silenced=False)
+    measured = live.filter(state=AlertState.FIRING)
     said = IncidentEvent.objects.filter(incident=OuterRef("pk"), name=UNMEASURED)
-    for row in unanswered.filter(~Exists(heard), ~Exists(said), Exists(vanished)):
+    for row in unanswered.filter(~Exists(measured), ~Exists(said), Exists(vanished)):
         told += _tell_unmeasured(row.pk)
     for incident in unanswered.filter(Exists(heard) | ~Exists(live)):
         level = int((now - incident.opened_at) / ESCALATE_AFTER)
@@ -284,9 +285,10 @@ def escalate(*, now: datetime) -> int:
 
 @transaction.atomic
 def _tell_unmeasured(incident_id: UUID) -> bool:
-    """Say that nobody is called on any more. Raises NotFound."""
-    incident = _locked(incident_id)
-    if incident.state != State.OPEN or incident.timeline.filter(name=UNMEASURED).exists():
+    """Say that nobody is called on any more, unless somebody has come or it is over meanwhile."""
+    locked = Incident.objects.select_for_update(no_key=True)
+    incident = locked.filter(pk=incident_id, state=State.OPEN).first()
+    if incident is None or incident.timeline.filter(name=UNMEASURED).exists():
         return False
     note(incident, UNMEASURED)
     return notify.enqueue(incident, UNMEASURED, alerts=incident.told_alerts) > 0

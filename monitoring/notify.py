@@ -89,12 +89,19 @@ def _hold(
     for channel in channels:
         before = waiting.filter(channel=channel).first()
         called = before.name if before else name
-        body = {**_body(incident, called, alerts), "held": True}
-        if before:
-            waiting.filter(pk=before.pk).update(body=body)
-        else:
-            Delivery.objects.create(channel=channel, incident=incident, name=name, body=body,
-                                    next_at=_end_of_quiet(channel, now))  # fmt: skip
+        body = _held(incident, called, name, alerts)
+        if before and waiting.filter(pk=before.pk).update(body=body):
+            continue
+        # There is none, or somebody has begun to send it meanwhile: then this is one more.
+        Delivery.objects.create(
+            channel=channel, incident=incident, name=name,
+            body=_held(incident, name, name, alerts), next_at=_end_of_quiet(channel, now),
+        )  # fmt: skip
+
+
+def _held(incident: Incident, called: str, name: str, alerts: int) -> dict[str, Any]:
+    """The body of a message that goes by the name of the first one, and says what ``name`` does."""
+    return {**_body(incident, called, alerts, given_up=name == UNMEASURED), "held": True}
 
 
 def _end_of_quiet(channel: Channel, now: datetime) -> datetime:
@@ -104,7 +111,7 @@ def _end_of_quiet(channel: Channel, now: datetime) -> datetime:
 
 def tell(incident: Incident, name: str, channels: Sequence[Channel], *, alerts: int) -> int:
     """Write one message for each of these channels; returns how many."""
-    body = _body(incident, name, alerts)
+    body = _body(incident, name, alerts, given_up=name == UNMEASURED)
     rows = [Delivery(channel=one, incident=incident, name=name, body=body) for one in channels]
     Delivery.objects.bulk_create(rows)
     return len(rows)
@@ -130,6 +137,8 @@ def on_call(incident: Incident, name: str, level: int, now: datetime) -> list[Ch
 
 
 def _is_wanted(channel: Channel, incident: Incident, name: str, level: int, now: datetime) -> bool:
+    if name == UNMEASURED and channel.kind == Channel.Kind.PAGER:
+        return False  # whatever a pager is sent rings, and this says that nobody need come
     if channel.is_personal:
         return name != "escalated" and _was_told(channel, incident)
     if name == "resolved":
@@ -244,7 +253,9 @@ def _page(channel: Channel, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _body(incident: Incident, name: str, alerts: int) -> dict[str, Any]:
+def _body(
+    incident: Incident, name: str, alerts: int, *, given_up: bool = False
+) -> dict[str, Any]:  # fmt: skip
     impact = incident.impact
     taken = list(incident.incident_set.order_by("opened_at"))  # what was merged into it
     places = readable.listed([one.cause for one in taken])
@@ -254,7 +265,7 @@ def _body(incident: Incident, name: str, alerts: int) -> dict[str, Any]:
         f"{impact.get('invocations', 0)} calls failed"
         + (f", {given} were answered by a fallback" if (given := impact.get("fallbacks")) else "")
         + f", {readable.plural(impact.get('users', 0), 'user')} met it.",
-        *([GIVEN_UP] if name == UNMEASURED else []),
+        *([GIVEN_UP] if given_up else []),
         *([f"It takes the place of the incident of {places}."] if taken else []),
         f"{settings.PUBLIC_URL}/dashboard/incidents/{incident.pk}",
     ]

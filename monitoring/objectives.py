@@ -126,8 +126,9 @@ def bad_of(one: Objective, read: Read) -> tuple[float, float]:
         return stat.total, read(one.denominator).total
     if stat.sketch is None:
         return 0.0, 0.0
-    share = stat.sketch.share_above(one.target)
-    return (share if not one.above else 1 - share) * stat.count, float(stat.count)
+    sketch = stat.sketch
+    share = sketch.share_below(one.target) if one.above else sketch.share_above(one.target)
+    return share * stat.count, float(stat.count)
 
 
 def value_of(one: Objective, read: Read, window: timedelta) -> tuple[float | None, int]:

@@ -66,14 +66,15 @@ class Proved:
     seals: int = 0
     entries: int = 0
     first_id: str = ""
-    ends: dict[int, tuple[int, str]] = field(default_factory=dict)
+    ends: dict[int, tuple[int, str]] = field(default_factory=dict)  # behind the asked seals
     faults: list[Fault] = field(default_factory=list)
 
 
-def prove(session: Session, begin: Place, last: int) -> Proved:
+def prove(session: Session, begin: Place, last: int, asked: frozenset[int]) -> Proved:
     """Check the seals behind ``begin`` up to number ``last``; stops at ``MOST_FAULTS``.
 
-    What comes next is read while what was read is digested.
+    What comes next is read while what was read is digested. Of ``asked`` seals it is told where
+    the chain stands behind them: there are half a million after some months.
     """
     found = Proved(begin)
     with ThreadPoolExecutor(1, thread_name_prefix="audit-reader") as reader:
@@ -86,10 +87,14 @@ def prove(session: Session, begin: Place, last: int) -> Proved:
             ahead = reader.submit(_group, session, seals[-1][0], last)
             for seal in seals:
                 _check(found, seal, contents)
+                if seal[0] in asked:
+                    found.ends[seal[0]] = (found.end.sequence - 1, found.end.digest.hex())
     return found
 
 
-def prove_together(session: Session, places: Sequence[Place], last: int) -> list[Proved]:
+def prove_together(
+    session: Session, places: Sequence[Place], last: int, asked: frozenset[int]
+) -> list[Proved]:
     """The same of each stretch that begins at one of ``places``, each by a process of its own.
 
     ``session`` is the caller's, and holds what keeps others from sealing meanwhile.
@@ -101,15 +106,16 @@ def prove_together(session: Session, places: Sequence[Place], last: int) -> list
     lasts = [place.number for place in places[1:]] + [last]
     spawn = multiprocessing.get_context("spawn")  # a copy would share the caller's connections
     with ProcessPoolExecutor(len(places), mp_context=spawn) as pool:
-        jobs = [pool.submit(_apart, address, *one) for one in zip(places, lasts, strict=True)]
+        jobs = [pool.submit(_apart, address, *one, asked)
+                for one in zip(places, lasts, strict=True)]  # fmt: skip
         while wait(jobs, timeout=_SIGN_SECONDS).not_done:
             session.execute("SELECT 1")
         return [job.result() for job in jobs]
 
 
-def _apart(address: str, begin: Place, last: int) -> Proved:
+def _apart(address: str, begin: Place, last: int, asked: frozenset[int]) -> Proved:
     with psycopg.connect(address, autocommit=True) as session:
-        return prove(session, begin, last)
+        return prove(session, begin, last, asked)
 
 
 def _group(session: Session, after: int, last: int) -> tuple[list[Seal], dict[str, str]]:
@@ -143,4 +149,3 @@ def _check(found: Proved, seal: Seal, contents: dict[str, str]) -> None:
     found.seals += 1
     found.entries += len(ids)
     found.first_id = found.first_id or (ids[0] if ids else "")
-    found.ends[number] = (found.end.sequence - 1, found.end.digest.hex())

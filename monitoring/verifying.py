@@ -17,6 +17,7 @@ from monitoring.audit import LOCK, salted_digest
 from monitoring.checkpoints import BadCheckpoint
 from monitoring.domain import chain
 from monitoring.domain.chain import Fault
+from monitoring.domain.checkpoints import Checkpoint
 from monitoring.models import AuditSeal
 from monitoring.proving import BEGINNING, MOST_FAULTS, Place, Proved, prove, prove_together
 
@@ -36,8 +37,7 @@ FROM monitoring_auditpayload p JOIN monitoring_auditentry e ON e.id = p.entry_id
 WHERE p.entry_id >= %s
 """
 _STRAY = """
-SELECT count(*) - coalesce((SELECT sum(cardinality(entry_ids)) FROM monitoring_auditseal), 0)
-       - (SELECT count(*) FROM monitoring_auditpending)
+SELECT count(*) - %(sealed)s::bigint - (SELECT count(*) FROM monitoring_auditpending)
 FROM monitoring_auditentry
 """
 _LOST = """
@@ -74,7 +74,9 @@ def verify(*, from_number: int = 1, payloads: bool = True, processes: int = 1) -
     with transaction.atomic():
         # Between two statements an entry could otherwise go from pending to sealed.
         execute("SELECT pg_advisory_xact_lock(%(lock)s)", {"lock": LOCK})
-        parts = _prove(_start(from_number, report), from_number, processes)
+        signed = _signed(from_number, report)
+        asked = frozenset(one.number for one in signed)
+        parts = _prove(_start(from_number, report), from_number, processes, asked)
         ends: dict[int, tuple[int, str]] = {}
         for part in parts:
             report.faults += part.faults
@@ -84,7 +86,7 @@ def verify(*, from_number: int = 1, payloads: bool = True, processes: int = 1) -
         if len(report.faults) < MOST_FAULTS:
             if payloads and parts[0].first_id:
                 _payloads(UUID(parts[0].first_id), report)
-            _tail(ends, from_number, report)
+            _tail(ends, signed, from_number, report)
     if from_number <= 1:
         for name in settings.AUDIT_WITNESSES:
             what, count, faults = import_string(name)()
@@ -105,7 +107,7 @@ def _start(from_number: int, report: Report) -> Place:
     return Place(before.number, before.first_sequence + len(before.entry_ids), digest)
 
 
-def _prove(begin: Place, from_number: int, processes: int) -> list[Proved]:
+def _prove(begin: Place, from_number: int, processes: int, asked: frozenset[int]) -> list[Proved]:
     """The parts of the chain, in its order."""
     counted = AuditSeal.objects.filter(number__gte=from_number)
     seals, last = counted.count(), counted.aggregate(last=Max("number"))["last"] or 0
@@ -118,8 +120,8 @@ def _prove(begin: Place, from_number: int, processes: int) -> list[Proved]:
     session = connection.connection  # of the transaction around
     with connection.wrap_database_errors:
         if several == 1:
-            return [prove(session, begin, last)]
-        return join(prove_together(session, places, last), places)
+            return [prove(session, begin, last, asked)]
+        return join(prove_together(session, places, last, asked), places)
 
 
 def join(parts: list[Proved], places: list[Place]) -> list[Proved]:
@@ -141,32 +143,35 @@ def _payloads(first_id: UUID, report: Report) -> None:
                 report.faults.append(Fault("tampered", 0, entry_id, detail))
 
 
-def _tail(ends: dict[int, tuple[int, str]], from_number: int, report: Report) -> None:
+def _tail(
+    ends: dict[int, tuple[int, str]], signed: list[Checkpoint], from_number: int, report: Report
+) -> None:
     for (lost,) in execute(_LOST, {}):
         report.faults.append(Fault("deleted", 0, lost, "the entry is gone; it was not sealed yet"))
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM monitoring_auditpending")
         report.pending = cursor.fetchone()[0]
     if from_number <= 1 and report.ok:
-        stray = int(execute(_STRAY, {})[0][0])
+        stray = int(execute(_STRAY, {"sealed": report.entries})[0][0])
         if stray:
             detail = f"{stray} entries are outside the chain and wait for no seal"
             report.faults.append(Fault("unsealed", 0, "", detail))
-    _against_checkpoints(ends, from_number, report)
+    _against(signed, ends, report)
 
 
-def _against_checkpoints(
-    ends: dict[int, tuple[int, str]], from_number: int, report: Report
-) -> None:
+def _signed(from_number: int, report: Report) -> list[Checkpoint]:
+    """What was signed of seals from ``from_number`` on; a bad signature is a fault."""
     try:
         said = [*checkpoints.dated(), checkpoints.head()]
     except BadCheckpoint as error:
         report.faults.append(Fault("forged", 0, "", f"checkpoint {error}"))
-        return
+        return []
+    return [one for one in said if one is not None and one.number >= from_number]
+
+
+def _against(signed: list[Checkpoint], ends: dict[int, tuple[int, str]], report: Report) -> None:
     last = AuditSeal.objects.aggregate(last=Max("number"))["last"] or 0
-    for one in said:
-        if one is None or one.number < from_number:
-            continue
+    for one in signed:
         if one.number > last:
             detail = f"at {one.at} the chain had {one.sequence} entries; its tail is gone"
             report.faults.append(Fault("truncated", one.sequence, "", detail))

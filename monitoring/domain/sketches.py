@@ -130,9 +130,19 @@ class Sketch:
         return [self._at(q, values, last_rank) for q in qs]
 
     def share_above(self, limit: float) -> float:
-        """The share of values above ``limit`` (0 to 1), right to a bucket's width; empty is 0."""
-        above = sum(n for value, n in self._buckets() if value > limit)
+        """The share of values above ``limit`` (0 to 1), right to a bucket's width; empty is 0.
+
+        What lies in the limit's own bucket is as large as the limit.
+        """
+        edge = _as_kept(limit)
+        above = sum(n for value, n in self._buckets() if value > edge)
         return above / self.count if self.count else 0.0
+
+    def share_below(self, limit: float) -> float:
+        """The share of values below ``limit``, in the same way."""
+        edge = _as_kept(limit)
+        below = sum(n for value, n in self._buckets() if value < edge)
+        return below / self.count if self.count else 0.0
 
     @property
     def mean(self) -> float:
@@ -343,6 +353,14 @@ def _gather(
     found = np.flatnonzero(counts)
     amounts = counts[found].astype(np.int64)
     store.update(zip((found + low).tolist(), amounts.tolist(), strict=True))
+
+
+def _as_kept(value: float) -> float:
+    """The value that stands for ``value`` in a sketch."""
+    magnitude = abs(value)
+    if magnitude < SMALLEST:
+        return 0.0
+    return math.copysign(_representative(math.ceil(math.log(magnitude) / _LOG_GAMMA)), value)
 
 
 def _representative(key: int) -> float:

@@ -16,6 +16,7 @@ class Mark(models.Model):
         DEPLOYMENT = "deployment"
         EXPERIMENT = "experiment"
         ROLLBACK = "rollback"
+        STOPPED = "stopped", "taken out of service by a person"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     at = models.DateTimeField(db_default=Now())

@@ -4,7 +4,7 @@ An instance of its own gets ``RATCHET_BENCH_AUDIT`` entries (200,000 by default;
 the published form), written and sealed in batches by the shipped code: most are agents' actions
 with digests only, and one in ``PER_PAYLOAD`` is a change with an erasable payload. Then
 ``manage.py verify_audit`` proves all of it, payloads too; its own figures are what is told, with
-the most memory that its process ever held. ``python -m tests.benchmarks.audit N SEED`` only fills
+the most memory that its processes ever held. ``python -m tests.benchmarks.audit N SEED`` only fills
 the instance that the environment names.
 """
 
@@ -16,8 +16,11 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.benchmarks.instance import ROOT, Bench, running
 
@@ -95,15 +98,23 @@ def _action(draw: random.Random, number: int) -> Any:
 
 
 def _verify(bench: Bench) -> tuple[str, float]:
-    """What the command said, and its process's greatest resident memory in MB."""
+    """What the command said, and its processes' greatest resident memory in MB."""
     argv = [sys.executable, "manage.py", "verify_audit"]
     with subprocess.Popen(argv, cwd=ROOT, env=bench.env, stdout=subprocess.PIPE, text=True) as one:
         peak = 0.0
         while one.poll() is None:
-            peak = max(peak, _peak_mb(one.pid))
+            peak = max(peak, _peaks_mb(one.pid))
             time.sleep(POLL_SECONDS)
         assert one.stdout is not None
         return one.stdout.read(), peak
+
+
+def _peaks_mb(pid: int) -> float:
+    """Of the program and of the processes that it shares the log with."""
+    with suppress(psutil.NoSuchProcess):
+        children = psutil.Process(pid).children(recursive=True)
+        return round(_peak_mb(pid) + sum(_peak_mb(child.pid) for child in children), 1)
+    return 0.0
 
 
 def _peak_mb(pid: int) -> float:

@@ -141,10 +141,11 @@ def test_a_night_like_a_noon_is_unusual_by_the_hours_of_a_month() -> None:
         odd = domain == "odd" and hours_ago == 1
         return (120.0 if odd else usual) + draw.gauss(0, 3)
 
-    for hours_ago in range(33 * 24, 0, -1):
-        at = until - timedelta(hours=hours_ago) + timedelta(minutes=1)
-        record([Measurement({"cost_usd": spent(name, hours_ago)}, {"domain": name}, at)
-                for name in ("odd", "even")])  # fmt: skip
+    record([
+        Measurement({"cost_usd": spent(name, hours_ago)}, {"domain": name},
+                    until - timedelta(hours=hours_ago) + timedelta(minutes=1))
+        for hours_ago in range(22 * 24, 0, -1) for name in ("odd", "even")
+    ])  # fmt: skip
     rollups.roll_up()
     tasks.tidy()
     assert not Rollup.objects.filter(grain="m", start__lt=now() - timedelta(days=6)).exists()
@@ -154,12 +155,15 @@ def test_a_night_like_a_noon_is_unusual_by_the_hours_of_a_month() -> None:
 
 def test_tomorrows_busy_hour_is_forecast_by_those_of_the_days_before() -> None:
     AlertRule.objects.exclude(slug="latency-forecast").update(is_active=False)
+    took = []
     for hours_ago in range(14 * 24, 0, -1):
         phase = math.cos(2 * math.pi * (hours_ago - 12) / 24)  # the busy hour is half a day away
         grown = (14 * 24 - hours_ago) / (14 * 24)
+        at = now() - timedelta(hours=hours_ago)
         for agent, peak in (("growing", 0.6 + 0.5 * grown), ("steady", 0.6)):
-            seconds = 1.2 + peak * phase
-            calls(agent, 5, at=now() - timedelta(hours=hours_ago), seconds=seconds)
+            seconds = {"invocation_duration_seconds": [1.2 + peak * phase] * 5}
+            took.append(Measurement(seconds, {"agent": agent}, at))
+    record(took)
     again()
     (alert,) = live("latency-forecast")
     assert (alert.key, alert.why.startswith("breaches in about")) == ("growing", True)
@@ -229,6 +233,7 @@ def test_a_quiet_evening_ends_what_a_busy_hour_began() -> None:
 
 def test_what_is_measured_no_more_calls_nobody_and_is_given_up_after_hours() -> None:
     Channel.objects.create(name="second", kind="email", address="2@example.org", level=1)
+    Channel.objects.create(name="pager", kind="pager", address="http://localhost:1/", secret="r")
     AlertRule.objects.exclude(slug="error-rate").update(is_active=False)
     began = now()
     calls("a", 30, 30, endpoint="")
@@ -248,6 +253,7 @@ def test_what_is_measured_no_more_calls_nobody_and_is_given_up_after_hours() -> 
     assert later(5) == "no_data"
     assert Delivery.objects.filter(name="escalated").count() == 1, "who was asked knows"
     told = Delivery.objects.get(name="unmeasured")
+    assert told.channel.name == "second", "a pager would ring"
     assert "nobody is called on until something is" in told.body["text"]
     assert Incident.objects.get().timeline.filter(name="unmeasured").count() == 1
     out = periods.left_out("agent", since=began - timedelta(hours=1), until=began + 5 * HOUR)

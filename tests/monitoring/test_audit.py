@@ -20,6 +20,7 @@ from config import partitions
 from monitoring import audit, checkpoints, health, proving, services, tasks, verifying
 from monitoring.models import AuditEntry, AuditPayload, AuditPending, AuditSeal
 from tests.benchmarks.audit import SAID, fill
+from tests.monitoring.dying import die
 
 pytestmark = pytest.mark.django_db
 
@@ -335,6 +336,17 @@ def test_a_long_log_that_several_processes_share_is_proved_as_one(
     code, said = verify("--processes", "2")
     assert code == 1
     assert "deleted: entry 13  expected seal 5" in said and "truncated: entry 24" in said
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_proof_of_which_a_process_is_killed_is_no_proof_and_no_accusation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(verifying, "SEALS_EACH", 1)
+    write(6, 3)
+    monkeypatch.setattr(proving, "_apart", die)
+    assert verify("--processes", "2") == (2, "")
+    assert "a process of the proof was ended" in capsys.readouterr().err
 
 
 def test_parts_of_a_chain_that_do_not_meet_are_a_fault() -> None:

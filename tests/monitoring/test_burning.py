@@ -140,3 +140,20 @@ def test_a_rule_of_ones_own_burns_by_single_values(http: Http) -> None:
     found = http.get("/api/v1/alerts", {"rule": "mine"}).json()["results"]
     assert [one["key"] for one in found] == ["slow"]
     assert (found[0]["value"], found[0]["baseline"]) == (pytest.approx(10), 5.0)
+
+
+def test_a_rule_of_ones_own_keeps_its_own_values_beside_an_objective(http: Http) -> None:
+    body = {"slug": "mine", "title": "Hangs", "kind": "burn_rate", "limit": 5, "target": 0.9,
+            "metric": "invocation_duration_seconds", "objective": "latency",
+            "event_limit": 10}  # fmt: skip
+    made = http.post("/api/v1/alert-rules", body, content_type="application/json")
+    assert made.status_code == 201, made.content
+    calls("a", 200, seconds=3.0)
+    again()
+    assert burning("latency") and not live("mine"), "3 s are over 2, and under 10"
+    calls("a", 300, seconds=12.0)
+    Objective.objects.filter(slug="latency").update(is_active=False)
+    again()
+    assert not burning("latency")
+    (alert,) = live("mine")
+    assert alert.value == pytest.approx(6), "60 % of them, and 10 % may be"

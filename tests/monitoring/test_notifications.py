@@ -77,12 +77,14 @@ def test_what_went_on_at_night_is_one_message_in_the_morning_and_none_if_it_is_o
     for incident in (lasting, over):
         notify.enqueue(incident, "opened", alerts=1)
     notify.enqueue(lasting, "updated", alerts=40)
+    notify.enqueue(lasting, "unmeasured", alerts=40)
     notify.enqueue(over, "resolved", alerts=1)
     moment(night(7, 1))
     tasks.deliver()
     (message,) = mail.outbox
     assert f"/dashboard/incidents/{lasting.pk}" in message.body
     assert message.subject.endswith("(opened)") and "40 alerts" in message.body
+    assert "nobody is called on until something is" in message.body
     moment(night(23))
     notify.enqueue(lasting, "resolved", alerts=1)  # of what it was told: in the morning
     assert Delivery.objects.filter(state="waiting", name="resolved").count() == 1

@@ -23,7 +23,7 @@ from config.access.roles import SCOPES
 from learning import rollouts
 from learning import tasks as learning_tasks
 from learning.models import Rollout
-from monitoring import actions, calling, history, incidents, tasks
+from monitoring import actions, alerts, calling, history, incidents, tasks
 from monitoring.models import Action, Alert, AlertRule, AuditEntry, Channel, Incident, Objective
 from monitoring.services import Measurement, record
 from tests.learning.ground import SLUG, make_agent
@@ -155,6 +155,30 @@ def test_alerts_of_an_agent_end_when_a_person_takes_it_out_of_service(
     put("active")
     again()
     assert Alert.objects.count() == 1, "what it did before is forgiven"
+
+
+@pytest.mark.parametrize("is_pending", [True, False])
+def test_an_agent_that_is_paused_before_its_alert_fires_calls_nobody(
+    firm: Client, staff: callers.Caller, http: Http, is_pending: bool
+) -> None:
+    make_agent()
+    call_command("load_monitoring", verbosity=0)
+    AlertRule.objects.exclude(slug="error-rate").update(is_active=False)
+    AlertRule.objects.filter(slug="error-rate").update(pending_seconds=60)
+    labels = {"agent": SLUG, "code": "timeout"}
+    record([Measurement({"invocations": 1, "invocation_errors": 1}, labels) for _ in range(30)])
+    if is_pending:
+        tasks.watch()
+        assert Alert.objects.get().state == "pending"
+    path = f"/api/v1/agents/{SLUG}"
+    http.patch(path, {"state": "paused"}, content_type="application/json",
+               headers={"If-Match": http.get(path)["ETag"]})  # fmt: skip
+    tasks.watch()
+    for minutes in (1, 3, 5):
+        AlertRule.objects.update(evaluated_at=None)
+        alerts.evaluate(now=timezone.now() + timedelta(minutes=minutes))
+    assert not Alert.objects.exclude(state="resolved").exists()
+    assert not Incident.objects.exists()
 
 
 def test_alerts_of_an_agent_end_when_it_is_paused_in_the_admin(

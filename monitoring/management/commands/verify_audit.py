@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -24,9 +25,10 @@ class Command(BaseCommand):
                             "checkpoints that the chain bears out, on record")  # fmt: skip
         parser.add_argument("--no-payloads", action="store_true",
                             help="leave out what is kept beside the entries")  # fmt: skip
-        parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)),
-                            help="share a long log between so many (default: one a core)",
-                            )  # fmt: skip
+        # Each is a connection beside those of the site, and few are enough for one disk.
+        parser.add_argument("--processes", type=int, default=min(4, os.cpu_count() or 1),
+                            help="share a long log between so many (default: a core each, 4 at "
+                            "most)")  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -42,6 +44,9 @@ class Command(BaseCommand):
         except DatabaseError as error:
             reason = str(error).strip().splitlines()[0]
             self.stderr.write(f"verify_audit: the database does not answer: {reason}")
+            sys.exit(2)
+        except BrokenProcessPool:
+            self.stderr.write("verify_audit: a process of the proof was ended; try --processes 1")
             sys.exit(2)
         self._tell(report, enforced, drops)
 

@@ -126,6 +126,13 @@ def test_the_share_above_a_limit_counts_whole_buckets():
     assert Sketch().share_above(2.0) == 0
 
 
+@pytest.mark.parametrize("limit", [1.0, 2.0, 3.0, 4.0, 5.0, 0.95, -2.0, 0.0])
+def test_what_is_as_large_as_a_limit_is_neither_above_nor_below_it(limit: float):
+    sketch = Sketch.of([limit] * 6 + [limit + 1] * 3 + [limit - 1])
+    assert sketch.share_above(limit) == pytest.approx(0.3)
+    assert sketch.share_below(limit) == pytest.approx(0.1)
+
+
 def test_a_hundred_thousand_latencies_take_less_than_two_kilobytes():
     assert len(Sketch.of(RNG.lognormal(0, 1, 100_000)).to_bytes()) < 2_000
 
