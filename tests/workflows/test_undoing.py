@@ -103,34 +103,34 @@ def test_thousands_of_items_are_undone_a_few_at_a_time_and_can_be_counted_meanwh
     web: Browser, key: Key, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     who = key(username="ada")
-    monkeypatch.setattr(undoing, "BATCH", 40)
+    monkeypatch.setattr(undoing, "BATCH", 16)
     run = start(
         web, who,
         "name: many\ninputs: {type: object, properties: {n: {type: array}}}\nsteps:\n"
         "  before: {tool: core.echo, compensate: {tool: core.echo}}\n"
         "  f: {needs: [before], for_each: '${ inputs.n }', tool: core.echo,\n"
-        "    compensate: {tool: core.sleep, with: {seconds: 0}, max_parallel: 8}}\n"
+        "    compensate: {tool: core.sleep, with: {seconds: 0}, max_parallel: 4}}\n"
         f"  last: {FAILS % 'f'}\n",
-        inputs={"n": list(range(150))},
+        inputs={"n": list(range(60))},
     )["id"]  # fmt: skip
     rows = StepRun.objects.filter(kind="compensate", item__gte=0)
-    while rows.filter(state="succeeded").count() < 90:
+    while rows.filter(state="succeeded").count() < 36:
         assert broker.drain(limit=1)
-        assert rows.filter(state__in=["queued", "running"]).count() <= 8
-        assert rows.filter(state="pending").count() <= 40
+        assert rows.filter(state__in=["queued", "running"]).count() <= 4
+        assert rows.filter(state="pending").count() <= 16
     (whole,) = (
         s for s in get(web, f"runs/{run}", who).json()["steps"]
         if s["key"] == "f.compensate" and s["index"] is None
     )  # fmt: skip
-    assert (whole["state"], whole["items"]["total"]) == ("waiting", 150)
-    assert 90 <= whole["items"]["succeeded"] < 150
+    assert (whole["state"], whole["items"]["total"]) == ("waiting", 60)
+    assert 36 <= whole["items"]["succeeded"] < 60
     signed = Browser()
     signed.force_login(User.objects.get(username="ada"))
     page = signed.get(f"/dashboard/runs/{run}").content.decode()
-    assert f"{whole['items']['succeeded']} of 150 items of F are undone." in page
+    assert f"{whole['items']['succeeded']} of 60 items of F are undone." in page
     assert "before" not in {r.key for r in rows}
     broker.drain()
-    assert rows.filter(state="succeeded").count() == 150
+    assert rows.filter(state="succeeded").count() == 60
     events = RunEvent.objects.filter(name="step.succeeded", key__endswith="compensate")
     keys = list(events.order_by("id").values_list("key", "item"))
     done = StepRun.objects.filter(key="f", item__gte=0).order_by("-ended_at", "-pk")
