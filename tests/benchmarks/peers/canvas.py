@@ -21,10 +21,13 @@ import psutil
 from celery import Celery, chain, group
 
 from config import embedded
-from tests.benchmarks.workloads import CHAIN, DIAMONDS, FAN, STAGES
+from tests.benchmarks.workloads import CHAIN, DIAMONDS, FAN, STAGES, random_levels
 
 ROOT = Path(__file__).parents[3]
 REPEATS = 3
+# Each message bears all that comes after it, so ten times the steps make a hundred times the bytes.
+RANDOM = 200
+WIDE = 2000
 _URL = os.environ.get("CANVAS_REDIS", "redis://127.0.0.1:1/0")
 
 app = Celery("canvas", broker=_URL, backend=_URL)
@@ -60,7 +63,7 @@ def _measure_here(*, events: bool) -> dict[str, dict[str, float]]:
             app.conf.update(broker_url=url, result_backend=url)
             worker = _worker(url, events=events)
             try:
-                return _measure(worker, handle.pids())
+                return _measure(worker, handle.pids(), large=events)
             finally:
                 worker.terminate()
                 worker.wait(60)
@@ -76,22 +79,30 @@ def _worker(url: str, *, events: bool) -> subprocess.Popen[bytes]:
     )
 
 
-def _measure(worker: subprocess.Popen[bytes], servers: list[int]) -> dict[str, dict[str, float]]:
+def _measure(
+    worker: subprocess.Popen[bytes], servers: list[int], *, large: bool
+) -> dict[str, dict[str, float]]:
+    """With ``large``: that shapes are smaller there than ours is in favour of canvas."""
     step.delay().get(timeout=240)  # the worker starts meanwhile
     shapes = {
         "chain": (CHAIN, lambda: [_chain()]),
         "fan": (FAN + 2, lambda: [_fan()]),
         "diamonds": (14 * DIAMONDS, lambda: [_diamond() for _ in range(DIAMONDS)]),
     }
+    if large:
+        shapes["random_dag_2000"] = (RANDOM, lambda: [_random()])
+        shapes["fan_out_10000"] = (WIDE + 2, lambda: [_fan(WIDE)])
     found = {}
     for name, (steps, start) in shapes.items():
-        for result in start():
-            result.get(timeout=120)  # warm
+        once = name == "fan_out_10000"
+        if not once:
+            for result in start():
+                _await(result)  # warm
         speeds, costs = [], []
-        for _ in range(REPEATS):
+        for _ in range(REPEATS if large and not once else 1):
             cpu, began = _cpu(worker.pid, servers), time.monotonic()
             for result in start():
-                result.get(timeout=120)
+                _await(result)
             wall = time.monotonic() - began
             speeds.append(steps / wall)
             costs.append(1000 * (_cpu(worker.pid, servers) - cpu) / steps)
@@ -99,19 +110,33 @@ def _measure(worker: subprocess.Popen[bytes], servers: list[int]) -> dict[str, d
     return found
 
 
+def _await(result: Any) -> None:
+    """Wait for the last step; else its client asks each second for every one before it, too."""
+    result.get(timeout=120, follow_parents=False)
+
+
 def _chain() -> Any:
     return chain(*[step.s(number=i) if i else step.s(None, number=0) for i in range(CHAIN)])()
 
 
-def _fan() -> Any:
-    middle = group(step.s(number=i) for i in range(FAN))
-    return chain(step.s(None, number=0), middle, step.s(number=FAN))()
+def _fan(width: int = FAN) -> Any:
+    return _levels([1, width, 1])
 
 
 def _diamond() -> Any:
+    return _levels([len(stage) for stage in STAGES])
+
+
+def _random() -> Any:
+    """The random DAG as near as canvas comes to it: each level waits for the whole one before."""
+    return _levels(random_levels(RANDOM))
+
+
+def _levels(widths: list[int]) -> Any:
+    """Steps side by side, level by level; the first is one step."""
     parts: list[Any] = [step.s(None, number=0)]
-    for stage in STAGES[1:]:
-        parts.append(group(step.s(number=i) for i in range(len(stage))) if len(stage) > 1
+    for width in widths[1:]:
+        parts.append(group(step.s(number=i) for i in range(width)) if width > 1
                      else step.s(number=0))  # fmt: skip
     return chain(*parts)()
 

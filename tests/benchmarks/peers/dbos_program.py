@@ -12,6 +12,9 @@ import psutil
 from dbos import DBOS, DBOSClient
 
 CHAIN, FAN, DIAMONDS, REPEATS = 100, 200, 200, 3
+# Of the 10,000 that others fan out over: those would take minutes.
+WIDE = 2000
+LEVELS = json.loads(os.environ["PEER_LEVELS"])
 STAGES = (1, 3, 1, 2, 1, 3, 1, 1, 1)
 POLLING_SECONDS = 0.05
 CONFIG = {
@@ -48,8 +51,8 @@ async def fanned(width):
 
 
 @DBOS.workflow()
-async def diamond():
-    for width in STAGES:
+async def levelled(widths):
+    for width in widths:
         await asyncio.gather(*[async_step(number) for number in range(width)])
 
 
@@ -96,12 +99,18 @@ def measure(pids):
     shapes = {
         "chain": (CHAIN, lambda: [start("chained", CHAIN)]),
         "fan": (FAN + 2, lambda: [start("fanned", FAN)]),
-        "diamonds": (14 * DIAMONDS, lambda: [start("diamond") for _ in range(DIAMONDS)]),
+        "diamonds": (
+            14 * DIAMONDS,
+            lambda: [start("levelled", STAGES) for _ in range(DIAMONDS)],
+        ),
+        "random_dag_2000": (sum(LEVELS), lambda: [start("levelled", LEVELS)]),
+        "fan_out_10000": (WIDE + 2, lambda: [start("fanned", WIDE)]),
     }
     found = {}
     for name, (steps, begin) in shapes.items():
         speeds, costs = [], []
-        for repeat in range(REPEATS + 1):
+        once = name in ("random_dag_2000", "fan_out_10000")
+        for repeat in [1] if once else range(REPEATS + 1):
             used, began = cpu(watched), time.monotonic()
             for handle in begin():
                 handle.get_result(polling_interval_sec=0.01)

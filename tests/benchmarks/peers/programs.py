@@ -16,20 +16,25 @@ LIMIT_SECONDS = 600.0
 
 
 def measure(
-    name: str, packages: tuple[str, ...], program: Path, *, database: bool = True
-) -> dict[str, Any] | None:
-    """What ``program`` prints last, as JSON; None where its packages can't be installed."""
+    name: str, packages: tuple[str, ...], program: Path, *, database: bool = True,
+    given: dict[str, str] | None = None,
+) -> dict[str, Any] | None:  # fmt: skip
+    """What ``program`` prints last, as JSON; None where its packages can't be installed.
+
+    ``given`` are more variables for it.
+    """
     python = environment(name, *packages)
     if python is None:
         return None
     if not database:
-        return _printed(python, program, {})
+        return _printed(python, program, given or {})
     with tempfile.TemporaryDirectory(prefix=f"ratchet-{name}-") as folder:
         home = Path(folder)
         home.chmod(0o755)
         with embedded.start(home, with_redis=False) as handle:
             url, servers = handle.services.database_owner_url, json.dumps(handle.pids())
-            return _printed(python, program, {"PEER_URL": url, "PEER_SERVERS": servers})
+            env = {"PEER_URL": url, "PEER_SERVERS": servers, **(given or {})}
+            return _printed(python, program, env)
 
 
 def _printed(python: str, program: Path, env: dict[str, str]) -> dict[str, Any] | None:
