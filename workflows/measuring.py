@@ -65,7 +65,7 @@ FROM workflows_runevent WHERE run_id = %(run)s
 def run_ended(run_id: UUID) -> None:
     """Record an ended run. Called after its commit: a lost number must not undo a run."""
     try:
-        _record(run_id)
+        record_end(run_id)
     except DatabaseError as error:
         logs.event(logger, "workflows.run.unmeasured", level=logging.WARNING, run=str(run_id),
                    error=type(error).__name__)  # fmt: skip
@@ -91,7 +91,8 @@ def again(run: Run, steps: int) -> None:
 
 
 @transaction.atomic  # the numbers and the entry: what a crash leaves undone is made up whole
-def _record(run_id: UUID) -> None:
+def record_end(run_id: UUID) -> None:
+    """The same, for those who try again when it fails; raises DatabaseError."""
     rows = execute(_RUN, {"run": run_id})
     if not rows:
         return

@@ -24,6 +24,8 @@ CROSS JOIN LATERAL (
     FROM workflows_runevent WHERE id BETWEEN s.first AND s.last
 ) AS e
 """  # noqa: S608  (constants)
+# Entries that are read before the one that is looked for is taken for lost.
+_MOST_AHEAD = 1000
 # Faults told one by one; a history that has more is not to be trusted in any part.
 MOST_FAULTS = 100
 
@@ -56,11 +58,15 @@ def prove() -> tuple[str, int, list[Fault]]:
         str(one)
         for one in HistorySeal.objects.filter(number__gt=until).values_list("pk", flat=True)
     }
-    faults += [
-        Fault("deleted", 0, "", f"seal {name} of histories, which the log holds, is gone")
-        for name in sorted(log.not_asked_for() - newer)
-    ]
+    faults += [_beside(name) for name in sorted(log.not_asked_for() - newer)]
     return "transitions", events, faults
+
+
+def _beside(name: str) -> Fault:
+    """An entry of the log that is not one of the seals', or is one too many."""
+    if name.isdecimal() and HistorySeal.objects.filter(number=int(name)).exists():
+        return Fault("forged", 0, "", f"seal {name} of histories is in the log more than once")
+    return Fault("deleted", 0, "", f"seal {name} of histories, which the log holds, is gone")
 
 
 class _Log:
@@ -74,7 +80,10 @@ class _Log:
     def digests_of(self, number: int) -> list[str]:
         """One, if all is well. A second one further on is left to ``not_asked_for``."""
         name = str(number)
-        while name not in self._ahead and (entry := next(self._entries, None)) is not None:
+        while name not in self._ahead and len(self._ahead) < _MOST_AHEAD:
+            entry = next(self._entries, None)
+            if entry is None:
+                break
             self._keep(entry.session, entry.after_digest)
         return self._ahead.pop(name, [])
 

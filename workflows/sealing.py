@@ -17,12 +17,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
+from config import logs
 from monitoring import services
 from monitoring.services import Audited
 from workflows import measuring
-from workflows.database import execute
+from workflows.database import execute, repeat_if_deadlocked
 from workflows.models import HistoryMark, HistorySeal
 
 logger = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ def seal() -> dict[str, int]:
     Another pass at the same time does nothing: two would tell one end twice.
     """
     if not execute("SELECT pg_try_advisory_lock(%(lock)s)", {"lock": PASS_LOCK})[0][0]:
+        logs.event(logger, "workflows.history.busy", level=logging.WARNING)
         return {"events": 0, "ends": 0}
     try:
         # In this order: whatever keeps an end from being told keeps nothing from being sealed.
@@ -174,9 +176,14 @@ def _make_up() -> int:
 
 
 def _tell(run_id: UUID) -> bool:
-    """Whether the end could be told; one that can't be is logged, and is not looked at again."""
+    """Whether the end could be told; one that can't be is logged, and is not looked at again.
+
+    Raises OperationalError of a database that is away or busy: the next pass begins here.
+    """
     try:
-        measuring.run_ended(run_id)
+        repeat_if_deadlocked(measuring.record_end)(run_id)
+    except (OperationalError, InterfaceError):
+        raise
     except Exception:
         logger.exception("workflows.run.unmeasured", extra={"fields": {"run": str(run_id)}})
         return False

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 from django.core.management import call_command
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.test import Client as Browser
 
 from config import privacy
@@ -178,7 +178,7 @@ def test_two_passes_at_once_tell_an_end_only_once(
     begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = _ended_untold(begin, broker, monkeypatch)
-    tell = measuring.run_ended
+    tell = measuring.record_end
 
     def tell_late(run_id: UUID) -> None:
         second = threading.Thread(target=_pass_of_another_worker)
@@ -186,10 +186,10 @@ def test_two_passes_at_once_tell_an_end_only_once(
         second.join()
         tell(run_id)
 
-    monkeypatch.setattr(measuring, "run_ended", tell_late)
+    monkeypatch.setattr(measuring, "record_end", tell_late)
     tasks.seal_history()
     assert AuditEntry.objects.filter(target=f"run:{run.pk}", action=ENDED).count() == 1
-    monkeypatch.setattr(measuring, "run_ended", tell)
+    monkeypatch.setattr(measuring, "record_end", tell)
     tasks.seal_history()
     assert AuditEntry.objects.filter(target=f"run:{run.pk}", action=ENDED).count() == 1
 
@@ -198,18 +198,30 @@ def test_a_run_whose_end_cannot_be_told_keeps_nothing_else_from_being_sealed(
     begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, good = (_ended_untold(begin, broker, monkeypatch) for _ in range(2))
-    tell = measuring.run_ended
+    tell = measuring.record_end
 
     def tell_some(run_id: UUID) -> None:
         if run_id == bad.pk:
             raise ValueError("nobody thought of it")
         tell(run_id)
 
-    monkeypatch.setattr(measuring, "run_ended", tell_some)
+    monkeypatch.setattr(measuring, "record_end", tell_some)
     seal_all()
     told = AuditEntry.objects.filter(action=ENDED).values_list("target", flat=True)
     assert list(told) == [f"run:{good.pk}"]
     assert verify()[0] == 0
+
+
+def test_an_end_that_fails_for_a_moment_is_told_by_the_next_pass(
+    begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _ended_untold(begin, broker, monkeypatch)
+    with monkeypatch.context() as busy:
+        busy.setattr(measuring, "seal", _be_away)
+        with pytest.raises(OperationalError):
+            tasks.seal_history()
+    tasks.seal_history()
+    assert AuditEntry.objects.filter(target=f"run:{run.pk}", action=ENDED).count() == 1
 
 
 def test_many_small_seals_are_proved_together_in_whatever_order_the_log_has_them(
@@ -256,6 +268,10 @@ def _pass_of_another_worker() -> None:
         tasks.seal_history()
     finally:
         connection.close()
+
+
+def _be_away(*_: Any, **__: Any) -> None:
+    raise OperationalError("the database is away")
 
 
 def _die(*_: Any, **__: Any) -> None:
