@@ -56,13 +56,13 @@ def finish(
     }
     if _needs_no_thought(plan, outcomes):
         rows = _finish_plainly(plan, outcomes, columns, shared)
-        rows = rows or repeated.won(facts, plan, outcomes, token=token, next_token=next_token)
+        rows = rows or repeated.won(facts, outcomes, token=token, next_token=next_token)
         if all(row.what == "ended" for row in rows):
             # Its joins are gone: the run may be being stopped.
             endings.settle_if_ending(facts.run_id)
     else:
         rows = _finish_and_decide(facts, plan, outcomes, again, {**columns, **shared})
-        rows = rows or repeated.won(facts, plan, outcomes, token=token, next_token=next_token)
+        rows = rows or repeated.won(facts, outcomes, token=token, next_token=next_token)
     dispatch.publish(
         Ready(row.step_id, row.run_id, row.queue, row.is_light)
         for row in rows
@@ -184,7 +184,7 @@ _NEXT_ITERATION = """
 INSERT INTO workflows_steprun (id, run_id, key, kind, item, iteration, state, is_plain, is_light,
     is_repeatable, queue, needs_left, needs_open, attempt, deliveries, cost_usd, queued_at, wake_at)
 SELECT %(new)s, run_id, key, kind, -1, iteration + 1, 'queued', true, false, is_repeatable, queue,
-    0, 0, 0, 0, 0, now(), now() + %(patience)s
+    0, 0, 0, 0, 0, clock_timestamp(), now() + %(patience)s
 FROM workflows_steprun WHERE id = %(id)s
 ON CONFLICT DO NOTHING
 RETURNING id, queue

@@ -52,7 +52,7 @@ def finish_items(
             },
         )
     )
-    rows = rows or repeated.won(facts, plan, outcomes, token=token, next_token=next_token)
+    rows = rows or repeated.won(facts, outcomes, token=token, next_token=next_token)
     sent = [row for row in rows if row.what == "item"]
     # Steps behind the fan-out are among them where the end of it was not heard of.
     dispatch.publish(

@@ -11,14 +11,13 @@ from uuid import UUID
 from workflows.advance import Moved, Outcome, moved
 from workflows.contexts import RunFacts
 from workflows.database import execute
-from workflows.domain.definition import Plan
 from workflows.statements import MOVED
 
-# A message that is sent twice for a queued row finds it claimed. A fan-out or a chunk of it that
-# has no items left to count comes, too: it ends in a later transaction than its items.
+# What was queued since is sent; a message that is sent twice for a row finds it claimed. A fan-out
+# or a chunk of it that has no items left to count comes, too: it ends later than its items.
 _WON = f"""
 WITH won AS (
-    SELECT id, parent_id FROM workflows_steprun
+    SELECT id, parent_id, ended_at FROM workflows_steprun
     WHERE id = ANY(%(ids)s) AND token = %(token)s AND ended_at IS NOT NULL
 )
 SELECT CASE WHEN s.ended_at IS NOT NULL THEN 'ended' WHEN s.item >= 0 THEN 'item' ELSE 'join' END,
@@ -26,23 +25,20 @@ SELECT CASE WHEN s.ended_at IS NOT NULL THEN 'ended' WHEN s.item >= 0 THEN 'item
 FROM workflows_steprun s
 WHERE s.run_id = %(run)s AND EXISTS (SELECT FROM won)
   AND (s.id IN (SELECT id FROM won)
-       OR s.key = ANY(%(keys)s) AND (s.state = 'running' AND s.token = %(next_token)s
-                                     OR s.state = 'queued' AND s.attempt = 0)
+       OR s.state = 'running' AND s.token = %(next_token)s
+       OR s.state = 'queued' AND s.attempt = 0
+          AND s.queued_at >= (SELECT min(ended_at) FROM won)
        OR s.state = 'waiting' AND s.needs_left <= 0 AND s.id IN (SELECT parent_id FROM won))
 """  # noqa: S608  columns
 
 
-def won(
-    facts: RunFacts, plan: Plan, outcomes: list[Outcome], *, token: UUID, next_token: UUID
-) -> list[Moved]:
+def won(facts: RunFacts, outcomes: list[Outcome], *, token: UUID, next_token: UUID) -> list[Moved]:
     """What a finish ended and made ready whose worker did not hear that it came through.
 
     Asked when a finish changed nothing: nothing either where the rows belong to another claim.
     """
-    ended = {outcome.key for outcome in outcomes}
-    behind = {key for one in ended for key, _ in plan.successors[one]}
     asked = {
-        "run": facts.run_id, "keys": sorted(ended | behind), "token": token,
-        "next_token": next_token, "ids": [outcome.step_id for outcome in outcomes],
+        "run": facts.run_id, "token": token, "next_token": next_token,
+        "ids": [outcome.step_id for outcome in outcomes],
     }  # fmt: skip
     return moved(execute(_WON, asked))

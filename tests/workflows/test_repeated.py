@@ -36,6 +36,8 @@ FAILS = "tool: core.fail, with: {times: 9}, retry: {max_attempts: 1}"
         (items, "execute", f"a: {{for_each: [1, 2, 3, 4, 5], max_parallel: 2, {LIGHT}}}"),
         (items, "execute", f"a: {{for_each: [1, 2, 3], {LIGHT}}}"),
         (items, "end_part", f"a: {{for_each: [1], {LIGHT}}}\n  b: {{needs: [a], {HEAVY}}}"),
+        (items, "end_part", f"a: {{for_each: [1], {LIGHT}}}\n"
+         f"  b: {{needs: [a], when: 'false', {HEAVY}}}\n  c: {{needs: [b], {HEAVY}}}"),
         (items, "execute", f"a: {{for_each: [1, 2, 3, 4, 5], max_parallel: 2, {HEAVY}}}"),
     ],
 )  # fmt: skip
