@@ -90,14 +90,15 @@ def _between(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
 
 
 def _moved(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, Any]:
-    """How fast the peers were after us, as a ratio of before: far from 1, trust no comparison."""
-    ratios = [
-        later[peer][shape]["per_second"] / figures["per_second"]
-        for peer, shapes in earlier.items()
-        if peer in later
-        for shape, figures in shapes.items()
-    ]
-    return {"engine_peers_after_to_before": row(ratios, "x", lower=False)} if ratios else {}
+    """How fast each peer was after us, as a ratio of before: far from 1, trust no comparison."""
+    found = {}
+    for peer in earlier.keys() & later.keys():
+        ratios = [
+            later[peer][shape]["per_second"] / figures["per_second"]
+            for shape, figures in earlier[peer].items()
+        ]
+        found[f"engine_peers_after_to_before_{peer}"] = row(ratios, "x", lower=False)
+    return found
 
 
 def _peers() -> dict[str, Any]:

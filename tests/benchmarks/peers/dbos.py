@@ -18,5 +18,5 @@ def measure() -> dict[str, Any] | None:
     Its workflows are programs, so the random DAG goes level by level.
     """
     program = Path(__file__).with_name("dbos_program.py")
-    given = {"PEER_LEVELS": json.dumps(random_levels(2000))}
+    given = {"PEER_LEVELS": json.dumps(random_levels(500))}
     return programs.measure("dbos", _PACKAGES, program, given=given)
