@@ -35,17 +35,12 @@ _START = re.compile(r"\A[\s,;:]+")
 _LINE = re.compile(r"\s*\n\s*")
 # Where a line breaks between words, it might as well not.
 _WRAP = re.compile(r"(?<=[^\W\d_])\n(?=[^\W\d_])")
-# What is something else without its capitals: some abbreviations; units and variables, which are
-# short and stand beside a figure or an operator ("5 MW", "N + 1"); letters that stand alone, but
-# for words of one letter.
-_SIGN = r"[+*/=<>^%×÷±²³°µ·]"
-_SHORT = r"(?:[^\W\d_]{1,3}|[mM][^\W\d_]{3})"
-_CAPITALS = re.compile(
-    r"\b(?:AID|AM|IT|US|WHO)\b"
-    rf"|(?<=[\d{_SIGN[1:-1]}]){_SHORT}\b|(?<=[\d{_SIGN[1:-1]}] ){_SHORT}\b"
-    rf"|\b{_SHORT}(?=\d| ?{_SIGN})"
-    r"|\b(?![Ii]\b|a\b|\AA\b)[^\W\d_]\b"
-)
+# A word with its figures; and what a variable may stand before.
+_TOKEN = re.compile(r"[^\W_]+")
+_OPERATOR = re.compile(r" ?[+*/=<>^%×÷±]")
+_FIGURE = re.compile(r"\d ?\Z")
+# Letters of an abbreviation, a unit or a variable; longer words in capitals are shouted.
+SHORT = 3
 # Who shouts has words to shout.
 _WORD = re.compile(r"[^\W\d_]{4}")
 _NUMBER = re.compile(r"-?\d+\.\d*0+(?!\d)|-?\d+\.0*(?!\d)")
@@ -78,13 +73,29 @@ def _put_plainly(text: str) -> str:
 
 
 def _lowered(text: str) -> str:
+    """``text`` without the capitals that mean nothing."""
     if text.isupper() and _WORD.search(text):
         return text.lower()
-    lowered, end = [], 0
-    for found in _CAPITALS.finditer(text):
-        lowered += [text[end : found.start()].lower(), found.group()]
-        end = found.end()
-    return "".join([*lowered, text[end:].lower()])
+    return _TOKEN.sub(
+        lambda found: found[0] if _says_by_case(found, text) else found[0].lower(), text
+    )
+
+
+def _says_by_case(found: re.Match[str], text: str) -> bool:
+    """Whether a word is something else without its capitals: units (mW and MW), abbreviations
+    (CO), variables, ids. One that begins a sentence has a capital for that."""
+    word, before = found[0], text[: found.start()].rstrip(" ")
+    if word in ("I", word.lower()):
+        return False
+    letters = sum(map(str.isalpha, word))
+    if letters > SHORT and word.isupper():
+        return False
+    if word[1:] != word[1:].lower():
+        return True
+    if letters > SHORT:  # a megaunit
+        return word[0] == "M" and letters == 4 and bool(_FIGURE.search(text[: found.start()]))
+    begins = not before or before[-1] in ".!?:\n"
+    return not begins or bool(letters == 1 and _OPERATOR.match(text, found.end()))
 
 
 def _bare(text: str) -> str:
