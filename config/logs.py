@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import re
 import traceback
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -79,9 +81,12 @@ def _places(error: BaseException | None) -> str:
 def _kind(error: BaseException) -> str:
     """The type of ``error``, and what of its cause is a number or a code and no text of people."""
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
-    codes = {name: getattr(error, name, None) for name in _CODES}
-    told = [f"{name}={code}" for name, code in codes.items() if _is_code(code)]
-    if isinstance(error, OSError) and error.errno is not None:
+    told = []
+    for name in _CODES:
+        with suppress(Exception):  # it may be computed
+            if _is_code(code := getattr(error, name, None)):
+                told.append(f"{name}={code}")
+    if isinstance(error, OSError) and type(error.errno) is int and error.errno in errno.errorcode:
         told.append(os.strerror(error.errno))
     if (type(error).__module__, type(error).__qualname__) in _SAYING:
         told.append(str(error))

@@ -111,8 +111,10 @@ def test_what_a_task_of_a_worker_or_a_loop_says_as_it_breaks_is_left_out(lines: 
 def test_the_cause_is_told_where_it_is_a_code_or_about_the_installation(lines: Any) -> None:
     refused = psycopg.errors.lookup("28P01")(SAID)
     group = ExceptionGroup(SAID, [ConnectionRefusedError(111, SAID), Unavailable("bank", SAID)])
-    for error in (refused, group, ImproperlyConfigured("POSTGRES_HOST is not set")):
+    odd = OSError(SAID, "and a second text")
+    for error in (odd, refused, group, ImproperlyConfigured("POSTGRES_HOST is not set")):
         logging.getLogger("config").error("config.something.failed", exc_info=error)
+    assert lines()[-4]["exception"].endswith("OSError")
     told = [line["exception"] for line in lines()[-3:]]
     assert "sqlstate=28P01" in told[0]
     assert "ConnectionRefusedError (errno=111, Connection refused)" in told[1]
