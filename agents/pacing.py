@@ -31,14 +31,15 @@ class Turns:
 
     def take(self, *, is_back: bool = False) -> bool:
         """Wait for a turn; False: it took too long, go on without."""
+        mine, line = threading.Lock(), self._back if is_back else self._new
+        if not self._free:
+            connections.release()  # who has a turn may be waiting for it
+        mine.acquire()
         with self._lock:
             if self._free:  # then nobody waits
                 self._free -= 1
                 return True
-            mine, line = threading.Lock(), self._back if is_back else self._new
-            mine.acquire()
             line.append(mine)
-        connections.release()  # who has a turn may be waiting for it
         if mine.acquire(timeout=LONGEST_SECONDS):
             return True
         with self._lock:

@@ -2,7 +2,8 @@
 
 Of a wide limit a process takes a few requests at once and gives them out itself: asking Redis for
 each was a twentieth of what an answer from the cache costs. Those that it does not need in
-LEASE_SECONDS count all the same, so a wide limit refuses a little early, never late.
+LEASE_SECONDS count all the same, so a wide limit may refuse a little early; and a process may let
+a few of those pass in a new minute that it took in the last one.
 
 Source of the algorithm: ``limits``, sliding window counter (two fixed windows, weighted).
 """

@@ -116,10 +116,11 @@ class _Silence:
     served: Served
     asked_at: float
     waited_seconds: float
+    is_told: bool
 
     def counts(self, seconds: float) -> int:
         """Failures that it counts as, now that another has answered in ``seconds``."""
-        if _answered_at.get(self.served.endpoint, -math.inf) > self.asked_at:
+        if self.is_told or _answered_at.get(self.served.endpoint, -math.inf) > self.asked_at:
             return 0  # it answers others: this request takes long
         return SURE if seconds <= self.waited_seconds else LIKELY
 
@@ -154,14 +155,16 @@ class Silences:
         silent(one, self._request)
         if state.is_probe:
             breaker.failed(f"endpoint:{one.endpoint}", times=SURE)
-        self._all.append(_Silence(one, time.monotonic() - seconds, seconds))
+        self._all.append(_Silence(one, time.monotonic() - seconds, seconds, state.is_probe))
 
     def witnessed(self, witness: Served, seconds: float) -> None:
         """``witness`` answered in ``seconds``: tell the breakers of those that were left."""
         for silence in self._all:
-            times = silence.counts(seconds)
-            if times and silence.served.endpoint != witness.endpoint:
-                breaker.failed(f"endpoint:{silence.served.endpoint}", times=times)
+            name, times = f"endpoint:{silence.served.endpoint}", silence.counts(seconds)
+            if not times or silence.served.endpoint == witness.endpoint:
+                continue
+            if breaker.state_of(name) == "closed":  # else it is known, and this comes late
+                breaker.failed(name, times=times)
 
 
 class Alarm:

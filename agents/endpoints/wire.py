@@ -110,7 +110,7 @@ def post(
         )
     except ValueError:  # its words would show the key
         raise InvalidHeader("the key holds a sign that no header may hold") from None
-    if first_seconds is not None and (sock := getattr(reply.connection, "sock", None)) is not None:
+    if first_seconds is not None and (sock := _socket_of(reply)) is not None:
         sock.settimeout(max(0.001, until - time.monotonic()))  # it has begun
     try:
         pieces, size = [], 0
@@ -126,6 +126,15 @@ def post(
         reply.close()  # what is left of it must not be the next one's
         raise
     return Answered(reply.status, reply.headers, b"".join(pieces))
+
+
+def _socket_of(reply: Any) -> Any:
+    """The socket that a reply comes by; of one that ends with it the connection knows no more."""
+    kept = getattr(reply.connection, "sock", None)
+    if kept is not None:
+        return kept
+    raw = getattr(getattr(getattr(reply, "_fp", None), "fp", None), "raw", None)
+    return getattr(raw, "_sock", None)
 
 
 def _door(served: Served) -> _Door:

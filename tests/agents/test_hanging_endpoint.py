@@ -70,6 +70,8 @@ def learn(ask: Ask, **more: Any) -> None:
     for number in range(patience.LEAST):
         assert ask(f"Is {number} right?", **more).status_code == 200
     assert endpoints() == [FIRST] * patience.LEAST
+    for history in patience._histories.values():  # however busy the machine is
+        history.seconds.extend([0.1] * patience.KEPT)
 
 
 def endpoints() -> list[str]:

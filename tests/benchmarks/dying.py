@@ -20,8 +20,8 @@ CALLERS = 4
 # Calls before the death, from which a process knows what is usual; and the time given afterwards.
 KNOWN_CALLS = 60
 WAIT_SECONDS = 60.0
-MODELS = [{"name": "offline-standard", "tier": "standard", "context_tokens": 128_000,
-           "capabilities": ["tools"]}]  # fmt: skip
+MODELS = [{"name": f"offline-{tier}", "tier": tier, "context_tokens": 128_000,
+           "capabilities": ["tools"]} for tier in ("light", "standard", "strong")]  # fmt: skip
 Row = dict[str, Any]
 # A process that is gone refuses connections; one that is stopped takes them and answers none.
 DEATHS = {"refusing": signal.SIGKILL, "hanging": signal.SIGSTOP}
