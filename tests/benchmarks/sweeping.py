@@ -26,7 +26,7 @@ _FILL = """
     SELECT r.* FROM (
         SELECT n, %(since)s::timestamptz + (n - 0.5) / %(calls)s * %(span)s::interval AS at,
                CASE WHEN %(units)s = 0 THEN n ELSE n * 7919 %% %(units)s END AS who
-        FROM generate_series(1, %(calls)s) AS n
+        FROM generate_series(1, %(calls)s::bigint) AS n
     ) c
     CROSS JOIN LATERAL (SELECT who * 2654435761 %% 10000 AS bucket) b
     CROSS JOIN (SELECT i AS made FROM agents_invocation i WHERE i.id = %(like)s) t

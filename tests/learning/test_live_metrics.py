@@ -45,7 +45,7 @@ def test_the_effect_of_a_percentile_is_drawn_over_time(api, firm, person):
     path = begun(api, [{"key": "p90", "measure": "seconds", "quantile": 0.9, "role": "primary"}])
     began = timezone.now() - timedelta(days=29)
     Experiment.objects.update(started_at=began)
-    meet(agent, firm, units=1200, success={old.pk: 1.0, new.pk: 1.0}, started=began, days=29)
+    meet(agent, firm, units=580, success={old.pk: 1.0, new.pk: 1.0}, started=began, days=29)
     experiments.sweep()
     told = api("get", f"{path}/analysis").json()
     days = [point["period"] for point in told["path"]]

@@ -10,7 +10,7 @@ from django.db.models import F
 from agents import services as agents
 from agents.models import Invocation
 from learning import tasks
-from learning.models import Experiment, Rollout
+from learning.models import Experiment, Feedback, Rollout
 from tests.learning.ground import SLUG, make_agent, meet
 
 pytestmark = pytest.mark.django_db
@@ -134,10 +134,16 @@ def test_an_end_at_which_nothing_can_be_read_is_no_look(api, ground):
     found = analysis(api, path)
     assert "can't be read yet" in found["headline"] and not found["complete"]
     assert api("get", path).json()["state"] == "running"
-    for number, call in enumerate(calls):
-        said = {"subject_kind": "invocation", "subject_id": str(call.pk), "kind": "rating",
-                "rating": 3 + number % 2 + (call.version_id == new.pk)}  # fmt: skip
-        assert api("post", "feedback", said).status_code == 201
+    said = {"subject_kind": "invocation", "subject_id": str(calls[0].pk), "kind": "rating",
+            "rating": 3}  # fmt: skip
+    assert api("post", "feedback", said).status_code == 201
+    like = Feedback.objects.values("kind", "source", "author_key", "client_id", "agent_slug",
+                                   "subject_kind", "split_epoch").get()  # fmt: skip
+    Feedback.objects.bulk_create(
+        Feedback(subject_id=call.pk, unit=call.unit, version_id=call.version_id,
+                 rating=3 + number % 2 + (call.version_id == new.pk), **like)
+        for number, call in enumerate(calls) if number
+    )  # fmt: skip
     assert analysis(api, path)["verdict"] == "ship"
 
 
