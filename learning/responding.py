@@ -4,9 +4,10 @@ Monitoring writes the wish down; this sweep takes it, acts and reports. An exper
 well: it is paused, resumed or stopped, so that nobody meets the change any more.
 
 The target is an agent, an agent and a version (``tax-eu-001|4``), or a comparison's id. A version
-goes back only where it is what is tried and its control is well: what both show is an outage, and
-then the comparison is held. A rollback stays: who wants the version again starts a new rollout,
-past its tombstone.
+goes back only where it is being rolled out and is surely worse than its control; where both fail,
+the rollout is held. What an alert about a version does not lead to yet is looked at again while its
+incident lasts. A rollback stays: who wants the version again starts a new rollout, past its
+tombstone.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import logging
 from collections.abc import Callable
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from agents import services as agents
 from config import logs
 from config.errors import AppError, NotFound
 from learning import experiments, rollouts
+from learning.domain.blame import Blame, blame
 from learning.models import Experiment, Rollout
 from monitoring import alerts
 from monitoring import services as monitoring
@@ -37,6 +39,8 @@ def respond() -> int:
     for action in asked:
         try:
             said, ok = ACTS[action.kind](action), True
+        except _NotNow:  # it is given out again, until its incident is over
+            continue
         except AppError as error:
             said, ok = str(error), False
         monitoring.report_action(action.id, ok=ok, result={"said": said})
@@ -44,41 +48,51 @@ def respond() -> int:
     return len(asked)
 
 
+class _NotNow(Exception):
+    """Nothing is to be done now; what comes may ask for it."""
+
+
 def _take_back(asked: Asked) -> str:
-    target, number = asked.target, _version(asked.target)
-    row, experiment = _rollout(target), None
-    if row is None:
-        experiment = _experiments(target).first() if number else _experiment(target)
-    if number:
-        tried, control = _tried(row, experiment)
-        if number not in tried:
-            return f"version {number} of {_slug(target)} is not being tried: nothing to take back"
-        rule = str(asked.parameters.get("rule", ""))
-        key = f"{_slug(target)}|{control}"
-        if rule and alerts.is_breached(rule, key, now=timezone.now()):
-            return _held(row, experiment, f"its control shows the same ({rule}): an outage")
+    target = asked.target
+    row = _rollout(target)
+    if number := _version(target):
+        if row is None or str(_number(row, row.to_version_id)) != number:
+            raise _NotNow
+        who = _blamed(row, str(asked.parameters.get("rule", "")))
+        if who is Blame.NOBODY:
+            raise _NotNow
+        if who is Blame.OUTAGE:
+            return _held(row, None, "its control fails as well: an outage")
     if row is not None:
-        why = "an incident began with it"
-        if not rollouts.back(row, reason=why, by=BY, breached_at=asked.since):
-            return f"the rollout of {row.agent_slug} had ended"
-        return f"{row.agent_slug}: production answers everybody again"
-    if experiment is None:
-        raise NotFound("open rollout or experiment of", target)
+        return _back(row, asked)
+    experiment = _experiment(target)
     experiments.stop_by_machine(experiment, by=BY, reason="an incident began with it")
     return f"{experiment.subject}: its experiment is stopped, production answers everybody"
 
 
-def _tried(row: Rollout | None, experiment: Experiment | None) -> tuple[set[str], str]:
-    """The numbers of the versions that are tried, and that of their control."""
-    if row is not None:
-        both = (row.to_version_id, row.from_version_id)
-        tried, control = (agents.version_values(row.agent_slug, one)["number"] for one in both)
-        return {str(tried)}, str(control)
-    if experiment is None or experiment.workflow_name:
-        return set(), ""
-    arms = list(experiment.variants.values_list("version_number", "is_control"))
-    control = next(str(number) for number, is_control in arms if is_control)
-    return {str(number) for number, _ in arms} - {control}, control
+def _back(row: Rollout, asked: Asked) -> str:
+    why = "an incident began with it"
+    for one in (row, Rollout.objects.get(pk=row.pk)):  # it may have come to its end meanwhile
+        if rollouts.back(one, reason=why, by=BY, breached_at=asked.since):
+            return f"{row.agent_slug}: production answers everybody again"
+    return f"the rollout of {row.agent_slug} had ended"
+
+
+def _blamed(row: Rollout, rule: str) -> Blame:
+    """Who is to blame, by what the rule counts; of one that counts nothing the version is."""
+    now = timezone.now()
+    ids = (row.to_version_id, row.from_version_id)
+    keys = [f"{row.agent_slug}|{_number(row, one)}" for one in ids]
+    treated, control = (alerts.counted(rule, key, now=now) for key in keys)
+    if treated is None or control is None:
+        return Blame.VERSION
+    if not treated.is_over:
+        return Blame.NOBODY
+    return blame(treated.present, control.present, control.past)
+
+
+def _number(row: Rollout, version_id: UUID) -> int:
+    return int(agents.version_values(row.agent_slug, version_id)["number"])
 
 
 def _hold(asked: Asked) -> str:
@@ -117,15 +131,11 @@ def _rollout(target: str) -> Rollout | None:
     return (rows.filter(pk=uid) if uid else rows.filter(agent_slug=_slug(target))).first()
 
 
-def _experiments(target: str) -> QuerySet[Experiment]:
+def _experiment(target: str) -> Experiment:
     rows = Experiment.objects.filter(state__in=["running", "paused"])
     uid = _uuid(target)
     held = Q(agent_slug=_slug(target)) | Q(variants__agent_versions__has_key=_slug(target))
-    return rows.filter(pk=uid) if uid else rows.filter(held)
-
-
-def _experiment(target: str) -> Experiment:
-    found = _experiments(target).first()
+    found = (rows.filter(pk=uid) if uid else rows.filter(held)).first()
     if found is None:
         raise NotFound("open rollout or experiment of", target)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -25,6 +26,8 @@ from monitoring.models import Alert, AlertRule, Objective
 logger = logging.getLogger(__name__)
 Kind = AlertRule.Kind
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+# What a version did before, beside which its control is seen to fail as well.
+COMPARED = timedelta(days=7)
 ANOMALY_STEP = timedelta(minutes=5)
 ANOMALY_HISTORY = timedelta(days=4)
 # Five minutes know the shape of a day; that of a week takes a month, which is kept in hours.
@@ -77,19 +80,37 @@ def evaluate(*, now: datetime) -> list[Alert]:
     return changed
 
 
-def is_breached(slug: str, key: str, *, now: datetime) -> bool:
-    """Whether the condition of the rule ``slug`` holds for ``key``, by what there is of it.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a rule counts of one key: bad ones of how many, in its window and in a week before."""
 
-    Where a rule compares with more than its limit, whether it has an alert of ``key``.
+    is_over: bool
+    present: tuple[int, int]
+    past: tuple[int, int]
+
+
+def counted(slug: str, key: str, *, now: datetime) -> Counted | None:
+    """How ``key`` stands by the rule ``slug``, by however few; None if it counts nothing.
+
+    Counted are shares, and means of figures from 0 to 1 that are bad when low.
     """
-    rule = AlertRule.objects.filter(slug=slug).first()
-    if rule is None:
-        return False
-    if rule.kind != Kind.THRESHOLD:
-        return Alert.objects.filter(rule=rule, key=key, state__in=LIVE).exists()
+    rule = AlertRule.objects.filter(slug=slug, kind=Kind.THRESHOLD).first()
+    if rule is None or not (
+        rule.statistic == AlertRule.Statistic.RATIO
+        or (rule.statistic == AlertRule.Statistic.MEAN and not rule.above)
+    ):
+        return None
     since = now - timedelta(seconds=rule.window_seconds)
-    stats = _read(rule, since, now + MINUTE, keys=[key]).get(key, {})
-    return _threshold(rule, stats, few=True).judgement is Judgement.BREACH
+    present = _read(rule, since, now + MINUTE, keys=[key]).get(key, {})
+    past = _read(rule, since - COMPARED, since, keys=[key]).get(key, {})
+    is_over = _threshold(rule, present, False).judgement is Judgement.BREACH
+    return Counted(is_over, _bad_of(rule, present), _bad_of(rule, past))
+
+
+def _bad_of(rule: AlertRule, stats: Mapping[str, Stat]) -> tuple[int, int]:
+    count, stat = _count(rule, stats), stats.get(rule.metric, queries.EMPTY)
+    bad = stat.total if rule.denominator else stat.count - stat.total
+    return min(max(round(bad), 0), count), count
 
 
 @transaction.atomic

@@ -169,6 +169,14 @@ def _for_staff(request: Request, what: str) -> None:
         raise Forbidden(what, "access to every client")
 
 
+def _may_respond(request: Request) -> None:
+    """Raise Forbidden where first responses are set by who may not do what they do."""
+    if isinstance(request.data, dict) and request.data.get("responses") is not None:
+        caller = rest.caller_of(request)
+        for scope in ("agents:write", "learning:decide"):
+            caller.require(scope, "set the first responses of a rule")
+
+
 class AlertRules(APIView):
     scopes = {"GET": "monitoring:read", "POST": "monitoring:write"}
 
@@ -186,6 +194,7 @@ class AlertRules(APIView):
     def post(self, request: Request) -> Response:
         """Add a rule; it is judged from the next pass on."""
         _for_staff(request, "set rules for the whole fleet")
+        _may_respond(request)
         shape = shapes.AlertRuleShape(data=request.data)
         shape.is_valid(raise_exception=True)
         actor = rest.caller_of(request).principal
@@ -211,6 +220,7 @@ class OneAlertRule(APIView):
     def patch(self, request: Request, slug: str) -> Response:
         """Change a rule. What is set in a shipped one stays when the set-up runs again."""
         _for_staff(request, "set rules for the whole fleet")
+        _may_respond(request)
         shape = shapes.AlertRuleShape(rule_changes.find(slug), data=request.data, partial=True)
         shape.is_valid(raise_exception=True)
         actor = rest.caller_of(request).principal

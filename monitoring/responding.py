@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 
 from monitoring import actions
@@ -13,25 +15,34 @@ from monitoring.domain.responses import BACK, UNDO, target_of
 from monitoring.models import Action, Alert, Incident
 from monitoring.timeline import note
 
+logger = logging.getLogger(__name__)
 State = Action.State
 
 
 def ask_for(incident: Incident, alerts: Sequence[Alert], endpoint_of: Mapping[str, str]) -> None:
     """Ask for what the rules of these alerts respond with; what leads nowhere is told."""
     for alert in alerts:
-        for response in alert.rule.responses:
-            kind = str(response["kind"])
-            target = response.get("target") or target_of(
-                kind, scope=alert.scope, key=alert.key, cause=incident.cause,
-                endpoint=endpoint_of.get(alert.key.partition("|")[0], ""),
-            )  # fmt: skip
-            if target is None:
-                said = f"an alert about {alert.scope} {alert.key!r} names nothing to act on"
-                note(incident, "action_failed", detail={"kind": kind, "target": "", "said": said})
-            else:
-                # Whoever takes a version back asks whether others breach the rule as well.
-                given = {"rule": alert.rule.slug} if kind == BACK else {}
-                ask(incident, kind, str(target), {**given, **response.get("parameters", {})})
+        try:
+            with transaction.atomic():
+                _ask_for_one(incident, alert, endpoint_of)
+        except Exception:  # one rule must not keep incidents of others from being told
+            logger.exception("monitoring.response.failed", extra={"rule": alert.rule.slug})
+
+
+def _ask_for_one(incident: Incident, alert: Alert, endpoint_of: Mapping[str, str]) -> None:
+    for response in alert.rule.responses:
+        kind = str(response["kind"])
+        target = response.get("target") or target_of(
+            kind, scope=alert.scope, key=alert.key, cause=incident.cause,
+            endpoint=endpoint_of.get(alert.key.partition("|")[0], ""),
+        )  # fmt: skip
+        if target is None:
+            said = f"an alert about {alert.scope} {alert.key!r} names nothing to act on"
+            note(incident, "action_failed", detail={"kind": kind, "target": "", "said": said})
+        else:
+            # Whoever takes a version back looks at what the rule counts of its control.
+            given = {"rule": alert.rule.slug} if kind == BACK else {}
+            ask(incident, kind, str(target), {**(response.get("parameters") or {}), **given})
 
 
 def ask(incident: Incident, kind: str, target: str, parameters: dict[str, Any]) -> None:

@@ -39,17 +39,12 @@ RULES: tuple[dict[str, Any], ...] = (
      "scope": "agent", "limit": 0.05, "clear": 0.03, "critical": 0.10, "min_count": 20,
      "severity": "high", "runbook": "errors.md",
      "advice": "Read the last errors: one code means one cause."},
-    # While a version is rolled out its control is asked the same: both failing is an outage.
+    # It only asks: a version goes back where it is rolled out and surely worse than its control.
+    # Low, because the agent's own rule tells of an agent that fails.
     {"slug": "version-error-rate", "title": "A version fails", "kind": "threshold", **ERRORS,
-     "scope": "version", "limit": 0.10, "clear": 0.05, "critical": 0.5,
-     "window_seconds": 15 * MINUTE, "min_count": 20, "severity": "high", "runbook": "errors.md",
-     "responses": [{"kind": "roll_back_rollout"}],
-     "advice": "If it was being rolled out, it went back; see what it changed, then its errors."},
-    {"slug": "version-accuracy", "title": "A version answers wrongly", "kind": "threshold",
-     "metric": "accuracy_ratio", "statistic": "mean", "scope": "version", "above": False,
-     "limit": 0.7, "clear": 0.8, "window_seconds": DAY, "min_count": 20, "severity": "high",
-     "runbook": "quality.md", "responses": [{"kind": "roll_back_rollout"}],
-     "advice": "If it was being rolled out, it went back; compare its answers with the former's."},
+     "scope": "version", "limit": 0.10, "window_seconds": HOUR, "min_count": 50,
+     "severity": "low", "runbook": "errors.md", "responses": [{"kind": "roll_back_rollout"}],
+     "advice": "If it was being rolled out, see whether it went back; then what it changed."},
     {"slug": "endpoint-error-rate", "title": "Endpoint fails", "kind": "threshold", **ERRORS,
      "scope": "endpoint", "limit": 0.10, "clear": 0.05, "critical": 0.5,
      "window_seconds": 10 * MINUTE, "min_count": 20, "severity": "high",

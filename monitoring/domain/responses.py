@@ -56,12 +56,16 @@ def faults_of(responses: Any, *, scope: str = "agent") -> list[str]:
     faults = []
     for entry in responses:
         kind = entry.get("kind") if isinstance(entry, dict) else None
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             faults.append(f"kind {kind!r}: one of {', '.join(sorted(KINDS))}")
         elif kind == "call_webhook" and not entry.get("target"):
             faults.append("call_webhook: its target is the name of a web hook channel")
         elif unknown := sorted(entry.keys() - {"kind", "target", "parameters"}):
             faults.append(f"{kind}: unknown {', '.join(unknown)}")
+        elif not isinstance(entry.get("target", ""), str):
+            faults.append(f"{kind}: its target is text")
+        elif not isinstance(entry.get("parameters", {}), dict):
+            faults.append(f"{kind}: its parameters are an object")
         elif not entry.get("target") and (fits := _scopes(kind)) and scope not in fits:
             faults.append(
                 f"{kind}: an alert about {scope!r} names nothing that it could act on; give a "
