@@ -28,6 +28,7 @@ from agents.steering import (
     promote,
     publish_prompt,
     split_traffic,
+    units_are_named,
     units_that_changed,
     version_values,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "settle_effect",
     "settle_review",
     "split_traffic",
+    "units_are_named",
     "units_that_changed",
     "version_values",
 ]

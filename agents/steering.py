@@ -188,12 +188,25 @@ def units_that_changed(
     Beside them those with a call in [``came_from``, ``until``): whoever came then is among these.
     """
     join, met, values = _which_calls(slug, epochs, since, among)
-    first = min(after, came_from) - LONGEST_QUEUED
-    values |= {"after": after, "after_id": first_id(after), "came_from": came_from, "until": until,
-               "first_id": first_id(max(first, since - SLACK))}  # fmt: skip
+    values |= {
+        "after": after, "after_id": first_id(after), "changed_id": first_id(after - LONGEST_QUEUED),
+        "came_from": came_from, "came_id": first_id(came_from - LONGEST_QUEUED),
+        "until": until, "until_id": first_id(until),
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_CHANGED.format(join=join, met=met), values)
         return {unit for (unit,) in cursor.fetchall()}
+
+
+def units_are_named(slug: str, unit: str, *, since: datetime, until: datetime) -> bool:
+    """Whether callers named units of their own in comparisons of the agent by ``unit``."""
+    query = _NAMED.format(column=_COLUMNS[unit])
+    with connection.cursor() as cursor:
+        cursor.execute(query, {
+            "agent": _agent(slug).pk, "first_id": first_id(since - SLACK), "since": since,
+            "until": until,
+        })  # fmt: skip
+        return bool(cursor.fetchone()[0])
 
 
 def _which_calls(
@@ -220,7 +233,7 @@ def earlier_outcomes(
     column = _COLUMNS[unit]
     values: dict[str, Any] = {
         "agent": _agent(slug).pk, "first_id": first_id(since - SLACK), "since": since,
-        "until": until,
+        "until": until, "last_id": first_id(until + LONGEST_QUEUED),
     }  # fmt: skip
     more = ""
     if units is not None:
@@ -242,10 +255,18 @@ _EARLIER = """
            count(*) FILTER (WHERE state IN ('failed', 'blocked', 'fallback')),
            sum(cost_usd), sum(duration_seconds), sum(input_tokens + cached_tokens + output_tokens)
     FROM agents_invocation
-    WHERE agent_id = %(agent)s AND id >= %(first_id)s
+    WHERE agent_id = %(agent)s AND id >= %(first_id)s AND id < %(last_id)s
       AND started_at >= %(since)s AND started_at < %(until)s
       AND {column} IS NOT NULL AND NOT is_demo {more}
     GROUP BY 1
+"""
+_NAMED = """
+    SELECT EXISTS (
+        SELECT 1 FROM agents_invocation
+        WHERE agent_id = %(agent)s AND id >= %(first_id)s
+          AND started_at >= %(since)s AND started_at < %(until)s
+          AND split_epoch IS NOT NULL AND unit <> '' AND unit <> {column}::text
+    )
 """
 _AMONG = """
     JOIN unnest(%(epoch)s::int[], %(below)s::int[], %(above)s::int[])
@@ -273,8 +294,9 @@ _OUTCOMES = f"""
 """
 _CHANGED = f"""
     SELECT DISTINCT unit {_CALLS}
-      AND (id >= %(after_id)s OR {_ENDED_AT} >= %(after)s
-           OR (started_at >= %(came_from)s AND started_at < %(until)s))
+      AND ((id >= %(changed_id)s AND (id >= %(after_id)s OR {_ENDED_AT} >= %(after)s))
+           OR (id >= %(came_id)s AND id < %(until_id)s
+               AND started_at >= %(came_from)s AND started_at < %(until)s))
 """
 
 

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 
 from agents import services as agents
 from agents.domain import traffic
+from config.errors import NotFound
 from learning import folding
 from learning.analysis import analyse
 from learning.domain import measures
@@ -32,22 +33,29 @@ NOTES = (
     "what a rollout has brought to its end is production for those held out too, so this reads "
     "what trying did while it lasted",
     "everybody else counts, also who was in no arm: so an effect is smaller here than in its arm",
+    "who calls several agents counts in each",
 )
+Compared = tuple[str, datetime, datetime]
 
 
 def read(row: Holdout, now: datetime) -> dict[str, Any]:
     """The verdict document of a holdout: those held out as control, of all that was compared.
 
-    Each agent that was in a comparison is a stage, by the comparison's unit, from its first on.
+    Each agent that was in a comparison is a stage, by the unit of the first one, from its start to
+    the end of the last one by that unit.
     """
-    until = row.closed_at or now
-    compared = _compared(row, until)
-    instead = {name: _cells(row, *asked, until) for name, asked in compared.items()}
-    weights = {name: {HELD: row.share_ratio, OTHERS: 1 - row.share_ratio} for name in compared}
+    compared, notes = {}, []
+    for slug, (unit, since, until) in _compared(row, row.closed_at or now).items():
+        if why := _unreadable(slug, unit, since, until):
+            notes.append(f"{slug} is left out: {why}")
+        else:
+            compared[slug] = (unit, since, until)
     if not compared:
         return {"headline": "Nothing was compared while it was open: there is nothing to read.",
-                "reading": "unreadable", "metrics": [], "compared": [], "notes": [],
+                "reading": "unreadable", "metrics": [], "compared": [], "notes": notes,
                 "units": {HELD: 0, OTHERS: 0}, "sample_ratio": None}  # fmt: skip
+    instead = {slug: _cells(row, slug, *asked) for slug, asked in compared.items()}
+    weights = {slug: {HELD: row.share_ratio, OTHERS: 1 - row.share_ratio} for slug in compared}
     found = analyse({
         "experiment": {
             "name": "holdout", "control": HELD, "metrics": measures.for_analysis(METRICS),
@@ -58,8 +66,9 @@ def read(row: Holdout, now: datetime) -> dict[str, Any]:
     headline, reading = _words(found)
     return {
         "headline": headline, "reading": reading, "units": found["progress"]["units"],
-        "compared": sorted(compared), "sample_ratio": found["sample_ratio"],
-        "metrics": found["metrics"], "notes": [*NOTES, *found["notes"]],
+        "compared": [f"{slug} by {unit}" for slug, (unit, _, _) in sorted(compared.items())],
+        "sample_ratio": found["sample_ratio"], "metrics": found["metrics"],
+        "notes": [*NOTES, *notes, *found["notes"]],
     }  # fmt: skip
 
 
@@ -68,30 +77,42 @@ def refresh(now: datetime) -> int:
     due = Q(closed_at=None) | Q(analysed_at=None) | Q(analysed_at__lt=F("closed_at"))
     rows = list(Holdout.objects.filter(due))
     for row in rows:
-        Holdout.objects.filter(pk=row.pk).update(analysis=read(row, now), analysed_at=now)
+        keep(row, now)
     return len(rows)
 
 
-def _compared(row: Holdout, until: datetime) -> dict[str, tuple[str, str, datetime]]:
-    """Name → (agent, unit, since) of all that began while it was open."""
-    began = {"gte": row.opened_at, "lt": until}
+def keep(row: Holdout, now: datetime) -> None:
+    """Read it and keep what it says, with the moment."""
+    row.analysis, row.analysed_at = read(row, now), now
+    row.save(update_fields=["analysis", "analysed_at"])
+
+
+def _compared(row: Holdout, until: datetime) -> dict[str, Compared]:
+    """Agent → (unit, from, to) of what began while it was open, by the unit of the first."""
     experiments = Experiment.objects.exclude(agent_slug="").filter(
-        **{f"started_at__{way}": at for way, at in began.items()}
+        started_at__gte=row.opened_at, started_at__lt=until
     )
     rollouts = Rollout.objects.filter(
-        is_drill=False, **{f"created_at__{way}": at for way, at in began.items()}
+        is_drill=False, created_at__gte=row.opened_at, created_at__lt=until
     )
-    found: dict[str, tuple[str, str, datetime]] = {}
-    for slug, unit, at in [
-        *experiments.values_list("agent_slug", "unit", "started_at"),
-        *rollouts.values_list("agent_slug", "unit", "created_at"),
-    ]:
-        if at is None:  # a draft
-            continue
-        name = f"{slug} by {unit}"
-        since = min(at, found[name][2]) if name in found else at
-        found[name] = (slug, unit, since)
+    began = [
+        *experiments.values_list("started_at", "agent_slug", "unit", "ended_at"),
+        *rollouts.values_list("created_at", "agent_slug", "unit", "ended_at"),
+    ]
+    found: dict[str, Compared] = {}
+    for at, slug, unit, ended in sorted(began, key=lambda one: (one[0] or until, one[1])):
+        end = min(ended or until, until)
+        own, since, before = found.get(slug, (unit, at or until, end))
+        found[slug] = (own, since, max(before, end) if own == unit else before)
     return found
+
+
+def _unreadable(slug: str, unit: str, since: datetime, until: datetime) -> str:
+    try:
+        is_named = agents.units_are_named(slug, unit, since=since, until=until)
+    except NotFound:
+        return "the agent is gone"
+    return f"its callers name each {unit} themselves, and none that is held out" if is_named else ""
 
 
 def _cells(row: Holdout, slug: str, unit: str, since: datetime, until: datetime) -> Cells:

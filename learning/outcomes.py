@@ -71,11 +71,17 @@ class Part:
 
 
 WHOLE = Part()
+# Days → unit → what it had in so many days before the start.
+Past = Mapping[float, Mapping[str, UnitSeen]]
 
 
-def cells(source: Source, part: Part = WHOLE) -> dict[str, Cells]:
-    """Stage → (arm, day) → units and sums; what came during an incident is a stage of its own."""
-    past, units = _past(source, part), _units(source, part)
+def cells(source: Source, part: Part = WHOLE, past: Past | None = None) -> dict[str, Cells]:
+    """Stage → (arm, day) → units and sums; what came during an incident is a stage of its own.
+
+    ``past``: what ``past_of`` gives, where it is known.
+    """
+    past = past_of(source, part.units) if past is None else past
+    units = _units(source, part)
     if not adds_up(source):
         return _folded(source, list(units), past)
     none: dict[str, Cells] = {source.stage: {}, APART + source.stage: {}}
@@ -93,7 +99,7 @@ def adds_up(source: Source) -> bool:
 
 def _folded(
     source: Source, units: Sequence[tuple[UnitSeen, datetime]],
-    past: Mapping[float, Mapping[str, UnitSeen]],
+    past: Past,
 ) -> dict[str, Cells]:  # fmt: skip
     sides: dict[str, list[UnitSeen]] = {source.stage: [], APART + source.stage: []}
     for unit, first_at in units:
@@ -114,8 +120,8 @@ def _folded(
     }
 
 
-def _past(source: Source, part: Part) -> dict[float, dict[str, UnitSeen]]:
-    """Days → unit → what it had in so many days before the start; of units that come back."""
+def past_of(source: Source, units: Sequence[str] | None = None) -> Past:
+    """What units that come back had before the start, of these alone where they are given."""
     if source.started_at is None:
         return {}
     return {
@@ -124,7 +130,7 @@ def _past(source: Source, part: Part) -> dict[float, dict[str, UnitSeen]]:
                                one.seconds, one.tokens, unit=one.unit)
             for one in agents.earlier_outcomes(
                 source.agent_slug, source.unit, since=source.started_at - timedelta(days=days),
-                until=source.started_at, units=part.units,
+                until=source.started_at, units=units,
             )
         }
         for days in measures.has_past(source.metrics)

@@ -24,8 +24,8 @@ from monitoring import services as monitoring
 
 SOUND = (Verdict.BETTER, Verdict.NOT_WORSE)
 NONE, RUNNING, OVERRIDDEN, NOT_NEEDED = "none", "running", "overridden", "not_needed"
-# A machine replays one again that could not tell, once in this time.
-AGAIN = timedelta(days=7)
+# A machine replays one again that had too few cases, once in this time, and so often in all.
+AGAIN, MOST_AGAIN = timedelta(days=7), 4
 TODO = "replay it again, edit or reject it, or let it go live with `override` and a reason"
 
 
@@ -49,10 +49,11 @@ class Standing:
     verdict: str
     says: str
     replay_id: UUID | None = None
-    # How many replays of it have ended, and when a machine may replay one again that could not
-    # tell because it was stopped or had too few cases.
+    # How many replays of it have ended, and when a machine may replay one again that had too few
+    # cases to tell; whether one runs.
     replays: int = 0
     again_from: datetime | None = None
+    is_running: bool = False
 
     @property
     def may_go_live(self) -> bool:
@@ -95,12 +96,12 @@ def of_version(agent_slug: str, version_id: UUID) -> Standing:
     if over:
         ended, times = over[0], len(over)
         verdict = ended.verdict or Verdict.TOO_FEW
-        could_not_tell = ended.state == Replay.State.STOPPED or verdict == Verdict.TOO_FEW
-        again_from = (ended.ended_at or ended.created_at) + AGAIN if could_not_tell else None
+        may_again = verdict == Verdict.TOO_FEW and times < MOST_AGAIN and running is None
+        again_from = (ended.ended_at or ended.created_at) + AGAIN if may_again else None
         says = _said(ended) + (f"; {times} replays of it have ended" if times > 1 else "")
-        return Standing(verdict, says, ended.pk, times, None if running else again_from)
+        return Standing(verdict, says, ended.pk, times, again_from, running is not None)
     if running is not None:
-        return Standing(RUNNING, "its replay has not ended yet", running.pk)
+        return Standing(RUNNING, "its replay has not ended yet", running.pk, is_running=True)
     beside = f"version {present['number']}, which is in production"
     return Standing(NONE, f"it was not replayed beside {beside}")
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from agents import services as agents
@@ -23,7 +23,7 @@ from config.partitions import first_id
 from learning import judging, outcomes
 from learning.domain import sums
 from learning.domain.measures import SCORE
-from learning.models import Feedback, Score, StageSums
+from learning.models import Experiment, Feedback, Rollout, Score, StageSums
 from learning.outcomes import Part, Source
 from monitoring.domain.periods import joined
 
@@ -32,6 +32,8 @@ LATE = timedelta(hours=1)
 # How far the moment lags behind before it moves on.
 EVERY = timedelta(minutes=10)
 UNITS_AT_ONCE = 5_000
+# Sums of no more units than these are made anew once in so long.
+MADE_ANEW, MOST_MADE_ANEW = timedelta(days=1), 1_000_000
 # Of this way of adding up; sums of another one are made anew.
 VERSION = 1
 
@@ -58,6 +60,16 @@ def cells(source: Source, now: datetime | None = None) -> sums.Stages:
     return outcomes.cells(source)
 
 
+def forget(now: datetime) -> int:
+    """Drop sums that no sweep adds to any more; how many. They are made anew if one does."""
+    ripe = now - timedelta(days=92)  # above the longest maturity
+    going = Q(state__in=["running", "paused"]) | Q(ended_at__gte=ripe, maturity_hours__gt=0)
+    open_ = Experiment.objects.filter(going).values("pk")
+    rolling = Rollout.objects.filter(state__in=["running", "paused"]).values("pk")
+    rows = StageSums.objects.exclude(owner_id__in=open_).exclude(owner_id__in=rolling)
+    return rows.delete()[0]
+
+
 def _stands(source: Source) -> bool:
     """Whether sums of it may be kept.
 
@@ -73,7 +85,10 @@ def _kept(source: Source) -> StageSums | None:
         return None
     if row.incidents != _incidents(source, row.recorded_before):
         return None
-    return row
+    # What the way of adding up can't see (a row recorded much later than it ended, a person erased
+    # between two questions) is in the figures a day later at the most, unless that takes minutes.
+    few = sum(cell[3] for cell in row.cells) <= MOST_MADE_ANEW
+    return None if few and row.recorded_before - row.made_at >= MADE_ANEW else row
 
 
 def _moved_on(source: Source, kept: StageSums | None, before: datetime) -> StageSums:
@@ -85,6 +100,7 @@ def _moved_on(source: Source, kept: StageSums | None, before: datetime) -> Stage
         found = sums.added([(1, sums.from_rows(kept.cells)), *_since(source, kept, then)])
     values: dict[str, Any] = {
         "digest": _digest(source), "recorded_before": before, "came_before": source.until,
+        "made_at": before if kept is None else kept.made_at,
         "incidents": _incidents(source, before), "cells": sums.as_rows(found),
     }  # fmt: skip
     place = {"owner_id": source.owner_id, "stage": source.stage}
@@ -102,8 +118,9 @@ def _since(source: Source, kept: StageSums, to: Part) -> Iterator[tuple[int, sum
     changed = sorted(_changed(source, kept))
     for place in range(0, len(changed), UNITS_AT_ONCE):
         units = changed[place : place + UNITS_AT_ONCE]
-        yield 1, outcomes.cells(source, Part(units, to.before, to.until))
-        yield -1, outcomes.cells(source, Part(units, kept.recorded_before, kept.came_before))
+        past, was = outcomes.past_of(source, units), (kept.recorded_before, kept.came_before)
+        yield 1, outcomes.cells(source, Part(units, to.before, to.until), past)
+        yield -1, outcomes.cells(source, Part(units, *was), past)
 
 
 def _changed(source: Source, kept: StageSums) -> set[str]:

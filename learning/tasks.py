@@ -19,6 +19,7 @@ from learning import (
     replay,
     responding,
     rollouts,
+    summing,
     trials,
 )
 from learning.calling_tasks import (
@@ -73,10 +74,11 @@ def resume() -> None:
 def freshen() -> None:
     """Patterns and proposed examples of what was said up to now, between two daily cycles.
 
-    And what the holdout says.
+    And what the holdout says; sums that are not added to any more go.
     """
     cycles.freshen(timezone.now())
     held_out.refresh(timezone.now())
+    summing.forget(timezone.now())
 
 
 @shared_task(name="learning.sweep_comparisons", ignore_result=True)

@@ -125,7 +125,7 @@ def start_approved(
             if not standing.may_go_live:
                 # One an agent: whatever ships first puts another version beside the rest.
                 is_next = row.agent_slug not in asked and len(asked) < MOST_REPLAYS
-                if standing.verdict == screening.RUNNING or (
+                if standing.is_running or (
                     is_next and begin_missing_replay(row, asked_by="the trial policy", now=now)
                 ):
                     asked.add(row.agent_slug)
@@ -156,8 +156,7 @@ def begin_replay(row: Improvement, *, asked_by: str) -> Replay:
 def begin_missing_replay(row: Improvement, *, asked_by: str, now: datetime | None = None) -> bool:
     """Replay a candidate of which no replay beside production is on record; whether one began.
 
-    One that could not tell, because it was stopped or had too few cases, is begun again after a
-    week.
+    One that had too few cases to tell is begun again after a week.
     """
     try:
         with transaction.atomic():  # of two at once the second sees the first one's
@@ -233,7 +232,7 @@ def sizes(policy: TrialPolicy) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _planned_test(test: Mapping[str, Any]) -> dict[str, Any]:
     kind = str(test.get("kind", "sequential"))
-    known = {name: test[name] for name in ("alpha", "tuning", "spending") if name in test}
+    known = {name: test[name] for name in ("alpha", "tuning", "spending", "looks") if name in test}
     return {"looks": LOOKS, **known, "kind": "fixed" if kind == "bandit" else kind}
 
 

@@ -77,7 +77,9 @@ class HoldoutAnalysis(APIView):
         row = Holdout.objects.filter(pk=holdout_id).first()
         if row is None:
             raise NotFound("holdout", holdout_id)
-        return Response(held_out.read(row, timezone.now()))
+        if row.analysed_at is None:  # later each hour, and not in a request
+            held_out.keep(row, timezone.now())
+        return Response({**row.analysis, "analysed_at": row.analysed_at})
 
 
 class CloseHoldout(APIView):

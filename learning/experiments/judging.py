@@ -16,7 +16,7 @@ from learning import folding, improvements, judging, quiet
 from learning.analysis import analyse
 from learning.domain import measures
 from learning.experiments import ripening, shifting, shipping, stopping, subjects
-from learning.experiments.moving import MISMATCH, PAST_MISMATCH, State, freeze, move
+from learning.experiments.moving import MISMATCH, State, freeze, move
 from learning.models import Experiment, Improvement
 from monitoring.periods import Window
 
@@ -186,7 +186,7 @@ def _acted(experiment: Experiment, found: dict[str, Any], now: datetime | None) 
     if found["is_frozen"]:
         return False
     lasts = (found["sample_ratio"] or {}).get("lasts")
-    if lasts and experiment.state_reason != PAST_MISMATCH:
+    if lasts and not experiment.is_past_mismatch:
         # Nothing of it is read, harm included, so nobody meets it until a person has looked.
         freeze(experiment, by=MACHINE, reason=MISMATCH)
     elif experiment.read_until is not None:

@@ -27,7 +27,6 @@ State = Experiment.State
 # Why a machine holds one whose arms came out of proportion. What a person goes on with in spite of
 # it is theirs: it is not held for the same reason again.
 MISMATCH = "a sample ratio mismatch lasts; a person decides"
-PAST_MISMATCH = "resumed past its sample ratio mismatch"
 
 
 def start(*, caller: Caller, experiment_id: UUID, now: datetime | None = None) -> Experiment:
@@ -52,8 +51,7 @@ def resume(*, caller: Caller, experiment_id: UUID) -> Experiment:
     if row.state == State.PAUSED and row.read_until is not None:
         raise Conflict(f"experiment {row.name!r}", "at its declared end",
                        "to be stopped, or its winner rolled out")  # fmt: skip
-    reason = PAST_MISMATCH if row.state_reason == MISMATCH else "resumed"
-    return move(experiment_id, State.PAUSED, State.RUNNING, caller.name, reason, caller)
+    return move(experiment_id, State.PAUSED, State.RUNNING, caller.name, "resumed", caller)
 
 
 def stop(*, caller: Caller, experiment_id: UUID, reason: str = "") -> Experiment:
@@ -126,6 +124,8 @@ def move(
         changes |= {"started_at": now or Now(), "gates": layers.gates_for(row)}
     if after in (State.STOPPED, State.CONCLUDED):
         changes["ended_at"] = now or Now()
+    if caller is not None and after == State.RUNNING and row.state_reason == MISMATCH:
+        changes["is_past_mismatch"] = True
     changes |= _resting(row, before, after, now)
     try:
         with transaction.atomic():

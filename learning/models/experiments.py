@@ -82,6 +82,10 @@ class Experiment(models.Model):
     analysed_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    is_past_mismatch = models.BooleanField(
+        default=False, db_default=False,
+        help_text="A person went on with it in spite of its sample ratio mismatch.",
+    )  # fmt: skip
     paused_at = models.DateTimeField(null=True, blank=True, help_text="While it is paused.")
     paused_seconds = models.FloatField(
         default=0.0, db_default=0.0, help_text="Of its pauses that are over: no days of it."
@@ -276,6 +280,7 @@ class StageSums(models.Model):
     stage = models.CharField(max_length=20)
     digest = models.CharField(max_length=64, help_text="Of what was added up, and how.")
     recorded_before = models.DateTimeField(help_text="Of calls, feedback and scores.")
+    made_at = models.DateTimeField(help_text="When all of it was last added up.", db_default=Now())
     came_before = models.DateTimeField(help_text="Of units: when their first call began.")
     incidents = models.JSONField(default=list, help_text="[since, until) of those by then.")
     cells = models.JSONField(default=list, help_text="stage, arm, day, units, statistics.")

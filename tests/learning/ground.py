@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,11 @@ def make_agent(risk: str = "low", slug: str = SLUG) -> tuple[Agent, AgentVersion
     )
     new, _ = versions.publish(agent=agent, content=versions.Content("Answer better."))
     return agent, old, new
+
+
+def id_at(moment: datetime, rng: random.Random) -> UUID:
+    """An id as a row has it that was made then."""
+    return UUID(int=(int(moment.timestamp() * 1000) << 80) | rng.getrandbits(76))
 
 
 def meet(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from uuid import UUID
 
@@ -14,10 +15,12 @@ from agents.models import Invocation
 from config.access import callers
 from config.access.models import Client
 from learning import tasks
+from learning.held_out import read
 from learning.models import Holdout, Rollout
-from tests.learning.ground import SLUG, make_agent
+from tests.learning.ground import SLUG, id_at, make_agent
 
 pytestmark = pytest.mark.django_db
+RNG = random.Random(5)
 
 
 def held_out(api, *, share=0.3):
@@ -26,7 +29,7 @@ def held_out(api, *, share=0.3):
     made = api("post", "rollouts", {"agent": SLUG, "version": "2", "unit": "user"})
     assert made.status_code == 201, made.content
     began = timezone.now() - timedelta(days=2)
-    Holdout.objects.update(opened_at=began)
+    Holdout.objects.update(opened_at=began, seed="5eed")
     Rollout.objects.update(created_at=began + timedelta(hours=1))
     return agent, old, Holdout.objects.get(pk=row.pk)
 
@@ -36,15 +39,17 @@ def calls(firm, agent, old, row, *, fails, users=600):
     edge = 10_000 * row.share_ratio
     Invocation.objects.bulk_create(
         Invocation(
-            client_id=firm.pk, agent_id=agent.pk, agent_slug=SLUG, version_id=old.pk,
+            id=id_at(at, RNG), client_id=firm.pk, agent_id=agent.pk, agent_slug=SLUG,
+            version_id=old.pk,
             version_number=1, user_id=who, cost_usd="0.01", duration_seconds=1 + number % 7 / 10,
             state="failed" if number % 100 < fails[held] else "succeeded",
-            started_at=row.opened_at + timedelta(hours=2 + turn, seconds=number),
+            started_at=at,
         )
         for number in range(users)
         for who in [UUID(int=(7 << 100) + number * 7919)]
         for held in [traffic.bucket_of(row.seed, str(who)) < edge]
         for turn in range(2)
+        for at in [row.opened_at + timedelta(hours=2 + turn, seconds=number)]
     )  # fmt: skip
 
 
@@ -62,6 +67,7 @@ def test_the_readout_says_in_words_what_trying_did(api, firm, person):
     browser = Browser()
     browser.force_login(person("reviewer"))
     page = "/dashboard/learning"
+    Holdout.objects.update(analysis={}, analysed_at=None)
     assert "Read for the first time within the hour" in browser.get(page).content.decode()
     tasks.freshen()
     text = browser.get(page).content.decode()
@@ -82,9 +88,11 @@ def test_without_a_difference_calls_or_comparisons_it_says_so(api, firm):
     path = f"holdouts/{row.pk}/analysis"
     assert "Nobody who is held out has called" in api("get", path).json()["headline"]
     calls(firm, agent, old, row, fails={True: 20, False: 20})
+    tasks.freshen()
     told = api("get", path).json()
     assert told["headline"].startswith("No difference to those held out is shown yet: success ")
     Rollout.objects.all().delete()
+    tasks.freshen()
     assert "Nothing was compared" in api("get", path).json()["headline"]
 
 
@@ -97,3 +105,23 @@ def test_who_sees_a_few_clients_reads_no_holdout_of_all(api, firm, person):
     browser = Browser(headers={"Authorization": f"Bearer {key}"})
     told = browser.get(f"/api/v1/holdouts/{row.pk}/analysis")
     assert told.status_code == 403 and "access to every client" in told.json()["detail"]
+
+
+def test_only_calls_of_the_time_of_its_comparisons_count_and_named_units_do_not(api, firm):
+    agent, old, row = held_out(api)
+    calls(firm, agent, old, row, fails={True: 20, False: 20}, users=100)
+    now = timezone.now()
+    Rollout.objects.update(state="done", ended_at=row.opened_at + timedelta(hours=3))
+    told = read(row, now)
+    assert told["metrics"][0]["arms"][1]["n"] + told["metrics"][0]["arms"][0]["n"] == 100
+    assert told["compared"] == [f"{SLUG} by user"]
+    Rollout.objects.update(ended_at=row.opened_at + timedelta(hours=1, minutes=30))
+    assert "Nobody" in read(row, now)["headline"]
+    Rollout.objects.update(ended_at=None, state="running")
+    Invocation.objects.filter(pk=Invocation.objects.first().pk).update(
+        unit="customer-17", split_epoch=1, bucket=5
+    )
+    told = read(row, now)
+    assert told["compared"] == [] and "name each user themselves" in told["notes"][0]
+    Rollout.objects.update(agent_slug="gone-001")
+    assert "the agent is gone" in read(row, now)["notes"][0]

@@ -16,7 +16,7 @@ from config.privacy import another_name
 from learning import experiments, feedback, outcomes, summing
 from learning.domain import measures
 from learning.models import ArmDay, Experiment, Feedback, Score, StageSums
-from tests.learning.ground import SLUG, make_agent, meet
+from tests.learning.ground import SLUG, id_at, make_agent, meet
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -30,10 +30,6 @@ METRICS = [
     {"key": "score:quality"},
 ]
 WITH_A_PAST = [*METRICS, {"key": "calls", "cuped_days": 7}]
-
-
-def id_at(moment, rng):
-    return UUID(int=(int(moment.timestamp() * 1000) << 80) | rng.getrandbits(76))
 
 
 class Traffic:
