@@ -25,6 +25,8 @@ def figure(rule: AlertRule, value: float | None) -> str:
     """A value of a rule in the unit that people read it in."""
     if value is None:
         return "–"
+    if rule.kind == Kind.BURN_RATE:  # times as fast as the budget lasts
+        return f"{readable.significant(value)} ×"
     if rule.kind not in (Kind.THRESHOLD, Kind.BASELINE) or rule.metric not in METRICS:
         return readable.significant(value)
     if rule.denominator:

@@ -22,7 +22,7 @@ from monitoring.models import AuditSeal
 from monitoring.proving import BEGINNING, MOST_FAULTS, Place, Proved, prove, prove_together
 
 # A process more pays from so many seals on.
-SEALS_EACH = 200
+SEALS_EACH = 100
 
 # Where the chain stands behind the seal after which the n-th part begins.
 _PLACE = """

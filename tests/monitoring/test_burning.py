@@ -157,3 +157,18 @@ def test_a_rule_of_ones_own_keeps_its_own_values_beside_an_objective(http: Http)
     assert not burning("latency")
     (alert,) = live("mine")
     assert alert.value == pytest.approx(6), "60 % of them, and 10 % may be"
+
+
+def test_the_page_of_a_burning_budget_draws_what_was_promised(http: Http) -> None:
+    calls("a", 160, seconds=2.5)
+    calls("a", 40, seconds=0.5)
+    again()
+    http.force_login(User.objects.get(username="boss"))
+    http.defaults.clear()
+    page = http.get(f"/dashboard/alerts/{live('latency-burn-fast')[0].pk}")
+    assert page.status_code == 200
+    text = page.content.decode()
+    assert "16 ×" in text and "14.4 ×" in text
+    assert "sort=slowest" in text
+    drawn = str(page.context["plot"])
+    assert "promised" in drawn and "14.4" not in drawn, "seconds are compared with seconds"
