@@ -41,5 +41,5 @@ def _is_worse(one: Counts, other: Counts, level: float) -> bool:
     (bad, of), (others_bad, others) = one, other
     if not of or not others:
         return False
-    p = stats().hypergeom.sf(bad - 1, of + others, bad + others_bad, of)
-    return bool(p < level)
+    table = [[bad, of - bad], [others_bad, others - others_bad]]
+    return bool(stats().fisher_exact(table, alternative="greater").pvalue < level)
