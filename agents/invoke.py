@@ -153,6 +153,8 @@ def _invoke(call: Call, span: Any) -> Answer:
     # 9. Settle and store: the money and the record in one transaction.
     tripping.report(call, choice, work, tripped, story.error)
     story.route = reserve.route
+    if work.escalated is not None:
+        story.route = {**(story.route or {}), "escalated": work.escalated}
     if shortened is not None:
         story.route = {**(story.route or {}), "history": shortened}
     limiting.spend(call, choice, work.usage)

@@ -14,6 +14,7 @@ from django.utils import timezone
 from agents import (
     connections,
     endpoints,
+    escalating,
     judging,
     offering,
     pacing,
@@ -26,7 +27,7 @@ from agents.calls import Call
 from agents.domain import context, messages
 from agents.domain.guardrails.findings import Source
 from agents.endpoints import Reply, Request, Served
-from agents.errors import BadAnswer
+from agents.errors import BadAnswer, BudgetExceeded, GuardrailBlocked
 from agents.guarding import Guard
 from agents.reserving import Afford
 from agents.resolving import Choice, Version
@@ -67,6 +68,7 @@ def converse(
     insisted = call.caller_tools and call.tool_choice not in (None, "auto")
     repaired = False
     gate = _gate(call, work, guard, whole=schema is not None)
+    second = _Second(call, work, afford, gate, schema)
     for number in range(1, MAX_ROUNDS + 1):
         if number > 1:
             afford(work)
@@ -97,7 +99,16 @@ def converse(
         if call.ask is not None:
             reply = call.ask(request, served, work.tries.append)
         else:
-            reply = _asked(work, served, request, until, afford)
+            try:
+                reply = _asked(work, served, request, until, afford)
+            except GuardrailBlocked:
+                raise
+            except AppError:
+                if not second.stands():
+                    raise
+                return
+        if not repaired:
+            talk = len(work.messages)
         work.messages.append(reply.as_message())
         if any(wanted["function"]["name"] in callers for wanted in reply.tool_calls):
             work.text, work.finish_reason = reply.text, "tool_calls"
@@ -121,19 +132,25 @@ def converse(
                 offered = _offered(call, version, work, served)
             continue
         fault = take(work, reply, schema)
-        if not fault:
-            if gate:
-                gate.finish()
+        if repaired or not fault:
+            if not last and (better := second.better(version, served, fault, talk)):
+                served, repaired = better, False
+                continue
+            if not fault:
+                if gate:
+                    gate.finish()
+                return
+            if not second.stands():
+                raise BadAnswer(choice.slug, fault)
             return
-        if repaired:
-            raise BadAnswer(choice.slug, fault)
         repaired = True
         if gate:
             gate.restart()
         work.messages.append(
             {"role": "user", "content": f"{fault} Answer again, with that put right."}
         )
-    raise BadAnswer(choice.slug, f"no answer after {MAX_ROUNDS} replies")
+    if not second.stands():
+        raise BadAnswer(choice.slug, f"no answer after {MAX_ROUNDS} replies")
 
 
 def _offered(
@@ -165,6 +182,58 @@ def _is_garbled(reply: Reply) -> bool:
         except ValueError:
             return True
     return False
+
+
+@dataclass(slots=True)
+class _Second:
+    """Whether an answer is asked for again, of a stronger model, and the one that stands if that
+    one gives none."""
+
+    call: Call
+    work: Work
+    afford: Afford
+    gate: Gate | None
+    schema: dict[str, Any] | None
+    first: Reply | None = None
+
+    def better(
+        self, version: Version, served: Sequence[Served], fault: str, talk: int
+    ) -> list[Served]:
+        """The models to ask again for an answer with a ``fault`` or a doubt, which is forgotten
+        from the message ``talk`` on; none if it is the last word."""
+        work = self.work
+        if work.escalated is not None:
+            is_helped = not fault and not escalating.doubt(version, work, talk)
+            escalating.note(version.id, work.escalated, is_helped=is_helped)
+            return []
+        if fault and (self.call.response_schema is not None or work.finish_reason == "length"):
+            return []  # what its caller asked for, or its room, is too much for any model
+        better = escalating.stronger(self.call, version, work, served)
+        if not better:
+            return []
+        why = escalating.FAULTY if fault else escalating.doubt(version, work, talk)
+        if not why or (self.gate and not self.gate.restart()):
+            return []
+        try:
+            self.afford(work)
+        except BudgetExceeded:
+            return []
+        work.escalated = {"to": better[0].tier, "why": why}
+        self.first = None if fault else work.tries[-1].reply
+        if any(message["role"] == "tool" for message in work.messages[talk:]):
+            talk = len(work.messages) - 1  # what has been done is not done again
+        del work.messages[talk:]
+        return better
+
+    def stands(self) -> bool:
+        """Take the first answer after all; False if there is none, or some of another is out."""
+        if self.first is None or (self.gate and not self.gate.restart()):
+            return False
+        take(self.work, self.first, self.schema)
+        if self.gate:
+            self.gate.feed(self.first.text)
+            self.gate.finish()
+        return True
 
 
 def _asked(

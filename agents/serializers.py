@@ -275,8 +275,8 @@ class InvocationDocument(InvocationSummary):
     price_version = serializers.CharField()
     route = serializers.JSONField(
         allow_null=True,
-        help_text="Strength of model that was chosen by difficulty (score and signs) or budget, "
-        "and how a chat's history was shortened.",
+        help_text="Strength of model that was chosen by difficulty (score, signs) or budget, why "
+        "a stronger one was asked again (escalated), and how a chat's history was shortened.",
     )
     calls = serializers.JSONField()
     tools = serializers.JSONField()

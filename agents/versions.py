@@ -103,6 +103,8 @@ def check(content: Content) -> None:
         if not isinstance(value, int | float) or not low <= value <= high:
             raise InvalidInput(f"model.{key}", value, f"from {low} to {high}")
     _check_tiers(content.model)
+    if not isinstance(content.model.get("escalate", True), bool):
+        raise InvalidInput("model.escalate", content.model["escalate"], "true, false or nothing")
     _check_history(content.model)
     _check_route(content.model)
     _check_retrieval(content.retrieval)

@@ -35,6 +35,8 @@ class Work:
     waited_seconds: float = 0.0
     spared_characters: int = 0
     is_heard: bool = False
+    # From which tier to which the answer was asked for again, why, and whether that helped.
+    escalated: dict[str, Any] | None = None
     # The version with the tools that a later reply is offered, where they became more.
     version: Version | None = None
     # Around what the model must read as data, where there is any.

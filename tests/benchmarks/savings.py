@@ -4,7 +4,8 @@ The workload asks the catalogue's agents their graded cases over HTTP, some ofte
 (Zipf), as an API call or as a chat whose wording and layout differ each time. The offline model
 follows a truth that routing can get wrong: questions differ in how hard they are, and a lighter
 model errs in a share of the harder ones, whatever tier an agent's catalogue entry asks for.
-Answers are graded by code against computed facts.
+Answers are graded by code against computed facts, and each setting's loss is the mean difference
+to the same questions with all off, with an interval over the cases that were asked about.
 
 A second workload asks about figures given somewhere in a long chat, and tells what compressing,
 summarising and a sliding window each save of its tokens and lose of its answers.
@@ -24,11 +25,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import httpx
+import numpy as np
 import redis
 import yaml
 
@@ -43,6 +45,8 @@ SEED = 20_261_120
 CHAT_SHARE = 0.4
 # Popularity of the n-th case: 1 / n (Zipf).
 ZIPF = 1.0
+# Draws of the interval around a loss of right answers.
+DRAWS = 10_000
 # A reply of the model takes this long; a real one takes longer, which would flatter the cache.
 REPLY_SECONDS = 0.05
 # How often a model is right about a question with so many figures or more; below, it always is.
@@ -103,6 +107,7 @@ class Question:
     inputs: dict[str, Any]
     chat: str | None
     facts: list[dict[str, Any]]
+    case: int = 0
     messages: list[dict[str, Any]] | None = None
 
 
@@ -117,6 +122,7 @@ class Outcome:
     hit_ratio: float
     accuracy_ratio: float
     errors: int
+    right: tuple[bool, ...] = field(repr=False)
 
 
 def run() -> dict[str, dict[str, Any]]:
@@ -140,14 +146,14 @@ def run() -> dict[str, dict[str, Any]]:
     _print(found, f"{QUESTIONS} questions")
     _print(told, f"{CHATS} chats of {TURNS} turns")
     figures = {}
-    for field, unit, lower in (
+    for what, unit, lower in (
         ("seconds", "s", True), ("median_ms", "ms", True), ("tokens", "tokens", True),
         ("cost_usd", "USD", True), ("hit_ratio", "ratio", False),
         ("accuracy_ratio", "ratio", False),
     ):  # fmt: skip
-        values = {name: float(getattr(outcome, field)) for name, outcome in found.items()}
+        values = {name: float(getattr(outcome, what)) for name, outcome in found.items()}
         on = values.pop("all on")
-        figures[f"savings.{field}"] = {
+        figures[f"savings.{what}"] = {
             "value": on, "unit": unit, "lower_is_better": lower, "peers": values,
             "spread": [on, on],
         }  # fmt: skip
@@ -158,24 +164,35 @@ def run() -> dict[str, dict[str, Any]]:
         "value": on, "unit": "ratio", "lower_is_better": False, "peers": saved,
         "spread": [on, on],
     }  # fmt: skip
-    return figures | _techniques(told)
+    for name, one in found.items():
+        if name == "all off":
+            continue
+        mean, low, high = (round(part, 4) for part in lost(found["all off"], one, workload))
+        figures[f"savings.lost: {name}"] = {
+            "value": mean, "unit": "of the answers, less right than with all off",
+            "lower_is_better": True, "peers": {}, "spread": [low, high],
+        }  # fmt: skip
+        print(f"  {name}: {mean:.2%} fewer right ({low:.2%} to {high:.2%})")
+    return figures | _techniques(told, chats)
 
 
-def _techniques(told: dict[str, Outcome]) -> dict[str, dict[str, Any]]:
+def _techniques(told: dict[str, Outcome], chats: list[Question]) -> dict[str, dict[str, Any]]:
     """What each technique saves of a long chat's tokens, and what it loses of its answers."""
     base = told["as it is"]
     figures: dict[str, dict[str, Any]] = {}
     for name, one in told.items():
         if one is base:
             continue
-        for what, value, lower in (
-            ("tokens_saved_ratio", 1 - one.tokens / base.tokens, False),
-            ("accuracy_lost_ratio", base.accuracy_ratio - one.accuracy_ratio, True),
-        ):
-            figures[f"savings.chats_{name}_{what}"] = {
-                "value": round(value, 4), "unit": "ratio", "lower_is_better": lower,
-                "peers": {}, "spread": [round(value, 4)] * 2,
-            }  # fmt: skip
+        saved = round(1 - one.tokens / base.tokens, 4)
+        figures[f"savings.chats_{name}_tokens_saved_ratio"] = {
+            "value": saved, "unit": "ratio", "lower_is_better": False, "peers": {},
+            "spread": [saved, saved],
+        }  # fmt: skip
+        mean, low, high = (round(part, 4) for part in lost(base, one, chats))
+        figures[f"savings.chats_{name}_accuracy_lost_ratio"] = {
+            "value": mean, "unit": "ratio", "lower_is_better": True, "peers": {},
+            "spread": [low, high],
+        }  # fmt: skip
     return figures
 
 
@@ -184,18 +201,19 @@ def questions(draw: random.Random) -> list[Question]:
     cases = [(agent["slug"], case) for agent in catalogue() for case in agent["cases"]]
     draw.shuffle(cases)
     weights = [1 / (place + 1) ** ZIPF for place in range(len(cases))]
-    asked = []
-    for slug, case in draw.choices(cases, weights, k=QUESTIONS):
+    asked: list[Question] = []
+    for place in draw.choices(range(len(cases)), weights, k=QUESTIONS):
+        slug, case = cases[place]
         inputs = json.loads(json.dumps(case["input"], default=str))
         chat = _worded(inputs, draw) if draw.random() < CHAT_SHARE else None
-        asked.append(Question(slug, _shuffled(inputs, draw), chat, case["facts"]))
+        asked.append(Question(slug, _shuffled(inputs, draw), chat, case["facts"], place))
     return asked
 
 
 def long_chats(draw: random.Random) -> list[Question]:
     """Chats in which the figures were given some turns ago, among mails that quote each other."""
     cases = [(agent["slug"], case) for agent in catalogue() for case in agent["cases"]]
-    asked = []
+    asked: list[Question] = []
     for slug, case in draw.sample(cases, CHATS):
         inputs = json.loads(json.dumps(case["input"], default=str))
         given = 2 * draw.randrange(TURNS // 2)
@@ -204,7 +222,7 @@ def long_chats(draw: random.Random) -> list[Question]:
         messages = [{"role": ("user", "assistant")[n % 2], "content": text}
                     for n, text in enumerate(turns)]  # fmt: skip
         question = {"role": "user", "content": "Now work through the figures that I gave you."}
-        asked.append(Question(slug, inputs, None, case["facts"], [*messages, question]))
+        asked.append(Question(slug, inputs, None, case["facts"], len(asked), [*messages, question]))
     return asked
 
 
@@ -293,7 +311,30 @@ def _measured(
         hit_ratio=round(hits / max(1, calls), 4),
         accuracy_ratio=round(sum(right) / len(right), 4),
         errors=sum(not text for text, _ in answers),
+        right=tuple(right),
     )
+
+
+def lost(base: Outcome, one: Outcome, workload: list[Question]) -> tuple[float, float, float]:
+    """By how much less of the same questions are right than with ``base``, and its 95 % interval.
+
+    A case is asked about often and tends to be right or wrong each time, so cases are drawn anew
+    (cluster bootstrap), not questions. Where no case differs at all the interval is what so many
+    cases can rule out (the rule of three).
+    """
+    cases = sorted({question.case for question in workload})
+    places = {case: place for place, case in enumerate(cases)}
+    differences, counts = np.zeros(len(cases)), np.zeros(len(cases))
+    for question, was, is_now in zip(workload, base.right, one.right, strict=True):
+        differences[places[question.case]] += int(was) - int(is_now)
+        counts[places[question.case]] += 1
+    mean = float(differences.sum() / counts.sum())
+    if not differences.any():
+        return mean, -3 / len(cases), 3 / len(cases)
+    drawn = np.random.default_rng(SEED).integers(len(cases), size=(DRAWS, len(cases)))
+    means = differences[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.percentile(means, (2.5, 97.5))
+    return mean, float(low), float(high)
 
 
 def _publish(client: httpx.Client, slug: str, more: dict[str, Any]) -> str:
