@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.db.models import Count, DateTimeField, F, Func, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
@@ -186,8 +187,6 @@ def _in_time(rows: QuerySet[Any], times: tuple[datetime | None, datetime | None]
     )
 
 
-# Questions are what is counted as turns.
-_QUESTION = Q(turns__role=Turn.Role.USER)
 _ENDED = Func(
     F("started_at"), F("duration_seconds"), template="(%(expressions)s)",
     arg_joiner=" + interval '1 second' * ", output_field=DateTimeField(),
@@ -203,7 +202,7 @@ def talks(request: HttpRequest, caller: Caller) -> HttpResponse:
     """
     given = request.GET
     rows = _talks_about(conversations.visible(caller), given)
-    words, field, questions = "Latest conversations", "last_turn_at", _QUESTION
+    words, field, asked_since = "Latest conversations", "last_turn_at", None
     if kind := given.get("talks"):
         if kind not in TALKS:
             raise InvalidInput("talks", kind, f"one of {', '.join(TALKS)}")
@@ -214,7 +213,7 @@ def talks(request: HttpRequest, caller: Caller) -> HttpResponse:
         words += f"since {since:%-d %B %Y}" if given.get("since") else f"in {when.words}"
         rows = rows.filter(**{f"{field}__gte": since}, **which)
         if kind == "asked":  # of a longer conversation those of the time
-            questions = questions & Q(turns__created_at__gte=since)
+            asked_since = since
         if field == "created_at":  # which its id tells as well, and has an index
             rows = rows.filter(id__gte=first_id(since - BEFORE))
     before = given.get("before", "")
@@ -223,15 +222,30 @@ def talks(request: HttpRequest, caller: Caller) -> HttpResponse:
     else:
         rows = rows.filter(id__lt=lists.behind(before)[1]) if before else rows
         rows = rows.order_by("-id")
-    rows = rows.annotate(turn_count=Count("turns", filter=questions))
     latest = list(rows[: SHOWN_TALKS + 1])
     shown, older = latest[:SHOWN_TALKS], ""
+    questions = _questions(shown, asked_since)
+    for talk in shown:
+        talk.turn_count = questions.get(talk.pk, 0)
     if len(latest) > SHOWN_TALKS:
         last = shown[-1]
         place = lists.place(getattr(last, field), last.pk)
         older = f"/dashboard/_talks?{urlencode({**given.dict(), 'before': place})}"
     context = {"talks": shown, "words": words, "older": older, "is_later": bool(before)}
     return render(request, "agents/_talks.html", context)
+
+
+def _questions(shown: Sequence[Any], since: datetime | None) -> dict[UUID, int]:
+    """How many questions each of these conversations has: they are what is counted as turns.
+
+    Of those on the page only: a count beside the list would be made of all that match.
+    """
+    rows = Turn.objects.filter(
+        conversation_id__in=[talk.pk for talk in shown], role=Turn.Role.USER
+    ).order_by()
+    if since is not None:
+        rows = rows.filter(created_at__gte=since)
+    return dict(rows.values_list("conversation_id").annotate(questions=Count("id")))
 
 
 def _talks_about(rows: QuerySet[Any], given: Any) -> QuerySet[Any]:

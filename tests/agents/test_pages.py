@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agents import versions
 from agents.invoke import invoke
-from agents.models import Agent, Invocation
+from agents.models import Agent, Conversation, Invocation, Turn
 from config.access.ids import uuid7
 from config.access.models import Client, Membership, User
 from monitoring import rollups
@@ -45,6 +48,27 @@ def test_the_fleet_stands_without_any_agent(browser):
     assert 'class="empty"' in page(browser, "/dashboard/agents")
     assert 'class="empty"' in page(browser, "/dashboard/invocations")
     assert "row here" in page(browser, "/dashboard/_talks")
+
+
+def test_the_list_of_talks_counts_questions_of_the_talks_on_it_only(
+    browser, agent: Agent, firm: Client
+):
+    """A count beside the list was made of all talks there ever were."""
+    for number in range(3):
+        talk = Conversation.objects.create(
+            client_id=firm.pk, agent_id=agent.pk, agent_slug=agent.slug, title=f"talk {number}"
+        )
+        for place in range(2 * number):
+            role = ("user", "assistant")[place % 2]
+            Turn.objects.create(
+                client_id=firm.pk, conversation=talk, number=place + 1, role=role, text="t"
+            )
+    with CaptureQueriesContext(connection) as seen:
+        html = page(browser, "/dashboard/_talks")
+    assert re.findall(r'data-label="Turns">(\d+)<', html) == ["2", "1", "0"]
+    lists = [one["sql"] for one in seen if '"agents_conversation"."title"' in one["sql"]]
+    assert lists
+    assert not any("agents_turn" in one for one in lists)
 
 
 def test_the_first_line_says_how_the_fleet_is(browser, agent: Agent, call_of: Any):
