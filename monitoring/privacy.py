@@ -12,11 +12,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Replace
 
 from config.privacy import ERASED, Subject, as_rows, take_name_off
 from config.statements import execute
 from monitoring.models import (
+    Alert,
     AlertRule,
     AuditEntry,
     AuditPayload,
@@ -32,6 +34,7 @@ _FORGET = """
 UPDATE monitoring_measurement SET labels = labels - 'user' WHERE labels->>'user' = %(user)s
 """
 _NAMED = (
+    (Alert, "resolved_by"),
     (AlertRule, "created_by"),
     (Incident, "acknowledged_by"),
     (IncidentEvent, "actor"),
@@ -66,6 +69,8 @@ def erase_subject(subject: Subject, *, keep_records: bool) -> dict[str, int]:
         "RETURNING 1) SELECT count(*) FROM gone",
         {"user": user},
     )[0][0]
+    named = Incident.objects.filter(summary__contains=subject.principal)
+    named.update(summary=Replace("summary", Value(subject.principal), Value(ERASED)))
     mails = list(_mails(subject))
     for path in mails:
         transaction.on_commit(partial(path.unlink, missing_ok=True))

@@ -20,7 +20,8 @@ from config.access import callers
 from config.access.models import Client, Invitation, Membership, User
 from config.access.roles import SCOPES
 from learning.models import Example, Feedback
-from monitoring.models import Channel
+from monitoring import shipped
+from monitoring.models import Alert, AlertRule, Channel, Incident
 from monitoring.services import Measurement, audit, record, security_event
 from tests.learning.ground import make_agent
 from workflows import artifacts, publishing
@@ -178,6 +179,26 @@ def test_an_erased_person_stands_nowhere_and_the_chain_still_holds(
     assert authenticate(username="ada", password="right horse") is None
     call_command("erase_subject", str(ada.pk))  # harmless to repeat
     assert "erased" in capsys.readouterr().out
+
+
+def test_who_ended_an_alert_or_came_to_an_incident_is_named_no_more(
+    ada: User, staff: Http, tmp_path: Path
+) -> None:
+    shipped.load()
+    who, now = f"user:{ada.pk}", timezone.now()
+    incident = Incident.objects.create(
+        cause="agent:a", title="t", severity="high", state="resolved", opened_at=now,
+        resolved_at=now, acknowledged_by=who, summary=f"Acknowledged by {who}.",
+    )  # fmt: skip
+    Alert.objects.create(
+        rule=AlertRule.objects.all()[0], incident=incident, scope="agent", key="a",
+        state="resolved", severity="high", pending_since=now, resolved_at=now, resolved_by=who,
+    )  # fmt: skip
+    done = staff.post("/api/v1/privacy/erasures", {"subject_id": str(ada.pk)},
+                      content_type="application/json")  # fmt: skip
+    assert done.status_code == 201, done.content
+    left = everywhere(who, tmp_path)
+    assert not {"monitoring_alert", "monitoring_incident"} & set(left)
 
 
 def test_records_can_be_left_to_their_client(ada: User, firm: Client) -> None:
