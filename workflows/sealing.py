@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,6 +43,8 @@ TOLD_WITHIN = timedelta(minutes=5)
 LOOK_BACK = timedelta(days=2)
 STRETCH = timedelta(minutes=10)
 MOST_STRETCHES = 300
+# A pass ends by then, and the next goes on: only one that hangs is missed as late.
+MOST_SECONDS = 30.0
 
 SIZE = 16
 _PARTS = 3
@@ -77,14 +80,14 @@ class Digested:
     detail: bytes
 
 
-def seal() -> dict[str, int]:
+def seal() -> dict[str, int] | None:
     """Seal what is final, and make up ended runs; how many of each.
 
-    Another pass at the same time does nothing: two would tell one end twice.
+    None while another pass goes on: two would tell one end twice.
     """
     if not execute("SELECT pg_try_advisory_lock(%(lock)s)", {"lock": PASS_LOCK})[0][0]:
         logs.event(logger, "workflows.history.busy", level=logging.WARNING)
-        return {"events": 0, "ends": 0}
+        return None
     try:
         # In this order: whatever keeps an end from being told keeps nothing from being sealed.
         return {"events": _seal_all(), "ends": _make_up()}
@@ -164,9 +167,10 @@ def _make_up() -> int:
     now: datetime = execute("SELECT now()", {})[0][0]
     mark = HistoryMark.objects.get_or_create(pk=1)[0]
     since, made = mark.ends_until or now - LOOK_BACK, 0
+    stop = time.monotonic() + MOST_SECONDS
     for _ in range(MOST_STRETCHES):
         until = min(since + STRETCH, now - TOLD_WITHIN)
-        if until <= since:
+        if until <= since or time.monotonic() > stop:
             break
         ended = execute(_ENDED, {"since": since, "until": until})
         made += sum(_tell(run_id) for run_id in _untold(ended))

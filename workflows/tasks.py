@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from celery import shared_task
+from celery.exceptions import Ignore
 
 from workflows import lost, notices, schedules, sealing, steps, stopping, sweeps, watches
 
@@ -48,8 +49,12 @@ def tell() -> None:
 
 @shared_task(name="workflows.seal_history", ignore_result=True)
 def seal_history() -> None:
-    """Seal what happened in runs into the audit log."""
-    sealing.seal()
+    """Seal what happened in runs into the audit log.
+
+    While another pass goes on this one is no success: a pass that hangs would never be missed.
+    """
+    if sealing.seal() is None:
+        raise Ignore
 
 
 @shared_task(name="workflows.watch", ignore_result=True)

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from celery.exceptions import Ignore
 from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, connection, transaction
 from django.test import Client as Browser
@@ -18,7 +19,7 @@ from django.test import Client as Browser
 from config import privacy
 from config.access.callers import Caller
 from config.access.models import User
-from monitoring import audit, checkpoints, services
+from monitoring import audit, checkpoints, health, services
 from monitoring.models import AuditEntry, Measurement
 from tests.workflows.conftest import Begin, Broker, Key
 from tests.workflows.http import start
@@ -194,6 +195,32 @@ def test_two_passes_at_once_tell_an_end_only_once(
     assert AuditEntry.objects.filter(target=f"run:{run.pk}", action=ENDED).count() == 1
 
 
+def test_a_pass_that_hangs_is_missed_like_any_sweep_that_stands_still(
+    begin: Begin, broker: Broker, web: Browser
+) -> None:
+    """Readiness, the pulse and the alert for stuck sweeps all go by its sign of life."""
+    sign = f"task:{tasks.seal_history.name}"
+    hangs, may_end = threading.Event(), threading.Event()
+    other = threading.Thread(target=_hold_the_pass, args=(hangs, may_end))
+    other.start()
+    try:
+        assert hangs.wait(30)
+        tasks.seal_history.apply()
+        assert sign not in health.heartbeats(), "the one that hangs would never be missed"
+    finally:
+        may_end.set()
+        other.join()
+    tasks.seal_history.apply()
+    assert sign in health.heartbeats()
+
+
+def _hold_the_pass(hangs: threading.Event, may_end: threading.Event) -> None:
+    database.execute("SELECT pg_advisory_lock(%(lock)s)", {"lock": sealing.PASS_LOCK})
+    hangs.set()
+    may_end.wait(60)
+    connection.close()
+
+
 def test_a_run_whose_end_cannot_be_told_keeps_nothing_else_from_being_sealed(
     begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,7 +292,8 @@ def _ended_untold(begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch)
 
 def _pass_of_another_worker() -> None:
     try:
-        tasks.seal_history()
+        with pytest.raises(Ignore):
+            tasks.seal_history()
     finally:
         connection.close()
 
