@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef, Subquery
 
 from config import readable
 from config.errors import Conflict, NotFound
@@ -40,6 +40,8 @@ UNUSUAL = (AlertRule.Kind.ANOMALY, AlertRule.Kind.TOGETHER, AlertRule.Kind.NO_DA
 RANK = {severity.value: place for place, severity in enumerate(Severity)}
 # Nobody acknowledged within this: the next level is told, and again.
 ESCALATE_AFTER = timedelta(minutes=15)
+# A line of the timeline is written so much after the pass that it belongs to, at most.
+LATE = timedelta(seconds=30)
 ESCALATED_FROM = Severity.HIGH
 # Nothing is measured of it any more: it is not known to go on, nor to be over.
 UNMEASURED = notify.UNMEASURED
@@ -252,7 +254,7 @@ def _summary(incident: Incident, now: datetime) -> str:
 
 
 def escalate(*, now: datetime) -> int:
-    """Tell the next level about serious incidents that nobody has acknowledged.
+    """Tell the next level about serious incidents that nobody has acknowledged, one at a time.
 
     Not of those of which nothing is measured any more, which is told once, nor of what is
     silenced meanwhile.
@@ -267,9 +269,13 @@ def escalate(*, now: datetime) -> int:
     said = IncidentEvent.objects.filter(incident=OuterRef("pk"), name=UNMEASURED)
     for row in unanswered.filter(~Exists(measured), ~Exists(said), Exists(vanished)):
         told += _tell_unmeasured(row.pk)
-    for incident in unanswered.filter(Exists(heard) | ~Exists(live)):
-        level = int((now - incident.opened_at) / ESCALATE_AFTER)
-        if level <= incident.escalation_level:
+    last = IncidentEvent.objects.filter(incident=OuterRef("pk"), name="escalated").order_by("-at")
+    asked = unanswered.annotate(asked_at=Subquery(last.values("at")[:1]))
+    for incident in asked.filter(Exists(heard) | ~Exists(live)):
+        # After hours without data the next level is told first, and then has its time.
+        level = incident.escalation_level + 1
+        answers_until = (incident.asked_at or incident.opened_at) + ESCALATE_AFTER - LATE
+        if now < max(answers_until, incident.opened_at + level * ESCALATE_AFTER):
             continue
         with transaction.atomic():
             won = Incident.objects.filter(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db.models import F
 from django.test import Client as Http
 from django.utils import timezone
 
@@ -77,7 +78,10 @@ def told() -> list[tuple[str, str]]:
 
 def passes(incident: Incident, minutes: int) -> None:
     """So much later, as the incident sees it; then the watch comes by."""
-    Incident.objects.filter(pk=incident.pk).update(opened_at=timezone.now() - minutes * MINUTE)
+    incident.refresh_from_db()
+    more = minutes * MINUTE - (timezone.now() - incident.opened_at)
+    incident.timeline.update(at=F("at") - more)
+    Incident.objects.filter(pk=incident.pk).update(opened_at=F("opened_at") - more)
     tasks.watch()
 
 
@@ -101,6 +105,20 @@ def test_nobody_answers_and_the_next_one_is_told_until_somebody_does(
     assert sorted(told()) == [("ada", "resolved"), ("grace", "resolved"), ("mary", "resolved")]
     lines = [e.detail.get("on_call") for e in incident.timeline.filter(name="escalated")]
     assert lines == [["grace"], ["mary"], ["ada"]]
+
+
+def test_after_hours_without_a_sweep_each_is_told_in_turn_and_has_time_to_answer(
+    http: Http, people: dict[str, Channel]
+) -> None:
+    rota(http, people, domains=["audit"])
+    incident = fails()
+    assert told() == [("ada", "opened")]
+    passes(incident, 300)
+    assert told() == [("grace", "escalated")], "nobody is left out"
+    passes(incident, 310)
+    assert told() == [], "who was asked has not had the time yet"
+    passes(incident, 316)
+    assert told() == [("mary", "escalated")]
 
 
 def test_a_new_turn_hears_of_what_is_still_open(http: Http, people: dict[str, Channel]) -> None:
