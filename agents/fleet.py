@@ -45,8 +45,7 @@ class Row:
 
 def rows(sight: Sight, when: Stretch, *, domain: str = "") -> list[Row]:
     """Every agent, by domain and name. Alerts only for those who see every client."""
-    totals = sight.totals(METRICS, when, scope="agent", ranked=RANKED)
-    course = sight.courses("invocations", when, scope="agent")
+    totals, course = sight.with_course(METRICS, "invocations", when, scope="agent", ranked=RANKED)
     firing = watchlist.worst_by_key("agent") if sight.clients is None else {}
     production = dict(
         Label.objects.filter(name=Label.Name.PRODUCTION).values_list("agent_id", "version__number")
@@ -101,7 +100,8 @@ def by_version(sight: Sight, when: Stretch, slug: str) -> dict[int, dict[str, An
     numbers = {str(n) for n in AgentVersion.objects.filter(agent__slug=slug).values_list(
         "number", flat=True)}  # fmt: skip
     keys = [f"{slug}|{number}" for number in sorted(numbers)]
-    grid = sight.grid((*METRICS, "satisfaction_score", "rework"), when, scope="version", keys=keys)
+    grid = sight.grid((*METRICS, "satisfaction_score", "rework"), when, scope="version",
+                      keys=keys, ranked=RANKED)  # fmt: skip
     found = {}
     for key in grid.cells:
         calls = grid.total(key, "invocations").total

@@ -97,10 +97,9 @@ def attributed(sight: Sight, by: str, when: Stretch) -> list[dict[str, Any]]:
     if by not in BY:
         raise InvalidInput("by", by, f"one of {', '.join(BY)}")
     cost = COST.get(by, "cost_usd")
-    course = sight.courses(cost, when, scope=BY[by])
     rows = []
-    names = (cost, "saved_usd")
-    for key, stats in sight.totals(names, when, scope=BY[by], ranked=()).items():
+    found, course = sight.with_course((cost, "saved_usd"), cost, when, scope=BY[by], ranked=())
+    for key, stats in found.items():
         spent, saved = stats.get(cost, queries.EMPTY), stats.get("saved_usd", queries.EMPTY)
         if spent.count and (spent.total or by != "learning"):
             rows.append({

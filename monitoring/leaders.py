@@ -76,8 +76,8 @@ def of_learning(sight: Sight, when: Stretch, client: str = "") -> list[Figure]:
     """What learning did in the stretch: deployed, accuracy, feedback, its own cost."""
     names = ("improvements_deployed", "accuracy_ratio", "feedback", "learning_cost_usd",
              "satisfaction_score")  # fmt: skip
-    grid = sight.grid(names, when)
-    past = sight.grid(("accuracy_ratio",), when.before)
+    grid = sight.grid(names, when, ranked=())
+    past = sight.grid(("accuracy_ratio",), when.before, ranked=())
     now, before = grid.total("", "accuracy_ratio").mean, past.total("", "accuracy_ratio").mean
     learning = "/dashboard/learning"
 

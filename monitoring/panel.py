@@ -20,6 +20,8 @@ CALLS = (
     "input_tokens", "cached_tokens", "output_tokens", "cost_usd", "saved_usd", "accuracy_ratio",
     "satisfaction_score", "rework", "escalations", "feedback", "demo_invocations",
 )  # fmt: skip
+# Of these percentiles are shown, of the others sums and means.
+RANKED = ("invocation_duration_seconds", "model_duration_seconds", "first_token_seconds")
 # Where failed calls are kept by what they failed of.
 CODES = {"all": "code", "agent": "agent_code", "domain": "domain_code"}
 ERRORS, SHOWN_CODES = "invocation_errors", 6
@@ -29,6 +31,7 @@ COMPARED = ("invocations", "invocation_errors", "invocation_duration_seconds", "
 RUNS = ("runs", "run_errors", "run_duration_seconds", "run_cost_usd", "steps", "step_retries",
         "queue_wait_seconds", "rework", "approvals", "approvals_given", "automated_ratio",
         "runs_with_feedback", "demo_runs")  # fmt: skip
+RANKED_OF_RUNS = ("run_duration_seconds", "queue_wait_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ def of_calls(
     sight: Sight, scope: str, key: str, when: Stretch, *, client: str = "", is_full: bool = True
 ) -> Panel:
     """About agent calls. ``is_full``: also tokens, quality and where the time went."""
-    grid = sight.grid(CALLS, when, scope=scope, keys=[key])
-    past = sight.grid(COMPARED, when.before, scope=scope, keys=[key])
+    grid = sight.grid(CALLS, when, scope=scope, keys=[key], ranked=RANKED)
+    past = sight.grid(COMPARED, when.before, scope=scope, keys=[key], ranked=RANKED[:1])
     rows = addresses.rows_of(scope, key, client=client)
     look = _Look(grid, past, key, when, rows, scope, client)
     calls = look.total("invocations")
@@ -227,8 +230,8 @@ def _call_plots(look: _Look, seen: Any, *, is_full: bool) -> list[charts.Documen
 
 def of_runs(sight: Sight, scope: str, key: str, when: Stretch, *, client: str = "") -> Panel:
     """About ended runs of a workflow, or of all of them."""
-    grid = sight.grid(RUNS, when, scope=scope, keys=[key])
-    past = sight.grid(RUNS[:4], when.before, scope=scope, keys=[key])
+    grid = sight.grid(RUNS, when, scope=scope, keys=[key], ranked=RANKED_OF_RUNS)
+    past = sight.grid(RUNS[:4], when.before, scope=scope, keys=[key], ranked=RANKED_OF_RUNS[:1])
     rows = addresses.rows_of(scope, key, client=client)
     look = _Look(grid, past, key, when, rows, scope, client)
     runs, errors = look.total("runs"), look.total("run_errors")

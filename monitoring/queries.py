@@ -34,7 +34,7 @@ EMPTY = Stat(0, 0.0)
 # nobody asks for (other metrics, sketches of what is only added up) never does. A record of all
 # metrics unpacks a row's document once; an arrow for each of them would unpack it each time.
 _ROWS = """
-SELECT {key}, {place}, {sums}
+SELECT {key}, {place}, {sums} {course}
 FROM (SELECT key, start, m.* FROM monitoring_rollup, jsonb_to_record(stats) AS m({metrics})
       WHERE scope = %s AND ({windows}) {keys} OFFSET 0) r
 GROUP BY 1, 2
@@ -42,6 +42,11 @@ GROUP BY 1, 2
 _STEP = "extract(epoch FROM start - %s)::int8 / %s"
 _STRETCH = "width_bucket(start, %s::timestamptz[]) - 1"
 _SUM = 'sum(("{0}"->>0)::int8)::int8, sum(("{0}"->>1)::float8)'
+# Sums of one metric beside the totals, step by step: (steps, sums), in the order of the rows.
+_COURSE = """
+, array_agg({step}) FILTER (WHERE "{name}" IS NOT NULL),
+array_agg(("{name}"->>1)::float8) FILTER (WHERE "{name}" IS NOT NULL)
+"""
 _SKETCHES = 'array_agg("{0}"->>2) FILTER (WHERE "{0}"->>2 IS NOT NULL)'
 _BEHIND = f"strpos(key, '{SEPARATOR}')"
 _OWN = f"CASE {_BEHIND} WHEN 0 THEN '' ELSE substr(key, {_BEHIND} + 1) END"
@@ -71,9 +76,9 @@ def totals(
     """Each key's stats over the whole stretch: key → metric → Stat. Absent: nothing measured.
 
     ``keys`` chooses some, ``prefix`` those that begin so (``"<client>|"`` for one client's);
-    ``clients``: only theirs, put together; ``ranked``: the metrics whose percentiles are wanted,
-    all of them unless given. Raises InvalidInput for an unknown metric or scope, or a stretch
-    that is too long.
+    ``clients``: only theirs, put together, with ``prefix`` behind the client; ``ranked``: the
+    metrics whose percentiles are wanted, all of them unless given. Raises InvalidInput for an
+    unknown metric or scope, or a stretch that is too long.
     """
     chosen = _Chosen.of(scope, keys=keys, prefix=prefix, clients=clients)
     rows = _read(metrics, chosen, since, until, since, until - since + MINUTE, ranked=ranked)
@@ -95,6 +100,33 @@ def courses(
         if metric in stats and stats[metric].count:
             found.setdefault(key, [None] * count)[place] = stats[metric].total
     return found
+
+
+def with_course(
+    metrics: Sequence[str], of: str, *, scope: str, since: datetime, until: datetime,
+    step: timedelta, clients: Sequence[str] | None = None, ranked: Sequence[str] | None = None,
+) -> tuple[dict[str, dict[str, Stat]], dict[str, list[float | None]]]:  # fmt: skip
+    """``totals``, and ``courses`` of one of the metrics: what a table with sparklines needs.
+
+    In one read, unless the totals have larger windows to be read from. Raises InvalidInput as
+    ``series`` does.
+    """
+    first, count, largest = _steps(since, until, step)
+    if largest != Grain.DAY and until - since > 2 * DAY:
+        given: dict[str, Any] = {"scope": scope, "since": since, "until": until, "clients": clients}
+        return totals(metrics, ranked=ranked, **given), courses(of, step=step, **given)
+    chosen = _Chosen.of(scope, clients=clients)
+    found: dict[str, dict[str, Stat]] = {}
+    course: dict[str, list[float | None]] = {}
+    rows = _rows(metrics, chosen, first, until, first, until - first + MINUTE, largest,
+                 ranked=ranked, course=(of, step))  # fmt: skip
+    for _, key, stats, (places, sums) in rows:
+        if stats:
+            found[key] = stats
+        for place, added in zip(places or (), sums or (), strict=True):
+            row = course.setdefault(key, [None] * count)
+            row[place] = (row[place] or 0.0) + added
+    return found, course
 
 
 def total(
@@ -187,15 +219,18 @@ def grid(
     step: timedelta,
     keys: Sequence[str] | None = None,
     clients: Sequence[str] | None = None,
+    ranked: Sequence[str] | None = None,
 ) -> Grid:
     """What was measured, by key and step, in one read. ``clients``: only theirs, put together.
 
-    Raises InvalidInput as ``series`` does, and for a scope that is not kept for each client.
+    ``ranked``: the metrics whose percentiles are wanted, all of them unless given. Raises
+    InvalidInput as ``series`` does, and for a scope that is not kept for each client.
     """
     first, count, largest = _steps(since, until, step)
     chosen = _Chosen.of(scope, keys=keys, clients=clients)
     cells: dict[str, list[dict[str, Stat]]] = {}
-    for place, key, stats in _read(metrics, chosen, first, until, first, step, largest):
+    rows = _read(metrics, chosen, first, until, first, step, largest, ranked=ranked)
+    for place, key, stats in rows:
         row = cells.get(key)
         if row is None:
             row = cells[key] = [{} for _ in range(count)]
@@ -225,6 +260,9 @@ class _Chosen:
             scope = OF_ONE_CLIENT[scope]
             if keys is not None:
                 keys = [_joined(client, key) for client in clients for key in keys]
+            elif prefix is not None:
+                begins = [_joined(client, prefix) for client in clients]
+                return cls(scope, "AND key ^@ ANY(%s)", (begins,), own)
             else:
                 condition = f"AND split_part(key, '{SEPARATOR}', 1) = ANY(%s)"
                 return cls(scope, condition, (list(clients),), own)
@@ -252,7 +290,12 @@ def _steps(since: datetime, until: datetime, step: timedelta) -> tuple[datetime,
     return first, count, Grain.HOUR if step % HOUR == timedelta() else Grain.MINUTE
 
 
-def _read(
+def _read(*given: Any, **named: Any) -> Iterator[tuple[int, str, dict[str, Stat]]]:
+    """``_rows`` without a course."""
+    return ((place, key, stats) for place, key, stats, _ in _rows(*given, **named))
+
+
+def _rows(
     metrics: Sequence[str],
     chosen: _Chosen,
     since: datetime,
@@ -263,11 +306,13 @@ def _read(
     *,
     ranked: Sequence[str] | None = None,
     edges: Sequence[datetime] = (),
-) -> Iterator[tuple[int, str, dict[str, Stat]]]:
-    """(number of the step from ``first``, key, metric → Stat), one for each that has any.
+    course: tuple[str, timedelta] | None = None,
+) -> Iterator[tuple[int, str, dict[str, Stat], list[Any]]]:
+    """(number of the step from ``first``, key, metric → Stat, course), for each that has any.
 
     ``edges`` in the place of steps: where each stretch begins, the first at ``since``;
-    ``ranked``: of which metrics sketches are read too, all of them unless given.
+    ``ranked``: of which metrics sketches are read too, all of them unless given; ``course``: a
+    metric and steps from ``first`` of which its sums are told beside: [numbers, sums].
     """
     _check(metrics, chosen.scope, since, until)
     windows: list[str] = []
@@ -279,16 +324,18 @@ def _read(
         return
     ranked = [name for name in (metrics if ranked is None else ranked)
               if METRICS[name].kind is Kind.DISTRIBUTION]  # fmt: skip
+    beside: list[Any] = [first, int(course[1].total_seconds())] if course else []
     statement = _ROWS.format(
         key=_OWN if chosen.own else "key", place=_STRETCH if edges else _STEP,
         sums=", ".join(f"{_SUM}, {_SKETCHES if name in ranked else 'NULL'}".format(name)
                        for name in metrics),
+        course=_COURSE.format(step=_STEP, name=course[0]) if course else "",
         # Names were checked against the list.
         metrics=", ".join(f'"{name}" jsonb' for name in dict.fromkeys(metrics)),
         windows=" OR ".join(windows), keys=chosen.condition,
     )  # fmt: skip
     places: list[Any] = [list(edges)] if edges else [first, int(step.total_seconds())]
-    given = [*places, chosen.scope, *starts, *chosen.given]
+    given = [*places, *beside, chosen.scope, *starts, *chosen.given]
     with connection.cursor() as cursor:
         cursor.execute(statement, given)
         for key, place, *values in cursor.fetchall():
@@ -296,7 +343,7 @@ def _read(
                 name: Stat(values[3 * n], values[3 * n + 1], None, tuple(values[3 * n + 2] or ()))
                 for n, name in enumerate(metrics)
                 if values[3 * n] is not None
-            }  # fmt: skip
+            }, values[3 * len(metrics) :]  # fmt: skip
 
 
 def _check(metrics: Sequence[str], scope: str, since: datetime, until: datetime) -> None:

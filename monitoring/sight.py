@@ -37,23 +37,24 @@ class Sight:
         scope: str = "all",
         keys: Sequence[str] | None = None,
         step: timedelta | None = None,
+        ranked: Sequence[str] | None = None,
     ) -> Grid:
         """``queries.grid`` of what may be seen. Raises Forbidden for a scope without clients."""
         self._may(scope)
         found = queries.grid(
             metrics, scope=scope, since=when.since, until=when.until, step=step or when.step,
-            keys=keys, clients=self.clients,
+            keys=keys, clients=self.clients, ranked=ranked,
         )  # fmt: skip
         return replace(found, cells=self._shown(scope, found.cells))
 
     def totals(
         self, metrics: Sequence[str], when: Stretch, *, scope: str,
-        ranked: Sequence[str] | None = None,
+        prefix: str | None = None, ranked: Sequence[str] | None = None,
     ) -> dict[str, dict[str, Stat]]:  # fmt: skip
         """``queries.totals`` of what may be seen, over the steps of ``grid``. Raises Forbidden."""
         self._may(scope)
         found = queries.totals(metrics, scope=scope, since=when.since, until=when.until,
-                               clients=self.clients, ranked=ranked)  # fmt: skip
+                               prefix=prefix, clients=self.clients, ranked=ranked)  # fmt: skip
         return self._shown(scope, found)
 
     def courses(
@@ -64,6 +65,18 @@ class Sight:
         found = queries.courses(metric, scope=scope, since=when.since, until=when.until,
                                 step=when.step, keys=keys, clients=self.clients)  # fmt: skip
         return self._shown(scope, found)
+
+    def with_course(
+        self, metrics: Sequence[str], of: str, when: Stretch, *, scope: str,
+        ranked: Sequence[str] | None = None,
+    ) -> tuple[dict[str, dict[str, Stat]], dict[str, list[float | None]]]:  # fmt: skip
+        """``queries.with_course`` of what may be seen. Raises Forbidden."""
+        self._may(scope)
+        found, course = queries.with_course(
+            metrics, of, scope=scope, since=when.since, until=when.until, step=when.step,
+            clients=self.clients, ranked=ranked,
+        )  # fmt: skip
+        return self._shown(scope, found), self._shown(scope, course)
 
     def _may(self, scope: str) -> None:
         if self.clients is not None and scope not in OF_ONE_CLIENT:

@@ -42,7 +42,7 @@ def projection(sight: Sight, *, now: datetime) -> Projection | None:
     """This month to its end, from days of the last ``TAUGHT_DAYS``."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     when = Stretch("90d", midnight - TAUGHT_DAYS * DAY, now + timedelta(minutes=1), DAY, "")
-    grid = sight.grid(("cost_usd",), when)
+    grid = sight.grid(("cost_usd",), when, ranked=())
     days: dict[Any, float] = {}
     first = None
     for place, start in enumerate(grid.starts):

@@ -51,7 +51,7 @@ class Row:
 def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
     """``/dashboard/conversations``: volume, turns, hand-over, abandonment, quality by intent."""
     found = asked(request, caller, "30d")
-    grid = found.sight.grid(METRICS, found.when)
+    grid = found.sight.grid(METRICS, found.when, ranked=())
     context = {
         **offered(caller, found),
         "words": _words(grid, found),
@@ -128,7 +128,7 @@ def _plots(grid: Grid) -> list[charts.Document]:
 
 
 def _by(found: Asked, scope: str) -> list[Row]:
-    grid = found.sight.grid(METRICS, found.when, scope=scope)
+    grid = found.sight.grid(METRICS, found.when, scope=scope, ranked=())
     rows = []
     for key in grid.cells:
         begun, ended = grid.total(key, METRICS[0]), grid.total(key, METRICS[2])

@@ -37,8 +37,8 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
     found = asked(request, caller, "30d")
     by = request.GET.get("by") or "agent"
     told = _rows(by, caller, found)
-    grid = found.sight.grid(("cost_usd", "learning_cost_usd", "run_cost_usd"), found.when)
-    past = found.sight.grid(("cost_usd",), found.when.before)
+    grid = found.sight.grid(("cost_usd", "learning_cost_usd"), found.when, ranked=())
+    past = found.sight.grid(("cost_usd",), found.when.before, ranked=())
     now = timezone.now()
     month = spending.projection(found.sight, now=now)
     saved = spending.savings(found.sight, found.when)

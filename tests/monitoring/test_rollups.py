@@ -17,6 +17,7 @@ from monitoring.domain.metrics import METRICS
 from monitoring.models import Measurement as Row
 from monitoring.models import Rollup, RollupMark, RollupWindow
 from monitoring.services import Measurement, record
+from monitoring.stretch import RANGES, stretch
 
 pytestmark = pytest.mark.django_db
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -268,3 +269,37 @@ def test_a_rows_document_is_unpacked_once_however_many_metrics_are_asked_for(
     read = asked.captured_queries[-1]["sql"]
     assert "monitoring_rollup," in read
     assert read.count("stats") == 1
+
+
+@pytest.mark.parametrize("name", list(RANGES))
+def test_a_table_with_its_courses_says_what_the_two_say_apart(name: str) -> None:
+    at = now()
+    for agent, days in (("a", (0, 1, 2, 8, 40)), ("b", (0, 3))):
+        for day in days:
+            measured(at - day * DAY - MINUTE, seconds=1.0 + day, agent=agent)
+    rollups.roll_up()
+    when = stretch(name, now=at)
+    given: dict[str, Any] = {"scope": "agent", "since": when.since, "until": when.until}
+    for clients in (None, ["c"]):
+        totals, course = queries.with_course(
+            ["invocations", "invocation_duration_seconds"], "invocations", step=when.step,
+            clients=clients, **given,
+        )  # fmt: skip
+        assert totals == queries.totals(
+            ["invocations", "invocation_duration_seconds"], clients=clients, **given
+        )
+        assert course == queries.courses("invocations", step=when.step, clients=clients, **given)
+        assert {key: sum(filter(None, row)) for key, row in course.items()} == {
+            key: stats["invocations"].total for key, stats in totals.items()
+        }
+
+
+def test_one_clients_keys_are_chosen_by_how_they_begin_behind_the_client() -> None:
+    at = now()
+    for client, workflow, step in (("c", "one", "a"), ("c", "one2", "a"), ("d", "one", "b")):
+        labels = {"client": client, "workflow": workflow, "step": step}
+        record([Measurement({"steps": 1.0}, labels, at - MINUTE)])
+    rollups.roll_up()
+    given: dict[str, Any] = {"scope": "step", "since": at - HOUR, "until": at + MINUTE}
+    assert set(queries.totals(["steps"], prefix="one|", **given)) == {"one|a", "one|b"}
+    assert set(queries.totals(["steps"], prefix="one|", clients=["c"], **given)) == {"one|a"}
