@@ -9,15 +9,15 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import DateTimeField, Exists, F, OuterRef, Q, QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 
 from config.access.callers import Caller
 from workflows import rights
 from workflows.models import Run, RunEvent, StepRun
 
 RETRIED = "run.retried"
-# One question looks at so many retries at most.
-MOST_RETRIES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +54,38 @@ def end_of(run: Run, cost: Decimal) -> dict[str, Any]:
             "seconds": (run.ended_at - began).total_seconds()}  # fmt: skip
 
 
-def earlier_ends(
+def ended_before(
     *, since: datetime | None, until: datetime | None, states: Collection[str] = ()
-) -> dict[UUID, list[End]]:
-    """Ends in [since, until) of runs that were retried since then, by run, the latest first."""
-    rows: QuerySet[Any] = RunEvent.objects.filter(name=RETRIED, detail__has_key="ended_at")
-    if since is not None:
-        rows = rows.filter(at__gte=since)
+) -> list[UUID]:
+    """Runs that were retried after an end in [since, until), the newest first: ids only."""
+    rows = _ends(since, until, states).order_by("-run_id")
+    return list(rows.values_list("run_id", flat=True).distinct())
+
+
+def earlier_ends(
+    runs: Collection[UUID], *, since: datetime | None, until: datetime | None,
+    states: Collection[str] = (),
+) -> dict[UUID, list[End]]:  # fmt: skip
+    """Ends in [since, until) of those of ``runs`` that were retried since, the latest first."""
     found: dict[UUID, list[End]] = {}
-    order = "-at" if since is None or until is None else "at"
-    for run_id, kept in rows.order_by(order).values_list("run_id", "detail")[:MOST_RETRIES]:
-        end = End(kept["state"], datetime.fromisoformat(kept["ended_at"]), kept["seconds"],
-                  kept["cost_usd"])  # fmt: skip
-        is_in_time = (since is None or end.ended_at >= since) and (
-            until is None or end.ended_at < until
-        )
-        if is_in_time and (not states or end.state in states):
-            found.setdefault(run_id, []).append(end)
-    for ends in found.values():
-        ends.sort(key=lambda one: one.ended_at, reverse=True)
+    rows = _ends(since, until, states).filter(run_id__in=list(runs))
+    for run_id, kept in rows.order_by("-ended").values_list("run_id", "detail"):
+        found.setdefault(run_id, []).append(
+            End(kept["state"], datetime.fromisoformat(kept["ended_at"]), kept["seconds"],
+                kept["cost_usd"])
+        )  # fmt: skip
     return found
+
+
+def _ends(since: datetime | None, until: datetime | None, states: Collection[str]) -> QuerySet[Any]:
+    """Events of retries that keep an end in the time. An end is before its retry."""
+    rows: QuerySet[Any] = RunEvent.objects.filter(name=RETRIED, detail__has_key="ended_at")
+    rows = rows.annotate(ended=Cast(KeyTextTransform("ended_at", "detail"), DateTimeField()))
+    if states:
+        rows = rows.filter(detail__state__in=list(states))
+    if since is not None:
+        rows = rows.filter(at__gte=since, ended__gte=since)
+    return rows if until is None else rows.filter(ended__lt=until)
 
 
 def told_before(runs: Collection[UUID]) -> dict[UUID, Decimal]:

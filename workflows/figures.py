@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from monitoring import charts
+from monitoring.domain.metrics import SEPARATOR
+from monitoring.queries import EMPTY
 from monitoring.sight import Sight
 from monitoring.stretch import Stretch
 
@@ -33,8 +35,9 @@ class Figures:
 
 def by_workflow(sight: Sight, when: Stretch, name: str = "") -> dict[str, Figures]:
     """Figures of every workflow that had a run ended, or of one."""
-    grid = sight.grid(METRICS, when, scope="workflow", keys=[name] if name else None)
-    busiest = _bottlenecks(sight, when)
+    grid = sight.grid(METRICS, when, scope="workflow", keys=[name] if name else None,
+                      ranked=("run_duration_seconds",))  # fmt: skip
+    busiest = _bottlenecks(sight, when, name)
     found = {}
     for key in grid.cells:
         runs, failed = grid.total(key, "runs").total, grid.total(key, "run_errors").total
@@ -73,38 +76,41 @@ def _money(usd: Decimal) -> str:
     return f"{usd:.9f}"
 
 
-def _bottlenecks(sight: Sight, when: Stretch) -> dict[str, tuple[str, float]]:
+def _bottlenecks(sight: Sight, when: Stretch, name: str) -> dict[str, tuple[str, float]]:
     """Workflow → the step in which most time went, and its share of all steps' time."""
-    grid = sight.grid(("step_duration_seconds",), when, scope="step")
+    found = sight.totals(("step_duration_seconds",), when, scope="step", ranked=(),
+                         prefix=_of(name) if name else None)  # fmt: skip
     times: dict[str, list[tuple[float, str]]] = {}
-    for key in grid.cells:
-        workflow, _, step = key.partition("|")
-        total = grid.total(key, "step_duration_seconds").total
+    for key, stats in found.items():
+        workflow, _, step = key.partition(SEPARATOR)
+        total = stats.get("step_duration_seconds", EMPTY).total
         times.setdefault(workflow, []).append((total, step))
-    found = {}
+    busiest = {}
     for workflow, steps in times.items():
         whole, (most, step) = sum(total for total, _ in steps), max(steps)
         if whole:
-            found[workflow] = (step, most / whole)
-    return found
+            busiest[workflow] = (step, most / whole)
+    return busiest
 
 
 def slowest_steps(sight: Sight, when: Stretch, workflow: str) -> list[dict[str, Any]]:
     """Steps of a workflow by the time that went into them, most first."""
-    grid = sight.grid(STEPS, when, scope="step")
+    found = sight.totals(STEPS, when, scope="step", prefix=_of(workflow))
     rows: list[dict[str, Any]] = []
-    for key in grid.cells:
-        owner, _, step = key.partition("|")
-        if owner != workflow:
-            continue
-        seconds, waits = grid.total(key, "step_duration_seconds"), grid.total(key, STEPS[2])
+    for key, stats in found.items():
+        _, seconds, waits, retries = (stats.get(one, EMPTY) for one in STEPS)
         rows.append({
-            "key": step, "times": seconds.count, "total_seconds": seconds.total,
+            "key": key.partition(SEPARATOR)[2], "times": seconds.count,
+            "total_seconds": seconds.total,
             "p50_seconds": seconds.percentile(0.5), "p95_seconds": seconds.percentile(0.95),
-            "wait_p95_seconds": waits.percentile(0.95),
-            "retries": grid.total(key, "step_retries").total,
+            "wait_p95_seconds": waits.percentile(0.95), "retries": retries.total,
         })  # fmt: skip
     whole = sum(row["total_seconds"] for row in rows)
     for row in rows:
         row["share"] = row["total_seconds"] / whole if whole else None
     return sorted(rows, key=lambda row: -row["total_seconds"])[:SHOWN_STEPS]
+
+
+def _of(workflow: str) -> str:
+    """How the keys of its steps begin."""
+    return f"{workflow}{SEPARATOR}"

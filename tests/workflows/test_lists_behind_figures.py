@@ -22,6 +22,7 @@ from tests.workflows.http import start
 from tests.workflows.test_again import FLAKY
 from workflows import again, decisions, work
 from workflows.models import Approval, StepRun
+from workflows.pages import runs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -121,6 +122,40 @@ def test_a_retried_run_is_listed_by_each_of_its_ends_with_what_it_had_cost_by_th
     assert [one["cost_usd"] for one in listed(browser, "/dashboard/runs")][1] == "0.850000000"
     html = browser.get("/dashboard/runs?range=24h&state=failed").content.decode()
     assert "retried since" in html
+
+
+def test_pages_of_runs_are_whole_though_some_ended_before_a_retry(
+    finished: Begin, broker: Broker, caller: Caller, browser: Browser, monkeypatch: Any
+) -> None:
+    plain = "name: redone\nsteps:\n  a: {tool: core.echo}\n"
+    wanted = []
+    for _ in range(2):
+        run = finished(f"name: redone\nsteps:\n  b: {{{FLAKY}}}\n")
+        again.retry_run(caller, run.pk)
+        broker.drain()
+        wanted.append(str(run.pk))
+        finished(plain)
+    monkeypatch.setattr(runs, "PAGE", 1)
+    monkeypatch.setattr(runs, "AT_ONCE", 1)
+    failed = paged(browser, "/dashboard/runs?range=24h&state=failed")
+    assert [one.rpartition("/")[2] for one in failed] == wanted[::-1]
+    every = paged(browser, "/dashboard/runs?range=24h")
+    assert len(set(every)) == 4
+    assert every == sorted(every, reverse=True)
+
+
+def test_the_page_of_a_workflow_reads_steps_of_no_other(finished: Begin, browser: Browser) -> None:
+    finished(LOOP)
+    finished("name: other\nsteps:\n  a: {tool: core.echo}\n")
+    rollups.roll_up()
+    with CaptureQueriesContext(
+        connection,
+    ) as seen:
+        html = browser.get("/dashboard/workflows/loop?range=24h").content.decode()
+    assert "Most time goes into turn" in html
+    of_steps = [one["sql"] for one in seen if "scope = 'step'" in one["sql"]]
+    assert of_steps
+    assert all("'loop|'" in one for one in of_steps)
 
 
 def test_a_list_of_steps_reads_nothing_of_what_its_runs_were_given(

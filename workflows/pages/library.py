@@ -110,7 +110,7 @@ def _graph(version: WorkflowVersion, plan: Plan) -> dict[str, Any]:
     edges = [(n, key) for key, s in plan.steps.items() for n in (*s.needs, *s.failures_of)]
     drawn = drawing.draw(plan.layers, edges)
     nodes = [
-        {"x": node.x, "y": node.y, "lines": drawing.wrapped(step.title, 19),
+        {"x": node.x, "y": node.y, "lines": drawing.wrapped(step.title, stages.TITLE_WIDTH),
          "said": _kind_words(step) + (", on a condition" if step.when is not None else "")}
         for node in drawn.nodes
         for step in [plan.steps[node.key]]
@@ -129,7 +129,7 @@ def _graph_of_stages(version: WorkflowVersion, plan: Plan) -> dict[str, Any]:
         only = len(stage.steps) == 1
         nodes.append(
             {"x": places[stage.key].x, "y": places[stage.key].y,
-             "lines": drawing.wrapped(stage.title, 19),
+             "lines": drawing.wrapped(stage.title, stages.TITLE_WIDTH),
              "said": next(iter(kinds)) if only else f"{len(stage.steps):,} steps",
              "title": f"{stage.title}: {readable.listed(told, 9)}"}
         )  # fmt: skip

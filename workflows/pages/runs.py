@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
@@ -19,15 +19,18 @@ from config import readable
 from config.access.callers import Caller
 from config.access.models import Client
 from config.pages import page
+from monitoring import lists
 from monitoring.asked import asked
 from monitoring.lists import Listing
 from workflows import documents, payloads, queries
-from workflows.doing_again import End, earlier_ends, told_before
+from workflows.doing_again import End, earlier_ends, ended_before, told_before
 from workflows.domain.transitions import FINAL_RUN_STATES, RunState
 from workflows.models import Run, Workflow
 from workflows.plans import plan_for
 
 PAGE = 50
+# Runs that ended before a retry are sought so many at a time.
+AT_ONCE = 500
 Ends = dict[UUID, list[End]]
 COLUMNS = ("id", "workflow", "state", "client", "created_at", "started_at", "ended_at",
            "duration_seconds", "cost_usd", "steps_done", "steps", "automated_ratio",
@@ -42,10 +45,9 @@ def all_runs(request: HttpRequest, caller: Caller) -> HttpResponse:
 
     A ``range`` is about when runs ended, as figures are: it leaves out what is under way.
     """
-    chosen, earlier = _filtered(request, caller)
-    if cursor := _uuid(request.GET.get("before", "")):
-        chosen = chosen.filter(id__lt=cursor)
-    rows = list(chosen[: PAGE + 1])
+    chosen = _filtered(request, caller).select_related("version")
+    before = _uuid(request.GET.get("before", ""))
+    rows, earlier = _newest(request, caller, chosen, PAGE + 1, before)
     shown = rows[:PAGE]
     clients = caller.only_visible(Client.objects.all(), "id").order_by("name")
     context = {
@@ -87,9 +89,36 @@ def _words(caller: Caller) -> str:
     return words + "."
 
 
-def _filtered(request: HttpRequest, caller: Caller) -> tuple[QuerySet[Run], Ends]:
-    """The runs that match; where it is asked when they ended, with their ends before retries."""
-    rows = queries.visible_runs(caller).select_related("version")
+def _newest(
+    request: HttpRequest, caller: Caller, chosen: QuerySet[Run], limit: int, before: UUID | None
+) -> tuple[list[Run], Ends]:
+    """The newest of ``chosen`` by how they ended; if it is asked when, with ends before retries.
+
+    Those that ended so before a retry are sought apart: one question for either would read all.
+    """
+    if before:
+        chosen = chosen.filter(id__lt=before)
+    states, (since, until) = _states(request), _ended_in(request, caller)
+    last = chosen.filter(state__in=states) if states else chosen
+    if since is None and until is None:
+        return list(last[:limit]), {}
+    found = {run.pk: run for run in lists.in_time(last, "ended_at", (since, until))[:limit]}
+    retried = ended_before(since=since, until=until, states=states)
+    if before:
+        retried = [one for one in retried if one < before]
+    left = limit
+    for start in range(0, len(retried), AT_ONCE):
+        more = list(chosen.filter(pk__in=retried[start : start + AT_ONCE])[:left])
+        found.update((run.pk, run) for run in more)
+        if not (left := left - len(more)):
+            break
+    runs = sorted(found.values(), key=lambda run: run.pk, reverse=True)[:limit]
+    return runs, earlier_ends([run.pk for run in runs], since=since, until=until, states=states)
+
+
+def _filtered(request: HttpRequest, caller: Caller) -> QuerySet[Run]:
+    """The runs that match, however and whenever they ended."""
+    rows = queries.visible_runs(caller)
     given = request.GET
     if workflow := given.get("workflow"):
         rows = rows.filter(workflow_name=workflow)
@@ -106,16 +135,7 @@ def _filtered(request: HttpRequest, caller: Caller) -> tuple[QuerySet[Run], Ends
         rows = rows.filter(pk=found) if found else rows.filter(workflow_name__icontains=text)
     if not given.get("nested"):
         rows = rows.filter(parent_step_id=None)
-    states, (since, until) = _states(request), _ended_in(request, caller)
-    last = Q(state__in=states) if states else Q()
-    if since is not None:
-        last &= Q(ended_at__gte=since)
-    if until is not None:
-        last &= Q(ended_at__lt=until)
-    earlier: Ends = {}
-    if since is not None or until is not None:
-        earlier = earlier_ends(since=since, until=until, states=states)
-    return rows.filter(last | Q(pk__in=list(earlier)) if earlier else last), earlier
+    return rows
 
 
 def _states(request: HttpRequest) -> list[str]:
@@ -252,11 +272,8 @@ def as_csv(request: HttpRequest, caller: Caller) -> HttpResponseBase:
 
 
 def _read(request: HttpRequest, caller: Caller, limit: int, before: str) -> list[dict[str, Any]]:
-    chosen, earlier = _filtered(request, caller)
-    if before:
-        chosen = chosen.filter(id__lt=UUID(before))
-    light = chosen.select_related(None).select_related("client", "started_by")
-    runs = list(light.defer("inputs", "outputs", "error")[:limit])
+    light = _filtered(request, caller).defer("inputs", "outputs", "error")
+    runs, earlier = _newest(request, caller, light, limit, UUID(before) if before else None)
     return _ends(request, caller, _figures(runs), earlier)
 
 

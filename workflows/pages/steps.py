@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db.models import DurationField, ExpressionWrapper, F, FloatField, Func, Q, QuerySet
@@ -24,6 +24,7 @@ from workflows.models import Run, StepRun
 
 # Sorting looks at the newest so many that match: a list is no report.
 SORTED_AMONG = 2_000
+Found = TypeVar("Found")
 # Steps are sought in the newest so many runs, then in more of them: a join of all that ended in a
 # month with all their steps takes seconds, to show fifty.
 FEW_RUNS, MOST_RUNS = 64, 1_024
@@ -80,9 +81,7 @@ def all_steps(request: HttpRequest, caller: Caller) -> HttpResponseBase:
         return LIST.page(request, caller)
     if sort not in SORTS:
         raise InvalidInput("sort", sort, f"one of {', '.join(SORTS)}")
-    found = _read(request, caller, SORTED_AMONG, "")
-    found.sort(key=lambda one: one.took if sort == "slowest" else one.waited or 0.0, reverse=True)
-    shown = found[: lists.SHOWN]
+    shown = _sorted(request, caller, sort)
     words = f"The {readable.plural(len(shown), 'step')} {SORTS[sort]}."
     return LIST.shown(request, shown, words=words if shown else LIST.words(shown, False),
                       sorted_words=f"Of the newest {SORTED_AMONG:,} that match.")  # fmt: skip
@@ -95,8 +94,32 @@ def as_csv(request: HttpRequest, caller: Caller) -> HttpResponseBase:
     return LIST.file(request, caller)
 
 
+def _sorted(request: HttpRequest, caller: Caller, sort: str) -> list[Row]:
+    """The first by ``sort`` of the newest that match: of all others only their seconds are read."""
+    seconds = {"waited": "waited", "slowest": "took"}[sort]
+
+    def brief(rows: QuerySet[Any], limit: int) -> list[tuple[UUID, float | None]]:
+        newest = rows.order_by("-run__ended_at", "-id").values_list("id", seconds)
+        return list(newest[:limit])
+
+    found = _sought(request, caller, SORTED_AMONG, "", brief)
+    found.sort(key=lambda one: one[1] or 0.0, reverse=True)
+    first = [step_id for step_id, _ in found[: lists.SHOWN]]
+    rows = {
+        row.id: row for row in _newest(_timed(StepRun.objects.filter(pk__in=first)), len(first))
+    }
+    return [rows[step_id] for step_id in first if step_id in rows]
+
+
 def _read(request: HttpRequest, caller: Caller, limit: int, before: str) -> list[Row]:
     """The steps that match, at most ``limit``: of the runs that ended last, behind ``before``."""
+    return _sought(request, caller, limit, before, _newest)
+
+
+def _sought(
+    request: HttpRequest, caller: Caller, limit: int, before: str,
+    fetch: Callable[[QuerySet[Any], int], list[Found]],
+) -> list[Found]:  # fmt: skip
     given = filters_of(request, NAMES)
     rows, runs = _steps(given), _ended_runs(request, given, caller)
     if before:
@@ -110,21 +133,24 @@ def _read(request: HttpRequest, caller: Caller, limit: int, before: str) -> list
         if not is_all:  # others may have ended in the very moment of the last
             last_end = some[-1][1]
             some = [one for one in some if one[1] != last_end]
-        found = _newest(rows.filter(run_id__in=[run for run, _ in some]), limit)
+        found = fetch(_timed(rows.filter(run_id__in=[run for run, _ in some])), limit)
         if is_all or len(found) == limit:
             return found
         # As many as will do, by what these had, and a quarter more.
         wanted = 5 * limit * count // (4 * max(len(found), 1))
         count = min(MOST_RUNS, max(2 * count, wanted)) if count < MOST_RUNS else 0
-    return _newest(rows.filter(run_id__in=runs.order_by().values("id")), limit)
+    return fetch(_timed(rows.filter(run_id__in=runs.order_by().values("id"))), limit)
 
 
 def _newest(rows: QuerySet[Any], limit: int) -> list[Row]:
-    """With the seconds that each waited for a worker (None: for none) and took."""
-    rows = rows.annotate(waited=_seconds("started_at", "queued_at"),
-                         took=_seconds("ended_at", "started_at"))  # fmt: skip
     found = rows.order_by("-run__ended_at", "-id").values_list(*_FIELDS)[:limit]
     return [Row(*one) for one in found]
+
+
+def _timed(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """With the seconds that each waited for a worker (None: for none) and took."""
+    return rows.annotate(waited=_seconds("started_at", "queued_at"),
+                         took=_seconds("ended_at", "started_at"))  # fmt: skip
 
 
 def _steps(given: dict[str, str]) -> QuerySet[Any]:
