@@ -237,3 +237,18 @@ def test_on_a_phone_the_navigation_is_a_drawer(browser: Browser, site: str, run:
         page.get_by_role("button", name="Menu").click()
         page.get_by_role("link", name="Agents").click()
         page.wait_for_url("**/dashboard/agents")
+
+
+def test_on_a_phone_the_way_back_from_a_run_can_be_read(
+    browser: Browser, site: str, run: Run
+) -> None:
+    """Beside the chips there is no room for it: they go below."""
+    with opened(browser, site, width=390) as watched:
+        sign_in(watched.page)
+        page = settled(watched, f"/dashboard/runs/{run.pk}")
+        cut = page.evaluate(
+            "[...document.querySelectorAll('.crumbs, .crumbs > *')]"
+            ".filter(one => one.scrollWidth > one.clientWidth && one.clientWidth > 0).length"
+        )
+        assert cut == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
