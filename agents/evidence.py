@@ -84,14 +84,16 @@ class Answered:
 
 
 def answers(ids: Sequence[UUID]) -> list[Answered]:
-    """Answers by id whose question is on record whole, newest first."""
-    rows = Invocation.objects.filter(pk__in=list(ids)).order_by("-id")
+    """Answers by id whose question is on record whole, newest first. One that quoted a limited
+    document is nobody's example: what is learned from it would be read by others."""
+    rows = Invocation.objects.filter(pk__in=list(ids), limited_to=None).order_by("-id")
     return [_answered(row) for row in rows if is_whole(row.inputs)]
 
 
 def fresh_answers(since: datetime, until: datetime, *, limit: int) -> list[Answered]:
     """The newest live answers that succeeded, with words in them, newest first."""
-    rows = live_calls(since, until).filter(state=Invocation.State.SUCCEEDED).order_by("-id")
+    rows = live_calls(since, until).filter(state=Invocation.State.SUCCEEDED, limited_to=None)
+    rows = rows.order_by("-id")
     found = [_answered(row) for row in rows[:limit] if is_whole(row.inputs)]
     return [one for one in found if one.text.strip()]
 
@@ -197,7 +199,7 @@ def asked_texts(ids: Sequence[UUID]) -> dict[UUID, str]:
 
     Of a conversation its last message of the caller; else the names and words of the inputs.
     """
-    rows = Invocation.objects.filter(pk__in=list(ids)).values_list("id", "inputs")
+    rows = Invocation.objects.filter(pk__in=list(ids), limited_to=None).values_list("id", "inputs")
     return {pk: " ".join(_asked(inputs))[:MOST_TEXT] for pk, inputs in rows.iterator(500)}
 
 

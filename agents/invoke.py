@@ -102,6 +102,7 @@ def _invoke(call: Call, span: Any) -> Answer:
         # 3. Render: the prompt with its variables and what it may quote, then the input or chat.
         payer = Payer(call.client_id, tuple(reserve.keys()))
         quotes = quoting.quotable(safe, choice, guard, payer)
+        story.limited_to = quoting.limits_of(call, choice, quotes)
         work.messages = render(safe, choice, story, quotes.text)
         story.question = list(work.messages)
         offered = offering.narrowed(choice.version, safe.inputs, safe.messages)

@@ -68,6 +68,8 @@ class Story:
     output: dict[str, Any] = field(default_factory=dict)
     kept: dict[str, Any] | None = None
     sealed: str = ""
+    # What its reader must hold, for the documents that it had before it.
+    limited_to: list[str] | None = None
     model: str = ""
     is_simulated: bool = False
     # Where the call was sent, and why, if not where its version says.
@@ -200,6 +202,7 @@ def _invocation(call: Call, choice: Choice, work: Work, story: Story) -> Invocat
         prompt=story.prompt,
         output=story.kept if story.kept is not None else {"text": work.text},
         sealed=story.sealed,
+        limited_to=story.limited_to,
         findings=story.findings,
         model=story.model or (last.model if last else ""),
         endpoint=last.endpoint if last else _kept_from(story.error),

@@ -7,16 +7,19 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 
 from agents.models import Invocation
+from config.access import rights
 from config.access.callers import Caller
 from config.access.hiding import hidden_runs, of_runs
 
 
 def hidden_invocations(caller: Caller) -> QuerySet[Invocation] | None:
-    """Calls of runs, or about runs, that are hidden from ``caller``; None if no run is."""
-    runs = hidden_runs(caller)
-    if runs is None:
+    """Calls of runs, or about runs, that are hidden from ``caller``, and those that quoted what it
+    may not read; None for a part of Ratchet itself."""
+    if caller.user_id is None:
         return None
-    return Invocation.objects.filter(of_runs(runs, Invocation))
+    runs, limited = hidden_runs(caller), ~rights.met(rights.of_caller(caller))
+    hidden = limited if runs is None else limited | of_runs(runs, Invocation)
+    return Invocation.objects.filter(hidden)
 
 
 def of_visible_calls(

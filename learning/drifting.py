@@ -101,7 +101,10 @@ def _comparisons(
     yield Seen("output_text", text_drift([m.text for m in good], [m.text for m in good_now]))
     # What is asked says nothing of how it is answered: calls that failed count too.
     asked = evidence.asked_texts([m.id for m in (*before, *now)])
-    yield Seen("input_text", text_drift(*([asked[m.id] for m in side] for side in (before, now))))
+    yield Seen(
+        "input_text",
+        text_drift(*([asked[m.id] for m in side if m.id in asked] for side in (before, now))),
+    )
     yield _errors(version_id, since, until)
     scores = (
         said.scores_of(version_id, start, since),

@@ -183,12 +183,10 @@ def visible_scores(caller: Caller) -> QuerySet[Score]:
 
 def _unhidden(caller: Caller, rows: QuerySet[Any]) -> QuerySet[Any]:
     runs, calls = hiding.hidden_runs(caller), sight.hidden_invocations(caller)
-    if runs is None or calls is None:
-        return rows
     about = OuterRef("subject_id")
-    for hidden in (runs.filter(pk=about), runs.filter(steps=about), calls.filter(pk=about)):
-        rows = rows.exclude(Exists(hidden))
-    return rows
+    if runs is not None:
+        rows = rows.exclude(Exists(runs.filter(pk=about))).exclude(Exists(runs.filter(steps=about)))
+    return rows if calls is None else rows.exclude(Exists(calls.filter(pk=about)))
 
 
 def of_category(rows: QuerySet[Feedback], category: str) -> QuerySet[Feedback]:

@@ -276,16 +276,16 @@ def _documents(
 
 
 def _hidden(caller: Caller, counts: Sequence[PatternCount]) -> set[UUID] | None:
-    """Runs and calls in ``counts`` that are hidden from the caller; None if no run is."""
+    """Runs and calls in ``counts`` that are hidden from the caller; None if none are."""
     runs, calls = hiding.hidden_runs(caller), sight.hidden_invocations(caller)
-    if runs is None or calls is None:
-        return None
     of_runs = {one for row in counts for one in row.run_ids}
     of_calls = {one for row in counts for one in row.invocation_ids}
-    return {
-        *runs.filter(pk__in=of_runs).values_list("pk", flat=True),
-        *calls.filter(pk__in=of_calls).values_list("pk", flat=True),
-    }
+    found: set[UUID] = set()
+    if calls is not None:
+        found.update(calls.filter(pk__in=of_calls).values_list("pk", flat=True))
+    if runs is None:
+        return found or None
+    return found | set(runs.filter(pk__in=of_runs).values_list("pk", flat=True))
 
 
 def _document(counts: Sequence[PatternCount], hidden: set[UUID], *, quoted: bool) -> dict[str, Any]:

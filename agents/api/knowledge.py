@@ -24,7 +24,9 @@ from agents.knowledge.marks import mark
 from agents.knowledge.search import search, visible_documents
 from agents.models import Document, Passage
 from config import rest
+from config.access import rights
 from config.access.callers import Caller
+from config.access.hiding import of_readers
 from config.errors import Forbidden, InvalidInput, NotFound
 
 Fields = serializers.Serializer[Any]
@@ -34,11 +36,17 @@ class DocumentSummary(serializers.ModelSerializer[Document]):
     """A document without its text."""
 
     state = serializers.CharField(read_only=True)
+    access = serializers.SerializerMethodField(
+        help_text="Roles and audiences that it is limited to; empty for all of its client."
+    )
+
+    def get_access(self, row: Document) -> list[str]:
+        return rights.names_in(row.limited_to)
 
     class Meta:
         model = Document
-        fields = ["id", "client_id", "title", "is_shared", "state", "media_type", "source",
-                  "digest", "characters", "as_of", "expires_at", "embedding_cost_usd",
+        fields = ["id", "client_id", "title", "is_shared", "access", "state", "media_type",
+                  "source", "digest", "characters", "as_of", "expires_at", "embedding_cost_usd",
                   "created_by", "created_at"]  # fmt: skip
 
 
@@ -74,6 +82,12 @@ class NewDocument(Fields):
     as_of = serializers.DateField(required=False, allow_null=True)
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
     is_shared = serializers.BooleanField(default=False)
+    access = serializers.ListField(
+        child=serializers.CharField(max_length=100),
+        required=False, max_length=20,
+        help_text="Who may read it: one of the roles named here, if any, and one of the audiences "
+        "(department:audit), if any. Without it as the document that this one replaces.",
+    )  # fmt: skip
     client_id = serializers.UUIDField(required=False)
 
 
@@ -149,7 +163,9 @@ class Knowledge(APIView):
         client_id = doors.client_for(caller, data.get("client_id"))
         if data["is_shared"] and caller.client_ids is not None:
             raise Forbidden("share a document with every client", "a caller who sees all clients")
-        document, created = index.add(_given(data), client_id=client_id, created_by=caller.name)
+        document, created = index.add(
+            _given(data), client_id=client_id, created_by=caller.name, caller=caller
+        )
         return Response(DocumentSummary(document).data, status=201 if created else 200)
 
 
@@ -193,6 +209,7 @@ class Search(APIView):
             limit=data["limit"],
             max_tokens=data["max_tokens"],
             payer=Payer.of(payer, *users),
+            held=rights.of_caller(caller),
         )
         return whole([asdict(one) for one in found])
 
@@ -214,7 +231,7 @@ class Marks(APIView):
 
 
 def _own(caller: Caller, document_id: UUID) -> Document:
-    rows: Any = caller.only_visible(Document.objects.filter(pk=document_id))
+    rows: Any = of_readers(caller, caller.only_visible(Document.objects.filter(pk=document_id)))
     document: Document | None = rows.first()
     if document is None:
         raise NotFound("document", document_id)
@@ -222,6 +239,8 @@ def _own(caller: Caller, document_id: UUID) -> Document:
 
 
 def _given(data: dict[str, Any]) -> Given:
+    if (access := data.get("access")) is not None:
+        rights.check_names(access, "access")
     ways = [name for name in ("text", "content_base64", "file") if data.get(name)]
     if len(ways) != 1:
         raise InvalidInput("text", ways, "exactly one of text, content_base64, file")
@@ -246,4 +265,5 @@ def _given(data: dict[str, Any]) -> Given:
         as_of=data.get("as_of"),
         expires_at=data.get("expires_at"),
         is_shared=data["is_shared"],
+        limited_to=None if access is None else rights.lines(access),
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -19,7 +19,9 @@ from agents.knowledge import embedding, reading
 from agents.knowledge.embedding import Payer
 from agents.models import AgentVersion, CachedAnswer, Document, Passage
 from config import logs
-from config.errors import Unavailable
+from config.access.callers import Caller
+from config.access.hiding import of_readers
+from config.errors import Forbidden, Unavailable
 
 logger = logging.getLogger(__name__)
 # Passages embedded in one pass of the sweep.
@@ -43,19 +45,29 @@ class Given:
     as_of: date | None = None
     expires_at: datetime | None = None
     is_shared: bool = False
+    # As a document says it; None keeps what the one says that it replaces.
+    limited_to: Sequence[str] | None = None
 
 
-def add(given: Given, *, client_id: UUID, created_by: str = "") -> tuple[Document, bool]:
+def add(
+    given: Given, *, client_id: UUID, created_by: str = "", caller: Caller | None = None
+) -> tuple[Document, bool]:
     """Store the document with its passages; returns it and whether it is new.
 
     The same content under the same title gives what there is; other content replaces it. A
     document whose embeddings can't be had now is found by its words until the sweep has them.
-    Raises InvalidInput for what can't be read.
+    Raises InvalidInput for what can't be read, and Forbidden where ``caller`` may not read what
+    would be replaced.
     """
     digest = hashlib.sha256(given.content).hexdigest()
     same = Document.objects.filter(
         client_id=client_id, title=given.title, state=Document.State.CURRENT
     ).first()
+    if same is not None and caller is not None:
+        if not of_readers(caller, Document.objects.filter(pk=same.pk)).exists():
+            raise Forbidden(f"replace {given.title}", "the right to read it")
+    if same is not None and given.limited_to is None:
+        given = replace(given, limited_to=same.limited_to)
     if same is not None and same.digest == digest:
         _update(same, given)
         return same, False
@@ -64,6 +76,7 @@ def add(given: Given, *, client_id: UUID, created_by: str = "") -> tuple[Documen
         client_id=client_id,
         title=given.title,
         is_shared=given.is_shared,
+        limited_to=list(given.limited_to or ()),
         media_type=given.media_type,
         source=given.source,
         digest=digest,
@@ -157,8 +170,11 @@ class Quoted:
 
 
 def quoted(passages: Mapping[UUID, bool]) -> list[Quoted]:
-    """These passages, cited ones (True) first; those of replaced documents are gone."""
-    rows = Passage.objects.filter(pk__in=list(passages)).select_related("document")
+    """These passages, cited ones (True) first; those of replaced documents are gone, and those of
+    limited ones left out: what is proposed of them is read by others."""
+    rows = Passage.objects.filter(pk__in=list(passages), document__limited_to=[]).select_related(
+        "document"
+    )
     found = [
         Quoted(row.document_id, row.client_id, row.document.title, row.text,
                row.document.is_shared, passages[row.pk])
@@ -275,4 +291,5 @@ def _rows(document: Document, made: list[Chunk], cut: str) -> list[Passage]:
 def _update(document: Document, given: Given) -> None:
     for name in ("source", "as_of", "expires_at", "is_shared"):
         setattr(document, name, getattr(given, name))
-    document.save(update_fields=["source", "as_of", "expires_at", "is_shared"])
+    document.limited_to = list(given.limited_to or ())
+    document.save(update_fields=["source", "as_of", "expires_at", "is_shared", "limited_to"])

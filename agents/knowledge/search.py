@@ -17,7 +17,9 @@ from agents.domain.retrieval import Standing, Weights
 from agents.knowledge import embedding
 from agents.knowledge.embedding import Payer
 from agents.models import Document, Passage
+from config.access import rights
 from config.access.callers import Caller
+from config.access.hiding import of_readers
 
 # Passages that each ranking brings into the fusion.
 DEPTH = 50
@@ -48,6 +50,8 @@ _NEAREST = """
 """
 _VISIBLE = """d.state = 'current' AND (d.expires_at IS NULL OR d.expires_at > now())
     AND (%(everyone)s OR d.is_shared OR d.client_id = ANY(%(clients)s))
+    AND NOT EXISTS (SELECT 1 FROM unnest(d.limited_to) AS line
+        WHERE NOT string_to_array(line, E'\\n') && %(rights)s::text[])
     AND (%(any_title)s OR d.title = ANY(%(titles)s))"""
 _EMBEDDED = f"""FROM agents_passage p JOIN agents_document d ON d.id = p.document_id
     WHERE p.embedding_model = %(model)s AND p.cut = %(cut)s AND {_VISIBLE}"""
@@ -73,6 +77,8 @@ class Found:
     unhelpful: int
     # Place in each ranking of ``retrieval.RANKINGS``, from 1; None where it was not ranked.
     ranks: tuple[int | None, int | None, int | None] = (None, None, None)
+    # What its reader must hold.
+    limited_to: tuple[str, ...] = ()
 
 
 def search(
@@ -86,6 +92,7 @@ def search(
     cut: str = "",
     weights: Weights = retrieval.STANDARD,
     payer: Payer | None = None,
+    held: Collection[str] = rights.NOBODY,
 ) -> list[Found]:
     """The passages that fit ``query`` best, best first, within ``max_tokens`` in all.
 
@@ -93,7 +100,8 @@ def search(
     narrows to documents of these titles. Expired and replaced documents are never found.
     ``cut`` names other passages than the standard ones; documents that are not cut so yet are
     not found, and if none is, the standard passages answer. Equal ones come in the order of
-    their document. ``payer`` pays for the vector of the question.
+    their document. ``payer`` pays for the vector of the question. ``held`` are the rights of who
+    reads: what is limited to others is not found.
     """
     query = query.strip()[:MAX_QUERY_CHARACTERS]
     if not query:
@@ -105,6 +113,7 @@ def search(
         "depth": DEPTH,
         "everyone": client_ids is None,
         "clients": list(client_ids or ()),
+        "rights": sorted(held),
         "any_title": not titles,
         "titles": list(titles),
         "cut": cut,
@@ -137,8 +146,9 @@ def search(
 
 
 def visible_documents(caller: Caller) -> QuerySet[Document]:
-    """Current documents that ``caller`` may see: those of its clients, and shared ones."""
-    rows = Document.objects.filter(state=Document.State.CURRENT)
+    """Current documents that ``caller`` may see: those of its clients, and shared ones, unless they
+    are limited to others."""
+    rows = of_readers(caller, Document.objects.filter(state=Document.State.CURRENT))
     if caller.client_ids is None:
         return rows
     return rows.filter(Q(client_id__in=caller.client_ids) | Q(is_shared=True))
@@ -184,4 +194,5 @@ def _found(row: Passage, score: float, today: date, weights: Weights) -> Found:
         score=score * retrieval.weight(standing, today, weights),
         helpful=row.helpful,
         unhelpful=row.unhelpful,
+        limited_to=tuple(document.limited_to),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
@@ -25,6 +26,10 @@ class Document(models.Model):
     client_id = models.UUIDField()
     title = models.CharField(max_length=200)
     is_shared = models.BooleanField(default=False, help_text="The firm's, for every client.")
+    limited_to = ArrayField(
+        models.TextField(), default=list, db_default=[], blank=True,
+        help_text="What a reader must hold: one name of each line. Empty: everybody may read it.",
+    )  # fmt: skip
     state = models.CharField(max_length=8, choices=State.choices, default=State.CURRENT)
     media_type = models.CharField(max_length=80)
     source = models.CharField(max_length=300, blank=True, default="", help_text="Where it is from.")

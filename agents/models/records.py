@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from config.access.ids import uuid7
@@ -55,6 +56,10 @@ class Invocation(models.Model):
     sealed = models.TextField(
         blank=True, default="", help_text="What the tokens in it stand for, encrypted."
     )
+    limited_to = ArrayField(
+        models.TextField(), null=True,
+        help_text="What its reader must hold, where it quoted documents that are limited.",
+    )  # fmt: skip
     model = models.CharField(max_length=120, blank=True, default="")
     endpoint = models.CharField(max_length=64, blank=True, default="")
     price_version = models.CharField(max_length=40, blank=True, default="")

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils.module_loading import import_string
 
+from config.access import rights
 from config.access.callers import Caller
 
 # Fields that tie a row to a run: the one that it was made in, the one that it was asked about.
@@ -22,11 +23,19 @@ RUN_IDS = ("run_id", "about_run_id")
 def of_visible_runs(caller: Caller, rows: QuerySet[Any]) -> QuerySet[Any]:
     """``rows`` of clients that the caller sees, without those whose run is hidden from it.
 
-    A row without a run's id belongs to no run.
+    A row without a run's id belongs to no run. One that is limited to some is left out for others.
     """
-    rows = caller.only_visible(rows)
+    rows = of_readers(caller, caller.only_visible(rows))
     hidden = hidden_runs(caller)
     return rows if hidden is None else rows.exclude(of_runs(hidden, rows.model))
+
+
+def of_readers(caller: Caller, rows: QuerySet[Any]) -> QuerySet[Any]:
+    """``rows`` without those that are limited to roles or audiences which the caller is not in."""
+    named = {field.name for field in rows.model._meta.concrete_fields}
+    if caller.user_id is None or rights.FIELD not in named:
+        return rows
+    return rights.only_met(rows, rights.of_caller(caller))
 
 
 def of_runs(runs: QuerySet[Any], model: type[Model]) -> Q:

@@ -1,0 +1,161 @@
+"""A document that is limited reaches nobody else: not by search, a call, a cache or a record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+from django.utils import timezone
+
+from agents import evidence
+from agents.calls import Call
+from agents.invoke import invoke
+from agents.knowledge import index
+from agents.models import Agent, Invocation
+from config.access.models import Audience, Client, User
+from tests.agents.conftest import make_key
+
+pytestmark = pytest.mark.django_db
+Api = Callable[..., Any]
+DEAL = "The Marwood takeover closes in March at 41.5 million."
+QUESTION = "When does the Marwood takeover close?"
+
+
+def door(secret: str) -> Api:
+    browser = Browser(headers={"Authorization": f"Bearer {secret}"})
+
+    def ask(method: str, path: str, body: Any = None) -> Any:
+        told = "" if body is None else json.dumps(body)
+        return browser.generic(method.upper(), path, told, content_type="application/json")
+
+    return ask
+
+
+@pytest.fixture
+def insider(firm: Client) -> Api:
+    """A partner who is in the department audit."""
+    secret = make_key(firm, "partner")
+    audit = Audience.objects.create(kind="department", name="audit")
+    User.objects.get(username__startswith="partner").audiences.add(audit)
+    return door(secret)
+
+
+@pytest.fixture
+def outsider(firm: Client) -> Api:
+    """A manager who is not."""
+    return door(make_key(firm, "manager"))
+
+
+@pytest.fixture
+def deal(ground: None, api: Api, insider: Api) -> str:
+    body = {"title": "Deal", "text": DEAL, "access": ["department:audit"]}
+    made = api("post", "/api/v1/knowledge", body)
+    assert (made.status_code, made.json()["access"]) == (201, ["department:audit"]), made.content
+    return str(made.json()["id"])
+
+
+@pytest.fixture
+def quoting(deal: str, api: Api) -> None:
+    Agent.objects.create(slug="quoting", name="Quoting", domain="operations", purpose="x")
+    body = {"prompt": "Answer from the passages.", "model": {"tier": "light"},
+            "retrieval": {"sources": ["*"]}, "label": "production"}  # fmt: skip
+    assert api("post", "/api/v1/agents/quoting/versions", body).status_code == 201
+
+
+def asked(who: Api, **more: Any) -> Invocation:
+    body = {"model": "agent:quoting", "messages": [{"role": "user", "content": QUESTION}], **more}
+    answer = who("post", "/v1/chat/completions", body)
+    assert answer.status_code == 200, answer.content
+    return Invocation.objects.latest("id")
+
+
+def test_it_is_found_listed_and_marked_by_those_alone_who_may_read_it(
+    deal: str, insider: Api, outsider: Api, api: Api
+) -> None:
+    def found(who: Api) -> list[str]:
+        answer = who("post", "/api/v1/knowledge/search", {"query": QUESTION})
+        return [one["text"] for one in answer.json()["results"]]
+
+    assert found(insider) == [DEAL]
+    passage = insider("get", f"/api/v1/knowledge/{deal}").json()["passages"][0]["id"]
+    for who in (outsider, api):  # an administrator who is not in the department reads it neither
+        assert found(who) == []
+        assert who("get", "/api/v1/knowledge").json()["results"] == []
+        assert who("get", f"/api/v1/knowledge/{deal}").status_code == 404
+        mark = who("post", f"/api/v1/knowledge/passages/{passage}/mark", {"helpful": True})
+        assert mark.status_code == 404
+        assert who("delete", f"/api/v1/knowledge/{deal}").status_code == 404
+
+
+def test_a_role_limits_too_and_stands_for_those_above_it(
+    deal: str, insider: Api, outsider: Api, api: Api
+) -> None:
+    for access, readers in ((["manager"], (insider, outsider, api)), (["partner"], (insider,)),
+                            (["manager", "department:audit"], (insider,))):  # fmt: skip
+        body = {"title": "Deal", "text": DEAL, "access": access}
+        assert insider("post", "/api/v1/knowledge", body).status_code == 200
+        for who in (insider, outsider, api):
+            seen = who("get", f"/api/v1/knowledge/{deal}").status_code == 200
+            assert seen is (who in readers), access
+
+
+def test_an_agent_quotes_it_to_those_alone_who_may_read_it_from_the_cache_too(
+    quoting: None, insider: Api, outsider: Api
+) -> None:
+    first = asked(insider)
+    assert "March" in first.output["text"] and first.limited_to == ["department:audit"]
+    other = asked(outsider)
+    assert "March" not in str(other.output) + str(other.prompt) and other.limited_to is None
+    assert not other.cached and not other.output.get("citations")
+    again = asked(insider)
+    assert again.cached and "March" in again.output["text"]
+    assert again.limited_to == ["department:audit"]
+
+
+def test_a_call_for_nobody_quotes_nothing_that_is_limited(quoting: None, firm: Client) -> None:
+    said = [{"role": "user", "content": QUESTION}]
+    answer = invoke(Call("quoting", {}, firm.pk, messages=said))
+    assert "March" not in str(answer.output)
+
+
+def test_the_record_of_a_call_that_had_it_is_read_by_those_alone(
+    quoting: None, insider: Api, outsider: Api, api: Api
+) -> None:
+    row = asked(insider, user="a conversation")
+    place = f"/api/v1/invocations/{row.pk}"
+    assert DEAL in str(insider("get", place).json()["calls"])
+    for who in (outsider, api):
+        assert who("get", place).status_code == 404
+        assert who("get", "/api/v1/invocations").json()["results"] == []
+    assert len(insider("get", "/api/v1/invocations").json()["results"]) == 1
+
+
+def test_nothing_is_learned_of_it(quoting: None, insider: Api) -> None:
+    row = asked(insider)
+    now = timezone.now()
+    assert evidence.answers([row.pk]) == [] and evidence.asked_texts([row.pk]) == {}
+    assert evidence.fresh_answers(now - timedelta(hours=1), now + timedelta(hours=1), limit=9) == []
+    assert index.quoted(evidence.cited_passages(row.pk)) == []
+
+
+def test_who_may_not_read_it_replaces_it_neither_and_a_new_text_stays_limited(
+    deal: str, insider: Api, outsider: Api
+) -> None:
+    body = {"title": "Deal", "text": "Another text."}
+    refused = outsider("post", "/api/v1/knowledge", body)
+    assert refused.status_code == 403, refused.content
+    made = insider("post", "/api/v1/knowledge", body)
+    assert (made.status_code, made.json()["access"]) == (201, ["department:audit"])
+    lifted = insider("post", "/api/v1/knowledge", {**body, "access": []})
+    assert (lifted.status_code, lifted.json()["access"]) == (200, [])
+    assert outsider("get", f"/api/v1/knowledge/{made.json()['id']}").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["nobody", "department:none", "x:y", ":", ""])
+def test_a_name_that_nobody_has_is_refused(ground: None, api: Api, name: str) -> None:
+    refused = api("post", "/api/v1/knowledge", {"title": "T", "text": "x", "access": [name]})
+    assert refused.status_code == 422
