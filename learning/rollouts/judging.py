@@ -20,6 +20,7 @@ from learning.domain.analysis.report import sample_ratio
 from learning.domain.postcheck import postcheck
 from learning.domain.statistics.samples import UNMEASURED
 from learning.models import Rollout, Unit
+from learning.rollouts import watching
 from learning.rollouts.breaching import first_breach
 from learning.rollouts.moving import MACHINE, OPEN, State, back, hold, next_stage, reason_of
 from learning.rollouts.stages import inherited_test
@@ -77,7 +78,10 @@ def _document(
             "test": inherited_test(row.test), "minimum_days": 0, "watched": True,
             "minimum_units": min(stage["minimum_units"] for stage in row.stages),
         },
-        "stages": folding.with_zeros(folding.stages_of(row.pk, weights, instead), row.metrics),
+        "stages": watching.readable(
+            folding.with_zeros(folding.stages_of(row.pk, weights, instead), row.metrics),
+            row.metrics,
+        ),
     }  # fmt: skip
 
 
@@ -99,6 +103,7 @@ def read(row: Rollout, now: datetime | None = None) -> dict[str, Any]:
     found = quiet.read(
         row.pk, lambda everything: document(row, everything=everything), _incidents(row, now)
     )
+    watching.say_too_few(found)
     off = _passed_over(row, _document(row, False, None))
     found["notes"] = [*found["notes"], *(
         f"stage {name} is left out: a person went on from its sample ratio mismatch" for name in off

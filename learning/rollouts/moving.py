@@ -25,6 +25,7 @@ from learning import holdouts, improvements
 from learning.domain import measures
 from learning.models import Experiment, Improvement, Rollout
 from learning.rollouts.stages import check_test, checked_stages
+from learning.rollouts.watching import with_watched
 from monitoring import services as monitoring
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,8 @@ def begin(
     improvements.check_not_barred(agent_slug, target["id"])
     check_free(agent_slug)
     plan = checked_stages(strategy, stages, audience)
-    specs = [measures.metric(raw, i) for i, raw in enumerate(metrics or _DEFAULT_METRICS)]
+    given = with_watched(metrics or _DEFAULT_METRICS)
+    specs = [measures.metric(raw, i) for i, raw in enumerate(given)]
     check_test(test)
     if measures.has_past(specs):
         raise InvalidInput("metrics", "cuped_days", "none: a rollout looks at no time before it")
