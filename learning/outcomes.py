@@ -36,7 +36,8 @@ class Source:
     ``seen``: units of earlier stages, which don't count again; this stage's are added to it.
     ``started_at``: what CUPED calls before, where a metric uses it. ``among``: calls, as
     ``agents.outcomes`` takes them, of which a unit's first must be in ``epochs``. ``came_from``:
-    only who came from this moment on.
+    only who came from this moment on. ``with_hanging``: a workflow's runs that came before
+    ``until`` and have not ended count as failed.
     """
 
     owner_id: UUID
@@ -56,6 +57,7 @@ class Source:
     started_at: datetime | None = None
     among: Sequence[tuple[int, int, int]] = ()
     came_from: datetime | None = None
+    with_hanging: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,10 @@ def _units(source: Source, part: Part) -> Iterator[tuple[UnitSeen, datetime]]:
 def _outcomes(source: Source, part: Part) -> Iterator[agents.Outcome | splits.RunOutcome]:
     when: dict[str, datetime] = {"since": source.since, "until": part.until or source.until}
     if source.workflow:
-        return splits.outcomes(source.workflow, source.epochs, unit=source.unit, **when)
+        return splits.outcomes(
+            source.workflow, source.epochs, unit=source.unit, with_hanging=source.with_hanging,
+            **when,
+        )  # fmt: skip
     return agents.outcomes(
         source.agent_slug, source.epochs, among=source.among, came_from=source.came_from,
         units=part.units, before=part.before, **when,

@@ -37,7 +37,7 @@ class Met:
 class RunOutcome:
     """What one unit met, over all its ended runs in some epochs.
 
-    ``failures`` counts the runs that did not succeed.
+    ``failures`` counts the runs that did not succeed, also those that hang where these count.
     """
 
     unit: str
@@ -126,15 +126,21 @@ def meet(
 
 
 def outcomes(
-    workflow: str, epochs: Sequence[int], *, unit: str, since: datetime, until: datetime
-) -> Iterator[RunOutcome]:
+    workflow: str, epochs: Sequence[int], *, unit: str, since: datetime, until: datetime,
+    with_hanging: bool = False,
+) -> Iterator[RunOutcome]:  # fmt: skip
     """Every unit that met the workflow in ``epochs``, its first run before ``until``.
 
-    Only runs that have ended count; what a run cost is what its steps did.
+    Only runs that have ended count, and ``with_hanging`` those that began before ``until`` and
+    have not: they did not succeed, and took the time until now. What a run cost is what its steps
+    did.
     """
     query = _OUTCOMES.format(unit="r.id" if unit == WorkflowSplit.Unit.RUN else "r.client_id")
+    # Nobody is late before the beginning.
+    hang = until if with_hanging else since
+    given: list[Any] = [workflow, first_id(since - SLACK), since, list(epochs), hang, until]
     with connection.cursor() as cursor:
-        cursor.execute(query, [workflow, first_id(since - SLACK), since, list(epochs), until])
+        cursor.execute(query, given)
         while rows := cursor.fetchmany(FETCHED):
             for who, bucket, first_at, calls, failures, cost, seconds, version in rows:
                 yield RunOutcome(
@@ -159,14 +165,15 @@ def units_of_runs(
 _OUTCOMES = """
     SELECT {unit}::text, min(r.bucket), min(r.created_at), count(*),
            count(*) FILTER (WHERE r.state <> 'succeeded'),
-           coalesce(sum(c.cost), 0), sum(extract(epoch FROM r.ended_at - r.created_at)),
+           coalesce(sum(c.cost), 0),
+           sum(extract(epoch FROM coalesce(r.ended_at, now()) - r.created_at)),
            (array_agg(r.version_id::text ORDER BY r.id))[1]
     FROM workflows_run r
     LEFT JOIN LATERAL (
         SELECT sum(s.cost_usd) AS cost FROM workflows_steprun s WHERE s.run_id = r.id
     ) c ON true
     WHERE r.workflow_name = %s AND r.id >= %s AND r.created_at >= %s
-      AND r.split_epoch = ANY(%s) AND r.bucket IS NOT NULL AND r.ended_at IS NOT NULL
-      AND NOT r.is_demo
+      AND r.split_epoch = ANY(%s) AND r.bucket IS NOT NULL AND NOT r.is_demo
+      AND (r.ended_at IS NOT NULL OR r.created_at < %s)
     GROUP BY 1 HAVING min(r.created_at) < %s
 """

@@ -153,6 +153,8 @@ def _sources(
             batch.ranges, experiment.metrics, since, end, parked, incidents,
             experiment.workflow_name, experiment.unit, seen, experiment.started_at,
             came_from=came_from,
+            # Whoever says how old a unit has to be says when a run should have ended.
+            with_hanging=experiment.maturity_hours > 0,
         )  # fmt: skip
 
 

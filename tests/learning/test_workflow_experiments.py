@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from agents import versions
 from agents.domain import traffic
@@ -317,3 +319,23 @@ def test_steps_are_assigned_by_the_unit_that_an_agents_split_asks_for(api, groun
                   "user": {str(run.started_by_id) for run in runs.values()}}[unit]  # fmt: skip
         assert set(calls.values_list("unit", flat=True)) == wanted
         api("post", f"experiments/{made}/stop", {"reason": "x"})
+
+
+@pytest.mark.parametrize(("maturity", "counted"), [(1.0, 12), (0.0, 6)])
+def test_runs_that_hang_count_as_failed_once_they_are_old_enough(
+    api, filing, broker, maturity, counted
+):
+    both = [{"version": "1", "key": "a"}, {"version": "1", "key": "b"}]
+    uid = started(api, "filing", both, maturity_hours=maturity)
+    ended = runs_of(api, broker, "filing", 6)
+    hanging = [api("post", "runs", {"workflow": "filing", "inputs": {}}) for _ in range(6)]
+    assert {made.status_code for made in hanging} <= {201, 202}
+    experiments.sweep(timezone.now() + timedelta(hours=2))
+    found = api("get", f"experiments/{uid}/analysis").json()
+    arms = found["metrics"][0]["arms"]
+    assert sum(arm["n"] for arm in arms) == counted
+    assert round(sum(arm["mean"] * arm["n"] for arm in arms)) == len(ended)
+    broker.drain()
+    experiments.sweep(timezone.now() + timedelta(hours=2))
+    arms = api("get", f"experiments/{uid}/analysis").json()["metrics"][0]["arms"]
+    assert [(sum(arm["n"] for arm in arms), {arm["mean"] for arm in arms})] == [(12, {1.0})]
