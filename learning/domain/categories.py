@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from learning.domain.category_model import kind_of
 from learning.domain.clustering.concepts import concepts
 
 
@@ -62,10 +63,13 @@ _CONCEPTS: dict[Category, frozenset[str]] = {
 
 
 def category_of(text: str) -> str:
-    """The category that most of the text's concepts speak for; ``other`` where none does."""
+    """The category that most of the text's concepts speak for, or else its words; else ``other``.
+
+    What no list of words knows is asked of the model; empty where there is no text.
+    """
+    if not text.strip():
+        return ""
     named = set(concepts(text))
-    if not named:
-        return Category.OTHER if text.strip() else ""
     votes = {category: len(named & known) for category, known in _CONCEPTS.items()}
     best = max(votes, key=lambda category: votes[category])
-    return best if votes[best] else Category.OTHER
+    return best if votes[best] else kind_of(text) or Category.OTHER
