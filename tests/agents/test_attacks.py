@@ -72,16 +72,21 @@ def test_a_secret_that_was_sent_is_an_event_with_its_type_only(api: Any, agent: 
     assert SecurityEvent.objects.count() == 1
 
 
+LINES = [
+    f"In month {number} the office of the region filed its papers and paid the usual rent.\n"
+    for number in range(1_000)
+]
+
+
 @pytest.mark.parametrize("place", [0.0, 0.12, 0.29, 0.5, 0.71, 0.88, 1.0])
 def test_an_attack_is_found_wherever_it_stands_in_a_long_text(api: Any, place: float) -> None:
-    lines = [
-        f"In month {number} the office of the region filed its papers and paid the usual rent.\n"
-        for number in range(1_000)
-    ]
-    at = int(len(lines) * place)
-    text = "".join([*lines[:at], f"{ATTACK}\n", *lines[at:]])
-    body = {"text": text, "source": "document"}
+    at = int(len(LINES) * place)
+    body = {"text": "".join([*LINES[:at], f"{ATTACK}\n", *LINES[at:]]), "source": "document"}
     found = api("post", "/api/v1/guardrails/scan", body).json()["injection"]
     assert found["flagged"] and found["reasons"]
-    clean = api("post", "/api/v1/guardrails/scan", {**body, "text": "".join(lines)}).json()
-    assert not clean["injection"]["flagged"]
+
+
+def test_a_long_text_without_an_attack_is_no_alarm(api: Any) -> None:
+    body = {"text": "".join(LINES), "source": "document"}
+    clean = api("post", "/api/v1/guardrails/scan", body).json()["injection"]
+    assert not clean["flagged"]

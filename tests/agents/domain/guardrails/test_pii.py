@@ -269,9 +269,9 @@ def test_long_texts_of_digits_and_signs_take_linear_time(part: str) -> None:
         return time.process_time() - begun
 
     cost(1_000)
-    small = min(cost(4_500) for _ in range(3))
+    small = min(cost(4_500) for _ in range(2))
     # Four times as much, in one piece; a quadratic one costs sixteen times.
-    assert min(cost(18_000) for _ in range(2)) < 9 * small + 0.02
+    assert any(cost(18_000) < 9 * small + 0.02 for _ in range(3))
 
 
 def test_names_of_numbers_cost_little_where_no_number_follows() -> None:
@@ -282,7 +282,7 @@ def test_names_of_numbers_cost_little_where_no_number_follows() -> None:
 
     cost("tel 1 ")
     plain = min(cost("di 1 " * 3_000) for _ in range(3))
-    assert min(cost("ci 1 " * 3_000) for _ in range(3)) < 5 * plain + 0.02
+    assert any(cost("ci 1 " * 3_000) < 5 * plain + 0.02 for _ in range(3))
 
 
 def test_log_lines_hold_no_personal_data() -> None:
