@@ -14,7 +14,8 @@ from config.errors import InvalidInput, NotFound
 
 # External people reach agents made for them; everybody else reaches all.
 EXTERNAL = "external"
-# A revoked key works for at most this long; the lookup is half of a cached answer's cost.
+# So long beyond what ``callers.of_key`` keeps itself (3 s) a revoked key works here: 5 s at most.
+# The lookup is half of a cached answer's cost.
 KEY_KEPT_SECONDS = 2.0
 MAX_CALLERS = 10_000
 _callers: dict[str, tuple[float, Caller]] = {}
