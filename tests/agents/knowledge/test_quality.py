@@ -41,7 +41,7 @@ def ways(firm: Client) -> dict[str, Callable[[str], list[str]]]:
             model = search.embedding.current_model()
             asked: dict[str, Any] = {
                 "query": question, "depth": 50, "everyone": True, "clients": [],
-                "any_title": True, "titles": [], "model": model, "cut": "",
+                "rights": [], "any_title": True, "titles": [], "model": model, "cut": "",
                 "vector": str(search.embedding.embed_query(question, model)),
             }  # fmt: skip
             ids = search._ranked(asked)[place]
