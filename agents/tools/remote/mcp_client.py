@@ -108,9 +108,10 @@ async def _offered(source: ToolSource) -> list[dict[str, Any]]:
 async def _used(source: ToolSource) -> AsyncIterator[_Link]:
     """The source's connection for one request. A lost one is given up: who still waits on it
     may end, the next request gets a new one."""
-    link = await _link(source)
-    link.users += 1
+    link = _link(source)
+    link.users += 1  # before anything is awaited: whoever ends meanwhile must not end it
     try:
+        await link.ready()
         yield link
     except MCPError as error:
         if error.code not in _LOST:
@@ -145,9 +146,14 @@ class _Link:
         self.client: Client
 
     async def ready(self) -> None:
+        """Return when it has begun; raises NotReached, and is given to nobody any more."""
         try:
             self.client = await asyncio.wait_for(asyncio.shield(self._ready), CONNECT_SECONDS)
+        except NotReached:
+            self.retire()
+            raise
         except TimeoutError:
+            self.retire()
             why = f"it did not begin within {CONNECT_SECONDS:g} s"
             raise NotReached(f"MCP server {self._source.name}", why, 30) from None
 
@@ -194,16 +200,11 @@ def _cause(error: BaseException) -> BaseException:
 _links: dict[str, _Link] = {}
 
 
-async def _link(source: ToolSource) -> _Link:
+def _link(source: ToolSource) -> _Link:
     identity = _identity(source)
     link = _links.get(identity)
     if link is None or link.is_over:
         link = _links[identity] = _Link(source)
-    try:
-        await link.ready()
-    except BaseException:
-        await link.stop()
-        raise
     return link
 
 
@@ -221,7 +222,8 @@ async def _connected(source: ToolSource) -> AsyncIterator[Client]:
         return
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     headers |= tracing.outgoing() | bounds.AS_IT_IS
-    timeout = httpx2.Timeout(CONNECT_SECONDS, read=source.timeout_seconds)
+    # The SDK ends one request after the source's limit; this one would end all of them.
+    timeout = httpx2.Timeout(CONNECT_SECONDS, read=source.timeout_seconds + CONNECT_SECONDS)
     async with httpx2.AsyncClient(
         headers=headers, timeout=timeout, trust_env=False, transport=bounds.Bounded()
     ) as http:

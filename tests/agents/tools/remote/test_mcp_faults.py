@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -182,6 +184,31 @@ def test_each_fault_of_a_tool_is_a_typed_error_and_the_next_call_is_answered(
         assert good == {"total": 7}, fault
     assert met == FAULTS
     assert "Anna" not in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["hangs", "trickles"])
+def test_a_call_is_answered_though_another_gave_its_connection_up_meanwhile(
+    add: Callable[[], Any], firm: Client, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    assert add().status_code == 201
+    begun, ready = Event(), mcp_client._Link.ready
+
+    async def slowly(link: Any) -> None:
+        await ready(link)
+        late = begun.is_set()
+        begun.set()
+        while late and link in mcp_client._links.values():
+            await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(mcp_client._Link, "ready", slowly)
+    source = ToolSource.objects.get()
+    with ThreadPoolExecutor(1) as other:
+        failing = other.submit(mcp_client.call, source, "look", {"fault": fault})
+        assert begun.wait(10)
+        assert mcp_client.call(source, "look", {}) == {"total": 7}
+        with pytest.raises(AppError) as error:
+            failing.result(10)
+    assert error.value.code == "timeout"
 
 
 @pytest.mark.parametrize("fault", ["status 500", "garbage", "wrong schema", "hangs up", "hangs"])
