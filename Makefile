@@ -13,7 +13,7 @@ PARALLEL ?= -n 3 --dist loadscope --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := run
-.PHONY: run test check bench load chaos profile audit venv runtime development
+.PHONY: run test check types rules bench load chaos profile audit venv runtime development
 
 run: runtime
 	@PORT="$(PORT)" $(PY) manage.py up $(if $(ONCE),--once)
@@ -21,10 +21,16 @@ run: runtime
 test: development
 	@$(PY) -m pytest $(PARALLEL) $(ARGS)
 
-check: development
+# Types take one processor longer than all the rest together takes the other.
+check:
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target types rules
+
+types: development
+	$(PY) -m mypy .
+
+rules: development
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy .
 	$(PY) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 	$(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	HTTPS_ONLY=1 $(PY) manage.py check --deploy --fail-level WARNING
@@ -65,8 +71,13 @@ development: venv
 	  -r requirements-dev.lock && touch "$$stamp" \
 	  "$(VENV)/.installed-$$(sha256sum requirements.lock | cut -c1-16)"; }
 
+# An interpreter of your own choice is left as it is, and so is what a link leads to.
 venv:
-	@$(PY) -c "" 2>/dev/null && exit 0; \
+	@[ "$(PY)" = "$(VENV)/bin/python" ] || exit 0; \
+	$(PY) -c "" 2>/dev/null && exit 0; \
+	[ ! -L $(VENV) ] || { \
+	  echo "$(VENV) is a link to an environment whose Python does not start: mend it there," \
+	    "or remove the link" >&2; exit 1; }; \
 	[ "$$(uname -sm)" = "Linux x86_64" ] || { \
 	  echo "Ratchet needs Linux on x86-64 for its own PostgreSQL and Redis; this is" \
 	    "$$(uname -sm): set DATABASE_URL and REDIS_URL" >&2; \
