@@ -64,8 +64,25 @@ def check_prompt(source: str, variables: Collection[str]) -> None:
         raise InvalidInput("prompt", source, f"line {error.lineno}: {error.message}") from error
     except RecursionError:
         raise InvalidInput("prompt", source[:80], "a template that is less deeply nested") from None
+    if hidden := next(_hidden(tree), None):
+        raise InvalidInput("prompt", hidden, "a template without the insides of values")
     if unknown := sorted(used - set(variables)):
         raise InvalidInput("prompt", ", ".join(unknown), "only declared variables may be used")
+    try:
+        _rendered(source, {})
+    except InvalidInput as error:  # a variable's value may be what it wants, a right is not
+        if isinstance(error.__cause__, SecurityError):
+            raise
+
+
+def _hidden(tree: nodes.Template) -> Iterator[str]:
+    """What the sandbox refuses to every call, in whichever branch it stands."""
+    for used in tree.find_all(nodes.Getattr):
+        if used.attr.startswith("_"):
+            yield f"{used.attr} in line {used.lineno}"
+    for item in tree.find_all(nodes.Getitem):
+        if isinstance(item.arg, nodes.Const) and str(item.arg.value).startswith("_"):
+            yield f"{item.arg.value} in line {item.lineno}"
 
 
 def _costly(tree: nodes.Template) -> Iterator[tuple[str, str]]:

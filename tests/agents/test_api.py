@@ -207,6 +207,13 @@ def test_a_prompt_that_would_eat_all_memory_is_refused(agent, api):
     assert (refused.status_code, refused.json()["field"]) == (422, "prompt")
 
 
+def test_a_prompt_that_the_sandbox_would_refuse_to_every_call_is_not_published(agent, api):
+    body = {"prompt": "{{ ''.__class__.__mro__ }}", "variables": []}
+    refused = api("post", f"/api/v1/agents/{agent.slug}/versions", body)
+    assert (refused.status_code, refused.json()["field"]) == (422, "prompt")
+    assert api("get", f"/api/v1/agents/{agent.slug}/versions").json()["results"][0]["number"] == 1
+
+
 def test_a_version_whose_answers_no_schema_can_check_is_refused(agent, api):
     for schema, where in (
         ({"type": 5}, "output_schema.type"),

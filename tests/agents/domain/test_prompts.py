@@ -61,6 +61,16 @@ def test_a_template_that_fails_or_says_too_much_is_an_error_of_its_author(source
         prompts.render(source, [], {})
 
 
+@pytest.mark.parametrize(
+    "source",
+    ["{{ ''.__class__.__mro__ }}", "{% if client %}{{ client['__class__'] }}{% endif %}",
+     "{{ 'a' * 9 }}"],
+)  # fmt: skip
+def test_what_no_call_may_render_is_refused_before_it_is_published(source):
+    with pytest.raises(InvalidInput, match="prompt"):
+        prompts.check_prompt(source, ["client"])
+
+
 def test_ordinary_logic_still_renders():
     source = "{% if n|int > 2 %}{{ n|int * 100 }} %{% endif %}"
     source += "{% for a in 'ab' %}{{ a|upper }}{% endfor %}"
