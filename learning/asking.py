@@ -18,7 +18,8 @@ from agents.invoke import Call, invoke
 from agents.recordings import Recorded, Told
 from agents.tools import registry
 from agents.tools.registry import Tool
-from config.errors import AppError
+from agents.tools.remote.tool import RemoteTool
+from config.errors import AppError, NotFound
 from learning.domain.replaying import Case, Graded, facts_of_correction, grade_answer
 from learning.domain.splits import digest_of
 from learning.models import Example
@@ -163,20 +164,22 @@ def stand_in_for(
         answers.setdefault(name, []).append((arguments, result))
 
     def stand_in(tool: Tool) -> Tool:
-        if tool.fallback and not registry.get(tool.fallback).idempotent:
+        if tool.fallback and not _is_harmless(tool.fallback):
             tool = replace(tool, fallback=None)
         known = answers.get(tool.name, [])
         if not known and tool.idempotent:
             return tool
         told = [_digest(_validated(tool, arguments)) for arguments, _ in known]
 
-        def play(**values: Any) -> Any:
-            asked = _digest({k: v for k, v in values.items() if k != "context"})
+        def play(*given: Any, **values: Any) -> Any:
+            # A tool of a source gets its arguments whole, one in code each by its name.
+            named = given[0] if given else {k: v for k, v in values.items() if k != "context"}
+            asked = _digest(named)
             for digest, (_, result) in zip(told, known, strict=True):
                 if digest == asked:
                     return result
             if tool.idempotent:
-                return tool.function(**values)
+                return tool.function(*given, **values)
             if known:
                 return known[0][1]
             raise ToolFailed(tool.name, "its effects are suppressed in a replay")
@@ -187,8 +190,18 @@ def stand_in_for(
     return stand_in
 
 
+def _is_harmless(name: str) -> bool:
+    """Whether a fallback is still there and without effects."""
+    try:
+        return registry.get(name).idempotent
+    except NotFound:  # its source was turned off
+        return False
+
+
 def _validated(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
     """Recorded arguments as the tool's function gets them: its defaults stand beside them."""
+    if isinstance(tool, RemoteTool):
+        return arguments
     try:
         model = tool.arguments.model_validate(arguments)
     except ValidationError:  # of a release that took others

@@ -12,6 +12,7 @@ from agents.invoke import Call, invoke
 from agents.models import Invocation
 from agents.tools import registry
 from agents.tools.registry import ToolContext, tool
+from agents.tools.remote.tool import remote
 from learning import asking, replay
 from learning.models import Replay
 from monitoring.models import Measurement
@@ -174,6 +175,24 @@ def test_a_tool_without_effects_works_when_asked_anew():
     played = asking.stand_in_for([("core.echo", {"value": 1}, {"value": "then"})])(given)
     assert played.call({"value": 1}) == {"value": "then"}
     assert played.call({"value": 2}) == given.call({"value": 2})
+
+
+def test_a_tool_of_a_source_answers_as_recorded_also_where_its_fallback_has_gone():
+    asked = []
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+
+    def look(arguments, context):
+        asked.append(arguments)
+        return {"city": arguments["city"], "rain": False}
+
+    given = remote("data.weather", "Weather.", schema, look, fallback="data.mirror")
+    known = [("data.weather", {"city": "Bonn"}, {"city": "Bonn", "rain": True})]
+    played = asking.stand_in_for(known)(given)
+    assert played.fallback is None
+    assert tool_calls.run(played, {"city": "Bonn"}, ToolContext()).result["rain"] is True
+    assert asked == []
+    ran = tool_calls.run(played, {"city": "Rome"}, ToolContext())
+    assert (ran.result, asked) == ({"city": "Rome", "rain": False}, [{"city": "Rome"}])
 
 
 def test_replays_are_asked_for_and_read_over_http(agent, firm, api, sent):
