@@ -16,6 +16,7 @@ from config.errors import Conflict, NotFound
 from monitoring import (
     actions,
     explaining,
+    fingerprints,
     impact,
     inhibiting,
     notify,
@@ -25,7 +26,15 @@ from monitoring import (
 )
 from monitoring.audit import audit
 from monitoring.domain.anomaly.severity import Severity
-from monitoring.domain.grouping import PLATFORM, TOGETHER, Symptom, causes, is_failing
+from monitoring.domain.grouping import (
+    ALIKE,
+    PLATFORM,
+    TOGETHER,
+    WIDE,
+    Symptom,
+    causes,
+    is_failing,
+)
 from monitoring.domain.inhibition import FOLLOWS
 from monitoring.domain.rules import AlertState
 from monitoring.models import Alert, AlertRule, Incident, IncidentEvent
@@ -62,7 +71,8 @@ def group(*, now: datetime) -> None:
         )
     )
     endpoint_of = _endpoints(firing, now)
-    symptoms = [_symptom(alert, now) for alert in firing]
+    usual = fingerprints.usual_code(firing)
+    symptoms = [_symptom(alert, now, usual) for alert in firing]
     failing = _failing(symptoms, now)
     inhibiting.inhibit(firing, _endpoints(firing, now, back=TOGETHER), failing, now=now)
     alone = inhibiting.fail_on(firing, endpoint_of)
@@ -77,12 +87,13 @@ def group(*, now: datetime) -> None:
     _resolve_ended(now)
 
 
-def _symptom(alert: Alert, now: datetime) -> Symptom:
+def _symptom(alert: Alert, now: datetime, usual: str) -> Symptom:
     held = alert.incident
     return Symptom(
         str(alert.pk), alert.scope, alert.key, alert.fired_at or now,
         held=held.cause if held is not None and held.state in OPEN else "",
         fails=alert.rule.metric in FAILURES or alert.rule.kind in UNUSUAL,
+        fingerprint=fingerprints.of(alert, usual),
     )  # fmt: skip
 
 
@@ -132,7 +143,7 @@ def _failing(symptoms: Sequence[Symptom], now: datetime) -> frozenset[str]:
 
 
 def _open(cause: str, alerts: Sequence[Alert], now: datetime) -> Incident:
-    worst = max(alerts, key=lambda alert: RANK[alert.severity])
+    worst = _worst(alerts)
     incident = Incident.objects.create(
         cause=cause, title=_title(cause, worst), severity=worst.severity, opened_at=now,
         domain=explaining.domain_of(*cause.partition(":")[::2], since=now - timedelta(hours=6)),
@@ -142,9 +153,18 @@ def _open(cause: str, alerts: Sequence[Alert], now: datetime) -> Incident:
     return incident
 
 
+def _worst(alerts: Sequence[Alert]) -> Alert:
+    """What gives an incident its severity and its name: what is narrow before what is wide."""
+    return max(alerts, key=lambda alert: (RANK[alert.severity], alert.scope not in WIDE))
+
+
 def _title(cause: str, worst: Alert) -> str:
     """What the worst alert says, and of what."""
     said = worst.rule.title
+    if cause.startswith(ALIKE):
+        way = cause.removeprefix(ALIKE)
+        alike = "" if way == worst.rule.slug else f", {way}"
+        return f"{said}: several agents alike{alike}"[:200]
     return (said if cause == "all" else f"{said}: {cause.replace(':', ' ')}")[:200]
 
 
@@ -178,8 +198,8 @@ def _take_in(
         note(incident, "inhibited", detail=_counted(follows))
     if new and incident.told_alerts:
         note(incident, "grew", detail=_counted(new))
-    worst = max(alerts, key=lambda alert: RANK[alert.severity], default=None)
-    if worst is not None and RANK[worst.severity] > RANK[incident.severity]:
+    worst = _worst(alerts)
+    if RANK[worst.severity] > RANK[incident.severity]:
         note(incident, "worsened", detail={"from": incident.severity, "to": worst.severity})
         # "Half of a budget is used" is no name for one that is used up.
         incident.severity, incident.title = worst.severity, _title(incident.cause, worst)

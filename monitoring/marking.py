@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from config.errors import InvalidInput
-from monitoring.models import Incident, Mark
+from monitoring.models import Alert, Incident, Mark
 
 MOST_MARKS = 40
 
@@ -45,8 +46,10 @@ def marks(*, scope: str, key: str, since: datetime, until: datetime) -> list[See
     """
     rows = Mark.objects.filter(scope=scope, key=key, at__gte=since, at__lt=until)
     seen = [Seen(row.at, row.kind, row.text, row.href) for row in rows.order_by("-at")[:MOST_MARKS]]
-    causes = ["all", f"{scope}:{key}"]
-    about = Q(cause__in=causes) if scope != "all" else Q(severity__in=["high", "critical"])
+    touched = Alert.objects.filter(incident=OuterRef("pk"), scope=scope, key=key)
+    about: Any = Q(cause__in=["all", f"{scope}:{key}"]) | Q(Exists(touched))
+    if scope == "all":
+        about = Q(severity__in=["high", "critical"])
     open_ = Q(resolved_at=None) | Q(resolved_at__gt=since)
     incidents = Incident.objects.filter(about, open_, opened_at__lt=until).exclude(
         state=Incident.State.MERGED

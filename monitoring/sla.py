@@ -16,7 +16,7 @@ from config.errors import InvalidInput
 from monitoring import objectives, queries
 from monitoring.addresses import rows_behind
 from monitoring.domain import objectives as deciding
-from monitoring.domain.grouping import PLATFORM
+from monitoring.domain.grouping import PLATFORM, SHARED
 from monitoring.domain.metrics import SEPARATOR
 from monitoring.domain.rollups import Stat
 from monitoring.models import Incident, Objective, SlaReport
@@ -125,7 +125,8 @@ class _Causes:
 
     def __init__(self, scope: str, key: str, since: datetime, until: datetime) -> None:
         about = Q(cause__in=["all", PLATFORM])
-        about |= Q(cause__startswith="endpoint:") | Q(cause__startswith="provider:")
+        for shared in SHARED:
+            about |= Q(cause__startswith=shared)
         about |= Q(cause=f"{scope}:{key}")
         if scope == "domain":
             about |= Q(domain=key)

@@ -3,7 +3,8 @@
 An agent depends on an endpoint, and that on a provider. When several agents of one endpoint fail
 within minutes, or two of one that fails itself, the endpoint is the cause; when two endpoints of
 one provider do, the provider is; when several that have nothing in common do, the platform is.
-Everything else stands alone.
+When many agents that no endpoint explains fail in the same way, that way is the cause. Everything
+else stands alone.
 """
 
 from __future__ import annotations
@@ -22,8 +23,13 @@ OF_A_FAILING_ENDPOINT = 2
 FAILING_RATIO, FAILING_CALLS = 0.5, 5
 # Two endpoints of a provider that are blamed at once are its fault: each is blamed by several.
 OF_A_PROVIDER = 2
+# So many agents that fail in the same way within minutes do it for one reason, whatever it is.
+MANY_ALIKE = 5
+# Who fails in that way so much later than the last one still joins the open incident.
+ALIKE_AFTER = timedelta(hours=1)
+ALIKE = "alike:"
 # What others depend on: an alert of one of these takes along what began with it.
-SHARED = ("endpoint:", "provider:")
+SHARED = ("endpoint:", "provider:", ALIKE)
 PLATFORM = "platform"
 # What is wide is a consequence: when something narrow fails at the same time, it is told there.
 # Sweeps and queues that stand still: whatever it is, it is one thing, and not what others did.
@@ -36,7 +42,8 @@ class Symptom:
     """A firing alert: what it is about (``scope`` and ``key`` of the metric), and since when.
 
     ``held`` is the cause of the open incident that it is in. ``fails``: what it tells is what an
-    outage looks like from further up.
+    outage looks like from further up. ``fingerprint`` is in what way it fails: a code of errors, or
+    the rule.
     """
 
     alert_id: str
@@ -45,6 +52,7 @@ class Symptom:
     fired_at: datetime
     held: str = ""
     fails: bool = False
+    fingerprint: str = ""
 
 
 def causes(
@@ -78,12 +86,33 @@ def causes(
         found = {
             alert_id: PLATFORM if cause in shared else cause for alert_id, cause in found.items()
         }
+    found |= _alike(symptoms, found, open_causes)
     return found | _consequences(symptoms, found, open_causes)
 
 
 def is_failing(calls: float, without_answer: float) -> bool:
     """Whether so many calls of an endpoint got no answer of it that it is itself to blame."""
     return calls >= FAILING_CALLS and without_answer >= FAILING_RATIO * calls
+
+
+def _alike(
+    symptoms: Sequence[Symptom], found: Mapping[str, str], open_causes: frozenset[str]
+) -> dict[str, str]:
+    """Agents left alone that fail in one way: many at once, or with those of an open incident."""
+    alone = [s for s in symptoms if s.fingerprint and found[s.alert_id].startswith("agent:")]
+    raised = {s.alert_id: f"{ALIKE}{s.fingerprint}" for s in alone}
+    blamed = _blamed(alone, raised, MANY_ALIKE, found)
+    held = [s for s in alone if s.held.startswith(ALIKE) and s.held in open_causes]
+    last: dict[str, datetime] = {}
+    for symptom in held:
+        last[symptom.held] = max(last.get(symptom.held, symptom.fired_at), symptom.fired_at)
+    joined = {}
+    for symptom in alone:
+        cause = raised[symptom.alert_id]
+        is_late = cause in last and symptom.fired_at - last[cause] <= ALIKE_AFTER
+        if cause in blamed or is_late:
+            joined[symptom.alert_id] = cause
+    return joined | {s.alert_id: s.held for s in held}
 
 
 def _to_providers(

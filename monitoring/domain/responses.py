@@ -43,7 +43,7 @@ def target_of(kind: str, *, scope: str, key: str, cause: str, endpoint: str = ""
         return key or None
     if scope not in AGENT_SCOPES or not key:
         return None
-    if where != "agent" and endpoint:  # the platform: each of its endpoints
+    if where not in ("agent", "alike") and endpoint:  # the platform: each of its endpoints
         return endpoint
     agent, _, rest = key.partition("|")
     return f"agent:{agent}@{rest}" if scope == "version" else f"agent:{agent}"

@@ -14,6 +14,7 @@ from django.utils import timezone
 from config.access import callers
 from config.access.models import Client, Membership, User
 from monitoring import actions, alerts, explaining, incidents, rollups, tasks, watchlist
+from monitoring.marking import marks
 from monitoring.models import (
     Action,
     Alert,
@@ -55,6 +56,26 @@ def test_a_storm_of_a_thousand_alerts_is_one_notification_and_one_update() -> No
     assert Incident.objects.count() == 1
     assert sorted(d.name for d in Delivery.objects.all()) == ["opened", "resolved", "updated"]
     assert len(mail.outbox) == 3
+
+
+def test_a_storm_of_agents_whose_endpoint_nobody_knows_is_told_once_too() -> None:
+    Channel.objects.create(name="team", kind="email", address="team@example.org")
+    failed = {"invocations": [1.0] * 20, "invocation_errors": [1.0] * 20}
+    record([
+        Measurement(failed, {"agent": f"external:{n}", "code": "timeout"}) for n in range(200)
+    ])  # fmt: skip
+    tasks.watch()
+    assert len(live("error-rate")) == 200
+    incident = Incident.objects.get()
+    of_agents = incident.alerts.filter(scope="agent").count()
+    assert (incident.cause, of_agents) == ("alike:timeout", 200)
+    assert incident.title == "Too many failures: several agents alike, timeout"
+    assert incident.impact["errors"] == 4000
+    tasks.deliver()
+    assert len(mail.outbox) == 1
+    of_one = marks(scope="agent", key="external:7", since=now() - MINUTE, until=now() + MINUTE)
+    assert [one.kind for one in of_one] == ["incident"]  # in its plots, too
+    assert not marks(scope="agent", key="other", since=now() - MINUTE, until=now() + MINUTE)
 
 
 def test_agents_that_failed_one_by_one_become_one_incident_when_their_endpoint_is_found() -> None:

@@ -110,3 +110,31 @@ def test_a_wide_alert_is_told_with_the_narrow_one_that_began_with_it() -> None:
     assert causes([of("b1"), *wide], ON)["all-"] == "agent:b1"
     assert causes([of("a1"), of("b1"), *wide], ON)["all-"] == "all"  # which of them?
     assert causes([of("b1", -60), *wide], ON)["all-"] == "all"
+
+
+def alike(agent: str, minute: float = 0, *, way: str = "timeout", held: str = "") -> Symptom:
+    at = T + timedelta(minutes=minute)
+    return Symptom(f"agent-{agent}", "agent", agent, at, held=held, fingerprint=way)
+
+
+def test_many_agents_that_no_endpoint_explains_and_that_fail_alike_have_one_cause() -> None:
+    many = [alike(f"x{n}", n) for n in range(6)]
+    assert set(causes(many, {}).values()) == {"alike:timeout"}
+    assert set(causes(many, {f"x{n}": f"e{n}" for n in range(6)}).values()) == {"alike:timeout"}
+    assert len(set(causes(many[:4], {}).values())) == 4
+    apart = [alike(f"x{n}", 11 * n) for n in range(6)]
+    assert len(set(causes(apart, {}).values())) == 6
+    mixed = [alike(f"x{n}", way=f"w{n}") for n in range(6)]
+    assert len(set(causes(mixed, {}).values())) == 6
+    of_one = causes([alike(f"a{n}") for n in range(6)], ON)
+    assert set(of_one.values()) == {"endpoint:one"}
+
+
+def test_who_fails_alike_soon_afterwards_joins_the_open_incident_and_the_rest_stay_in_it() -> None:
+    open_ = frozenset({"alike:timeout"})
+    two = [alike(f"x{n}", held="alike:timeout") for n in range(2)]
+    found = causes([*two, alike("y", 59), alike("z", 61), alike("v", way="other")], {}, open_)
+    assert {key: found[f"agent-{key}"] for key in ("x0", "x1", "y", "z", "v")} == {
+        "x0": "alike:timeout", "x1": "alike:timeout", "y": "alike:timeout",
+        "z": "agent:z", "v": "agent:v",
+    }  # fmt: skip
