@@ -15,6 +15,7 @@ from django.utils import timezone
 from config.access.callers import Caller
 from config.access.models import Client
 from config.errors import Forbidden, InvalidInput
+from monitoring.marking import Seen, marks
 from monitoring.sight import Sight, sight
 from monitoring.stretch import RANGES, Stretch, stretch
 
@@ -53,6 +54,13 @@ def link(path: str, found: Asked, **more: str) -> str:
     """An address of a piece with the same filters."""
     given = {"range": found.when.name, "client": found.client, **more}
     return f"{path}?{urlencode({name: value for name, value in given.items() if value})}"
+
+
+def seen_in(found: Asked) -> list[Seen]:
+    """The incidents of the stretch, for plots of everything; who sees some clients sees none."""
+    if found.client or found.sight.clients is not None:
+        return []
+    return marks(scope="all", key="", since=found.when.since, until=found.when.until)
 
 
 # Ids and windows are counted from these, and a day or a year may be taken off or added.

@@ -19,6 +19,8 @@ RANKED = ("invocation_duration_seconds",)
 SHOWN = 5
 # Fewer calls say little of an agent.
 ENOUGH_CALLS = 20
+# Who fails more often does not do well, however few others there are, nor does badly below it.
+WELL_BELOW = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,10 @@ def of_agents(sight: Sight, when: Stretch, client: str = "") -> dict[str, list[L
         ))  # fmt: skip
     found = found or shown_only
     enough = [one for one in found if one.calls >= ENOUGH_CALLS] or found
-    best = sorted(enough, key=lambda one: (one.error_ratio or 0.0, -(one.accuracy or 0.0),
-                                           one.p95_seconds or 0.0))  # fmt: skip
-    worst = [one for one in enough if (one.error_ratio or 0.0) > 0.01]
+    best = [one for one in enough if (one.error_ratio or 0.0) <= WELL_BELOW]
+    best.sort(key=lambda one: (one.error_ratio or 0.0, -(one.accuracy or 0.0),
+                               one.p95_seconds or 0.0))  # fmt: skip
+    worst = [one for one in enough if (one.error_ratio or 0.0) > WELL_BELOW]
     worst.sort(key=lambda one: -(one.error_ratio or 0.0) * one.calls)
     return _with_courses(sight, when, best=best[:SHOWN], worst=worst[:SHOWN])
 

@@ -13,9 +13,10 @@ from config.access.callers import Caller
 from config.errors import InvalidInput
 from config.pages import page
 from monitoring import charts, figures
-from monitoring.asked import Asked, asked, link, offered
+from monitoring.asked import Asked, asked, link, offered, seen_in
 from monitoring.domain.rollups import Stat
 from monitoring.figures import Figure
+from monitoring.marking import Seen
 from monitoring.queries import Grid
 
 METRICS = ("conversations", "conversation_turns", "conversations_ended",
@@ -57,7 +58,7 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
         "words": _words(grid, found),
         "is_empty": not grid.total("", "conversation_turns").count,
         "figures": _figures(grid, found),
-        "plots": _plots(grid),
+        "plots": _plots(grid, seen_in(found)),
         "intents": _by(found, "intent"),
         "channels": _by(found, "channel"),
         "talks": link(ROWS, found, **_narrowed(request)),
@@ -109,20 +110,21 @@ def _figures(grid: Grid, found: Asked) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _plots(grid: Grid) -> list[charts.Document]:
+def _plots(grid: Grid, seen: list[Seen]) -> list[charts.Document]:
     def values(name: str) -> list[Stat]:
         return grid.values("", name)
 
     plots = [
-        charts.bars("Conversations begun", grid.starts, charts.totals_of(values(METRICS[0]))),
+        charts.bars("Conversations begun", grid.starts, charts.totals_of(values(METRICS[0])),
+                    marks=seen),
         charts.lines(
             "How they end, share", grid.starts,
             [("handed over", charts.shares_of(values(METRICS[3]), values(METRICS[0]))),
              ("abandoned", charts.shares_of(values(METRICS[4]), values(METRICS[2])))],
-            unit="ratio",
+            unit="ratio", marks=seen,
         ),
         charts.lines("Quality, mean", grid.starts,
-                     [("quality", charts.means_of(values(METRICS[5])))], unit="ratio"),
+                     [("quality", charts.means_of(values(METRICS[5])))], unit="ratio", marks=seen),
     ]  # fmt: skip
     return [plot for plot in plots if charts.has_values(plot)]
 

@@ -18,7 +18,7 @@ from config.access.models import Client, User
 from config.pages import page
 from config.spreadsheets import table
 from monitoring import addresses, charts, costs, figures, spending
-from monitoring.asked import Asked, asked, link, offered
+from monitoring.asked import Asked, asked, link, offered, seen_in
 from monitoring.domain.metrics import OF_ONE_CLIENT
 from monitoring.domain.spending import Projection, unusual_days
 from monitoring.figures import Figure
@@ -42,17 +42,18 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
     now = timezone.now()
     month = spending.projection(found.sight, now=now)
     saved = spending.savings(found.sight, found.when)
-    daily = charts.totals_of(_sum(grid, "cost_usd"))
+    daily, seen = charts.totals_of(_sum(grid, "cost_usd")), seen_in(found)
     context = {
         **offered(caller, found), "by": by, "titles": _offered_titles(found), "rows": told[:SHOWN],
         "left_out": max(0, len(told) - SHOWN), "title": TITLES.get(by, by),
         "words": _words(grid, found, month),
         "figures": _figures(grid, past, month, saved, found),
         "plots": [p for p in (
-            charts.bars("Cost, USD", grid.starts, daily, unit="USD",
+            charts.bars("Cost, USD", grid.starts, daily, unit="USD", marks=seen,
                         rows=addresses.rows_of("all", "", client=found.client, sort="dearest")),
             charts.bars("Cost of learning, USD", grid.starts,
-                        charts.totals_of(_sum(grid, "learning_cost_usd")), unit="USD"),
+                        charts.totals_of(_sum(grid, "learning_cost_usd")), unit="USD",
+                        marks=seen),
         ) if charts.has_values(p) and any(p["values"])],
         "saved": [
             (name, saved[name], addresses.rows_of("all", "", client=found.client,

@@ -30,6 +30,7 @@ from monitoring import (
 )
 from monitoring.asked import Asked, asked, for_staff, offered
 from monitoring.domain.responses import UNDO
+from monitoring.marking import marks
 from monitoring.models import Action, Alert, AlertRule, Incident, Rota, Silence
 from monitoring.queries import HOUR, MINUTE
 
@@ -269,6 +270,7 @@ def _course(row: Alert) -> charts.Document | None:
         [("share" if rule.denominator else rule.statistic, values)],
         unit="ratio" if rule.denominator else _unit(rule.metric), baseline=baseline,
         baseline_words=words,
+        marks=marks(scope=row.scope, key=row.key, since=grid.starts[0], until=until),
     )  # fmt: skip
     return document if charts.has_values(document) else None
 

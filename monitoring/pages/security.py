@@ -16,7 +16,7 @@ from config.errors import InvalidInput
 from config.pages import page
 from config.partitions import first_id
 from monitoring import charts, figures, services
-from monitoring.asked import Asked, asked, offered
+from monitoring.asked import Asked, asked, offered, seen_in
 from monitoring.models import AuditSeal, SecurityEvent
 
 TITLES = {
@@ -111,7 +111,7 @@ def _reasons(detail: dict[str, Any]) -> str:
 def _plot(found: Asked) -> charts.Document | None:
     grid = found.sight.grid(("security_events",), found.when)
     values = charts.totals_of(grid.values("", "security_events"))
-    document = charts.bars("Events stopped", grid.starts, values)
+    document = charts.bars("Events stopped", grid.starts, values, marks=seen_in(found))
     return document if charts.has_values(document) else None
 
 

@@ -190,6 +190,26 @@ def test_dashboards_draw_their_plots_wide_and_light_narrow_and_dark(
     assert not faults, "\n".join(faults)
 
 
+def test_incidents_that_overlap_shade_a_plot_once(
+    browser: Browser, site: str, measured: dict[str, str]
+) -> None:
+    for n in range(8):
+        Incident.objects.create(
+            cause=f"agent:a{n}", title="It fails", severity="critical",
+            opened_at=timezone.now() - timedelta(hours=n + 1),
+        )  # fmt: skip
+    with opened(browser, site) as watched:
+        sign_in(watched.page)
+        page = settled(watched, "/dashboard")
+        plot = page.locator("figure.plot[data-drawn]").first
+        expect(plot.locator(".main-svg").first).to_be_visible()
+        shades = plot.evaluate(
+            "figure => figure.querySelector('.plot-area').layout.shapes"
+            ".filter(shape => shape.type === 'rect').length"
+        )
+        assert shades == 1
+
+
 def test_a_plot_is_as_wide_as_its_place_also_when_only_the_place_changes(
     browser: Browser, site: str, measured: dict[str, str]
 ) -> None:

@@ -107,6 +107,25 @@ def test_every_page_stands_with_data_and_reads_rollups_only(browser: Browser, fi
     assert [one["text"] for one in band["marks"]] == ["v2 deployed"]
 
 
+def test_an_agent_that_fails_does_not_do_best_and_every_plot_marks_incidents(
+    browser: Browser, firm: Client
+) -> None:
+    called(firm)
+    top = page(browser, "/dashboard/_top?range=24h")
+    assert "Nobody: more than 1 in 100 calls" in top
+    assert top.count(AGENT) == top.partition("Failing most")[2].count(AGENT) > 0
+    Incident.objects.create(cause=f"agent:{AGENT}", title="It fails", severity="high")
+    security_event(kind="injection", actor="user:1", severity="high")
+    record([Measurement({"conversations": 1.0, "conversation_turns": 1.0}, {})])
+    rollups.roll_up()
+    for path in ("/dashboard/costs", "/dashboard/security", "/dashboard/conversations"):
+        documents = re.findall(r"json\">(.*?)</script>", page(browser, path))
+        drawn = [json.loads(one) for one in documents if "step_seconds" in one]
+        assert drawn, path
+        for one in drawn:
+            assert [mark["text"] for mark in one["marks"]] == ["It fails"], (path, one["title"])
+
+
 def test_the_first_line_of_a_page_answers_its_question(browser: Browser, firm: Client) -> None:
     called(firm)
     assert "1 domain took 40 calls in 7 days; more than 5 % failed in audit." in page(

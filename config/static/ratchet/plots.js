@@ -127,20 +127,41 @@ function stretches(values) {
 const TONES = { deployment: "accent", experiment: "info", rollback: "attention", incident: "bad" };
 const SIGNS = { deployment: "▲", experiment: "◆", rollback: "◀", incident: "●" };
 
-function marked(doc, c) {
+// The times in which an incident lasts, each once: ten that overlap are no darker than one.
+function lasting(marks, last) {
+  const time = (at) => new Date(at).getTime();
+  const found = [];
+  for (const one of marks.filter(({ kind }) => kind === "incident").sort((a, b) => time(a.at) - time(b.at))) {
+    const until = Math.min(one.until ? time(one.until) : last, last);
+    const before = found.at(-1);
+    if (before && time(one.at) <= before[1]) before[1] = Math.max(before[1], until); else found.push([time(one.at), until]);
+  }
+  return found.map((span) => span.map((at) => new Date(at).toISOString()));
+}
+
+// A baseline's words stand at the end where the lines are further from it.
+function clearer(doc, list) {
+  const half = Math.floor(doc.x.length / 2);
+  const near = (part) => Math.min(Infinity, ...list.flatMap((one) => (one.x.length === doc.x.length ? part(one.y) : []))
+    .filter((v) => v !== null).map((v) => Math.abs(v - doc.baseline)));
+  return near((y) => y.slice(0, half)) >= near((y) => y.slice(half)) ? "left" : "right";
+}
+
+function marked(doc, c, list) {
   const shapes = [], notes = [];
-  const last = new Date(new Date(doc.x.at(-1)).getTime() + doc.step_seconds * 1000).toISOString();
+  const last = new Date(doc.x.at(-1)).getTime() + doc.step_seconds * 1000;
+  for (const [x0, x1] of lasting(doc.marks, last)) shapes.push({ type: "rect", xref: "x", yref: "paper", x0, x1,
+    y0: 0, y1: 1, fillcolor: faded(c.bad, 0.1), line: { width: 0 }, layer: "below" });
   for (const one of doc.marks) {
     const colour = c[TONES[one.kind] ?? "ink-3"];
-    if (one.kind === "incident") shapes.push({ type: "rect", xref: "x", yref: "paper", x0: one.at, x1: one.until && one.until < last ? one.until : last,
-      y0: 0, y1: 1, fillcolor: faded(colour, 0.1), line: { width: 0 }, layer: "below" });
     shapes.push({ type: "line", xref: "x", yref: "paper", x0: one.at, x1: one.at, y0: 0, y1: 1, line: { color: faded(colour, 0.7), width: 1 } });
     notes.push({ x: one.at, y: 1, yref: "paper", yanchor: "bottom", text: SIGNS[one.kind] ?? "▲", showarrow: false,
       font: { color: colour, size: 11 }, hovertext: `${one.kind}: ${one.text}`, captureevents: true, ratchet: one.href });
   }
   if (doc.baseline !== null && doc.baseline !== undefined) {
     shapes.push({ type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: doc.baseline, y1: doc.baseline, line: { color: c["ink-3"], width: 1, dash: "dash" } });
-    notes.push({ x: 0, xref: "paper", y: doc.baseline, yanchor: "bottom", xanchor: "left", text: `${doc.baseline_words} ${said(doc.baseline, doc.unit)}`,
+    const side = clearer(doc, list);
+    notes.push({ x: side === "left" ? 0 : 1, xref: "paper", y: doc.baseline, yanchor: "bottom", xanchor: side, bgcolor: faded(c.paper, 0.8), borderpad: 1, text: `${doc.baseline_words} ${said(doc.baseline, doc.unit)}`,
       showarrow: false, font: { color: c["ink-3"], size: 11 } });
   }
   return { shapes, notes };
@@ -164,7 +185,7 @@ async function draw(figure) {
   const area = figure.querySelector(".plot-area");
   const c = colours();
   const { list, notes } = traces(doc, c);
-  const { shapes, notes: more } = marked(doc, c);
+  const { shapes, notes: more } = marked(doc, c, list);
   const right = notes.length ? Math.max(36, ...notes.map((one) => one.text.length * 7 + 10)) : 8;
   await Plotly.react(area, list, {
     height: 200, margin: { l: 56, r: right, t: 18, b: 30 }, barmode: "overlay", showlegend: false,
