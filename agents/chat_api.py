@@ -22,7 +22,7 @@ from agents.domain.messages import text_of
 from agents.interactive import Channel
 from agents.invoke import invoke
 from agents.models import Agent
-from config.access import attempts
+from config.access import attempts, callers
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput, NotFound
 from config.outages import outage_of
@@ -153,7 +153,7 @@ def error_response(error: AppError) -> JsonResponse:
 
 def _caller(request: HttpRequest) -> Caller:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    caller = doors.caller_of_key(token.strip()) if kind.lower() == "bearer" else None
+    caller = callers.of_key(token.strip()) if kind.lower() == "bearer" else None
     if caller is None:
         if token:
             attempts.refuse_wrong_key(token.strip(), request)

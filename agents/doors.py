@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from uuid import UUID
 
 from agents import conversations
 from agents.models import Agent
-from config.access import callers
 from config.access.callers import Caller
 from config.access.models import Client
 from config.errors import InvalidInput, NotFound
 
 # External people reach agents made for them; everybody else reaches all.
 EXTERNAL = "external"
-# So long beyond what ``callers.of_key`` keeps itself (3 s) a revoked key works here: 5 s at most.
-# The lookup is half of a cached answer's cost.
-KEY_KEPT_SECONDS = 2.0
-MAX_CALLERS = 10_000
-_callers: dict[str, tuple[float, Caller]] = {}
-
-
-def caller_of_key(token: str) -> Caller | None:
-    """The caller behind a bearer key, looked up at most every KEY_KEPT_SECONDS a process.
-
-    Only what was found is kept: an unknown key costs its lookup each time.
-    """
-    digest, now = callers.digest_of(token), time.monotonic()
-    kept = _callers.get(digest)
-    if kept is not None and kept[0] > now:
-        return kept[1]
-    caller = callers.of_key(token)
-    if caller is not None:
-        if len(_callers) >= MAX_CALLERS:
-            _callers.clear()
-        _callers[digest] = (now + KEY_KEPT_SECONDS, caller)
-    else:
-        _callers.pop(digest, None)
-    return caller
 
 
 def client_for(caller: Caller, asked: object) -> UUID:

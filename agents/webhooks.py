@@ -39,7 +39,7 @@ from agents.calls import Answer
 from agents.models import Conversation, Invocation, Turn
 from agents.models.records import CallState
 from config import logs
-from config.access import attempts
+from config.access import attempts, callers
 from config.access.callers import Caller
 from config.access.ids import uuid7
 from config.errors import AppError, InvalidInput, TooManyRequests
@@ -274,7 +274,7 @@ def _caller(request: HttpRequest) -> Caller:
     if request.method != "POST":
         raise InvalidInput("method", request.method, "POST")
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    caller = doors.caller_of_key(token.strip()) if kind.lower() == "bearer" else None
+    caller = callers.of_key(token.strip()) if kind.lower() == "bearer" else None
     if caller is None and token:
         attempts.refuse_wrong_key(token.strip(), request)
     if caller is None or not caller.has("agents:invoke"):

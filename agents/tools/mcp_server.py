@@ -27,6 +27,7 @@ from agents.invoke import invoke
 from agents.models import Agent
 from agents.tools import registry
 from config import logs, schemas
+from config.access import callers
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput, NotFound
 
@@ -55,7 +56,7 @@ _pool = ThreadPoolExecutor(settings.INTERACTIVE_CALLS, thread_name_prefix="mcp")
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one HTTP request of the protocol, for a caller with a live key."""
     token = _bearer(scope)
-    caller = await _on_thread(doors.caller_of_key, token) if token else None
+    caller = await _on_thread(callers.of_key, token) if token else None
     if caller is None or not caller.scopes & {"agents:read", "agents:invoke"}:
         await _refuse(send)
         return

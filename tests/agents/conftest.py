@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from agents import budgets, cache, doors, loading, queries
+from agents import budgets, cache, loading, queries
 from agents.calls import Call
 from agents.domain.catalogue import Catalogue, load_catalogue
 from agents.endpoints import patience
@@ -58,7 +58,6 @@ def _forget_all() -> None:
     budgets._seen.clear()
     breaker._memory.clear()
     queries._lanes.clear()
-    doors._callers.clear()
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ from uuid import uuid4
 import httpx2
 import openai
 import pytest
+from django.utils import timezone
 
 from agents import versions
 from agents.domain.guardrails.findings import Source
 from agents.domain.guardrails.injection import score_injection
 from agents.models import Invocation, ModelCall
+from config.access.models import ApiKey
 from tests.agents.conftest import make_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,6 +45,13 @@ def test_a_model_is_found_by_its_name_and_nothing_else_is(chat, agent):
     with pytest.raises(openai.NotFoundError) as missing:
         chat.embeddings.create(model="x", input="y")
     assert missing.value.code == "not_found" and "/v1/embeddings" in missing.value.message
+
+
+def test_a_key_that_was_revoked_is_kept_no_longer_here_than_elsewhere(chat, agent):
+    ask(chat, agent)  # nothing is kept in tests: see KEY_KEPT
+    ApiKey.objects.update(revoked_at=timezone.now())
+    with pytest.raises(openai.AuthenticationError):
+        ask(chat, agent)
 
 
 def test_an_answer_ends_where_its_caller_says_and_tells_why(chat, agent):
