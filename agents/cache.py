@@ -16,7 +16,6 @@ import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
-from functools import cache as once
 from typing import Any
 from uuid import uuid4
 
@@ -48,16 +47,20 @@ FLIGHT_SECONDS = 60
 POLL_SECONDS = 0.02
 
 # The value if there is one, or else whether this caller is the one to ask.
-_LOOK = """
+_LOOK = shared.Script(
+    """
 local found = redis.call('GET', KEYS[1])
 if found then return {2, found} end
 if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'EX', ARGV[2]) then return {1, ''} end
 return {0, ''}
 """
-_LAND = """
+)
+_LAND = shared.Script(
+    """
 if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
 """
+)
 
 _FIND = """
 UPDATE agents_cachedanswer SET hits = hits + 1 WHERE key = %(key)s AND expires_at > now()
@@ -136,9 +139,7 @@ def seek(
 
 def _look(key: str, token: str) -> tuple[int, Any]:
     """0: somebody asks already; 1: this caller is to; 2 with the answer. Raises RedisError."""
-    state, found = _script("look")(
-        keys=[_key(key), _key(key) + ":flight"], args=[token, FLIGHT_SECONDS]
-    )
+    state, found = _LOOK(keys=[_key(key), _key(key) + ":flight"], args=[token, FLIGHT_SECONDS])
     return int(state), found
 
 
@@ -161,7 +162,7 @@ def land(flight: Flight, answer: dict[str, Any] | None) -> None:
         text, answer = "", None
     seconds = min(REDIS_SECONDS, flight.keep_seconds)
     try:
-        _script("land")(
+        _LAND(
             keys=[_key(flight.key), _key(flight.key) + ":flight"],
             args=[flight.token, text, max(1, round(jittered(seconds, random.random())))],
         )
@@ -255,11 +256,6 @@ def _remember(key: str, answer: dict[str, Any], keep: int) -> dict[str, Any]:
     with _lock:
         _memory.put(key, answer, until=time.monotonic() + seconds)
     return answer
-
-
-@once
-def _script(name: str) -> Any:
-    return shared.client().register_script({"look": _LOOK, "land": _LAND}[name])
 
 
 def _key(key: str) -> str:

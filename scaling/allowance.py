@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import logging
 import math
-from functools import cache
-from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -24,7 +22,8 @@ logger = logging.getLogger(__name__)
 MOST_OWED = 5
 
 # What is left after taking ARGV[2] from a bucket that fills by ARGV[1] a minute. Redis's clock.
-_TAKE = """
+_TAKE = shared.Script(
+    """
 local now = tonumber(redis.call('TIME')[1]) + tonumber(redis.call('TIME')[2]) / 1e6
 local full, taken = tonumber(ARGV[1]), tonumber(ARGV[2])
 local h = redis.call('HMGET', KEYS[1], 'left', 'at')
@@ -36,6 +35,7 @@ if taken > 0 then
 end
 return tostring(left)
 """
+)
 
 
 def wait_seconds(name: str, *, per_minute: int) -> int | None:
@@ -56,13 +56,8 @@ def spend(name: str, *, per_minute: int, count: int) -> None:
 def _left(name: str, per_minute: int, taken: int) -> float:
     try:
         return float(
-            _script()(keys=[shared.key("allowance", name)], args=[per_minute, taken, MOST_OWED])
+            _TAKE(keys=[shared.key("allowance", name)], args=[per_minute, taken, MOST_OWED])
         )
     except RedisError as error:
         logs.event(logger, "scaling.allowance.unreachable", level=logging.WARNING, error=str(error))
         return float(per_minute)
-
-
-@cache
-def _script() -> Any:
-    return shared.client().register_script(_TAKE)

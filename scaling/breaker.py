@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 from redis.exceptions import RedisError
@@ -34,7 +33,8 @@ MEMORY_SECONDS = 0.25
 FORGET_SECONDS = 600
 
 # hash: failures, first_at, open_until, open_seconds. Times are the server's.
-_FAIL = """
+_FAIL = shared.Script(
+    """
 local now = tonumber(redis.call('TIME')[1]) + tonumber(redis.call('TIME')[2]) / 1e6
 local h = redis.call('HMGET', KEYS[1], 'failures', 'first_at', 'open_until', 'open_seconds')
 local failures, first = tonumber(h[1] or 0), tonumber(h[2] or now)
@@ -52,8 +52,10 @@ redis.call('DEL', KEYS[1] .. ':probe')
 redis.call('EXPIRE', KEYS[1], tonumber(ARGV[5]))
 return {failures, tostring(open_until > now and open_until - now or 0)}
 """
+)
 
-_LOOK = """
+_LOOK = shared.Script(
+    """
 local now = tonumber(redis.call('TIME')[1]) + tonumber(redis.call('TIME')[2]) / 1e6
 local h = redis.call('HMGET', KEYS[1], 'failures', 'open_until')
 local open_until = tonumber(h[2] or 0)
@@ -64,6 +66,7 @@ if redis.call('SET', KEYS[1] .. ':probe', 1, 'NX', 'EX', tonumber(ARGV[1])) then
 end
 return {1, '1', 0}
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def look(name: str) -> Look:
     if known is not None and known[0] > now:
         return known[1]
     try:
-        state, wait, failures = _script("look")(keys=[_key(name)], args=[PROBE_SECONDS])
+        state, wait, failures = _LOOK(keys=[_key(name)], args=[PROBE_SECONDS])
     except RedisError as error:
         logs.event(logger, "scaling.breaker.unreachable", level=logging.WARNING, error=str(error))
         return Look(is_open=False)
@@ -146,7 +149,7 @@ def failed(name: str, *, times: int = 1) -> bool:
     """Report a call that failed, as so many ``times`` as it weighs; True if it is open now."""
     _memory.pop(name, None)
     try:
-        failures, wait = _script("fail")(
+        failures, wait = _FAIL(
             keys=[_key(name)],
             args=[FAILURES_TO_OPEN, WINDOW_SECONDS, FIRST_OPEN_SECONDS, LONGEST_OPEN_SECONDS,
                   FORGET_SECONDS, times],
@@ -192,11 +195,6 @@ def close(name: str) -> None:
     shared.client().delete(_key(name), _key(name) + ":probe")
     _memory.pop(name, None)
     logs.event(logger, "scaling.breaker.closed", name=name)
-
-
-@cache
-def _script(name: str) -> Any:
-    return shared.client().register_script({"fail": _FAIL, "look": _LOOK}[name])
 
 
 def _key(name: str) -> str:

@@ -11,8 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -47,7 +45,8 @@ _read_at = 0.0
 _reading = threading.Lock()
 
 # A later, shorter word does not end a longer one.
-_LEAVE = """
+_LEAVE = shared.Script(
+    """
 local now = redis.call('TIME')
 local till = tonumber(now[1]) + tonumber(now[2]) / 1e6 + tonumber(ARGV[2])
 local before = tonumber(string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '', '^%S+') or 0)
@@ -56,6 +55,7 @@ if before < till then
 end
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 """
+)
 
 
 def leave(name: str, code: str, seconds: float) -> None:
@@ -65,7 +65,7 @@ def leave(name: str, code: str, seconds: float) -> None:
     if before is None or before.until < rest.until:
         _own[name] = rest
     try:
-        _script()(keys=[_key()], args=[name, seconds, code, int(LONGEST_SECONDS) + 1])
+        _LEAVE(keys=[_key()], args=[name, seconds, code, int(LONGEST_SECONDS) + 1])
     except RedisError as error:
         logs.event(logger, "scaling.rests.unreachable", level=logging.WARNING, error=str(error))
 
@@ -122,11 +122,6 @@ def _read() -> None:
         until, _, code = value.decode().partition(" ")
         found[name.decode()] = Rest(here + float(until) - there, code)
     _told = found
-
-
-@cache
-def _script() -> Any:
-    return shared.client().register_script(_LEAVE)
 
 
 def _key() -> str:

@@ -83,6 +83,16 @@ def test_an_answer_that_came_too_late_is_nobodys() -> None:
     assert [client.echo(str(number)) for number in range(3)] == [b"0", b"1", b"2"]
 
 
+def test_a_script_that_redis_has_forgotten_is_sent_again() -> None:
+    told = shared.Script("return {KEYS[1], ARGV[1]}")
+    assert told(keys=["one"], args=[2]) == [b"one", b"2"]
+    shared.client().script_flush()
+    assert told(keys=["one"], args=[2]) == [b"one", b"2"]
+    with pytest.raises(redis.exceptions.ResponseError):
+        shared.Script("return redis.call('NONE')")(keys=[], args=[])
+    assert told(keys=["three"], args=[4]) == [b"three", b"4"]
+
+
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of threads, by 3.12
 def test_a_forked_process_has_connections_of_its_own() -> None:
     mine = int(shared.client().client_id())
