@@ -131,7 +131,6 @@ def _invoke(call: Call, span: Any) -> Answer:
             # 7. Let a model and the tools work until there is an answer.
             converse(call, choice, work, reserve.served, until=until, afford=reserve.more,
                      guard=guard)  # fmt: skip
-            _check_tools(call, work)
             # 8. Output guardrails: what must not leave does not.
             work.let_out(guard.check_answer(work.said, work.finish_reason))
             story.output, story.kept = work.output, work.remembered
@@ -303,13 +302,6 @@ def _until(call: Call, started: float) -> float:
     return limit if call.deadline is None else min(limit, call.deadline)
 
 
-def _check_tools(call: Call, work: Work) -> None:
-    """An answer to data whose every tool failed would be made up; say the tool's error instead."""
-    failed = [ran.error for ran in work.ran if ran.error is not None]
-    if call.messages is None and failed and len(failed) == len(work.ran):
-        raise failed[0]
-
-
 def _finish(
     call: Call,
     choice: Choice,
@@ -351,6 +343,8 @@ def _to_keep(work: Work, story: Story) -> dict[str, Any] | None:
 
 def last_model(work: Work) -> str:
     """The model that gave the answer."""
+    if work.stood is not None:
+        return work.stood.model
     return next((t.model for t in reversed(work.talk) if t.reply), "")
 
 

@@ -26,7 +26,7 @@ from agents.bodies import strictly
 from agents.calls import Call
 from agents.domain import context, messages
 from agents.domain.guardrails.findings import Source
-from agents.endpoints import Reply, Request, Served
+from agents.endpoints import Reply, Request, Served, Try
 from agents.errors import BadAnswer, BudgetExceeded, GuardrailBlocked
 from agents.guarding import Guard
 from agents.reserving import Afford
@@ -61,14 +61,35 @@ def converse(
     ``afford`` reserves money for the next try or raises. ``guard`` screens each tool result
     before a model reads it. Raises the typed error of whatever gave up.
     """
-    version = choice.version
-    offered = _offered(call, version, work, served)
-    callers = {tool["function"]["name"] for tool in call.caller_tools}
-    schema = call.schema_of_answer(version.output_schema)
-    insisted = call.caller_tools and call.tool_choice not in (None, "auto")
-    repaired = False
+    schema = call.schema_of_answer(choice.version.output_schema)
     gate = _gate(call, work, guard, whole=schema is not None)
     second = _Second(call, work, afford, gate, schema)
+    try:
+        _rounds(call, choice, work, served, second, until=until, guard=guard)
+        _check_tools(call, work)
+    except GuardrailBlocked:
+        raise
+    except AppError:
+        if not second.stands():
+            raise
+
+
+def _rounds(
+    call: Call,
+    choice: Choice,
+    work: Work,
+    served: Sequence[Served],
+    second: _Second,
+    *,
+    until: float,
+    guard: Guard,
+) -> None:
+    """Ask until there is an answer, and of a stronger model where ``second`` says so."""
+    version, gate, schema, afford = choice.version, second.gate, second.schema, second.afford
+    offered = _offered(call, version, work, served)
+    callers = {tool["function"]["name"] for tool in call.caller_tools}
+    insisted = call.caller_tools and call.tool_choice not in (None, "auto")
+    repaired = False
     for number in range(1, MAX_ROUNDS + 1):
         if number > 1:
             afford(work)
@@ -99,14 +120,7 @@ def converse(
         if call.ask is not None:
             reply = call.ask(request, served, work.tries.append)
         else:
-            try:
-                reply = _asked(work, served, request, until, afford)
-            except GuardrailBlocked:
-                raise
-            except AppError:
-                if not second.stands():
-                    raise
-                return
+            reply = _asked(work, served, request, until, afford)
         if not repaired:
             talk = len(work.messages)
         work.messages.append(reply.as_message())
@@ -133,24 +147,27 @@ def converse(
             continue
         fault = take(work, reply, schema)
         if repaired or not fault:
-            if not last and (better := second.better(version, served, fault, talk)):
+            if better := second.better(version, served, fault, talk, last=last):
                 served, repaired = better, False
                 continue
             if not fault:
                 if gate:
                     gate.finish()
                 return
-            if not second.stands():
-                raise BadAnswer(choice.slug, fault)
-            return
+            raise BadAnswer(choice.slug, fault)
         repaired = True
         if gate:
             gate.restart()
         work.messages.append(
             {"role": "user", "content": f"{fault} Answer again, with that put right."}
         )
-    if not second.stands():
-        raise BadAnswer(choice.slug, f"no answer after {MAX_ROUNDS} replies")
+    raise BadAnswer(choice.slug, f"no answer after {MAX_ROUNDS} replies")
+
+
+def _check_tools(call: Call, work: Work) -> None:
+    """An answer to data whose every tool failed would be made up; say the tool's error instead."""
+    if call.messages is None and (error := work.tools_error) is not None:
+        raise error
 
 
 def _offered(
@@ -194,32 +211,36 @@ class _Second:
     afford: Afford
     gate: Gate | None
     schema: dict[str, Any] | None
-    first: Reply | None = None
+    first: Try | None = None
 
     def better(
-        self, version: Version, served: Sequence[Served], fault: str, talk: int
+        self, version: Version, served: Sequence[Served], fault: str, talk: int, *, last: bool
     ) -> list[Served]:
         """The models to ask again for an answer with a ``fault`` or a doubt, which is forgotten
         from the message ``talk`` on; none if it is the last word."""
         work = self.work
         if work.escalated is not None:
-            is_helped = not fault and not escalating.doubt(version, work, talk)
-            escalating.note(version.id, work.escalated, is_helped=is_helped)
+            why = escalating.FAULTY if fault else escalating.doubt(version, work, talk)
+            escalating.note(version.id, work, served, is_helped=not why)
             return []
-        if fault and (self.call.response_schema is not None or work.finish_reason == "length"):
+        if last or (fault and self._is_its_callers()):
             return []  # what its caller asked for, or its room, is too much for any model
         better = escalating.stronger(self.call, version, work, served)
         if not better:
             return []
         why = escalating.FAULTY if fault else escalating.doubt(version, work, talk)
-        if not why or (self.gate and not self.gate.restart()):
+        if not why:
             return []
         try:
             self.afford(work)
         except BudgetExceeded:
             return []
+        if self.gate and not self.gate.restart():
+            return []
+        is_made_up = self.call.messages is None and work.tools_error is not None
+        self.first = None if fault or is_made_up else work.tries[-1]
         work.escalated = {"to": better[0].tier, "why": why}
-        self.first = None if fault else work.tries[-1].reply
+        work.escalated_after = len(work.tries)
         if any(message["role"] == "tool" for message in work.messages[talk:]):
             talk = len(work.messages) - 1  # what has been done is not done again
         del work.messages[talk:]
@@ -227,13 +248,22 @@ class _Second:
 
     def stands(self) -> bool:
         """Take the first answer after all; False if there is none, or some of another is out."""
-        if self.first is None or (self.gate and not self.gate.restart()):
+        if self.first is None or self.first.reply is None:
             return False
-        take(self.work, self.first, self.schema)
+        if self.gate and not self.gate.restart():
+            return False
+        reply = self.first.reply
+        take(self.work, reply, self.schema)
+        self.work.stood = self.first
+        if self.work.escalated is not None:
+            self.work.escalated["helped"] = False
         if self.gate:
-            self.gate.feed(self.first.text)
+            self.gate.feed(reply.text)
             self.gate.finish()
         return True
+
+    def _is_its_callers(self) -> bool:
+        return self.call.response_schema is not None or self.work.finish_reason == "length"
 
 
 def _asked(

@@ -63,7 +63,7 @@ def _measurements(
     numbers = numbers_of(row)
     if work.tries:
         numbers["model_duration_seconds"] = sum(one.duration_seconds for one in work.tries)
-        numbers["saved_by_routing_usd"] = float(savings.by_routing(work.tries))
+        numbers["saved_by_routing_usd"] = float(savings.by_routing(work))
         if version is not None:
             numbers["saved_by_tokens_usd"] = float(savings.by_tokens(call, version, work))
     if call.stand_in is not None:  # a replay costs money, but is no traffic that raises alerts

@@ -174,8 +174,7 @@ def _kept_from(error: AppError | None) -> str:
 
 
 def _invocation(call: Call, choice: Choice, work: Work, story: Story) -> Invocation:
-    # Where only a judge was asked, it is what was paid for.
-    usage, last = work.usage, _last_good(work.talk or work.tries)
+    usage, last = work.usage, work.answered
     return Invocation(
         id=story.invocation_id,
         client_id=call.client_id,
@@ -271,7 +270,7 @@ def _said(one: Try, work: Work, story: Story) -> dict[str, Any]:
     if reply is None:
         return {"error": one.error}
     told = {"text": reply.text, "tool_calls": list(reply.tool_calls)}
-    error, last = story.error, work.tries[-1]
+    error, last = story.error, work.stood or work.tries[-1]
     if isinstance(error, GuardrailBlocked) and error.direction == "answer":
         return {"text": "", "tool_calls": [], "withheld": error.guardrail}
     if error is None and one is last:
@@ -294,10 +293,6 @@ def _tool_calls(call: Call, work: Work, story: Story) -> list[ToolCall]:
         )
         for number, ran in enumerate(work.ran, start=1)
     ]
-
-
-def _last_good(tries: list[Try]) -> Try | None:
-    return next((t for t in reversed(tries) if t.reply), tries[-1] if tries else None)
 
 
 def _first_token(tries: list[Try]) -> float | None:

@@ -52,6 +52,7 @@ class Reserve:
             seconds=self._call.hold_seconds,
         )
         if self.held.is_soft_exceeded:
+            work.is_above_soft_cap = True
             lightest = self.choice.version.lightest
             self.served = self._models(self._tokens(work), lightest)
             if settings.MODEL_ROUTING:

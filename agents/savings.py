@@ -17,21 +17,27 @@ from agents.calls import Call
 from agents.domain import cost, messages
 from agents.domain.messages import Message
 from agents.domain.scoring import TIERS
-from agents.endpoints import Try
 from agents.resolving import Version
 from agents.work import Work
 
 CHARACTERS_PER_TOKEN = 4
 
 
-def by_routing(tries: Sequence[Try]) -> Decimal:
-    """USD that the same tokens would have cost more at the cheapest of the strongest models."""
+def by_routing(work: Work) -> Decimal:
+    """USD that the same tokens would have cost more at the cheapest of the strongest models.
+
+    What was asked in vain, of a lighter model or of a stronger one after it, would not have been
+    asked: a call whose answer was given again may cost more than it saved.
+    """
     strongest = [one for one in endpoints.directory() if one.tier == TIERS[-1]]
     if not settings.MODEL_ROUTING or not strongest:
         return Decimal(0)
     saved = Decimal(0)
-    for one in tries:
-        if one.reply is not None:
+    vain = {id(one) for one in work.vain}
+    for one in work.tries:
+        if id(one) in vain:
+            saved -= one.cost_usd
+        elif one.reply is not None:
             dear = min(cost.cost_usd(one.reply.usage, served.price) for served in strongest)
             saved += max(Decimal(0), dear - one.cost_usd)
     return saved

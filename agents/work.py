@@ -14,6 +14,7 @@ from agents.domain.messages import Message
 from agents.endpoints import Try
 from agents.resolving import Version
 from agents.tool_calls import Ran
+from config.errors import AppError
 
 # An answer with its tools' results stays in the record up to this size; above it, the text only.
 MAX_KEPT_CHARACTERS = 512 * 1024
@@ -35,8 +36,13 @@ class Work:
     waited_seconds: float = 0.0
     spared_characters: int = 0
     is_heard: bool = False
-    # From which tier to which the answer was asked for again, why, and whether that helped.
+    # To which tier the answer was asked for again, why, and whether that helped; after how many
+    # tries; and the one whose answer stood all the same.
     escalated: dict[str, Any] | None = None
+    escalated_after: int = 0
+    stood: Try | None = None
+    # Above a soft cap: the lightest model is asked, and none again.
+    is_above_soft_cap: bool = False
     # The version with the tools that a later reply is offered, where they became more.
     version: Version | None = None
     # Around what the model must read as data, where there is any.
@@ -53,6 +59,27 @@ class Work:
     def talk(self) -> list[Try]:
         """The tries that lead to the answer, without those that are aside."""
         return [one for one in self.tries if not one.is_aside]
+
+    @property
+    def answered(self) -> Try | None:
+        """The try that gave the answer: the last with a reply, or the one whose reply stood."""
+        tries = self.talk or self.tries  # where only a judge was asked, it is what was paid for
+        good = (one for one in reversed(tries) if one.reply is not None)
+        return self.stood or next(good, tries[-1] if tries else None)
+
+    @property
+    def vain(self) -> list[Try]:
+        """The tries that an answer of another model took the place of."""
+        if self.escalated is None:
+            return []
+        after = self.escalated_after
+        return self.tries[after:] if self.stood is not None else self.tries[:after]
+
+    @property
+    def tools_error(self) -> AppError | None:
+        """The first tool's error, if every tool failed that was asked."""
+        errors = [ran.error for ran in self.ran if ran.error is not None]
+        return errors[0] if errors and len(errors) == len(self.ran) else None
 
     @property
     def cost_usd(self) -> Decimal:

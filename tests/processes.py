@@ -17,9 +17,13 @@ _warm: ForkServer | None = None
 
 
 def _domains() -> list[str]:
-    """The modules of the apps' domains: half of what a worker would load for itself each time."""
+    """The modules of the apps' domains: half of what a worker would load for itself each time.
+
+    What trains a model is not among them: it needs libraries that no worker loads.
+    """
     found = (path.relative_to(_ROOT) for path in sorted(_ROOT.glob("*/domain/**/*.py")))
-    return [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in found]
+    names = (".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in found)
+    return [name for name in names if "training" not in name.split(".")]
 
 
 def start(module: str, *arguments: str, env: Mapping[str, str], log: Path) -> Forked:

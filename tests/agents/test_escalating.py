@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from agents import escalating
+from agents import escalating, loop, recording
 from agents.domain.guardrails.figures import unfounded
-from agents.models import Agent, Hold, Invocation, ModelCall
+from agents.errors import BudgetExceeded
+from agents.models import Agent, Budget, Hold, Invocation, ModelCall
+from agents.reserving import Reserve
+from agents.streaming import Gate
+from agents.work import Work
 from tests.agents.offline_model.process import Server
 
 pytestmark = pytest.mark.django_db
@@ -112,6 +119,108 @@ def test_the_first_answer_stands_where_no_stronger_model_gives_one(
     assert shown["output"]["text"] and not Hold.objects.exists()
 
 
+def test_above_a_soft_cap_nothing_is_asked_of_a_dearer_model(
+    api: Api, publish: Any, model: Server
+) -> None:
+    publish({"tier": "light"})
+    Budget.objects.create(scope="agent", key="checked", window="day", cap_usd=10,
+                          soft_cap_usd=Decimal("0.000001"))  # fmt: skip
+    model.behave(SLIP)
+    shown = ask(api)
+    assert (shown["route"]["budget"], models()) == ("above its soft cap", ["offline-light"])
+
+
+def test_the_first_answer_stands_where_the_budget_ends_in_the_middle_of_the_second(
+    api: Api, publish: Any, model: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish({"tier": "light"}, tools=["audit.materiality"])
+    model.behave({**SLIP, "faults": [
+        {"kind": "endless_tools", "when": {"model": "offline-strong"}}]})  # fmt: skip
+    more = Reserve.more
+
+    def until_the_second_has_asked_a_tool(reserve: Reserve, work: Work, *beside: Any) -> None:
+        if sum(one.model == "offline-strong" for one in work.tries):
+            raise BudgetExceeded("a call", Decimal(1), Decimal(2))
+        more(reserve, work, *beside)
+
+    monkeypatch.setattr(Reserve, "more", until_the_second_has_asked_a_tool)
+    shown = ask(api, {"risk": "low", "entity_type": "profit"})
+    assert models()[-1] == "offline-strong" and not Hold.objects.exists()
+    assert (shown["state"], shown["model"]) == ("succeeded", "offline-light")
+    assert shown["output"]["text"]
+    assert shown["route"]["escalated"] == {"to": "strong", "why": "figures", "helped": False}
+
+
+def test_the_record_names_the_model_whose_answer_stands(
+    api: Api, publish: Any, model: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Work] = []
+    noted = recording.measuring.noted
+
+    def listening(call: Any, row: Any, work: Work, version: Any) -> Any:
+        told.append(work)
+        return noted(call, row, work, version)
+
+    monkeypatch.setattr(recording.measuring, "noted", listening)
+    publish({"tier": "light"}, output_schema=SCHEMA)
+    model.behave({**SLIP, "faults": [
+        {"kind": "wrong_schema", "when": {"model": "offline-strong"}}]})  # fmt: skip
+    shown = ask(api)
+    assert models() == ["offline-light", "offline-strong", "offline-strong"]
+    assert (shown["state"], shown["model"]) == ("succeeded", "offline-light")
+    light, *strong = ModelCall.objects.order_by("id")
+    assert light.answer["text"] == shown["output"]["text"]
+    assert all(one.answer["text"] != shown["output"]["text"] for one in strong)
+    # Nothing was saved by asking the strong one in vain.
+    assert recording.measuring.savings.by_routing(told[0]) < 0
+
+
+def test_an_answer_that_was_given_again_saved_nothing(
+    api: Api, publish: Any, model: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Decimal] = []
+    by_routing = recording.measuring.savings.by_routing
+    monkeypatch.setattr(recording.measuring.savings, "by_routing",
+                        lambda work: found.append(by_routing(work)) or found[-1])  # fmt: skip
+    publish({"tier": "light"})
+    model.behave(SLIP)
+    ask(api)
+    light = ModelCall.objects.get(model="offline-light")
+    assert found == [-light.cost_usd]
+
+
+def test_what_waits_to_be_heard_is_kept_where_no_second_answer_can_be_paid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[str] = []
+    guard: Any = SimpleNamespace(released=lambda text, before, keep: (text, len(text) - keep))
+    gate = Gate(heard.append, guard)
+    gate.mark()
+    gate.feed("A total of 4,712,350.")
+    monkeypatch.setattr(escalating, "stronger", lambda *_: [SimpleNamespace(tier="strong")])
+    monkeypatch.setattr(escalating, "doubt", lambda *_: "figures")
+
+    def afford(work: Work, beside: Decimal = Decimal(0)) -> None:
+        raise BudgetExceeded("a call", Decimal(1), Decimal(2))
+
+    call: Any = SimpleNamespace(response_schema=None, messages=None)
+    second = loop._Second(call, Work(messages=[]), afford, gate, None)
+    assert second.better(SimpleNamespace(), [], "", 0, last=False) == []  # type: ignore[arg-type]
+    gate.finish()
+    assert heard == ["A total of 4,712,350."]
+
+
+def test_a_refusal_is_no_sign_in_a_version_whose_strong_model_declines_too() -> None:
+    version: Any = SimpleNamespace(id=uuid4())
+    work = Work(messages=[], text="I can't help with that.")
+    for _ in range(escalating.LEAST_DOUBTS):
+        assert escalating.doubt(version, work, 0) == escalating.REFUSED
+        work.escalated = {"to": "strong", "why": escalating.REFUSED}
+        work.tries = [SimpleNamespace(endpoint="offline", model="x")]  # type: ignore[list-item]
+        escalating.note(version.id, work, [], is_helped=False)
+    assert escalating.doubt(version, work, 0) == ""
+
+
 def test_figures_of_its_own_are_no_sign_in_a_version_whose_strong_model_says_them_too(
     api: Api, publish: Any, model: Server
 ) -> None:
@@ -160,8 +269,18 @@ def test_an_escalation_that_is_no_switch_is_refused(publish: Any) -> None:
     ("It is due on 2026-02-28, a loss of -381,240.", False),
     ("Hours: 5.5 and 8.5.", True),
     ("There are 12 of them.", False),                        # says nothing
+    ("It is due on 28.02.2026.", False),
+    ("It is due on 2/28/2026, in 2026.", False),
+    ("It is due on 28.03.2026.", True),
+    ("1.1 Scope\nAll of it.\n1.2 Method\nBy hand.", False),   # numbers of headings
 ])  # fmt: skip
 def test_an_answer_is_doubted_whose_figures_nothing_holds(answer: str, doubted: bool) -> None:
     read = ['{"revenue": 4712350, "profit": 381240.0, "assets": 6480900}',
             '{"rate": 0.125, "due": "2026-02-28"}']  # fmt: skip
     assert bool(unfounded(answer, read)) is doubted
+
+
+def test_long_answers_about_long_texts_are_looked_through() -> None:
+    read = " ".join(f"{1_000_000 + 7 * n}" for n in range(40_000))
+    answer = " ".join(f"{5_000_003 + 7 * n}" for n in range(2_000))
+    assert len(unfounded(answer, [read])) == 2_000

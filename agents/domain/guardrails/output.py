@@ -17,7 +17,11 @@ from agents.domain.guardrails.untrusted import leaks_canary
 from config import schemas
 
 _REFUSAL = re.compile(
-    r"^\W*(?:(?:i'?m|i am) (?:really |very |so )?(?:sorry|unable|afraid|not able)|sorry|i apologi[sz]e|unfortunately,? i|"
+    r"^\W*(?:(?:i'?m|i am) (?:really |very |so )?(?:unable|afraid|not able)|"
+    # An apology for something is none, unless it goes on to decline; nor is bad news.
+    r"(?:(?:i'?m|i am) (?:really |very |so )?sorry|sorry|i apologi[sz]e)"
+    r"(?! for (?:the|my|any|taking|keeping)\b(?![^.:]{0,120}\b(?:can(?:no|')t|cannot|unable|not able|won'?t)\b))|"
+    r"unfortunately,? i(?! (?:have )?(?:found|noticed|saw|see|had)\b)|"
     r"i (?:can(?:no|')t|cannot|won'?t|will not|must decline|am not (?:able|allowed))|as an ai(?: language model)?|"
     r"i do(?:n'?t| not) (?:feel comfortable|have the ability)|es tut mir leid|leider kann ich|ich kann (?:dir|ihnen)?\s?(?:dabei )?nicht|"
     r"je (?:suis désolé|ne peux pas)|désolé|lo siento|no puedo|mi dispiace|non posso|desculpe|não posso|"

@@ -141,7 +141,10 @@ def test_an_answer_is_checked_for_shape_leaks_and_support() -> None:
 
 @pytest.mark.parametrize(
     ("text", "refused"),
-    [("I'm sorry, but I can't help with that.", True), ("Leider kann ich das nicht tun.", True), ("The total is 5.", False)],
+    [("I'm sorry, but I can't help with that.", True), ("Leider kann ich das nicht tun.", True), ("The total is 5.", False),
+     ("Sorry, I cannot do that.", True), ("I apologize, but that is not something I do.", True),
+     ("I'm sorry for the trouble, but I can't answer that.", True), ("Unfortunately, I am unable to say.", True),
+     ("Sorry for the delay: the total is 5.", False), ("Unfortunately, I found two errors.", False)],
 )  # fmt: skip
 def test_a_refusal_is_recognised(text: str, refused: bool) -> None:
     assert is_refusal(text) is refused
