@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
-from agents import reviews, versions
+from agents import conversations, reviews, versions
 from agents.models import (
     Agent,
     AgentVersion,
@@ -185,6 +185,11 @@ class ConversationAdmin(ReadOnly):
     list_display = ["id", "agent_slug", "channel", "state", "last_turn_at"]
     list_filter = ["state", "channel"]
     inlines = [TurnInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        caller = callers.of_user(request.user)  # type: ignore[arg-type]
+        seen = conversations.visible(caller).values("pk")
+        return super().get_queryset(request).filter(pk__in=seen)
 
 
 @admin.register(Review)

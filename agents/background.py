@@ -15,6 +15,7 @@ from django.utils import timezone
 from agents.errors import CallsLimited
 from agents.invoke import Call, invoke
 from agents.models import AsyncCall
+from agents.sight import hidden_invocations
 from config import logs
 from config.access.callers import Caller
 from config.celery import app
@@ -92,9 +93,10 @@ def run(call_id: UUID) -> bool:
 
 
 def find(caller: Caller, call_id: UUID) -> AsyncCall:
-    """A queued call that ``caller`` may see; raises NotFound."""
+    """A queued call that ``caller`` may see; raises NotFound, also where its record is hidden."""
     row = caller.only_visible(AsyncCall.objects.filter(pk=call_id)).first()
-    if row is None:
+    hidden = hidden_invocations(caller)
+    if row is None or (hidden is not None and hidden.filter(pk=call_id).exists()):
         raise NotFound("invocation", call_id)
     found: AsyncCall = row
     return found

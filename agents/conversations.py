@@ -8,17 +8,16 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from agents import telling, turns
 from agents.domain import talks
 from agents.domain.guardrails.redact import redact
 from agents.domain.talks import Said
-from agents.models import Conversation, Invocation
+from agents.models import Conversation
 from config import logs
-from config.access import rights
 from config.access.callers import Caller
+from config.access.hiding import of_readers
 from config.errors import Conflict, InvalidInput, NotFound
 
 logger = logging.getLogger(__name__)
@@ -155,16 +154,11 @@ def find(caller: Caller, talk_id: UUID) -> Conversation:
 
 def visible(caller: Caller) -> Any:
     """Conversations that ``caller`` may see: of its clients; for outsiders, only their own."""
-    rows = caller.only_visible(Conversation.objects.all())
+    # What quoted a document is read by those who may read that, from its first turn to its last.
+    rows = of_readers(caller, caller.only_visible(Conversation.objects.all()))
     if _is_outside(caller):
         return rows.filter(user_id=caller.user_id)
-    if caller.user_id is None:
-        return rows
-    # What quoted a document is read by those who may read that, from its first turn to its last.
-    unread = Invocation.objects.filter(
-        ~rights.met(rights.of_caller(caller)), conversation_id=OuterRef("pk")
-    )
-    return rows.exclude(Exists(unread))
+    return rows
 
 
 def _is_over(talk: Conversation) -> bool:

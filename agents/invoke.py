@@ -40,7 +40,7 @@ from agents.domain.guardrails.redact import redact
 from agents.domain.messages import Message
 from agents.errors import GuardrailBlocked
 from agents.guarding import Guard
-from agents.knowledge import quoting
+from agents.knowledge import limits, quoting
 from agents.knowledge.embedding import Payer
 from agents.knowledge.quoting import Quotable
 from agents.loop import converse
@@ -96,13 +96,16 @@ def _invoke(call: Call, span: Any) -> Answer:
     tripped: Look | None = None
     reserve = Reserve(call, choice, story.invocation_id)
     try:
-        # 2. Input guardrails: attacks and secrets are stopped, personal data becomes tokens.
+        # 2. Input guardrails: attacks and secrets are stopped, personal data becomes tokens. What
+        # is stopped is on record too, with the turns before it: as limited as they are.
+        story.limited_to = limits.inherited(call)
+        limits.check(call, story.limited_to)
         safe = screened(call, guard, story)
         safe, shortened = windowing.fitted(safe, choice)
         # 3. Render: the prompt with its variables and what it may quote, then the input or chat.
         payer = Payer(call.client_id, tuple(reserve.keys()))
         quotes = quoting.quotable(safe, choice, guard, payer)
-        story.limited_to = quoting.limits_of(call, choice, quotes)
+        story.limited_to = limits.joined(story.limited_to, quotes.limited_to)
         work.messages = render(safe, choice, story, quotes.text)
         story.question = list(work.messages)
         offered = offering.narrowed(choice.version, safe.inputs, safe.messages)

@@ -19,6 +19,7 @@ from agents.domain.guardrails.redact import redact
 from agents.domain.messages import Message
 from agents.endpoints import Try
 from agents.errors import EndpointTripped, GuardrailBlocked
+from agents.knowledge import limits
 from agents.models import CachedAnswer, EffectAnswer, Invocation, ModelCall, ToolCall
 from agents.models.records import CallState
 from agents.resolving import Choice
@@ -92,6 +93,7 @@ def store(
     and the twin's id is returned.
     """
     row = _invocation(call, choice, work, story)
+    limits.keep(call.conversation_id, story.limited_to)
     attacked = attacks.is_seen(call, row)
     # One statement needs no transaction around it.
     with transaction.atomic() if call.effect_id or attacked else nullcontext():

@@ -18,10 +18,8 @@ from agents.guarding import Guard
 from agents.knowledge.embedding import Payer
 from agents.knowledge.index import ANY_SOURCE
 from agents.knowledge.search import Found, search
-from agents.models import Invocation
 from agents.resolving import Choice
 from config.access import rights
-from config.errors import Forbidden
 
 # What a version's retrieval settings say if they do not say otherwise.
 PASSAGES = 4
@@ -97,22 +95,6 @@ def _quoted(safe: list[tuple[Found, str]], choice: Choice, guard: Guard) -> Quot
         [_citation(number, one) for number, (one, _) in enumerate(safe, start=1)],
         safe,
     )
-
-
-def limits_of(call: Call, choice: Choice, quotes: Quotable) -> list[str] | None:
-    """What a reader of the call must hold: for what it quotes, and what its conversation did.
-
-    Raises Forbidden for a conversation that quoted what the call's user may not read.
-    """
-    found = set(quotes.limited_to or ())
-    if call.conversation_id is not None and choice.version.retrieval.get("sources"):
-        rows = Invocation.objects.filter(conversation_id=call.conversation_id)
-        for one in rows.exclude(limited_to=None).values_list("limited_to", flat=True):
-            found.update(one or ())
-        held = rights.of_user(call.user_id)
-        if not all(held & set(line.split("\n")) for line in found):
-            raise Forbidden("go on with this conversation", "the right to read what it quoted")
-    return sorted(found) or None
 
 
 def question_of(inputs: Mapping[str, Any], chat: Sequence[messages.Message] | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
@@ -33,6 +34,11 @@ class Conversation(models.Model):
         max_length=80, blank=True, default="", help_text="What it is about, as the channel says."
     )
     measured_at = models.DateTimeField(null=True, blank=True, help_text="Told as ended then.")
+    limited_to = ArrayField(
+        models.TextField(), null=True, blank=True,
+        help_text="What its reader must hold, where an answer in it quoted documents that are "
+        "limited. Kept longer than the calls.",
+    )  # fmt: skip
     is_abandoned = models.BooleanField(
         null=True, help_text="Whether the person left without what they came for, when it ended."
     )

@@ -27,8 +27,24 @@ def audiences_of(user_id: str, client_id: str) -> frozenset[str]:
     if found is None or found[0] < now:
         if len(_kept) >= MOST_KEPT:
             _kept.clear()
-        found = _kept[key] = (now + KEPT_SECONDS, _read(user_id, client_id))
+        found = _kept[key] = (now + KEPT_SECONDS, read(user_id, client_id))
     return found[1]
+
+
+def read(user_id: str, client_id: str) -> frozenset[str]:
+    """The same, as they are now."""
+    names: set[str] = set()
+    if client_id:
+        rows = Audience.objects.filter(client=UUID(client_id))
+        names |= {f"{kind}:{name}" for kind, name in rows.values_list("kind", "name")}
+    if user_id:
+        rows = Audience.objects.filter(user=UUID(user_id))
+        names |= {f"{kind}:{name}" for kind, name in rows.values_list("kind", "name")}
+        internal = Membership.objects.filter(user_id=user_id, client__is_firm=True).exists()
+        internal = internal or User.objects.filter(pk=user_id, is_superuser=True).exists()
+    else:
+        internal = bool(client_id) and Client.objects.filter(pk=client_id, is_firm=True).exists()
+    return frozenset(names | {INTERNAL if internal else EXTERNAL})
 
 
 def forget() -> None:
@@ -49,18 +65,3 @@ def check_audiences(names: list[str], field: str) -> None:
             there = [f"{kind}:{name}" for kind, name in named]
             some = ", ".join([INTERNAL, EXTERNAL, *there])
             raise InvalidInput(field, name, f"an audience that somebody is in: {some}")
-
-
-def _read(user_id: str, client_id: str) -> frozenset[str]:
-    names: set[str] = set()
-    if client_id:
-        rows = Audience.objects.filter(client=UUID(client_id))
-        names |= {f"{kind}:{name}" for kind, name in rows.values_list("kind", "name")}
-    if user_id:
-        rows = Audience.objects.filter(user=UUID(user_id))
-        names |= {f"{kind}:{name}" for kind, name in rows.values_list("kind", "name")}
-        internal = Membership.objects.filter(user_id=user_id, client__is_firm=True).exists()
-        internal = internal or User.objects.filter(pk=user_id, is_superuser=True).exists()
-    else:
-        internal = bool(client_id) and Client.objects.filter(pk=client_id, is_firm=True).exists()
-    return frozenset(names | {INTERNAL if internal else EXTERNAL})

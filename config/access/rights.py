@@ -15,6 +15,7 @@ from uuid import UUID
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import BooleanField, Func, Q, QuerySet, TextField, Value
 
+from config.access import audiences
 from config.access.audiences import audiences_of, check_audiences
 from config.access.callers import Caller
 from config.access.models import Membership, User
@@ -42,8 +43,8 @@ def lines(names: Sequence[str]) -> list[str]:
     """What a reader must hold of what is limited to ``names``: one of the roles among them, if
     there are any, and one of the audiences."""
     roles = sorted({name for name in names if ":" not in name})
-    audiences = sorted({name for name in names if ":" in name})
-    return ["\n".join(one) for one in (roles, audiences) if one]
+    others = sorted({name for name in names if ":" in name})
+    return ["\n".join(one) for one in (roles, others) if one]
 
 
 def names_in(limited_to: Sequence[str]) -> list[str]:
@@ -103,4 +104,4 @@ def _read(user_id: UUID) -> frozenset[str]:
     held = set(Membership.objects.filter(user=user).values_list("role", flat=True))
     held |= {"administrator"} if user.is_superuser else set()
     roles = {role for role in ROLES if may_act_as(frozenset(held), role)}
-    return frozenset(roles | audiences_of(str(user_id), ""))
+    return frozenset(roles | audiences.read(str(user_id), ""))  # none that are kept: as old as both
