@@ -67,6 +67,9 @@ _WITH_A_PAST = ("success", "cost_usd", "seconds", "tokens", "calls")
 MOST_CUPED_DAYS = 90
 # Settings of a live metric that the analysis of its sums does not know.
 OF_FOLDING = ("cap", "cap_percentile", "measure", "cuped_days")
+# Units of an arm with a score or a rating, under which nothing is read of it: two that agree have
+# no variance, and of fewer the tests' normal approximation errs.
+LEAST_SAID = 20
 
 
 def measures() -> dict[str, dict[str, str]]:
@@ -126,7 +129,16 @@ def has_past(metrics: Iterable[Mapping[str, Any]]) -> set[float]:
 
 def for_analysis(metrics: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Metrics as a statistics document names them."""
-    return [{k: v for k, v in one.items() if k not in OF_FOLDING} for one in metrics]
+    return [
+        {k: v for k, v in one.items() if k not in OF_FOLDING}
+        | ({"minimum_measured": LEAST_SAID} if _is_said(one) else {})
+        for one in metrics
+    ]
+
+
+def _is_said(metric: Mapping[str, Any]) -> bool:
+    measure = str(metric.get("measure") or metric["key"])
+    return measure == "rating" or measure.startswith(SCORE)
 
 
 def without_past(metrics: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

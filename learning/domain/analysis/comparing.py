@@ -30,7 +30,9 @@ from learning.domain.statistics.effects import (
 )
 from learning.domain.statistics.samples import (
     STEADY,
+    TOO_SELDOM,
     Moments,
+    Ratio,
     Sample,
     moments_of_pair,
     pooled,
@@ -158,7 +160,7 @@ def pairs(study: Study, metric: Metric, arm: str, periods: int | None = None) ->
         # A single unit of an arm has no variance of its own and would look certain.
         return [pair for pair in every if min(one.n for one in pair) > 1] or every
     left = sum(len(s.periods) for s in study.stages) if periods is None else periods
-    found = []
+    found: list[tuple[Sample, Sample]] = []
     for stage in study.stages:
         taken = stage.periods[:left]
         left -= len(taken)
@@ -168,10 +170,28 @@ def pairs(study: Study, metric: Metric, arm: str, periods: int | None = None) ->
         ]
         if both[0] and both[1]:
             try:
-                found.append(moments_of_pair(pooled(both[0]), pooled(both[1])))
+                found.append((pooled(both[0]), pooled(both[1])))
             except ValueError as error:
                 raise InvalidInput(f"metrics.{metric.key}", "days", str(error)) from error
+    return _measured_enough(metric, found)
+
+
+def _measured_enough(metric: Metric, stages: Sequence[tuple[Sample, Sample]]) -> list[Pair]:
+    """Their moments; an arm that too few units tell of says so, and nothing else.
+
+    Two ratings that agree have no variance, and would look certain.
+    """
+    found = [moments_of_pair(control, treatment) for control, treatment in stages]
+    for side in (0, 1):
+        samples = [pair[side] for pair in stages]
+        told = sum(one.measured_units for one in samples if isinstance(one, Ratio))
+        if 0 < told < metric.minimum_measured:
+            found = [(_seldom(a), b) if side == 0 else (a, _seldom(b)) for a, b in found]
     return found
+
+
+def _seldom(arm: Moments) -> Moments:
+    return replace(arm, variance=0.0, note=TOO_SELDOM)
 
 
 def _test(
@@ -292,27 +312,44 @@ def _guarded(study: Study, found: Sequence[Finding]) -> list[Finding]:
     for place, harm in zip(places, adjusted, strict=True):
         done[place] = replace(done[place], guard=_guard_state(done[place], harm, study.test.alpha))
     return [
-        replace(f, guard=_steady_guard(study, f))
-        if f.metric.role == "guardrail" and f.guard is None and f.metric.margin is not None
+        replace(f, guard=_untested_guard(study, f))
+        if f.metric.role == "guardrail" and f.guard is None
         else f
         for f in done
     ]
 
 
+def _untested_guard(study: Study, finding: Finding) -> Guard | None:
+    """Where nothing varies: what has no margin only stops, where its one value is the worse one."""
+    if finding.metric.margin is not None:
+        return _steady_guard(study, finding)
+    return "breached" if finding.reading == "worse" else None
+
+
 def _steady_guard(study: Study, finding: Finding) -> Guard:
     """Where no arm varies, the difference is known and needs no test: a cost that is always equal.
 
-    ``unreadable`` where an arm does vary, or was not met in some stage.
+    ``unreadable`` where an arm does vary; it holds where no stage was met by one arm alone.
     """
     metric, worst = finding.metric, 0.0
-    for control, treatment in measured(pairs(study, metric, finding.arm, None)):
-        if min(control.n, treatment.n) < 2 or not (_steady(control) and _steady(treatment)):
+    every = measured(pairs(study, metric, finding.arm, None))
+    whole = _told(every)
+    if not whole:
+        return "unreadable"
+    for control, treatment in whole:
+        if not (_steady(control) and _steady(treatment)):
             return "unreadable"
         change = treatment.mean - control.mean
         if metric.margin_scale == "relative":
             change /= abs(control.mean) or 1.0
         worst = max(worst, change if metric.lower_is_better else -change)
-    return "holds" if worst <= (metric.margin or 0.0) else "breached"
+    if worst > (metric.margin or 0.0):
+        return "breached"
+    return (
+        "holds"
+        if all(pair in whole or not any(one.n for one in pair) for pair in every)
+        else ("unreadable")
+    )
 
 
 def _steady_reading(study: Study, finding: Finding) -> Primary:
@@ -321,8 +358,8 @@ def _steady_reading(study: Study, finding: Finding) -> Primary:
     ``unreadable`` where an arm does vary or was not measured; a better one waits for variation.
     """
     metric, worst, is_known = finding.metric, 0.0, False
-    for control, treatment in measured(pairs(study, metric, finding.arm, None)):
-        if min(control.n, treatment.n) < 2 or not (_steady(control) and _steady(treatment)):
+    for control, treatment in _told(measured(pairs(study, metric, finding.arm, None))):
+        if not (_steady(control) and _steady(treatment)):
             return "unreadable"
         change = treatment.mean - control.mean
         change = change if metric.lower_is_better else -change
@@ -333,6 +370,11 @@ def _steady_reading(study: Study, finding: Finding) -> Primary:
     if worst > 0:
         return "worse"
     return "unclear" if is_known else "unreadable"
+
+
+def _told(stages: Sequence[Pair]) -> list[Pair]:
+    """Stages in which both arms have two units: one that an incident emptied says nothing."""
+    return [pair for pair in stages if min(one.n for one in pair) >= 2]
 
 
 def _steady(arm: Moments) -> bool:

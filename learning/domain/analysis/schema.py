@@ -72,6 +72,13 @@ METRIC: dict[str, Any] = {
         "numerator_type": {"enum": ["mean", "proportion"], "default": "mean"},
         "denominator_type": {"enum": ["mean", "proportion"], "default": "mean"},
         "covariate_type": {"enum": ["mean", "proportion"], "default": "mean"},
+        "minimum_measured": {
+            **NUMBER,
+            "minimum": 0,
+            "default": 0,
+            "description": "Of a ratio: units of an arm (Kish's effective size of its "
+            "denominators) under which nothing is read of it.",
+        },
     },
 }
 TEST: dict[str, Any] = {

@@ -24,7 +24,7 @@ METRIC_FIELDS = (
     "key", "name", "id", "type", "statistic_type", "role", "direction", "inverse", "margin",
     "margin_type", "quantile", "quantile_value", "numerator_type", "main_metric_type",
     "denominator_type", "denominator_metric_type", "covariate_type", "covariate_metric_type",
-    "description", "unit",
+    "minimum_measured", "description", "unit",
 )  # fmt: skip
 TEST_FIELDS = (
     "kind", "type", "alpha", "difference_type", "difference", "alternative", "tuning",
@@ -122,6 +122,7 @@ def _metric(row: Raw, role: str, index: int) -> Metric:
             row, ("denominator_type", "denominator_metric_type"), path, PARTS, "mean")),
         cast("Any", values.choice(
             row, ("covariate_type", "covariate_metric_type"), path, PARTS, "mean")),
+        values.number(row, ("minimum_measured",), path, default=0, least=0),
     )  # fmt: skip
 
 

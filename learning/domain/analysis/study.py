@@ -20,7 +20,10 @@ TestKind = Literal["sequential", "fixed", "group_sequential", "bayesian", "bandi
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """``margin`` is how much worse a guardrail metric may get (above 0); None: it only stops."""
+    """``margin`` is how much worse a guardrail metric may get (above 0); None: it only stops.
+
+    ``minimum_measured``: of a ratio, units of an arm under which nothing is read of it.
+    """
 
     key: str
     type: Type
@@ -32,6 +35,7 @@ class Metric:
     numerator: Literal["mean", "proportion"] = "mean"
     denominator: Literal["mean", "proportion"] = "mean"
     covariate: Literal["mean", "proportion"] = "mean"
+    minimum_measured: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from learning.domain.statistics.samples import STEADY, UNMEASURED, Moments
+from learning.domain.statistics.samples import STEADY, TOO_SELDOM, UNMEASURED, Moments
 
 Scale = Literal["relative", "absolute"]
 Alternative = Literal["two_sided", "greater", "less"]
@@ -100,7 +100,8 @@ def combine(stages: Sequence[Pair]) -> Pair:
 
 def measured(stages: Sequence[Pair]) -> list[Pair]:
     """The stages in which both arms were measured; all of them if there is none."""
-    found = [pair for pair in stages if all(arm.note != UNMEASURED for arm in pair)]
+    bars = (UNMEASURED, TOO_SELDOM)
+    found = [pair for pair in stages if all(arm.note not in bars for arm in pair)]
     return found or list(stages)
 
 

@@ -21,6 +21,7 @@ ROUNDING = 1e-12
 STEADY = "nothing varies"
 # And of one in which nothing was measured: no score, no rating, no call.
 UNMEASURED = "nothing was measured, the denominator is zero"
+TOO_SELDOM = "measured in too few units to tell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,13 @@ class Ratio:
     @property
     def mean(self) -> float:
         return self.numerator.sum / self.denominator.sum if self.denominator.sum else 0.0
+
+    @property
+    def measured_units(self) -> float:
+        """How many units with equal denominators would say as much (Kish's effective size)."""
+        below = self.denominator
+        squares = below.sum if isinstance(below, Proportion) else below.sum_squares
+        return below.sum**2 / squares if squares else 0.0
 
     @property
     def covariance(self) -> float:
