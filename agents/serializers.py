@@ -273,6 +273,8 @@ class InvocationDocument(InvocationSummary):
     first_token_seconds = serializers.FloatField(allow_null=True)
     waited_seconds = serializers.FloatField()
     price_version = serializers.CharField()
+    saved_usd = serializers.DecimalField(20, 9, help_text="What the cache saved.")
+    trace_id = serializers.CharField(help_text="Of the trace that the call is in; may be empty.")
     route = serializers.JSONField(
         allow_null=True,
         help_text="Strength of model that was chosen by difficulty (score, signs) or budget, why "
@@ -381,6 +383,9 @@ class EndpointChange(Fields):
     max_in_flight = serializers.IntegerField(min_value=1, max_value=10_000, required=False)
     limits = serializers.DictField(child=serializers.IntegerField(min_value=1), required=False)
     is_paused = serializers.BooleanField(required=False)
+    state = serializers.ChoiceField(
+        ["active", "paused"], required=False, help_text="The same in the document's own word."
+    )
 
 
 class NewEndpoint(Fields):

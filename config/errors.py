@@ -199,7 +199,9 @@ class RunTimeout(AppError):
 
 
 def _plain(value: object) -> Any:
-    if isinstance(value, Decimal | UUID):
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # a cost of nothing is no 0E-9
+    if isinstance(value, UUID):
         return str(value)
     if isinstance(value, datetime):
         return value.isoformat()

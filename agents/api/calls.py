@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -117,7 +118,7 @@ class OneInvocation(APIView):
         except NotFound:
             return _waiting(background.find(caller, invocation_id))
         body = dict(shapes.InvocationDocument(found).data)
-        return Response(json.loads(json.dumps(body, default=str)))
+        return Response(json.loads(json.dumps(body, default=_plain)))
 
 
 class Tools(APIView):
@@ -171,6 +172,15 @@ def answer_document(answer: Answer) -> dict[str, Any]:
         "is_fallback": answer.is_fallback,
         "findings": answer.findings,
     }
+
+
+def _plain(value: object) -> str:
+    """Money and times of the rows below a call, as everywhere."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return str(value)
 
 
 def _prefers_async(request: Request) -> bool:

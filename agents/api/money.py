@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from agents import budgets, queries
 from agents import serializers as shapes
-from agents.api.shared import KEY, PAGES, PROBLEM, checked, page, whole
+from agents.api.shared import KEY, PAGES, PROBLEM, check_names, checked, page, whole
 from agents.endpoints.directory import forget
 from agents.endpoints.secrets import check_variable, seal_secret
 from agents.models import Agent, Budget, Endpoint
@@ -21,6 +21,8 @@ from config.access.callers import Caller
 from config.access.hiding import hidden_runs
 from config.access.models import Client, User
 from config.errors import Conflict, Forbidden, InvalidInput, NotFound
+
+ENDPOINT_LIMITS = ("requests_per_minute", "tokens_per_minute")
 
 
 class Budgets(APIView):
@@ -108,6 +110,7 @@ class OneEndpoint(APIView):
     def patch(self, request: Request, name: str) -> Response:
         """Pause or resume an endpoint; change its models, weight, priority, limits or key."""
         endpoint = _endpoint(name)
+        check_names(shapes.EndpointChange, request)
         fields = _fields(checked(shapes.EndpointChange, request))
         if fields:
             for field, value in fields.items():
@@ -131,6 +134,10 @@ def _fields(data: dict[str, Any]) -> dict[str, Any]:
     if "is_paused" in data:
         paused = data["is_paused"]
         fields["state"] = Endpoint.State.PAUSED if paused else Endpoint.State.ACTIVE
+    if "state" in data:
+        fields["state"] = data["state"]
+    if unknown := sorted(set(data.get("limits", ())) - set(ENDPOINT_LIMITS)):
+        raise InvalidInput("limits", ", ".join(unknown), f"only {', '.join(ENDPOINT_LIMITS)}")
     if "models" in data:
         fields["served"] = [dict(model) for model in data["models"]]
     if "api_key" in data:

@@ -13,7 +13,18 @@ from rest_framework.views import APIView
 
 from agents import doors, previews, queries, versions
 from agents import serializers as shapes
-from agents.api.shared import KEY, MATCH, PAGES, PROBLEM, checked, etag_of, find_agent, page, whole
+from agents.api.shared import (
+    KEY,
+    MATCH,
+    PAGES,
+    PROBLEM,
+    check_names,
+    checked,
+    etag_of,
+    find_agent,
+    page,
+    whole,
+)
 from agents.models import Agent, AgentVersion, Label, TrafficSplit
 from config import rest
 from config.errors import InvalidInput
@@ -55,6 +66,7 @@ class OneAgent(APIView):
         """Pause, resume or retire an agent; change its limits or its fallback answer."""
         agent = find_agent(slug)
         rest.require_match(request, etag_of(agent), f"agent {slug}")
+        check_names(shapes.AgentChange, request)
         data = checked(shapes.AgentChange, request)
         caller = rest.caller_of(request)
         if "state" in data:

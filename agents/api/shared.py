@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from agents import bodies
 from agents.models import Agent
 from config import rest
-from config.errors import NotFound
+from config.errors import InvalidInput, NotFound
 
 PROBLEM = OpenApiResponse(rest.ProblemSerializer)
 KEY = OpenApiParameter(
@@ -34,6 +34,16 @@ def checked(shape: Any, request: Request) -> dict[str, Any]:
     data: dict[str, Any] = given.validated_data
     bodies.check_texts(data)
     return data
+
+
+def check_names(shape: Any, request: Request) -> None:
+    """Raise InvalidInput for a name that ``shape`` does not have: of a change in which everything
+    may be left out, a word that nobody reads would seem to be done."""
+    given: Any = request.data
+    names = sorted(shape().fields)
+    unknown = sorted(set(given) - set(names)) if isinstance(given, dict) else []
+    if unknown:
+        raise InvalidInput(unknown[0], given[unknown[0]], f"only {', '.join(names)}")
 
 
 def page(request: Request, rows: Any, render: Callable[[Any], Any]) -> Response:

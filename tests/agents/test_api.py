@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -54,6 +55,10 @@ def test_an_invocation_answers_and_is_found_with_its_calls(agent, api):
     assert len(found["calls"]) == found["model_calls"]
     (listed,) = api("get", f"/api/v1/invocations?agent={agent.slug}").json()["results"]
     assert listed["id"] == body["id"]
+    assert (found["saved_usd"], found["trace_id"]) == ("0.000000000", "")
+    for one in (*found["calls"], *found["tools"]):  # money and times as everywhere
+        assert re.fullmatch(r"\d+\.\d{9}|0", one["cost_usd"])
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", one["started_at"])
 
 
 def test_the_same_idempotency_key_is_answered_once(agent, api):

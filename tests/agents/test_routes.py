@@ -282,7 +282,11 @@ def test_an_endpoint_is_paused_weighted_and_seen_over_http(agent: Any, api: Any)
     asked = f"/api/v1/agents/{agent.slug}/invocations"
     refused = api("post", asked, {"inputs": agent.cases[0]["input"]})
     assert refused.json()["state"] == "fallback"  # nobody serves it: the declared answer
-    assert api("patch", path, {"is_paused": False}).json()["weight"] == 7
+    assert api("patch", path, {"state": "active"}).json()["weight"] == 7
+    for wrong, field in (({"paused": True}, "paused"), ({"state": "off"}, "state"),
+                         ({"limits": {"request_per_minute": 5}}, "limits")):  # fmt: skip
+        refused = api("patch", path, wrong)
+        assert (refused.status_code, refused.json()["field"]) == (422, field)
     answered = api("post", asked, {"inputs": agent.cases[0]["input"]}).json()
     assert answered["state"] == "succeeded"
     breaker.trip("endpoint:offline-model", seconds=60)
