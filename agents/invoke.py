@@ -103,7 +103,7 @@ def _invoke(call: Call, span: Any) -> Answer:
         safe = screened(call, guard, story)
         safe, shortened = windowing.fitted(safe, choice)
         # 3. Render: the prompt with its variables and what it may quote, then the input or chat.
-        payer = Payer(call.client_id, tuple(reserve.keys()))
+        payer = Payer(call.client_id, tuple(reserve.keys()), work.vectors)
         quotes = quoting.quotable(safe, choice, guard, payer)
         story.limited_to = limits.joined(story.limited_to, quotes.limited_to)
         work.messages = render(safe, choice, story, quotes.text)
@@ -357,7 +357,7 @@ def answer_of(choice: Choice, work: Work, story: Story, guard: Guard) -> Answer:
     return Answer(
         invocation_id=story.invocation_id,
         output=guard.restored(story.output),
-        cost_usd=work.cost_usd,
+        cost_usd=work.cost_usd + work.vectors_usd,
         input_tokens=usage.input + usage.cached,
         output_tokens=usage.output + usage.reasoning,
         version_id=choice.version.id,

@@ -213,13 +213,13 @@ def _invocation(call: Call, choice: Choice, work: Work, story: Story) -> Invocat
         or (bool(work.tries) and all(t.is_simulated for t in work.tries)),
         is_demo=call.is_demo,
         cached=story.cached,
-        cost_usd=work.cost_usd,
+        cost_usd=work.cost_usd + work.vectors_usd,
         saved_usd=story.saved_usd,
         input_tokens=usage.input,
         cached_tokens=usage.cached,
         output_tokens=usage.output,
         reasoning_tokens=usage.reasoning,
-        model_calls=len(work.tries),
+        model_calls=len(work.tries) + len(work.vectors),
         tool_calls=len(work.ran),
         started_at=story.started_at,
         duration_seconds=story.duration_seconds,
@@ -232,7 +232,7 @@ def _invocation(call: Call, choice: Choice, work: Work, story: Story) -> Invocat
 def _model_calls(call: Call, work: Work, story: Story) -> list[ModelCall]:
     """A row a try. A later request repeats the earlier messages, so only what is new is kept."""
     rows, told = [], 0
-    for number, one in enumerate(work.tries, start=1):
+    for number, one in enumerate([*work.tries, *work.vectors], start=1):
         reply = one.reply
         rows.append(
             ModelCall(
@@ -271,6 +271,8 @@ def _said(one: Try, work: Work, story: Story) -> dict[str, Any]:
     reply = one.reply
     if reply is None:
         return {"error": one.error}
+    if any(one is asked for asked in work.vectors):
+        return {"vectors": len(one.messages)}
     told = {"text": reply.text, "tool_calls": list(reply.tool_calls)}
     error, last = story.error, work.stood or work.tries[-1]
     if isinstance(error, GuardrailBlocked) and error.direction == "answer":

@@ -26,6 +26,8 @@ class Work:
 
     messages: list[Message]
     tries: list[Try] = field(default_factory=list)
+    # Requests for vectors of the question; each has been paid when it was made.
+    vectors: list[Try] = field(default_factory=list)
     ran: list[Ran] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
@@ -85,6 +87,11 @@ class Work:
     def cost_usd(self) -> Decimal:
         """What all replies cost."""
         return sum((t.cost_usd for t in self.tries), Decimal(0))
+
+    @property
+    def vectors_usd(self) -> Decimal:
+        """What the vectors cost, beside ``cost_usd``."""
+        return sum((t.cost_usd for t in self.vectors), Decimal(0))
 
     @property
     def said(self) -> str:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.utils import timezone
 
 from agents import budgets, connections, endpoints
 from agents.domain import cost, lexical
 from agents.domain.cost import Usage, cost_usd
 from agents.domain.retrieval import DIMENSIONS, fitted
-from agents.endpoints import Served, embeddings
+from agents.endpoints import Served, Try, embeddings
+from agents.endpoints.values import Reply
 from agents.errors import BudgetExceeded
 from agents.knowledge import frequent
 from config import logs
@@ -41,10 +45,11 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """Whose budgets vectors are paid from."""
+    """Whose budgets vectors are paid from; ``asked`` gets each request, for the payer's record."""
 
     client_id: UUID
     keys: tuple[budgets.Key, ...]
+    asked: list[Try] = field(default_factory=list)
 
     @classmethod
     def of(cls, client_id: UUID, *more: budgets.Key) -> Payer:
@@ -74,13 +79,49 @@ def embed(
     limit = settings.MODEL_TIMEOUT.total_seconds() if seconds is None else seconds
     with _paid(payer, served, texts) as bill:
         connections.release()
-        made, tokens = embeddings.vectors(served, texts, seconds=limit)
+        try_ = _Try(served, texts)
+        try:
+            made, tokens = embeddings.vectors(served, texts, seconds=limit)
+        except Unavailable as error:
+            if payer is not None and error.__cause__ is not None:  # it was asked
+                payer.asked.append(try_.failed(error))
+            raise
         spent = cost_usd(Usage(input=tokens), served.price)
         bill.append(spent)
+        if payer is not None:
+            payer.asked.append(try_.answered(tokens, spent))
     try:
         return Embedded([fitted(one) for one in made], spent)
     except ValueError as error:
         raise Unavailable(f"embedding model {model}", "its vectors are too short", 30) from error
+
+
+class _Try:
+    """One request for vectors, as a record keeps it: the texts, never the vectors."""
+
+    def __init__(self, served: Served, texts: Sequence[str]) -> None:
+        self._served, self._texts = served, texts
+        self._at, self._started = timezone.now(), time.monotonic()
+
+    def answered(self, tokens: int, spent_usd: Decimal) -> Try:
+        reply = Reply("", (), "", Usage(input=tokens), self._served.model)
+        return self._made(reply=reply, cost_usd=spent_usd)
+
+    def failed(self, error: Unavailable) -> Try:
+        return self._made(error_code=error.code, error=error.why)
+
+    def _made(self, **how: Any) -> Try:
+        return Try(
+            endpoint=self._served.endpoint,
+            model=self._served.model,
+            started_at=self._at,
+            duration_seconds=time.monotonic() - self._started,
+            price_version=self._served.price.version,
+            is_simulated=self._served.price.simulated,
+            messages=[{"role": "user", "content": text} for text in self._texts],
+            is_aside=True,
+            **how,
+        )
 
 
 @contextmanager

@@ -356,7 +356,16 @@ def test_vectors_are_paid_from_the_budgets_of_who_asks_for_them(
     assert api("post", "/api/v1/agents/quoter/versions", body).status_code == 201
     chat = {"model": "agent:quoter", "messages": [{"role": "user", "content": "When is it ripe?"}]}
     assert api("post", "/v1/chat/completions", chat).status_code == 200
-    assert spent() > asked + Invocation.objects.get().cost_usd
+    call = Invocation.objects.get()
+    assert spent() == asked + call.cost_usd
+    shown = api("get", f"/api/v1/invocations/{call.pk}").json()
+    assert sum(Decimal(one["cost_usd"]) for one in shown["calls"]) == call.cost_usd
+    assert shown["model_calls"] == len(shown["calls"]) == 2
+    vectors = shown["calls"][1]
+    assert (vectors["model"], vectors["answer"]) == ("offline-embedding", {"vectors": 1})
+    assert vectors["input_tokens"] > 0 and Decimal(vectors["cost_usd"]) > 0
+    again = api("post", "/v1/chat/completions", chat)  # the vector and the answer are kept
+    assert again.status_code == 200 and Invocation.objects.latest("id").model_calls == 0
 
     api("post", "/api/v1/budgets", {**budget, "cap_usd": str(spent())})
     before = spent()
