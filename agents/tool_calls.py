@@ -23,6 +23,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from redis.exceptions import RedisError
 
 from agents import connections, pacing, spans
 from agents.errors import EffectUnderWay, EffectUnknown, NotReached, ToolFailed
@@ -130,14 +131,14 @@ def _once(tool: Tool, arguments: dict[str, Any], context: ToolContext, until: fl
     cached = False
     try:
         key = _cache_key(tool, arguments, context) if tool.cache_seconds else ""
-        if key and (found := cache.get(key)) is not None:
+        if key and (found := _kept(key)) is not None:
             result, cached = found, True
         elif tool.idempotent:
             result = _limited(tool, arguments, context, until)
         else:
             result = _effect(tool, arguments, context, until)
         if key and not cached:
-            cache.set(key, result, tool.cache_seconds)
+            _keep(key, result, tool.cache_seconds)
     except AppError as error:
         fault = error
     except Exception as error:
@@ -154,6 +155,26 @@ def _once(tool: Tool, arguments: dict[str, Any], context: ToolContext, until: fl
         effect_id=context.effect_id or "",
         attempt=context.attempt,
     )
+
+
+def _kept(key: str) -> Any:
+    """A result that is kept; None also where Redis is away: the tool can be asked."""
+    try:
+        return cache.get(key)
+    except RedisError as error:
+        _tell_away(error)
+        return None
+
+
+def _keep(key: str, result: dict[str, Any] | None, seconds: int) -> None:
+    try:
+        cache.set(key, result, seconds)
+    except RedisError as error:
+        _tell_away(error)
+
+
+def _tell_away(error: RedisError) -> None:
+    logs.event(logger, "agents.tool.uncached", level=logging.WARNING, error=type(error).__name__)
 
 
 def _limited(

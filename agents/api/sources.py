@@ -20,7 +20,7 @@ from agents.api.shared import KEY, PAGES, PROBLEM, checked, page
 from agents.endpoints.secrets import check_variable
 from agents.models import ToolSource
 from agents.tools import registry
-from agents.tools.remote import finding
+from agents.tools.remote import addresses, finding
 from agents.tools.remote.finding import MCP_KINDS
 from config import rest
 from config.access.callers import Caller
@@ -106,6 +106,8 @@ class Sources(APIView):
         is_program = data["kind"] == ToolSource.Kind.MCP_STDIO
         if is_program is bool(data["url"]) or is_program is not bool(data["command"]):
             raise InvalidInput("url", data["url"], "a command for mcp_stdio, a url for all others")
+        if data["url"]:  # not only once a call needs it
+            addresses.check_form(data["url"])
         check_variable("credential_env", data["credential_env"])
         data["client_id"] = _client(caller, data.get("client_id"))
         name = data.pop("name")

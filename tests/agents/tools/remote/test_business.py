@@ -79,6 +79,16 @@ def test_a_repeated_query_comes_from_the_cache_and_costs_nothing(
     assert list(costs) == [(False, Decimal("0.002")), (True, 0)]
 
 
+def test_without_redis_a_cached_tool_is_asked_each_time(
+    api: Api, firm: Client, service: Service, settings: Any
+) -> None:
+    source(api, service[0], cache_seconds=60)
+    gone = {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}
+    settings.CACHES = {"default": gone}
+    assert [ask(firm, top=1)["row_count"] for _ in range(2)] == [1, 1]
+    assert len(service[1]) == 2
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -161,10 +171,12 @@ def test_pages_that_lead_in_a_circle_are_no_rows(api: Api, firm: Client, service
 def test_private_addresses_are_out_of_reach_unless_named(
     api: Api, firm: Client, service: Service, settings: Any
 ) -> None:
-    settings.TOOL_PRIVATE_HOSTS = []
     source(api, service[0])
+    settings.TOOL_PRIVATE_HOSTS = []
     with pytest.raises(Forbidden):
         ask(firm)
+    refused = source(api, service[0])  # nor is one kept that no call may reach
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     for url in ("https://127.0.0.1/x", "https://localhost/x", "https://169.254.169.254/latest"):
         source(api, url)
         with pytest.raises(Forbidden):
