@@ -15,8 +15,10 @@ import yaml
 from django.core.management import get_commands
 from django.urls import Resolver404, resolve
 
+from agents import tool_calls
 from agents.domain.catalogue import load_catalogue
 from agents.tools import registry
+from agents.tools.registry import ToolContext
 from config.access.roles import ROLES, SCOPES
 from workflows.domain.documents import parse
 from workflows.domain.validation import Known, compile_definition, schema
@@ -224,6 +226,12 @@ def test_the_tool_of_the_guide_computes_what_its_agent_is_graded_by(guide_tools:
         for fact in case["facts"]:
             assert fact.get("number", result["late_fee"]) == result["late_fee"]
             assert fact.get("text", result["conclusion"]) == result["conclusion"]
+
+
+def test_the_fallback_of_the_guide_answers_and_says_for_whom(guide_tools: None) -> None:
+    ran = tool_calls.run(registry.get("firm.rate_of_today"), {"currency": "USD"}, ToolContext())
+    assert (ran.result or {})["conclusion"] == "the rate of last month's end"
+    assert (ran.name, ran.fallback_of) == ("firm.rate_of_month", "firm.rate_of_today")
 
 
 def test_the_agent_of_the_guide_loads(guide_tools: None, tmp_path: Path) -> None:
