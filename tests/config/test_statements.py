@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from threading import Thread
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import DataError, connection, connections, transaction
 
 from config import statements
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -66,3 +68,18 @@ def connection_of_owner() -> psycopg.Connection[tuple[object, ...]]:
         dbname=settings["NAME"], user=settings["USER"], password=settings["PASSWORD"],
         host=settings["HOST"], port=settings["PORT"], autocommit=True,
     )  # fmt: skip
+
+
+def test_a_statement_that_fails_or_gives_nothing_spoils_no_later_one() -> None:
+    """All statements of a connection share a cursor."""
+    divided = "SELECT 1 / %(by)s::int"
+    assert statements.execute(divided, {"by": 1}) == [(1,)]
+    with pytest.raises(DataError), transaction.atomic():
+        statements.execute(divided, {"by": 0})
+    assert statements.execute("SET work_mem TO DEFAULT", {}) == []
+    assert statements.execute(divided, {"by": 1}) == [(1,)]
+    assert statements.execute("SELECT %(at)s::timestamptz", {"at": EPOCH}) == [(EPOCH,)]
+    many = {"many": statements.MANY_ROWS + 1}
+    assert len(statements.execute("SELECT generate_series(1, %(many)s)", many)) == many["many"]
+    assert not hasattr(connection.connection, "statements_cursor"), "it would keep them all"
+    assert statements.execute(divided, {"by": 1}) == [(1,)]
