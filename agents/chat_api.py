@@ -152,7 +152,7 @@ def error_response(error: AppError) -> JsonResponse:
 
 
 def _caller(request: HttpRequest) -> Caller:
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    kind, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     caller = callers.of_key(token.strip()) if kind.lower() == "bearer" else None
     if caller is None:
         if token:

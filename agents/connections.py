@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 
 def release() -> None:
@@ -12,8 +12,10 @@ def release() -> None:
     Without a pool (forked workers keep one connection each) there is nobody to give it to, and
     closing it would only cost a new one. Inside a transaction the caller has decided otherwise.
     """
-    if settings.DATABASE_POOL and not connection.in_atomic_block:
-        connection.close()
+    own = connections[DEFAULT_DB_ALIAS]
+    # Most often there is none: statements of the hot path borrow one each.
+    if own.connection is not None and settings.DATABASE_POOL and not own.in_atomic_block:
+        own.close()
 
 
 def end_of_work() -> None:

@@ -204,7 +204,10 @@ def screened(call: Call, guard: Guard, story: Story) -> Call:
         for index, message in enumerate(checked)
     ]
     story.inputs = {"messages": said}
-    return replace(call, messages=said, inputs=guard.screen(call.inputs, Source.USER, "input"))
+    inputs = guard.screen(call.inputs, Source.USER, "input")
+    if said == call.messages and inputs == call.inputs:
+        return call  # a copy of all of it costs more than to compare what was said
+    return replace(call, messages=said, inputs=inputs)
 
 
 def _screened_message(

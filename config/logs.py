@@ -128,6 +128,6 @@ class RequestContextMiddleware:
 
 
 def _request_id(request: Any) -> str:
-    given = request.headers.get("X-Request-ID", "")
+    given = request.META.get("HTTP_X_REQUEST_ID", "")  # nobody else may need all of the headers
     request.request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
     return str(request.request_id)

@@ -76,9 +76,12 @@ def _lowered(text: str) -> str:
     """``text`` without the capitals that mean nothing."""
     if text.isupper() and _WORD.search(text):
         return text.lower()
-    return _TOKEN.sub(
-        lambda found: found[0] if _says_by_case(found, text) else found[0].lower(), text
-    )
+    return _TOKEN.sub(lambda found: _without_capitals(found, text), text)
+
+
+def _without_capitals(found: re.Match[str], text: str) -> str:
+    word, lower = found[0], found[0].lower()
+    return word if word == lower or _says_by_case(found, text) else lower
 
 
 def _says_by_case(found: re.Match[str], text: str) -> bool:

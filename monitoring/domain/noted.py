@@ -37,7 +37,7 @@ class Measurement:
         if not self.labels.keys() <= LABELS:
             raise ValueError(f"unknown labels {sorted(self.labels.keys() - LABELS)}")
         for name, value in self.numbers.items():
-            for single in value if isinstance(value, Sequence) else (value,):
+            for single in (value,) if type(value) is float else _each(value):
                 if not math.isfinite(single):
                     limit = "a finite number; leave out what was not measured"
                     raise InvalidInput(name, float(single), limit)
@@ -46,7 +46,7 @@ class Measurement:
         """The columns of a measurement but its id: a name for each number, labels that fit."""
         names, numbers = [], []
         for name, value in self.numbers.items():
-            for single in value if isinstance(value, Sequence) else (value,):
+            for single in (value,) if type(value) is float else _each(value):
                 names.append(name)
                 numbers.append(float(single))
         # No longer than a key of a window.
@@ -75,6 +75,11 @@ class Audited:
         """The columns of an entry but its id, each as short as it has to be."""
         row = {name: getattr(self, name) for name in self.__slots__}
         return row | {name: clean(row[name], limit) for name, limit in _LIMITS.items()}
+
+
+def _each(value: float | Sequence[float]) -> Sequence[float]:
+    """One number or several as several; to ask whether it is a sequence is dear."""
+    return value if isinstance(value, Sequence) else (value,)
 
 
 def clean(value: str, limit: int) -> str:
