@@ -30,12 +30,14 @@ from monitoring import writing
 
 # Rows of one INSERT of a batch.
 ROWS_AT_ONCE = 1_000
-# All rows of a call in one statement, with the money; a kind that it has none of is an empty list.
-_STORE = f"""
-WITH {budgets.SETTLES}, invocation AS (
+_INVOCATION = """
+invocation AS (
     INSERT INTO agents_invocation
     SELECT * FROM jsonb_populate_recordset(NULL::agents_invocation, %(invocations)s::jsonb)
-), model_calls AS (
+)"""
+# All rows of a call in one statement, with the money; a kind that it has none of is an empty list.
+_STORE = f"""
+WITH {budgets.SETTLES}, {_INVOCATION}, model_calls AS (
     INSERT INTO agents_modelcall
     SELECT * FROM jsonb_populate_recordset(NULL::agents_modelcall, %(models)s::jsonb)
 ), tool_calls AS (
@@ -50,6 +52,9 @@ WITH {budgets.SETTLES}, invocation AS (
 ), {writing.WRITES}
 {budgets.SETTLED}
 """  # noqa: S608  (constants)
+# The same of a call that asked nobody, as one that the cache answers: what the other kinds cost
+# though there are none of them is a third of it.
+_STORE_ALONE = f"WITH {_INVOCATION}, {writing.WRITES} SELECT"
 
 
 @dataclass(slots=True)
@@ -102,18 +107,20 @@ def store(
             if held is not None:
                 budgets.settle(held, cost_usd=work.cost_usd)
             return twin
-        settled = statements.execute(
-            _STORE,
-            {
+        told = {
+            "invocations": statements.rows_of([row]),
+            **measuring.noted(call, row, work, choice.version),
+        }
+        if held is None and kept is None and not work.tries and not work.ran:
+            statements.execute(_STORE_ALONE, told)
+        else:
+            told |= {
                 **budgets.settling(held, work.cost_usd),
-                "invocations": statements.rows_of([row]),
                 "models": statements.rows_of(_model_calls(call, work, story)),
                 "tools": statements.rows_of(_tool_calls(call, work, story)),
                 "cached": statements.rows_of([kept] if kept is not None else []),
-                **measuring.noted(call, row, work, choice.version),
-            },
-        )
-        budgets.tell(settled, work.cost_usd)
+            }
+            budgets.tell(statements.execute(_STORE, told), work.cost_usd)
         if attacked:
             attacks.write_down(call, row)
     return story.invocation_id

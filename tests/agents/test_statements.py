@@ -22,8 +22,9 @@ MOST = 3
 # breakers, which a process remembers for a moment.
 MOST_OF_A_CHAT, MOST_OF_A_KNOWN_CHAT = 4, 2
 MOST_COMMANDS, MOST_COMMANDS_OF_A_KNOWN_CHAT = 4, 0
-# Of a turn, beside its call: the conversation, its lock, the history, both turns, the quality.
-MOST_OF_A_TURN = 5
+# Of a turn, beside its call: the conversation, its lock, the history, both turns, the quality; and
+# whom what it quoted is limited to.
+MOST_OF_A_TURN = 6
 
 
 def test_a_recorded_call_asks_no_more_of_the_database_than_today(
@@ -71,12 +72,15 @@ def test_a_chat_asks_no_more_of_database_and_redis_than_today(
         commands.append(command)
         return real(self, command, *more, **options)
 
+    last: list[str] = []
+
     def ask(number: int) -> tuple[int, int]:
         content = f"Is list {number} complete?"
         body = {"model": f"agent:{agent.slug}", "messages": [{"role": "user", "content": content}]}
         commands.clear()
         with counted() as told:
             assert api("post", "/v1/chat/completions", body).status_code == 200
+        last[:] = told
         return len(told), len(commands)
 
     for number in range(3):  # warms what a process keeps
@@ -85,4 +89,7 @@ def test_a_chat_asks_no_more_of_database_and_redis_than_today(
     statements, sent = zip(*(ask(10 + number) for number in range(3)), strict=True)
     assert max(statements) <= MOST_OF_A_CHAT
     assert max(sent) <= MOST_COMMANDS
+    assert "agents_hold" in last[-1] and "agents_modelcall" in last[-1]
     assert ask(12) == (MOST_OF_A_KNOWN_CHAT, MOST_COMMANDS_OF_A_KNOWN_CHAT)
+    assert "agents_invocation" in last[-1] and "monitoring_auditentry" in last[-1]
+    assert "agents_hold" not in last[-1] and "agents_modelcall" not in last[-1], "it asked nobody"
