@@ -173,7 +173,11 @@ def _make_up() -> int:
         if until <= since or time.monotonic() > stop:
             break
         ended = execute(_ENDED, {"since": since, "until": until})
-        made += sum(_tell(run_id) for run_id in _untold(ended))
+        for run_id, at in _untold(ended):
+            if time.monotonic() > stop:  # a crash may have left very many in one stretch
+                HistoryMark.objects.filter(pk=1).update(ends_until=at)
+                return made
+            made += _tell(run_id)
         HistoryMark.objects.filter(pk=1).update(ends_until=until)
         since = until
     return made
@@ -194,12 +198,13 @@ def _tell(run_id: UUID) -> bool:
     return True
 
 
-def _untold(ended: Sequence[tuple[Any, ...]]) -> list[UUID]:
+def _untold(ended: Sequence[tuple[Any, ...]]) -> list[tuple[UUID, datetime]]:
+    """The runs of which no end was told, and when they ended, the first first."""
     if not ended:
         return []
     told = services.audited([f"run:{run_id}" for run_id, _, _ in ended], since=ended[0][2])
     return [
-        run_id
+        (run_id, ended_at)
         for run_id, state, ended_at in ended
         if not any(
             action == f"workflows.run.{state}" and at >= ended_at

@@ -239,6 +239,28 @@ def test_a_run_whose_end_cannot_be_told_keeps_nothing_else_from_being_sealed(
     assert verify()[0] == 0
 
 
+def test_a_pass_ends_in_time_whatever_a_crash_left_and_the_next_goes_on(
+    begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        _ended_untold(begin, broker, monkeypatch)
+    first = Run.objects.earliest("ended_at").ended_at
+    HistoryMark.objects.update_or_create(pk=1, defaults={"ends_until": first})
+    tell, told = measuring.record_end, AuditEntry.objects.filter(action=ENDED)
+
+    def tell_slowly(run_id: UUID) -> None:
+        time.sleep(1.2)
+        tell(run_id)
+
+    monkeypatch.setattr(measuring, "record_end", tell_slowly)
+    monkeypatch.setattr(sealing, "MOST_SECONDS", 1.0)
+    for done in (1, 2, 3):
+        tasks.seal_history()
+        assert told.count() == done
+    tasks.seal_history()
+    assert told.count() == 3
+
+
 def test_an_end_that_fails_for_a_moment_is_told_by_the_next_pass(
     begin: Begin, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
