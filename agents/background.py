@@ -20,6 +20,8 @@ from config import logs
 from config.access.callers import Caller
 from config.celery import app
 from config.errors import AppError, NotFound
+from monitoring import services
+from monitoring.services import Measurement
 
 logger = logging.getLogger(__name__)
 # Longer than any call: who is still running then has died.
@@ -86,10 +88,20 @@ def run(call_id: UUID) -> bool:
         if not _put_off(row, error.retry_after_seconds):
             _end(row, AsyncCall.State.FAILED, error.as_dict())
     except AppError as error:
+        _measure_wait(row)
         _end(row, AsyncCall.State.FAILED, error.as_dict())
     else:
+        _measure_wait(row)
         _end(row, AsyncCall.State.DONE, None)
     return True
+
+
+def _measure_wait(row: AsyncCall) -> None:
+    """How long the call had waited when it began; another attempt is no wait of the queue."""
+    if row.attempt == 1 and row.started_at is not None:
+        waited = max((row.started_at - row.created_at).total_seconds(), 0.0)
+        labels = {"agent": row.agent_slug, "client": str(row.client_id), "queue": QUEUE}
+        services.record([Measurement({"queue_wait_seconds": waited}, labels)])
 
 
 def find(caller: Caller, call_id: UUID) -> AsyncCall:

@@ -22,6 +22,8 @@ CALLS = (
 )  # fmt: skip
 # Of these percentiles are shown, of the others sums and means.
 RANKED = ("invocation_duration_seconds", "model_duration_seconds", "first_token_seconds")
+# Of one agent also how long calls that were queued had waited; of everything it is that of steps.
+WAITED = "queue_wait_seconds"
 # Where failed calls are kept by what they failed of.
 CODES = {"all": "code", "agent": "agent_code", "domain": "domain_code"}
 ERRORS, SHOWN_CODES = "invocation_errors", 6
@@ -49,7 +51,8 @@ def of_calls(
     sight: Sight, scope: str, key: str, when: Stretch, *, client: str = "", is_full: bool = True
 ) -> Panel:
     """About agent calls. ``is_full``: also tokens, quality and where the time went."""
-    grid = sight.grid(CALLS, when, scope=scope, keys=[key], ranked=RANKED)
+    waited = (WAITED,) if scope == "agent" else ()
+    grid = sight.grid((*CALLS, *waited), when, scope=scope, keys=[key], ranked=(*RANKED, *waited))
     past = sight.grid(COMPARED, when.before, scope=scope, keys=[key], ranked=RANKED[:1])
     rows = addresses.rows_of(scope, key, client=client)
     look = _Look(grid, past, key, when, rows, scope, client)
@@ -166,6 +169,7 @@ def _more_figures(look: _Look) -> list[Figure]:
         Figure("Concurrency", "< 0.01" if 0 < busy < 0.01 else readable.significant(busy),
                f"{busy:.6g}",
                "calls at once, mean", look.traffic()),
+        *_waited(look),
         figures.timed("In models, p95", look.total("model_duration_seconds").percentile(0.95),
                       href=look.traffic(cached="0", sort="slowest")),
         figures.timed("First token, p95", look.total("first_token_seconds").percentile(0.95),
@@ -185,6 +189,16 @@ def _more_figures(look: _Look) -> list[Figure]:
         figures.shared("With feedback", look.total("feedback"), calls,
                        href=look.behind("feedback")),
     ]  # fmt: skip
+
+
+def _waited(look: _Look) -> list[Figure]:
+    """How long queued calls had waited, where any were."""
+    waits = look.total(WAITED) if look.scope == "agent" else queries.EMPTY
+    if not waits.count:
+        return []
+    return [figures.timed("Waited in the queue, p95", waits.percentile(0.95),
+                          note=f"of {readable.plural(waits.count, 'queued call')}",
+                          href=look.traffic())]  # fmt: skip
 
 
 def _throughput(per_minute: float, href: str) -> Figure:

@@ -15,6 +15,7 @@ from agents import background, guarding, loading
 from agents.endpoints.directory import price_at
 from agents.models import Agent, AsyncCall, Endpoint, Invocation, PriceList
 from config.access.models import Client, User
+from monitoring import rollups
 from tests.agents.conftest import make_key
 
 pytestmark = pytest.mark.django_db
@@ -83,8 +84,13 @@ def test_respond_async_answers_later_under_the_same_id(agent, api, monkeypatch):
     where = queued["Location"]
     waiting = api("get", where)
     assert (waiting.status_code, waiting["Retry-After"]) == (202, "1")
+    AsyncCall.objects.update(created_at=Now() - timedelta(seconds=30))
     assert background.run(AsyncCall.objects.get().pk)
     assert not background.run(AsyncCall.objects.get().pk)
+    rollups.roll_up()
+    query = f"/api/v1/metrics/query?metric=queue_wait_seconds&scope=agent&key={agent.slug}"
+    waits = [row["p95"] for row in api("get", query).json()["rows"] if row["count"]]
+    assert waits == [pytest.approx(30, rel=0.1)]
     done = api("get", where)
     assert (done.status_code, done.json()["state"]) == (200, "succeeded")
     assert sent == [queued.json()["id"]]
