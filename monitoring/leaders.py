@@ -30,47 +30,59 @@ class Leader:
     key: str
     calls: float
     error_ratio: float | None
-    p95_seconds: float | None
+    mean_seconds: float | None
     cost_usd: float
     accuracy: float | None
     calls_by_step: list[float | None]
     page: str
     rows: str
+    p95_seconds: float | None = None
 
 
-def of_agents(sight: Sight, when: Stretch, client: str = "") -> dict[str, list[Leader]]:
-    """``best``: few errors, then quick; ``worst``: most failed calls.
+def of_agents(sight: Sight, when: Stretch, client: str = "") -> dict[str, Any]:
+    """``best``: few errors, then quick in the mean; ``worst``: most failed calls; ``called``: how
+    many were. Percentiles are read of those that are shown.
 
     Agents that only a demo or a drill called are left out, unless there are no others.
     """
     found: list[Leader] = []
     shown_only: list[Leader] = []
-    for key, stats in sight.totals(METRICS, when, scope="agent", ranked=RANKED).items():
+    for key, stats in sight.totals(METRICS, when, scope="agent", ranked=()).items():
         calls, errors, seconds, cost, accuracy, demo = (stats.get(one, EMPTY) for one in METRICS)
         if not calls.total:
             continue
         (shown_only if demo.total >= calls.total else found).append(Leader(
-            key, calls.total, errors.total / calls.total, seconds.percentile(0.95),
+            key, calls.total, errors.total / calls.total, seconds.mean,
             cost.total, accuracy.mean, [],
             addresses.page_of("agent", key),
             f"{addresses.rows_of('agent', key, client=client)}&range={when.name}&replays=no",
         ))  # fmt: skip
+    called = len(found) + len(shown_only)
     found = found or shown_only
     enough = [one for one in found if one.calls >= ENOUGH_CALLS] or found
     best = [one for one in enough if (one.error_ratio or 0.0) <= WELL_BELOW]
     best.sort(key=lambda one: (one.error_ratio or 0.0, -(one.accuracy or 0.0),
-                               one.p95_seconds or 0.0))  # fmt: skip
+                               one.mean_seconds or 0.0))  # fmt: skip
     worst = [one for one in enough if (one.error_ratio or 0.0) > WELL_BELOW]
     worst.sort(key=lambda one: -(one.error_ratio or 0.0) * one.calls)
-    return _with_courses(sight, when, best=best[:SHOWN], worst=worst[:SHOWN])
+    shown = _with_courses(sight, when, best=best[:SHOWN], worst=worst[:SHOWN])
+    return {**shown, "called": called}
 
 
 def _with_courses(sight: Sight, when: Stretch, **shown: list[Leader]) -> dict[str, list[Leader]]:
-    """Those that are shown with their sparklines; of the others nobody sees one."""
+    """Those that are shown with their sparklines and p95; of the others nobody sees one."""
     keys = sorted({one.key for rows in shown.values() for one in rows})
     course = sight.courses("invocations", when, scope="agent", keys=keys) if keys else {}
+    seconds = sight.totals(RANKED, when, scope="agent", keys=keys) if keys else {}
+
+    def p95(key: str) -> float | None:
+        return seconds.get(key, {}).get(RANKED[0], EMPTY).percentile(0.95)
+
     return {
-        name: [replace(one, calls_by_step=course.get(one.key, [])) for one in rows]
+        name: [
+            replace(one, calls_by_step=course.get(one.key, []), p95_seconds=p95(one.key))
+            for one in rows
+        ]
         for name, rows in shown.items()
     }
 

@@ -108,13 +108,15 @@ def with_course(
 ) -> tuple[dict[str, dict[str, Stat]], dict[str, list[float | None]]]:  # fmt: skip
     """``totals``, and ``courses`` of one of the metrics: what a table with sparklines needs.
 
-    In one read, unless the totals have larger windows to be read from. Raises InvalidInput as
-    ``series`` does.
+    In one read, unless the totals have larger windows to be read from: then the course is told by
+    day, whatever ``step`` is, as a sparkline is a few letters wide and hours are 24 times as many
+    rows. Raises InvalidInput as ``series`` does.
     """
     first, count, largest = _steps(since, until, step)
     if largest != Grain.DAY and until - since > 2 * DAY:
-        given: dict[str, Any] = {"scope": scope, "since": since, "until": until, "clients": clients}
-        return totals(metrics, ranked=ranked, **given), courses(of, step=step, **given)
+        whole = totals(metrics, scope=scope, since=since, until=until, clients=clients,
+                       ranked=ranked)  # fmt: skip
+        return whole, _by_day(of, _Chosen.of(scope, clients=clients), first, until)
     chosen = _Chosen.of(scope, clients=clients)
     found: dict[str, dict[str, Stat]] = {}
     course: dict[str, list[float | None]] = {}
@@ -127,6 +129,18 @@ def with_course(
             row = course.setdefault(key, [None] * count)
             row[place] = (row[place] or 0.0) + added
     return found, course
+
+
+def _by_day(
+    metric: str, chosen: _Chosen, since: datetime, until: datetime
+) -> dict[str, list[float | None]]:
+    """Each key's sum by day, of the first and the last what lies between the two."""
+    first, count, largest = _steps(since, until, DAY)
+    found: dict[str, list[float | None]] = {}
+    for place, key, stats in _read([metric], chosen, since, until, first, DAY, largest, ranked=()):
+        if metric in stats and stats[metric].count:
+            found.setdefault(key, [None] * count)[place] = stats[metric].total
+    return found
 
 
 def total(

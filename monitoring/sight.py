@@ -49,11 +49,12 @@ class Sight:
 
     def totals(
         self, metrics: Sequence[str], when: Stretch, *, scope: str,
-        prefix: str | None = None, ranked: Sequence[str] | None = None,
+        keys: Sequence[str] | None = None, prefix: str | None = None,
+        ranked: Sequence[str] | None = None,
     ) -> dict[str, dict[str, Stat]]:  # fmt: skip
         """``queries.totals`` of what may be seen, over the steps of ``grid``. Raises Forbidden."""
         self._may(scope)
-        found = queries.totals(metrics, scope=scope, since=when.since, until=when.until,
+        found = queries.totals(metrics, scope=scope, since=when.since, until=when.until, keys=keys,
                                prefix=prefix, clients=self.clients, ranked=ranked)  # fmt: skip
         return self._shown(scope, found)
 

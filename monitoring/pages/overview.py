@@ -42,7 +42,8 @@ def attention(request: HttpRequest, caller: Caller) -> HttpResponse:
 def top(request: HttpRequest, caller: Caller) -> HttpResponse:
     """The piece about who does best, who does worst, and how learning goes."""
     found = asked(request, caller)
-    context = {"when": found.when, **leaders.of_agents(found.sight, found.when, found.client),
+    context = {"when": found.when, "agents": link("/dashboard/agents", found),
+               **leaders.of_agents(found.sight, found.when, found.client),
                "learning": leaders.of_learning(found.sight, found.when, found.client)}  # fmt: skip
     return render(request, "dashboard/_top.html", context)
 

@@ -288,7 +288,11 @@ def test_a_table_with_its_courses_says_what_the_two_say_apart(name: str) -> None
         assert totals == queries.totals(
             ["invocations", "invocation_duration_seconds"], clients=clients, **given
         )
-        assert course == queries.courses("invocations", step=when.step, clients=clients, **given)
+        step = max(when.step, DAY) if when.length > 2 * DAY else when.step
+        by_step = queries.courses("invocations", step=step, clients=clients, **given)
+        assert {key: [bool(one) for one in row] for key, row in course.items()} == {
+            key: [bool(one) for one in row] for key, row in by_step.items()
+        }
         assert {key: sum(filter(None, row)) for key, row in course.items()} == {
             key: stats["invocations"].total for key, stats in totals.items()
         }
