@@ -20,6 +20,7 @@ from monitoring.domain.grouping import PLATFORM, SHARED
 from monitoring.domain.metrics import SEPARATOR
 from monitoring.domain.rollups import Stat
 from monitoring.models import Incident, Objective, SlaReport
+from monitoring.sharers import Sharers
 
 logger = logging.getLogger(__name__)
 DAY = timedelta(days=1)
@@ -115,13 +116,13 @@ def _violations(
         if score.state is deciding.ScoreState.MISSED:
             found.append({
                 "date": start.date().isoformat(), "value": _number(value), "observations": seen,
-                "causes": causes.of(start),
+                "causes": causes.of(start, one),
             })  # fmt: skip
     return found
 
 
 class _Causes:
-    """What went on at a day: incidents that were open, and the commonest codes of errors."""
+    """What went on at a day: incidents that were open, codes of errors, and whose it was."""
 
     def __init__(self, scope: str, key: str, since: datetime, until: datetime) -> None:
         about = Q(cause__in=["all", PLATFORM])
@@ -142,22 +143,24 @@ class _Causes:
         self._days = {start: place for place, start in enumerate(grid.starts)}
         own = f"{key}{SEPARATOR}" if scope != "all" else ""
         self._scope, self._own = SCOPES[scope], own
+        self._sharers = Sharers(scope, key, since, until)
         self._codes = {
             name.removeprefix(own): [stat.total for stat in grid.values(name, "invocations")]
             for name in grid.cells
             if name.startswith(own)
         }
 
-    def of(self, day: datetime) -> list[dict[str, str]]:
-        """Incidents first, then codes with how many calls failed by them."""
+    def of(self, day: datetime, missed: Objective) -> list[dict[str, str]]:
+        """Incidents first, then codes with how many calls failed by them, then who had most."""
         found = [
             {"kind": "incident", "text": one.title, "href": f"/dashboard/incidents/{one.pk}"}
             for one in self._incidents
             if one.opened_at < day + DAY and (one.resolved_at is None or one.resolved_at > day)
         ][:5]
+        shared = self._sharers.of(missed, day)
         place = self._days.get(day)
         if place is None:
-            return found
+            return found + shared
         counts = sorted(
             ((values[place], code) for code, values in self._codes.items() if values[place]),
             reverse=True,
@@ -167,7 +170,7 @@ class _Causes:
              "href": rows_behind("invocations", self._scope, f"{self._own}{code}",
                                  since=day.isoformat(), until=(day + DAY).isoformat())}
             for count, code in counts[:TOP_CODES]
-        ]  # fmt: skip
+        ] + shared  # fmt: skip
 
 
 def _used_by(client: str, since: datetime, until: datetime) -> list[str]:

@@ -125,7 +125,10 @@ def burn_rate(
     least = least_burn(factor, budget)
     short, long = short_bad_ratio / budget, long_bad_ratio / budget
     judgement = Judgement.BREACH if min(short, long) >= least else Judgement.CLEAR
-    why = f"uses its error budget {long:.1f} times too fast (now {short:.1f}); limit {least:.3g}"
+    why = (
+        f"uses its error budget {long:.1f} times as fast as it may (now {short:.1f}); "
+        f"limit {least:.3g}"
+    )
     return Verdict(judgement, long, least, why=why)
 
 

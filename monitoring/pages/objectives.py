@@ -49,7 +49,13 @@ def scorecard(request: HttpRequest, caller: Caller) -> HttpResponse:
     cards = objectives.scorecard(now=now, scope=scope, key=key)
     budgeted = [card.objective for card in cards if card.budget is not None]
     burning = [
-        {"title": one.title, "burns": burns}
+        {
+            "title": one.title,
+            "burns": [
+                (burn, _bad(one.metric, scope, key, since=_rfc(now - burn.window.long)))
+                for burn in burns
+            ],
+        }
         for one, burns in zip(
             budgeted, objectives.burns(budgeted, now=now, scope=scope, key=key), strict=True
         )
@@ -98,18 +104,27 @@ def _domains(caller: Caller, now: Any) -> list[str]:
     return sorted(rows)
 
 
+def _rfc(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%S}Z"
+
+
 def _since(one: Objective, now: datetime) -> str:
     """The first of the days that it is about, as the lists of rows take it."""
     days = max(one.window_seconds // 86_400, 1)
     return f"{now - timedelta(days=days - 1):%Y-%m-%d}T00:00:00Z"
 
 
-def _of_day(one: dict[str, Any], miss: dict[str, Any], scope: str, key: str) -> str:
-    """What was observed on a day."""
+def _of_day(metric: str, miss: dict[str, Any], scope: str, key: str) -> str:
+    """What a metric counted on a day."""
     day = datetime.fromisoformat(miss["date"])
-    metric = one.get("denominator") or one["metric"]
-    return addresses.rows_behind(metric, scope, key, since=f"{day:%Y-%m-%d}T00:00:00Z",
-                                 until=f"{day + timedelta(days=1):%Y-%m-%d}T00:00:00Z")  # fmt: skip
+    return _bad(metric, scope, key, since=f"{day:%Y-%m-%d}T00:00:00Z",
+                until=f"{day + timedelta(days=1):%Y-%m-%d}T00:00:00Z")  # fmt: skip
+
+
+def _bad(metric: str, scope: str, key: str, **when: str) -> str:
+    """The rows of what a metric counts; of what took too long the slowest first."""
+    slowest = {"sort": "slowest"} if metric == "invocation_duration_seconds" else {}
+    return addresses.rows_behind(metric, scope, key, **slowest, **when)
 
 
 def row_of(card: Card, now: datetime, scope: str = "all", key: str = "") -> dict[str, Any]:
@@ -117,7 +132,7 @@ def row_of(card: Card, now: datetime, scope: str = "all", key: str = "") -> dict
     one, budget = card.objective, card.budget
     return {
         "card": card, "title": one.title, "definition": one.definition,
-        "rows": addresses.rows_behind(one.metric, scope, key, since=_since(one, now)),
+        "rows": _bad(one.metric, scope, key, since=_since(one, now)),
         "observed": addresses.rows_behind(one.denominator or one.metric, scope, key,
                                           since=_since(one, now)),
         "state": str(card.score.state), "value": said(card.score.value, one),
@@ -171,18 +186,20 @@ def report(request: HttpRequest, caller: Caller, month: str) -> HttpResponse:
     document = sla.report(sla.month_of(month), scope=scope, key=key, now=timezone.now())
     if request.GET.get("format") == "csv":
         return as_file(sla.as_csv(document), f"sla-{month}-{scope}-{key or 'all'}.csv")
+    first, end = sla.month_of(month), sla.next_month(sla.month_of(month))
+    whole = {"since": f"{first:%Y-%m}-01T00:00:00Z", "until": f"{end:%Y-%m}-01T00:00:00Z"}
     rows = [
-        {**one, "said": said(one["value"], one),
+        {**one, "said": said(one["value"], one), "rows": _bad(one["metric"], scope, key, **whole),
          "wanted": ("at least " if one["above"] else "under ") + said(one["target"], one),
          "violations": [
-             {**miss, "said": said(miss["value"], one), "rows": _of_day(one, miss, scope, key)}
+             {**miss, "said": said(miss["value"], one),
+              "rows": _of_day(one.get("denominator") or one["metric"], miss, scope, key),
+              "reached": _of_day(one["metric"], miss, scope, key)}
              for miss in one["violations"]
          ]}
         for one in document["objectives"]
     ]  # fmt: skip
     known = [row for row in rows if row["state"] != "no_data"]
-    whole = {"since": f"{sla.month_of(month):%Y-%m}-01T00:00:00Z",
-             "until": f"{sla.next_month(sla.month_of(month)):%Y-%m}-01T00:00:00Z"}  # fmt: skip
     context = {
         "document": document, "made_at": datetime.fromisoformat(document["made_at"]),
         "rows": rows, "name": _name(scope, key) or "the whole fleet",

@@ -63,7 +63,7 @@ def test_calls_slower_than_promised_use_up_the_budget_of_latency(
         (alert,) = live("latency-burn-fast")
         assert (alert.severity, alert.baseline) == ("critical", 14.4)
         assert alert.value == pytest.approx(16)
-        assert "16.0 times too fast" in alert.why
+        assert "16.0 times as fast as it may (now 16.0)" in alert.why
         assert Incident.objects.filter(severity="critical", state="open").count() == 1
 
 

@@ -113,6 +113,7 @@ def test_an_agent_that_fails_does_not_do_best_and_every_plot_marks_incidents(
     called(firm)
     top = page(browser, "/dashboard/_top?range=24h")
     assert "Nobody: more than 1 in 100 calls" in top
+    assert "1 agent</a> answered in 24 hours" in top
     assert top.count(AGENT) == top.partition("Failing most")[2].count(AGENT) > 0
     Incident.objects.create(cause=f"agent:{AGENT}", title="It fails", severity="high")
     security_event(kind="injection", actor="user:1", severity="high")
@@ -177,7 +178,7 @@ def test_a_month_is_kept_with_its_violations_and_their_causes(
     errors = next(one for one in kept.document["objectives"] if one["slug"] == "errors")
     assert (errors["state"], errors["value"]) == ("missed", 0.25)
     causes = [cause["text"] for cause in errors["violations"][0]["causes"]]
-    assert causes == ["Provider down", "10 × timeout"]
+    assert causes == ["Provider down", "10 × timeout"]  # of a domain, nobody is named
     path = f"/dashboard/sla/{inside:%Y-%m}?domain=audit"
     html = page(browser, path)
     assert "Provider down" in html
@@ -210,6 +211,38 @@ def test_the_causes_of_a_miss_are_those_of_its_domain_or_client_and_lead_to_its_
         link = next(one["href"] for one in causes if one["kind"] == "errors")
         assert all(part in link for part in ("code=timeout", "since=", "until=", narrowed)), link
         assert browser.get(link).status_code == 200
+
+
+def test_a_day_of_slow_and_uncached_calls_names_whose_they_were(
+    browser: Browser, firm: Client
+) -> None:
+    shipped.load()
+    at = timezone.now() - timedelta(minutes=5)
+    for agent, seconds, share in (("slow-1", 5.0, 0.0), ("quick-1", 0.2, 1.0)):
+        labels = {"agent": agent, "version": "1", "client": str(firm.pk)}
+        record([
+            Measurement({"invocations": 1.0, "invocation_errors": 0.0, "cache_hits": share,
+                         "invocation_duration_seconds": seconds}, labels, at)
+            for _ in range(30)
+        ])  # fmt: skip
+    record([Measurement({"runs": 4.0, "runs_with_feedback": 1.0}, {"workflow": "w"}, at)])
+    rollups.roll_up()
+    path = f"/dashboard/sla/{at:%Y-%m}"
+    for narrowed in ("", f"&client={firm.pk}"):
+        file = page(browser, f"{path}?format=csv{narrowed}")
+        rows = csv.DictReader(io.StringIO(file))
+        causes = {row["objective"]: row["causes"] for row in rows if row["row"] == "violation"}
+        assert causes["latency"] == "slow-1: 30 of 30 over 2 s"
+        assert causes["cache"] == "slow-1: 30 of 30"
+    html = page(browser, path)
+    assert "w: 3 of 4" in html
+    links = dict(re.findall(r'<a href="([^"]*)">(slow-1[^<]*|w: [^<]*)</a>', html))
+    leads = {text: link.replace("&amp;", "&") for link, text in links.items()}
+    assert set(leads) == {"slow-1: 30 of 30 over 2 s", "slow-1: 30 of 30", "w: 3 of 4"}
+    for text, wanted in (("over 2 s", "sort=slowest"), ("30 of 30", "cached=0"), ("w:", "runs?")):
+        link = next(one for said, one in leads.items() if text in said and wanted in one)
+        assert "since=" in link and "until=" in link
+        page(browser, link)
 
 
 def test_an_incident_is_acknowledged_and_ended_on_its_page(browser: Browser) -> None:

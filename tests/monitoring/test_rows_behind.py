@@ -227,6 +227,7 @@ CHECKS: dict[str, Callable[[Figure, Rows], None]] = {
 LEADS_ON = {
     "Throughput", "Concurrency", "Improvements deployed", "Cost of learning", "To its end",
     "Saved", "Learning", "Now", "Alerts", "Value", "Kinds", "Days missed", "USD",
+    "Reached", "Budget left", "Error budget left",
 }  # fmt: skip
 
 
@@ -234,7 +235,7 @@ LEADS_ON = {
 LISTS = {"When", "Created", "Opened", "Last heard"}
 # Neither counts nor sums: positions, limits, names, parts of another figure of the line.
 NO_FIGURES = {"", "Version", "Share", "Course", "Target", "Compare", "Steps", "Last", "Rule",
-              "Compared with", "Error budget left", "Budget left", "Reached", "Asked"}  # fmt: skip
+              "Compared with", "Asked"}  # fmt: skip
 
 
 def told(site: Site, page: str) -> list[Figure]:
