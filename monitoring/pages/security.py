@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count, Max, Q
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_GET
 
 from config import readable
 from config.access.callers import Caller
+from config.access.models import ApiKey, User
 from config.errors import InvalidInput
 from config.pages import page
 from config.partitions import first_id
@@ -34,6 +36,8 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
     found = asked(request, caller, "30d")
     rows = _chosen(request, caller, found)
     counts = _by_kind(caller, found)
+    shown, actors = list(rows[:SHOWN]), _actors(caller, found)
+    names = _names(caller, {one.actor for one in shown} | {one["actor"] for one in actors})
     # Looking at attacks is looking at people: it leaves its own entry.
     services.audit(actor=caller.principal, action="monitoring.security_page.read",
                    user_id=caller.user_id)  # fmt: skip
@@ -47,8 +51,11 @@ def overview(request: HttpRequest, caller: Caller) -> HttpResponse:
             for kind, title in TITLES.items()
         ],
         "plot": _plot(found),
-        "events": [{"row": one, "reasons": _reasons(one.detail)} for one in rows[:SHOWN]],
-        "actors": _actors(caller, found),
+        "events": [
+            {"row": one, "reasons": _reasons(one.detail), "who": names.get(one.actor, one.actor)}
+            for one in shown
+        ],
+        "actors": [{**one, "who": names.get(one["actor"], one["actor"])} for one in actors],
         "kinds": TITLES,
         "sealed": AuditSeal.objects.order_by("-pk").first(),
     }  # fmt: skip
@@ -77,7 +84,10 @@ def _chosen(request: HttpRequest, caller: Caller, found: Asked) -> Any:
 
 
 def _is_id(text: str) -> bool:
-    return len(text) == 36 and text.replace("-", "").isalnum()
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
 
 
 def _by_kind(caller: Caller, found: Asked) -> dict[str, int]:
@@ -123,6 +133,19 @@ def _actors(caller: Caller, found: Asked) -> list[dict[str, Any]]:
         grave=Count("id", filter=Q(severity__in=["high", "critical"])),
     ).order_by("-grave", "-n")  # fmt: skip
     return list(counted[:10])
+
+
+def _names(caller: Caller, actors: set[str]) -> dict[str, str]:
+    """Whom people know by another name than the record does: keys by theirs, users by theirs."""
+    ids: dict[str, list[UUID]] = {"key": [], "user": []}
+    for actor in actors:
+        kind, _, text = actor.partition(":")
+        if kind in ids and _is_id(text):
+            ids[kind].append(UUID(text))
+    keys = caller.only_visible(ApiKey.objects.filter(pk__in=ids["key"])).select_related("user")
+    found = {f"key:{key.pk}": f"{key}, {key.user.username}" for key in keys}
+    users = User.objects.filter(pk__in=ids["user"])
+    return found | {f"user:{pk}": name for pk, name in users.values_list("id", "username")}
 
 
 def last_of(rows: list[SecurityEvent]) -> datetime | None:

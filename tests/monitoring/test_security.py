@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,7 +15,7 @@ from config.access import callers
 from config.access.models import ApiKey, Client, Membership, User
 from monitoring import rollups, tasks
 from monitoring.models import SecurityEvent
-from monitoring.services import Measurement, record
+from monitoring.services import Measurement, record, security_event
 
 pytestmark = pytest.mark.django_db
 
@@ -96,3 +97,25 @@ def test_a_key_that_is_used_from_a_new_network_is_told(http: Http) -> None:
     assert event.detail["network"] == "203.0.113.0/24"
     assert asked("2001:db8:1:2::3") == 200
     assert SecurityEvent.objects.last().detail["network"] == "2001:db8:1::/48"
+
+
+def test_the_page_calls_keys_and_users_as_people_do() -> None:
+    firm = Client.objects.get_or_create(
+        is_firm=True, defaults={"slug": "firm", "name": "The firm"}
+    )[0]
+    user = User.objects.create_user("mara", password="x")
+    Membership.objects.create(user=user, client=firm, role="administrator")
+    key, _ = callers.create_key(user=user, client=firm, name="nightly", scopes=["runs:read"])
+    security_event(kind="injection", actor=f"key:{key.pk}", severity="high")
+    security_event(kind="denied", actor=f"user:{user.pk}", severity="low")
+    security_event(kind="denied", actor="user:1", severity="low")
+    browser = Http()
+    browser.force_login(user)
+    page = browser.get("/dashboard/security").content.decode()
+    words = re.findall(r'data-label="Who" title="([^"]*)">([^<]*)<', page)
+    assert dict(words) == {
+        f"key:{key.pk}": f"{key.prefix}… (nightly), mara", f"user:{user.pk}": "mara",
+        "user:1": "user:1",
+    }  # fmt: skip
+    odd = "zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz"
+    assert browser.get(f"/dashboard/security?before={odd}").status_code == 200
