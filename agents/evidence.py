@@ -162,14 +162,15 @@ def live_calls(since: datetime, until: datetime) -> QuerySet[Invocation]:
 
 
 def failures(since: datetime, until: datetime, *, limit: int) -> list[Failure]:
-    """The newest failed and blocked calls, oldest first."""
+    """The newest failed and blocked calls, oldest first; of limited ones the code alone."""
     rows = live_calls(since, until).filter(state__in=BAD).order_by("-id")
     found = rows.values_list("id", "client_id", "agent_slug", "user_id", "run_id", "error_code",
-                             "error", "cost_usd", "started_at")[:limit]  # fmt: skip
+                             "error", "cost_usd", "started_at", "limited_to")[:limit]  # fmt: skip
     return [
-        Failure(pk, client, slug, user, run, _message(code, error), cost, at, pk)
-        for pk, client, slug, user, run, code, error, cost, at in reversed(found)
-    ]
+        Failure(pk, client, slug, user, run, _message(code, None if limits else error), cost, at,
+                pk)
+        for pk, client, slug, user, run, code, error, cost, at, limits in reversed(found)
+    ]  # fmt: skip
 
 
 def measured(
@@ -177,19 +178,20 @@ def measured(
 ) -> list[Measured]:
     """The newest calls of a version that asked a model, oldest first.
 
-    Without ``experiments``, calls under an open traffic split are left out.
+    Without ``experiments``, calls under an open traffic split are left out. What limited ones said
+    is left out, not what they took.
     """
     rows = live_calls(since, until).filter(version_id=version_id, cached="")
     if not experiments:
         rows = rows.filter(split_id=None)
     values = rows.order_by("-id").values_list(
         "id", "started_at", "duration_seconds", "cost_usd", "input_tokens", "cached_tokens",
-        "output_tokens", "tool_calls", "state", "model", "output__text",
+        "output_tokens", "tool_calls", "state", "model", "output__text", "limited_to",
     )[:limit]  # fmt: skip
     return [
         Measured(pk, at, seconds, float(cost), fresh + kept, tokens, tools, state, model,
-                 str(text or "")[:MOST_TEXT], state in BAD)
-        for pk, at, seconds, cost, fresh, kept, tokens, tools, state, model, text
+                 "" if limits else str(text or "")[:MOST_TEXT], state in BAD)
+        for pk, at, seconds, cost, fresh, kept, tokens, tools, state, model, text, limits
         in reversed(values)
     ]  # fmt: skip
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -20,6 +21,7 @@ from config.access.callers import Caller
 from config.errors import AppError, NotFound
 from learning import (
     examples,
+    feedback,
     finetuning,
     following_up,
     handoff,
@@ -237,17 +239,34 @@ class AskingForm(forms.ModelForm):
         return given
 
 
+class OfCalls(ReadOnly):
+    """Rows about calls: those that whoever looks may see anywhere else."""
+
+    def seen_by(self, caller: Caller) -> QuerySet[Any]:
+        raise NotImplementedError
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        seen = self.seen_by(callers.of_user(request.user))  # type: ignore[arg-type]
+        return super().get_queryset(request).filter(pk__in=seen.order_by().values("pk"))
+
+
 @admin.register(Feedback)
-class FeedbackAdmin(ReadOnly):
+class FeedbackAdmin(OfCalls):
     list_display = ["kind", "agent_slug", "rating", "text", "source", "created_at"]
     list_filter = ["kind", "source", "rating", "agent_slug"]
     search_fields = ["text", "subject_id"]
 
+    def seen_by(self, caller: Caller) -> QuerySet[Any]:
+        return feedback.visible(caller)
+
 
 @admin.register(Score)
-class ScoreAdmin(ReadOnly):
+class ScoreAdmin(OfCalls):
     list_display = ["name", "value", "agent_slug", "source", "source_version", "created_at"]
     list_filter = ["name", "source", "agent_slug"]
+
+    def seen_by(self, caller: Caller) -> QuerySet[Any]:
+        return feedback.visible_scores(caller)
 
 
 @admin.register(Experiment)
@@ -273,7 +292,7 @@ class RolloutAdmin(ReadOnly):
 
 
 @admin.register(Example)
-class ExampleAdmin(ReadOnly):
+class ExampleAdmin(OfCalls):
     """The library of corrections; decide about many at once."""
 
     list_display = [
@@ -282,6 +301,9 @@ class ExampleAdmin(ReadOnly):
     list_filter = ["state", "source", "agent_slug"]
     search_fields = ["question", "answer", "reason"]
     actions = ["approve", "reject"]
+
+    def seen_by(self, caller: Caller) -> QuerySet[Any]:
+        return examples.visible(caller)
 
     @display(description="Question", ordering="question")
     def asked(self, row: Example) -> str:

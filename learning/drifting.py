@@ -98,7 +98,8 @@ def _comparisons(
     for metric, value in NUMBERS.items():
         yield _numeric(metric, [value(m) for m in good], [value(m) for m in good_now])
     yield Seen("model", categorical_drift([m.model for m in good], [m.model for m in good_now]))
-    yield Seen("output_text", text_drift([m.text for m in good], [m.text for m in good_now]))
+    texts, texts_now = ([m.text for m in side if m.text] for side in (good, good_now))
+    yield Seen("output_text", text_drift(texts, texts_now))
     # What is asked says nothing of how it is answered: calls that failed count too.
     asked = evidence.asked_texts([m.id for m in (*before, *now)])
     yield Seen(

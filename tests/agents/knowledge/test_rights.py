@@ -233,6 +233,16 @@ def test_nothing_is_learned_of_it(quoting: None, insider: Api) -> None:
     assert index.quoted(evidence.cited_passages(row.pk)) == []
 
 
+def test_what_is_counted_of_it_says_nothing_of_it(quoting: None, insider: Api) -> None:
+    row, now = asked(insider), timezone.now()
+    since, until = now - timedelta(hours=1), now + timedelta(hours=1)
+    (one,) = evidence.measured(row.version_id, since, until, limit=9)
+    assert (one.text, one.input_tokens > 0) == ("", True)
+    Invocation.objects.update(state="failed", error_code="bad_answer", error={"message": DEAL})
+    (failed,) = evidence.failures(since, until, limit=9)
+    assert (failed.id, failed.message) == (row.pk, "bad_answer")
+
+
 def test_who_may_not_read_it_replaces_it_neither_and_a_new_text_stays_limited(
     deal: str, insider: Api, outsider: Api
 ) -> None:
