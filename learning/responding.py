@@ -27,6 +27,7 @@ from learning.domain.blame import Blame, blame
 from learning.models import Experiment, Rollout
 from monitoring import alerts
 from monitoring import services as monitoring
+from monitoring.domain.responses import rules_of
 from monitoring.services import Asked
 
 logger = logging.getLogger(__name__)
@@ -56,9 +57,11 @@ def _take_back(asked: Asked) -> str:
     target = asked.target
     row = _rollout(target)
     if number := _version(target):
+        if row is None and _went_back(asked, number):
+            return f"{_slug(target)}: version {number} has gone back already"
         if row is None or str(_number(row, row.to_version_id)) != number:
             raise _NotNow
-        who = _blamed(row, str(asked.parameters.get("rule", "")))
+        who = _most([_blamed(row, rule) for rule in rules_of(asked.parameters) or [""]])
         if who is Blame.NOBODY:
             raise _NotNow
         if who is Blame.OUTAGE:
@@ -76,6 +79,20 @@ def _back(row: Rollout, asked: Asked) -> str:
         if rollouts.back(one, reason=why, by=BY, breached_at=asked.since):
             return f"{row.agent_slug}: production answers everybody again"
     return f"the rollout of {row.agent_slug} had ended"
+
+
+def _went_back(asked: Asked, number: str) -> bool:
+    """Whether the version was taken back since what it is asked for began."""
+    last = Rollout.objects.filter(agent_slug=_slug(asked.target)).order_by("-id").first()
+    if last is None or last.state != "rolled_back" or asked.since is None:
+        return False
+    since = last.ended_at is not None and last.ended_at >= asked.since
+    return since and str(_number(last, last.to_version_id)) == number
+
+
+def _most(found: list[Blame]) -> Blame:
+    """What several rules say together: of one that blames the version no other relieves it."""
+    return next(one for one in (Blame.VERSION, Blame.OUTAGE, Blame.NOBODY) if one in found)
 
 
 def _blamed(row: Rollout, rule: str) -> Blame:

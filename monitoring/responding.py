@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from monitoring import actions
-from monitoring.domain.responses import BACK, UNDO, target_of
+from monitoring.domain.responses import BACK, UNDO, rules_of, target_of
 from monitoring.models import Action, Alert, Incident
 from monitoring.timeline import note
 
@@ -46,8 +46,14 @@ def _ask_for_one(incident: Incident, alert: Alert, endpoint_of: Mapping[str, str
 
 
 def ask(incident: Incident, kind: str, target: str, parameters: dict[str, Any]) -> None:
-    """Ask an owner to do something, once for each incident; its sweep carries it out."""
-    if _of(incident).filter(kind=kind, target=target, undoes=None).exists():
+    """Ask an owner to do something, once for each incident; its sweep carries it out.
+
+    Another rule that asks for the same is another reason: what was asked is looked at again.
+    """
+    known = _of(incident).filter(kind=kind, target=target, undoes=None)
+    if known.exists():
+        if "rule" in parameters:
+            _ask_by(known, incident, str(parameters["rule"]))
         return
     _, is_new = Action.objects.get_or_create(
         incident=incident, kind=kind, target=target, undoes=None,
@@ -55,6 +61,21 @@ def ask(incident: Incident, kind: str, target: str, parameters: dict[str, Any]) 
     )  # fmt: skip
     if is_new:
         note(incident, "action_asked", detail={"kind": kind, "target": target})
+
+
+@transaction.atomic
+def _ask_by(known: Any, incident: Incident, rule: str) -> None:
+    # Whoever reports it at this moment is waited for: what was done is done by the other rules.
+    action = known.select_for_update(of=("self",), no_key=True).order_by("id").first()
+    asked = rules_of(action.parameters)
+    if rule in asked:
+        return
+    action.parameters = {**action.parameters, "rules": [*asked, rule]}
+    if action.state in (State.DONE, State.FAILED):
+        action.state, action.taken_at, action.done_at, action.result = State.ASKED, None, None, {}
+    action.save(update_fields=["parameters", "state", "taken_at", "done_at", "result"])
+    note(incident, "action_asked",
+         detail={"kind": action.kind, "target": action.target, "rule": rule})  # fmt: skip
 
 
 def end(incident: Incident, now: datetime, *, actor: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # A rollback is not taken back: whoever wants the version again starts a new rollout.
@@ -47,6 +47,11 @@ def target_of(kind: str, *, scope: str, key: str, cause: str, endpoint: str = ""
         return endpoint
     agent, _, rest = key.partition("|")
     return f"agent:{agent}@{rest}" if scope == "version" else f"agent:{agent}"
+
+
+def rules_of(parameters: Mapping[str, Any]) -> list[str]:
+    """The rules that have asked for an action, the first one first."""
+    return list(parameters.get("rules") or filter(None, [parameters.get("rule")]))
 
 
 def faults_of(responses: Any, *, scope: str = "agent") -> list[str]:

@@ -157,6 +157,38 @@ def test_what_was_no_reason_yet_is_looked_at_again_while_the_incident_lasts(api,
     assert api("get", path).json()["state"] == "rolled_back"
 
 
+def test_a_second_rule_about_the_same_version_is_asked_as_well(api, shipped):
+    """The first one held the rollout, for its control fails too; the other sees who is worse."""
+    made = api("post", "alert-rules", {
+        "slug": "version-accuracy", "title": "A version answers wrong", "kind": "threshold",
+        "metric": "accuracy_ratio", "statistic": "mean", "scope": "version", "above": False,
+        "limit": 0.8, "min_count": 20, "window_seconds": 3600, "severity": "low",
+        "responses": [{"kind": "roll_back_rollout"}],
+    }, role="administrator")  # fmt: skip
+    assert made.status_code == 201, made.content
+    path = by_figures(api)
+    measured(1, failed=12, of=1000, at=yesterday())
+    measured(1, failed=30), measured(2, failed=30)
+    beat()
+    held = api("get", path).json()
+    assert (held["state"], held["state_by"]) == ("paused", "incident policy"), held["state_reason"]
+    for version, right in ((1, 0.95), (2, 0.3)):
+        labels = {"agent": SLUG, "version": str(version), "domain": "tax"}
+        record([Measurement({"accuracy_ratio": float(n < 60 * right)}, labels) for n in range(60)])
+    AlertRule.objects.update(evaluated_at=None)
+    beat()
+    assert api("get", path).json()["state"] == "rolled_back"
+    action = Action.objects.get(kind="roll_back_rollout", target=f"{SLUG}|2")
+    about = {"detail__kind": action.kind, "detail__target": action.target}
+    asked = action.incident.timeline.filter(name="action_asked", **about).order_by("id")
+    assert len(asked) == 2 and asked.last().detail["rule"] == "version-accuracy"
+    # A third one finds it gone already, and what was done stays done.
+    Action.objects.filter(pk=action.pk).update(state="asked", taken_at=None)
+    beat()
+    action.refresh_from_db()
+    assert (action.state, "has gone back already" in action.result["said"]) == ("done", True)
+
+
 def test_the_first_response_of_a_rule_is_set_over_the_api_and_stays(api, shipped):
     rule = AlertRule.objects.get(slug="version-error-rate")
     assert rule.responses == [{"kind": "roll_back_rollout"}]
