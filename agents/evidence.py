@@ -276,8 +276,8 @@ def slow_tools(slug: str, since: datetime, until: datetime) -> list[dict[str, An
 
 
 def cited_passages(invocation_id: UUID) -> dict[UUID, bool]:
-    """The passages that an answer had before it, and whether it named them."""
-    rows = Invocation.objects.filter(pk=invocation_id)
+    """The passages that an answer had before it, and whether it named them; none of a limited."""
+    rows = Invocation.objects.filter(pk=invocation_id, limited_to=None)
     citations = rows.values_list("output__citations", flat=True).first() or []
     return {UUID(one["passage_id"]): bool(one.get("cited")) for one in citations}
 

@@ -34,9 +34,13 @@ class Recorded:
 def recorded_calls(
     slug: str, *, since: datetime, until: datetime, limit: int, ids: Sequence[UUID] = ()
 ) -> list[Recorded]:
-    """The newest live calls whose question is on record whole; or those of ``ids``, any age."""
+    """The newest live calls whose question is on record whole; or those of ``ids``, any age.
+
+    None that quoted what is limited: asked again, its question would be in records of others.
+    """
     rows = Invocation.objects.filter(pk__in=ids) if ids else live_calls(since, until)
-    rows = rows.filter(agent_slug=slug).exclude(state=Invocation.State.BLOCKED).order_by("-id")
+    rows = rows.filter(agent_slug=slug, limited_to=None).order_by("-id")
+    rows = rows.exclude(state=Invocation.State.BLOCKED)
     found = [row for row in rows[: limit * 2] if is_whole(row.inputs)][:limit]
     calls: dict[UUID | None, list[ToolCall]] = {}
     for call in ToolCall.objects.filter(invocation_id__in=[row.pk for row in found]):

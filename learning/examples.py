@@ -124,8 +124,10 @@ def _decide(caller: Caller, example_id: UUID, *, state: str, reason: str = "") -
 
 
 def approved(agent: str) -> list[Example]:
-    """The newest approved examples of an agent, near-duplicates dropped."""
-    rows = Example.objects.filter(agent_slug=agent, state=Example.State.APPROVED)
+    """The newest approved examples of an agent that all may see, near-duplicates dropped."""
+    rows = sight.of_open_calls(
+        Example.objects.filter(agent_slug=agent, state=Example.State.APPROVED)
+    )
     found = list(rows.order_by("-id")[:MOST_COMPARED])
     return [found[place] for place in distinct([row.question for row in found])]
 
@@ -160,7 +162,8 @@ def export(
         raise InvalidInput("validation_ratio", validation_ratio, "from 0 to under 1")
     version = evidence.production(agent)
     system = render(version.prompt, version.variables, {})
-    rows = list(visible(caller, agent=agent, state=Example.State.APPROVED)[:MOST_COMPARED])
+    seen = sight.of_open_calls(visible(caller, agent=agent, state=Example.State.APPROVED))
+    rows = list(seen[:MOST_COMPARED])
     if not rows:
         raise Conflict(f"examples of {agent}", "none approved", "at least one")
     kept = [rows[place] for place in distinct([row.question for row in rows])]

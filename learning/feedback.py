@@ -168,7 +168,8 @@ def recategorise(*, caller: Caller, feedback_id: UUID, category: str) -> Feedbac
 def visible(caller: Caller) -> QuerySet[Feedback]:
     """Feedback of the clients that the caller sees; external people see only their own.
 
-    What is said of a run that is hidden from the caller, or of a step or call in it, is hidden too.
+    What is said of a run that is hidden from the caller, or of a step or call in it, is hidden too;
+    so is what is said of a conversation that quoted what the caller may not read.
     """
     rows = _unhidden(caller, caller.only_visible(Feedback.objects.all()))
     if caller.roles <= {"external"}:
@@ -186,7 +187,10 @@ def _unhidden(caller: Caller, rows: QuerySet[Any]) -> QuerySet[Any]:
     about = OuterRef("subject_id")
     if runs is not None:
         rows = rows.exclude(Exists(runs.filter(pk=about))).exclude(Exists(runs.filter(steps=about)))
-    return rows if calls is None else rows.exclude(Exists(calls.filter(pk=about)))
+    talks = sight.hidden_conversations(caller)
+    for hidden in (calls, talks):
+        rows = rows if hidden is None else rows.exclude(Exists(hidden.filter(pk=about)))
+    return rows
 
 
 def of_category(rows: QuerySet[Feedback], category: str) -> QuerySet[Feedback]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -271,8 +271,14 @@ def _documents(
         if hidden is None or not ids or ids - hidden:
             by_pattern[row.pattern_id].append(row)
     # An example quotes somebody, of any client and run: only for those from whom none is hidden.
-    quoted = caller.client_ids is None and hidden is None
+    quoted = caller.client_ids is None and hidden is None and _shows_all(caller, by_pattern)
     return [_document(kept, hidden or set(), quoted=quoted) for kept in by_pattern.values()]
+
+
+def _shows_all(caller: Caller, patterns: Collection[UUID]) -> bool:
+    """Whether nothing of these patterns, of any day, is hidden: an example may be an old one."""
+    rows = PatternCount.objects.filter(pattern_id__in=patterns)
+    return _hidden(caller, list(rows.only("run_ids", "invocation_ids"))) is None
 
 
 def _hidden(caller: Caller, counts: Sequence[PatternCount]) -> set[UUID] | None:

@@ -12,13 +12,15 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
-from agents import evidence
+from agents import evidence, recordings
 from agents.calls import Call
 from agents.invoke import invoke
 from agents.knowledge import index
 from agents.models import Agent, AsyncCall, Invocation
 from config.access import audiences, rights
 from config.access.models import Audience, Client, User
+from learning import asking, examples, knowledge_changes
+from learning.models import Example, Improvement
 from tests.agents.conftest import make_key
 
 pytestmark = pytest.mark.django_db
@@ -241,6 +243,50 @@ def test_what_is_counted_of_it_says_nothing_of_it(quoting: None, insider: Api) -
     Invocation.objects.update(state="failed", error_code="bad_answer", error={"message": DEAL})
     (failed,) = evidence.failures(since, until, limit=9)
     assert (failed.id, failed.message) == (row.pk, "bad_answer")
+
+
+def test_no_example_replay_or_tuning_set_is_made_of_it(
+    quoting: None, insider: Api, api: Api, firm: Client
+) -> None:
+    row = asked(insider)
+    said = {"subject_kind": "invocation", "subject_id": str(row.pk), "kind": "correction",
+            "corrected_output": "It closes in April at 42 million.", "reason": "moved"}  # fmt: skip
+    assert insider("post", "/api/v1/feedback", said).status_code == 201
+    now = timezone.now()
+    since, until = now - timedelta(hours=1), now + timedelta(hours=1)
+    assert examples.collect(since, until) == 0 and not Example.objects.exists()
+    # One that was made and approved before such calls were left out is used no more.
+    kept = Example.objects.create(
+        client_id=firm.pk, agent_slug="quoting", source="correction", question=QUESTION,
+        answer=said["corrected_output"], wrong_answer=DEAL, reason="moved", state="approved",
+        invocation_id=row.pk, digest="0" * 64, decided_at=now,
+    )  # fmt: skip
+    assert examples.approved("quoting") == [] and examples.few_shot("quoting", QUESTION) == []
+    made = insider("post", "/api/v1/examples/export", {"agent": "quoting"})
+    assert made.status_code in (403, 409), made.content
+    assert knowledge_changes.propose(kept) is None and not Improvement.objects.exists()
+    # Whoever replays it would leave its question in a record that others read.
+    assert asking.corrected_questions("quoting", until) == []
+    assert recordings.recorded_calls("quoting", since=since, until=until, limit=9) == []
+    Invocation.objects.update(limited_to=None)
+    assert len(recordings.recorded_calls("quoting", since=since, until=until, limit=9)) == 1
+    assert examples.approved("quoting") == [kept]
+
+
+def test_what_is_said_of_a_conversation_that_quoted_it_is_read_by_those_alone(
+    quoting: None, insider: Api, outsider: Api, api: Api
+) -> None:
+    row = asked(insider, metadata={"conversation": "takeover"})
+    assert row.conversation_id is not None and row.limited_to
+    about = {"subject_kind": "conversation", "subject_id": str(row.conversation_id)}
+    said = {**about, "kind": "correction", "corrected_output": "It closes in April."}
+    assert insider("post", "/api/v1/feedback", said).status_code == 201
+    score = {**about, "name": "quality", "value": 0.2, "source": "human", "reason": "April"}
+    assert insider("post", "/api/v1/scores", score).status_code == 201
+    for path in ("/api/v1/feedback", "/api/v1/scores"):
+        assert len(insider("get", path).json()["results"]) == 1, path
+        for who in (outsider, api):
+            assert who("get", path).json()["results"] == [], path
 
 
 def test_who_may_not_read_it_replaces_it_neither_and_a_new_text_stays_limited(
