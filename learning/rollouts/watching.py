@@ -19,10 +19,22 @@ LEAST = 20
 
 
 def with_watched(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """``metrics``, and what is watched beside them unless they name it already."""
-    named = {str(one.get(name, "")) for one in metrics for name in ("key", "measure")}
-    more = [{"key": key, "role": "guardrail"} for key in WATCHED if key not in named]
-    return [*map(dict, metrics), *more]
+    """``metrics``, and what is watched beside them; one that only told of it guards, too."""
+    primary = next((one for one in metrics if one.get("role") == "primary"), None)
+    if primary is None:  # the first without a role
+        primary = next((one for one in metrics if "role" not in one), None)
+    own = [
+        {**one, "role": "guardrail"}
+        if _measure(one) in WATCHED and one is not primary and one.get("role") != "guardrail"
+        else dict(one)
+        for one in metrics
+    ]
+    named = {_measure(one) for one in own}
+    return [*own, *({"key": key, "role": "guardrail"} for key in WATCHED if key not in named)]
+
+
+def _measure(metric: Mapping[str, Any]) -> str:
+    return str(metric.get("measure") or metric.get("key", ""))
 
 
 def readable(
@@ -50,7 +62,7 @@ def say_too_few(found: Mapping[str, Any]) -> None:
 def _watched(metrics: Iterable[Mapping[str, Any]]) -> list[str]:
     return [
         str(one["key"]) for one in metrics
-        if str(one.get("measure") or one["key"]) in WATCHED
+        if _measure(one) in WATCHED
         and one.get("role") == "guardrail" and one.get("margin") is None
     ]  # fmt: skip
 

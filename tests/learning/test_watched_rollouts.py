@@ -98,3 +98,15 @@ def test_a_metric_of_ones_own_stands_in_the_place_of_what_is_watched(api, firm):
     assert [(one["key"], one["role"]) for one in told["metrics"]] == [
         ("score:accuracy", "primary"), ("rating", "guardrail"),
     ]  # fmt: skip
+
+
+def test_a_rating_that_is_only_told_of_beside_others_is_watched_all_the_same(api, firm):
+    agent, old, new = make_agent()
+    metrics = [{"key": "success", "role": "primary"}, {"key": "stars", "measure": "rating"}]
+    path = begun(api, metrics=metrics)
+    told = {one["key"]: one["role"] for one in api("get", path).json()["metrics"]}
+    assert told == {"success": "primary", "stars": "guardrail", "score:accuracy": "guardrail"}
+    before, after = calls_of(agent, firm, old, new)
+    rated(api, before[:40], 2), rated(api, after[:40], 30)
+    tasks.sweep_comparisons()
+    assert api("get", path).json()["state"] == "rolled_back"
