@@ -46,7 +46,10 @@ def test_an_approved_improvement_ships_and_goes_back(
         sign_in(page)
         page.goto("/dashboard/learning")
         expect(page.get_by_text("1 change waits for a decision")).to_be_visible()
-        page.goto(f"/admin/learning/improvement/{proposed.pk}/change/")
+        page.goto("/admin/learning/improvement/")
+        page.keyboard.press("j")  # the first of the list, and Enter opens it
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/admin/learning/improvement/{proposed.pk}/change/")
         expect(page.get_by_text("Waits for your decision")).to_be_visible()
         # The frame around it is the admin theme's.
         assert not faults_of(page, ".review")

@@ -3,10 +3,11 @@
   const page = document.querySelector(".review");
   if (!page) {
     // In the list j and k go through the proposals, and Enter opens one.
-    const links = [...document.querySelectorAll('#result_list a[href*="/improvement/"][href*="/change/"]')];
     document.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
       const step = { j: 1, k: -1 }[event.key];
+      // Looked for now: the script may run before the list is there.
+      const links = [...document.querySelectorAll('#result_list a[href*="/improvement/"][href*="/change/"]')];
       if (!step || !links.length) return;
       const place = links.indexOf(document.activeElement);
       const next = place < 0 ? 0 : Math.min(Math.max(place + step, 0), links.length - 1);
