@@ -174,6 +174,10 @@ class NewExperiment(s.Serializer[Any]):
     metrics = s.ListField(child=s.DictField(), required=False, min_length=1, max_length=20)
     test = s.DictField(required=False)
     plan = s.DictField(required=False)
+    correction = s.ChoiceField(
+        ["holm", "benjamini_hochberg", "none"], required=False, default="holm",
+        help_text="Over several metrics of a role; a primary metric of several arms keeps Holm.",
+    )  # fmt: skip
     maturity_hours = s.FloatField(required=False, default=0.0, min_value=0, max_value=2160)
     autoconclude = s.BooleanField(required=False, default=False)
     improvement_id = s.UUIDField(required=False, allow_null=True, default=None)

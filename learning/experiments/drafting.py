@@ -44,6 +44,7 @@ def create(
     metrics: list[dict[str, Any]] | None = None,
     test: dict[str, Any] | None = None,
     plan: dict[str, Any] | None = None,
+    correction: str = "holm",
     maturity_hours: float = 0.0,
     autoconclude: bool = False,
     improvement_id: UUID | None = None,
@@ -61,6 +62,7 @@ def create(
     version if empty), and ``agents``, agent → version, for calls of the workflow's runs alone.
     ``layer`` names the namespace that it shares with others, of which it takes
     ``layer_share_ratio`` (all). ``mode`` is ``ab`` or ``aa``, by default what the versions make it.
+    ``correction``: over the metrics of a role, as a statistics document names it.
     ``batch_hours`` lie between two looks of a bandit (a day); its unit is the run, because whoever
     comes again would change arms.
     Raises InvalidInput for what can't be compared, Barred for a version that was rolled back.
@@ -89,6 +91,8 @@ def create(
     if wrong:
         raise InvalidInput(f"plan.{wrong[0]}", (plan or {})[wrong[0]], " or ".join(PLAN_FIELDS))
     planned = {**DEFAULT_PLAN, **{k: v for k, v in (plan or {}).items() if v is not None}}
+    if correction != "holm":
+        planned["correction"] = correction
     if is_bandit and not {"planned_units", "planned_days"} & planned.keys():
         # Read at a declared end only; what was asked for at least is that.
         least = values.number(planned, ("minimum_days",), "plan", least=0)

@@ -292,3 +292,24 @@ def test_one_unit_beyond_the_percentile_of_both_arms_does_not_decide(api, firm):
     means = {key: max(arm["mean"] for arm in metric["arms"]) for key, metric in found.items()}
     assert means["cost_usd_per_call"] > 1
     assert means["held"] == pytest.approx(0.01) and means["total"] == pytest.approx(0.01)
+
+
+def test_the_correction_over_secondary_metrics_is_the_one_that_was_asked_for(api, firm):
+    agent, old, new = make_agent()
+    keys = ("success", "calls", "seconds", "cost_usd")
+    metrics = [{"key": key, "role": "primary" if key == "success" else "secondary"} for key in keys]
+    found = {}
+    for kind in ("holm", "benjamini_hochberg"):
+        body = {"agent": SLUG, "name": kind, "variants": [{"version": "1"}, {"version": "2"}],
+                "metrics": metrics, "plan": {"minimum_days": 0}, "correction": kind}  # fmt: skip
+        made = api("post", "experiments", body)
+        assert made.status_code == 201, made.content
+        path = f"experiments/{made.json()['id']}"
+        assert api("post", f"{path}/start", {}).status_code == 200
+        meet(agent, firm, units=300, success={old.pk: 0.7, new.pk: 0.75})
+        experiments.sweep()
+        analysis = api("get", f"{path}/analysis").json()
+        found[kind] = analysis["test"]["correction"]
+        api("post", f"{path}/stop", {})
+    assert found == {"holm": "holm", "benjamini_hochberg": "benjamini_hochberg"}
+    assert api("post", "experiments", {**body, "correction": "bonferroni"}).status_code == 422
