@@ -36,8 +36,8 @@ class Source:
     ``seen``: units of earlier stages, which don't count again; this stage's are added to it.
     ``started_at``: what CUPED calls before, where a metric uses it. ``among``: calls, as
     ``agents.outcomes`` takes them, of which a unit's first must be in ``epochs``. ``came_from``:
-    only who came from this moment on. ``with_hanging``: a workflow's runs that came before
-    ``until`` and have not ended count as failed.
+    only who came from this moment on. ``hanging_after``: a workflow's runs that came before
+    ``until`` and have not ended count as failed, after so long.
     """
 
     owner_id: UUID
@@ -57,7 +57,7 @@ class Source:
     started_at: datetime | None = None
     among: Sequence[tuple[int, int, int]] = ()
     came_from: datetime | None = None
-    with_hanging: bool = False
+    hanging_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def _outcomes(source: Source, part: Part) -> Iterator[agents.Outcome | splits.Ru
     when: dict[str, datetime] = {"since": source.since, "until": part.until or source.until}
     if source.workflow:
         return splits.outcomes(
-            source.workflow, source.epochs, unit=source.unit, with_hanging=source.with_hanging,
+            source.workflow, source.epochs, unit=source.unit, hanging_after=source.hanging_after,
             **when,
         )  # fmt: skip
     return agents.outcomes(

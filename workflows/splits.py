@@ -127,18 +127,19 @@ def meet(
 
 def outcomes(
     workflow: str, epochs: Sequence[int], *, unit: str, since: datetime, until: datetime,
-    with_hanging: bool = False,
+    hanging_after: timedelta | None = None,
 ) -> Iterator[RunOutcome]:  # fmt: skip
     """Every unit that met the workflow in ``epochs``, its first run before ``until``.
 
-    Only runs that have ended count, and ``with_hanging`` those that began before ``until`` and
-    have not: they did not succeed, and took the time until now. What a run cost is what its steps
-    did.
+    Only runs that have ended count, and with ``hanging_after`` those that began before ``until``
+    and have not: they did not succeed, and count with that much time, which is the same at each
+    look. What a run cost is what its steps did.
     """
     query = _OUTCOMES.format(unit="r.id" if unit == WorkflowSplit.Unit.RUN else "r.client_id")
     # Nobody is late before the beginning.
-    hang = until if with_hanging else since
-    given: list[Any] = [workflow, first_id(since - SLACK), since, list(epochs), hang, until]
+    hang = since if hanging_after is None else until
+    spent = hanging_after or timedelta()
+    given: list[Any] = [spent, workflow, first_id(since - SLACK), since, list(epochs), hang, until]
     with connection.cursor() as cursor:
         cursor.execute(query, given)
         while rows := cursor.fetchmany(FETCHED):
@@ -166,7 +167,7 @@ _OUTCOMES = """
     SELECT {unit}::text, min(r.bucket), min(r.created_at), count(*),
            count(*) FILTER (WHERE r.state <> 'succeeded'),
            coalesce(sum(c.cost), 0),
-           sum(extract(epoch FROM coalesce(r.ended_at, now()) - r.created_at)),
+           sum(extract(epoch FROM coalesce(r.ended_at - r.created_at, %s))),
            (array_agg(r.version_id::text ORDER BY r.id))[1]
     FROM workflows_run r
     LEFT JOIN LATERAL (

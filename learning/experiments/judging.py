@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -154,7 +154,7 @@ def _sources(
             experiment.workflow_name, experiment.unit, seen, experiment.started_at,
             came_from=came_from,
             # Whoever says how old a unit has to be says when a run should have ended.
-            with_hanging=experiment.maturity_hours > 0,
+            hanging_after=timedelta(hours=experiment.maturity_hours) or None,
         )  # fmt: skip
 
 

@@ -232,7 +232,7 @@ def rated(api, broker, production, new, meanwhile=lambda: None):
         {"key": "today", "is_control": True, "agents": {SLUG: str(production.number)}},
         {"key": "better", "agents": {SLUG: str(new.number)}},
     ], metrics=[{"key": "rating", "role": "primary"}], autoconclude=True)  # fmt: skip
-    runs = runs_of(api, broker, "asks", 50)
+    runs = runs_of(api, broker, "asks", 68)  # twenty ratings of each arm, at any draw
     likes = {new.pk: (5, 4), production.pk: (1, 2)}
     for number, call in enumerate(Invocation.objects.filter(run_id__in=list(runs))):
         said = {"subject_kind": "run", "subject_id": str(call.run_id), "kind": "rating",
@@ -326,7 +326,8 @@ def test_runs_that_hang_count_as_failed_once_they_are_old_enough(
     api, filing, broker, maturity, counted
 ):
     both = [{"version": "1", "key": "a"}, {"version": "1", "key": "b"}]
-    uid = started(api, "filing", both, maturity_hours=maturity)
+    metrics = [{"key": "success", "role": "primary"}, {"key": "seconds"}]
+    uid = started(api, "filing", both, maturity_hours=maturity, metrics=metrics)
     ended = runs_of(api, broker, "filing", 6)
     hanging = [api("post", "runs", {"workflow": "filing", "inputs": {}}) for _ in range(6)]
     assert {made.status_code for made in hanging} <= {201, 202}
@@ -335,6 +336,12 @@ def test_runs_that_hang_count_as_failed_once_they_are_old_enough(
     arms = found["metrics"][0]["arms"]
     assert sum(arm["n"] for arm in arms) == counted
     assert round(sum(arm["mean"] * arm["n"] for arm in arms)) == len(ended)
+    if maturity:  # each took the hour after which it counts, at any look
+        for hours in (3, 9):
+            experiments.sweep(timezone.now() + timedelta(hours=hours))
+            arms = api("get", f"experiments/{uid}/analysis").json()["metrics"][1]["arms"]
+            seconds = sum(arm["mean"] * arm["n"] for arm in arms)
+            assert 6 * 3600 <= seconds < 6 * 3600 + 60, seconds
     broker.drain()
     experiments.sweep(timezone.now() + timedelta(hours=2))
     arms = api("get", f"experiments/{uid}/analysis").json()["metrics"][0]["arms"]
