@@ -300,11 +300,12 @@ def failed_tools(
 ) -> list[dict[str, Any]]:
     """Tools that an agent's live calls asked for in vain, by tool and error, most often first.
 
-    Calls of runs that ``caller`` may not see are left out: arguments and messages are told.
+    Calls of runs that ``caller`` may not see are left out, as are calls that quoted what is
+    limited: arguments and messages are told.
     ``code`` is ``not_found`` for a tool that the agent does not have. ``arguments`` are the newest
     ones asked with, ``good`` the newest ones that worked, ``invocations`` where to look.
     """
-    calls = live_calls(since, until).filter(agent_slug=slug).values("id")
+    calls = live_calls(since, until).filter(agent_slug=slug, limited_to=None).values("id")
     rows = of_visible_runs(caller, ToolCall.objects.filter(
         id__gte=first_id(since), id__lt=first_id(until), invocation_id__in=calls
     ))  # fmt: skip

@@ -75,9 +75,12 @@ def ground_of(
     base = evidence.production(agent)
     settings = base.retrieval
     sources = list(settings.get("sources") or ())
-    documents = list(index.quotable_documents(sources)[: MOST_DOCUMENTS + 1]) if sources else []
+    # What is limited is found for nobody in particular: its questions would all count as missed.
+    every = index.quotable_documents(sources, for_all=True)
+    documents = list(every[: MOST_DOCUMENTS + 1]) if sources else []
     if not documents:
-        raise Conflict(f"agent {agent}", "without documents to quote", "sources that exist")
+        raise Conflict(f"agent {agent}", "without documents to quote",
+                       "sources that exist and are limited to nobody")  # fmt: skip
     if len(documents) > MOST_DOCUMENTS:
         raise Conflict(f"agent {agent}", f"over {MOST_DOCUMENTS} documents", "fewer sources")
     length = context_tokens or int(settings.get("max_tokens", quoting.MAX_TOKENS))

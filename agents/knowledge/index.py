@@ -103,9 +103,13 @@ def cuts_in_use(title: str) -> list[str]:
     return sorted({str(one) for one in rows.values_list("retrieval__cut", flat=True) if one})
 
 
-def quotable_documents(sources: Collection[str]) -> QuerySet[Document]:
-    """Current documents that settings with these sources name, of every client."""
+def quotable_documents(sources: Collection[str], *, for_all: bool = False) -> QuerySet[Document]:
+    """Current documents that settings with these sources name, of every client.
+
+    ``for_all``: those alone that are limited to nobody.
+    """
     rows = Document.objects.filter(state=Document.State.CURRENT).order_by("id")
+    rows = rows.filter(limited_to=[]) if for_all else rows
     return rows if ANY_SOURCE in sources else rows.filter(title__in=list(sources))
 
 

@@ -103,7 +103,8 @@ def _configurations(
         if index.embedding_cost_usd(ground.document_ids) - spent_before >= cap_usd:
             notes.append(f"{name} was not tried: the cap was reached")
             continue
-        for document in index.quotable_documents(ground.sources)[:MOST_DOCUMENTS]:
+        open_to_all = index.quotable_documents(ground.sources, for_all=True)
+        for document in open_to_all[:MOST_DOCUMENTS]:
             index.cut_again(document, cut_named(name))
             index.embed_pending(document_id=document.pk)
         rows.append(scored(ground, replace(ground.present, name=name, cut=name)))

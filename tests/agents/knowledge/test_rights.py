@@ -16,10 +16,12 @@ from agents import evidence, recordings
 from agents.calls import Call
 from agents.invoke import invoke
 from agents.knowledge import index
-from agents.models import Agent, AsyncCall, Invocation
+from agents.models import Agent, AsyncCall, Invocation, ToolCall
 from config.access import audiences, rights
+from config.access.callers import any_reader
 from config.access.models import Audience, Client, User
-from learning import asking, examples, knowledge_changes
+from config.errors import Conflict
+from learning import asking, examples, knowledge_changes, labelling
 from learning.models import Example, Improvement
 from tests.agents.conftest import make_key
 
@@ -271,6 +273,24 @@ def test_no_example_replay_or_tuning_set_is_made_of_it(
     Invocation.objects.update(limited_to=None)
     assert len(recordings.recorded_calls("quoting", since=since, until=until, limit=9)) == 1
     assert examples.approved("quoting") == [kept]
+
+
+def test_tuning_and_tools_leave_it_out(quoting: None, insider: Api, firm: Client) -> None:
+    row = asked(insider)
+    given = [{"question": f"{QUESTION} {n}", "answer": "in March"} for n in range(12)]
+    tuned = insider("post", "/api/v1/agents/quoting/retrieval-tuning", {"questions": given})
+    assert tuned.status_code in (403, 409), tuned.content
+    with pytest.raises(Conflict, match="limited to nobody"):
+        labelling.ground_of("quoting", firm.pk, given, None)
+    ToolCall.objects.create(
+        invocation_id=row.pk, client_id=firm.pk, started_at=timezone.now(), name="desk.ask",
+        arguments={"deal": DEAL}, state="failed", error_code="not_found", error={"message": "x"},
+    )  # fmt: skip
+    now = timezone.now()
+    span = (now - timedelta(hours=1), now + timedelta(hours=1))
+    assert evidence.failed_tools(any_reader(), "quoting", *span) == []
+    Invocation.objects.update(limited_to=None)
+    assert len(evidence.failed_tools(any_reader(), "quoting", *span)) == 1
 
 
 def test_what_is_said_of_a_conversation_that_quoted_it_is_read_by_those_alone(
