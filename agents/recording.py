@@ -111,7 +111,7 @@ def store(
             "invocations": statements.rows_of([row]),
             **measuring.noted(call, row, work, choice.version),
         }
-        if held is None and kept is None and not work.tries and not work.ran:
+        if held is None and kept is None and not (work.tries or work.ran or work.vectors):
             statements.execute(_STORE_ALONE, told)
         else:
             told |= {

@@ -24,7 +24,16 @@ from agents.knowledge import embedding, frequent, index
 from agents.knowledge import search as searching
 from agents.knowledge.index import Given
 from agents.knowledge.search import search
-from agents.models import Agent, Budget, Document, Endpoint, Invocation, Label, Passage
+from agents.models import (
+    Agent,
+    Budget,
+    Document,
+    Endpoint,
+    Invocation,
+    Label,
+    ModelCall,
+    Passage,
+)
 from agents.tasks import sweep
 from config.access.models import Client
 from tests.agents.conftest import make_key
@@ -327,7 +336,7 @@ def test_a_hanging_embedding_endpoint_costs_a_call_seconds_and_then_nothing(
 
 
 def test_vectors_are_paid_from_the_budgets_of_who_asks_for_them(
-    api: Api, firm: Client, ground: None
+    api: Api, firm: Client, ground: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = Endpoint.objects.get(is_offline=True)
     served = [*row.served, {"name": "offline-embedding", "tier": "light", "context_tokens": 8192,
@@ -366,6 +375,12 @@ def test_vectors_are_paid_from_the_budgets_of_who_asks_for_them(
     assert vectors["input_tokens"] > 0 and Decimal(vectors["cost_usd"]) > 0
     again = api("post", "/v1/chat/completions", chat)  # the vector and the answer are kept
     assert again.status_code == 200 and Invocation.objects.latest("id").model_calls == 0
+    monkeypatch.setattr(frequent, "vector_of", lambda *_: None)  # it has gone before the answer
+    assert api("post", "/v1/chat/completions", chat).status_code == 200
+    known = Invocation.objects.latest("id")
+    rows = ModelCall.objects.filter(invocation_id=known.pk)
+    assert known.cached and known.model_calls == rows.count() == 1
+    assert sum(one.cost_usd for one in rows) == known.cost_usd > 0
 
     api("post", "/api/v1/budgets", {**budget, "cap_usd": str(spent())})
     before = spent()
