@@ -9,7 +9,7 @@ else stands alone.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -101,7 +101,7 @@ def _alike(
     """Agents left alone that fail in one way: many at once, or with those of an open incident."""
     alone = [s for s in symptoms if s.fingerprint and found[s.alert_id].startswith("agent:")]
     raised = {s.alert_id: f"{ALIKE}{s.fingerprint}" for s in alone}
-    blamed = _blamed(alone, raised, MANY_ALIKE, found)
+    burst = _bursts(alone, raised)
     held = [s for s in alone if s.held.startswith(ALIKE) and s.held in open_causes]
     last: dict[str, datetime] = {}
     for symptom in held:
@@ -110,9 +110,32 @@ def _alike(
     for symptom in alone:
         cause = raised[symptom.alert_id]
         is_late = cause in last and symptom.fired_at - last[cause] <= ALIKE_AFTER
-        if cause in blamed or is_late:
+        if symptom.alert_id in burst or is_late:
             joined[symptom.alert_id] = cause
     return joined | {s.alert_id: s.held for s in held}
+
+
+def _bursts(symptoms: Sequence[Symptom], raised: Mapping[str, str]) -> set[str]:
+    """The alerts that began within ``TOGETHER`` of ``MANY_ALIKE`` agents' with the same cause; one
+    that fired long before, or fires long after, is not among them."""
+    by_cause: dict[str, list[Symptom]] = defaultdict(list)
+    for symptom in sorted(symptoms, key=lambda one: one.fired_at):
+        by_cause[raised[symptom.alert_id]].append(symptom)
+    found: set[str] = set()
+    for ordered in by_cause.values():
+        first, taken, agents = 0, 0, Counter[str]()
+        for last, symptom in enumerate(ordered):
+            agents[_own_cause(symptom)] += 1
+            while symptom.fired_at - ordered[first].fired_at > TOGETHER:
+                gone = _own_cause(ordered[first])
+                agents[gone] -= 1
+                if not agents[gone]:
+                    del agents[gone]
+                first += 1
+            if len(agents) >= MANY_ALIKE:
+                found |= {one.alert_id for one in ordered[max(first, taken) : last + 1]}
+                taken = last + 1
+    return found
 
 
 def _to_providers(

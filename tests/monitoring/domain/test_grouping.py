@@ -138,3 +138,16 @@ def test_who_fails_alike_soon_afterwards_joins_the_open_incident_and_the_rest_st
         "x0": "alike:timeout", "x1": "alike:timeout", "y": "alike:timeout",
         "z": "agent:z", "v": "agent:v",
     }  # fmt: skip
+
+
+def test_who_failed_alike_long_before_or_fails_so_long_after_is_no_part_of_a_burst() -> None:
+    burst = [alike(f"x{n}", n) for n in range(6)]
+    before, after = alike("old", -3 * 24 * 60, held="agent:old"), alike("new", 2 * 24 * 60)
+    found = causes([*burst, before, after], {}, frozenset({"agent:old"}))
+    assert (found["agent-old"], found["agent-new"]) == ("agent:old", "agent:new")
+    assert {found[one.alert_id] for one in burst} == {"alike:timeout"}
+    open_ = frozenset({"alike:timeout"})
+    held = [alike(f"x{n}", n, held="alike:timeout") for n in range(6)]
+    assert causes([*held, after], {}, open_)["agent-new"] == "agent:new"
+    twice = [alike("x0", n / 10) for n in range(6)]
+    assert set(causes(twice, {}).values()) == {"agent:x0"}  # one agent, however often
