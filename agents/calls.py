@@ -12,6 +12,7 @@ from uuid import UUID
 from agents.budgets import Held
 from agents.endpoints import Reply, Request, Served, Try
 from agents.endpoints.values import ANY_OBJECT
+from agents.models.records import CallState
 from agents.tools.registry import ArtifactStore, Tool
 from config.errors import InvalidInput
 
@@ -44,6 +45,7 @@ class Call:
     Who judges or replays what a run did names it in ``about_run_id``: seen with that run.
     ``asked_at`` is when it was asked, where that is not now: what a simulation or an import states.
     Beside its own run's budget it counts against those of ``capped_runs``, which lie around it.
+    ``inherited``: what a reader of its conversation must hold, where that has been read.
     ``is_remembered``: the agent's turns in ``messages`` are those that we keep, not its caller's.
     ``is_live``: what is streamed is read at once, so that no other text can take its place.
     A batch gives ``ask``, which answers in the place of the endpoints or raises Pending, and the
@@ -60,6 +62,7 @@ class Call:
     workflow: str = ""
     step_id: UUID | None = None
     conversation_id: UUID | None = None
+    inherited: tuple[str, ...] | None = None
     unit: str | None = None
     effect_id: str | None = None
     deadline: float | None = None
@@ -138,3 +141,8 @@ class Answer:
     cached: bool
     is_fallback: bool = False
     findings: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def went(self) -> str:
+        """The state of the call behind it."""
+        return str(CallState.FALLBACK if self.is_fallback else CallState.SUCCEEDED)

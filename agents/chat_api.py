@@ -172,6 +172,7 @@ def _answer(call: Call) -> Answer:
             asked=text_of(call.messages[-1]),
             answered=str(answer.output.get("text") or ""),
             invocation_id=answer.invocation_id,
+            went=answer.went,
         )
     return answer
 

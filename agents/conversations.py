@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from agents import telling, turns
 from agents.domain import talks
 from agents.domain.guardrails.redact import redact
 from agents.domain.talks import Said
-from agents.models import Conversation
+from agents.models import Conversation, Turn
 from config import logs
 from config.access.callers import Caller
 from config.access.hiding import of_readers
@@ -79,15 +80,21 @@ def check_open(talk: Conversation) -> None:
         raise Conflict(f"conversation {talk.pk}", talk.state, "an open conversation")
 
 
-def note(*, talk_id: UUID, asked: str, answered: str, invocation_id: UUID) -> None:
-    """Add a question and its answer, without personal data and secrets."""
+def note(
+    *, talk_id: UUID, asked: str, answered: str, invocation_id: UUID, went: str = "succeeded"
+) -> None:
+    """Add a question and its answer, without personal data and secrets; ``went`` is the state of
+    the call behind it."""
     asked, answered = redact(asked), redact(answered)
     title = " ".join(asked.split())[:TITLE_CHARACTERS]
     with transaction.atomic():
         talk = turns.touch(talk_id, title=title)
         before = turns.latest(talk_id)
-        after = turns.add(talk, before, asked=asked, answered=answered, invocation_id=invocation_id)
-        turns.keep_quality(talk, talks.quality(after, handed_over=_is_over(talk)))
+        turns.add(
+            talk, before, asked=asked, invocation_id=invocation_id,
+            answered=Said(Turn.Role.ASSISTANT, answered, went),
+            quality=partial(talks.quality, handed_over=_is_over(talk)),
+        )  # fmt: skip
         telling.talked(talk, is_first=not before.last_number)
 
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
-from agents import conversations
+from agents import conversations, turns
 from agents.calls import Answer, Call
 from agents.domain import talks
 from agents.domain.context import estimate_tokens
@@ -41,7 +41,8 @@ def ask(
     """
     check_text(text)
     conversations.check_open(talk)
-    memory = talks.remember(conversations.said(talk), HISTORY_TOKENS, about=text)
+    history = turns.latest(talk.pk)
+    memory = talks.remember(history.said, HISTORY_TOKENS, about=text)
     if memory.summary and memory.summary != talk.summary:
         Conversation.objects.filter(pk=talk.pk).update(summary=memory.summary)
     answer = invoke(
@@ -52,6 +53,7 @@ def ask(
             user_id=user_id,
             key_id=key_id,
             conversation_id=talk.pk,
+            inherited=history.limited_to,
             messages=[*memory.messages, {"role": "user", "content": text}],
             is_remembered=True,
             stream=stream,
@@ -63,6 +65,7 @@ def ask(
         asked=text,
         answered=str(answer.output.get("text", "")),
         invocation_id=answer.invocation_id,
+        went=answer.went,
     )
     return answer
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -44,10 +45,12 @@ SET last_turn_at = now(), title = CASE c.title WHEN '' THEN %(title)s ELSE c.tit
 WHERE c.id = %(talk)s RETURNING {_TALK}
 """
 
-# How a call ended is looked up one by one: a join could be planned as a read of all calls.
+# How a call ended is looked up one by one: a join could be planned as a read of all calls. In one
+# look with the limits: a turn that is seen has its own among them.
 _LATEST = """
 SELECT t.number, t.role, t.text, coalesce(
-    (SELECT i.state FROM agents_invocation i WHERE i.id = t.invocation_id), 'succeeded')
+    (SELECT i.state FROM agents_invocation i WHERE i.id = t.invocation_id), 'succeeded'),
+    (SELECT c.limited_to FROM agents_conversation c WHERE c.id = %(talk)s)
 FROM agents_turn t WHERE t.conversation_id = %(talk)s ORDER BY t.number DESC LIMIT %(most)s
 """
 
@@ -58,7 +61,7 @@ WITH added AS (
     SELECT id, client_id, conversation_id, number, role, text, invocation_id, tokens
     FROM jsonb_populate_recordset(NULL::agents_turn, %(turns)s::jsonb)
 )
-SELECT state FROM agents_invocation WHERE id = %(invocation)s
+UPDATE agents_conversation SET quality_ratio = %(ratio)s WHERE id = %(talk)s
 """
 
 _JUDGE = "UPDATE agents_conversation SET quality_ratio = %(ratio)s WHERE id = %(talk)s"
@@ -66,10 +69,12 @@ _JUDGE = "UPDATE agents_conversation SET quality_ratio = %(ratio)s WHERE id = %(
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The latest turns in order, with how the calls behind the answers ended, and how many."""
+    """The latest turns in order, with how the calls behind the answers ended, and how many; and
+    what their reader must hold, None where there are no turns that would tell."""
 
     said: list[Said]
     last_number: int
+    limited_to: tuple[str, ...] | None = None
 
 
 def open_named(
@@ -98,15 +103,24 @@ def touch(talk_id: UUID, *, title: str) -> Conversation:
 def latest(talk_id: UUID) -> History:
     """The latest turns of a conversation."""
     rows = statements.execute(_LATEST, {"talk": talk_id, "most": LATEST_TURNS})
-    said = [Said(role, text, went) for _, role, text, went in reversed(rows)]
-    return History(said, rows[0][0] if rows else 0)
+    if not rows:
+        return History([], 0)
+    said = [Said(role, text, went) for _, role, text, went, _ in reversed(rows)]
+    return History(said, rows[0][0], tuple(rows[0][4] or ()))
 
 
 def add(
-    talk: Conversation, before: History, *, asked: str, answered: str, invocation_id: UUID
-) -> list[Said]:
-    """Add a question and its answer to a conversation that is locked; the history with them."""
-    pair = ((Turn.Role.USER, asked, None), (Turn.Role.ASSISTANT, answered, invocation_id))
+    talk: Conversation,
+    before: History,
+    *,
+    asked: str,
+    answered: Said,
+    invocation_id: UUID,
+    quality: Callable[[list[Said]], float | None],
+) -> None:
+    """Add a question and its answer to a conversation that is locked, and how well it has gone by
+    ``quality`` of all that was said."""
+    pair = ((Turn.Role.USER, asked, None), (answered.role, answered.text, invocation_id))
     rows = [
         Turn(
             client_id=talk.client_id,
@@ -119,13 +133,10 @@ def add(
         )
         for place, (role, text, behind) in enumerate(pair, start=1)
     ]
-    given = {"turns": statements.rows_of(rows), "invocation": invocation_id}
-    ended = statements.execute(_ADD, given)
-    return [
-        *before.said,
-        Said(Turn.Role.USER, asked),
-        Said(Turn.Role.ASSISTANT, answered, ended[0][0] if ended else "succeeded"),
-    ][-LATEST_TURNS:]
+    after = [*before.said, Said(Turn.Role.USER, asked), answered][-LATEST_TURNS:]
+    talk.quality_ratio = quality(after)
+    given = {"turns": statements.rows_of(rows), "ratio": talk.quality_ratio, "talk": talk.pk}
+    statements.execute(_ADD, given)
 
 
 def keep_quality(talk: Conversation, ratio: float | None) -> None:

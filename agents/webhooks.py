@@ -162,7 +162,8 @@ def dialogflow(request: HttpRequest) -> JsonResponse:
         external_id=session[-200:],
         channel=CHANNEL,
     )
-    if intent := (asked["intentInfo"].get("displayName") or "")[:80]:
+    intent = (asked["intentInfo"].get("displayName") or "")[:80]
+    if intent not in ("", talk.intent):
         Conversation.objects.filter(pk=talk.pk).update(intent=intent)
     given = asked["sessionInfo"].get("parameters") or {}
     told = _tell(talk, caller, text, given if isinstance(given, dict) else {}, until)

@@ -22,7 +22,7 @@ CALLS = (
 )  # fmt: skip
 # Of these percentiles are shown, of the others sums and means.
 RANKED = ("invocation_duration_seconds", "model_duration_seconds", "first_token_seconds")
-# Of one agent also how long calls that were queued had waited; of everything it is that of steps.
+# Of one agent also how long queued calls had waited; of everything it is that of steps, too.
 WAITED = "queue_wait_seconds"
 # Where failed calls are kept by what they failed of.
 CODES = {"all": "code", "agent": "agent_code", "domain": "domain_code"}

@@ -26,6 +26,8 @@ def inherited(call: Call) -> list[str] | None:
     """What a reader of the call's conversation must hold so far; None for nothing."""
     if call.conversation_id is None:
         return None
+    if call.inherited is not None:
+        return list(call.inherited) or None
     rows = Conversation.objects.filter(pk=call.conversation_id)
     return rows.values_list("limited_to", flat=True).first() or None
 

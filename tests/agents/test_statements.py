@@ -22,9 +22,9 @@ MOST = 3
 # breakers, which a process remembers for a moment.
 MOST_OF_A_CHAT, MOST_OF_A_KNOWN_CHAT = 4, 2
 MOST_COMMANDS, MOST_COMMANDS_OF_A_KNOWN_CHAT = 4, 0
-# Of a turn, beside its call: the conversation, its lock, the history, both turns, the quality; and
-# whom what it quoted is limited to.
-MOST_OF_A_TURN = 6
+# Of a turn, beside its call: the conversation, what it is limited to, its lock, the history, and
+# both turns with the quality.
+MOST_OF_A_TURN = 5
 
 
 def test_a_recorded_call_asks_no_more_of_the_database_than_today(
