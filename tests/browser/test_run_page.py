@@ -17,7 +17,7 @@ title: A run to watch
 inputs: {type: object, required: [who], properties: {who: {type: string}}}
 steps:
   gate: {title: Until it is watched, wait: {signal: watched}}
-  slow: {needs: [gate], tool: core.sleep, title: A slow step, with: {seconds: 2.5}}
+  slow: {needs: [gate], tool: core.sleep, title: A slow step, with: {seconds: 5}}
   never: {needs: [slow], when: "false", tool: core.echo, title: Left out}
   each:
     title: Every item
@@ -83,7 +83,7 @@ def _panel_opens_and_closes(page: Page) -> None:
     page.locator("#n-slow").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#panel")).to_contain_text("core.sleep")
-    expect(page.locator("#panel")).to_contain_text('"seconds": 2.5')
+    expect(page.locator("#panel")).to_contain_text('"seconds": 5')
     assert "?step=" in page.url
     page.keyboard.press("Escape")
     expect(page.locator("#panel")).to_be_hidden()
