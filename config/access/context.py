@@ -23,6 +23,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {
         "sees": {
             "monitoring": caller is not None and caller.has("monitoring:read"),
+            "incidents": caller is not None and caller.client_ids is None,  # of the whole fleet
             "audit": caller is not None and caller.has("audit:read"),
         },
         "offline_model": settings.OFFLINE_MODEL_IN_USE,

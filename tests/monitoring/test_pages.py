@@ -147,6 +147,9 @@ def test_who_sees_one_client_sees_its_figures_and_no_others(firm: Client) -> Non
     page(stranger, f"/dashboard/_panel?scope=agent&key={AGENT}&client={firm.pk}", 403)
     page(stranger, "/dashboard/costs?by=user", 403)
     page(stranger, "/dashboard/incidents", 403)
+    offered = 'class="to" href="/dashboard/incidents"'
+    assert offered not in page(stranger, "/dashboard/costs")
+    assert offered in page(signed_in(firm, "platform_engineer"), "/dashboard/costs")
     page(stranger, f"/dashboard/objectives?client={firm.pk}", 403)
 
 
