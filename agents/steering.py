@@ -146,15 +146,17 @@ def last_call_of(version_id: UUID, since: datetime) -> datetime | None:
 def outcomes(
     slug: str, epochs: Sequence[int], *, since: datetime, until: datetime,
     among: Sequence[tuple[int, int, int]] = (), came_from: datetime | None = None,
-    units: Sequence[str] | None = None, before: datetime | None = None,
+    but_of: Sequence[int] = (), units: Sequence[str] | None = None,
+    before: datetime | None = None,
 ) -> Iterator[Outcome]:  # fmt: skip
     """Every unit that met the agent in ``epochs``, its first call before ``until``.
 
     Calls of a unit are added up, whichever version answered: it keeps what it was assigned. With
     ``among`` only units count whose first call of all these was in ``epochs``, each with all of
     these calls: (epoch, below, above) are an epoch's calls of buckets under ``below`` and from
-    ``above`` on. ``came_from``: only units whose first call was not before. ``units``: of these
-    alone. ``before``: as it was when only calls had been recorded that ended before this moment.
+    ``above`` on. ``came_from``: only units whose first call was not before. ``but_of``: none that
+    has a call in these epochs. ``units``: of these alone. ``before``: as it was when only calls had
+    been recorded that ended before this moment.
     """
     join, met, values = _which_calls(slug, epochs, since, among)
     values |= {"until": until, "own": list(epochs)}
@@ -164,6 +166,9 @@ def outcomes(
     if before is not None:
         more = f"{more} AND {_BEFORE}"
         values |= {"before": before, "before_id": first_id(before)}
+    if but_of:
+        then = "" if before is None else f"AND {_BEFORE}"
+        more, values["but_of"] = f"{more} {_BUT_OF.format(then=then)}", list(but_of)
     if came_from is not None:
         having, values["came_from"] = "AND min(started_at) >= %(came_from)s", came_from
     query = _OUTCOMES.format(join=join, met=met, more=more, having=having)
@@ -282,6 +287,15 @@ _CALLS = """
 _OF_UNITS = "AND unit = ANY(%(units)s) AND split_epoch IS NOT NULL"
 _ENDED_AT = "started_at + duration_seconds * interval '1 second'"
 _BEFORE = f"id < %(before_id)s AND {_ENDED_AT} < %(before)s"
+_BUT_OF = """
+    AND NOT EXISTS (
+        SELECT FROM agents_invocation AS other
+        WHERE other.agent_id = %(agent)s AND other.unit = agents_invocation.unit
+          AND id >= %(first_id)s AND started_at >= %(since)s
+          AND split_epoch IS NOT NULL AND split_epoch = ANY(%(but_of)s) AND bucket IS NOT NULL
+          {then}
+    )
+"""
 _OUTCOMES = f"""
     SELECT unit, min(bucket), min(started_at), count(*),
            count(*) FILTER (WHERE state IN ('failed', 'blocked', 'fallback')),

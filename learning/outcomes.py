@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -15,7 +15,7 @@ from agents import services as agents
 from config.partitions import first_id
 from learning import judging
 from learning.domain import measures, sums
-from learning.domain.measures import Said, UnitSeen
+from learning.domain.measures import Caps, Said, UnitSeen
 from learning.domain.sums import Cells
 from learning.models import Feedback, Score, Subject
 from workflows import splits
@@ -34,6 +34,7 @@ class Source:
 
     ``parked``: version → arm of no range. ``incidents``: spans whose units are kept apart.
     ``seen``: units of earlier stages, which don't count again; this stage's are added to it.
+    ``but_of``: epochs whose units don't count here.
     ``started_at``: what CUPED calls before, where a metric uses it. ``among``: calls, as
     ``agents.outcomes`` takes them, of which a unit's first must be in ``epochs``. ``came_from``:
     only who came from this moment on. ``hanging_after``: a workflow's runs that came before
@@ -58,6 +59,7 @@ class Source:
     among: Sequence[tuple[int, int, int]] = ()
     came_from: datetime | None = None
     hanging_after: timedelta | None = None
+    but_of: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,38 +79,41 @@ WHOLE = Part()
 Past = Mapping[float, Mapping[str, UnitSeen]]
 
 
-def cells(source: Source, part: Part = WHOLE, past: Past | None = None) -> dict[str, Cells]:
+def cells(
+    source: Source, part: Part = WHOLE, past: Past | None = None, caps: Caps | None = None
+) -> dict[str, Cells]:
     """Stage → (arm, day) → units and sums; what came during an incident is a stage of its own.
 
-    ``past``: what ``past_of`` gives, where it is known.
+    ``past`` and ``caps``: what ``past_of`` and ``caps_of`` give, where they are known.
     """
     past = past_of(source, part.units) if past is None else past
+    caps = caps_of(source, part) if caps is None else caps
     units = _units(source, part)
-    if not adds_up(source):
-        return _folded(source, list(units), past)
     none: dict[str, Cells] = {source.stage: {}, APART + source.stage: {}}
     blocks = iter(lambda: list(islice(units, FOLDED_AT_ONCE)), [])
-    return none | sums.added((1, _folded(source, block, past)) for block in blocks)
+    return none | sums.added((1, _folded(source, block, past, caps)) for block in blocks)
 
 
-def adds_up(source: Source) -> bool:
-    """Whether all that is kept of it are sums: no percentile of all units, and no sketch."""
-    return not any(
-        one.get("cap_percentile") is not None or one["type"] == "quantile"
-        for one in source.metrics
-    )  # fmt: skip
+def has_percentiles(source: Source) -> bool:
+    """Whether a metric is capped at a percentile of all units: its cap moves as they come."""
+    return any(one.get("cap_percentile") is not None for one in source.metrics)
+
+
+def caps_of(source: Source, part: Part = WHOLE) -> Caps:
+    """The most that a unit counts for in each metric that is capped."""
+    # Who is found now is not seen yet.
+    asked = replace(source, seen=None if source.seen is None else set(source.seen))
+    units = (unit for unit, _ in _units(asked, part)) if has_percentiles(source) else ()
+    return measures.caps_of(units, arms=source.arms, metrics=source.metrics)
 
 
 def _folded(
-    source: Source, units: Sequence[tuple[UnitSeen, datetime]],
-    past: Past,
-) -> dict[str, Cells]:  # fmt: skip
+    source: Source, units: Sequence[tuple[UnitSeen, datetime]], past: Past, caps: Caps
+) -> dict[str, Cells]:
     sides: dict[str, list[UnitSeen]] = {source.stage: [], APART + source.stage: []}
     for unit, first_at in units:
         within = any(start <= first_at < end for start, end in source.incidents)
         sides[APART + source.stage if within else source.stage].append(unit)
-    every = [unit for side in sides.values() for unit in side]
-    caps = measures.caps_of(every, arms=source.arms, metrics=source.metrics)
     return {
         stage: measures.fold(
             found,
@@ -163,7 +168,7 @@ def _outcomes(source: Source, part: Part) -> Iterator[agents.Outcome | splits.Ru
         )  # fmt: skip
     return agents.outcomes(
         source.agent_slug, source.epochs, among=source.among, came_from=source.came_from,
-        units=part.units, before=part.before, **when,
+        but_of=source.but_of, units=part.units, before=part.before, **when,
     )  # fmt: skip
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 from django.utils import timezone
 
 from agents import services as agents
@@ -23,7 +23,7 @@ from config.partitions import first_id
 from learning import judging, outcomes
 from learning.domain import sums
 from learning.domain.measures import SCORE
-from learning.models import Experiment, Feedback, Rollout, Score, StageSums
+from learning.models import ArmDay, Experiment, Feedback, Rollout, Score, StageSums
 from learning.outcomes import Part, Source
 from monitoring.domain.periods import joined
 
@@ -34,6 +34,9 @@ EVERY = timedelta(minutes=10)
 UNITS_AT_ONCE = 5_000
 # Sums of no more units than these are made anew once in so long.
 MADE_ANEW, MOST_MADE_ANEW = timedelta(days=1), 1_000_000
+# A cap at a percentile of all units is that of all up to so many; above, it is found anew when
+# there are so many times as many, and stands with ``MOST_MADE_ANEW``.
+CAPPED_EXACTLY, GROWN = 10_000, 1.1
 # Of this way of adding up; sums of another one are made anew.
 VERSION = 1
 
@@ -44,19 +47,16 @@ def cells(source: Source, now: datetime | None = None) -> sums.Stages:
     ``now`` is the time by the clock that records are written by.
     """
     before = (now or timezone.now()) - LATE
-    if not _stands(source) or before <= source.since:
+    if before <= source.since or not _stands(source):
         return outcomes.cells(source)
-    kept = _kept(source)
-    if kept is None or before - kept.recorded_before >= EVERY:
-        kept = _moved_on(source, kept, before)
-    standing = sums.from_rows(kept.cells)
-    if not standing:
-        return outcomes.cells(source)
-    found = sums.added([(1, standing), *_since(source, kept, Part(until=source.until))])
-    if all(cell["units"] > 0 for part in found.values() for cell in part.values()):
-        return found
-    # More was taken off than had been added: a call was recorded much later than it ended.
-    StageSums.objects.filter(owner_id=source.owner_id, stage=source.stage).delete()
+    try:
+        kept = _kept(source)
+        if kept is None or before - kept.recorded_before >= EVERY:
+            kept = _moved_on(source, kept, before)
+        if standing := sums.from_rows(kept.cells):
+            return sums.added([(1, standing), *_since(source, kept, Part(until=source.until))])
+    except sums.NeverAdded:  # a call was recorded much later than it ended
+        StageSums.objects.filter(owner_id=source.owner_id, stage=source.stage).delete()
     return outcomes.cells(source)
 
 
@@ -71,11 +71,11 @@ def forget(now: datetime) -> int:
 
 
 def _stands(source: Source) -> bool:
-    """Whether sums of it may be kept.
-
-    Runs of a workflow, and a bandit's batches, which leave out who was in one before, are few.
-    """
-    return outcomes.adds_up(source) and not source.workflow and source.seen is None
+    """Whether sums of it may be kept: runs of a workflow are few, and may begin again."""
+    if source.workflow or not outcomes.has_percentiles(source):
+        return not source.workflow
+    own = ArmDay.objects.filter(owner_id=source.owner_id, stage=source.stage)
+    return (own.aggregate(all=Sum("units"))["all"] or 0) > CAPPED_EXACTLY
 
 
 def _kept(source: Source) -> StageSums | None:
@@ -87,21 +87,26 @@ def _kept(source: Source) -> StageSums | None:
         return None
     # What the way of adding up can't see (a row recorded much later than it ended, a person erased
     # between two questions) is in the figures a day later at the most, unless that takes minutes.
-    few = sum(cell[3] for cell in row.cells) <= MOST_MADE_ANEW
-    return None if few and row.recorded_before - row.made_at >= MADE_ANEW else row
+    units = _units_of(row.cells)
+    is_old = row.recorded_before - row.made_at >= MADE_ANEW
+    is_grown = row.caps is not None and units > row.made_of * GROWN
+    return None if units <= MOST_MADE_ANEW and (is_old or is_grown) else row
 
 
 def _moved_on(source: Source, kept: StageSums | None, before: datetime) -> StageSums:
     """The sums as of ``before``, kept for the next sweep unless another one was quicker."""
     then = Part(before=before, until=source.until)
     if kept is None or not kept.cells:
-        found = outcomes.cells(source, then)
+        caps = outcomes.caps_of(source, then) if outcomes.has_percentiles(source) else None
+        cells = sums.as_rows(outcomes.cells(source, then, caps=caps))
+        made = {"made_at": before, "made_of": _units_of(cells), "caps": caps}
     else:
         found = sums.added([(1, sums.from_rows(kept.cells)), *_since(source, kept, then)])
+        cells = sums.as_rows(found)
+        made = {"made_at": kept.made_at, "made_of": kept.made_of, "caps": kept.caps}
     values: dict[str, Any] = {
         "digest": _digest(source), "recorded_before": before, "came_before": source.until,
-        "made_at": before if kept is None else kept.made_at,
-        "incidents": _incidents(source, before), "cells": sums.as_rows(found),
+        "incidents": _incidents(source, before), "cells": cells, **made,
     }  # fmt: skip
     place = {"owner_id": source.owner_id, "stage": source.stage}
     if kept is not None:
@@ -116,19 +121,24 @@ def _moved_on(source: Source, kept: StageSums | None, before: datetime) -> Stage
 def _since(source: Source, kept: StageSums, to: Part) -> Iterator[tuple[int, sums.Stages]]:
     """What units that changed come to in ``to``, and what they came to in ``kept``."""
     changed = sorted(_changed(source, kept))
+    past = outcomes.past_of(source, changed) if changed else {}
     for place in range(0, len(changed), UNITS_AT_ONCE):
         units = changed[place : place + UNITS_AT_ONCE]
-        past, was = outcomes.past_of(source, units), (kept.recorded_before, kept.came_before)
-        yield 1, outcomes.cells(source, Part(units, to.before, to.until), past)
-        yield -1, outcomes.cells(source, Part(units, *was), past)
+        was = (kept.recorded_before, kept.came_before)
+        yield 1, outcomes.cells(source, Part(units, to.before, to.until), past, kept.caps)
+        yield -1, outcomes.cells(source, Part(units, *was), past, kept.caps)
+
+
+def _units_of(cells: Sequence[Sequence[Any]]) -> int:
+    return sum(cell[3] for cell in cells)
 
 
 def _changed(source: Source, kept: StageSums) -> set[str]:
     """Units that called, that grew old enough, or of which something was said since ``kept``."""
     after = kept.recorded_before
     found = agents.units_that_changed(
-        source.agent_slug, source.epochs, among=source.among, since=source.since,
-        until=source.until, after=after, came_from=kept.came_before,
+        source.agent_slug, [*source.epochs, *source.but_of], among=source.among,
+        since=source.since, until=source.until, after=after, came_from=kept.came_before,
     )  # fmt: skip
     for model in (Feedback, Score):
         said = outcomes.said_about(source, model)
@@ -150,6 +160,6 @@ def _digest(source: Source) -> str:
     told = [
         VERSION, source.agent_slug, list(source.epochs), source.arms, source.metrics, source.since,
         source.parked, source.unit, source.started_at, source.among, source.came_from,
-        sorted(judging.admitted()) if reads_scores else [],
+        list(source.but_of), sorted(judging.admitted()) if reads_scores else [],
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(told, default=str, sort_keys=True).encode()).hexdigest()

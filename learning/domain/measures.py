@@ -6,6 +6,7 @@ that it first met its arm, whole: requests of one unit never count as several.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,6 +18,8 @@ from learning.domain.analysis.values import number
 from learning.domain.statistics.samples import upper_limit
 
 Ranges = Sequence[Sequence[int]]
+# Metric → the most that each part of its value counts for.
+Caps = Mapping[str, Sequence[float]]
 SCORE = "score:"
 
 
@@ -167,7 +170,7 @@ def fold(
     *,
     arms: Mapping[str, Ranges],
     metrics: Sequence[Mapping[str, Any]],
-    caps: Mapping[str, Sequence[float]] | None = None,
+    caps: Caps | None = None,
     parked: Mapping[str, str] | None = None,
     before: Mapping[float, Mapping[str, UnitSeen]] | None = None,
 ) -> dict[tuple[str, date], dict[str, Any]]:
@@ -212,24 +215,31 @@ def fold(
 
 
 def caps_of(
-    units: Sequence[UnitSeen], *, arms: Mapping[str, Ranges], metrics: Sequence[Mapping[str, Any]]
-) -> dict[str, tuple[float, ...]]:
+    units: Iterable[UnitSeen], *, arms: Mapping[str, Ranges], metrics: Sequence[Mapping[str, Any]]
+) -> Caps:
     """Metric → the most that a unit counts for: its ``cap``, or the value at ``cap_percentile``.
 
     The percentile is that of all arms together, so it favours none; a ratio's numerator and
-    denominator have each their own, as in GrowthBook.
+    denominator have each their own, as in GrowthBook. ``units`` are gone through once.
     """
-    found: dict[str, tuple[float, ...]] = {}
-    for spec in metrics:
-        key, share = str(spec["key"]), spec.get("cap_percentile")
-        if spec.get("cap") is not None:
-            found[key] = (float(spec["cap"]),)
-        elif share is not None:
-            measure = str(spec.get("measure") or key)
-            values = [read(measure, u) for u in units if arm_of(arms, u.bucket) is not None]
-            if values:
-                parts = zip(*values, strict=True)
-                found[key] = tuple(upper_limit(part, float(share)) for part in parts)
+    found: dict[str, Sequence[float]] = {
+        str(one["key"]): (float(one["cap"]),) for one in metrics if one.get("cap") is not None
+    }
+    asked = [one for one in metrics if one.get("cap_percentile") is not None]
+    values: dict[str, list[array[float]]] = {
+        str(one["key"]): [array("d") for _ in range(1 + (one["type"] == "ratio"))] for one in asked
+    }
+    for unit in units if asked else ():
+        if arm_of(arms, unit.bucket) is None:
+            continue
+        for one in asked:
+            parts = read(str(one.get("measure") or one["key"]), unit)
+            for kept, value in zip(values[str(one["key"])], parts, strict=True):
+                kept.append(value)
+    for one in asked:
+        if columns := [part for part in values[str(one["key"])] if part]:
+            share = float(one["cap_percentile"])
+            found[str(one["key"])] = tuple(upper_limit(part, share) for part in columns)
     return found
 
 

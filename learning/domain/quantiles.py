@@ -24,6 +24,16 @@ def packed(values: Sequence[float]) -> str:
     return base64.b64encode(Sketch.of(values).to_bytes()).decode("ascii")
 
 
+def added(one: str, other: str, sign: int = 1) -> str:
+    """The sketch of both, or with ``sign`` -1 of what is in ``one`` and not in ``other``.
+
+    Raises ValueError where there is something to take off that was never in it.
+    """
+    mine, theirs = (Sketch.from_bytes(base64.b64decode(text)) for text in (one, other))
+    whole = mine.merge(theirs) if sign > 0 else mine.without(theirs)
+    return base64.b64encode(whole.to_bytes()).decode("ascii")
+
+
 def read(sketches: Sequence[str], level: float) -> dict[str, float]:
     """A quantile of all values in ``sketches`` with its 95 % bounds, for a statistics document.
 

@@ -6,14 +6,22 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
+from learning.domain import quantiles
+
 Cells = dict[tuple[str, date], dict[str, Any]]
 Stages = dict[str, Cells]
+SKETCH, NO_SKETCH = "sketch", quantiles.packed([])
+
+
+class NeverAdded(ValueError):
+    """More is to be taken off than there is."""
 
 
 def added(stages: Iterable[tuple[int, Mapping[str, Cells]]]) -> Stages:
     """The sum of (sign, stage → cells), signs 1 and -1; a cell that no unit is in is left out.
 
-    A metric that one side does not have is nothing there.
+    A metric that one side does not have is nothing there. Raises NeverAdded where more is to
+    be taken off than there is.
     """
     found: Stages = {}
     for sign, part in stages:
@@ -25,11 +33,23 @@ def added(stages: Iterable[tuple[int, Mapping[str, Cells]]]) -> Stages:
                 for metric, sums in cell["statistics"].items():
                     into = whole["statistics"].setdefault(metric, {})
                     for name, value in sums.items():
-                        into[name] = into.get(name, 0) + sign * value
+                        if name == SKETCH:
+                            into[name] = _with(into.get(name, NO_SKETCH), value, sign)
+                        else:
+                            into[name] = into.get(name, 0) + sign * value
+    if any(cell["units"] < 0 for cells in found.values() for cell in cells.values()):
+        raise NeverAdded("a day of an arm has less than no unit")
     return {
         stage: {place: cell for place, cell in cells.items() if cell["units"]}
         for stage, cells in found.items()
     }
+
+
+def _with(sketch: str, other: str, sign: int) -> str:
+    try:
+        return quantiles.added(sketch, other, sign)
+    except ValueError as error:
+        raise NeverAdded(str(error)) from error
 
 
 def as_rows(stages: Mapping[str, Cells]) -> list[list[Any]]:

@@ -137,13 +137,14 @@ def _sources(
     variants = experiment.variants.all()
     parked = {str(v.version_id): v.key for v in variants if not v.ranges}
     # Of runs it is not asked from when on a unit counts, so those of earlier batches are told.
-    is_told = is_bandit or (len(batches) > 1 and bool(experiment.workflow_name))
+    is_told = len(batches) > 1 and bool(experiment.workflow_name)
     seen: set[str] | None = set() if is_told else None
     started = experiment.started_at or until
     moved = [datetime.fromisoformat(one["began_at"]) for one in experiment.batches]
     for place, batch in enumerate(batches):
         since, end, own = started, until, epochs[place]
         came_from = None if is_bandit else [None, *moved][place]
+        earlier = [one for each in epochs[:place] for one in each] if is_bandit else []
         if not is_bandit:
             since = [started, *moved][place] if is_told else started
             end = min([*moved[place : place + 1], until])
@@ -152,7 +153,7 @@ def _sources(
             experiment.pk, experiment.client_id, experiment.agent_slug, batch.stage, own,
             batch.ranges, experiment.metrics, since, end, parked, incidents,
             experiment.workflow_name, experiment.unit, seen, experiment.started_at,
-            came_from=came_from,
+            came_from=came_from, but_of=earlier,
             # Whoever says how old a unit has to be says when a run should have ended.
             hanging_after=timedelta(hours=experiment.maturity_hours) or None,
         )  # fmt: skip

@@ -284,6 +284,10 @@ class StageSums(models.Model):
     came_before = models.DateTimeField(help_text="Of units: when their first call began.")
     incidents = models.JSONField(default=list, help_text="[since, until) of those by then.")
     cells = models.JSONField(default=list, help_text="stage, arm, day, units, statistics.")
+    caps = models.JSONField(null=True, help_text="Metric: what a percentile caps a unit at.")
+    made_of = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text="Units when all of it was last added up."
+    )
     number = models.PositiveIntegerField(default=1, help_text="Of its writes.")
 
     class Meta:

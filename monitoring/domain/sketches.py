@@ -113,6 +113,30 @@ class Sketch:
         """A new sketch of both; equal, bucket for bucket, to one fed with all the values."""
         return merged((self, other))
 
+    def without(self, other: Sketch) -> Sketch:
+        """A new sketch of what was counted here and not in ``other``.
+
+        Its extremes are exact while their buckets hold something, else right to a bucket's width.
+        Raises ValueError where ``other`` counts something that is not here.
+        """
+        result = Sketch()
+        for left, mine, taken in (
+            (result._positive, self._positive, other._positive),
+            (result._negative, self._negative, other._negative),
+        ):
+            rest = {key: mine.get(key, 0) - taken.get(key, 0) for key in mine.keys() | taken.keys()}
+            left.update({key: n for key, n in rest.items() if n})
+        result.zeros, result.count = self.zeros - other.zeros, self.count - other.count
+        counts = [result.zeros, *result._positive.values(), *result._negative.values()]
+        if min(counts) < 0:
+            raise ValueError("what is taken off was never counted")
+        if result.count:
+            result.total = self.total - other.total
+            edges = [value for value, _ in result._buckets()]
+            result.minimum = max(self.minimum, edges[0] - RELATIVE_ERROR * abs(edges[0]))
+            result.maximum = min(self.maximum, edges[-1] + RELATIVE_ERROR * abs(edges[-1]))
+        return result
+
     def quantile(self, q: float) -> float:
         """The value below which a share ``q`` (0 to 1) lies, linear between neighbouring ranks.
 

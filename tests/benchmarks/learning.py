@@ -36,10 +36,10 @@ def sweeps() -> dict[str, dict[str, Any]]:
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     found = json.loads(done.stdout)
     rows = {}
-    for unit in ("run", "user"):
-        of = f"{SWEPT:,} stored calls of {found[f'units_by_{unit}']:,} units by {unit}"
+    for kind in ("by_run", "by_user", "with_percentiles", "of_a_bandit"):
+        of = f"{SWEPT:,} stored calls of {found[f'units_{kind}']:,} units {kind.replace('_', ' ')}"
         for name, words in (("whole", "s to fold"), ("sweep", "s a sweep beside")):
-            rows[f"learning_{name}_by_{unit}"] = _row([found[f"{name}_by_{unit}"]], f"{words} {of}")
+            rows[f"learning_{name}_{kind}"] = _row([found[f"{name}_{kind}"]], f"{words} {of}")
     return rows
 
 

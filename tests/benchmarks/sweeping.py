@@ -1,7 +1,8 @@
 """A sweep of experiments over stored calls: ``python -m tests.benchmarks.sweeping CALLS``.
 
-A database of its own gets two experiments of fourteen days with so many calls each: one by run,
-each call a unit, and one by user, each of whom calls twenty times. Told are the seconds to fold all
+A database of its own gets experiments of fourteen days with so many calls each: one by run, each
+call a unit, one by user, each of whom calls twenty times, one by run with a percentile and a cap at
+one, and a bandit with a batch a day. Told are the seconds to fold all
 of it, as every sweep did before sums stood, and those of a sweep beside sums that stand, its
 analysis with it. One JSON document on standard output.
 """
@@ -20,6 +21,15 @@ from typing import Any
 from config import launch
 
 DAYS, CALLS_A_USER, ROUNDS = 14, 20, 5
+METRICS = [
+    {"key": "success", "role": "primary"},
+    {"key": "seconds_per_call", "role": "guardrail", "margin": 0.2},
+    {"key": "cost_usd_per_call", "role": "guardrail", "margin": 0.2},
+]
+PERCENTILES = [
+    {"key": "p95", "measure": "seconds", "quantile": 0.95, "role": "guardrail", "margin": 0.2},
+    {"key": "held", "measure": "cost_usd", "cap_percentile": 0.99},
+]
 # Rows as they are stored: the id tells when the call was begun, the bucket which arm answered.
 _FILL = """
     INSERT INTO agents_invocation
@@ -33,7 +43,9 @@ _FILL = """
     CROSS JOIN LATERAL jsonb_populate_record(t.made, jsonb_build_object(
         'id', (lpad(to_hex((extract(epoch FROM c.at) * 1000)::bigint), 12, '0')
                || lpad(to_hex(n), 20, '0'))::uuid,
-        'unit', 'unit-' || who, 'bucket', bucket, 'split_epoch', %(epoch)s, 'started_at', c.at,
+        'unit', 'unit-' || who, 'bucket', bucket, 'started_at', c.at,
+        'split_epoch', %(epoch)s + (n - 1) * %(batches)s / %(calls)s,
+        'duration_seconds', 0.5 + 2.0 * (n * 7919 %% 1000) / 1000,
         'version_id', CASE WHEN bucket < 5000 THEN %(new)s ELSE %(old)s END,
         'state', CASE WHEN n * 31 %% 10 = 0 THEN 'failed' ELSE 'succeeded' END
     )) r
@@ -48,13 +60,18 @@ def main(calls: int) -> dict[str, float]:
 
     call_command("migrate", verbosity=0)
     found: dict[str, float] = {}
-    for unit, units in (("run", 0), ("user", calls // CALLS_A_USER)):
-        experiment = _filled(f"sweep-{unit}", unit, calls=calls, units=units)
-        found |= {f"{name}_by_{unit}": value for name, value in _measured(experiment).items()}
+    for name, units, more in (
+        ("by_run", 0, {}),
+        ("by_user", calls // CALLS_A_USER, {"unit": "user"}),
+        ("with_percentiles", 0, {"metrics": [*METRICS, *PERCENTILES]}),
+        ("of_a_bandit", 0, {"metrics": METRICS[:1], "test": {"kind": "bandit"}, "batch_hours": 24}),
+    ):
+        experiment = _filled(name.replace("_", "-"), calls=calls, units=units, **more)
+        found |= {f"{key}_{name}": value for key, value in _measured(experiment).items()}
     return found
 
 
-def _filled(slug: str, unit: str, *, calls: int, units: int) -> Any:
+def _filled(slug: str, *, calls: int, units: int, **more: Any) -> Any:
     from django.db import connection
     from django.utils import timezone
 
@@ -62,6 +79,7 @@ def _filled(slug: str, unit: str, *, calls: int, units: int) -> Any:
     from agents.models import Agent, Invocation, TrafficSplit
     from config.access.models import Client
     from learning import experiments, trials
+    from learning.experiments import batches
     from learning.models import Experiment
 
     firm, _ = Client.objects.get_or_create(
@@ -70,18 +88,23 @@ def _filled(slug: str, unit: str, *, calls: int, units: int) -> Any:
     old = agents.open_agent(slug, prompt="Answer.")
     new = agents.publish_prompt(slug, "Answer better.")
     row = experiments.create(
-        caller=trials.machine(), agent_slug=slug, name=slug, unit=unit,
+        caller=trials.machine(), agent_slug=slug, name=slug,
         variants=[{"version": str(old), "key": "control", "is_control": True},
                   {"version": str(new), "key": "candidate"}],
-        metrics=[{"key": "success", "role": "primary"},
-                 {"key": "seconds_per_call", "role": "guardrail", "margin": 0.2},
-                 {"key": "cost_usd_per_call", "role": "guardrail", "margin": 0.2}],
+        **{"metrics": METRICS, **more},
     )  # fmt: skip
     experiments.start(caller=trials.machine(), experiment_id=row.pk)
     now = timezone.now()
     since = now - timedelta(days=DAYS)
     Experiment.objects.filter(pk=row.pk).update(started_at=since)
     epoch = TrafficSplit.objects.get(agent__slug=slug, closed_at=None).epoch
+    looks = DAYS if row.test.get("kind") == "bandit" else 1
+    for number in range(1, looks):
+        row = Experiment.objects.get(pk=row.pk)
+        ranges = {arm.key: arm.ranges for arm in row.variants.all()}
+        began = since + number * timedelta(days=1)
+        batches.begin(row, {"began_at": began.isoformat(), "ranges": ranges}, event="looked",
+                      after={})  # fmt: skip
     like = Invocation.objects.create(
         client_id=firm.pk, agent_id=Agent.objects.get(slug=slug).pk, agent_slug=slug,
         version_id=old, version_number=1, state="succeeded", cost_usd="0.01",
@@ -90,7 +113,7 @@ def _filled(slug: str, unit: str, *, calls: int, units: int) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(_FILL, {
             "since": since, "span": now - since, "calls": calls, "units": units, "like": like.pk,
-            "epoch": epoch, "old": old, "new": new,
+            "epoch": epoch, "batches": looks, "old": old, "new": new,
         })  # fmt: skip
         cursor.execute("VACUUM ANALYZE agents_invocation")
     return Experiment.objects.get(pk=row.pk)
@@ -101,11 +124,12 @@ def _measured(experiment: Any) -> dict[str, float]:
     from learning.experiments import judging, ripening
     from learning.models import ArmDay
 
-    (source,) = judging._sources(experiment, ripening.counted_until(experiment), [])
-    whole = _seconds(lambda: folding.cells(source), rounds=1)
+    sources = list(judging._sources(experiment, ripening.counted_until(experiment), []))
+    whole = _seconds(lambda: [folding.cells(one) for one in sources], rounds=1)
     first = _seconds(lambda: experiments.refresh(experiment), rounds=1)
     units = sum(ArmDay.objects.filter(owner_id=experiment.pk).values_list("units", flat=True))
-    assert units == sum(cell["units"] for cell in folding.cells(source)["all"].values())
+    every = [cell for one in sources for cell in folding.cells(one)[one.stage].values()]
+    assert units == sum(cell["units"] for cell in every)
     swept = _seconds(lambda: experiments.refresh(experiment), rounds=ROUNDS)
     return {"units": units, "whole": whole, "first": first, "sweep": swept}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from agents.domain import traffic
 from agents.models import Invocation
 from config.privacy import another_name
 from learning import experiments, feedback, outcomes, summing
-from learning.domain import measures
+from learning.domain import measures, quantiles
 from learning.models import ArmDay, Experiment, Feedback, Score, StageSums
 from tests.learning.ground import SLUG, id_at, make_agent, meet
 
@@ -30,6 +31,8 @@ METRICS = [
     {"key": "score:quality"},
 ]
 WITH_A_PAST = [*METRICS, {"key": "calls", "cuped_days": 7}]
+CAPPED = {"key": "dear", "measure": "cost_usd_per_call", "cap_percentile": 0.9}
+WITH_PERCENTILES = [*METRICS, CAPPED, {"key": "p90", "measure": "seconds", "quantile": 0.9}]
 
 
 class Traffic:
@@ -102,8 +105,17 @@ def flat(stages):
         for stage, cells in stages.items()
         for (arm, day), cell in cells.items()
         for metric, sums in {**cell["statistics"], "": {"units": cell["units"]}}.items()
-        for name, value in sums.items()
+        for name, value in told(sums).items()
     }
+
+
+def told(sums):
+    """The sums; of a sketch its quantiles."""
+    sketch = sums.get("sketch")
+    levels = (
+        {level: quantiles.read([sketch], level)["value"] for level in (0.1, 0.9)} if sketch else {}
+    )
+    return {name: value for name, value in sums.items() if name != "sketch"} | levels
 
 
 @pytest.mark.parametrize(("seed", "maturity"), [(0, 30), (1, 0), (2, 0), (3, 30)])
@@ -129,6 +141,53 @@ def test_what_is_added_comes_to_the_same_as_all_of_it(firm, seed, maturity):
     assert whole["all"] and whole["~all"]
     assert StageSums.objects.get().recorded_before == world.till - HOUR
     assert StageSums.objects.get().number > 5
+
+
+def test_percentiles_are_added_to_as_sums_are(firm, monkeypatch):
+    """A sketch by its buckets; a cap stands until there are a tenth more units."""
+    monkeypatch.setattr(summing, "CAPPED_EXACTLY", 20)
+    world, whole_folds = Traffic(firm, 5), 0
+    for _ in range(18):
+        world.go_on(world.rng.choice([0.5, 1, 2]))
+        source = world.source(WITH_PERCENTILES)
+        found = summing.cells(source, world.till)
+        row = StageSums.objects.filter(stage="all").first()
+        # The caps of all units while they are few, then those that were found last.
+        caps = row.caps if row and summing._stands(source) else None
+        whole = outcomes.cells(source, caps=caps)
+        assert flat(found) == pytest.approx(flat(whole), rel=0.02, abs=1e-9)
+        exact = [{key: value for key, value in flat(one).items() if isinstance(key[4], str)}
+                 for one in (found, whole)]  # fmt: skip
+        assert exact[0] == pytest.approx(exact[1], rel=1e-9, abs=1e-9)
+        whole_folds += caps is not None and row.made_at == row.recorded_before
+        units = sum(cell["units"] for cell in found["all"].values())
+        ArmDay.objects.update_or_create(
+            owner_id=source.owner_id, stage="all", arm="control", day=world.began.date(),
+            defaults={"client_id": source.client_id, "units": units, "statistics": {}},
+        )  # fmt: skip
+    assert units > 60 and row.caps["dear"] and 2 <= whole_folds <= 9
+    exactly = measures.caps_of(
+        (one for one, _ in outcomes._units(source, outcomes.WHOLE)),
+        arms=ARMS, metrics=source.metrics,
+    )  # fmt: skip
+    assert row.caps["dear"][0] == pytest.approx(exactly["dear"][0], rel=0.3)
+
+
+def test_who_met_an_earlier_batch_does_not_count_in_a_later_one(firm):
+    """A bandit's batches: a call of the earlier one may be known only after one of the later."""
+    world = Traffic(firm, 7)
+    for _ in range(14):
+        world.go_on(world.rng.choice([1, 5, 26]))
+        seen: set[str] = set()
+        for epoch in (1, 2):
+            batch = replace(world.source(METRICS), epochs=[epoch], stage=f"batch {epoch}",
+                            but_of=list(range(1, epoch)), started_at=None)  # fmt: skip
+            told = replace(batch, but_of=(), seen=seen)
+            added = flat(summing.cells(batch, world.till))
+            assert added == pytest.approx(flat(outcomes.cells(batch)), rel=1e-9, abs=1e-9)
+            assert added == pytest.approx(flat(outcomes.cells(told)), rel=1e-9, abs=1e-9)
+    assert {row.number > 5 for row in StageSums.objects.all()} == {True}
+    assert StageSums.objects.count() == 2
 
 
 def test_sums_are_made_anew_where_what_they_were_made_of_is_another(firm):

@@ -133,6 +133,23 @@ def test_what_is_as_large_as_a_limit_is_neither_above_nor_below_it(limit: float)
     assert sketch.share_below(limit) == pytest.approx(0.1)
 
 
+@settings(deadline=None)
+@given(st.lists(values, max_size=80), st.lists(values, max_size=80))
+def test_what_was_added_can_be_taken_off_again(kept, added):
+    rest = Sketch.of([*kept, *added]).without(Sketch.of(added))
+    assert list(rest._buckets()) == list(Sketch.of(kept)._buckets())
+    for q in QS if kept else ():
+        exact = Sketch.of(kept).quantile(q)
+        assert rest.quantile(q) == pytest.approx(exact, rel=0.02, abs=1e-17)
+    assert rest.to_bytes() == Sketch.from_bytes(rest.to_bytes()).to_bytes()
+
+
+def test_what_was_never_added_can_not_be_taken_off():
+    for other in (Sketch.of([1.0, 1.0]), Sketch.of([2.0]), Sketch.of([0.0])):
+        with pytest.raises(ValueError, match="never counted"):
+            Sketch.of([1.0]).without(other)
+
+
 def test_a_hundred_thousand_latencies_take_less_than_two_kilobytes():
     assert len(Sketch.of(RNG.lognormal(0, 1, 100_000)).to_bytes()) < 2_000
 
