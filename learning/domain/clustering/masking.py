@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import re
 
-# A request in quotes keeps its verb: who only reads and who deletes is not the same.
+from learning.domain.clustering import documents
+
+# A request in quotes keeps its verb: who only reads and who deletes is not the same. Not so where
+# it is what a failure was about: request: "GET /a", 502 for GET /a.
+_VERB = r"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)"
+_ABOUT = re.compile(rf"(?<=: )\"{_VERB} [^\"\n]{{1,300}}\"")
+_BARE_VERB = re.compile(rf"(?<=[a-z] ){_VERB} (?=/|https?://|request\b)")
 _REQUEST = re.compile(r"(?<!\w)\"([A-Z]{3,12}) [/*<h][^\"\n]{0,300}\"(?!\w)")
 # Calls of a stack on one line, each with its line in the source: app.Server.run:42 app.Main.main:7
 _CALL = r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*){2,}:\d+"
@@ -15,10 +21,27 @@ _STACK = re.compile(rf"(?<![\w.$]){_CALL}(?:\s+{_CALL})+")
 # Names that are counted through: node14 node15 node16. In capitals they are codes: E401, TS2304.
 _COUNTED = re.compile(r"\b([A-Z]?[a-z][A-Za-z]*)\d+(?:[,;]?\s+\1\d+){2,}\b")
 
+# Random ids in letters and digits: 4Kg6x3B113h8Kd, 8569CD59AA; with what they are of in front,
+# req_DZCCfXFcZea7fd, they need no digit.
+_RANDOM = re.compile(
+    r"(?<![\w.-])(?:([a-z]{2,6}_)[A-Za-z0-9]{10,}|(?!0[xX])[A-Za-z0-9]{10,})\b(?![.(-])"
+)
+_SORTS = re.compile(r"[a-z]+|[A-Z]+|\d+")
+_TURNS = re.compile(r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
+# How often letters and digits take turns, and small letters with capitals as a share of the length:
+# NodeNotReady and OAuth2AccessToken stay.
+LEAST_TURNS, LEAST_MIXED = 3, 0.45
+
 # Order matters: a time holds numbers, a URL holds a path, a path may hold an address.
 _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), mask)
     for pattern, mask in (
+        # systemd's names, with a dot and with an @: neither hosts nor addresses
+        (
+            r"(?<![\w.@/-])[\w-]+(?:@[\w-]*)?\.(?:service|timer|socket|mount|scope|slice|target)"
+            r"(?![\w.(])",
+            "<id>",
+        ),
         (r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\")>\]]+", "<url>"),
         (r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b", "<email>"),
         (r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b", "<uuid>"),
@@ -50,6 +73,14 @@ _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"(?<=\buser )(?!unknown\b|not\b|is\b|was\b|has\b|name\b|[(\[<])[\w.@$-]+(?=\s|$)",
             "<name>",
         ),
+        (r"(?<==\()[^()\n]{1,300}(?=\))", "<text>"),  # Key (email)=(Smith & Sons)
+        (r"(?<=\bcontains \()[^()\n]{1,300}(?=\))|(?<=\bVALUES \()[^()\n]{1,300}(?=\))", "<text>"),
+        (r"(?<=\bvalue \[)[^\[\]\n]{1,300}(?=\])", "<text>"),
+        (r"`[^`\n]{1,300}`", "<text>"),
+        (
+            r"(?<![\w.])[$€£] ?\d[\d.,]*\b|(?<![\w.])\d+(?:[.,]\d+)* ?(?:EUR|USD|GBP|CHF|JPY)\b",
+            "<money>",
+        ),
         (r"(?<=[\s(\[=:,])\"[^\"\n]{0,300}\"(?!\w)|^\"[^\"\n]{0,300}\"(?!\w)", "<text>"),
         (r"(?<=[\s(\[=:,])'[^'\n]{0,300}'(?!\w)|^'[^'\n]{0,300}'(?!\w)", "<text>"),
         (r"\b[A-Za-z]:\\[^\s,;'\"]+", "<path>"),
@@ -61,6 +92,11 @@ _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # attempt_1445_0005_m_000000_0, R02-M1-N0-C, order-2026-000123
         (r"\b[A-Za-z]+(?:[_-]+[A-Za-z]*\d+[A-Za-z]?){2,}(?:[_:-][\w-]+)*\b", "<id>"),
         (r"\b[A-Z]\d{2,}(?:-[A-Z]\w*)+(?::[\w-]+)*\b", "<id>"),
+        (r"(?<![\w.])(?:\d+h)?\d+m\d+(?:\.\d+)?s\b", "<span>"),
+        (
+            r"(?<![\w.])v?\d+(?:\.\d+){2,}(?:[-+][0-9A-Za-z.]+)+\b|(?<![\w.])v\d+(?:\.\d+)+\b",
+            "<num>",
+        ),
         (
             r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*(?: ?(?:ns|us|µs|ms|s|msecs?|secs?|seconds?|minutes?"
             r"|hours?)|m|h)\b",
@@ -84,22 +120,37 @@ _AGAIN = re.compile(r"<size> \(<size>\)")
 _RUN = re.compile(r"(<\w+>)(?:[,;]?\s+\1){2,}")
 # Addresses of a chain of proxies are one place.
 _LIST = re.compile(r"(<\w+>)(?:,\1)+")
-MASK = re.compile(r"<(?:url|email|uuid|time|mac|ip|host|name|text|path|hex|id|span|size|num|\*)>")
+MASK = re.compile(
+    r"<(?:url|email|uuid|time|mac|ip|host|name|text|path|hex|id|span|size|num|money|json|\*)>"
+)
 # Only the start of a stack trace or a pasted document says what happened.
 MOST_CHARACTERS = 2_000
 
 
 def mask(message: str) -> str:
     """The message with its changing parts replaced; runs of one mask shrink to ``<num>+``."""
-    text = _STACK.sub("<id>+", message[:MOST_CHARACTERS])
+    text = _STACK.sub("<id>+", documents.opened(message[:MOST_CHARACTERS]))
     text = _COUNTED.sub("<id>+", text)
+    text = _BARE_VERB.sub("", _ABOUT.sub("<text>", text))
     text = _REQUEST.sub(r"\1 <path>", text)
+    text = _RANDOM.sub(_random, text)
     for pattern, name in _MASKS:
         text = pattern.sub(name, text)
     text = _NO_NAME.sub("<ip> (<host>)", text)
     text = _AGAIN.sub("<size>", text)
     text = _LIST.sub(r"\1", text)
     return _RUN.sub(r"\1+", text)
+
+
+def _random(found: re.Match[str]) -> str:
+    """A mask if letters and digits mix as they do in no word."""
+    word = found[0].removeprefix(found[1] or "")
+    if word[0].isdigit() and not (word.upper() == word or word.lower() == word):
+        return "<id>"
+    turns = len(_TURNS.findall(word)) + (found[1] is not None)
+    mixed = len(_SORTS.findall(word)) - 1
+    is_mixed = (found[1] is not None or turns > 0) and mixed >= LEAST_MIXED * len(word)
+    return "<id>" if turns >= LEAST_TURNS or is_mixed else found[0]
 
 
 def tokens(message: str) -> tuple[str, ...]:

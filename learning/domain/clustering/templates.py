@@ -146,15 +146,13 @@ def _merge_variables(groups: list[_Group]) -> list[_Group]:
         rest: list[_Group] = []
         for group in groups:
             words = group.words
-            if len(words) <= place + 1 or _fixed(words[place]) or MASK.search(words[place]):
+            if len(words) <= place + 1 or _fixed(words[place]):
                 rest.append(group)
             else:
                 likes[(*words[:place], None, *words[place + 1 :])].append(group)
         groups = rest
         for same in likes.values():
-            names = all(_qualified(group.words[place]) for group in same)
-            enough = 2 if names else MANY_VALUES
-            if len(same) >= enough and len(same[0].words) > PREFIX_WORDS:
+            if len(same[0].words) > PREFIX_WORDS and _is_variable([g.words[place] for g in same]):
                 joined = _Group([*same[0].words])
                 joined.words[place] = VARIABLE
                 for group in same:
@@ -163,6 +161,17 @@ def _merge_variables(groups: list[_Group]) -> list[_Group]:
             else:
                 groups.extend(same)
     return groups
+
+
+def _is_variable(values: Sequence[str]) -> bool:
+    """Whether one place holds names of one thing: many, dotted ones, or counted beside masked."""
+    masked = [value for value in values if MASK.search(value)]
+    words = [value for value in values if not MASK.search(value)]
+    if len(words) >= MANY_VALUES:
+        return True
+    if masked and words:
+        return all(any(sign.isdigit() for sign in word) for word in words)
+    return len(words) > 1 and all(map(_qualified, words))
 
 
 def _split_constants(group: _Group) -> list[_Group]:

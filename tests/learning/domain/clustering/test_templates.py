@@ -3,10 +3,13 @@ import time
 from collections import defaultdict
 
 import pytest
+from drain3 import TemplateMiner
+from drain3.template_miner_config import TemplateMinerConfig
 
 from learning.domain.clustering.identity import carried_ids, fingerprint, kinship
 from learning.domain.clustering.masking import mask
 from learning.domain.clustering.templates import group_messages
+from tests.learning.domain.clustering import services
 
 NAMES = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"]
 FILL = {
@@ -69,6 +72,39 @@ def test_messages_are_grouped_by_the_template_that_wrote_them(seed):
     assert grouping_accuracy(groups, labels) > 0.95
 
 
+@pytest.mark.parametrize("family", services.FAMILIES)
+def test_messages_of_services_nobody_had_seen_are_grouped_too(family):
+    for seed, count in enumerate((300, 1000, 2000), start=1):
+        messages, labels = services.messages(family, count, seed)
+        groups = [t.members for t in group_messages(messages)]
+        ours, theirs = grouping_accuracy(groups, labels), by_drain(messages, labels)
+        print(f"{family} {count}: {ours:.3f}, drain3 {theirs:.3f}")
+        assert ours > 0.85
+
+
+def by_drain(messages, labels):
+    miner, groups = TemplateMiner(config=TemplateMinerConfig()), defaultdict(list)
+    for index, message in enumerate(messages):
+        groups[miner.add_log_message(message)["cluster_id"]].append(index)
+    return grouping_accuracy(groups.values(), labels)
+
+
+def test_answers_that_are_documents_are_told_apart_by_what_they_say():
+    rows = [
+        f"Error code: 429 - {{'error': {{'message': '{said}', 'id': '{i}', 'param': None}}}}"
+        for said in ("Rate limit reached", "Quota is used up")
+        for i in range(4)
+    ]
+    assert sorted(t.members for t in group_messages(rows)) == [(0, 1, 2, 3), (4, 5, 6, 7)]
+
+
+def test_a_counted_name_and_one_with_a_mask_are_names_of_one_thing():
+    nodes = ("gke-pool-0-77ab63b9-cdbb", "worker39", "worker7")
+    assert len(group_messages([f"Node {node} is not ready" for node in nodes * 2])) == 1
+    states = ("ready", "0x7f8800aa11")
+    assert len(group_messages([f"Node {state} since last week" for state in states * 2])) == 2
+
+
 def test_every_message_is_in_exactly_one_group():
     messages, _ = sample(9)
     members = sorted(i for t in group_messages(messages) for i in t.members)
@@ -108,6 +144,28 @@ def test_nothing_in_is_nothing_out():
         ('10.1.2.3,10.4.5.6 "GET /v2 HTTP/1.1" 200', "<ip> GET <path> <num>"),
         ("no source node14 node15 node16 node17", "no source <id>+"),
         ("errors E401 E402 E407", "errors E401 E402 E407"),
+        ("4Kg6x3B113h8Kd: bounced", "<id>: bounced"),
+        ("45HMLLyxfJFfzd: bounced", "<id>: bounced"),
+        ("Request req_DZCCfXFcZea7fd failed", "Request <id> failed"),
+        (
+            "NodeNotReady OAuth2AccessToken get_user_by_id",
+            "NodeNotReady OAuth2AccessToken get_user_by_id",
+        ),
+        ("auth@3.service: Failed", "<id>: Failed"),
+        ("org.acme.service.Order failed", "org.acme.service.Order failed"),
+        ("again in 6m20s or 1h2m3.5s", "again in <span> or <span>"),
+        ("package v1.2.3 needs 1.2.3-rc1", "package <num> needs <num>"),
+        ("Key (email)=(Smith & Sons) exists", "Key (email)=(<text>) exists"),
+        ("amount $910.31 or 12.50 EUR", "amount <money> or <money>"),
+        ('server: x, request: "GET /a/b HTTP/1.1"', "server: x, request: <text>"),
+        ("502 for GET /a/b", "<num> for <path>"),
+        ('sent {"id": 7, "state": "new"} twice', "sent <json> twice"),
+        (
+            "429 {'error': {'message': \"It's full\", 'param': None, 'code': 'full'}}",
+            "<num> <json> message: It's full code: full",
+        ),
+        ('cut {"message": "no room", "id": "7', "cut <json> message: no room"),
+        ('set {"a": {"b": "}"}} {x: 1} {}', "set <json> {x: <num>} {}"),
         ("types TS2304 TS2322 TS7006", "types TS2304 TS2322 TS7006"),
         ("between utf8 latin1 cp1252", "between utf8 latin1 cp1252"),
         ("update (/var/rrds/C Nodes/cn7/out.rrd): late", "update (<path>): late"),
