@@ -17,6 +17,8 @@ from monitoring.models import Alert, Incident, Mark
 
 # What goes wrong under these keys goes wrong for everybody.
 COMMON_SCOPES = ("all", "endpoint", "provider_endpoint", "queue")
+# But of these, as alerts name the queue of analyses: steps may travel there, calls never do.
+OF_ANALYSES = ("analysis", "queue analysis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +47,17 @@ def incident_periods(since: datetime, until: datetime) -> list[tuple[datetime, d
 def incident_windows(since: datetime, until: datetime, *, scope: str, key: str) -> list[Window]:
     """Incidents of ``key`` (an agent, a workflow) or of everybody that touch [since, until).
 
-    One of low severity is a hint, not an outage, and is left out. A window begins when the first
+    One of low severity is a hint, not an outage, and is left out; so is one of the queue of
+    analyses where ``scope`` is an agent, for no call waits there. A window begins when the first
     of its alerts saw its condition, which is before the incident was opened.
     """
+    common = Q(alerts__scope__in=COMMON_SCOPES)
+    if scope == "agent":
+        common &= ~Q(alerts__key__in=OF_ANALYSES)
     own = Q(alerts__scope__startswith=scope) & (
         Q(alerts__key=key) | Q(alerts__key__startswith=f"{key}|")
     )
-    rows = (
-        _touching(since, until)
-        .filter(own | Q(alerts__scope__in=COMMON_SCOPES))
-        .exclude(severity="low")
-        .distinct()
-    )
+    rows = _touching(since, until).filter(own | common).exclude(severity="low").distinct()
     first: dict[UUID, datetime] = {}
     ends: dict[UUID, list[datetime | None]] = defaultdict(list)
     about = Alert.objects.filter(incident__in=rows)
@@ -117,6 +118,8 @@ def left_out(scope: str, *, since: datetime, until: datetime) -> LeftOut:
             continue
         span = (min(opened, pending), resolved or _last_known(state, clear) or until)
         if of_scope in COMMON_SCOPES:
+            if label == ("agent",) and key in OF_ANALYSES:
+                continue
             found.setdefault("", []).append(span)
         elif label and SCOPES.get(of_scope, ())[:1] == label:
             found.setdefault(key.partition("|")[0], []).append(span)

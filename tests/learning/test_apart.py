@@ -223,9 +223,20 @@ def test_incidents_of_others_and_hints_leave_nothing_out(api, two):
     meet(agent, agent_client(), units=300, success={old.pk: 0.7, new.pk: 0.7}, started=began)
     an_incident(began - timedelta(hours=1), key="acc-other-001")
     an_incident(began - timedelta(hours=1), severity="low")
+    an_incident(began - timedelta(hours=1), scope="queue", key="analysis")  # carries no call
+    an_incident(began - timedelta(hours=1), scope="all", key="queue analysis")
     experiments.sweep()
     found = api("get", f"experiments/{uid}/analysis").json()
     assert found["left_out_units"] == 0 and found["incidents"] == []
+
+
+def test_an_incident_of_a_queue_that_carries_calls_is_everybodys(api, two):
+    (agent, old, new), _ = two
+    uid, began = running(api)
+    meet(agent, agent_client(), units=300, success={old.pk: 0.7, new.pk: 0.7}, started=began)
+    an_incident(began - timedelta(hours=1), scope="queue", key="default")
+    experiments.sweep()
+    assert api("get", f"experiments/{uid}/analysis").json()["left_out_units"] == 300
 
 
 def test_harm_does_not_hide_behind_the_incident_that_it_caused(api, two):

@@ -262,6 +262,21 @@ def test_what_is_measured_no_more_calls_nobody_and_is_given_up_after_hours() -> 
     assert Alert.objects.get().resolved_by == "system:no_data"
 
 
+def test_what_waits_for_an_analysis_is_no_part_of_how_agents_answer() -> None:
+    began = now()
+    calls("a", 30, 30, endpoint="")
+    tasks.watch()
+    reach = {"since": began - timedelta(hours=1), "until": began + HOUR}
+    for scope, key, of_agents, of_workflows in (
+        ("queue", "analysis", False, True), ("all", "queue analysis", False, True),
+        ("queue", "default", True, True),
+    ):  # fmt: skip
+        Alert.objects.filter(key="a").update(scope=scope, key=key)
+        assert bool(periods.left_out("agent", **reach).of("b")) == of_agents
+        assert bool(periods.left_out("workflow", **reach).of("w")) == of_workflows
+        Alert.objects.filter(key=key).update(scope="agent", key="a")
+
+
 def test_it_resolves_after_having_been_well_for_a_while() -> None:
     AlertRule.objects.update(resolve_seconds=0)
     calls("a", 30, 30, endpoint="")
