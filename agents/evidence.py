@@ -20,6 +20,7 @@ from agents.domain import context
 from agents.domain.cost import MILLION
 from agents.models import Agent, AgentVersion, Endpoint, Invocation, Label, ModelCall, ToolCall
 from agents.tools import registry
+from agents.tools.remote import finding
 from config.access.callers import Caller
 from config.access.hiding import of_visible_runs
 from config.errors import NotFound
@@ -327,6 +328,18 @@ def failed_tools(
             "invocations": [str(i) for _, i, _ in newest[:5]],
         })  # fmt: skip
     return sorted(found, key=lambda one: (-one["calls"], one["name"], one["code"]))
+
+
+def tools_on_offer() -> list[tuple[str, str, bool]]:
+    """Name, description, and whether a call changes nothing, of tools that any agent may be given.
+
+    Those for try-outs and those of one client's own sources are left out.
+    """
+    offered = [*registry.all_tools(), *finding.listing(frozenset())]
+    return [
+        (tool.name, tool.description, tool.idempotent)
+        for tool in offered if not tool.name.startswith("core.")
+    ]  # fmt: skip
 
 
 def reply_figures(slug: str, since: datetime, until: datetime) -> dict[str, Any]:

@@ -25,7 +25,8 @@ MOST_QUESTION = 4_000
 def attach(row: Improvement, failure: str = "") -> UUID | None:
     """Publish the version that ``row`` proposes and name it there; None if there is none.
 
-    A change of model or parameters, another wording, worked examples: the rest needs a person.
+    A change of model, parameters or tools, another wording, worked examples: the rest needs a
+    person.
     A version that was rolled back before closes the proposal instead.
     """
     base = evidence.production(row.agent_slug)
@@ -57,6 +58,9 @@ def content_for(
     made = base
     if isinstance(change.get("model"), Mapping):
         made = replace(made, model={**made.model, **change["model"]})
+    given = [name for name in change.get("tools", ()) if name not in made.tools]
+    if given:
+        made = replace(made, tools=[*made.tools, *given])
     for kind in change.get("variations", ()):
         if kind == "few_shot":
             about = base.prompt[:MOST_QUESTION]

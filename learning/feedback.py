@@ -172,7 +172,8 @@ def visible(caller: Caller) -> QuerySet[Feedback]:
     so is what is said of a conversation that quoted what the caller may not read.
     """
     rows = _unhidden(caller, caller.only_visible(Feedback.objects.all()))
-    if caller.roles <= {"external"}:
+    is_machine = caller.client_ids is None and not caller.roles  # a reader without a person
+    if caller.roles <= {"external"} and not is_machine:
         rows = rows.filter(author_id=caller.user_id)
     return rows
 

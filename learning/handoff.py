@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from agents import evidence, versions
 from agents import loading as catalogue
 from config.access.callers import Caller
 from config.errors import Conflict, NotFound, Unavailable
+from learning import wishing
 from learning.domain.patching import EntryMissing, Patch, as_mail, changed_entry
 from learning.domain.trackers import reference
 from learning.models import Improvement, Replay
 
+# Of the evidence, what is told elsewhere or is rows' ids.
+_APART = frozenset({"priority", "formula", "suggested_tool", "feedback"})
 WEBHOOK_SECONDS = 10.0
 # What of a version the catalogue's file can say.
 IN_CATALOGUE = ("prompt", "model")
@@ -76,19 +80,28 @@ def _check_expressible(row: Improvement, candidate: Any) -> None:
 
 def work_item(caller: Caller, improvement_id: UUID) -> dict[str, Any]:
     """What an issue tracker's webhook takes: title, body in Markdown, labels, and the facts."""
-    return item_of(_find(caller, improvement_id))
+    return item_of(caller, _find(caller, improvement_id))
 
 
-def item_of(row: Improvement) -> dict[str, Any]:
-    """The work item of one improvement."""
+def item_of(caller: Caller, row: Improvement) -> dict[str, Any]:
+    """The work item of one improvement, with what ``caller`` may read of people's words."""
+    shown = row.evidence if isinstance(row.evidence, dict) else {}
+    tool, quotes = shown.get("suggested_tool"), wishing.quotes(caller, shown.get("feedback", ()))
+    body = [_message(row)]
+    if tool:
+        body.append(f"## Suggested tool\n\n```json\n{json.dumps(tool, indent=2)}\n```")
+    if quotes:
+        told = "\n".join(f"> {' '.join(quote.split())}\n>" for quote in quotes).removesuffix("\n>")
+        body.append(f"## What people said\n\n{told}")
     return {
         "title": f"{row.agent_slug}: {row.title}",
-        "body": _message(row),
+        "body": "\n\n".join(body),
         "labels": ["ratchet", row.kind, f"risk:{row.risk}"],
         "improvement": {
             "id": str(row.pk), "agent": row.agent_slug, "kind": row.kind, "state": row.state,
             "priority": row.priority, "proposal": row.proposal, "expected": row.expected,
             "candidate_version": str(row.candidate_version_id or ""),
+            "suggested_tool": tool,
         },
         "sent": row.work_item or None,
     }  # fmt: skip
@@ -107,7 +120,7 @@ def post(caller: Caller, improvement_id: UUID) -> Improvement:
     url = settings.WORK_ITEM_WEBHOOK_URL
     if url == "-":
         raise Conflict("the issue tracker", "not configured", "WORK_ITEM_WEBHOOK_URL")
-    item = {name: value for name, value in item_of(row).items() if name != "sent"}
+    item = {name: value for name, value in item_of(caller, row).items() if name != "sent"}
     try:
         answer = httpx.post(
             url, json=item, timeout=WEBHOOK_SECONDS,
@@ -159,7 +172,7 @@ def _message(row: Improvement) -> str:
     if shown.get("priority"):
         lines.append(f"Priority: {shown['priority']}")
     for name, value in {**shown, **{f"expected {k}": v for k, v in row.expected.items()}}.items():
-        if name not in ("priority", "formula") and value not in (None, "", [], {}):
+        if name not in _APART and value not in (None, "", [], {}):
             lines.append(f"{name.replace('_', ' ').capitalize()}: {_short(value)}")
     for replay in Replay.objects.filter(improvement_id=row.pk).exclude(verdict="")[:3]:
         found = replay.result

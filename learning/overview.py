@@ -10,7 +10,7 @@ from django.db.models import Avg, Count, Q, QuerySet
 
 from agents import evidence, sight
 from config.access.callers import Caller
-from learning import cycles, drifting, feedback, judging, patterns, saying
+from learning import asked_for, cycles, drifting, feedback, judging, patterns, saying
 from learning.domain.categories import group_of
 from learning.models import (
     DriftWindow,
@@ -28,9 +28,6 @@ from learning.models import (
 MONTH, FORTNIGHT = timedelta(days=30), timedelta(days=14)
 MOST_ROWS = 12
 IN_WORK = ("proposed", "approved", "testing", "rolling_out")
-# A request counts its people, and its age halves it every two months: said once, it fades.
-HALF_LIFE_DAYS = 60.0
-REQUEST_FORMULA = "people who asked × ½ per 60 days since the last of them"
 
 
 def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
@@ -73,8 +70,8 @@ def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
         "judges": judging.documents()[:MOST_ROWS],
         "drifts": drifts(now),
         "patterns": patterns.listed(caller, until=now.date(), days=28)[:MOST_ROWS],
-        "requests": feature_requests(caller, now=now),
-        "request_formula": REQUEST_FORMULA,
+        "requests": asked_for.requests(caller, now=now)[:MOST_ROWS],
+        "request_formula": asked_for.FORMULA,
         "accuracy": accuracy_delta(caller, now=now),
         "holdout": _holdout(caller, now),
         "tombstones": mine(Tombstone.objects.filter(lifted_at=None)).count(),
@@ -119,28 +116,6 @@ def examples_in_use(caller: Caller) -> int:
             "agent_slug", "question"
         )
     )
-
-
-def feature_requests(caller: Caller, *, now: datetime) -> list[dict[str, Any]]:
-    """Suggestions in the same words by agent, ranked by ``REQUEST_FORMULA``."""
-    rows = (
-        feedback.visible(caller)
-        .filter(kind=Feedback.Kind.SUGGESTION, superseded_at=None)
-        .order_by("-id")[:500]
-    )
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in rows:
-        key = (row.agent_slug, " ".join(row.text.lower().split())[:80])
-        one = found.setdefault(
-            key, {"agent": row.agent_slug, "text": row.text, "last": row.created_at, "who": set()}
-        )
-        one["who"].add(row.author_key)
-    for one in found.values():
-        age_days = max(0.0, (now - one["last"]).total_seconds() / 86_400)
-        one["people"] = len(one.pop("who"))
-        one["score"] = round(one["people"] * 0.5 ** (age_days / HALF_LIFE_DAYS), 2)
-    ranked = sorted(found.values(), key=lambda one: (-one["score"], one["text"]))
-    return ranked[:MOST_ROWS]
 
 
 def accuracy_delta(caller: Caller, *, now: datetime) -> dict[str, Any]:

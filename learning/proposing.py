@@ -11,7 +11,16 @@ from agents import evidence
 from agents.talk_figures import talk_figures
 from config.access.callers import any_reader
 from config.errors import AppError
-from learning import candidates, drifting, examples, improvements, patterns, retrieval_tuning
+from learning import (
+    candidates,
+    drifting,
+    examples,
+    improvements,
+    patterns,
+    retrieval_tuning,
+    tool_writing,
+    wishing,
+)
 from learning.bench import rank
 from learning.domain.goals import KINDS, Goal
 from learning.domain.prioritise import BAD_CALL_USD, FORMULA, Priority, confidence_of, monthly
@@ -125,6 +134,8 @@ def propose_by_rule(slug: str, until: datetime, *, client_id: UUID) -> dict[str,
             if row.state != Improvement.State.PROPOSED:
                 refused.append({"title": proposal.title, "why": row.decision_reason})
                 continue
+        if created:
+            _declare(row)
         made.append(str(row.pk))
         new += created
     found: dict[str, Any] = {"improvements": made, "new": new, "refused": refused}
@@ -133,6 +144,20 @@ def propose_by_rule(slug: str, until: datetime, *, client_id: UUID) -> dict[str,
         found["retrieval"] = tuned
         found["new"] += bool((tuned["improvement"] or {}).get("is_new"))
     return found
+
+
+def _declare(row: Improvement) -> None:
+    """Let a model declare the tool that people miss, where one can be asked."""
+    draft = row.evidence.get("suggested_tool")
+    if row.proposal.get("rule") != "missing_ability" or not draft:
+        return
+    made, how = tool_writing.write(
+        work_id=row.pk, client_id=row.client_id, draft=draft,
+        quotes=wishing.quotes(any_reader(), row.evidence["feedback"], most=tool_writing.MOST_SAID),
+    )  # fmt: skip
+    Improvement.objects.filter(pk=row.pk).update(
+        evidence={**row.evidence, "suggested_tool": made, "declared": how}
+    )
 
 
 def _failure_of(proposal: Proposal) -> str:
@@ -171,4 +196,5 @@ def gather(slug: str, until: datetime) -> Facts:
         is_cacheable=evidence.has_only_pure_tools(version),
         talks=talk_figures(slug, since, until),
         endpoints=evidence.endpoints_for(str(version.model.get("tier", "standard"))),
+        wishes=wishing.of_agent(reader, slug, since, until, tools=version.tools),
     )

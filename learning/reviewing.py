@@ -21,6 +21,7 @@ from learning import (
     patterns,
     screening,
     trials,
+    wishing,
 )
 from learning.models import Experiment, Improvement, Replay, Rollout, Tombstone, TuningJob
 
@@ -34,7 +35,8 @@ DONE = {
 }  # fmt: skip
 MOST_CASES, MOST_RUNS, MOST_TOMBSTONES = 12, 20, 5
 # What of the evidence has a place of its own on the page.
-_TOLD_APART = ("done", "pattern", "invocations", "formula", "priority", "suggested_tool", "change")
+_TOLD_APART = ("done", "pattern", "invocations", "formula", "priority", "suggested_tool", "change",
+               "feedback")  # fmt: skip
 _RISKS = {
     "low": "Low: a trial policy may approve it by itself, and it is easily taken back.",
     "medium": "Medium: a person approves it; it is compared on live traffic before it ships.",
@@ -70,6 +72,7 @@ def dossier(caller: Caller, improvement_id: UUID) -> dict[str, Any]:
             if name not in _TOLD_APART and value not in (None, "", [], {})
         },
         "suggested_tool": shown.get("suggested_tool"), "change": shown.get("change"),
+        "quotes": wishing.quotes(caller, shown.get("feedback", ())),
         "pattern": pattern, "runs": _runs(caller, shown, pattern),
         "difference": difference(row), "replays": _replays(caller, row),
         "standing": _standing(row).as_dict(), "override": row.override or None,

@@ -108,6 +108,11 @@ def _words(row: Feedback) -> str:
     return ""
 
 
+def wished(row: Feedback) -> str:
+    """What the row complains of or suggests; empty for all else."""
+    return row.text.strip() if row.kind == Feedback.Kind.SUGGESTION else _words(row)
+
+
 def _complaint(row: Feedback, text: str, runs: Mapping[UUID, UUID]) -> Complaint:
     about = row.subject_kind, row.subject_id
     return Complaint(

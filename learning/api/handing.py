@@ -50,4 +50,4 @@ class Handoff(APIView):
     def post(self, request: Request, improvement_id: UUID) -> Response:
         """Send the work item to the configured issue tracker, once; its id and link are kept."""
         row = handoff.post(rest.caller_of(request), improvement_id)
-        return Response(shapes.WorkItem(handoff.item_of(row)).data)
+        return Response(shapes.WorkItem(handoff.item_of(rest.caller_of(request), row)).data)

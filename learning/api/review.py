@@ -38,6 +38,10 @@ class Dossier(Shape):
     expected = serializers.DictField()
     evidence = serializers.DictField()
     suggested_tool = serializers.DictField(allow_null=True)
+    quotes = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="What people said that it answers, redacted, as far as you may read it.",
+    )
     change = serializers.DictField(allow_null=True)
     pattern = serializers.DictField(allow_null=True)
     work_item = serializers.DictField(

@@ -61,6 +61,7 @@ class Facts:
     is_cacheable: bool = True
     talks: Mapping[str, Any] = field(default_factory=dict)
     endpoints: int = 0
+    wishes: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def propose(facts: Facts) -> list[Proposal]:
     """What the rules propose for one agent, the most urgent first."""
     found = [
         *_from_patterns(facts),
+        *_from_wishes(facts),
         *_from_drift(facts),
         *_from_tools(facts),
         *_from_failed_tools(facts),
@@ -97,7 +99,7 @@ def _from_patterns(facts: Facts) -> Iterator[Proposal]:
     for pattern in facts.patterns:
         count = int(pattern["impact"]["count"])
         least = MIN_FAILURES if pattern["kind"] == "failure" else MIN_COMPLAINTS
-        if count < least:
+        if count < least or _is_wished(facts, pattern, count):
             continue
         impact = monthly(count * BAD_CALL_USD, days=facts.days)
         title = str(pattern["title"])[:120]
@@ -126,6 +128,43 @@ def _from_patterns(facts: Facts) -> Iterator[Proposal]:
                  "variations": ["error_handling"]}, seen,
                 {"metric": "error_ratio", "direction": "down"},
                 Priority(impact, confidence_of(count), 0.5), facts.risk, ("improve_accuracy",),
+            )  # fmt: skip
+
+
+def _wishes(facts: Facts) -> list[Mapping[str, Any]]:
+    """Abilities that are missed often enough, and that no tool of the agent's own gives."""
+    return [w for w in facts.wishes if int(w["count"]) >= MIN_COMPLAINTS and not w["has"]]
+
+
+def _is_wished(facts: Facts, pattern: Mapping[str, Any], count: int) -> bool:
+    """Whether most of a pattern's complaints miss an ability: no wording gives that."""
+    missed = sum(int(wish["patterns"].get(pattern["key"], 0)) for wish in _wishes(facts))
+    return pattern["kind"] == "complaint" and missed * 2 >= count
+
+
+def _from_wishes(facts: Facts) -> Iterator[Proposal]:
+    """A tool for what people say the agent has no way to do: a registered one, or a new one."""
+    for wish in _wishes(facts):
+        count, offered = int(wish["count"]), str(wish["offered"])
+        impact = monthly(count * BAD_CALL_USD, days=facts.days)
+        patterns = sorted(wish["patterns"], key=lambda key: (-wish["patterns"][key], key))
+        seen = {"count": count, "people": wish["people"], "invocations": list(wish["invocations"]),
+                "feedback": list(wish["feedback"]),
+                **({"pattern": patterns[0]} if patterns else {})}  # fmt: skip
+        change = {"rule": "missing_ability", "ability": wish["key"]}
+        expected = {"metric": "rating", "direction": "up"}
+        if offered:
+            yield Proposal(
+                "tools", f"Give it the tool {offered}", {**change, "tools": [offered]},
+                {**seen, "does": wish["tool"]["description"]}, expected,
+                Priority(impact, confidence_of(count), 0.5),
+                facts.risk if wish["is_safe"] else "high",
+            )  # fmt: skip
+        else:
+            yield Proposal(
+                "tools", f"Add a tool: {wish['tool']['description'].rstrip('.').lower()}", change,
+                {**seen, "suggested_tool": dict(wish["tool"])}, expected,
+                Priority(impact, confidence_of(count), 3.0), "high",
             )  # fmt: skip
 
 

@@ -1,0 +1,89 @@
+"""What people say an agent has no way to do: gathered for the rules, and quoted for who may read.
+
+Words stay where they were said: a proposal keeps the rows' ids, so what is erased, taken back or
+hidden from a reader is quoted no more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from agents import evidence
+from agents.domain.guardrails.redact import redact
+from config.access.callers import Caller
+from config.partitions import first_id
+from learning import feedback, said
+from learning.domain.abilities import wishes_in
+from learning.domain.abilities.matching import Declared, matches
+from learning.domain.proposals import MIN_COMPLAINTS
+from learning.models import Feedback, PatternCount, Subject
+
+MOST_READ = 2_000
+# Rows that a proposal names, quotes that a reviewer reads, and their length.
+MOST_KEPT, MOST_QUOTES, MOST_QUOTE = 100, 8, 300
+# Calls that a proposal leads to.
+MOST_CALLS = 5
+
+
+def of_agent(
+    reader: Caller, slug: str, since: datetime, until: datetime, *, tools: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Abilities that people miss in one agent, with the tool that would give each.
+
+    ``tool`` declares it, ``offered`` is a registered tool that does the same (``is_safe`` if
+    calling it changes nothing), ``has`` one of the agent's own ``tools`` that does.
+    ``patterns`` says in which patterns of complaints the comments were counted, and how often.
+    """
+    rows = list(_rows(reader, since, until).filter(agent_slug=slug).order_by("-id")[:MOST_READ])
+    told = [(row, text) for row in reversed(rows) if (text := said.wished(row))]
+    wishes = wishes_in([redact(text) for _, text in told], least=MIN_COMPLAINTS)
+    if not wishes:
+        return []
+    patterns = _patterns(slug, since, until)
+    registered = [Declared(*one) for one in evidence.tools_on_offer()]
+    found = []
+    for wish in wishes:
+        mine = [told[place][0] for place in wish.members]
+        named = Counter(patterns[row.pk] for row in mine if row.pk in patterns)
+        doing = matches(wish.verb, wish.thing, registered)
+        offered = next((tool for tool in doing if tool.name not in tools), None)
+        found.append({
+            "key": wish.key, "verb": wish.verb, "thing": wish.thing, "count": len(mine),
+            "people": len({row.author_key for row in mine}), "tool": dict(wish.tool),
+            "patterns": dict(named), "feedback": [str(row.pk) for row in mine[-MOST_KEPT:]],
+            "invocations": [
+                str(row.subject_id) for row in mine if row.subject_kind == Subject.INVOCATION
+            ][-MOST_CALLS:],
+            "offered": offered.name if offered else "",
+            "is_safe": offered.is_safe if offered else True,
+            "has": next((tool.name for tool in doing if tool.name in tools), ""),
+        })  # fmt: skip
+    return found
+
+
+def quotes(caller: Caller, ids: Sequence[Any], *, most: int = MOST_QUOTES) -> list[str]:
+    """What these rows say, redacted, the newest first, as far as the caller may read them."""
+    known = [UUID(str(one)) for one in ids][-MOST_KEPT:]
+    rows = feedback.visible(caller).filter(pk__in=known, superseded_at=None).order_by("-id")
+    texts = [redact(said.wished(row)) for row in rows]
+    return list(dict.fromkeys(text[:MOST_QUOTE] for text in texts if text))[:most]
+
+
+def _rows(reader: Caller, since: datetime, until: datetime) -> Any:
+    return feedback.visible(reader).filter(
+        id__gte=first_id(since), id__lt=first_id(until), superseded_at=None
+    ).exclude(kind=Feedback.Kind.PRAISE)  # fmt: skip
+
+
+def _patterns(slug: str, since: datetime, until: datetime) -> dict[UUID, str]:
+    """Row of feedback → key of the pattern that it was counted in last."""
+    rows = PatternCount.objects.filter(
+        agent_slug=slug, day__gte=since.date(), day__lte=until.date(), pattern__kind="complaint"
+    ).order_by("day")  # fmt: skip
+    return {
+        one: key for key, ids in rows.values_list("pattern__key", "feedback_ids") for one in ids
+    }

@@ -1,0 +1,163 @@
+"""What people say an agent has no way to do becomes a tool: one to write, or one to be given."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.test import Client as Browser
+from django.utils import timezone
+
+from agents import evidence, versions
+from config.access.models import Audience, Client, Membership, User
+from learning import patterns, proposing, tool_writing
+from learning.domain.abilities import wishes_in
+from learning.models import Feedback, Improvement
+from tests.learning.loop.conftest import id_at
+from tests.learning.loop.test_reflecting import tune
+
+pytestmark = pytest.mark.django_db
+EXCEL = ("it can't export to Excel", "Please add an Excel export", "I cannot export it as CSV")
+
+
+def say(client, agent, text, *, kind="complaint", hours=1.0, who=""):
+    at = timezone.now() - timedelta(hours=hours)
+    return Feedback.objects.create(
+        id=id_at(at), client_id=client.pk, subject_kind="invocation", subject_id=uuid4(),
+        agent_slug=agent.slug, kind=kind, author_key=who or str(uuid4()), text=text, created_at=at,
+    )  # fmt: skip
+
+
+def propose(agent, firm):
+    now = timezone.now()
+    patterns.find_patterns(now)
+    proposing.propose_by_rule(agent.slug, now, client_id=firm.pk)
+    return list(Improvement.objects.filter(agent_slug=agent.slug).order_by("-priority"))
+
+
+@pytest.fixture
+def reviewer(firm):
+    user = User.objects.create_user("rita", password="x", is_staff=True)
+    Membership.objects.create(user=user, client=firm, role="reviewer")
+    browser = Browser()
+    browser.force_login(user)
+    return browser
+
+
+def test_complaints_and_suggestions_that_miss_an_ability_propose_its_tool_and_no_prompt(
+    bare, firm, api, reviewer
+):
+    for n in range(9):
+        say(firm, bare, f"{EXCEL[n % 3]}, mail me at eva{n}@example.com", hours=n + 1)
+    for _ in range(2):
+        say(firm, bare, "an Excel export would be nice", kind="suggestion")
+    (row,) = propose(bare, firm)
+    assert (row.kind, row.risk, row.effort) == ("tools", "high", 3.0)
+    assert row.title == "Add a tool: write rows to a file and give its reference"
+    assert row.proposal == {"rule": "missing_ability", "ability": "export_spreadsheet"}
+    assert row.priority == pytest.approx(row.impact * row.confidence / row.effort)
+    body = api("get", f"/api/v1/improvements/{row.pk}").json()
+    tool = body["suggested_tool"]
+    assert tool["name"] == "export_spreadsheet"
+    assert tool["parameters"]["properties"]["format"]["enum"] == ["csv", "xlsx"]
+    assert (body["evidence"]["count"], body["evidence"]["people"]) == (11, 11)
+    assert "by rule" in body["evidence"]["declared"] and body["pattern"]["kind"] == "complaint"
+    assert any(quote.startswith("it can't export to Excel") for quote in body["quotes"])
+    assert "@" not in str(body["quotes"])
+    shown = reviewer.get(f"/admin/learning/improvement/{row.pk}/change/").content.decode()
+    assert "its parameters are what they named" in shown and "What people said" in shown
+    item = api("get", f"/api/v1/improvements/{row.pk}/work-item").json()
+    assert '"name": "export_spreadsheet"' in item["body"] and "> it can't export" in item["body"]
+    assert item["improvement"]["suggested_tool"] == tool
+    page = reviewer.get("/dashboard/learning").content.decode()
+    assert f"/admin/learning/improvement/{row.pk}/change/" in page.split("Feature requests")[1]
+    assert propose(bare, firm) == [row]  # the same week again is the same proposal
+
+
+def test_complaints_of_other_things_propose_no_tool(bare, firm):
+    for n in range(8):
+        say(firm, bare, "the answer was wrong, it can't be serious", hours=n + 1)
+        say(firm, bare, "too slow, can't believe it took so long", hours=n + 1)
+    assert {row.kind for row in propose(bare, firm)} == {"prompt"}
+
+
+def test_a_tool_that_is_registered_is_given_in_a_version_that_can_be_tried(bare, firm, api):
+    for n in range(5):
+        say(firm, bare, "It cannot calculate the depreciation of an asset.", hours=n + 1)
+    (row,) = propose(bare, firm)
+    assert row.title == "Give it the tool accounting.depreciate"
+    version = bare.versions.get(pk=row.candidate_version_id)
+    assert version.tools == ["accounting.depreciate"]
+    body = api("get", f"/api/v1/improvements/{row.pk}").json()
+    assert body["suggested_tool"] is None and "replay" in body["actions"]
+    assert body["difference"]["others"]["tools"]["after"] == ["accounting.depreciate"]
+
+
+def test_an_agent_that_has_the_tool_needs_other_words_not_the_tool(bare, firm):
+    content = versions.content_of(evidence.production(bare.slug))
+    versions.publish(
+        agent=bare, content=replace(content, tools=["accounting.depreciate"]), label="production"
+    )
+    for n in range(5):
+        say(firm, bare, "It cannot calculate the depreciation of an asset.", hours=n + 1)
+    (row,) = propose(bare, firm)
+    assert row.kind == "prompt"
+
+
+def test_one_that_was_refused_is_not_proposed_again(bare, firm, api):
+    for n in range(5):
+        say(firm, bare, EXCEL[0], hours=n + 1)
+    (row,) = propose(bare, firm)
+    refused = api("post", f"/api/v1/improvements/{row.pk}/reject", {"reason": "not our trade"})
+    assert refused.status_code == 200
+    say(firm, bare, EXCEL[1])
+    assert [one.state for one in propose(bare, firm)] == ["rejected"]
+
+
+def test_words_that_are_gone_or_another_clients_are_not_quoted(bare, firm, api):
+    other = Client.objects.create(name="Elsewhere Ltd", slug="elsewhere")
+    for n in range(3):
+        say(other, bare, f"it can't export to Excel ({n})", hours=n + 1)
+    erased = say(firm, bare, "it can't export to Excel, says Anna")
+    (row,) = propose(bare, firm)
+    Feedback.objects.filter(pk=erased.pk).update(text="")
+    assert row.evidence["count"] == 4
+    quotes = api("get", f"/api/v1/improvements/{row.pk}").json()["quotes"]
+    assert not any("Anna" in quote for quote in quotes)
+    some = User.objects.create_user("some", password="x", is_staff=True)
+    some.audiences.add(Audience.objects.create(kind="department", name="audit"))
+    Membership.objects.create(user=some, client=firm, role="reviewer")
+    browser = Browser()
+    browser.force_login(some)
+    seen = browser.get(f"/api/v1/improvements/{row.pk}")
+    assert seen.status_code == 404 or seen.json()["quotes"] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_model_writes_the_declaration_where_one_can_be_asked(agent, firm, model, monkeypatch):
+    """The model is a tuned one: it has learnt what to answer to this very question."""
+    for n in range(3):
+        say(firm, agent, EXCEL[0], hours=n + 1)
+    (wish,) = wishes_in([EXCEL[0]] * 3)
+    schema = {"type": "object", "required": ["table"],
+              "properties": {"table": {"type": "string"}}}  # fmt: skip
+    learnt = {"name": "save_workbook", "description": "Save a table as a workbook.",
+              "parameters": json.dumps(schema)}  # fmt: skip
+    name = tune(model, tool_writing.question(wish.tool, [EXCEL[0]]), learnt)
+    asks = replace(tool_writing.CONTENT, model={**tool_writing.CONTENT.model, "name": name})
+    monkeypatch.setattr(tool_writing, "CONTENT", asks)
+    row = next(one for one in propose(agent, firm) if one.kind == "tools")
+    assert row.evidence["declared"] == "by a model"
+    assert row.evidence["suggested_tool"] == {**learnt, "parameters": schema}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_offline_model_leaves_the_declaration_to_the_rule(agent, firm, model):
+    for n in range(3):
+        say(firm, agent, EXCEL[0], hours=n + 1)
+    row = next(one for one in propose(agent, firm) if one.kind == "tools")
+    assert row.evidence["declared"].startswith("by rule")
+    assert row.evidence["suggested_tool"]["name"] == "export_spreadsheet"
