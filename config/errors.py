@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -229,6 +230,8 @@ def _writable(text: str) -> str:
 
 
 def _short(value: object, limit: int = 200) -> object:
+    if isinstance(value, Enum):
+        value = value.value
     if isinstance(value, str) and len(value) > limit:
         return value[: limit - 1] + "…"
     if isinstance(value, float) and not math.isfinite(value):

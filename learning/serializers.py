@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rest_framework import serializers as s
@@ -9,6 +10,7 @@ from rest_framework import serializers as s
 from config.access.models import Client
 from learning import experiments
 from learning.domain.categories import Category
+from learning.domain.measures import SCORE_NAME
 from learning.models import (
     AskingPolicy,
     Experiment,
@@ -96,7 +98,7 @@ class FeedbackDocument(s.ModelSerializer[Feedback]):
 class NewScore(s.Serializer[Any]):
     subject_kind = s.ChoiceField(Subject.choices)
     subject_id = s.UUIDField()
-    name = s.RegexField(r"^[a-z][a-z0-9_.-]{0,59}$")
+    name = s.RegexField(f"^{SCORE_NAME}$")
     value = s.FloatField()
     source = s.CharField(help_text="human, code or judge")  # type: ignore[assignment]
     source_version = s.CharField(required=False, default="", allow_blank=True, max_length=60)
@@ -146,7 +148,16 @@ class ImprovementDocument(s.ModelSerializer[Improvement]):
         read_only_fields = fields
 
 
-class NewVariant(s.Serializer[Any]):
+class Known(s.Serializer[Any]):
+    """Refuses a field that it does not know: what is misspelt would silently count for nothing."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and (wrong := sorted({*data} - {*self.fields})):
+            raise s.ValidationError({name: "No such field." for name in wrong})
+        return super().to_internal_value(data)
+
+
+class NewVariant(Known):
     version = s.CharField(
         required=False, default="", allow_blank=True,
         help_text="A version's id, number or label; of a workflow, empty: the current one.",
@@ -160,7 +171,7 @@ class NewVariant(s.Serializer[Any]):
     is_control = s.BooleanField(required=False, default=False)
 
 
-class NewExperiment(s.Serializer[Any]):
+class NewExperiment(Known):
     agent = s.SlugField(max_length=64, required=False, default="", allow_blank=True)
     workflow = s.CharField(
         max_length=64, required=False, default="", allow_blank=True,
@@ -276,7 +287,7 @@ class HoldoutDocument(s.ModelSerializer[Holdout]):
         read_only_fields = fields
 
 
-class NewRollout(s.Serializer[Any]):
+class NewRollout(Known):
     agent = s.SlugField(max_length=64)
     version = s.CharField(help_text="A version's id, number or label.")
     strategy = s.ChoiceField(

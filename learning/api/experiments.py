@@ -74,20 +74,30 @@ class Experiments(APIView):
     @rest.idempotent
     def post(self, request: Request) -> Response:
         """Draft an experiment; start it with POST …/start."""
-        data = checked(shapes.NewExperiment, request)
+        data, caller = checked(shapes.NewExperiment, request), rest.caller_of(request)
         data["agent_slug"] = data.pop("agent")
-        row = experiments.create(caller=rest.caller_of(request), **data)
+        _improvement(caller, data["improvement_id"], data["agent_slug"])
+        row = experiments.create(caller=caller, **data)
         row.refresh_from_db()
         return Response(shapes.ExperimentDocument(row).data, status=201)
 
 
 class OneExperiment(APIView):
-    scopes = {"GET": "learning:read"}
+    scopes = {"GET": "learning:read", "DELETE": "learning:decide"}
 
     @extend_schema(responses={200: shapes.ExperimentDocument, 404: PROBLEM})
     def get(self, request: Request, experiment_id: UUID) -> Response:
         """One experiment with its arms and the latest headline."""
         return Response(shapes.ExperimentDocument(_experiment(request, experiment_id)).data)
+
+    @extend_schema(
+        operation_id="experiments_discard", responses={204: None, 404: PROBLEM, 409: PROBLEM}
+    )
+    def delete(self, request: Request, experiment_id: UUID) -> Response:
+        """Discard a draft; what was started is stopped instead and stays on record."""
+        row = _experiment(request, experiment_id)
+        experiments.discard(caller=rest.caller_of(request), experiment_id=row.pk)
+        return Response(status=204)
 
 
 class ExperimentAnalysis(APIView):
@@ -160,7 +170,7 @@ class Rollouts(APIView):
         caller = rest.caller_of(request)
         target = agents.version_values(data["agent"], data["version"])["id"]
         screening.check_by_hand(
-            caller, {data["agent"]: {target}}, _improvement(caller, data["improvement_id"]),
+            caller, {data["agent"]: {target}}, _improvement(caller, data["improvement_id"], data["agent"]),
             override=data.pop("override"), reason=data.pop("reason"),
         )  # fmt: skip
         row = rollouts.begin(
@@ -222,6 +232,9 @@ class MoveRollout(APIView):
 
 def _asked(request: Request, model: Any) -> Any:
     rows = rest.caller_of(request).only_visible(model.objects.all())
+    state = request.query_params.get("state")
+    if state and state not in model.State.values:
+        raise InvalidInput("state", state, f"one of {', '.join(model.State.values)}")
     fields = {"agent": "agent_slug", "state": "state"}
     if model is Experiment:
         fields["workflow"] = "workflow_name"
@@ -231,8 +244,14 @@ def _asked(request: Request, model: Any) -> Any:
     return rows
 
 
-def _improvement(caller: Caller, improvement_id: UUID | None) -> Improvement | None:
-    return reviewing.find(caller, improvement_id) if improvement_id else None
+def _improvement(
+    caller: Caller, improvement_id: UUID | None, agent: str = ""
+) -> Improvement | None:
+    """The improvement that is tried, if one is named; of ``agent``, if one is compared."""
+    row = reviewing.find(caller, improvement_id) if improvement_id else None
+    if row is not None and agent and row.agent_slug != agent:
+        raise InvalidInput("improvement_id", str(row.pk), f"one of {agent}, not {row.agent_slug}")
+    return row
 
 
 def _experiment(request: Request, experiment_id: UUID) -> Experiment:

@@ -6,6 +6,7 @@ that it first met its arm, whole: requests of one unit never count as several.
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ Ranges = Sequence[Sequence[int]]
 # Metric → the most that each part of its value counts for.
 Caps = Mapping[str, Sequence[float]]
 SCORE = "score:"
+SCORE_NAME = r"[a-z][a-z0-9_.-]{0,59}"
+SCORE_MEASURE = re.compile(SCORE + SCORE_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def metric(raw: Mapping[str, Any], index: int) -> dict[str, Any]:
     """A metric of a live experiment, completed from its measure; raises InvalidInput."""
     key = str(raw.get("key", ""))
     measure = str(raw.get("measure") or key)
-    if measure.startswith(SCORE) and len(measure) > len(SCORE):
+    if SCORE_MEASURE.fullmatch(measure):
         kind, way = "ratio", "increase"
     elif measure in _MEASURES:
         kind, way, _ = _MEASURES[measure]

@@ -5,6 +5,7 @@ from learning.experiments.judging import document, read, refresh, sweep
 from learning.experiments.layers import close_holdout, create_layer, open_holdout, taken
 from learning.experiments.moving import (
     busy_agents,
+    discard,
     find,
     freeze,
     pause,
@@ -21,7 +22,7 @@ from learning.experiments.subjects import batches_of, stopped_arms
 
 __all__ = [
     "batches_of", "busy_agents", "candidate", "close_holdout", "create", "create_layer",
-    "document", "find", "freeze", "next_look_at", "open_holdout", "overlaps", "pause", "read",
-    "refresh", "resume", "roll_out", "start", "stop", "stop_by_machine", "stopped_arms", "sweep",
-    "taken", "thaw",
+    "discard", "document", "find", "freeze", "next_look_at", "open_holdout", "overlaps", "pause",
+    "read", "refresh", "resume", "roll_out", "start", "stop", "stop_by_machine", "stopped_arms",
+    "sweep", "taken", "thaw",
 ]  # fmt: skip

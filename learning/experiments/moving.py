@@ -54,9 +54,27 @@ def resume(*, caller: Caller, experiment_id: UUID) -> Experiment:
     return move(experiment_id, State.PAUSED, State.RUNNING, caller.name, "resumed", caller)
 
 
+@transaction.atomic
+def discard(*, caller: Caller, experiment_id: UUID) -> None:
+    """Delete a draft, which nobody has met; raises Conflict for what was started."""
+    row = find(experiment_id)
+    # Locked, so that nobody starts it meanwhile.
+    if Experiment.objects.select_for_update().filter(pk=row.pk, state=State.DRAFT).first() is None:
+        raise Conflict(f"experiment {row.name!r}", find(experiment_id).state, State.DRAFT)
+    row.delete()
+    monitoring.audit(
+        actor=caller.principal, action="learning.experiment.discarded",
+        target=f"experiment:{experiment_id}", client_id=row.client_id, user_id=caller.user_id,
+        after={"name": row.name, "of": row.subject},
+    )  # fmt: skip
+    logs.event(logger, "learning.experiment.discarded", experiment=str(experiment_id))
+
+
 def stop(*, caller: Caller, experiment_id: UUID, reason: str = "") -> Experiment:
     """End it without a verdict's consent; production answers everybody."""
-    find(experiment_id)
+    row = find(experiment_id)
+    if row.state == State.DRAFT:
+        raise Conflict(f"experiment {row.name!r}", row.state, "running or paused")
     for state in (State.RUNNING, State.PAUSED):
         try:
             return move(experiment_id, state, State.STOPPED, caller.name, reason, caller)

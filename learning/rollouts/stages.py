@@ -65,11 +65,14 @@ def checked_stages(
 ) -> list[dict[str, Any]]:
     """The stages of a strategy; with an ``audience`` a shipped one begins with these alone.
 
-    Raises InvalidInput for custom stages that make no sense, or an audience beside them.
+    Raises InvalidInput for custom stages that make no sense, an audience beside them, or stages
+    beside a shipped strategy.
     """
     if strategy != Rollout.Strategy.CUSTOM:
         if strategy not in STRATEGIES:
             raise InvalidInput("strategy", strategy, f"one of {', '.join(Rollout.Strategy.values)}")
+        if stages:
+            raise InvalidInput("stages", stages, "none: only a custom rollout names its stages")
         check_audiences(list(audience), "audience")
         shipped = STRATEGIES[strategy]
         return [{**shipped[0], "audience": list(audience)}, *shipped] if audience else shipped

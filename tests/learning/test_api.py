@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from learning import experiments
+from learning import experiments, improvements
 from learning.analysis import analyse
+from monitoring.models import AuditEntry
 from tests.learning.domain.analysis.test_documents import document
 from tests.learning.ground import SLUG, make_agent, meet
 
@@ -37,6 +38,67 @@ def test_the_test_that_a_plan_names_is_the_one_to_start_with(api, firm, kind):
             "plan": {"planned_units": planned["treatment_units"]}}  # fmt: skip
     made = api("post", "experiments", body)
     assert made.status_code == 201, made.content
+
+
+def body_of(**changes):
+    return {"agent": SLUG, "name": "x", "variants": [{"version": "1"}, {"version": "2"}], **changes}
+
+
+@pytest.mark.parametrize(
+    "changes, field, said",
+    [
+        ({"metrics": [{"key": "score:not a name!"}]}, "metrics[0].key", "score:<name>"),
+        ({"autoconlude": True}, "autoconlude", "No such field"),
+        ({"variants": [{"version": "1", "share": 1}, {"version": "2"}]}, "variants.0.share",
+         "No such field"),
+        ({"metrics": [{"key": "success", "cuped_days": 3}]}, "unit", "got 'run'; user"),
+        ({"rollout_plan": {"strategy": "gradual", "stages": [{"share": 1}]}}, "stages",
+         "only a custom rollout names its stages"),
+    ],
+)  # fmt: skip
+def test_a_slip_in_a_draft_is_named_and_nothing_is_stored(api, firm, changes, field, said):
+    make_agent()
+    answer = api("post", "experiments", body_of(**changes))
+    assert answer.status_code == 422, answer.content
+    assert answer.json()["field"] == field and said in answer.json()["detail"]
+    assert api("get", "experiments").json()["results"] == []
+
+
+def test_an_improvement_that_is_named_has_to_be_there_and_of_the_agent(api, firm):
+    _, _, new = make_agent()
+    make_agent(slug="tax-eu-001")
+    row, _ = improvements.propose(
+        client_id=firm.pk, agent_slug="tax-eu-001", kind="prompt", title="x", proposal={"a": 1},
+        evidence={}, impact=1, confidence=1,
+    )  # fmt: skip
+    assert api("post", "experiments", body_of(improvement_id=str(new.pk))).status_code == 404
+    rollout = {"agent": SLUG, "version": "2", "improvement_id": str(row.pk)}
+    for path, body in (("experiments", body_of(improvement_id=str(row.pk))), ("rollouts", rollout)):
+        answer = api("post", path, body)
+        assert answer.status_code == 422 and answer.json()["field"] == "improvement_id"
+        assert "not tax-eu-001" in answer.json()["detail"]
+
+
+def test_stages_beside_a_shipped_strategy_are_refused_instead_of_dropped(api, firm):
+    make_agent()
+    given = {"agent": SLUG, "version": "2", "strategy": "gradual", "stages": [{"share": 1}]}
+    answer = api("post", "rollouts", given)
+    assert answer.status_code == 422 and answer.json()["field"] == "stages"
+    assert api("get", "rollouts?state=funny").json()["field"] == "state"
+
+
+def test_a_draft_can_be_discarded_and_what_was_started_can_not(api, firm):
+    make_agent()
+    one, two = (f"experiments/{api('post', 'experiments', body_of()).json()['id']}" for _ in "12")
+    refused = api("post", f"{one}/stop", {})
+    assert refused.status_code == 409 and "needs running or paused" in refused.json()["detail"]
+    assert api("delete", one, role="professional").status_code == 403
+    assert api("delete", one).status_code == 204 and api("get", one).status_code == 404
+    assert AuditEntry.objects.filter(action="learning.experiment.discarded").exists()
+    assert api("post", f"{two}/start", {}).status_code == 200
+    refused = api("delete", two)
+    assert refused.status_code == 409 and "is running; this needs draft" in refused.json()["detail"]
+    assert api("get", two).json()["state"] == "running"
 
 
 def test_an_experiment_lives_through_the_api(api, firm):
