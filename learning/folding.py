@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from learning import summing
 from learning.domain import quantiles
-from learning.domain.sums import Cells
+from learning.domain.sums import NO_DAY, Cells
 from learning.models import ArmDay
 from learning.outcomes import APART, Source, cells
 
@@ -128,7 +128,7 @@ def with_zeros(stages: list[dict[str, Any]], metrics: Sequence[Mapping[str, Any]
     for stage in stages:
         if not stage["days"]:
             stage["days"] = [
-                {"date": "none", "arms": [_arm(arm, None) for arm in stage["weights"]]}
+                {"date": NO_DAY, "arms": [_arm(arm, None) for arm in stage["weights"]]}
             ]
         for day in stage["days"]:
             for arm in day["arms"]:

@@ -27,6 +27,8 @@ from learning.models import (
 
 MONTH, FORTNIGHT = timedelta(days=30), timedelta(days=14)
 MOST_ROWS = 12
+# Of what is on its way all is listed, up to a page's length; of what has ended some always.
+MOST_OPEN, LEAST_ENDED = 100, 4
 IN_WORK = ("proposed", "approved", "testing", "rolling_out")
 
 
@@ -48,11 +50,12 @@ def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
             ended.filter(state="rolled_back").count() + gone.filter(state="rolled_back").count()
         ),
         "refused": ended.filter(state="refused").count(),
-        "experiments": list(mine(Experiment.objects.all())[:MOST_ROWS]),
+        "experiments": _open_first(mine(Experiment.objects.all())),
         "running": mine(Experiment.objects.filter(state__in=["running", "paused"])).count(),
+        "paused": mine(Experiment.objects.filter(state="paused")).count(),
         "rollouts": [
             {"row": row, "said": saying.in_list(row, now)}
-            for row in mine(Rollout.objects.all())[:MOST_ROWS]
+            for row in _open_first(mine(Rollout.objects.all()))
         ],
         "rolling": mine(Rollout.objects.filter(state__in=["running", "paused"])).count(),
         "held": mine(Rollout.objects.filter(state="paused")).count(),
@@ -77,6 +80,15 @@ def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
         "tombstones": mine(Tombstone.objects.filter(lifted_at=None)).count(),
         "cycle": cycles.visible(caller).filter(state="done").order_by("-ended_at").first(),
     }  # fmt: skip
+
+
+def _open_first(rows: QuerySet[Any]) -> list[Any]:
+    """All that is open, which the headline counts, then drafts, then the latest of the rest."""
+    open_ = list(rows.filter(state__in=("running", "paused"))[:MOST_OPEN])
+    drafts = list(rows.filter(state="draft")[:MOST_ROWS])
+    left = max(MOST_ROWS - len(open_) - len(drafts), LEAST_ENDED)
+    ended = rows.exclude(state__in=("running", "paused", "draft"))[:left]
+    return [*open_, *drafts, *ended]
 
 
 def _holdout(caller: Caller, now: datetime) -> Holdout | None:

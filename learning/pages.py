@@ -11,23 +11,15 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
+from agents import services as agents
 from config import readable
 from config.access.callers import Caller
 from config.errors import AppError, InvalidInput, NotFound
 from config.pages import page
-from learning import experiments, overview, plots, rollouts, saying, screening
+from learning import experiments, metric_rows, overview, plots, rollouts, saying, screening
 from learning.domain.measures import stage_layout
-from learning.models import Experiment, Improvement, Rollout, Variant
+from learning.models import Experiment, Improvement, Rollout, Tombstone, Variant
 from learning.report_pages import first_sentence
-
-# What the interval of each test promises to whoever looks at it.
-INTERVALS = {
-    "sequential": "confidence sequence, which holds at every look",
-    "fixed": "interval for one look: it holds at the declared end only",
-    "group_sequential": "interval, which holds at the planned looks",
-    "bayesian": "credible interval, which is not protected against repeated looks",
-    "bandit": "interval, read batch by batch for the declared end",
-}
 
 
 @require_GET
@@ -47,7 +39,9 @@ def _headline(seen: dict[str, Any]) -> str:
         parts.append(f"{readable.plural(seen['waiting'], 'change waits', 'changes wait')} for a "
                      "decision")  # fmt: skip
     if seen["running"]:
-        parts.append(readable.plural(seen["running"], "experiment runs", "experiments run"))
+        words = readable.plural(seen["running"], "experiment is open", "experiments are open")
+        rest = f", {seen['paused']} of them paused" if seen["paused"] else ""
+        parts.append(f"{words}{rest}")
     if seen["rolling"]:
         words = readable.plural(seen["rolling"], "rollout is", "rollouts are")
         held = f", {seen['held']} of them held" if seen["held"] else ""
@@ -65,13 +59,17 @@ def experiment(request: HttpRequest, caller: Caller, experiment_id: UUID) -> Htt
     if not caller.sees(row.client_id):
         raise NotFound("experiment", experiment_id)
     if request.method == "POST":
-        return _act(request, caller, f"/dashboard/experiments/{row.pk}", {
+        gone = request.POST.get("action") == "discard"
+        back = "/dashboard/learning" if gone else f"/dashboard/experiments/{row.pk}"
+        return _act(request, caller, back, {
             "start": lambda reason: _start(request, caller, row, reason),
             "pause": lambda reason: experiments.pause(
                 caller=caller, experiment_id=row.pk, reason=reason),
-            "resume": lambda reason: experiments.resume(caller=caller, experiment_id=row.pk),
+            "resume": lambda reason: experiments.resume(
+                caller=caller, experiment_id=row.pk, reason=reason),
             "stop": lambda reason: experiments.stop(
                 caller=caller, experiment_id=row.pk, reason=reason),
+            "discard": lambda reason: experiments.discard(caller=caller, experiment_id=row.pk),
             "roll_out": lambda reason: experiments.roll_out(
                 caller=caller, experiment_id=row.pk, strategy=request.POST.get("strategy", "")),
         }, lambda fault: render(
@@ -98,9 +96,11 @@ def _experiment(row: Experiment, caller: Caller, fault: AppError | None = None) 
         "rollouts": list(row.rollouts.all()), "improvement": row.improvement,
         "batches": _batches(row), "next_look_at": experiments.next_look_at(row),
         "is_same": row.is_aa, "winner": experiments.candidate(row),
-        "smallest": _smallest(row, found),
+        "smallest": _smallest(row, found), "units": _units(row, found),
+        "taken_out": experiments.taken_out(row, found), "lasted": _lasted(row),
+        "barred": _barred(row),
         "warnings": [] if row.ended_at else experiments.overlaps(row),
-        "incidents": _incidents(found), **_numbers(found),
+        "incidents": _incidents(found), **_numbers(found, row),
     }  # fmt: skip
 
 
@@ -109,6 +109,27 @@ def _smallest(row: Experiment, found: dict[str, Any]) -> int:
     gone = experiments.stopped_arms(row)
     units = {arm: n for arm, n in found["progress"]["units"].items() if arm not in gone}
     return min(units.values(), default=0)
+
+
+def _units(row: Experiment, found: dict[str, Any]) -> list[tuple[str, int]]:
+    """Each arm's units, in the arms' own order."""
+    units = found["progress"]["units"]
+    return [(arm.key, units[arm.key]) for arm in row.variants.all() if arm.key in units]
+
+
+def _lasted(row: Experiment) -> str:
+    """How long one that has ended ran, its pauses left out; empty while it is open."""
+    if row.ended_at is None or row.started_at is None:
+        return ""
+    seconds = (row.ended_at - row.started_at).total_seconds() - row.paused_seconds
+    return readable.duration(max(0.0, seconds))
+
+
+def _barred(row: Experiment) -> list[tuple[Variant, Tombstone]]:
+    """Its arms whose version a tombstone bars, with that."""
+    arms = {arm.version_id: arm for arm in row.variants.all() if not arm.is_control}
+    rows = Tombstone.objects.filter(version_id__in=arms, lifted_at=None)
+    return [(arms[stone.version_id], stone) for stone in rows]
 
 
 def _arms(row: Experiment, found: dict[str, Any]) -> list[Variant]:
@@ -152,10 +173,12 @@ def rollout(request: HttpRequest, caller: Caller, rollout_id: UUID) -> HttpRespo
         raise NotFound("rollout", rollout_id)
     if request.method == "POST":
         return _act(request, caller, f"/dashboard/rollouts/{row.pk}", {
-            "advance": lambda reason: rollouts.advance(caller=caller, rollout_id=row.pk),
+            "advance": lambda reason: rollouts.advance(
+                caller=caller, rollout_id=row.pk, reason=reason),
             "pause": lambda reason: rollouts.pause(
                 caller=caller, rollout_id=row.pk, reason=reason),
-            "resume": lambda reason: rollouts.resume(caller=caller, rollout_id=row.pk),
+            "resume": lambda reason: rollouts.resume(
+                caller=caller, rollout_id=row.pk, reason=reason),
             "rollback": lambda reason: rollouts.rollback(
                 caller=caller, rollout_id=row.pk, reason=_given(reason)),
         }, lambda fault: render(
@@ -173,8 +196,12 @@ def _rollout(row: Rollout, caller: Caller, fault: AppError | None = None) -> dic
         "stages": [_stage(row, index) for index in range(len(row.stages))],
         "reach": _reach(row), "said": saying.of_rollout(row, timezone.now()),
         "improvement": row.improvement, "is_open": row.state in rollouts.OPEN,
-        "incidents": _incidents(found),
-        **_numbers(found),
+        "incidents": _incidents(found), "barred": Tombstone.objects.filter(
+            agent_slug=row.agent_slug, version_id=row.to_version_id, lifted_at=None
+        ).first(),
+        "from_number": agents.version_values(row.agent_slug, row.from_version_id)["number"],
+        "to_number": agents.version_values(row.agent_slug, row.to_version_id)["number"],
+        **_numbers(found, row),
     }  # fmt: skip
 
 
@@ -210,39 +237,18 @@ def _reach(row: Rollout) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _numbers(found: dict[str, Any]) -> dict[str, Any]:
+def _numbers(found: dict[str, Any], row: Experiment | Rollout) -> dict[str, Any]:
     """The metrics as rows, the primary one first, and the plot."""
-    metrics = []
-    scale = "absolute"
-    for metric in sorted(found["metrics"], key=lambda m: m["role"] != "primary"):
-        arms = {arm["key"]: arm for arm in metric["arms"]}
-        for row in metric["comparisons"]:
-            if metric["role"] == "primary":
-                scale = row["difference_type"]
-            factor = 100 if row["difference_type"] == "relative" else 1
-            metrics.append(
-                {
-                    "key": metric["key"], "role": metric["role"], "margin": metric["margin"],
-                    "direction": metric["direction"], "arm": row["arm"], "note": row["note"],
-                    "control": arms.get(row["control"]), "treatment": arms.get(row["arm"]),
-                    "state": _reading(row), "p_value": row["p_value"],
-                    "chance": row["chance_to_win"],
-                    "unit": " %" if factor == 100 else "",
-                    **{k: None if row[k] is None else row[k] * factor
-                       for k in ("estimate", "lower", "upper")},
-                }
-            )  # fmt: skip
+    primary = next(m for m in found["metrics"] if m["role"] == "primary")
+    measures = {str(m["key"]): str(m.get("measure") or m["key"]) for m in row.metrics}
+    scale = next((c["difference_type"] for c in primary["comparisons"]), "absolute")
+    factor, unit = metric_rows.scale_of(measures.get(primary["key"], primary["key"]), scale)
     kind = found["test"]["kind"]
     return {
-        "metrics": metrics, "plot": plots.effect_path(found, scale),
-        "interval_words": INTERVALS[kind], "is_bayesian": kind == "bayesian",
+        "metrics": metric_rows.rows_of(found, row.metrics, is_new=row.state == "draft"),
+        "plot": plots.effect_path(found, factor, unit),
+        "interval_words": metric_rows.INTERVALS[kind], "is_bayesian": kind == "bayesian",
     }  # fmt: skip
-
-
-def _reading(row: dict[str, Any]) -> str:
-    """The comparison's state as pages name it; an incident is ``open``, a guardrail is not."""
-    found = str(row["guardrail"] or row["reading"])
-    return "not_shown" if found == "open" else found
 
 
 def _given(reason: str) -> str:

@@ -6,28 +6,36 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from learning.domain.sums import NO_DAY
+
 WIDTH, HEIGHT = 720.0, 200.0
 # The widest interval drawn, over the last one: the first days' would flatten all others.
 WIDEST = 4.0
+# Between two names at the ends of lines, in units of the height.
+LEAST_GAP = 18.0
 
 
-def effect_path(document: Mapping[str, Any], scale: str) -> dict[str, Any] | None:
+def effect_path(
+    document: Mapping[str, Any], factor: float = 1, unit: str = ""
+) -> dict[str, Any] | None:
     """Line and band an arm over the looks, with zero; None where there are under two looks.
 
-    ``scale`` is ``relative`` (drawn in percent) or ``absolute``.
+    The axis says ``factor`` times the effect, in ``unit``. A stage that nobody came to is no look.
     """
-    points = [p for p in document.get("path", ()) if p["effect"]]
+    looks = [p for p in document.get("path", ()) if p["period"] != NO_DAY]
+    points = [p for p in looks if p["effect"]]
     arms = list(dict.fromkeys(p["arm"] for p in points))
-    periods = list(dict.fromkeys((p["stage"], p["period"]) for p in document.get("path", ())))
+    periods = list(dict.fromkeys((p["stage"], p["period"]) for p in looks))
     if len(periods) < 2 or not arms:
         return None
     top = _top([p["effect"] for p in points[-len(arms) :]])
     places = {period: index for index, period in enumerate(periods)}
     step = WIDTH / (len(periods) - 1)
     drawn = [_arm(arm, points, places, step, top) for arm in arms]
-    factor, unit = (100, " %") if scale == "relative" else (1, "")
+    shown = [a for a in drawn if a]
+    _place_names(shown)
     return {
-        "width": WIDTH, "height": HEIGHT, "zero": _y(0.0, top), "arms": [a for a in drawn if a],
+        "width": WIDTH, "height": HEIGHT, "zero": _y(0.0, top), "arms": shown,
         "top": f"+{top * factor:.3g}{unit}", "bottom": f"−{top * factor:.3g}{unit}",
         "first": periods[0][1], "last": periods[-1][1], "marks": _marks(periods, step),
         "looks": len(periods),
@@ -62,8 +70,24 @@ def _arm(
         "key": arm, "line": "M" + "L".join(_xy(p) for p in line),
         "band": "M" + "L".join(_xy(p) for p in upper)
         + "L" + "L".join(_xy(p) for p in reversed(lower)) + "Z",
-        "x": f"{line[-1][0]:.1f}", "y": f"{line[-1][1]:.1f}",
+        "end": line[-1][1],
     }  # fmt: skip
+
+
+def _place_names(arms: Sequence[dict[str, Any]]) -> None:
+    """Each arm's name beside the end of its line, in percent from the top, none over another."""
+    ranked = sorted(arms, key=lambda arm: arm["end"])
+    room = min(LEAST_GAP, HEIGHT / max(len(ranked), 1))
+    free = 0.0
+    for arm in ranked:
+        arm["top"] = max(arm["end"] - room / 2, free)
+        free = arm["top"] + room
+    free = HEIGHT - room
+    for arm in reversed(ranked):  # what would stand below the plot moves up again
+        arm["top"] = min(arm["top"], free)
+        free = arm["top"] - room
+    for arm in ranked:
+        arm["top"] = f"{100 * arm['top'] / HEIGHT:.1f}"
 
 
 def _marks(periods: Sequence[tuple[str, str]], step: float) -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from config import readable
+from learning.domain.decisions import ADVICE
 from learning.models import Rollout
 from learning.rollouts import OPEN
 
@@ -13,14 +14,16 @@ def of_rollout(row: Rollout, now: datetime) -> str:
     """What its page answers in the first line."""
     if row.is_drill:
         return of_drill(row, now)
-    share = row.stages[row.stage]["share"]
-    where = f"stage {row.stage + 1} of {len(row.stages)}, {share * 100:g} % of all units"
+    stage = row.stages[row.stage]
+    whose = " and ".join(stage.get("audience") or ()) or "all units"
+    where = f"stage {row.stage + 1} of {len(row.stages)}, {stage['share'] * 100:g} % of {whose}"
+    reason = row.state_reason.removesuffix(ADVICE)
     hours = readable.duration((now - row.stage_started_at).total_seconds())
     words = {
         "running": f"At {where}, since {hours}. {row.headline}",
-        "paused": f"Held at {where}: {row.state_reason or 'by a person'}.",
+        "paused": f"Held at {where}: {(reason or 'by a person').removesuffix('.')}.",
         "done": f"Everybody has it. {row.postcheck.get('words', '')}",
-        "rolled_back": f"Taken back at {where}: {row.state_reason}",
+        "rolled_back": f"Taken back at {where}: {reason}",
     }
     return words[row.state].strip()
 
@@ -31,7 +34,8 @@ def in_list(row: Rollout, now: datetime) -> str:
         return of_drill(row, now)
     if row.state == "done":
         return of_rollout(row, now)
-    return row.state_reason or row.headline or "Not looked at yet"
+    why = "" if row.state == "running" else row.state_reason.removesuffix(ADVICE)
+    return why or row.headline or "Not looked at yet"
 
 
 def of_drill(row: Rollout, now: datetime) -> str:

@@ -153,7 +153,7 @@ class Known(s.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping) and (wrong := sorted({*data} - {*self.fields})):
-            raise s.ValidationError({name: "No such field." for name in wrong})
+            raise s.ValidationError(dict.fromkeys(wrong, "No such field."))
         return super().to_internal_value(data)
 
 

@@ -91,6 +91,7 @@ STATES: dict[str, tuple[str, str, str]] = {
     "better": ("good", "check", "Better"),
     "worse": ("bad", "cross", "Worse"),
     "unclear": ("quiet", "circle", "No difference shown"),
+    "not_measured": ("quiet", "circle", "Not measured yet"),
     "unreadable": ("attention", "alert", "Can't be read"),
     "holds": ("good", "shield", "Holds"),
     "not_shown": ("quiet", "clock", "Not yet shown"),

@@ -131,7 +131,7 @@ class MoveExperiment(APIView):
         }  # fmt: skip
         if action == "start" and row.state == Experiment.State.DRAFT:
             screening.check_experiment(given["caller"], row, **data)
-        if action in ("pause", "stop"):
+        if action != "start":
             given["reason"] = reason
         moves: dict[str, Any] = {
             "start": experiments.start, "pause": experiments.pause,
@@ -170,7 +170,8 @@ class Rollouts(APIView):
         caller = rest.caller_of(request)
         target = agents.version_values(data["agent"], data["version"])["id"]
         screening.check_by_hand(
-            caller, {data["agent"]: {target}}, _improvement(caller, data["improvement_id"], data["agent"]),
+            caller, {data["agent"]: {target}},
+            _improvement(caller, data["improvement_id"], data["agent"]),
             override=data.pop("override"), reason=data.pop("reason"),
         )  # fmt: skip
         row = rollouts.begin(
@@ -221,8 +222,7 @@ class MoveRollout(APIView):
         given: dict[str, Any] = {"caller": rest.caller_of(request), "rollout_id": rollout_id}
         if action == "rollback" and not reason.strip():
             raise InvalidInput("reason", reason, "why it is taken back")
-        if action in ("pause", "rollback"):
-            given["reason"] = reason
+        given["reason"] = reason
         moves: dict[str, Any] = {
             "advance": rollouts.advance, "pause": rollouts.pause,
             "resume": rollouts.resume, "rollback": rollouts.rollback,

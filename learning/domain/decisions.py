@@ -18,6 +18,13 @@ Primary = Literal["better", "worse", "unclear", "unreadable"]
 Guard = Literal["holds", "open", "breached", "unreadable"]
 # When the test may be concluded: at any look, at its declared end, or nobody declared one.
 Horizon = Literal["any_time", "reached", "ahead", "undeclared"]
+# What a headline advises, which is no news once it was done.
+ADVICE = " Roll back."
+
+
+def named(metric: str) -> str:
+    """A metric's key as a sentence says it: ``seconds per call``, ``accuracy``."""
+    return metric.removeprefix("score:").replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +172,9 @@ def _roll_back(harmful: Sequence[ArmReading]) -> Verdict:
     worst = min(harmful, key=lambda reading: reading.effect)
     breached = worst.breached
     if breached:
-        headline = f"Guardrail failing: {', '.join(breached)} got worse in {worst.arm}. Roll back."
+        headline = f"Guardrail failing: {', '.join(breached)} got worse in {worst.arm}.{ADVICE}"
     else:
-        headline = f"{worst.arm} is worse: {worst.summary or 'on the primary metric'}. Roll back."
+        headline = f"{worst.arm} is worse: {worst.summary or 'on the primary metric'}.{ADVICE}"
     reasons = [
         f"{reading.arm}: {', '.join(reading.breached) or 'the primary metric'} got worse"
         for reading in harmful

@@ -17,6 +17,10 @@ class NeverAdded(ValueError):
     """More is to be taken off than there is."""
 
 
+# The date of a stage that nobody has come to.
+NO_DAY = "none"
+
+
 def added(stages: Iterable[tuple[int, Mapping[str, Cells]]]) -> Stages:
     """The sum of (sign, stage → cells), signs 1 and -1; a cell that no unit is in is left out.
 

@@ -42,7 +42,7 @@ def pause(*, caller: Caller, experiment_id: UUID, reason: str = "") -> Experimen
     return move(experiment_id, State.RUNNING, State.PAUSED, caller.name, reason, caller)
 
 
-def resume(*, caller: Caller, experiment_id: UUID) -> Experiment:
+def resume(*, caller: Caller, experiment_id: UUID, reason: str = "") -> Experiment:
     """Open the same split again: every unit meets the arm that it met before.
 
     Raises Conflict where a test for one look has come to its declared end.
@@ -51,7 +51,9 @@ def resume(*, caller: Caller, experiment_id: UUID) -> Experiment:
     if row.state == State.PAUSED and row.read_until is not None:
         raise Conflict(f"experiment {row.name!r}", "at its declared end",
                        "to be stopped, or its winner rolled out")  # fmt: skip
-    return move(experiment_id, State.PAUSED, State.RUNNING, caller.name, "resumed", caller)
+    return move(
+        experiment_id, State.PAUSED, State.RUNNING, caller.name, reason or "resumed", caller
+    )
 
 
 @transaction.atomic

@@ -23,14 +23,22 @@ def overlaps(experiment: Experiment) -> list[dict[str, Any]]:
             continue
         shared = sorted(own & surfaces(other, uses))
         if shared:
+            says = _says(experiment, other, shared)
             found.append(
                 {
                     "experiment_id": str(other.pk), "name": other.name, "shared": shared,
-                    "words": f"{other.name!r} meets the same work ({', '.join(shared)}): an effect "
-                    "may depend on the other's arm; a common layer would keep them apart",
+                    "words": f"{other.name!r} {says}", "says": says,
                 }
             )  # fmt: skip
     return found
+
+
+def _says(experiment: Experiment, other: Experiment, shared: list[str]) -> str:
+    """What the other one means for this one; of one agent or workflow, one alone is open."""
+    if experiment.subject == other.subject:
+        return f"holds the traffic of {other.subject}: this one can't start before that has ended"
+    return (f"meets the same work ({', '.join(shared)}): an effect may depend on the other's arm; "
+            "a common layer would keep them apart")  # fmt: skip
 
 
 def surfaces(experiment: Experiment, uses: dict[str, frozenset[str]]) -> set[str]:

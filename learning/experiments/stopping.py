@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from learning import improvements
+from learning.domain.decisions import named
 from learning.experiments import batches, subjects
 from learning.models import Experiment, Improvement
 
@@ -40,6 +41,11 @@ def take_out(experiment: Experiment, found: dict[str, Any], now: datetime | None
     return True
 
 
+def taken_out(experiment: Experiment, found: dict[str, Any]) -> list[dict[str, str]]:
+    """Arms that were taken out while the others went on, each with what got worse in it."""
+    return [{"arm": arm, "why": _why(found, [arm])} for arm in subjects.stopped_arms(experiment)]
+
+
 def harms_all(experiment: Experiment, found: dict[str, Any]) -> bool:
     """Whether nobody but the control would be left without the arms that ``found`` stops."""
     if not found["stop_arms"] or experiment.is_aa or experiment.test.get("kind") == "bandit":
@@ -51,7 +57,7 @@ def harms_all(experiment: Experiment, found: dict[str, Any]) -> bool:
 
 def _why(found: dict[str, Any], harmful: Sequence[str]) -> str:
     worse = [
-        metric["key"]
+        named(metric["key"])
         for metric in found["metrics"]
         for row in metric["comparisons"]
         if row["arm"] in harmful

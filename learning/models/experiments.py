@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from config.access.ids import uuid7
+from learning.domain.decisions import ADVICE
 from learning.models.improvements import Improvement
 from learning.models.layers import Layer
 
@@ -131,7 +132,15 @@ class Experiment(models.Model):
     def said(self) -> str:
         """The headline, without what held only while the experiment was open."""
         passed = str(self.analysis.get("frozen", "")) if self.analysis else ""
-        return self.headline.removeprefix(passed) if self.ended_at else self.headline
+        if not self.ended_at:
+            return self.headline
+        return self.headline.removeprefix(passed).removesuffix(ADVICE)
+
+    @property
+    def outcome(self) -> str:
+        """Its state, or of one that was concluded what came of it."""
+        found = {"rollback": "rolled_back", "inconclusive": "unclear"}
+        return found.get(self.verdict, self.state) if self.state == "concluded" else self.state
 
     @property
     def subject(self) -> str:

@@ -108,10 +108,12 @@ def check_no_experiment(agent_slug: str, *, but: UUID | None = None) -> None:
         raise Conflict(f"agent {agent_slug}", "in an experiment", "no open experiment")
 
 
-def advance(*, caller: Caller, rollout_id: UUID) -> Rollout:
+def advance(*, caller: Caller, rollout_id: UUID, reason: str = "") -> Rollout:
     """A person opens the next stage, or finishes; raises Conflict when it is over."""
     row = find(rollout_id)
-    if row.state not in OPEN or not next_stage(row, caller.name, caller):
+    if row.state not in OPEN or not next_stage(
+        row, caller.name, caller, reason=reason
+    ):  # fmt: skip
         raise Conflict(f"rollout of {row.agent_slug}", find(rollout_id).state, "running or paused")
     return find(rollout_id)
 
@@ -123,18 +125,18 @@ def pause(*, caller: Caller, rollout_id: UUID, reason: str = "") -> Rollout:
     if not write(row, State.RUNNING, state=State.PAUSED, state_by=caller.name[:80],
                   state_reason=reason[:500]):  # fmt: skip
         raise Conflict(f"rollout of {row.agent_slug}", find(rollout_id).state, "running")
-    _note(row, "paused", caller.name, caller)
+    _note(row, "paused", caller.name, caller, reason)
     return find(rollout_id)
 
 
 @transaction.atomic
-def resume(*, caller: Caller, rollout_id: UUID) -> Rollout:
+def resume(*, caller: Caller, rollout_id: UUID, reason: str = "") -> Rollout:
     """Let sweeps go on."""
     row = find(rollout_id)
     if not write(row, State.PAUSED, state=State.RUNNING, state_by=caller.name[:80],
-                  state_reason="", stage_started_at=Now()):  # fmt: skip
+                  state_reason=reason[:500], stage_started_at=Now()):  # fmt: skip
         raise Conflict(f"rollout of {row.agent_slug}", find(rollout_id).state, "paused")
-    _note(row, "resumed", caller.name, caller)
+    _note(row, "resumed", caller.name, caller, reason)
     return find(rollout_id)
 
 
@@ -212,18 +214,19 @@ def back(
 
 @transaction.atomic
 def next_stage(
-    row: Rollout, by: str, caller: Caller | None = None, now: datetime | None = None
-) -> bool:
+    row: Rollout, by: str, caller: Caller | None = None, now: datetime | None = None,
+    reason: str = "",
+) -> bool:  # fmt: skip
     """Open the next stage, or make the version production after the last one."""
     if row.stage + 1 < len(row.stages):
         if not write(row, *OPEN, state=State.RUNNING, stage=row.stage + 1, state_by=by[:80],
-                      state_reason="", stage_started_at=now or Now()):  # fmt: skip
+                      state_reason=reason[:500], stage_started_at=now or Now()):  # fmt: skip
             return False
         row.refresh_from_db()
         _open(row, by)
-        _note(row, "advanced", by, caller)
+        _note(row, "advanced", by, caller, reason)
         return True
-    if not write(row, *OPEN, state=State.DONE, state_by=by[:80], state_reason="",
+    if not write(row, *OPEN, state=State.DONE, state_by=by[:80], state_reason=reason[:500],
                   ended_at=now or Now()):  # fmt: skip
         return False
     agents.promote(row.agent_slug, row.to_version_id, by=by)
@@ -231,7 +234,7 @@ def next_stage(
     improvements.move(row.improvement_id, Improvement.State.SHIPPED)
     labels = {"agent": row.agent_slug}
     monitoring.record([monitoring.Measurement({"improvements_deployed": 1.0}, labels)])
-    _note(row, "done", by, caller)
+    _note(row, "done", by, caller, reason)
     return True
 
 

@@ -145,7 +145,14 @@ def test_experiments_that_meet_the_same_work_warn_of_each_other(api, two, person
     assert warning["shared"] == ["workflow:both_agents"]
     browser = Browser()
     browser.force_login(person("reviewer"))
-    assert "Interaction" in browser.get(f"/dashboard/experiments/{first['id']}").content.decode()
+    text = browser.get(f"/dashboard/experiments/{first['id']}").content.decode()
+    assert "meets the same work (workflow:both_agents)" in text
+    draft = {"agent": first["agent_slug"], "name": "a second", "variants": [
+        {"key": "a", "version": "1"}, {"key": "b", "version": "1"}]}  # fmt: skip
+    (warning, _) = sorted(api("post", "experiments", draft).json()["warnings"],
+                          key=lambda one: one["shared"])  # fmt: skip
+    assert "can't start before that has ended" in warning["words"]
+    assert "layer" not in warning["words"]
     api("post", f"experiments/{second['id']}/stop", {"reason": "x"})
     assert api("get", f"experiments/{first['id']}").json()["warnings"] == []
 

@@ -212,7 +212,7 @@ def test_a_guardrail_score_that_nobody_gave_ships_nothing(api, firm):
     experiments.sweep()
     found = api("get", path).json()
     assert (found["state"], found["verdict"]) == ("running", "inconclusive")
-    assert "score:safety is not yet shown to hold" in found["headline"]
+    assert "but safety is not yet shown to hold" in found["headline"]
 
 
 def test_a_stage_of_which_nothing_was_measured_is_held_for_a_person(api, firm):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
+from agents import versions
 from config.access.models import Client, Membership, User
 from config.templatetags.ratchet import STATES
 from learning import experiments, feedback, improvements, pages, plots, rollouts
-from learning.models import Feedback, Rollout, Subject
+from learning.models import Experiment, Feedback, Rollout, Subject
 from tests.learning.ground import SLUG, make_agent, meet
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +89,133 @@ def test_an_experiment_says_its_verdict_before_its_numbers(engineer, ground, sit
     assert "<html" not in text_of(site.get(address, headers={"HX-Request": "true"}))
 
 
+def ran(engineer, ground, days=4, arms=(), **changes):
+    """An experiment that began ``days`` ago on the agent, with one or two candidates."""
+    _, _, old, new = ground
+    variants = [{"key": "control", "version": str(old.pk), "is_control": True},
+                {"key": "candidate", "version": str(new.pk)}]  # fmt: skip
+    variants += [{"key": key, "version": str(version.pk)} for key, version in arms]
+    row = experiments.create(
+        caller=engineer, agent_slug=SLUG, name="Shorter prompt", variants=variants,
+        **{"plan": {"minimum_units": 50, "minimum_days": 0}, **changes},
+    )  # fmt: skip
+    start = timezone.now() - timedelta(days=days)
+    return experiments.start(caller=engineer, experiment_id=row.pk, now=start), start
+
+
+def test_figures_have_their_units_and_say_against_what(engineer, ground, site):
+    firm, agent, old, new = ground
+    row, start = ran(
+        engineer, ground,
+        metrics=[{"key": "success", "role": "primary"},
+                 {"key": "seconds_per_call", "role": "guardrail", "margin": 0.5,
+                  "margin_type": "absolute"},
+                 {"key": "score:accuracy", "role": "secondary"}],
+    )  # fmt: skip
+    meet(agent, firm, units=1200, success={old.pk: 0.7, new.pk: 0.7}, days=4, started=start)
+    experiments.sweep()
+    text = text_of(site.get(f"/dashboard/experiments/{row.pk}"))
+    assert re.search(r">(6|7)\d(\.\d)? %</span>", text)
+    assert "Effect on the control" in text and "Effect on success, % on the control" in text
+    assert "margin 0.5 s" in text and "margin 50 %" not in text
+    assert ">1.05 s</span>" in text
+    rated = text[text.index("Accuracy score") :]
+    assert rated[: rated.index("</tr>")].count(">–</td>") == 5  # no data is a gap, never a zero
+
+
+def test_an_absolute_effect_on_a_share_is_said_in_points(engineer, ground, site):
+    firm, agent, old, new = ground
+    row, start = ran(engineer, ground, metrics=METRICS,
+                     test={"kind": "sequential", "difference_type": "absolute"})  # fmt: skip
+    meet(agent, firm, units=1200, success={old.pk: 0.6, new.pk: 0.9}, days=4, started=start)
+    experiments.sweep()
+    text = text_of(site.get(f"/dashboard/experiments/{row.pk}"))
+    assert "Effect on success, points" in text and "on the control" not in text
+    shown = text[text.index('data-label="Effect"') :]
+    assert " points</span>" in shown[: shown.index("</td>")]
+
+
+def test_an_arm_that_was_taken_out_is_told_first_and_its_line_ends_at_a_day(engineer, ground, site):
+    firm, agent, old, new = ground
+    third, _ = versions.publish(agent=agent, content=versions.Content("Answer worse."))
+    row, start = ran(engineer, ground, metrics=METRICS, arms=[("worse", third)])
+    good = {old.pk: 0.8, new.pk: 0.8, third.pk: 0.3}
+    meet(agent, firm, units=1500, success=good, days=4, started=start)
+    experiments.sweep()
+    experiments.sweep()
+    text = text_of(site.get(f"/dashboard/experiments/{row.pk}"))
+    assert text.index("worse was taken out: success got worse.") < text.index("<svg viewBox")
+    drawn = text[text.index("<svg viewBox") : text.index("</figure>")]
+    assert "<span>none</span>" not in drawn and drawn.count('class="arm-') == 2
+    units = text[text.index("Units, smallest arm") :]
+    assert re.search(r"control \d+, candidate \d+, worse \d+<", units)
+    assert "worse, v3" in text and "until a person lifts it" in text
+
+
+def test_what_was_concluded_for_harm_went_back_and_advises_nothing_more(engineer, ground, site):
+    firm, agent, old, new = ground
+    row, start = ran(engineer, ground, metrics=METRICS)
+    meet(agent, firm, units=900, success={old.pk: 0.9, new.pk: 0.4}, days=4, started=start)
+    experiments.sweep()
+    for address in (f"/dashboard/experiments/{row.pk}", "/dashboard/learning"):
+        text = text_of(site.get(address))
+        assert "candidate is worse: success" in text and "Went back" in text
+        assert "Roll back." not in text and "Concluded" not in text
+
+
+def test_a_draft_claims_nothing_and_can_be_discarded_from_its_page(engineer, ground, site):
+    _, _, old, new = ground
+    row = an_experiment(engineer, old, new)
+    text = text_of(site.get(f"/dashboard/experiments/{row.pk}"))
+    assert "Not measured yet" in text and "Can't be read" not in text and "Sound" not in text
+    assert 'data-dialog="discard"' in text and "Drafted by" in text
+    answer = site.post(f"/dashboard/experiments/{row.pk}", {"action": "discard"})
+    assert answer.status_code == 302 and answer["Location"] == "/dashboard/learning"
+    assert site.get(f"/dashboard/experiments/{row.pk}").status_code == 404
+
+
+def test_stopping_asks_first_and_enter_in_the_reason_stops_nothing(engineer, ground, site):
+    row, _ = ran(engineer, ground)
+    text = text_of(site.get(f"/dashboard/experiments/{row.pk}"))
+    form = text[text.index('id="reason"') :]
+    assert 'value="stop"' not in form[: form.index("</form>")]
+    asked = text[text.index('<dialog id="stop"') :]
+    assert "Stop <b>Shorter prompt</b>?" in asked and 'value="stop"' in asked
+
+
+def test_every_reason_that_is_given_is_kept(engineer, ground, site):
+    firm, _, _, new = ground
+    row = rollouts.begin(client_id=firm.pk, agent_slug=SLUG, to_version=new.pk, strategy="custom",
+                         stages=STAGES, metrics=METRICS)  # fmt: skip
+    address = f"/dashboard/rollouts/{row.pk}"
+    for action in ("pause", "resume", "advance"):
+        assert site.post(address, {"action": action, "reason": f"to {action}"}).status_code == 302
+        assert f"to {action}" in text_of(site.get(address))
+
+
+def test_a_stage_for_an_audience_does_not_claim_all_units(ground, site):
+    firm, _, _, new = ground
+    row = rollouts.begin(client_id=firm.pk, agent_slug=SLUG, to_version=new.pk,
+                         strategy="canary", audience=["group:internal"])  # fmt: skip
+    text = text_of(site.get(f"/dashboard/rollouts/{row.pk}"))
+    assert "stage 1 of 6, 5 % of group:internal" in text and "version 1 → 2" in text
+
+
+def test_all_that_is_open_is_listed_before_what_has_ended(engineer, ground, site):
+    firm = ground[0]
+    row, _ = ran(engineer, ground)
+    for number in range(15):
+        Experiment.objects.create(
+            client_id=firm.pk, agent_slug=f"other-{number}", name=f"ended {number}", seed="s",
+            state="stopped", started_at=timezone.now(), ended_at=timezone.now(),
+        )  # fmt: skip
+    experiments.pause(caller=engineer, experiment_id=row.pk)
+    text = text_of(site.get("/dashboard/learning"))
+    assert "1 experiment is open, 1 of them paused" in text
+    assert f"/dashboard/experiments/{row.pk}" in text
+    assert text.index("Shorter prompt") < text.index("ended 14")
+
+
 @pytest.mark.parametrize(
     ("test", "plan", "words"),
     [
@@ -139,6 +269,7 @@ def test_a_rollout_shows_its_stages_and_how_fast_it_went_back(engineer, ground, 
     address = f"/dashboard/rollouts/{row.pk}"
     text = text_of(site.get(address))
     assert "stage 1 of 3" in text and text.count('class="stage ') == 3
+    assert text.count("Not measured yet") == 3 and "Can't be read" not in text  # nobody came
     assert site.post(address, {"action": "rollback", "reason": " "}).status_code == 422
     meet(agent, firm, units=300, success={old.pk: 0.8, new.pk: 0.8},
          started=timezone.now() + timedelta(seconds=2))  # fmt: skip
@@ -182,9 +313,22 @@ def test_an_unbounded_interval_stays_inside_the_plot():
         return {"stage": "all", "period": day, "arm": "b", "effect": effect}
 
     document = {"path": [point("1", None, None), point("2", -0.1, 0.3)]}
-    drawn = plots.effect_path(document, "relative")
+    drawn = plots.effect_path(document)
     assert drawn["arms"][0]["band"].startswith("M0.0 0.0L") and drawn["zero"] == 100.0
-    assert plots.effect_path({"path": document["path"][:1]}, "relative") is None
+    assert plots.effect_path({"path": document["path"][:1]}) is None
+
+
+def test_names_at_the_ends_of_lines_do_not_cover_each_other():
+    def point(day, arm, estimate):
+        effect = {"estimate": estimate, "lower": estimate - 1, "upper": estimate + 1}
+        return {"stage": "all", "period": day, "arm": arm, "effect": effect}
+
+    arms = {"a": -1.9, "b": -1.9, "c": -1.8, "d": 0.5}
+    path = [point(day, arm, at) for day in ("1", "2") for arm, at in arms.items()]
+    drawn = plots.effect_path({"path": [*path, {**path[0], "period": "none"}]}, 100, " points")
+    tops = sorted(float(arm["top"]) for arm in drawn["arms"])
+    assert all(b - a >= 8.9 for a, b in pairwise(tops)) and 0 <= tops[0] and tops[-1] <= 91
+    assert drawn["last"] == "2" and drawn["top"].endswith(" points")
 
 
 def test_feedback_is_counted_with_what_people_said(ground, site, engineer):

@@ -21,11 +21,12 @@ from learning.domain.decisions import (
     Progress,
     Verdict,
     decide,
+    named,
     of_the_same,
 )
 from learning.domain.statistics import bandit, srm
 from learning.domain.statistics.effects import Result, combine
-from learning.domain.statistics.samples import Adjusted, Sample, pooled
+from learning.domain.statistics.samples import Adjusted, Ratio, Sample, pooled
 
 # Points of the path; of a longer history every n-th day is kept, and always the last.
 MOST_POINTS = 120
@@ -136,7 +137,7 @@ def path(study: Study) -> list[dict[str, Any]]:
 def _arm_reading(study: Study, arm: str, found: Sequence[Finding]) -> ArmReading:
     own = [f for f in found if f.arm == arm]
     primary = next(f for f in own if f.metric.role == "primary")
-    guards = [GuardReading(f.metric.key, f.guard) for f in own if f.guard is not None]
+    guards = [GuardReading(named(f.metric.key), f.guard) for f in own if f.guard is not None]
     estimate = primary.result.estimate if primary.result else 0.0
     effect = -estimate if primary.metric.lower_is_better else estimate
     words, has_interval = _words(study, primary), primary.result is not None
@@ -151,7 +152,8 @@ def _words(study: Study, finding: Finding) -> str:
     if finding.scale == "absolute" and finding.metric.type == "proportion":
         unit, factor = " points", 100
     low, mid, high = (_short(v * factor) for v in (result.lower, result.estimate, result.upper))
-    return f"{finding.metric.key} {mid}{unit} ({low} to {high})"
+    against = " on the control" if finding.scale == "relative" else ""
+    return f"{named(finding.metric.key)} {mid}{unit}{against} ({low} to {high})"
 
 
 def _steady(study: Study, finding: Finding) -> str:
@@ -160,7 +162,7 @@ def _steady(study: Study, finding: Finding) -> str:
         _short_mean(_arm_values(study, finding.metric, arm)["mean"])
         for arm in (finding.arm, study.control)
     )
-    return f"{finding.metric.key} {own}, {study.control} {control}"
+    return f"{named(finding.metric.key)} {own}, {study.control} {control}"
 
 
 def _short_mean(value: float | None) -> str:
@@ -202,11 +204,17 @@ def _arm_values(study: Study, metric: Metric, arm: str) -> dict[str, Any]:
     if isinstance(whole, Adjusted):
         whole = whole.outcome
     variance = max(whole.variance, 0.0) if whole else 0.0
+    # A ratio of nothing, such as the mean rating where nobody rated, is no zero.
+    is_there = (
+        whole is not None
+        and whole.n
+        and not (isinstance(whole, Ratio) and not whole.denominator.sum)
+    )
     return {
         "key": arm,
         "n": whole.n if whole else 0,
-        "mean": whole.mean if whole and whole.n else None,
-        "stddev": math.sqrt(variance) if whole and whole.n else None,
+        "mean": whole.mean if whole and is_there else None,
+        "stddev": math.sqrt(variance) if is_there else None,
     }
 
 
