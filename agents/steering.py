@@ -185,14 +185,14 @@ def outcomes(
 
 
 def units_that_changed(
-    slug: str, epochs: Sequence[int], *, since: datetime, until: datetime, after: datetime,
-    came_from: datetime, among: Sequence[tuple[int, int, int]] = (),
-) -> set[str]:  # fmt: skip
-    """Units with a call that ``outcomes(before=after)`` does not know.
+    slug: str, *, since: datetime, until: datetime, after: datetime, came_from: datetime,
+    among: Sequence[tuple[int, int, int]] = (),
+) -> dict[int, set[str]]:  # fmt: skip
+    """Epoch → units with a call in it that ``outcomes(before=after)`` does not know.
 
     Beside them those with a call in [``came_from``, ``until``): whoever came then is among these.
     """
-    join, met, values = _which_calls(slug, epochs, since, among)
+    join, met, values = _which_calls(slug, None, since, among)
     values |= {
         "after": after, "after_id": first_id(after), "changed_id": first_id(after - LONGEST_QUEUED),
         "came_from": came_from, "came_id": first_id(came_from - LONGEST_QUEUED),
@@ -200,7 +200,10 @@ def units_that_changed(
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_CHANGED.format(join=join, met=met), values)
-        return {unit for (unit,) in cursor.fetchall()}
+        found: dict[int, set[str]] = {}
+        for epoch, unit in cursor.fetchall():
+            found.setdefault(epoch, set()).add(unit)
+    return found
 
 
 def units_are_named(slug: str, unit: str, *, since: datetime, until: datetime) -> bool:
@@ -215,14 +218,20 @@ def units_are_named(slug: str, unit: str, *, since: datetime, until: datetime) -
 
 
 def _which_calls(
-    slug: str, epochs: Sequence[int], since: datetime, among: Sequence[tuple[int, int, int]]
-) -> tuple[str, str, dict[str, Any]]:
-    """What a question about an agent's calls joins, which of them it means, and its values."""
+    slug: str, epochs: Sequence[int] | None, since: datetime,
+    among: Sequence[tuple[int, int, int]],
+) -> tuple[str, str, dict[str, Any]]:  # fmt: skip
+    """What a question about an agent's calls joins, which of them it means, and its values.
+
+    ``epochs`` None: of any.
+    """
     values: dict[str, Any] = {
         "agent": _agent(slug).pk, "first_id": first_id(since - SLACK), "since": since,
     }  # fmt: skip
+    if not among and epochs is None:
+        return "", "split_epoch IS NOT NULL", values
     if not among:
-        return "", "split_epoch = ANY(%(epochs)s)", values | {"epochs": list(epochs)}
+        return "", "split_epoch = ANY(%(epochs)s)", values | {"epochs": list(epochs or ())}
     epoch, below, above = (list(part) for part in zip(*among, strict=True))
     return _AMONG, _MET, values | {"epoch": epoch, "below": below, "above": above}
 
@@ -307,7 +316,7 @@ _OUTCOMES = f"""
     HAVING min(started_at) < %(until)s AND min(split_epoch) = ANY(%(own)s) {{having}}
 """
 _CHANGED = f"""
-    SELECT DISTINCT unit {_CALLS}
+    SELECT DISTINCT split_epoch, unit {_CALLS}
       AND ((id >= %(changed_id)s AND (id >= %(after_id)s OR {_ENDED_AT} >= %(after)s))
            OR (id >= %(came_id)s AND id < %(until_id)s
                AND started_at >= %(came_from)s AND started_at < %(until)s))

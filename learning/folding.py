@@ -21,10 +21,11 @@ MET = "+"
 __all__ = ["APART", "MET", "Cells", "Source", "cells"]
 
 
-def fold(source: Source) -> int:
+def fold(source: Source, look: summing.Look | None = None) -> int:
     """Write the stage's ArmDay rows, where they changed; returns the number of units in any arm.
 
     Folding again gives the same rows, so two sweeps at once or a crash between do no harm.
+    ``look``: what the stages of one comparison share.
     """
     if not source.epochs:
         return 0
@@ -33,7 +34,7 @@ def fold(source: Source) -> int:
             owner_id=source.owner_id, client_id=source.client_id, stage=stage, arm=arm,
             day=day, units=cell["units"], statistics=cell["statistics"],
         )
-        for stage, found in summing.cells(source).items()
+        for stage, found in summing.cells(source, look or summing.Look()).items()
         for (arm, day), cell in sorted(found.items())
     ]  # fmt: skip
     with transaction.atomic():

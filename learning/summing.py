@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import F, Q, Sum
@@ -29,7 +29,7 @@ from monitoring.domain.periods import joined
 
 # A call is recorded as it ends, a score in the request that brings it.
 LATE = timedelta(hours=1)
-# How far the moment lags behind before it moves on.
+# Moments that sums are kept with are so far apart.
 EVERY = timedelta(minutes=10)
 UNITS_AT_ONCE = 5_000
 # Sums of no more units than these are made anew once in so long.
@@ -37,24 +37,49 @@ MADE_ANEW, MOST_MADE_ANEW = timedelta(days=1), 1_000_000
 # A cap at a percentile of all units is that of all up to so many; above, it is found anew when
 # there are so many times as many, and stands with ``MOST_MADE_ANEW``.
 CAPPED_EXACTLY, GROWN = 10_000, 1.1
+_EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 # Of this way of adding up; sums of another one are made anew.
 VERSION = 1
 
 
-def cells(source: Source, now: datetime | None = None) -> sums.Stages:
-    """The same as ``outcomes.cells``, from sums that stand where there are any.
+class Look:
+    """What one look at a comparison asks once for all of its stages.
 
-    ``now`` is the time by the clock that records are written by.
+    ``now`` is the time by the clock that records are written by. A bandit of two months has sixty
+    stages, which must not read the same last hours sixty times.
     """
-    before = (now or timezone.now()) - LATE
-    if before <= source.since or not _stands(source):
+
+    def __init__(self, now: datetime | None = None) -> None:
+        latest = (now or timezone.now()) - LATE
+        # The moment that sums are kept with is the same for all stages, whenever they began.
+        self.before = latest - (latest - _EPOCH) % EVERY
+        self._changed: dict[tuple[Any, ...], dict[int, set[str]]] = {}
+
+    def units_that_changed(self, source: Source, kept: StageSums) -> set[str]:
+        """Units of the stage, or of an earlier one, with calls that ``kept`` does not know."""
+        asked: dict[str, Any] = {
+            "since": source.since, "until": source.until, "after": kept.recorded_before,
+            "came_from": kept.came_before, "among": tuple(source.among),
+        }  # fmt: skip
+        key = (source.agent_slug, *asked.values())
+        if key not in self._changed:
+            self._changed[key] = agents.units_that_changed(source.agent_slug, **asked)
+        found = self._changed[key]
+        epochs = {*source.epochs, *source.but_of, *(epoch for epoch, _, _ in source.among)}
+        return set().union(*(found.get(epoch, ()) for epoch in epochs))
+
+
+def cells(source: Source, look: Look) -> sums.Stages:
+    """The same as ``outcomes.cells``, from sums that stand where there are any."""
+    if look.before <= source.since or not _stands(source):
         return outcomes.cells(source)
     try:
         kept = _kept(source)
-        if kept is None or before - kept.recorded_before >= EVERY:
-            kept = _moved_on(source, kept, before)
+        if kept is None or look.before > kept.recorded_before:
+            kept = _moved_on(source, kept, look)
         if standing := sums.from_rows(kept.cells):
-            return sums.added([(1, standing), *_since(source, kept, Part(until=source.until))])
+            whole = Part(until=source.until)
+            return sums.added([(1, standing), *_since(source, kept, whole, look)])
     except sums.NeverAdded:  # a call was recorded much later than it ended
         StageSums.objects.filter(owner_id=source.owner_id, stage=source.stage).delete()
     return outcomes.cells(source)
@@ -93,15 +118,16 @@ def _kept(source: Source) -> StageSums | None:
     return None if units <= MOST_MADE_ANEW and (is_old or is_grown) else row
 
 
-def _moved_on(source: Source, kept: StageSums | None, before: datetime) -> StageSums:
-    """The sums as of ``before``, kept for the next sweep unless another one was quicker."""
+def _moved_on(source: Source, kept: StageSums | None, look: Look) -> StageSums:
+    """The sums as of the look's moment, kept for the next one unless another was quicker."""
+    before = look.before
     then = Part(before=before, until=source.until)
     if kept is None or not kept.cells:
         caps = outcomes.caps_of(source, then) if outcomes.has_percentiles(source) else None
         cells = sums.as_rows(outcomes.cells(source, then, caps=caps))
         made = {"made_at": before, "made_of": _units_of(cells), "caps": caps}
     else:
-        found = sums.added([(1, sums.from_rows(kept.cells)), *_since(source, kept, then)])
+        found = sums.added([(1, sums.from_rows(kept.cells)), *_since(source, kept, then, look)])
         cells = sums.as_rows(found)
         made = {"made_at": kept.made_at, "made_of": kept.made_of, "caps": kept.caps}
     values: dict[str, Any] = {
@@ -118,9 +144,11 @@ def _moved_on(source: Source, kept: StageSums | None, before: datetime) -> Stage
     return StageSums(**place, **values)
 
 
-def _since(source: Source, kept: StageSums, to: Part) -> Iterator[tuple[int, sums.Stages]]:
+def _since(
+    source: Source, kept: StageSums, to: Part, look: Look
+) -> Iterator[tuple[int, sums.Stages]]:
     """What units that changed come to in ``to``, and what they came to in ``kept``."""
-    changed = sorted(_changed(source, kept))
+    changed = sorted(_changed(source, kept, look))
     past = outcomes.past_of(source, changed) if changed else {}
     for place in range(0, len(changed), UNITS_AT_ONCE):
         units = changed[place : place + UNITS_AT_ONCE]
@@ -133,13 +161,9 @@ def _units_of(cells: Sequence[Sequence[Any]]) -> int:
     return sum(cell[3] for cell in cells)
 
 
-def _changed(source: Source, kept: StageSums) -> set[str]:
+def _changed(source: Source, kept: StageSums, look: Look) -> set[str]:
     """Units that called, that grew old enough, or of which something was said since ``kept``."""
-    after = kept.recorded_before
-    found = agents.units_that_changed(
-        source.agent_slug, [*source.epochs, *source.but_of], among=source.among,
-        since=source.since, until=source.until, after=after, came_from=kept.came_before,
-    )  # fmt: skip
+    after, found = kept.recorded_before, look.units_that_changed(source, kept)
     for model in (Feedback, Score):
         said = outcomes.said_about(source, model)
         for rows in (said.filter(id__gte=first_id(after)), said.filter(superseded_at__gte=after)):

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from config.errors import AppError, Conflict
-from learning import folding, improvements, judging, quiet
+from learning import folding, improvements, judging, quiet, summing
 from learning.analysis import analyse
 from learning.domain import measures
 from learning.experiments import ripening, shifting, shipping, stopping, subjects
@@ -108,8 +108,9 @@ def refresh(experiment: Experiment, now: datetime | None = None) -> dict[str, An
         Experiment.objects.filter(pk=experiment.pk).update(analysed_at=now or Now())
         return dict(experiment.analysis)
     until = ripening.counted_until(experiment, now)
+    look = summing.Look()
     for source in _sources(experiment, until, quiet.spans(_incidents(experiment, now))):
-        folding.fold(source)
+        folding.fold(source, look)
     found = read(experiment, now)
     if ripening.ends(experiment, found, until):
         found = read(experiment, now)

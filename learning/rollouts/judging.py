@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from agents import services as agents
-from learning import folding, quiet
+from learning import folding, quiet, summing
 from learning.analysis import analyse
 from learning.domain import measures
 from learning.domain.analysis.reading import read as read_study
@@ -120,10 +120,11 @@ def _incidents(row: Rollout, now: datetime | None) -> list[Window]:
 
 def refresh(row: Rollout, now: datetime | None = None) -> dict[str, Any]:
     """Fold the present stage and store the analysis over all; returns the verdict document."""
+    look = summing.Look()
     for source in _sources(row, now):
-        folding.fold(source)
+        folding.fold(source, look)
     if _comes_back(row):
-        folding.fold(_met(row, now))
+        folding.fold(_met(row, now), look)
     found = read(row, now)
     Rollout.objects.filter(pk=row.pk).update(
         verdict=found["verdict"], headline=found["headline"][:500], analysis=found,
