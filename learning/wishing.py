@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from learning.domain.proposals import MIN_COMPLAINTS
 from learning.models import Feedback, PatternCount, Subject
 
 MOST_READ = 2_000
+DAY = timedelta(days=1)
 # Rows that a proposal names, quotes that a reviewer reads, and their length.
 MOST_KEPT, MOST_QUOTES, MOST_QUOTE = 100, 8, 300
 # Calls that a proposal leads to.
@@ -34,10 +35,13 @@ def of_agent(
 ) -> list[dict[str, Any]]:
     """Abilities that people miss in one agent, with the tool that would give each.
 
+    Days are taken whole, as patterns count them: whoever begins a cycle has just said something.
+
     ``tool`` declares it, ``offered`` is a registered tool that does the same (``is_safe`` if
     calling it changes nothing), ``has`` one of the agent's own ``tools`` that does.
     ``patterns`` says in which patterns of complaints the comments were counted, and how often.
     """
+    since, until = _midnight(since) + DAY, _midnight(until) + DAY
     rows = list(_rows(reader, since, until).filter(agent_slug=slug).order_by("-id")[:MOST_READ])
     told = [(row, text) for row in reversed(rows) if (text := said.wished(row))]
     wishes = wishes_in([redact(text) for _, text in told], least=MIN_COMPLAINTS)
@@ -79,10 +83,14 @@ def _rows(reader: Caller, since: datetime, until: datetime) -> Any:
     ).exclude(kind=Feedback.Kind.PRAISE)  # fmt: skip
 
 
+def _midnight(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def _patterns(slug: str, since: datetime, until: datetime) -> dict[UUID, str]:
     """Row of feedback → key of the pattern that it was counted in last."""
     rows = PatternCount.objects.filter(
-        agent_slug=slug, day__gte=since.date(), day__lte=until.date(), pattern__kind="complaint"
+        agent_slug=slug, day__gte=since.date(), day__lt=until.date(), pattern__kind="complaint"
     ).order_by("day")  # fmt: skip
     return {
         one: key for key, ids in rows.values_list("pattern__key", "feedback_ids") for one in ids

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from agents import evidence, versions
 from config.access.models import Audience, Client, Membership, User
-from learning import patterns, proposing, tool_writing
+from learning import cycles, patterns, proposing, tool_writing
 from learning.domain.abilities import wishes_in
-from learning.models import Feedback, Improvement
+from learning.models import Cycle, Feedback, Improvement
 from tests.learning.loop.conftest import id_at
 from tests.learning.loop.test_reflecting import tune
 
@@ -75,6 +75,18 @@ def test_complaints_and_suggestions_that_miss_an_ability_propose_its_tool_and_no
     page = reviewer.get("/dashboard/learning").content.decode()
     assert f"/admin/learning/improvement/{row.pk}/change/" in page.split("Feature requests")[1]
     assert propose(bare, firm) == [row]  # the same week again is the same proposal
+
+
+def test_what_was_said_today_counts_in_the_cycle_of_today(bare, firm, api, monkeypatch):
+    monkeypatch.setattr(cycles, "_send", lambda pk: None)
+    for n in range(4):
+        say(firm, bare, EXCEL[n % 3], hours=0)
+    made = api("post", "/api/v1/cycles", {"cadence": "weekly"})
+    assert made.status_code == 202
+    cycle = Cycle.objects.get()
+    assert cycles.do_step(cycle.pk, "patterns") and cycles.do_step(cycle.pk, f"agent:{bare.slug}")
+    (row,) = api("get", "/api/v1/improvements").json()["results"]
+    assert row["title"].startswith("Add a tool")
 
 
 def test_complaints_of_other_things_propose_no_tool(bare, firm):
