@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -46,9 +46,11 @@ _lanes: dict[str, tuple[float, Lane]] = {}
 _BAD = Q(state__in=[Invocation.State.FAILED, Invocation.State.BLOCKED])
 
 
-def known_agents() -> frozenset[str]:
-    """Slugs of all agents that are not retired."""
+def known_agents(*, born_by: datetime | None = None) -> frozenset[str]:
+    """Slugs of all agents that are not retired; of those that were there at ``born_by``."""
     rows = Agent.objects.exclude(state=Agent.State.RETIRED)
+    if born_by is not None:
+        rows = rows.filter(created_at__lte=born_by)
     return frozenset(rows.values_list("slug", flat=True))
 
 

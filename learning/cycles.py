@@ -93,7 +93,9 @@ def _signature(name: str, *arguments: str) -> Any:
 def _pending(cycle: Cycle) -> tuple[list[str], list[str]]:
     done = set(cycle.steps.values_list("name", flat=True))
     common = ["patterns", "examples"] if cycle.cadence != Cycle.Cadence.MONTHLY else ["history"]
-    agents = [f"agent:{slug}" for slug in sorted(queries.known_agents())]
+    # One that comes while it runs (the writer of a tool, for instance) has no piece in it.
+    known = queries.known_agents(born_by=cycle.created_at)
+    agents = [f"agent:{slug}" for slug in sorted(known)]
     if cycle.cadence == Cycle.Cadence.MONTHLY:
         agents = []
     return [n for n in common if n not in done], [n for n in agents if n not in done]
