@@ -13,6 +13,7 @@ from uuid import UUID
 from agents import connections
 from agents.domain.context import estimate_tokens
 from agents.errors import BudgetExceeded
+from config.readable import plural
 from learning.asking import Asked, Question, Unanswered, ask
 from learning.models import Study
 
@@ -76,7 +77,7 @@ def measured(
     base, other = (sum(pair[side].graded.score for pair in pairs) for side in (0, 1))
     spent, spends = (sum((pair[side].full_usd for pair in pairs), Decimal(0)) for side in (0, 1))
     return {
-        "how": f"measured on {len(pairs)} graded {part} cases",
+        "how": f"measured on {plural(len(pairs), f'graded {part} case')}",
         "cases": len(pairs),
         "base_score": round(base / len(pairs), 4),
         "score": round(other / len(pairs), 4),

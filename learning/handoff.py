@@ -16,6 +16,7 @@ from agents import evidence, versions
 from agents import loading as catalogue
 from config.access.callers import Caller
 from config.errors import Conflict, NotFound, Unavailable
+from config.readable import plural
 from learning import wishing
 from learning.domain.patching import EntryMissing, Patch, as_mail, changed_entry
 from learning.domain.trackers import reference
@@ -177,7 +178,7 @@ def _message(row: Improvement) -> str:
     for replay in Replay.objects.filter(improvement_id=row.pk).exclude(verdict="")[:3]:
         found = replay.result
         lines.append(
-            f"Replay: {replay.verdict} on {found.get('cases')} cases, difference "
+            f"Replay: {replay.verdict} on {plural(found.get('cases', 0), 'case')}, difference "
             f"{found.get('difference')} [{found.get('lower')}, {found.get('upper')}]"
         )
     lines += ["", f"Improvement: {row.pk}"]
@@ -203,7 +204,8 @@ def _short(value: Any) -> str:
             *(n for n in value if n not in _WORDS),
         ]
         return ", ".join(
-            _WORDS.get(name, f"{name.replace('_', ' ')} {{}}").format(_short(value[name]))
+            plural(value[name], "case") if name == "cases" and isinstance(value[name], int)
+            else _WORDS.get(name, f"{name.replace('_', ' ')} {{}}").format(_short(value[name]))
             for name in names if value[name] not in (None, "")
         )  # fmt: skip
     if isinstance(value, list):

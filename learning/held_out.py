@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from agents import services as agents
 from agents.domain import traffic
 from config.errors import NotFound
+from config.readable import plural
 from learning import folding
 from learning.analysis import analyse
 from learning.domain import measures
@@ -138,7 +139,7 @@ def _words(found: dict[str, Any]) -> tuple[str, str]:
     if found["sample_ratio"] and found["sample_ratio"]["mismatch"]:
         return "Sample ratio mismatch: don't read this.", "unreadable"
     told = {metric["key"]: metric["comparisons"][0] for metric in found["metrics"]}
-    sizes = f"{units[OTHERS]} units beside {units[HELD]} held out"
+    sizes = f"{plural(units[OTHERS], 'unit')} beside {units[HELD]} held out"
     effects = ", ".join(_effect(WORDS[key], one) for key, one in told.items())
     reading = str(told["success"]["reading"])
     verdict = {

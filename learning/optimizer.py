@@ -23,6 +23,7 @@ from agents.domain.context import estimate_tokens
 from agents.versions import Content
 from config.access.callers import any_reader
 from config.errors import AppError, InvalidInput
+from config.readable import plural
 from learning import examples, patterns, reflecting
 from learning.asking import Question, corrected_questions, graded_questions
 from learning.bench import Bench, estimated, measured, rank
@@ -168,7 +169,7 @@ def _described(kind: str, content: Content, base: Any, why: str, expects: str) -
 
 def _unanswered(bench: Bench | None) -> list[str]:
     silent = Counter(bench.silent).most_common() if bench else []
-    return [f"{count} answers are missing: {why}" for why, count in silent]
+    return [f"{plural(count, 'answer is', 'answers are')} missing: {why}" for why, count in silent]
 
 
 def _notes(

@@ -17,6 +17,7 @@ from agents import services as agents
 from agents.errors import BudgetExceeded
 from agents.versions import Content
 from config.errors import AppError
+from config.readable import plural
 from learning import rewriting
 from learning.asking import Asked, Question
 from learning.bench import Bench, measured
@@ -136,7 +137,7 @@ def _try(
     few = found.bench.score(version_id, [found.tune[p] for p in worst])
     gained = sum(a.graded.score for a in few if a) - sum(chosen.scores[p] for p in worst)
     if gained <= 0:
-        return {"outcome": f"no better on the {len(worst)} cases that it was written for"}
+        return {"outcome": f"no better on the {plural(len(worst), 'case')} that it was written for"}
     answers = found.bench.score(version_id, found.tune)
     found.pool[name] = Tried(name, content, version_id, answers)
     found.shown.append(_shown(found, name, chosen.name, why))

@@ -11,6 +11,7 @@ from django.db.models import Sum
 
 from agents import evidence
 from config.access.callers import any_reader
+from config.readable import plural
 from learning import drifting, patterns
 from learning.domain.prioritise import FORMULA
 from learning.models import Cycle, Experiment, Feedback, Improvement, Replay, Rollout, Study
@@ -111,15 +112,17 @@ def markdown(cycle: Cycle, seen: Mapping[str, Any]) -> str:
     """The report as people read it; it says what is empty, and what failed."""
     parts = [
         f"# Learning report, {cycle.cadence}, {cycle.tick}",
-        f"{seen['calls']} live calls and {seen['feedback']} pieces of feedback from "
+        f"{plural(seen['calls'], 'live call')} and "
+        f"{plural(seen['feedback'], 'piece of feedback', 'pieces of feedback')} from "
         f"{seen['since'][:10]} to {seen['until'][:10]}.",
         "## Seen",
         *_today(cycle),
         *_lines(
             seen["patterns"],
             lambda p: (
-                f"- {p['kind']}, {p['trend']}: {_plain(p['title'])}: {p['count']} times, "
-                f"{p['users']} users, {p['runs']} runs, {Decimal(p['cost_usd']):.4f} USD"
+                f"- {p['kind']}, {p['trend']}: {_plain(p['title'])}: "
+                f"{plural(p['count'], 'time')}, {plural(p['users'], 'user')}, "
+                f"{plural(p['runs'], 'run')}, {Decimal(p['cost_usd']):.4f} USD"
             ),
             "No failures or complaints.",
         ),
@@ -178,7 +181,7 @@ def _history(step: Mapping[str, Any] | None) -> list[str]:
     lines = [
         f"- {slug}: {drift['metric']}, {drift['effect_name']} {drift['effect']:g}"
         f"{_from_to(drift)}, "
-        f"{one['calls'][0]} calls before and {one['calls'][1]} now"
+        f"{plural(one['calls'][0], 'call')} before and {one['calls'][1]:,} now"
         for slug, one in found["agents"].items()
         for drift in one["drifts"]
     ]
@@ -202,7 +205,8 @@ def _history(step: Mapping[str, Any] | None) -> list[str]:
 def _tried(row: Mapping[str, Any]) -> str:
     if "cases" in row:
         return (
-            f"- Replay of {row['agent']}: {row['verdict']} on {row['cases']} cases, "
+            f"- Replay of {row['agent']}: {row['verdict']} on "
+            f"{plural(row['cases'], 'case')}, "
             f"{Decimal(row['cost_usd']):.4f} USD"
         )
     return f"- {row['agent']}, {_plain(row['name'])}: {row['state']}. {_plain(row['headline'])}"

@@ -56,5 +56,9 @@ def of_drill(row: Rollout, now: datetime) -> str:
         seconds = max(0.0, (row.ended_at - row.breached_at).total_seconds())
         took = f" {readable.duration(seconds)} after it first showed"
     after = counts.get("exposures_after_rollback", 0)
-    met = "no call met the candidate" if not after else f"{after} calls still met the candidate"
+    met = (
+        "no call met the candidate"
+        if not after
+        else f"{readable.plural(after, 'call')} still met the candidate"
+    )
     return f"The harm was found and taken back{took}; {met} after that."

@@ -18,6 +18,7 @@ from django.utils import timezone
 from agents import services as agents
 from config.access.callers import Caller
 from config.errors import AppError, Conflict, InvalidInput
+from config.readable import plural
 from learning.domain.replaying import MIN_CASES, Verdict
 from learning.models import Experiment, Improvement, Replay
 from monitoring import services as monitoring
@@ -207,7 +208,7 @@ def _said(replay: Replay) -> str:
     cases = result.get("cases", 0)
     scores = "" if not cases else (
         f": {100 * result['baseline_score']:.0f} % → {100 * result['candidate_score']:.0f} % "
-        f"on {cases} cases"
+        f"on {plural(cases, 'case')}"
     )  # fmt: skip
     if replay.verdict == Verdict.WORSE:
         return f"its latest replay found it worse{scores}"
@@ -216,4 +217,5 @@ def _said(replay: Replay) -> str:
     if replay.verdict == Verdict.INCONCLUSIVE:
         return f"its latest replay could not tell{scores}"
     least = result.get("independent", 0)
-    return f"its latest replay had {least} cases that do not hang together, of at least {MIN_CASES}"
+    what = plural(least, "case that does not", "cases that do not")
+    return f"its latest replay had {what} hang together, of at least {MIN_CASES}"

@@ -9,6 +9,7 @@ from uuid import UUID
 from agents import evidence, loading, versions
 from agents import services as agents
 from config.errors import AppError
+from config.readable import plural
 from learning import improvements, replay
 from learning.domain.prioritise import FORMULA, Priority, confidence_of
 from learning.models import Replay, TuningJob
@@ -37,7 +38,7 @@ def bring_back(job: TuningJob) -> Brought:
     try:
         version, _ = agents.publish(
             agent=evidence.agent(job.agent_slug), content=content,
-            note=f"tuned on {job.lessons} examples", created_by=job.asked_by,
+            note=f"tuned on {plural(job.lessons, 'example')}", created_by=job.asked_by,
         )  # fmt: skip
         row = _proposed(job, version.pk)
     except AppError as error:

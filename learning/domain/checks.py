@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from agents.domain.grading import figures_in, numbers_in
+from config.readable import plural
 from learning.domain.replaying import Case, figures_of, grade_answer
 
 # The version of these checks, as scores name it: another way to check is another version.
@@ -69,7 +70,8 @@ def accuracy(text: str, given: str) -> Check | None:
     loose = sum(not any(_is_backed(abs(n), known) for n in one) for one in found)
     return Check(
         "accuracy", 1 - loose / len(found),
-        f"{loose} of {len(found)} figures are not in the input or a tool's result" if loose else "",
+        f"{loose} of {plural(len(found), 'figure')} {'is' if loose == 1 else 'are'} not in the "
+        "input or a tool's result" if loose else "",
     )  # fmt: skip
 
 

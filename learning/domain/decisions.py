@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from config.readable import plural
+
 Kind = Literal["ship", "rollback", "review", "inconclusive"]
 # ``unreadable``: not enough, not measured, or an arm that does not vary beside a worse one.
 Primary = Literal["better", "worse", "unclear", "unreadable"]
@@ -162,8 +164,12 @@ def _too_early(progress: Progress) -> Verdict:
     left = progress.days_left
     return Verdict(
         "inconclusive",
-        f"{_wait(left)}: {progress.units} of at least {progress.minimum_units} units an arm.",
-        (f"the smallest arm has {progress.units} units; the minimum is {progress.minimum_units}",),
+        f"{_wait(left)}: {progress.units} of at least "
+        f"{plural(progress.minimum_units, 'unit')} an arm.",
+        (
+            f"the smallest arm has {plural(progress.units, 'unit')}; the minimum is "
+            f"{progress.minimum_units}",
+        ),
         days_left=left,
     )
 
@@ -259,4 +265,4 @@ def _about_the_best(
 def _wait(days: int | None) -> str:
     if not days:
         return "Keep waiting"
-    return f"{days} more day{'s' if days != 1 else ''}"
+    return plural(days, "more day")

@@ -32,7 +32,7 @@ class Priority:
         """The formula with its figures."""
         return (
             f"{self.impact_usd:.2f} USD a month × {self.confidence:.2f} ÷ "
-            f"{self.effort_days:g} days = {self.score:.2f}"
+            f"{self.effort_days:g} {'day' if self.effort_days == 1 else 'days'} = {self.score:.2f}"
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any, cast
 
 from config.errors import InvalidInput
+from config.readable import plural
 from learning.domain.analysis import values
 from learning.domain.analysis.settings import KINDS, SCALES, SPENDINGS, TYPES
 from learning.domain.statistics import power
@@ -58,7 +59,7 @@ def _answer(
     fixed = power.Design("fixed", design.alpha)
     fixed_pair = power.units_needed(fixed, question, wanted=wanted, share=share)
     days = _days(given, total)
-    pace = "" if days is None else f", about {days} days"
+    pace = "" if days is None else f", about {plural(days, 'day')}"
     return {
         "headline": f"{total} units in all{pace}: {control} in control, {treatment} an arm.",
         "control_units": control,

@@ -266,6 +266,16 @@ def test_a_report_waits_for_every_piece(bare, begin):
     assert not cycles.conclude(made.pk)
 
 
+def test_an_agent_that_comes_while_a_cycle_runs_does_not_hold_its_report_up(bare, begin):
+    made = begin("weekly")
+    first, rest = cycles._pending(made)
+    new = Agent.objects.create(slug="new-001", name="N", domain="audit", purpose="New.")
+    Agent.objects.filter(pk=new.pk).update(created_at=made.created_at + timedelta(seconds=1))
+    for name in [*first, *rest]:
+        cycles.do_step(made.pk, name)
+    assert f"agent:{new.slug}" not in rest and cycles.conclude(made.pk)
+
+
 def test_a_piece_that_comes_twice_does_nothing(bare, begin):
     made = begin("daily")
     assert cycles.do_step(made.pk, "patterns")
@@ -412,3 +422,12 @@ def test_a_pass_over_earlier_days_leaves_the_counts_of_later_ones(agent, api, be
     cycles.do_step(begin("daily", now.date() - timedelta(days=1)).pk, "patterns")
     (pattern,) = api("get", "/api/v1/patterns?kind=complaint").json()["results"]
     assert pattern["impact"]["count"] == 1
+
+
+def test_a_report_says_one_as_one(bare, call, begin, firm):
+    user = User.objects.create_user("una", password="x")
+    call(bare, days_ago(0.5), state="failed", error_code="bad_answer", user_id=user.pk,
+         run_id=firm.pk, error={"code": "bad_answer", "message": "not JSON"})  # fmt: skip
+    made = begin("daily")
+    finish(made)
+    assert "1 time, 1 user, 1 run, " in made.report and "1 live call and 0 pieces" in made.report

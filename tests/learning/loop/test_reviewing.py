@@ -13,7 +13,8 @@ from agents.knowledge import index
 from agents.knowledge.index import Given
 from agents.models import Document
 from config.access.models import Membership, User
-from learning import candidates, improvements, knowledge_changes, proposing, replay
+from learning import candidates, improvements, knowledge_changes, patterns, proposing, replay
+from learning.domain.prioritise import Priority
 from learning.models import Example, Improvement, Judge, Replay, Tombstone, TrialPolicy
 from tests.learning.loop.conftest import NOW
 
@@ -207,3 +208,17 @@ def test_a_replay_that_a_reviewer_begins_is_graded_by_the_judge_that_trials_look
     ])  # fmt: skip
     reviewer.post(page_of(row), {"do": "replay"})
     assert Replay.objects.order_by("-id").first().judge == good
+
+
+def test_one_is_never_said_as_many(reviewer, row, bare, call, firm, api):
+    user = User.objects.create_user("una", password="x")
+    call(bare, timezone.now(), state="failed", error_code="bad_answer", user_id=user.pk,
+         run_id=firm.pk, error={"code": "bad_answer", "message": "not JSON"})  # fmt: skip
+    patterns.find_patterns(timezone.now())
+    (found,) = api("get", "/api/v1/patterns").json()["results"]
+    priority = Priority(10, 0.5, 1.0).shown()
+    Improvement.objects.filter(pk=row.pk).update(
+        agent_slug=bare.slug, evidence={"pattern": found["key"], "priority": priority}
+    )
+    text = reviewer.get(page_of(row)).content.decode()
+    assert "1 time, 1 user, 1 run," in text and "÷ 1 day =" in text
