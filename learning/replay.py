@@ -31,7 +31,7 @@ from agents.errors import BudgetExceeded
 from config import logs
 from config.access.callers import Caller
 from config.errors import InvalidInput, NotFound
-from learning import judge_asking, refereeing, walks
+from learning import judge_asking, learnt_from, refereeing, walks
 from learning.asking import (
     Asked,
     Question,
@@ -120,6 +120,8 @@ def work(replay_id: UUID) -> Replay:
     if replay.judge_id is not None:
         judge_asking.prepare()
     todo = [q for q in questions_for(replay) if q.case.key not in done]
+    learnt = learnt_from.questions(replay.agent_slug, (replay.baseline_id, replay.candidate_id))
+    todo = [question for question in todo if not _left_out(replay, question, learnt)]
     connections.release()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="replay") as pool:
         in_budget = list(pool.map(partial(_ask_both, replay), todo))
@@ -145,6 +147,18 @@ def questions_for(replay: Replay) -> list[Question]:
     for question in found:
         once.setdefault(question.case.key, question)
     return list(once.values())
+
+
+def _left_out(replay: Replay, question: Question, learnt: frozenset[str]) -> bool:
+    """Whether a version has learnt from the question; it is kept as a case without scores then."""
+    if not learnt_from.is_among(question, learnt):
+        return False
+    ReplayCase.objects.get_or_create(
+        replay=replay, key=question.case.key,
+        defaults={"source": question.case.source, "client_id": question.client_id,
+                  "recorded_id": question.recorded_id, "note": learnt_from.NOTE},
+    )  # fmt: skip
+    return True
 
 
 def _ask_both(replay: Replay, question: Question) -> bool:

@@ -19,6 +19,7 @@ from agents import services as agents
 from config.access.callers import Caller
 from config.errors import AppError, Conflict, InvalidInput
 from config.readable import plural
+from learning import learnt_from
 from learning.domain.replaying import MIN_CASES, Verdict
 from learning.models import Experiment, Improvement, Replay
 from monitoring import services as monitoring
@@ -218,4 +219,6 @@ def _said(replay: Replay) -> str:
         return f"its latest replay could not tell{scores}"
     least = result.get("independent", 0)
     what = plural(least, "case that does not", "cases that do not")
-    return f"its latest replay had {what} hang together, of at least {MIN_CASES}"
+    told = int(result.get("not_compared", {}).get(learnt_from.NOTE, 0))
+    more = f", beside {told} that a version has learnt from" if told else ""
+    return f"its latest replay had {what} hang together, of at least {MIN_CASES}{more}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 import pytest
 from django.db import connection
@@ -16,7 +17,7 @@ from agents.endpoints import training
 from agents.invoke import Call, invoke
 from agents.models import AgentVersion, Budget, Endpoint, Hold
 from config.errors import Unavailable
-from learning import finetuning, tasks
+from learning import finetuning, replay, tasks
 from learning.finetuning import working
 from learning.models import Example, Improvement, Replay, TuningJob
 from workflows import artifacts
@@ -86,6 +87,11 @@ def test_a_job_comes_back_as_a_candidate_that_waits_for_review(library, api, mod
     call = Call(agent=library.slug, messages=[lesson[1]], inputs={}, client_id=firm.pk,
                 version_id=version.pk)  # fmt: skip
     assert invoke(call).output["text"] == lesson[2]["content"]
+    # A replay does not ask it what it was taught.
+    again = replay.start(
+        agent=library.slug, candidate_id=version.pk, client_id=firm.pk, cap_usd=Decimal(1)
+    )
+    assert replay.work(again.pk).result["not_compared"] == {"a version has learnt from it": 1}
     # Nobody else meets the tuned model, however cheap it is.
     needs = Needs(tier=version.model["tier"], context_tokens=100)
     served = {one.model for one in endpoints.candidates(needs)}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 
@@ -206,3 +207,17 @@ def test_replays_are_asked_for_and_read_over_http(agent, firm, api, sent):
     same = {**body, "candidate": str(evidence.production(agent.slug).pk)}
     assert api("post", "/api/v1/replays", same).status_code == 422
     assert api("post", "/api/v1/replays", {**body, "cap_usd": "0"}).status_code == 422
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_version_shows_as_an_example_is_not_asked_of_it(agent, firm, recorded, model, sent):
+    """The figures it was given would only come back: they say nothing of other questions."""
+    calls = list(Invocation.objects.filter(agent_slug=agent.slug).order_by("id"))[:8]
+    content = versions.content_of(evidence.production(agent.slug))
+    shown = [{"input": json.dumps(call.inputs), "output": "As it should be."} for call in calls]
+    shown.append({"input": json.dumps(agent.cases[0]["input"]), "output": "Right."})
+    version, _ = versions.publish(agent=agent, content=replace(content, examples=shown))
+    done = replay.work(begin(agent, firm, version).pk)
+    assert done.result["cases"] == 25 - 9
+    assert done.result["not_compared"] == {"a version has learnt from it": 9}
+    assert done.cases.filter(candidate_score=None).count() == 9
