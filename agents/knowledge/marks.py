@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
+from django.db.models.functions import Now
 
 from agents.knowledge.search import visible_documents
 from agents.models import Invocation, Passage, PassageMark
@@ -45,7 +46,9 @@ def marked(document_ids: Collection[UUID], *, limit: int) -> list[Marked]:
 def mark(
     *, caller: Caller, passage_id: UUID, is_helpful: bool, invocation_id: UUID | None = None
 ) -> Passage:
-    """Count one caller's mark; a second one of the same caller replaces the first.
+    """Keep one caller's mark of a passage in one answer; a second one there replaces the first.
+
+    The passage's own counts take each caller once, by the last word, whatever the answer.
 
     Raises NotFound for a passage or an answer that the caller may not see.
     """
@@ -61,8 +64,10 @@ def mark(
     if passage is None:
         raise NotFound("passage", passage_id)
     principal = str(caller.user_id or caller.key_id)
-    before = PassageMark.objects.filter(passage=passage, principal=principal).first()
-    if before is None:
+    mine = PassageMark.objects.filter(passage=passage, principal=principal)
+    before = mine.order_by("-created_at", "-id").first()
+    said = {"is_helpful": is_helpful, "created_at": Now()}
+    if not mine.filter(invocation_id=invocation_id).update(**said):
         PassageMark.objects.create(
             client_id=caller.home_client_id,
             passage=passage,
@@ -70,10 +75,9 @@ def mark(
             is_helpful=is_helpful,
             invocation_id=invocation_id,
         )
+    if before is None or before.is_helpful != is_helpful:
         _count(passage_id, is_helpful, 1)
-    elif before.is_helpful != is_helpful:
-        PassageMark.objects.filter(pk=before.pk).update(is_helpful=is_helpful)
-        _count(passage_id, is_helpful, 1)
+    if before is not None and before.is_helpful != is_helpful:
         _count(passage_id, not is_helpful, -1)
     passage.refresh_from_db(fields=["helpful", "unhelpful"])
     return passage

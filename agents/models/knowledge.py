@@ -100,7 +100,7 @@ class Passage(models.Model):
 
 
 class PassageMark(models.Model):
-    """What one caller thought of one passage; the last word counts."""
+    """What one caller thought of one passage in one answer, or in none; the last word counts."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     client_id = models.UUIDField()
@@ -112,7 +112,11 @@ class PassageMark(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["passage", "principal"], name="passagemark_once")
+            models.UniqueConstraint(
+                fields=["passage", "principal", "invocation_id"],
+                name="passagemark_once_an_answer",
+                nulls_distinct=False,
+            )
         ]
 
     def __str__(self) -> str:

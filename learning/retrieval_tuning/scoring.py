@@ -76,7 +76,11 @@ def weighed(ground: Ground, setting: Setting) -> tuple[Setting, dict[str, Any]]:
     learnt = retrieving.learn_weights(taught)
     body: dict[str, Any] = {"marks": len(taught) + len(other), "learnt": None, "adopted": False}
     if learnt is None:
-        body["why"] = f"needs {retrieving.MIN_MARKS} helpful and as many unhelpful marks"
+        good = sum(one.is_helpful for one in taught)
+        body["why"] = (
+            f"needs {retrieving.MIN_MARKS} helpful and as many unhelpful marks on passages that "
+            f"answers to tuning questions found; there are {good} and {len(taught) - good}"
+        )
         return setting, body
     before, after = (retrieving.pairs_right(taught, w) for w in (ground.present.weights, learnt))
     held = [retrieving.pairs_right(other, w) for w in (ground.present.weights, learnt)]

@@ -12,7 +12,7 @@ from agents import evidence, versions
 from agents.invoke import Call, invoke
 from agents.knowledge import index
 from agents.knowledge.index import Given
-from agents.models import AgentVersion, Passage
+from agents.models import AgentVersion, Passage, PassageMark
 from learning import proposing
 from learning.models import Improvement, Study
 
@@ -105,6 +105,26 @@ def test_marks_of_readers_are_labels_and_the_weekly_look_uses_them(quoting, api,
         quoting.slug, timezone.now() + timedelta(minutes=1), client_id=firm.pk
     )
     assert found["retrieval"]["best"] in ("present", "256/50", "512/100")
+
+
+def test_a_passage_is_marked_in_each_answer_and_counts_once_a_reader(quoting, api):
+    asked_for = [asked(topic) for topic in TOPICS[:2]]
+    calls = [
+        api("post", f"/api/v1/agents/{quoting.slug}/invocations", {"inputs": {"question": one}})
+        for one in asked_for
+    ]
+    passage = Passage.objects.get(text__contains=asked_for[0], cut="")
+    for call, helpful in zip(calls, (True, False), strict=True):
+        body = {"helpful": helpful, "invocation_id": call.json()["id"]}
+        told = api("post", f"/api/v1/knowledge/passages/{passage.pk}/marks", body)
+    assert (told.json()["helpful"], told.json()["unhelpful"]) == (0, 1)
+    # What the first answer needed is not unsaid by what the second one did not.
+    kept = {str(one.invocation_id): one.is_helpful for one in PassageMark.objects.all()}
+    assert kept == {calls[0].json()["id"]: True, calls[1].json()["id"]: False}
+    again = {"helpful": True, "invocation_id": calls[1].json()["id"]}
+    told = api("post", f"/api/v1/knowledge/passages/{passage.pk}/marks", again)
+    assert (told.json()["helpful"], told.json()["unhelpful"]) == (1, 0)
+    assert PassageMark.objects.count() == 2
 
 
 def test_what_cannot_be_tuned_is_refused_and_leaves_nothing(quoting, api, agent):
