@@ -165,7 +165,7 @@ def export(
     seen = sight.of_open_calls(visible(caller, agent=agent, state=Example.State.APPROVED))
     rows = list(seen[:MOST_COMPARED])
     if not rows:
-        raise Conflict(f"examples of {agent}", "none approved", "at least one")
+        raise Conflict(f"the library of {agent}", "without approved examples", "at least one")
     kept = [rows[place] for place in distinct([row.question for row in rows])]
     lessons = [
         Lesson(redact(system), redact(row.question), redact(row.answer), row.source) for row in kept

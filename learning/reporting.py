@@ -14,7 +14,16 @@ from config.access.callers import any_reader
 from config.readable import plural
 from learning import drifting, patterns
 from learning.domain.prioritise import FORMULA
-from learning.models import Cycle, Experiment, Feedback, Improvement, Replay, Rollout, Study
+from learning.models import (
+    Cycle,
+    Experiment,
+    Feedback,
+    Improvement,
+    Replay,
+    Rollout,
+    Study,
+    Tombstone,
+)
 
 MOST_ROWS = 10
 _ENDINGS = {"shipped": "Shipped", "refused": "Not shown to help", "rolled_back": "Rolled back",
@@ -98,8 +107,16 @@ def _improvement(row: Improvement) -> dict[str, Any]:
         "id": str(row.pk), "agent": row.agent_slug, "title": row.title, "kind": row.kind,
         "risk": row.risk, "state": row.state, "priority": round(row.priority, 2),
         "shown": row.evidence.get("priority", "") if isinstance(row.evidence, dict) else "",
-        "reason": row.decision_reason,
+        "reason": _went_back(row) or row.decision_reason,
     }  # fmt: skip
+
+
+def _went_back(row: Improvement) -> str:
+    """Why it was rolled back or taken back, where it was: another reason than the decision's."""
+    if row.state != Improvement.State.ROLLED_BACK:
+        return ""
+    found = Tombstone.objects.filter(agent_slug=row.agent_slug, digest=row.digest)
+    return found.order_by("-id").values_list("reason", flat=True).first() or ""
 
 
 def _comparison(row: Experiment | Rollout, name: str) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def dossier(caller: Caller, improvement_id: UUID) -> dict[str, Any]:
     return {
         "id": str(row.pk), "title": row.title, "agent": row.agent_slug, "kind": row.kind,
         "state": row.state, "headline": _headline(row),
-        "risk": {"level": row.risk, "says": _RISKS.get(row.risk, "")},
+        "risk": {"level": row.risk, "says": _risk(row)},
         "priority": {"score": round(row.priority, 4), "shown": shown.get("priority", ""),
                      "formula": shown.get("formula", "")},
         "proposed_by": row.proposed_by, "created_at": row.created_at,
@@ -164,9 +164,23 @@ def difference(row: Improvement) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
+def _risk(row: Improvement) -> str:
+    """What its risk means; what no version says is compared with nothing before it is so."""
+    if row.kind == Improvement.Kind.KNOWLEDGE:
+        return (
+            f"{row.risk.capitalize()}: the document changes once you approve it; taken back, "
+            "it is as before."
+        )
+    if row.candidate_version_id is None and row.risk != Improvement.Risk.LOW:
+        return f"{row.risk.capitalize()}: a person approves it, and makes it."
+    return _RISKS.get(row.risk, "")
+
+
 def _headline(row: Improvement) -> str:
     if row.state == State.PROPOSED:
-        what = "a candidate to try" if row.candidate_version_id else "no candidate yet"
+        what = "a candidate to try" if row.candidate_version_id else "a person makes it"
+        if row.kind == Improvement.Kind.KNOWLEDGE:
+            what = "approved, it changes the document"
         stopped = Experiment.objects.filter(
             improvement_id=row.pk, state=Experiment.State.STOPPED
         ).order_by("-ended_at").first()  # fmt: skip

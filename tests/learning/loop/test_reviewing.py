@@ -13,7 +13,15 @@ from agents.knowledge import index
 from agents.knowledge.index import Given
 from agents.models import Document
 from config.access.models import Membership, User
-from learning import candidates, improvements, knowledge_changes, patterns, proposing, replay
+from learning import (
+    candidates,
+    improvements,
+    knowledge_changes,
+    patterns,
+    proposing,
+    replay,
+    reporting,
+)
 from learning.domain.prioritise import Priority
 from learning.models import Example, Improvement, Judge, Replay, Tombstone, TrialPolicy
 from tests.learning.loop.conftest import NOW
@@ -150,7 +158,9 @@ def test_an_approved_correction_proposes_a_change_of_the_document_that_a_person_
     assert row.proposal["before"] == "In capitals a night costs at most 210 euros."
     assert row.proposal["after"] == "In capitals a night costs at most 240 euros."
     assert "210" in text_of("Travel policy")
-    assert "a new version of the document" in reviewer.get(page_of(row)).content.decode()
+    page = reviewer.get(page_of(row)).content.decode()
+    assert "a new version of the document" in page and "compared on live traffic" not in page
+    assert "approved, it changes the document" in page
     reviewer.post(page_of(row), {"do": "approve", "reason": "checked"})
     row.refresh_from_db()
     assert row.state == "shipped"
@@ -162,6 +172,8 @@ def test_an_approved_correction_proposes_a_change_of_the_document_that_a_person_
     assert back.status_code == 200, back.content
     assert back.json()["state"] == "rolled_back" and "210" in text_of("Travel policy")
     assert knowledge_changes.propose(corrected) is None  # barred
+    row.refresh_from_db()
+    assert reporting._improvement(row)["reason"] == "taken back: it was a draft"
 
 
 def test_a_change_that_no_longer_fits_is_closed_and_one_left_half_way_is_made(corrected, api, firm):
