@@ -24,6 +24,7 @@ from learning.domain.statistics.effects import (
     Pair,
     Result,
     Scale,
+    beyond,
     combine,
     difference,
     measured,
@@ -44,6 +45,9 @@ STEADY_RATIO = 1e-10
 # certain only by several times that.
 STEADY_CHANGE_RATIO = 1e-5
 SAME = "every unit of both arms has the same value"
+UNSURE_BASE = (
+    "control's mean is too uncertain for a share of it: the absolute difference does not show this"
+)
 BELOW_ZERO = "control's mean is below zero, so the absolute difference is read"
 
 
@@ -252,7 +256,22 @@ def _read(study: Study, finding: Finding) -> Finding:
     found = reading(study, finding)
     if finding.result is None and found == "unclear":
         return replace(finding, reading=found, note=SAME)
+    if found == "unclear" and not finding.note and _is_unsure(study, finding):
+        return replace(finding, reading=found, note=UNSURE_BASE)
     return replace(finding, reading=found)
+
+
+def _is_unsure(study: Study, finding: Finding) -> bool:
+    """Whether only the relative difference leaves zero out, which errs of few events."""
+    every = _results(finding)
+    leave = [one.lower > 0 or one.upper < 0 for one in every]
+    return leave == [True, False]
+
+
+def _results(finding: Finding) -> list[Result]:
+    """What the reading rests on: where it is relative, which errs of few events, absolute too."""
+    both = (finding.result, finding.absolute if finding.scale == "relative" else None)
+    return [one for one in both if one is not None]
 
 
 def reading(study: Study, finding: Finding) -> Primary:
@@ -281,12 +300,13 @@ def _harms_so_far(study: Study, finding: Finding, level: float) -> bool:
 
 
 def _declared(study: Study, finding: Finding, result: Result) -> Primary:
-    if result.chance_to_win is not None:
-        if result.chance_to_win >= study.test.chance_to_win:
+    chances = [one.chance_to_win for one in _results(finding) if one.chance_to_win is not None]
+    if chances:
+        if min(chances) >= study.test.chance_to_win:
             return "better"
-        return "worse" if result.chance_to_win <= 1 - study.test.chance_to_win else "unclear"
+        return "worse" if max(chances) <= 1 - study.test.chance_to_win else "unclear"
     rises = result.estimate > 0
-    p_value = finding.p_adjusted if finding.p_adjusted is not None else _p_of(result)
+    p_value = finding.p_adjusted if finding.p_adjusted is not None else _p(finding)
     good = rises != finding.metric.lower_is_better
     asked = study.test.alternative
     if asked != "two_sided" and rises != (asked == "greater"):
@@ -297,7 +317,7 @@ def _declared(study: Study, finding: Finding, result: Result) -> Primary:
     # A machine may stop on the arm's own evidence, but ships only within the family's error.
     if good:
         return "better" if p_value < level else "unclear"
-    return "worse" if min(p_value, _p_of(result)) < level else "unclear"
+    return "worse" if min(p_value, _p(finding)) < level else "unclear"
 
 
 def _guarded(study: Study, found: Sequence[Finding]) -> list[Finding]:
@@ -387,21 +407,13 @@ def _steady(arm: Moments) -> bool:
 
 
 def _guard_tested(study: Study, finding: Finding) -> Finding:
-    """With its p-values; without where nothing varies, whose difference is known and read later.
-
-    Where control's mean is too near to zero for a share of it, what the margin allows is next to
-    nothing, and that is asked of the absolute difference.
-    """
-    scale, allowed = finding.scale, finding.metric.margin or 0.0
-    tries: list[tuple[Scale, float]] = [(scale, allowed)]
+    """With its p-values; without where nothing varies, whose difference is known and read later."""
+    scale, margin = finding.scale, finding.metric.margin or 0.0
     if finding.metric.margin is not None:
-        tries = [(finding.metric.margin_scale, allowed)]
-    if tries[0][0] == "relative" and finding.moments is not None:
-        tries.append(("absolute", allowed * abs(finding.moments[0].raw_mean)))
-    for scale, margin in tries:
-        with suppress(ValueError, ArithmeticError):
-            harm, holds = _guard_p_values(study, finding, scale, margin)
-            return replace(finding, harm_p=harm, holds_p=holds)
+        scale = finding.metric.margin_scale
+    with suppress(ValueError, ArithmeticError):
+        harm, holds = _guard_p_values(study, finding, scale, margin)
+        return replace(finding, harm_p=harm, holds_p=holds)
     return finding
 
 
@@ -437,13 +449,9 @@ def _early(
     """The comparison by a test for this moment: sequential, or fixed at a declared end."""
     if finding.moments is None:
         raise ValueError("nothing was compared")
-    scale = scale or finding.scale
-    control, treatment = finding.moments
-    if scale == "relative" and 0 in (control.mean, control.raw_mean):
-        scale = "absolute"
-    found = difference(control, treatment, scale)
-    if scale == "relative" and control.raw_mean < 0:
-        found = replace(found, estimate=-found.estimate)  # a share of its size: a rise is above 0
+    found = difference(*finding.moments, "absolute")
+    if (scale or finding.scale) == "relative":
+        found, null = beyond(*finding.moments, null), 0.0
     test = study.test
     if horizon(study) in ("any_time", "ahead"):
         return sequential.compare(
@@ -461,7 +469,7 @@ def arm_moments(study: Study, metric: Metric, arm: str) -> Moments | None:
 
 
 def _p(finding: Finding) -> float:
-    return _p_of(finding.result) if finding.result else 1.0
+    return max((_p_of(one) for one in _results(finding)), default=1.0)
 
 
 def _p_of(result: Result) -> float:

@@ -55,15 +55,8 @@ def difference(control: Moments, treatment: Moments, scale: Scale) -> Difference
 
     Relative: the delta method for a ratio of independent means.
     """
-    barred = [pair for pair in (("control", control), ("treatment", treatment))
-              if not pair[1].readable]  # fmt: skip
-    # That an arm does not vary says less than what the other one lacks.
-    for name, arm in sorted(barred, key=lambda pair: pair[1].note == STEADY):
-        raise ValueError(f"{name}: {arm.note or 'too few units'}")
+    _readable(control, treatment)
     a, b = control.variance / control.n, treatment.variance / treatment.n
-    # As shares of the sum, so that tiny and huge variances have degrees of freedom too.
-    own, other = a / (a + b), b / (a + b)
-    dof = 1 / (own * own / (control.n - 1) + other * other / (treatment.n - 1))
     estimate, variance = treatment.mean - control.mean, a + b
     if scale == "relative":
         base = control.raw_mean
@@ -72,9 +65,43 @@ def difference(control: Moments, treatment: Moments, scale: Scale) -> Difference
         estimate /= base
         times = treatment.raw_mean / base
         variance = b / base / base + a / base * times / base * times
+    return _told(estimate, variance, control, treatment, _dof(control, treatment, a, b))
+
+
+def beyond(control: Moments, treatment: Moments, share: float) -> Difference:
+    """What treatment has above control and ``share`` of control's size; raises ValueError.
+
+    The question whether a relative difference is ``share``, asked without dividing. The delta
+    method divides by a mean that is not known: of few events its error is too small wherever
+    treatment happens to be low, and harm is found by chance. Source: Fieller, JRSS B 16 (1954).
+    """
+    _readable(control, treatment)
+    times = 1 + math.copysign(share, share * control.raw_mean)
+    a, b = times * times * control.variance / control.n, treatment.variance / treatment.n
+    estimate = treatment.mean - control.mean - share * abs(control.raw_mean)
+    return _told(estimate, a + b, control, treatment, _dof(control, treatment, a, b))
+
+
+def _told(
+    estimate: float, variance: float, control: Moments, treatment: Moments, dof: float
+) -> Difference:
     if not (math.isfinite(estimate) and 0 < variance < math.inf):
         raise ValueError("control's mean is too near to zero for a difference of this size")
     return Difference(estimate, variance, control.n + treatment.n, dof, control, treatment)
+
+
+def _dof(control: Moments, treatment: Moments, a: float, b: float) -> float:
+    """Welch's; as shares of the sum, so that tiny and huge variances have them too."""
+    own, other = a / (a + b), b / (a + b)
+    return 1 / (own * own / (control.n - 1) + other * other / (treatment.n - 1))
+
+
+def _readable(control: Moments, treatment: Moments) -> None:
+    barred = [pair for pair in (("control", control), ("treatment", treatment))
+              if not pair[1].readable]  # fmt: skip
+    # That an arm does not vary says less than what the other one lacks.
+    for name, arm in sorted(barred, key=lambda pair: pair[1].note == STEADY):
+        raise ValueError(f"{name}: {arm.note or 'too few units'}")
 
 
 def combine(stages: Sequence[Pair]) -> Pair:
