@@ -55,7 +55,7 @@ def test_a_version_that_is_always_wrong_goes_back_though_nothing_varies(api, fir
     tasks.sweep_comparisons()
     row = Rollout.objects.get(agent_slug=SLUG)
     assert (row.state, row.state_by) == ("rolled_back", "system:learning")
-    assert "score:accuracy got worse" in row.state_reason
+    assert "accuracy got worse" in row.state_reason
 
 
 def test_total_failure_since_an_incident_began_is_seen_though_nothing_varies(api, firm):

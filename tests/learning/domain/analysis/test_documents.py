@@ -41,7 +41,7 @@ def with_guard(successes, **guard):
 def test_a_clear_improvement_ships_in_words_first():
     found = analyse(document())
     assert found["verdict"] == "ship" and found["arm"] == "b"
-    assert found["headline"].startswith("Ship b: accuracy +12.8 % (")
+    assert found["headline"].startswith("Ship b: accuracy +12.8 % on the control (")
     assert not found["sample_ratio"]["mismatch"]
     json.dumps(found, allow_nan=False)
 
