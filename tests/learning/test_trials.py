@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from agents.models import TrafficSplit
@@ -206,3 +208,22 @@ def test_a_trial_waits_for_late_words_and_is_sized_for_its_own_test(engineer, gr
     made = Experiment.objects.get()
     assert (made.maturity_hours, made.test["kind"]) == (48, "fixed")
     assert made.plan["planned_units"] == trials.sizes(policy)[0]["planned_units"] < sequential
+
+
+def test_what_was_kept_beside_a_shipped_strategy_keeps_no_trial_from_starting(policy):
+    policy.strategy, policy.stages = "gradual", STAGES
+    policy.save()
+    custom = TrialPolicy.objects.create(
+        agent_slug="other", strategy="custom", stages=STAGES, metrics=policy.metrics
+    )
+    with pytest.raises(InvalidInput):
+        trials.check_policy(policy)
+    migration = import_module("learning.migrations.0030_stages_of_custom_rollouts_only")
+    with connection.cursor() as cursor:
+        cursor.execute(migration.POLICIES)
+        cursor.execute(migration.PLANS)
+    policy.refresh_from_db()
+    trials.check_policy(policy)
+    assert policy.stages == []
+    custom.refresh_from_db()
+    assert custom.stages == STAGES
