@@ -36,16 +36,17 @@ def rows_of(
         arms = {arm["key"]: arm for arm in metric["arms"]}
         for row in metric["comparisons"]:
             factor, unit = scale_of(measure, row["difference_type"])
+            is_awaited = is_new or _is_awaited(metric, row, arms)
             rows.append(
                 {
                     "key": metric["key"], "name": named(metric["key"]), "role": metric["role"],
                     "margin": _margin(metric, measure),
                     "direction": metric["direction"], "arm": row["arm"],
-                    "note": "" if is_new else row["note"],
+                    "note": _note(row["note"], is_awaited),
                     "control": _figure(arms.get(row["control"]), measure),
                     "treatment": _figure(arms.get(row["arm"]), measure),
-                    "state": "not_measured" if is_new or _is_awaited(metric, row, arms)
-                    else reading(row), "p_value": row["p_value"],
+                    "state": "not_measured" if is_awaited else reading(row),
+                    "p_value": row["p_value"],
                     "chance": row["chance_to_win"], "unit": unit,
                     "against": "on the control" if row["difference_type"] == RELATIVE else "",
                     **{k: None if row[k] is None else row[k] * factor
@@ -76,6 +77,11 @@ def reading(row: Mapping[str, Any]) -> str:
     """The comparison's state as pages name it; an incident is ``open``, a guardrail is not."""
     found = str(row["guardrail"] or row["reading"])
     return "not_shown" if found == "open" else found
+
+
+def _note(note: str, is_awaited: bool) -> str:
+    """Why it can't be read; of what is only awaited, from how much on it will be."""
+    return note if not is_awaited or note.startswith("watched") else ""
 
 
 def _is_awaited(

@@ -11,6 +11,8 @@ from learning.domain.sums import NO_DAY
 WIDTH, HEIGHT = 720.0, 200.0
 # The widest interval drawn, over the last one: the first days' would flatten all others.
 WIDEST = 4.0
+# Beyond so many arms their bands would cover each other: they are drawn fainter.
+MANY = 3
 # Between two names at the ends of lines, in units of the height.
 LEAST_GAP = 18.0
 
@@ -20,7 +22,8 @@ def effect_path(
 ) -> dict[str, Any] | None:
     """Line and band an arm over the looks, with zero; None where there are under two looks.
 
-    The axis says ``factor`` times the effect, in ``unit``. A stage that nobody came to is no look.
+    The axis says ``factor`` times the effect, which is in ``unit``. A stage that nobody came to
+    is no look.
     """
     looks = [p for p in document.get("path", ()) if p["period"] != NO_DAY]
     points = [p for p in looks if p["effect"]]
@@ -34,10 +37,12 @@ def effect_path(
     drawn = [_arm(arm, points, places, step, top) for arm in arms]
     shown = [a for a in drawn if a]
     _place_names(shown)
+    sign = unit if unit == " %" else ""  # the title says every other unit
     return {
         "width": WIDTH, "height": HEIGHT, "zero": _y(0.0, top), "arms": shown,
-        "top": f"+{top * factor:.3g}{unit}", "bottom": f"−{top * factor:.3g}{unit}",
-        "first": periods[0][1], "last": periods[-1][1], "marks": _marks(periods, step),
+        "top": f"+{top * factor:.3g}{sign}", "bottom": f"−{top * factor:.3g}{sign}",
+        "first": _when(periods[0], periods), "last": _when(periods[-1], periods),
+        "marks": _marks(periods, step), "is_many": len(shown) > MANY,
         "looks": len(periods),
     }  # fmt: skip
 
@@ -95,9 +100,21 @@ def _marks(periods: Sequence[tuple[str, str]], step: float) -> list[dict[str, st
     found, before = [], periods[0][0]
     for place, (stage, _) in enumerate(periods):
         if stage != before:
-            found.append({"x": f"{(place - 0.5) * step:.1f}", "stage": stage})
+            found.append({"x": f"{(place - 0.5) * step:.1f}", "stage": _stage(stage)})
             before = stage
     return found
+
+
+def _when(period: tuple[str, str], periods: Sequence[tuple[str, str]]) -> str:
+    """A look's date; with its stage where all looks fell on one day."""
+    stage, day = period
+    return day if len({day for _, day in periods}) > 1 else f"{day}, {_stage(stage)}"
+
+
+def _stage(name: str) -> str:
+    """``1: 25 %``, as a rollout keeps its second stage, as ``stage 2, 25 %``."""
+    index, colon, share = name.partition(": ")
+    return f"stage {int(index) + 1}, {share}" if colon and index.isdecimal() else name
 
 
 def _y(value: float, top: float) -> float:

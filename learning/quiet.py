@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from config import readable
 from learning import folding
 from learning.analysis import analyse
 from monitoring import periods
@@ -65,7 +66,8 @@ def read(
         found["frozen"] = f"Frozen while an incident lasts ({title}). "
         found["headline"] = f"{found['frozen']}{found['headline']}"
     if left_out:
-        names = ", ".join(dict.fromkeys(one.title for one in incidents)) or "an incident"
+        titles = [f"“{one.title}”" for one in incidents]
+        names = readable.listed(list(dict.fromkeys(titles))) or "an incident"
         units = "1 unit" if left_out == 1 else f"{left_out} units"
         words = f"Left out: {units} that came during {names}."
         found["headline"] = f"{found['headline']} {words}"

@@ -14,7 +14,8 @@ def postcheck(forecast: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[
     promised, found = effect_of(forecast), effect_of(measured)
     if promised is None or found is None:
         return {"forecast": promised, "measured": found, "agrees": None,
-                "words": "There is no forecast to check it against."}  # fmt: skip
+                "words": "There is no forecast to check it against." if promised is None
+                else "Nothing was measured to check its forecast by."}  # fmt: skip
     if found["decreases"]:
         short = found["lower"] is not None and promised["upper"] is not None
         short = short and found["lower"] > promised["upper"]
@@ -43,10 +44,14 @@ def effect_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _said(effect: Mapping[str, Any]) -> str:
-    relative = effect["scale"] == "relative"
-    factor, unit = (100, " %") if relative else (1, "")
+    factor, unit = 1, ""
+    if effect["scale"] == "relative":
+        factor, unit = 100, " % on the control"
+    elif effect["type"] == "proportion":
+        factor, unit = 100, " points"
+    ends = {"estimate": "∞", "lower": "−∞", "upper": "∞"}
     parts = [
-        "∞" if value is None else f"{value * factor:+.3g}".replace("-", "−")
-        for value in (effect["estimate"], effect["lower"], effect["upper"])
+        end if effect[name] is None else f"{effect[name] * factor:+.3g}".replace("-", "−")
+        for name, end in ends.items()
     ]
     return f"{parts[0]}{unit} ({parts[1]} to {parts[2]})"

@@ -203,7 +203,7 @@ def test_what_came_in_an_incident_is_left_out_and_said(api, two):
     experiments.refresh(Experiment.objects.get(pk=uid))
     found = api("get", f"experiments/{uid}/analysis").json()
     assert found["verdict"] == "ship" and sum(found["progress"]["units"].values()) == 600
-    assert "Left out: 200 units that came during provider down." in found["headline"]
+    assert "Left out: 200 units that came during “provider down”." in found["headline"]
     assert found["incidents"][0]["title"] == "provider down"
     assert experiments.sweep() == 1
 

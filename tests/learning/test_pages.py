@@ -72,6 +72,23 @@ def test_the_overview_counts_ranks_and_leads_on(engineer, ground, site):
     assert "xport to" in text and "½ per 60 days" in text
 
 
+def test_the_admin_is_offered_to_those_alone_who_may_enter_it(engineer, ground, person, site):
+    firm, _, old, new = ground
+    change, _ = improvements.propose(
+        client_id=firm.pk, agent_slug=SLUG, kind="prompt", title="Say less", proposal={"a": 1},
+        evidence={}, impact=8, confidence=0.5, candidate_version_id=new.pk,
+    )  # fmt: skip
+    row = an_experiment(engineer, old, new, improvement_id=change.pk)
+    reader = Browser()
+    staff = person("reviewer")
+    User.objects.filter(pk=staff.pk).update(is_staff=True)
+    reader.force_login(staff)
+    for address in ("/dashboard/learning", f"/dashboard/experiments/{row.pk}"):
+        link = f"/admin/learning/improvement/{change.pk}/change/"
+        assert "Say less" in text_of(site.get(address)) and link not in text_of(site.get(address))
+        assert link in text_of(reader.get(address))
+
+
 def test_an_experiment_says_its_verdict_before_its_numbers(engineer, ground, site):
     firm, agent, old, new = ground
     row = an_experiment(engineer, old, new)
@@ -120,6 +137,7 @@ def test_figures_have_their_units_and_say_against_what(engineer, ground, site):
     assert "margin 0.5 s" in text and "margin 50 %" not in text
     assert ">1.05 s</span>" in text
     rated = text[text.index("Accuracy score") :]
+    assert "Not measured yet" in rated and "denominator" not in rated
     assert rated[: rated.index("</tr>")].count(">–</td>") == 5  # no data is a gap, never a zero
 
 
@@ -277,6 +295,7 @@ def test_a_rollout_shows_its_stages_and_how_fast_it_went_back(engineer, ground, 
     rollouts.sweep()
     text = text_of(site.get(address))
     assert "Taken back at stage 1" in text and "complaints" in text
+    assert "counted from the decision" in text and "harm first showed" not in text
     assert Rollout.objects.get().last_exposure_at is not None
     assert "Breach to last exposure" in text and "none seen" not in text
     assert "1 went back in 30 days" in text_of(site.get("/dashboard/learning"))
@@ -328,7 +347,17 @@ def test_names_at_the_ends_of_lines_do_not_cover_each_other():
     drawn = plots.effect_path({"path": [*path, {**path[0], "period": "none"}]}, 100, " points")
     tops = sorted(float(arm["top"]) for arm in drawn["arms"])
     assert all(b - a >= 8.9 for a, b in pairwise(tops)) and 0 <= tops[0] and tops[-1] <= 91
-    assert drawn["last"] == "2" and drawn["top"].endswith(" points")
+    assert drawn["last"] == "2" and drawn["top"] == "+333" and drawn["is_many"]
+
+
+def test_stages_of_one_day_are_told_apart_on_the_axis():
+    effect = {"estimate": 0.1, "lower": 0.0, "upper": 0.2}
+    path = [{"stage": stage, "period": "2026-11-30", "arm": "b", "effect": effect}
+            for stage in ("0: 10 %", "1: 25 %")]  # fmt: skip
+    drawn = plots.effect_path({"path": path})
+    assert drawn["first"] == "2026-11-30, stage 1, 10 %"
+    assert drawn["last"] == "2026-11-30, stage 2, 25 %"
+    assert drawn["marks"][0]["stage"] == "stage 2, 25 %"
 
 
 def test_feedback_is_counted_with_what_people_said(ground, site, engineer):

@@ -178,6 +178,18 @@ def test_a_document_without_numbers_can_neither_agree_nor_disagree():
     assert postcheck({}, {"metrics": []})["agrees"] is None
 
 
+def test_a_forecast_is_said_in_the_units_of_its_effect():
+    def document(scale, kind, **effect):
+        row = {"arm": "b", "difference_type": scale, "estimate": 0.334, "lower": 0.194,
+               "upper": 0.475, **effect}  # fmt: skip
+        return {"metrics": [{"key": "m", "role": "primary", "type": kind, "comparisons": [row]}]}
+
+    points, open_ = document("absolute", "proportion"), document("relative", "mean", lower=None)
+    assert "Forecast +33.4 points (+19.4 to +47.5)" in postcheck(points, points)["words"]
+    assert "measured +33.4 % on the control (−∞ to +47.5)" in postcheck(points, open_)["words"]
+    assert "Nothing was measured" in postcheck(points, {"metrics": []})["words"]
+
+
 def test_days_are_an_argument_of_every_sweep(engineer, ground, policy):
     firm, agent, old, new = ground
     TrialPolicy.objects.update(minimum_days=5)
