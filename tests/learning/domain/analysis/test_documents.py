@@ -6,6 +6,7 @@ import copy
 import json
 
 import jsonschema
+import numpy as np
 import pytest
 
 from config.errors import InvalidInput
@@ -266,6 +267,35 @@ def test_a_plan_uses_the_test_that_will_be_used():
                                           "correlation": 0.5**0.5}})  # fmt: skip
     whole = plan({**question, "metric": {"type": "mean", "baseline": 1, "stddev": 1}})
     assert whole["total_units"] == pytest.approx(2 * halved["total_units"], rel=0.01)
+
+
+def found_as_planned(rng, planned, rate, changed, kind):
+    sizes = planned["control_units"], planned["treatment_units"]
+    arms = [{"n": n, "successes": int(rng.binomial(n, p))}
+            for n, p in zip(sizes, (rate, changed), strict=True)]  # fmt: skip
+    given = document(control=arms[0], treatment=arms[1], test={**planned["test"], "kind": kind},
+                     complete=True)  # fmt: skip
+    return analyse(given)["metrics"][0]["comparisons"][0]["reading"]
+
+
+@pytest.mark.parametrize(("rate", "effect"), [(0.02, 0.3), (0.02, 1.0), (0.3, 0.5), (0.9, -0.2)])
+@pytest.mark.parametrize("kind", ["fixed", "sequential"])
+def test_a_relative_change_is_found_as_often_as_was_planned(rate, effect, kind):
+    question = {"metric": {"type": "proportion", "baseline": rate}, "effect": effect,
+                "test": {"kind": kind, "looks": 1}}  # fmt: skip
+    planned, rng = plan(question), np.random.default_rng(6)
+    assert planned["test"]["difference_type"] == "relative"
+    wanted = "better" if effect > 0 else "worse"
+    told = [found_as_planned(rng, planned, rate, rate * (1 + effect), kind) for _ in range(250)]
+    assert told.count(wanted) / 250 >= 0.74  # of 0.8, less two and a half standard errors
+
+
+def test_an_absolute_question_is_planned_to_be_read_as_one():
+    question = {"metric": {"type": "proportion", "baseline": 0.8}, "effect": 0.05,
+                "effect_type": "absolute", "test": {"kind": "fixed"}}  # fmt: skip
+    assert plan(question)["test"]["difference_type"] == "absolute"
+    question["test"]["difference_type"] = "relative"
+    assert plan(question)["total_units"] == pytest.approx(1935, abs=3)
 
 
 @pytest.mark.parametrize(
