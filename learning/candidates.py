@@ -51,6 +51,25 @@ def attach(row: Improvement, failure: str = "") -> UUID | None:
     return version.pk if named else None
 
 
+def twin_of(
+    agent: str, kind: str, change: Mapping[str, Any], failure: str = ""
+) -> Improvement | None:
+    """An open proposal for another reason whose candidate would be this very version."""
+    base = versions.content_of(evidence.production(agent))
+    content = content_for(agent, base, change, failure)
+    if content is None:
+        return None
+    mine = improvements.digest_of(agent, kind, {**change}, None)
+    rows = Improvement.objects.filter(
+        agent_slug=agent, state__in=improvements.OPEN, candidate_version_id__isnull=False
+    ).exclude(digest=mine)  # fmt: skip
+    for row in rows.order_by("-priority", "id"):
+        version = evidence.version(agent, row.candidate_version_id or row.pk)
+        if versions.content_of(version).digest == content.digest:
+            return row
+    return None
+
+
 def content_for(
     agent: str, base: Content, change: Mapping[str, Any], failure: str = ""
 ) -> Content | None:

@@ -46,7 +46,7 @@ MOVES: dict[str, frozenset[str]] = {
 
 
 class Barred(AppError):
-    """The version was rolled back before; only a person may lift that."""
+    """The change was rolled back or refused before; only a person may lift that."""
 
     code, http_status = "barred", 409
 
@@ -55,7 +55,7 @@ class Barred(AppError):
         self.agent, self.reason, self.tombstone_id = agent, reason, tombstone_id
 
     def __str__(self) -> str:
-        return f"this change of {self.agent} was rolled back: {self.reason}; lift it to try again"
+        return f"this change of {self.agent} is barred ({self.reason}); lift it to try again"
 
 
 def propose(

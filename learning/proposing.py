@@ -117,6 +117,11 @@ def propose_by_rule(slug: str, until: datetime, *, client_id: UUID) -> dict[str,
     new, refused = 0, []
     for proposal in by_rule(gather(slug, until)):
         priority = proposal.priority
+        twin = candidates.twin_of(slug, proposal.kind, proposal.change, _failure_of(proposal))
+        if twin is not None:
+            why = f"the very version that {twin.title!r} proposes"
+            refused.append({"title": proposal.title, "why": why})
+            continue
         try:
             row, created = improvements.propose(
                 client_id=client_id, agent_slug=slug, kind=proposal.kind, title=proposal.title,
