@@ -18,6 +18,7 @@ from config.access.callers import Caller
 from config.errors import Conflict, NotFound, Unavailable
 from config.readable import plural
 from learning import wishing
+from learning.domain.abilities.declaring import in_order
 from learning.domain.patching import EntryMissing, Patch, as_mail, changed_entry
 from learning.domain.trackers import reference
 from learning.models import Improvement, Replay
@@ -90,7 +91,7 @@ def item_of(caller: Caller, row: Improvement) -> dict[str, Any]:
     tool, quotes = shown.get("suggested_tool"), wishing.quotes(caller, shown.get("feedback", ()))
     body = [_message(row)]
     if tool:
-        body.append(f"## Suggested tool\n\n```json\n{json.dumps(tool, indent=2)}\n```")
+        body.append(f"## Suggested tool\n\n```json\n{json.dumps(in_order(tool), indent=2)}\n```")
     if quotes:
         told = "\n".join(f"> {' '.join(quote.split())}\n>" for quote in quotes).removesuffix("\n>")
         body.append(f"## What people said\n\n{told}")

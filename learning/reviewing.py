@@ -23,6 +23,7 @@ from learning import (
     trials,
     wishing,
 )
+from learning.domain.abilities.declaring import in_order
 from learning.models import Experiment, Improvement, Replay, Rollout, Tombstone, TuningJob
 
 State = Improvement.State
@@ -71,7 +72,8 @@ def dossier(caller: Caller, improvement_id: UUID) -> dict[str, Any]:
             name: value for name, value in shown.items()
             if name not in _TOLD_APART and value not in (None, "", [], {})
         },
-        "suggested_tool": shown.get("suggested_tool"), "change": shown.get("change"),
+        "suggested_tool": in_order(shown.get("suggested_tool") or {}) or None,
+        "change": shown.get("change"),
         "quotes": wishing.quotes(caller, shown.get("feedback", ())),
         "pattern": pattern, "runs": _runs(caller, shown, pattern),
         "difference": difference(row), "replays": _replays(caller, row),

@@ -146,6 +146,7 @@ def _from_wishes(facts: Facts) -> Iterator[Proposal]:
     """A tool for what people say the agent has no way to do: a registered one, or a new one."""
     for wish in _wishes(facts):
         count, offered = int(wish["count"]), str(wish["offered"])
+        does = str(wish["tool"]["description"]).rstrip(".")
         impact = monthly(count * BAD_CALL_USD, days=facts.days)
         patterns = sorted(wish["patterns"], key=lambda key: (-wish["patterns"][key], key))
         seen = {"count": count, "people": wish["people"], "invocations": list(wish["invocations"]),
@@ -162,7 +163,7 @@ def _from_wishes(facts: Facts) -> Iterator[Proposal]:
             )  # fmt: skip
         else:
             yield Proposal(
-                "tools", f"Add a tool: {wish['tool']['description'].rstrip('.').lower()}", change,
+                "tools", f"Add a tool: {does[:1].lower()}{does[1:]}", change,
                 {**seen, "suggested_tool": dict(wish["tool"])}, expected,
                 Priority(impact, confidence_of(count), 3.0), "high",
             )  # fmt: skip

@@ -53,7 +53,7 @@ _KNOWN: dict[str, tuple[Parameters, Parameters]] = {
 # Things that are known by themselves: who asks for one has it, and wants what it stands for.
 _NUMBERS = frozenset({"number", "id", "iban", "bic", "code", "postcode", "index"})
 _SAYS = {
-    "export": "Write {thing} to a file and give its reference.",
+    "export": "{Export} and give its reference.",
     "convert": "Convert {a thing}.",
     "read": "Read a file and give what it holds.",
     "look_up": "Look up {the thing}.",
@@ -70,6 +70,13 @@ _SAYS = {
     "delete": "Delete {a thing}{place}.",
     "sign": "Sign {a thing}.",
     "call": "Call {a thing}.",
+}
+_EXPORTS = {
+    "spreadsheet": "Write rows to a spreadsheet file",
+    "print": "Write a text to a file for the printer",
+    "pdf": "Write a text to a PDF file",
+    "document": "Write a text to a Word file",
+    "presentation": "Write a text to a file of slides",
 }
 # Verbs whose tools change something outside.
 ACTING = frozenset(
@@ -197,20 +204,27 @@ def _description(first: Ability, abilities: Sequence[Ability]) -> str:
     places = shared([ability.place for ability in abilities], number)
     channels = {one for ability in abilities for one in ability.channels}
     article = "an" if first.thing[:1] in "aeiou" else "a"
-    named = {
-        "spreadsheet": "rows", "print": "a text", "pdf": "a text", "document": "a text",
-        "presentation": "a text",
-    }.get(first.thing, f"the {first.thing}") if first.verb == "export" else first.thing  # fmt: skip
     says = (
         _SAYS[first.verb]
         .replace("{a thing}", f"{article} {first.thing}")
         .replace("{the thing}", f"the {first.thing}")
-        .replace("{thing}", named)
+        .replace("{Export}", _EXPORTS.get(first.thing, f"Write the {first.thing} to a file"))
         .replace("{channel}", f" by {' or '.join(sorted(channels))}" if channels else "")
         .replace("{place}", f" in {places[0]}" if places else "")
         .replace("{to place}", f" to {places[0]}" if places else "")
     )
     return " ".join(word.upper() if word.strip(".") in _CAPITALS else word for word in says.split())
+
+
+def in_order(declaration: Mapping[str, Any]) -> dict[str, Any]:
+    """A declaration as people read it: name and description first, wherever it was kept."""
+    first = ("name", "description", "type", "enum", "format", "properties")
+    names = [*(n for n in first if n in declaration), *(n for n in declaration if n not in first)]
+    return {
+        name: in_order(declaration[name]) if isinstance(declaration[name], Mapping)
+        else declaration[name]
+        for name in names
+    }  # fmt: skip
 
 
 def fault_in(declaration: Mapping[str, Any]) -> str:

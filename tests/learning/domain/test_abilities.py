@@ -37,7 +37,7 @@ def test_the_same_ability_in_other_words_is_one_wish_with_all_that_was_named():
     parameters = wish.tool["parameters"]
     assert parameters["properties"]["format"]["enum"] == ["csv", "xlsx"]
     assert parameters["required"] == ["format", "rows"]
-    assert wish.tool["description"] == "Write rows to a file and give its reference."
+    assert wish.tool["description"] == "Write rows to a spreadsheet file and give its reference."
 
 
 def test_a_look_up_asks_for_what_people_know_the_thing_by():
