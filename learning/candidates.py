@@ -12,7 +12,7 @@ from agents import evidence, versions
 from agents import services as agents
 from agents.versions import Content
 from config import logs
-from config.errors import AppError
+from config.errors import AppError, NotFound
 from learning import examples, improvements
 from learning.domain.variations import variations
 from learning.models import Improvement
@@ -64,7 +64,10 @@ def twin_of(
         agent_slug=agent, state__in=improvements.OPEN, candidate_version_id__isnull=False
     ).exclude(digest=mine)  # fmt: skip
     for row in rows.order_by("-priority", "id"):
-        version = evidence.version(agent, row.candidate_version_id or row.pk)
+        try:
+            version = evidence.version(agent, row.candidate_version_id or row.pk)
+        except NotFound:
+            continue
         if versions.content_of(version).digest == content.digest:
             return row
     return None

@@ -41,7 +41,7 @@ def test_an_invented_figure_is_told(bare, call, settings):
          output={"text": "It is 987.65."})  # fmt: skip
     tasks.resume()
     row = Score.objects.get(name="check.accuracy")
-    assert row.value == 0.0 and row.reason.startswith("1 of 1 figures")
+    assert row.value == 0.0 and row.reason.startswith("1 of 1 figure is not")
     assert row.subject_id == Invocation.objects.get(is_demo=False).pk
 
 

@@ -82,7 +82,7 @@ def test_a_variant_that_was_rolled_back_is_not_proposed_again(agent, api, firm):
         improvements.bury(client_id=firm.pk, agent_slug=agent.slug, reason="it was worse",
                           version_id=variant["version_id"], evidence={}, by="test")  # fmt: skip
     again = ask(api, agent, goals=["reduce_cost"], propose=True).json()
-    assert ["rolled back" in i["refused"] for i in again["improvements"]] == [True], again
+    assert ["is barred" in i["refused"] for i in again["improvements"]] == [True], again
     kept = [
         {v["kind"]: (v["effect"], v.get("held_out")) for v in told["variants"]}
         for told in (body, again)
