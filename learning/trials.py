@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from agents import queries
 from agents import services as agents
 from config import logs
 from config.access import callers
@@ -238,6 +239,8 @@ def _planned_test(test: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_policy(policy: TrialPolicy) -> None:
     """Raise InvalidInput for a policy under which no experiment could start."""
+    if policy.agent_slug and policy.agent_slug not in queries.known_agents():
+        raise InvalidInput("agent_slug", policy.agent_slug, "an agent, or empty for all others")
     primaries = [m for m in policy.metrics if m.get("role") == "primary"]
     if len(primaries) != 1:
         raise InvalidInput("metrics", len(primaries), "one metric with the role primary")

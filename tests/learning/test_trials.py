@@ -7,9 +7,11 @@ from importlib import import_module
 
 import pytest
 from django.db import connection
+from django.test import Client as Browser
 from django.utils import timezone
 
-from agents.models import TrafficSplit
+from agents.models import Agent, TrafficSplit
+from config.access.models import User
 from config.errors import InvalidInput
 from learning import experiments, improvements, rollouts, tasks, trials
 from learning.domain.postcheck import postcheck
@@ -111,6 +113,19 @@ def test_a_policy_under_which_nothing_could_start_is_refused(policy):
     policy.metrics = []
     with pytest.raises(InvalidInput):
         trials.check_policy(policy)
+
+
+def test_a_policy_of_an_agent_that_is_not_there_is_refused_on_its_page(policy):
+    browser = Browser()
+    browser.force_login(User.objects.create_superuser("root", password="x"))
+    page = "/admin/learning/trialpolicy/add/"
+    form = browser.get(page).context["adminform"].form
+    given = {name: form[name].value() for name in form.fields if form[name].value() is not None}
+    refused = browser.post(page, {**given, "agent_slug": "nobody"}).content.decode()
+    assert "an agent, or empty for all others" in refused
+    assert not TrialPolicy.objects.filter(agent_slug="nobody").exists()
+    other = Agent.objects.create(slug="other-001", name="O", domain="audit", purpose="Tests.")
+    assert browser.post(page, {**given, "agent_slug": other.slug}).status_code == 302
 
 
 def ask(kind, target=SLUG):
