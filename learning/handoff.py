@@ -27,7 +27,7 @@ from learning.models import Improvement, Replay
 _APART = frozenset({"priority", "formula", "suggested_tool", "feedback"})
 WEBHOOK_SECONDS = 10.0
 # What of a version the catalogue's file can say.
-IN_CATALOGUE = ("prompt", "model")
+IN_CATALOGUE = ("prompt", "model", "tools")
 # And of its model.
 OF_MODEL = ("tier", "temperature", "max_output_tokens")
 
@@ -47,9 +47,11 @@ def patch(caller: Caller, improvement_id: UUID) -> Patch:
     before = file.read_text("utf-8")
     path = f"agents/catalogue/{file.name}"
     try:
+        present = evidence.production(row.agent_slug).tools
         after = changed_entry(
-            before, row.agent_slug, prompt=candidate.prompt, model=candidate.model
-        )
+            before, row.agent_slug, prompt=candidate.prompt, model=candidate.model,
+            tools=candidate.tools if candidate.tools != present else None,
+        )  # fmt: skip
         return as_mail(
             path=path, before=before, after=after, subject=f"agents: {_subject(row)}",
             body=_message(row), author="Ratchet", address=settings.DEFAULT_FROM_EMAIL,
@@ -75,8 +77,8 @@ def _check_expressible(row: Improvement, candidate: Any) -> None:
     if changed:
         raise Conflict(
             f"improvement {row.title!r}", f"a change of {', '.join(changed)}",
-            f"one of the prompt or the model's {', '.join(OF_MODEL)}, which the catalogue's "
-            "file can express",
+            f"one of the prompt, the tools or the model's {', '.join(OF_MODEL)}, which the "
+            "catalogue's file can express",
         )  # fmt: skip
 
 

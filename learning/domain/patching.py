@@ -1,7 +1,7 @@
 """A change of one catalogue entry as a patch that ``git am`` takes.
 
-Only the lines of the prompt and the model change; everything else of the file stays as people
-wrote it, comments and order included.
+Only the lines of the prompt, the model and the tools change; everything else of the file stays as
+people wrote it, comments and order included.
 """
 
 from __future__ import annotations
@@ -30,10 +30,14 @@ class EntryMissing(ValueError):
     """The file has no such entry, or not in the form that can be changed line by line."""
 
 
-def changed_entry(text: str, slug: str, *, prompt: str, model: Mapping[str, Any]) -> str:
-    """The catalogue file with the entry's prompt and model put in.
+def changed_entry(
+    text: str, slug: str, *, prompt: str, model: Mapping[str, Any],
+    tools: Sequence[str] | None = None,
+) -> str:  # fmt: skip
+    """The catalogue file with the entry's prompt and model put in, and ``tools`` where given.
 
-    Raises EntryMissing where the entry, its ``prompt: |`` or its model line can't be found.
+    Raises EntryMissing where the entry, its ``prompt: |``, its model line or its list of tools
+    can't be found.
     """
     lines = text.splitlines(keepends=True)
     start, end = _entry(lines, slug)
@@ -43,7 +47,10 @@ def changed_entry(text: str, slug: str, *, prompt: str, model: Mapping[str, Any]
     old = "".join(line.removeprefix(indent) for line in kept).strip()
     block = kept if old == prompt.strip() else body
     changed = [*lines[start:first], *block, *lines[last:end]]
-    return "".join([*lines[:start], *_with_model(changed, slug, model), *lines[end:]])
+    entry = _with_model(changed, slug, model)
+    if tools is not None:
+        entry = _with_tools(entry, slug, tools)
+    return "".join([*lines[:start], *entry, *lines[end:]])
 
 
 def as_mail(
@@ -133,6 +140,27 @@ def _with_model(lines: Sequence[str], slug: str, model: Mapping[str, Any]) -> li
         found[index] = f"{match[1]}model: {{{inside}}}\n"
         return found
     raise EntryMissing(f"no one-line model in {slug!r}")
+
+
+def _with_tools(lines: Sequence[str], slug: str, tools: Sequence[str]) -> list[str]:
+    """The entry with its list of tools, in one line or a line a tool, as it was written."""
+    found = list(lines)
+    inner = next(m[1] for line in lines if (m := re.match(r"^(\s*)prompt:", line)))
+    for index, line in enumerate(found):
+        if re.match(rf"^{inner}tools:\s*\[[^\]]*\]\s*$", line):
+            found[index] = f"{inner}tools: [{', '.join(tools)}]\n"
+            return found
+        if not re.match(rf"^{inner}tools:\s*$", line):
+            continue
+        last = index + 1
+        while last < len(found) and re.match(rf"^{inner}\s*- \S", found[last]):
+            last += 1
+        if last == index + 1:
+            break
+        dash = found[index + 1].split("-")[0]
+        found[index + 1 : last] = [f"{dash}- {tool}\n" for tool in tools]
+        return found
+    raise EntryMissing(f"no list of tools in {slug!r}")
 
 
 def _same(one: str, other: str) -> bool:

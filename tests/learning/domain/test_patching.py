@@ -87,3 +87,21 @@ def test_git_am_takes_the_patch_with_its_message(tmp_path):
 def test_a_patch_that_changes_nothing_is_refused():
     with pytest.raises(ValueError, match="would not change"):
         mail(FILE)
+
+
+@pytest.mark.parametrize(
+    ("slug", "tools"), [("aud-one-001", ["a.b", "c.d"]), ("aud-two-002", ["c.d"])]
+)
+def test_a_tool_is_added_to_the_list_as_it_is_written(slug, tools):
+    for text in (FILE, FILE.replace("    tools: [a.b]\n", "    tools:\n      - a.b\n")):
+        entry = next(a for a in yaml.safe_load(text)["agents"] if a["slug"] == slug)
+        after = changed_entry(text, slug, prompt=entry["prompt"], model=entry["model"], tools=tools)
+        read = {a["slug"]: a for a in yaml.safe_load(after)["agents"]}
+        assert read[slug] == {**entry, "tools": tools}
+        assert len(set(after.splitlines()) ^ set(text.splitlines())) <= 2
+
+
+def test_a_list_of_tools_that_is_not_there_is_said():
+    text = FILE.replace("    tools: [a.b]\n", "")
+    with pytest.raises(EntryMissing, match="no list of tools"):
+        changed_entry(text, "aud-one-001", prompt="You plan.", model=MODEL, tools=["c.d"])

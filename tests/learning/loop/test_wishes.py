@@ -111,6 +111,15 @@ def test_a_tool_that_is_registered_is_given_in_a_version_that_can_be_tried(bare,
     assert body["difference"]["others"]["tools"]["after"] == ["accounting.depreciate"]
 
 
+def test_the_patch_of_a_tool_that_is_given_adds_it_to_the_catalogue(agent, firm, api):
+    for n in range(5):
+        say(firm, agent, "It cannot calculate the depreciation of an asset.", hours=n + 1)
+    row = next(one for one in propose(agent, firm) if one.title.startswith("Give it"))
+    patch = api("get", f"/api/v1/improvements/{row.pk}/patch")
+    assert patch.status_code == 200, patch.content
+    assert "+      - accounting.depreciate" in patch.content.decode()
+
+
 def test_an_agent_that_has_the_tool_needs_other_words_not_the_tool(bare, firm):
     content = versions.content_of(evidence.production(bare.slug))
     versions.publish(
