@@ -91,7 +91,7 @@ def test_the_drill_takes_its_own_rollout_back_and_measures_the_reach(firm, groun
     call_command("rollback_drill", "--look-seconds", "0.5", "--callers", "2", stdout=out)
     found = json.loads(out.getvalue())
     assert found["found"] and found["state"] == "rolled_back" and "worse" in found["reason"]
-    assert "score:drill" in found["reason"] and "varies" not in found["reason"]
+    assert "drill 0, control 1" in found["reason"] and "varies" not in found["reason"]
     assert found["exposures"] > 0 and found["refused"] == 0
     assert found["exposures_after_rollback"] <= 2  # only what was under way in two callers
     assert found["breach_to_last_exposure_seconds"] is not None
