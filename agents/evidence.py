@@ -331,13 +331,13 @@ def failed_tools(
 
 
 def tools_on_offer() -> list[tuple[str, str, bool]]:
-    """Name, description, and whether a call changes nothing, of tools that any agent may be given.
+    """Name, description, and whether a call is pure, of tools that any agent may be given.
 
     Those for try-outs and those of one client's own sources are left out.
     """
     offered = [*registry.all_tools(), *finding.listing(frozenset())]
     return [
-        (tool.name, tool.description, tool.idempotent)
+        (tool.name, tool.description, _is_pure(tool))
         for tool in offered if not tool.name.startswith("core.")
     ]  # fmt: skip
 
@@ -382,7 +382,12 @@ def endpoints_for(tier: str) -> int:
 def has_only_pure_tools(version: AgentVersion) -> bool:
     """Whether the version's answers may be kept: no tool with effects, none that reads files."""
     tools = [registry.get(name) for name in version.tools if not registry.missing([name])]
-    return all(tool.idempotent and not tool.wants_context for tool in tools)
+    return all(map(_is_pure, tools))
+
+
+def _is_pure(tool: registry.Tool) -> bool:
+    """Whether a call computes, and no more: what is harmless to repeat may still store or undo."""
+    return tool.idempotent and not tool.wants_context
 
 
 def version(slug: str, version_id: UUID) -> AgentVersion:

@@ -34,13 +34,13 @@ def requests(caller: Caller, *, now: datetime) -> list[dict[str, Any]]:
         | Q(kind=Feedback.Kind.RATING, rating__lte=said.BAD_RATING)
     ).order_by("-id")[:MOST_READ]
     found: dict[tuple[str, str], list[tuple[Feedback, str]]] = defaultdict(list)
-    abilities: dict[tuple[str, str], list[Ability]] = defaultdict(list)
+    abilities: dict[tuple[str, str], list[tuple[str, Ability]]] = defaultdict(list)
     for row in rows:
         text = said.wished(row)
         ability = ability_of(text)
         if ability is not None:
             found[row.agent_slug, ability.key].append((row, text))
-            abilities[row.agent_slug, ability.key].append(ability)
+            abilities[row.agent_slug, ability.key].append((row.author_key, ability))
         elif row.kind == Feedback.Kind.SUGGESTION:
             found[row.agent_slug, " ".join(text.lower().split())[:80]].append((row, text))
     answers = _answers(caller)
@@ -54,7 +54,7 @@ def requests(caller: Caller, *, now: datetime) -> list[dict[str, Any]]:
 def _request(
     key: tuple[str, str],
     told: list[tuple[Feedback, str]],
-    abilities: list[Ability],
+    abilities: list[tuple[str, Ability]],
     answer: Improvement | None,
     now: datetime,
 ) -> dict[str, Any]:

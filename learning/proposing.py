@@ -156,9 +156,11 @@ def _declare(row: Improvement) -> None:
     draft = row.evidence.get("suggested_tool")
     if row.proposal.get("rule") != "missing_ability" or not draft:
         return
+    reader, ids = any_reader(), row.evidence["feedback"]
     made, how = tool_writing.write(
         work_id=row.pk, client_id=row.client_id, draft=draft,
-        quotes=wishing.quotes(any_reader(), row.evidence["feedback"], most=tool_writing.MOST_SAID),
+        quotes=wishing.quotes(reader, ids, most=tool_writing.MOST_SAID),
+        told=wishing.said_by(reader, ids),
     )  # fmt: skip
     Improvement.objects.filter(pk=row.pk).update(
         evidence={**row.evidence, "suggested_tool": made, "declared": how}

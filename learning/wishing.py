@@ -16,11 +16,11 @@ from agents import evidence
 from agents.domain.guardrails.redact import redact
 from config.access.callers import Caller
 from config.partitions import first_id
-from learning import feedback, said
+from learning import feedback, improvements, said
 from learning.domain.abilities import wishes_in
 from learning.domain.abilities.matching import Declared, matches
-from learning.domain.proposals import MIN_COMPLAINTS
-from learning.models import Feedback, PatternCount, Subject
+from learning.domain.proposals import MIN_COMPLAINTS, MIN_PEOPLE, change_of
+from learning.models import Feedback, Improvement, PatternCount, Subject
 
 MOST_READ = 2_000
 DAY = timedelta(days=1)
@@ -37,14 +37,18 @@ def of_agent(
 
     Days are taken whole, as patterns count them: whoever begins a cycle has just said something.
 
-    ``tool`` declares it, ``offered`` is a registered tool that does the same (``is_safe`` if
-    calling it changes nothing), ``has`` one of the agent's own ``tools`` that does.
+    ``tool`` declares it, ``offered`` is a registered tool that does the same (``is_safe`` if it
+    computes and no more), ``has`` one of the agent's own ``tools`` that does. ``is_barred`` once
+    that was refused. What one person alone asks for, however often, is no wish.
     ``patterns`` says in which patterns of complaints the comments were counted, and how often.
     """
     since, until = _midnight(since) + DAY, _midnight(until) + DAY
     rows = list(_rows(reader, since, until).filter(agent_slug=slug).order_by("-id")[:MOST_READ])
     told = [(row, text) for row in reversed(rows) if (text := said.wished(row))]
-    wishes = wishes_in([redact(text) for _, text in told], least=MIN_COMPLAINTS)
+    wishes = wishes_in(
+        [redact(text) for _, text in told], [_person(row) for row, _ in told],
+        least=MIN_COMPLAINTS, least_people=MIN_PEOPLE,
+    )  # fmt: skip
     if not wishes:
         return []
     patterns = _patterns(slug, since, until)
@@ -55,9 +59,9 @@ def of_agent(
         named = Counter(patterns[row.pk] for row in mine if row.pk in patterns)
         doing = matches(wish.verb, wish.thing, registered)
         offered = next((tool for tool in doing if tool.name not in tools), None)
-        found.append({
+        given: dict[str, Any] = {
             "key": wish.key, "verb": wish.verb, "thing": wish.thing, "count": len(mine),
-            "people": len({row.author_key for row in mine}), "tool": dict(wish.tool),
+            "people": len({_person(row) for row in mine}), "tool": dict(wish.tool),
             "patterns": dict(named), "feedback": [str(row.pk) for row in mine[-MOST_KEPT:]],
             "invocations": [
                 str(row.subject_id) for row in mine if row.subject_kind == Subject.INVOCATION
@@ -65,16 +69,29 @@ def of_agent(
             "offered": offered.name if offered else "",
             "is_safe": offered.is_safe if offered else True,
             "has": next((tool.name for tool in doing if tool.name in tools), ""),
-        })  # fmt: skip
+        }  # fmt: skip
+        barred = improvements.digest_of(slug, Improvement.Kind.TOOLS, change_of(given), None)
+        given["is_barred"] = improvements.standing_tombstone(slug, barred) is not None
+        found.append(given)
     return found
 
 
 def quotes(caller: Caller, ids: Sequence[Any], *, most: int = MOST_QUOTES) -> list[str]:
     """What these rows say, redacted, the newest first, as far as the caller may read them."""
+    texts = [text for _, text in said_by(caller, ids)]
+    return list(dict.fromkeys(text[:MOST_QUOTE] for text in texts if text))[:most]
+
+
+def said_by(caller: Caller, ids: Sequence[Any]) -> list[tuple[str, str]]:
+    """Who said it, and what: as ``quotes``, whole."""
     known = [UUID(str(one)) for one in ids][-MOST_KEPT:]
     rows = feedback.visible(caller).filter(pk__in=known, superseded_at=None).order_by("-id")
-    texts = [redact(said.wished(row)) for row in rows]
-    return list(dict.fromkeys(text[:MOST_QUOTE] for text in texts if text))[:most]
+    return [(_person(row), redact(said.wished(row))) for row in rows]
+
+
+def _person(row: Feedback) -> str:
+    """Who said it: one person, with however many keys."""
+    return str(row.author_id or row.author_key)
 
 
 def _rows(reader: Caller, since: datetime, until: datetime) -> Any:

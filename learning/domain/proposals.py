@@ -15,6 +15,8 @@ from learning.domain.schemas import schema_of, tool_of
 
 # Fewer mentions are chance.
 MIN_FAILURES, MIN_COMPLAINTS = 5, 3
+# One person alone gets no agent a tool.
+MIN_PEOPLE = 2
 # Failures that another wording cannot help: the way to a model or a tool does.
 WAYS = ("unavailable", "timeout", "rate_limited", "too_many_requests")
 # The order of endpoints by errors and speed.
@@ -26,6 +28,7 @@ SLOW_SECONDS, SLOW_SHARE = 2.0, 0.5
 GOOD_RATIO, LIGHTER_SAVES = 0.02, 0.5
 LIGHTER = {"strong": "standard", "standard": "light"}
 MIN_MONTHLY_USD = 5.0
+RISKS = ("low", "medium", "high")
 STRONGER = {"light": "standard", "standard": "strong"}
 # From which share of bad calls, in how many, a stronger model is worth a try, and what it costs.
 BAD_RATIO, MIN_CALLS, STRONGER_COSTS = 0.1, 50, 5.0
@@ -133,17 +136,34 @@ def _from_patterns(facts: Facts) -> Iterator[Proposal]:
 
 def _wishes(facts: Facts) -> list[Mapping[str, Any]]:
     """Abilities that are missed often enough, and that no tool of the agent's own gives."""
-    return [w for w in facts.wishes if int(w["count"]) >= MIN_COMPLAINTS and not w["has"]]
+    return [
+        wish for wish in facts.wishes
+        if int(wish["count"]) >= MIN_COMPLAINTS and int(wish["people"]) >= MIN_PEOPLE
+        and not wish["has"]
+    ]  # fmt: skip
 
 
 def _is_wished(facts: Facts, pattern: Mapping[str, Any], count: int) -> bool:
-    """Whether most of a pattern's complaints miss an ability: no wording gives that."""
-    missed = sum(int(wish["patterns"].get(pattern["key"], 0)) for wish in _wishes(facts))
+    """Whether most of a pattern's complaints miss an ability: no wording gives that.
+
+    Once its tool was refused, a wording can at least say that there is none.
+    """
+    open_ones = [wish for wish in _wishes(facts) if not wish["is_barred"]]
+    missed = sum(int(wish["patterns"].get(pattern["key"], 0)) for wish in open_ones)
     return pattern["kind"] == "complaint" and missed * 2 >= count
 
 
+def change_of(wish: Mapping[str, Any]) -> dict[str, Any]:
+    """What is proposed for a wish."""
+    given = {"tools": [wish["offered"]]} if wish["offered"] else {}
+    return {"rule": "missing_ability", "ability": wish["key"], **given}
+
+
 def _from_wishes(facts: Facts) -> Iterator[Proposal]:
-    """A tool for what people say the agent has no way to do: a registered one, or a new one."""
+    """A tool for what people say the agent has no way to do: a registered one, or a new one.
+
+    Never of low risk, whatever the agent's is: a person decides what an agent gets to call.
+    """
     for wish in _wishes(facts):
         count, offered = int(wish["count"]), str(wish["offered"])
         does = str(wish["tool"]["description"]).rstrip(".")
@@ -152,14 +172,13 @@ def _from_wishes(facts: Facts) -> Iterator[Proposal]:
         seen = {"count": count, "people": wish["people"], "invocations": list(wish["invocations"]),
                 "feedback": list(wish["feedback"]),
                 **({"pattern": patterns[0]} if patterns else {})}  # fmt: skip
-        change = {"rule": "missing_ability", "ability": wish["key"]}
-        expected = {"metric": "rating", "direction": "up"}
+        change, expected = change_of(wish), {"metric": "rating", "direction": "up"}
         if offered:
             yield Proposal(
-                "tools", f"Give it the tool {offered}", {**change, "tools": [offered]},
+                "tools", f"Give it the tool {offered}", change,
                 {**seen, "does": wish["tool"]["description"]}, expected,
                 Priority(impact, confidence_of(count), 0.5),
-                facts.risk if wish["is_safe"] else "high",
+                max(facts.risk, "medium", key=RISKS.index) if wish["is_safe"] else "high",
             )  # fmt: skip
         else:
             yield Proposal(

@@ -88,7 +88,7 @@ VERB = re.compile(
 )
 PEOPLE = re.compile(
     r"\b(?:i|we|nobody|people|users?|clients?|customers?|suppliers?|colleagues?|compan(?:y|ies)|"
-    r"they|team|manager|partner|banks?|who|(?:i|we) [\w' ]+ and)$"
+    r"they|team|manager|partner|banks?|who|(?:i|we) [\w' ]{1,60} and)$"
 )
 # Who can't, where the verb is one that people and companies in an answer can't do either.
 AGENT = re.compile(

@@ -1,8 +1,8 @@
 """The declaration of a missing tool: name, description and a JSON Schema of its parameters.
 
 What people ask for decides the parameters: the formats, channels and systems that they name, and
-what they know the thing by. Words of theirs are taken up where two or more used them, so that the
-declaration repeats nobody's own.
+what they know the thing by. Words of theirs are taken up where two or more people used them, so
+that the declaration repeats nobody's own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -18,7 +18,7 @@ from jsonschema.exceptions import SchemaError
 
 from learning.domain.abilities.reading import Ability
 
-# Comments of one wish that must use a word before it stands in a declaration.
+# People who must use a word before it stands in a declaration; where one alone asks, that one.
 SAID_BY = 2
 _DATE = {"type": "string", "format": "date", "description": "Day that is meant; today if left out."}
 _FILE = {"type": "string", "description": "Reference of the file, as it was attached or stored."}
@@ -30,8 +30,10 @@ _CAPITALS = frozenset(
     "vat iban bic qr hmrc sap datev csv pdf crm erp id xml json zip sms ocr api uk eu us".split()
 )
 # Of a declaration that somebody else wrote.
-MOST_PROPERTIES, MOST_SCHEMA, MOST_DESCRIPTION = 20, 8_000, 500
+MOST_PROPERTIES, MOST_SCHEMA, MOST_DESCRIPTION, MOST_DEPTH = 20, 8_000, 500, 20
 _NAME = re.compile(r"^[a-z][a-z0-9_]{2,63}$")
+# As JSON writes what PostgreSQL refuses: the sign 0, and halves of a pair.
+_UNKEPT = re.compile(r"\\u(?:0000|d[89a-f])")
 Parameters = dict[str, dict[str, Any]]
 # Things whose look-up takes more than their name says: what is required, and what may be given.
 _KNOWN: dict[str, tuple[Parameters, Parameters]] = {
@@ -84,13 +86,13 @@ ACTING = frozenset(
 )
 
 
-def declared(abilities: Sequence[Ability]) -> dict[str, Any]:
-    """The tool that would do what ``abilities``, all of one key, ask for."""
-    first = abilities[0]
-    required, optional = _parameters(first, abilities)
+def declared(named: Sequence[tuple[str, Ability]]) -> dict[str, Any]:
+    """The tool that would do what is ``named``, all of one key: who asked, and for what."""
+    first = named[0][1]
+    required, optional = _parameters(first, named)
     return {
         "name": first.key,
-        "description": _description(first, abilities),
+        "description": _description(first, named),
         "parameters": {
             "type": "object",
             "properties": {**required, **optional},
@@ -100,18 +102,20 @@ def declared(abilities: Sequence[Ability]) -> dict[str, Any]:
     }
 
 
-def shared(values: Sequence[str], of: int) -> list[str]:
-    """Values that two or more comments name (the one, where there is one), commonest first."""
-    least = min(SAID_BY, of)
-    return [v for v, n in Counter(filter(None, values)).most_common() if n >= least]
+def shared(values: Iterable[tuple[str, str]], of: int) -> list[str]:
+    """Values that two or more people name (the one, where ``of`` is one), commonest first."""
+    people = Counter(value for _, value in dict.fromkeys(values) if value)
+    return [value for value, number in people.most_common() if number >= min(SAID_BY, of)]
 
 
-def _parameters(first: Ability, abilities: Sequence[Ability]) -> tuple[Parameters, Parameters]:
-    number = len(abilities)
+def _parameters(
+    first: Ability, named: Sequence[tuple[str, Ability]]
+) -> tuple[Parameters, Parameters]:
+    number, abilities = len({who for who, _ in named}), [ability for _, ability in named]
     formats = sorted({one for ability in abilities for one in ability.formats} - {"print"})
     channels = sorted({one for ability in abilities for one in ability.channels})
-    by = shared([one for ability in abilities for one in set(ability.by)], number)
-    places = shared([ability.place for ability in abilities], number)
+    by = shared(((who, one) for who, ability in named for one in ability.by), number)
+    places = shared(((who, ability.place) for who, ability in named), number)
     known = {name_of(one): {**_TEXT, "description": f"Which {one} is meant."} for one in by}
     form: Parameters = {"format": {**_TEXT, "enum": formats}} if formats else {}
     where: Parameters = {}
@@ -199,10 +203,10 @@ def name_of(words: str) -> str:
     return "_".join("".join(c if c.isalnum() else " " for c in words).split())[:40] or "value"
 
 
-def _description(first: Ability, abilities: Sequence[Ability]) -> str:
-    number = len(abilities)
-    places = shared([ability.place for ability in abilities], number)
-    channels = {one for ability in abilities for one in ability.channels}
+def _description(first: Ability, named: Sequence[tuple[str, Ability]]) -> str:
+    number = len({who for who, _ in named})
+    places = shared(((who, ability.place) for who, ability in named), number)
+    channels = {one for _, ability in named for one in ability.channels}
     article = "an" if first.thing[:1] in "aeiou" else "a"
     says = (
         _SAYS[first.verb]
@@ -239,12 +243,31 @@ def fault_in(declaration: Mapping[str, Any]) -> str:
     named = parameters.get("properties")
     if not isinstance(named, dict) or not 0 < len(named) <= MOST_PROPERTIES:
         return f"it has no parameters, or more than {MOST_PROPERTIES}"
-    if set(parameters.get("required") or ()) - set(named):
-        return "it requires what it does not declare"
-    if len(json.dumps(parameters)) > MOST_SCHEMA:
+    if _is_deep(parameters):
+        return "its schema is nested too deeply"
+    text = json.dumps([declaration["name"], declaration["description"], parameters])
+    if len(text) > MOST_SCHEMA:
         return "its schema is too long"
+    if _UNKEPT.search(text):
+        return "it holds signs that can't be kept"
     try:
         Draft202012Validator.check_schema(parameters)
     except SchemaError as error:
         return f"its schema is wrong: {error.message}"[:200]
+    # Only a schema that is right holds a list of names there.
+    if set(parameters.get("required", ())) - set(named):
+        return "it requires what it does not declare"
     return ""
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        level = [inner for one in level for inner in _inside(one)]
+    return bool(level)
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list) else ()

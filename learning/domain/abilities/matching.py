@@ -1,9 +1,11 @@
 """Whether a tool that is registered already does what people miss. Pure.
 
 A tool does a thing when its name and the first sentence of its description hold every word of it
-(by stems, one of them in the name), and it does that kind of work: for a look-up its description
-begins with such a verb or with the thing itself, for all others one of the verb's words is there.
-A wrong match costs more than none, because it would be given to the agent.
+(by stems, one of them in the name's own part: a family or a source names no work), and it does that
+kind of work: its description begins with a word of the verb, which none of the thing's own words is
+("submit a filing" is not served by what lists filings). A look-up may begin with the thing itself;
+what calculates one word's thing is called that and no more. A wrong match costs more than none,
+because it would be given to the agent.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ _DOES: dict[str, frozenset[str]] = {
     "schedule": frozenset("schedul book creat plan".split()),
     "notify": frozenset("notif remind alert send".split()),
 }
+# Verbs that are about a form or a channel, and no more than these words say them.
+_BY_FORM = frozenset({"export", "read", "send"})
 _ENDINGS = re.compile(r"(?:iations?|iate[sd]?|ations?|ings?|ments?|ies|ed|es|s|e|y)$")
 
 
@@ -45,33 +49,36 @@ def matches(verb: str, thing: str, tools: Sequence[Declared]) -> list[Declared]:
     wanted = {_stem(word) for word in _WORD.findall(thing.lower())}
     found = []
     for tool in tools:
-        names = {_stem(word) for word in _WORD.findall(tool.name.lower())}
+        names = {_stem(word) for word in _WORD.findall(tool.name.lower().rpartition(".")[2])}
         first = _WORD.findall(tool.description.lower().split(". ")[0])
-        said = names | {_stem(word) for word in first}
-        if wanted and _does(verb, thing, wanted, names, said, [_stem(w) for w in first[:1]]):
+        said = {_stem(word) for word in [*_WORD.findall(tool.name.lower()), *first]}
+        if wanted and _does(verb, thing, wanted, names, said, {_stem(w) for w in first[:1]}):
             found.append((-len(wanted & names), len(tool.name), tool.name, tool))
     return [one[-1] for one in sorted(found, key=lambda one: one[:3])]
 
 
 def _does(
-    verb: str, thing: str, wanted: set[str], names: set[str], said: set[str], begins: list[str]
+    verb: str, thing: str, wanted: set[str], names: set[str], said: set[str], begins: set[str]
 ) -> bool:
-    if verb in ("export", "read", "send"):
+    words = _DOES.get(verb, frozenset())
+    if verb not in _BY_FORM:
+        words |= frozenset(_WORD.findall(VERBS[verb]))
+    does = bool({_stem(word) for word in words} & (begins - wanted))
+    if verb in _BY_FORM:
         family = FORMATS if verb != "send" else CHANNELS
         forms = {_stem(word) for word, form in family.items() if form == thing} | wanted
         forms |= {w for w, form in FORMATS.items() if FAMILY.get(form) == thing}
         forms |= {"file", "attach", "document", "pdf"} if verb == "read" else set()
-        return bool(_DOES[verb] & said) and bool({_stem(f) for f in forms} & names)
+        return does and bool({_stem(f) for f in forms} & names)
     if not (wanted <= said and wanted & names):
         return False
     if verb == "look_up":
         return (len(wanted) > 1 or wanted <= names) and bool(
-            set(begins) & ({_stem(w) for w in _LOOK_UP} | wanted)
+            begins & ({_stem(w) for w in _LOOK_UP} | wanted)
         )
     if verb == "calculate":
-        return True
-    words = {_stem(word) for word in _WORD.findall(VERBS[verb])} | _DOES.get(verb, frozenset())
-    return bool({_stem(word) for word in words} & said)
+        return len(wanted) > 1 or names == wanted
+    return does
 
 
 def _stem(word: str) -> str:

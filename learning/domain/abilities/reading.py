@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import islice
 
 from learning.domain.abilities import cues as c
 from learning.domain.abilities import words as w
 
-MOST_TEXT = 2_000
+# Of a comment and of one sentence, what is read; cues of a clause that are followed; and how far
+# back from a cue somebody is looked for who can't. Anybody may write comments, and many are read.
+MOST_TEXT, MOST_SENTENCE, MOST_CUES, MOST_BEFORE = 2_000, 500, 8, 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,10 @@ class Ability:
         return "_".join([self.verb, *self.thing.split()])[:64]
 
 
-@lru_cache(maxsize=8192)
 def ability_of(text: str) -> Ability | None:
     """The first ability that ``text`` says is missing; None if it names none."""
     for sentence in c.SENTENCE.split(text[:MOST_TEXT]):
-        plain = _plain(sentence)
+        plain = _plain(sentence[:MOST_SENTENCE])
         if w.MOMENT.search(plain) or w.QUALITY.search(plain):
             continue
         for clause in c.CLAUSE.split(plain):
@@ -62,18 +63,18 @@ def _plain(sentence: str) -> str:
 
 
 def _read(text: str) -> Iterator[Ability | None]:
-    for place, cue in enumerate(c.CUES):
-        for match in cue.finditer(text):
-            before = text[: match.start()]
-            by_people = place in c.OWN and _is_people(before)
-            found = _of_verb(text[match.end() :], by_people=by_people)
-            is_other = place in c.OWN and not _is_agent(before)
-            if found and not (is_other and found.verb in c.DONE_BY_ANYBODY):
-                yield found
-            bare = re.match(rf"{c.IT} ", text[match.end() :])
-            if bare:
-                yield _of_verb(text[match.end() + bare.end() :], by_people=False)
-    for habit in c.HABIT.finditer(text):
+    cues = ((place, match) for place, cue in enumerate(c.CUES) for match in cue.finditer(text))
+    for place, match in islice(cues, MOST_CUES):
+        before = text[: match.start()]
+        by_people = place in c.OWN and _is_people(before)
+        found = _of_verb(text[match.end() :], by_people=by_people)
+        is_other = place in c.OWN and not _is_agent(before)
+        if found and not (is_other and found.verb in c.DONE_BY_ANYBODY):
+            yield found
+        bare = re.match(rf"{c.IT} ", text[match.end() :])
+        if bare:
+            yield _of_verb(text[match.end() + bare.end() :], by_people=False)
+    for habit in islice(c.HABIT.finditer(text), MOST_CUES):
         rest = text[habit.end() :]
         verb = c.VERB.match(rest)
         if verb and w.HABITUAL.match(verb[0]):
@@ -101,11 +102,16 @@ def _read(text: str) -> Iterator[Ability | None]:
 
 def _is_people(before: str) -> bool:
     """Whether the one who can't is a person, not the agent."""
-    return bool(c.PEOPLE.search(c.AUXILIARY.sub("", before.rstrip())))
+    return bool(c.PEOPLE.search(_nearest(before)))
 
 
 def _is_agent(before: str) -> bool:
-    return bool(c.AGENT.search(c.AUXILIARY.sub("", before.rstrip())))
+    return bool(c.AGENT.search(_nearest(before)))
+
+
+def _nearest(before: str) -> str:
+    """What stands next to a cue, without its auxiliary."""
+    return c.AUXILIARY.sub("", before.rstrip()[-MOST_BEFORE:])
 
 
 def _of_noun(match: re.Match[str]) -> Ability | None:

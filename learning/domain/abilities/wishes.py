@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,21 +25,27 @@ class Wish:
     tool: Mapping[str, Any]
 
 
-def wishes_in(comments: Sequence[str], *, least: int = 1) -> list[Wish]:
-    """Abilities that ``least`` or more comments miss, most often missed first."""
-    found: dict[str, list[tuple[int, Ability]]] = defaultdict(list)
+def wishes_in(
+    comments: Sequence[str],
+    people: Sequence[str] | None = None,
+    *,
+    least: int = 1,
+    least_people: int = 1,
+) -> list[Wish]:
+    """Abilities that ``least`` or more comments of ``least_people`` miss, most often missed first.
+
+    ``people`` tells who said each comment; without it, each is another one's.
+    """
+    found: dict[str, list[tuple[int, str, Ability]]] = defaultdict(list)
     for place, text in enumerate(comments):
         ability = ability_of(text)
         if ability is not None:
-            found[ability.key].append((place, ability))
+            who = people[place] if people is not None else str(place)
+            found[ability.key].append((place, who, ability))
     wishes = [
-        Wish(key, named[0][1].verb, named[0][1].thing, tuple(place for place, _ in named),
-             declared([ability for _, ability in named]))
-        for key, named in found.items() if len(named) >= least
+        Wish(key, named[0][2].verb, named[0][2].thing, tuple(place for place, _, _ in named),
+             declared([(who, ability) for _, who, ability in named]))
+        for key, named in found.items()
+        if len(named) >= least and len({who for _, who, _ in named}) >= least_people
     ]  # fmt: skip
     return sorted(wishes, key=lambda wish: (-len(wish.members), wish.key))
-
-
-def most_common(values: Sequence[str]) -> str:
-    """The value that is met most often; the first of equals."""
-    return Counter(values).most_common(1)[0][0] if values else ""

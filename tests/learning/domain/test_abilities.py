@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
+from time import process_time
+from types import FrameType
+from uuid import uuid4
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from learning.domain.abilities import ability_of, wishes_in
+from learning.domain.abilities import ability_of, private, wishes_in
 from learning.domain.abilities.declaring import fault_in
 from learning.domain.abilities.matching import Declared, matches
 
@@ -60,6 +64,71 @@ def test_what_only_one_person_names_does_not_stand_in_the_declaration():
     assert "ostrowski" not in str(wish.tool).lower()
 
 
+def test_what_one_person_says_often_does_not_stand_in_the_declaration_either():
+    named, plain = "It can't post an invoice in Projekt Falke", "It can't post an invoice"
+    (wish,) = wishes_in([named, named, plain], ["anna", "anna", "ben"])
+    assert "falke" not in str(wish.tool).lower()
+    (wish,) = wishes_in([named, named, plain], ["anna", "carl", "ben"])
+    assert "falke" in str(wish.tool).lower()
+
+
+def test_one_person_alone_wishes_nothing_however_often():
+    said = ["It cannot calculate the Meyer divorce settlement"] * 3
+    assert wishes_in(said, ["anna"] * 3, least=3, least_people=2) == []
+    assert len(wishes_in(said, ["anna", "anna", "ben"], least=3, least_people=2)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "does"),
+    [
+        ("Calculate a settlement in a divorce.", True),
+        ("Work for Meyers alone.", True),
+        ("Look up what the meyerFile holds.", True),
+        ("Ask Mueller.", True),
+        ("Give the year 1987.", True),
+        ("Save the workbook and return a link to it.", False),
+        ("Calculate the settlement.", False),
+    ],
+)
+def test_a_declaration_of_a_model_repeats_what_one_person_said_or_does_not(text, does):
+    told = [
+        ("anna", "It can't calculate the Meyer divorce settlement of 1987, please save it"),
+        ("ben", "it cannot calculate a settlement, ask Müller"),
+    ]
+    draft = {"name": "calculate_settlement", "description": "Calculate the settlement."}
+    made = {**draft, "parameters": {"properties": {"x": {"enum": [text]}}}}
+    assert private.tells(private.texts_of(made), draft, private.said_by_one(told)) is does
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "i " * 620 + "cannot " * 108,
+        "we " * 300 + "cannot " * 150,
+        "can it please " * 140,
+        "i cannot export " * 120,
+        "cannot get a of " + "b of " * 390,
+        "no " * 660,
+        "will not " * 220,
+        "exporting " * 190,
+        "integration with " * 110,
+    ],
+)
+def test_a_comment_made_to_be_slow_is_read_in_the_time_of_any_other(text):
+    before = process_time()
+    ability_of(text)
+    assert process_time() - before < 0.2  # seconds; those of before took up to 1.4, these 0.01
+
+
+def test_nothing_that_anybody_said_is_kept_in_memory():
+    said = f"It can't export to Excel, says {uuid4()}"
+    assert ability_of(said)
+    gc.collect()
+    assert not hasattr(ability_of, "cache_info")
+    holders = [one for one in gc.get_referrers(said) if type(one) is not FrameType]
+    assert [one for one in holders if one is not globals()] == []
+
+
 def test_every_declaration_is_one_that_a_model_can_be_given():
     said = [text for part in SENTENCES.values() for _, text in part["named"]]
     wishes = wishes_in(said)
@@ -67,6 +136,13 @@ def test_every_declaration_is_one_that_a_model_can_be_given():
     for wish in wishes:
         assert fault_in(wish.tool) == "", wish.tool
         Draft202012Validator.check_schema(wish.tool["parameters"])
+
+
+def nested(depth):
+    made = {"type": "object"}
+    for _ in range(depth):
+        made = {"type": "object", "properties": {"a": made}}
+    return made
 
 
 @pytest.mark.parametrize(
@@ -82,6 +158,13 @@ def test_every_declaration_is_one_that_a_model_can_be_given():
          "it requires what it does not declare"),
         ({"parameters": {"type": "object", "properties": {"a": {"type": "word"}}}},
          "its schema is wrong"),
+        *(({"parameters": {"type": "object", "properties": {"a": {}}, "required": odd}},
+           "its schema is wrong") for odd in (5, "a", [{}], [["a"]])),
+        ({"parameters": {"type": "object", "properties": {"a": {"default": nested(400)}}}},
+         "its schema is nested too deeply"),
+        ({"parameters": {"type": "object", "properties": {"a": nested(400)}}},
+         "its schema is nested too deeply"),
+        ({"description": "Look up a \x00 rate."}, "it holds signs that can't be kept"),
     ],
 )  # fmt: skip
 def test_a_declaration_of_others_is_checked_before_it_is_shown(changes, fault):
@@ -99,6 +182,14 @@ TOOLS = [
     Declared("tax.rate_tables", "VAT and corporate tax of several countries on a date."),
     Declared("tax.eu_vat_supplies", "Place of supply, reverse charge and one-stop-shop VAT."),
     Declared("mcp.office.write_xlsx", "Write rows to an Excel workbook."),
+    Declared("corporate.event_filings", "Give form and deadline for each notifiable event."),
+    Declared("tax.filings", "Filings that are due, and when."),
+    Declared("operations.filing_deadlines", "Due date and penalty so far of each filing."),
+    Declared("corporate.price_bridge", "Bridge from enterprise value to the equity price."),
+    Declared("tax.deferred_tax", "Deferred tax assets and liabilities."),
+    Declared("ledger.load", "Read and check a ledger, keep it for the other tools."),
+    Declared("mcp.shop.list_orders", "List orders and those that were cancelled, by date."),
+    Declared("mcp.shop.cancel_order", "Cancel an order."),
     Declared("mcp.ecb.exchange_rates", "Exchange rates of the ECB on a date."),
 ]  # fmt: skip
 
@@ -114,6 +205,11 @@ TOOLS = [
         ("it was not able to pull up the contract", None),
         ("it could not look up the VAT number", None),
         ("it can't open PDFs", None),
+        ("It cannot submit a filing", None),
+        ("it cannot calculate tax", None),
+        ("it cannot calculate the price", None),
+        ("it cannot access the ledger", None),
+        ("it cannot cancel an order", "mcp.shop.cancel_order"),
     ],
 )
 def test_a_registered_tool_is_offered_only_where_it_does_that_very_thing(said, tool):

@@ -12,6 +12,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from agents import evidence, versions
+from agents.models import Agent
 from config.access.models import Audience, Client, Membership, User
 from learning import cycles, patterns, proposing, tool_writing
 from learning.domain.abilities import wishes_in
@@ -111,6 +112,39 @@ def test_a_tool_that_is_registered_is_given_in_a_version_that_can_be_tried(bare,
     assert body["difference"]["others"]["tools"]["after"] == ["accounting.depreciate"]
 
 
+def test_a_person_decides_what_a_harmless_agent_is_given_too(bare, firm, api):
+    Agent.objects.filter(pk=bare.pk).update(risk="low")
+    for n in range(3):
+        say(firm, bare, "It cannot calculate the depreciation of an asset.", hours=n + 1)
+    (row,) = propose(bare, firm)
+    assert (row.title, row.risk) == ("Give it the tool accounting.depreciate", "medium")
+    pure = {name: is_pure for name, _, is_pure in evidence.tools_on_offer()}
+    assert pure["accounting.depreciate"]
+    assert not pure["operations.working_paper"] and not pure["operations.withdraw_engagement"]
+
+
+def test_a_tool_that_stores_something_is_of_high_risk(bare, firm):
+    for n in range(3):
+        say(firm, bare, "It cannot export the working paper.", hours=n + 1)
+    (row,) = propose(bare, firm)
+    assert (row.title, row.risk) == ("Give it the tool operations.working_paper", "high")
+
+
+def test_what_one_person_says_however_often_gets_no_tool(bare, firm, api, call):
+    meant = "It cannot calculate the Meyer divorce settlement"
+    for n in range(4):
+        shown = call(bare, timezone.now() - timedelta(hours=n + 1))
+        said = {"subject_kind": "invocation", "subject_id": str(shown.pk), "kind": "complaint"}
+        assert api("post", "/api/v1/feedback", {**said, "text": meant}).status_code == 201
+    one = Feedback.objects.filter(text=meant).latest("id")
+    Feedback.objects.filter(pk=one.pk).update(author_key=f"key:{uuid4()}")  # the same, by a key
+    assert one.author_id
+    assert "tools" not in [row.kind for row in propose(bare, firm)]
+    say(firm, bare, meant)
+    (row,) = [row for row in propose(bare, firm) if row.kind == "tools"]
+    assert row.evidence["people"] == 2
+
+
 def test_the_patch_of_a_tool_that_is_given_adds_it_to_the_catalogue(agent, firm, api):
     for n in range(5):
         say(firm, agent, "It cannot calculate the depreciation of an asset.", hours=n + 1)
@@ -138,7 +172,10 @@ def test_one_that_was_refused_is_not_proposed_again(bare, firm, api):
     refused = api("post", f"/api/v1/improvements/{row.pk}/reject", {"reason": "not our trade"})
     assert refused.status_code == 200
     say(firm, bare, EXCEL[1])
-    assert [one.state for one in propose(bare, firm)] == ["rejected"]
+    rows = propose(bare, firm)
+    assert {(one.kind, one.state) for one in rows} == {
+        ("tools", "rejected"), ("prompt", "proposed"),  # which can at least say that there is none
+    }  # fmt: skip
     again = proposing.propose_by_rule(bare.slug, timezone.now(), client_id=firm.pk)
     assert "is barred (rejected: not our trade)" in again["refused"][0]["why"]
 
@@ -159,7 +196,7 @@ def test_words_that_are_gone_or_another_clients_are_not_quoted(bare, firm, api):
     browser = Browser()
     browser.force_login(some)
     seen = browser.get(f"/api/v1/improvements/{row.pk}")
-    assert seen.status_code == 404 or seen.json()["quotes"] == []
+    assert seen.status_code == 200 and seen.json()["quotes"] == []
 
 
 @pytest.mark.django_db(transaction=True)
@@ -178,6 +215,36 @@ def test_a_model_writes_the_declaration_where_one_can_be_asked(agent, firm, mode
     row = next(one for one in propose(agent, firm) if one.kind == "tools")
     assert row.evidence["declared"] == "by a model"
     assert row.evidence["suggested_tool"] == {**learnt, "parameters": schema}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"description": "Save the table that Ostrowski asked for."}, "one person alone said"),
+        ({"description": "Save a table for eva@example.com."}, "looks like personal data"),
+        ({"parameters": '{"type": "object", "properties": {"table": {}}, "required": 5}'},
+         "its schema is wrong"),
+        ({"parameters": "[" * 1200}, "its parameters are no schema of an object"),
+    ],
+)  # fmt: skip
+def test_a_model_that_answers_what_cannot_be_used_leaves_it_to_the_rule(
+    agent, firm, model, monkeypatch, changes, why
+):
+    said = ["It can't export to Excel as Ostrowski wants it", EXCEL[0], EXCEL[0]]
+    for n, text in enumerate(said):
+        say(firm, agent, text, hours=n + 1)
+    (wish,) = wishes_in(said)
+    schema = json.dumps({"type": "object", "properties": {"table": {"type": "string"}}})
+    learnt = {"name": "save_workbook", "description": "Save a table.", "parameters": schema}
+    asked = tool_writing.question(wish.tool, [said[0], EXCEL[0]])
+    name = tune(model, asked, {**learnt, **changes})
+    asks = replace(tool_writing.CONTENT, model={**tool_writing.CONTENT.model, "name": name})
+    monkeypatch.setattr(tool_writing, "CONTENT", asks)
+    row = next(one for one in propose(agent, firm) if one.kind == "tools")
+    assert row.evidence["declared"].startswith("by rule: the model's declaration can't be used")
+    assert why in row.evidence["declared"]
+    assert row.evidence["suggested_tool"]["name"] == "export_spreadsheet"
 
 
 @pytest.mark.django_db(transaction=True)
