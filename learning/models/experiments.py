@@ -134,7 +134,7 @@ class Experiment(models.Model):
         passed = str(self.analysis.get("frozen", "")) if self.analysis else ""
         if not self.ended_at:
             return self.headline
-        return self.headline.removeprefix(passed).removesuffix(ADVICE)
+        return self.headline.removeprefix(passed).replace(ADVICE, "")
 
     @property
     def outcome(self) -> str:

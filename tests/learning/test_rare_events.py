@@ -1,11 +1,13 @@
-"""Of few events a share of control's mean is read only where the absolute difference agrees."""
+"""Readings ask the absolute difference: of few events a share of control's mean errs both ways."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from django.utils import timezone
 
 from learning.analysis import analyse
+from learning.models import Experiment
 from tests.learning.domain.analysis.test_documents import document, with_guard
 from tests.learning.domain.statistics.test_properties import sums
 
@@ -33,6 +35,30 @@ def test_a_low_that_may_be_chance_takes_nothing_back(api, control, treatment, ki
     assert compared["relative"]["upper"] < 0 < compared["absolute"]["upper"]
     assert found["verdict"] != "rollback", found["headline"]
     assert compared["reading"] == "unclear" and "too uncertain for a share" in compared["note"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "planned"), [("fixed", 5000), ("fixed", 2000), ("sequential", None),
+                          ("bayesian", 2000)]
+)  # fmt: skip
+def test_harm_that_rises_from_few_events_is_found_at_every_look(api, kind, planned):
+    """The delta method of 4 against 40 failures holds zero: −134 to +1,130 %."""
+    plan = {} if planned is None else {"planned_units": planned, "planned_days": 14}
+    given = document(
+        metric={"direction": "decrease"}, control={"n": 2000, "successes": 4},
+        treatment={"n": 2000, "successes": 40}, test={"kind": kind}, minimum_units=100, **plan,
+    )  # fmt: skip
+    found = api("post", "experiments/analysis", given).json()
+    compared = found["metrics"][0]["comparisons"][0]
+    assert compared["relative"]["lower"] < 0 < compared["absolute"]["lower"]
+    assert (found["verdict"], compared["reading"]) == ("rollback", "worse"), found["headline"]
+    # In words, and in the difference that says so.
+    assert "accuracy +1.8 points (+" in found["headline"]
+    assert "the absolute difference is read" in compared["note"]
+    # Figures stay what GrowthBook's engine gives.
+    assert compared["estimate"] == compared["relative"]["estimate"] == pytest.approx(9)
+    if kind != "bayesian":
+        assert compared["p_value_adjusted"] == compared["p_value"]
 
 
 def test_a_guardrail_metric_of_few_events_is_not_breached_by_chance(api):
@@ -79,3 +105,11 @@ def test_money_that_few_pay_takes_nothing_back_in_ten_looks():
                 stopped += 1
                 break
     assert stopped <= 15, stopped  # 5 %
+
+
+def test_what_was_rolled_back_is_advised_no_more_whatever_was_left_out():
+    row = Experiment(
+        headline="b is worse: success −9 points (−12 to −6). Roll back. Left out: 3 units that "
+        "came during an outage.", ended_at=timezone.now(),
+    )  # fmt: skip
+    assert row.said.startswith("b is worse: success −9 points (−12 to −6). Left out: 3 units")

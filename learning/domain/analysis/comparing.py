@@ -45,9 +45,7 @@ STEADY_RATIO = 1e-10
 # certain only by several times that.
 STEADY_CHANGE_RATIO = 1e-5
 SAME = "every unit of both arms has the same value"
-UNSURE_BASE = (
-    "control's mean is too uncertain for a share of it: the absolute difference does not show this"
-)
+UNSURE_BASE = "control's mean is too uncertain for a share of it: the absolute difference is read"
 BELOW_ZERO = "control's mean is below zero, so the absolute difference is read"
 
 
@@ -56,6 +54,7 @@ class Finding:
     """One metric of one treatment against control.
 
     ``result`` is None where it can't be told; ``note`` says why, or what was done instead.
+    ``p_adjusted`` is that of the figures, ``p_read`` that of what is read, corrected alike.
     ``harm_p`` and ``holds_p`` belong to guardrail metrics: worse than the margin, within it.
     """
 
@@ -68,6 +67,7 @@ class Finding:
     moments: Pair | None = None
     note: str = ""
     p_adjusted: float | None = None
+    p_read: float | None = None
     reading: Primary = "unreadable"
     guard: Guard | None = None
     holds_p: float | None = None
@@ -101,9 +101,10 @@ def findings(study: Study) -> list[Finding]:
         ]  # fmt: skip
         # The primary decides: its arms keep the family-wise error, unless nobody wants one.
         kind = "holm" if role == "primary" and study.correction != "none" else study.correction
-        adjusted = multiplicity.adjusted([_p(found[i]) for i in places], kind)
-        for place, p_value in zip(places, adjusted, strict=True):
-            found[place] = replace(found[place], p_adjusted=p_value)
+        shown = multiplicity.adjusted([_p_of(found[i].result) for i in places], kind)
+        read = multiplicity.adjusted([_p_of(_asked(found[i])) for i in places], kind)
+        for place, p_shown, p_read in zip(places, shown, read, strict=True):
+            found[place] = replace(found[place], p_adjusted=p_shown, p_read=p_read)
     found = [_read(study, f) for f in found]
     return _guarded(study, found)
 
@@ -256,37 +257,37 @@ def _read(study: Study, finding: Finding) -> Finding:
     found = reading(study, finding)
     if finding.result is None and found == "unclear":
         return replace(finding, reading=found, note=SAME)
-    if found == "unclear" and not finding.note and _is_unsure(study, finding):
-        return replace(finding, reading=found, note=UNSURE_BASE)
-    return replace(finding, reading=found)
+    note = finding.note or (UNSURE_BASE if is_unsure(finding) else "")
+    return replace(finding, reading=found, note=note)
 
 
-def _is_unsure(study: Study, finding: Finding) -> bool:
-    """Whether only the relative difference leaves zero out, which errs of few events."""
-    every = _results(finding)
-    leave = [one.lower > 0 or one.upper < 0 for one in every]
-    return leave == [True, False]
+def is_unsure(finding: Finding) -> bool:
+    """Whether one of the relative and the absolute difference leaves zero out and one does not."""
+    both = (finding.result, _asked(finding))
+    return len({one.lower > 0 or one.upper < 0 for one in both if one is not None}) == 2
 
 
-def _results(finding: Finding) -> list[Result]:
-    """What the reading rests on: where it is relative, which errs of few events, absolute too."""
-    both = (finding.result, finding.absolute if finding.scale == "relative" else None)
-    return [one for one in both if one is not None]
+def _asked(finding: Finding) -> Result | None:
+    """What the reading rests on: the absolute difference, also where a relative one is shown.
+
+    Both ask whether the means are equal. But the delta method of a relative one takes control's
+    mean as known: of few events it finds what is low by chance, and misses what rose.
+    """
+    return finding.absolute if finding.absolute and finding.result else finding.result
 
 
 def reading(study: Study, finding: Finding) -> Primary:
     """Better, worse, unclear or unreadable, in the metric's own direction."""
-    result = finding.result
     if study.looked_at is not None and _harms_so_far(study, finding, study.test.alpha / 2):
         return "worse"  # half of the error for any time, beside that of the planned looks
-    if result is None:
+    if finding.result is None:
         return _steady_reading(study, finding)
     if horizon(study) == "ahead":
         # Before the declared end only harm counts.
         if _harms_so_far(study, finding, study.test.alpha):
             return "worse"
-        return "better" if _declared(study, finding, result) == "better" else "unclear"
-    return _declared(study, finding, result)
+        return "better" if _declared(study, finding) == "better" else "unclear"
+    return _declared(study, finding)
 
 
 def _harms_so_far(study: Study, finding: Finding, level: float) -> bool:
@@ -299,14 +300,16 @@ def _harms_so_far(study: Study, finding: Finding, level: float) -> bool:
     return worse and _p_of(early) < level
 
 
-def _declared(study: Study, finding: Finding, result: Result) -> Primary:
-    chances = [one.chance_to_win for one in _results(finding) if one.chance_to_win is not None]
-    if chances:
-        if min(chances) >= study.test.chance_to_win:
+def _declared(study: Study, finding: Finding) -> Primary:
+    result = _asked(finding)
+    if result is None:
+        return "unreadable"
+    if result.chance_to_win is not None:
+        if result.chance_to_win >= study.test.chance_to_win:
             return "better"
-        return "worse" if max(chances) <= 1 - study.test.chance_to_win else "unclear"
+        return "worse" if result.chance_to_win <= 1 - study.test.chance_to_win else "unclear"
     rises = result.estimate > 0
-    p_value = finding.p_adjusted if finding.p_adjusted is not None else _p(finding)
+    p_value = finding.p_read if finding.p_read is not None else _p_of(result)
     good = rises != finding.metric.lower_is_better
     asked = study.test.alternative
     if asked != "two_sided" and rises != (asked == "greater"):
@@ -317,7 +320,7 @@ def _declared(study: Study, finding: Finding, result: Result) -> Primary:
     # A machine may stop on the arm's own evidence, but ships only within the family's error.
     if good:
         return "better" if p_value < level else "unclear"
-    return "worse" if min(p_value, _p(finding)) < level else "unclear"
+    return "worse" if min(p_value, _p_of(result)) < level else "unclear"
 
 
 def _guarded(study: Study, found: Sequence[Finding]) -> list[Finding]:
@@ -468,9 +471,5 @@ def arm_moments(study: Study, metric: Metric, arm: str) -> Moments | None:
         return None
 
 
-def _p(finding: Finding) -> float:
-    return max((_p_of(one) for one in _results(finding)), default=1.0)
-
-
-def _p_of(result: Result) -> float:
-    return 1.0 if result.p_value is None else result.p_value
+def _p_of(result: Result | None) -> float:
+    return 1.0 if result is None or result.p_value is None else result.p_value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, cast
 
 from config.errors import InvalidInput
@@ -34,7 +34,7 @@ def plan(document: Any) -> dict[str, Any]:
         raise InvalidInput("treatments", treatments, f"at most {MOST_TREATMENTS}")
     scale = _scale(given)
     design = _design(given, treatments)
-    question = _question(given, scale)
+    question = _question(given)
     wanted = values.number(given, ("power",), "document", default=0.8, above=0, below=1)
     share = values.number(given, ("treated_share",), "document", default=0.5, above=0, below=1)
     try:
@@ -46,7 +46,10 @@ def plan(document: Any) -> dict[str, Any]:
 
 
 def _scale(given: Mapping[str, Any]) -> str:
-    """What will be read: what the test says, else what the effect is given in."""
+    """What will be shown: what the test says, else what the effect is given in.
+
+    It changes no size: readings ask the absolute difference either way.
+    """
     test = given.get("test")
     asked = values.choice(given, ("effect_type",), "document", SCALES, "relative")
     if not isinstance(test, Mapping):
@@ -123,7 +126,7 @@ def _design(given: Mapping[str, Any], treatments: int) -> power.Design:
     )
 
 
-def _question(given: Mapping[str, Any], scale: str) -> power.Question:
+def _question(given: Mapping[str, Any]) -> power.Question:
     metric = values.mapping(given.get("metric", {}), "metric")
     values.known(metric, METRIC_FIELDS, "metric")
     kind = values.choice(metric, ("type",), "metric", TYPES)
@@ -135,25 +138,18 @@ def _question(given: Mapping[str, Any], scale: str) -> power.Question:
         effect *= baseline
     if effect == 0:
         raise InvalidInput("metric.baseline", baseline, "other than 0 for a relative effect")
-    # A share of control's mean errs with that mean too: by what the change makes of it.
-    rise = 1 + effect / baseline if scale == "relative" and baseline > 0 < effect else 1.0
     try:
         if kind == "proportion":
-            return _against(power.proportion(baseline, effect), rise)
+            return power.proportion(baseline, effect)
         if values.find(metric, ("variance",)) is not values.MISSING:
             variance = values.number(metric, ("variance",), "metric", above=0)
         elif kind == "count" and values.find(metric, ("stddev",)) is values.MISSING:
-            return _against(power.Question(effect, baseline, baseline + effect), rise)  # Poisson
+            return power.Question(effect, baseline, baseline + effect)  # Poisson
         else:
             variance = values.number(metric, ("stddev",), "metric", above=0) ** 2
         # A covariate that correlates by r leaves 1 - r**2 of the variance (CUPED).
         related = values.number(metric, ("correlation",), "metric", default=0.0, below=1, above=-1)
         left = variance * (1 - related**2)
-        return _against(power.Question(effect, left, left), rise)
+        return power.Question(effect, left, left)
     except ValueError as error:
         raise InvalidInput("metric", kind, str(error)) from error
-
-
-def _against(question: power.Question, rise: float) -> power.Question:
-    """The same, control's variance taken as the delta method of a relative difference does."""
-    return replace(question, control_variance=question.control_variance * rise**2)

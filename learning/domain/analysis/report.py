@@ -11,6 +11,7 @@ from learning.domain.analysis.comparing import (
     batches,
     findings,
     horizon,
+    is_unsure,
     look_fractions,
     one,
 )
@@ -145,14 +146,16 @@ def _arm_reading(study: Study, arm: str, found: Sequence[Finding]) -> ArmReading
 
 
 def _words(study: Study, finding: Finding) -> str:
-    result = finding.result
+    result, scale = finding.result, finding.scale
     if result is None:
         return _steady(study, finding) if finding.reading == "worse" else finding.note
-    unit, factor = (" %", 100) if finding.scale == "relative" else ("", 1)
-    if finding.scale == "absolute" and finding.metric.type == "proportion":
+    if finding.absolute is not None and is_unsure(finding):
+        result, scale = finding.absolute, "absolute"  # a share's interval would say otherwise
+    unit, factor = (" %", 100) if scale == "relative" else ("", 1)
+    if scale == "absolute" and finding.metric.type == "proportion":
         unit, factor = " points", 100
     low, mid, high = (_short(v * factor) for v in (result.lower, result.estimate, result.upper))
-    against = " on the control" if finding.scale == "relative" else ""
+    against = " on the control" if scale == "relative" else ""
     return f"{named(finding.metric.key)} {mid}{unit}{against} ({low} to {high})"
 
 
