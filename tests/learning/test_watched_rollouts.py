@@ -49,10 +49,10 @@ def shown(person, path):
 
 
 @pytest.mark.parametrize(
-    ("say", "key"),
-    [(scored, "score:accuracy"), (rated, "rating")],
+    ("say", "key", "name"),
+    [(scored, "score:accuracy", "Accuracy score"), (rated, "rating", "Rating")],
 )
-def test_what_answers_worse_than_its_control_goes_back(api, firm, person, say, key):
+def test_what_answers_worse_than_its_control_goes_back(api, firm, person, say, key, name):
     agent, old, new = make_agent()
     path = begun(api)
     before, after = calls_of(agent, firm, old, new)
@@ -64,7 +64,7 @@ def test_what_answers_worse_than_its_control_goes_back(api, firm, person, say, k
     (metric,) = (one for one in found["analysis"]["metrics"] if one["key"] == key)
     assert metric["comparisons"][0]["guardrail"] == "breached"
     page = shown(person, path)
-    assert "Guardrail failing" in page and key in page.lower()
+    assert "Guardrail failing" in page and name in page
     again = api("post", "rollouts", {"agent": SLUG, "version": "2", "strategy": "gradual"})
     assert again.status_code == 409  # its tombstone
 
