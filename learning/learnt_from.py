@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from agents import evidence
+from django.utils import timezone
+
+from agents import evidence, recordings
 from agents.domain.guardrails.redact import redact
+from agents.domain.messages import INSTRUCTING, text_of
 from config.errors import NotFound
 from learning.asking import Question
-from learning.models import TuningJob
+from learning.models import Example, TuningJob
 from workflows import artifacts
 
 # Why such a case is not compared.
@@ -19,7 +22,10 @@ NOTE = "a version has learnt from it"
 
 
 def questions(slug: str, version_ids: Iterable[UUID]) -> frozenset[str]:
-    """What the versions' prompts show as examples, and what their models were tuned on."""
+    """What the versions' prompts show as examples, and what their models were tuned on.
+
+    A lesson of a corrected conversation holds its last turn alone: the whole of it is one of them.
+    """
     found: set[str] = set()
     for version_id in version_ids:
         version = evidence.version(slug, version_id)
@@ -27,34 +33,66 @@ def questions(slug: str, version_ids: Iterable[UUID]) -> frozenset[str]:
         name = str(version.model.get("name", ""))
         for job in TuningJob.objects.filter(tuned_model=name) if name else ():
             found.update(_lessons(job))
-    return frozenset(found)
+    return frozenset(found | _taken_from(slug, found))
 
 
 def is_among(question: Question, learnt: frozenset[str]) -> bool:
-    """Whether ``question`` is one of them, as it was asked or redacted."""
+    """Whether ``question`` is one of them from its first turn on, as it was asked or redacted."""
     if not learnt:
         return False
-    asked: Any = question.inputs
-    if question.messages is not None:
-        asked = question.messages[-1].get("content", "")
-    text = asked if isinstance(asked, str) else json.dumps(asked, ensure_ascii=False)
-    return not learnt.isdisjoint({_plain(text), _plain(redact(text))})
+    turns = _turns(question.inputs, question.messages)
+    hidden = [(role, redact(text)) for role, text in turns]
+    return not learnt.isdisjoint({_whole(turns), _whole(hidden)})
+
+
+def _taken_from(slug: str, lessons: set[str]) -> set[str]:
+    """The whole questions of the recorded calls that these lessons were corrections of."""
+    rows = Example.objects.filter(agent_slug=slug, invocation_id__isnull=False)
+    asked = rows.values_list("invocation_id", "question") if lessons else ()
+    ids = [pk for pk, question in asked if pk is not None and _plain(question) in lessons]
+    if not ids:
+        return set()
+    now = timezone.now()
+    calls = recordings.recorded_calls(slug, since=now, until=now, limit=len(ids), ids=ids)
+    return {_whole(_turns(call.inputs, call.messages)) for call in calls}
 
 
 def _lessons(job: TuningJob) -> set[str]:
+    """What stands before each answer of the training file."""
     try:
         lines = artifacts.read(job.training_id, client_id=job.client_id).decode().splitlines()
     except NotFound:  # erased since
         return set()
-    turns = [turn for line in lines for turn in json.loads(line)["messages"]]
-    return {_plain(turn["content"]) for turn in turns if turn["role"] == "user"}
+    talks = [json.loads(line)["messages"] for line in lines]
+    return {
+        _whole(_turns({}, talk[:place]))
+        for talk in talks for place, turn in enumerate(talk) if turn["role"] == "assistant"
+    }  # fmt: skip
+
+
+def _turns(
+    inputs: dict[str, Any], messages: Sequence[Mapping[str, Any]] | None
+) -> list[tuple[str, str]]:
+    """Who said what; the orders before it are each version's own."""
+    if messages is None:
+        return [("user", json.dumps(inputs, ensure_ascii=False))]
+    return [
+        (str(one.get("role", "")), text_of(one))
+        for one in messages if one.get("role") not in INSTRUCTING
+    ]  # fmt: skip
+
+
+def _whole(turns: Sequence[tuple[str, str]]) -> str:
+    """A conversation as one text; one that is a single question as that question."""
+    if len(turns) == 1:
+        return _plain(turns[0][1])
+    return json.dumps([[role, _plain(text)] for role, text in turns], ensure_ascii=False)
 
 
 def _plain(asked: Any) -> str:
     """The same question has the same text, however its parts are ordered."""
-    if isinstance(asked, str):
-        try:
-            asked = json.loads(asked)
-        except ValueError:
-            return " ".join(asked.split())
-    return json.dumps(asked, sort_keys=True, ensure_ascii=False)
+    try:
+        parts = json.loads(asked) if isinstance(asked, str) else asked
+        return json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    except (ValueError, RecursionError):  # words, or brackets without end
+        return " ".join(str(asked).split())

@@ -15,7 +15,7 @@ from agents.tools import registry
 from agents.tools.registry import ToolContext, tool
 from agents.tools.remote.tool import remote
 from learning import asking, replay
-from learning.models import Replay
+from learning.models import Example, Replay
 from monitoring.models import Measurement
 
 pytestmark = pytest.mark.django_db
@@ -221,3 +221,45 @@ def test_what_a_version_shows_as_an_example_is_not_asked_of_it(agent, firm, reco
     assert done.result["cases"] == 25 - 9
     assert done.result["not_compared"] == {"a version has learnt from it": 9}
     assert done.cases.filter(candidate_score=None).count() == 9
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("odd", ["[" * 1200, '{"a":' * 1200, "[" * 400 + "]" * 400])
+def test_brackets_without_end_that_somebody_asked_stop_no_replay(agent, firm, model, sent, odd):
+    for asked in (odd, "What is due?"):
+        invoke(Call(agent=agent.slug, messages=[{"role": "user", "content": asked}], inputs={},
+                    client_id=firm.pk))  # fmt: skip
+    content = versions.content_of(evidence.production(agent.slug))
+    shown = [{"input": one, "output": "Nothing."} for one in (odd, "Who is there?")]
+    version, _ = versions.publish(agent=agent, content=replace(content, examples=shown))
+    done = replay.work(begin(agent, firm, version).pk)
+    assert done.state == "done"
+    assert done.result["not_compared"] == {"a version has learnt from it": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_conversation_was_learnt_from_as_a_whole_and_not_by_its_last_word(
+    agent, firm, model, sent
+):
+    def talk(question, last="yes", whole=True):
+        said = (("user", question), ("assistant", "Shall I?"), ("user", last))
+        turns = [{"role": role, "content": text} for role, text in said]
+        turns = turns if whole else turns[-1:]
+        call = Call(agent=agent.slug, messages=turns, inputs={}, client_id=firm.pk)
+        return invoke(call).invocation_id
+
+    talk("Close the books of May.")
+    alone = talk("", whole=False)
+    corrected = talk("Close the books of June.", last="go on")
+    talk("Close the books of July.", last="go on")
+    Example.objects.create(
+        client_id=firm.pk, agent_slug=agent.slug, source="correction", digest="d", state="approved",
+        question="go on", answer="June is closed.", invocation_id=corrected,
+        decided_at=timezone.now(),
+    )  # fmt: skip
+    content = versions.content_of(evidence.production(agent.slug))
+    shown = [{"input": one, "output": "Done."} for one in ("yes", "go on")]
+    version, _ = versions.publish(agent=agent, content=replace(content, examples=shown))
+    done = replay.work(begin(agent, firm, version).pk)
+    left_out = done.cases.exclude(note="").values_list("recorded_id", flat=True)
+    assert set(left_out) == {alone, corrected}
