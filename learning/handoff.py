@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,14 @@ from django.utils import timezone
 
 from agents import evidence, versions
 from agents import loading as catalogue
-from config.access.callers import Caller
+from config.access.callers import Caller, any_reader
 from config.errors import Conflict, NotFound, Unavailable
 from config.readable import plural
 from learning import wishing
 from learning.domain.abilities.declaring import in_order
 from learning.domain.patching import EntryMissing, Patch, as_mail, changed_entry
 from learning.domain.trackers import reference
-from learning.models import Improvement, Replay
+from learning.models import Feedback, Improvement, Replay
 
 # Of the evidence, what is told elsewhere or is rows' ids.
 _APART = frozenset({"priority", "formula", "suggested_tool", "feedback"})
@@ -89,8 +90,12 @@ def work_item(caller: Caller, improvement_id: UUID) -> dict[str, Any]:
 
 def item_of(caller: Caller, row: Improvement) -> dict[str, Any]:
     """The work item of one improvement, with what ``caller`` may read of people's words."""
+    return _item(row, wishing.quotes(caller, _said_in(row)))
+
+
+def _item(row: Improvement, quotes: Sequence[str]) -> dict[str, Any]:
     shown = row.evidence if isinstance(row.evidence, dict) else {}
-    tool, quotes = shown.get("suggested_tool"), wishing.quotes(caller, shown.get("feedback", ()))
+    tool = shown.get("suggested_tool")
     body = [_message(row)]
     if tool:
         body.append(f"## Suggested tool\n\n```json\n{json.dumps(in_order(tool), indent=2)}\n```")
@@ -114,8 +119,10 @@ def item_of(caller: Caller, row: Improvement) -> dict[str, Any]:
 def post(caller: Caller, improvement_id: UUID) -> Improvement:
     """Send the work item to the configured issue tracker, and keep its id and link there.
 
-    One that was sent is not sent again. Raises Conflict where no tracker is configured
-    (WORK_ITEM_WEBHOOK_URL), Unavailable if it does not take the item: nothing is kept then.
+    It quotes what every reader of the improvement may read, whoever sends it; no erasure reaches
+    what was sent. One that was sent is not sent again. Raises Conflict where no tracker is
+    configured (WORK_ITEM_WEBHOOK_URL), Unavailable if it does not take the item: nothing is kept
+    then.
     """
     caller.require("learning:decide", "hand out work items")
     row = _find(caller, improvement_id)
@@ -124,7 +131,7 @@ def post(caller: Caller, improvement_id: UUID) -> Improvement:
     url = settings.WORK_ITEM_WEBHOOK_URL
     if url == "-":
         raise Conflict("the issue tracker", "not configured", "WORK_ITEM_WEBHOOK_URL")
-    item = {name: value for name, value in item_of(caller, row).items() if name != "sent"}
+    item = {name: value for name, value in _item(row, _open_quotes(row)).items() if name != "sent"}
     try:
         answer = httpx.post(
             url, json=item, timeout=WEBHOOK_SECONDS,
@@ -141,6 +148,18 @@ def post(caller: Caller, improvement_id: UUID) -> Improvement:
     Improvement.objects.filter(pk=row.pk, work_item={}).update(work_item=made)
     row.refresh_from_db()
     return row
+
+
+def _said_in(row: Improvement) -> list[Any]:
+    """Ids of the feedback that the improvement stands on."""
+    shown = row.evidence if isinstance(row.evidence, dict) else {}
+    return list(shown.get("feedback", ()))
+
+
+def _open_quotes(row: Improvement) -> list[str]:
+    """What was said at the improvement's own client, and of nothing that is limited to some."""
+    own = Feedback.objects.filter(pk__in=_said_in(row), client_id=row.client_id)
+    return wishing.quotes(any_reader(), list(own.order_by("id").values_list("pk", flat=True)))
 
 
 def _json(answer: httpx.Response) -> Any:

@@ -5,15 +5,18 @@ import subprocess
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from uuid import uuid4
 
 import pytest
 import yaml
 from django.test import Client as Browser
 
 from agents import evidence, versions
-from config.access.models import User
+from agents.invoke import Call, invoke
+from agents.models import Invocation
+from config.access.models import Client, User
 from learning import handoff, improvements
-from learning.models import Improvement
+from learning.models import Feedback, Improvement
 
 pytestmark = pytest.mark.django_db
 
@@ -144,6 +147,36 @@ def test_a_work_item_goes_to_the_tracker_once_and_its_id_and_link_are_kept(
     assert key == tracker.taken[0][0] == f"improvement-{improvement.pk}"
     assert body["title"].endswith("Work in steps") and "sent" not in body
     assert api("get", f"/api/v1/improvements/{improvement.pk}").json()["work_item"] == sent
+
+
+def test_the_tracker_gets_only_words_that_all_who_read_the_improvement_may_read(
+    improvement, agent, firm, api, tracker
+):
+    """Whoever looks at the tracker reads them, and no erasure reaches it."""
+    tracker.taken.append(("", {}))
+    other = Client.objects.create(name="Elsewhere Ltd", slug="elsewhere")
+    calls = [invoke(Call(agent=agent.slug, inputs={"n": n}, client_id=firm.pk)).invocation_id
+             for n in range(2)]  # fmt: skip
+    Invocation.objects.filter(pk=calls[1]).update(limited_to=["role:reviewer"])
+    rows = [
+        Feedback.objects.create(
+            client_id=client.pk, subject_kind="invocation", subject_id=about, kind="complaint",
+            agent_slug=agent.slug, author_key=str(n), text=text,
+        )
+        for n, (client, about, text) in enumerate([
+            (firm, calls[0], "it is too slow"), (firm, calls[1], "the secret merger is wrong"),
+            (other, uuid4(), "our divorce is missing"),
+        ])
+    ]  # fmt: skip
+    kept = {**improvement.evidence, "feedback": [str(row.pk) for row in rows]}
+    Improvement.objects.filter(pk=improvement.pk).update(evidence=kept)
+    path = f"/api/v1/improvements/{improvement.pk}/work-item"
+    shown = api("get", path).json()["body"]
+    assert "too slow" in shown and "divorce" in shown
+    assert api("post", path).status_code == 200
+    _, sent = tracker.taken[-1]
+    assert "> it is too slow" in sent["body"]
+    assert "merger" not in str(sent) and "divorce" not in str(sent)
 
 
 def test_a_reviewer_sends_a_work_item_from_the_page(improvement, firm, tracker):
