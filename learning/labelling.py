@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from django.utils import timezone
 from agents import evidence, recordings
 from agents.domain.retrieval import Weights, weights_from
 from agents.knowledge import index, quoting
-from agents.knowledge.marks import marked
+from agents.knowledge.marks import Marked, marked
 from config.errors import Conflict, InvalidInput
 from learning.domain import retrieving
 from learning.domain.splits import digest_of, split
@@ -41,6 +42,19 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What a reader thought of a passage in the answer to ``question``.
+
+    ``weight``: all that one reader says of one passage weighs 1, in however many answers.
+    """
+
+    question: Labelled
+    passage_id: UUID
+    is_helpful: bool
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """One way to find passages: how they are cut (empty: the standard way), how they rank."""
 
@@ -60,7 +74,7 @@ class Ground:
     context_tokens: int
     tune: list[Labelled]
     held: list[Labelled]
-    marks: list[tuple[Labelled, UUID, bool]]
+    marks: list[Mark]
 
     @property
     def titles(self) -> list[str]:
@@ -91,7 +105,7 @@ def ground_of(
     labelled = [
         Labelled(one["question"], client_id, retrieving.wanted_of(one["answer"]), "given")
         for one in questions
-    ] + [label for label, _, is_helpful in marks if is_helpful]
+    ] + [one.question for one in marks if one.is_helpful]
     once = {digest_of([one.key, one.wanted]): one for one in labelled}
     found = list(once.values())[:MOST_QUESTIONS]
     first, held = split(found, key=lambda one: one.key, held_out_ratio=HELD_OUT_RATIO, seed=agent)
@@ -103,7 +117,7 @@ def ground_of(
     return Ground(base, sources, ids, present, length, first, held, marks)
 
 
-def _marks(agent: str, document_ids: Sequence[UUID]) -> list[tuple[Labelled, UUID, bool]]:
+def _marks(agent: str, document_ids: Sequence[UUID]) -> list[Mark]:
     """Readers' marks with the question that the marked answer was about."""
     rows = marked(document_ids, limit=MOST_MARKS)
     ids = list({row.invocation_id for row in rows})
@@ -114,12 +128,16 @@ def _marks(agent: str, document_ids: Sequence[UUID]) -> list[tuple[Labelled, UUI
         call.id: call
         for call in recordings.recorded_calls(agent, since=now, until=now, limit=len(ids), ids=ids)
     }
-    found = []
+    found: list[tuple[Labelled, Marked]] = []
     for row in rows:
         call = calls.get(row.invocation_id)
         question = quoting.question_of(call.inputs, call.messages).strip() if call else ""
         wanted = retrieving.needles(row.text)
         if call is not None and question and wanted:
             label = Labelled(question, call.client_id, wanted, "marked")
-            found.append((label, row.passage_id, row.is_helpful))
-    return found
+            found.append((label, row))
+    times = Counter((row.reader, row.passage_id) for _, row in found)
+    return [
+        Mark(label, row.passage_id, row.is_helpful, 1 / times[row.reader, row.passage_id])
+        for label, row in found
+    ]

@@ -217,9 +217,12 @@ class Search(APIView):
 class Marks(APIView):
     scopes = {"POST": "feedback:write"}
 
-    @extend_schema(request=NewMark, responses={200: PassageDocument, 404: PROBLEM})
+    @extend_schema(request=NewMark, responses={200: PassageDocument, 404: PROBLEM, 422: PROBLEM})
     def post(self, request: Request, passage_id: UUID) -> Response:
-        """Say whether a passage helped; your last word counts, and moves it in later searches."""
+        """Say whether a passage helped; your last word counts, and moves it in later searches.
+
+        `invocation_id` names the answer that had the passage before it.
+        """
         data = checked(NewMark, request)
         passage = mark(
             caller=rest.caller_of(request),

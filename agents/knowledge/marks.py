@@ -14,7 +14,7 @@ from agents.knowledge.search import visible_documents
 from agents.models import Invocation, Passage, PassageMark
 from config.access.callers import Caller
 from config.access.hiding import of_visible_runs
-from config.errors import NotFound
+from config.errors import InvalidInput, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Marked:
     passage_id: UUID
     text: str
     is_helpful: bool
+    reader: str
 
 
 def marked(document_ids: Collection[UUID], *, limit: int) -> list[Marked]:
@@ -34,9 +35,9 @@ def marked(document_ids: Collection[UUID], *, limit: int) -> list[Marked]:
         passage__document__in=document_ids, invocation_id__isnull=False
     ).order_by("-id")
     return [
-        Marked(invocation, client, passage, text, helpful)
-        for invocation, client, passage, text, helpful in rows.values_list(
-            "invocation_id", "client_id", "passage_id", "passage__text", "is_helpful"
+        Marked(invocation, client, passage, text, helpful, reader)
+        for invocation, client, passage, text, helpful, reader in rows.values_list(
+            "invocation_id", "client_id", "passage_id", "passage__text", "is_helpful", "principal"
         )[:limit]
         if invocation is not None
     ]
@@ -50,12 +51,11 @@ def mark(
 
     The passage's own counts take each caller once, by the last word, whatever the answer.
 
-    Raises NotFound for a passage or an answer that the caller may not see.
+    Raises NotFound for a passage or an answer that the caller may not see, InvalidInput for an
+    answer that is on record without that passage.
     """
     if invocation_id is not None:
-        calls = of_visible_runs(caller, Invocation.objects.filter(pk=invocation_id))
-        if not calls.exists():
-            raise NotFound("invocation", invocation_id)
+        _check_quoted(caller, invocation_id, passage_id)
     passage = (
         Passage.objects.select_for_update()
         .filter(pk=passage_id, document__in=visible_documents(caller))
@@ -81,6 +81,17 @@ def mark(
         _count(passage_id, not is_helpful, -1)
     passage.refresh_from_db(fields=["helpful", "unhelpful"])
     return passage
+
+
+def _check_quoted(caller: Caller, invocation_id: UUID, passage_id: UUID) -> None:
+    calls = of_visible_runs(caller, Invocation.objects.filter(pk=invocation_id))
+    said = calls.values_list("output", flat=True).first()
+    if said is None:
+        raise NotFound("invocation", invocation_id)
+    # One that failed, was stopped or was too long to keep says nothing of what it had before it.
+    is_kept = isinstance(said.get("text"), str) or "citations" in said
+    if is_kept and str(passage_id) not in {one["passage_id"] for one in said.get("citations", ())}:
+        raise InvalidInput("invocation_id", str(invocation_id), "an answer that had this passage")
 
 
 def _count(passage_id: UUID, is_helpful: bool, by: int) -> None:

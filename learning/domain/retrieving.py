@@ -5,6 +5,7 @@ Ways of cutting are compared at equal context length: recall at k alone would re
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,10 +30,14 @@ _SENTENCE = re.compile(r"(?<=[.!?;:])\s+|\n+")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A passage that somebody marked, and where each ranking had it for that question."""
+    """A passage that somebody marked, and where each ranking had it for that question.
+
+    ``weight``: how much the mark counts beside one of a reader who marked the passage once.
+    """
 
     ranks: tuple[int | None, ...]
     is_helpful: bool
+    weight: float = 1.0
 
 
 def needles(text: str) -> tuple[str, ...]:
@@ -74,20 +79,19 @@ def learn_weights(marks: Sequence[Seen]) -> Weights | None:
     Pairwise logistic loss (Burges et al., "Learning to Rank using Gradient Descent", ICML 2005)
     over all pairs, with a pull towards equal weights. None with under MIN_MARKS of either kind.
     """
-    good = np.asarray([_features(m) for m in marks if m.is_helpful])
-    bad = np.asarray([_features(m) for m in marks if not m.is_helpful])
-    if len(good) < MIN_MARKS or len(bad) < MIN_MARKS:
+    if min(counted(marks)) < MIN_MARKS:
         return None
-    gaps = (good[:, None, :] - bad[None, :, :]).reshape(-1, good.shape[1])
+    gaps, counts = _pairs(marks)
+    shares = counts / counts.sum()
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         margins = gaps @ weights
         pull = weights - 1.0
-        slope = -1.0 / (1.0 + np.exp(np.clip(margins, -50, 50)))
-        value = float(np.logaddexp(0.0, -margins).mean() + RIDGE * (pull @ pull))
-        return value, gaps.T @ slope / len(gaps) + 2 * RIDGE * pull
+        slope = -shares / (1.0 + np.exp(np.clip(margins, -50, 50)))
+        value = float(shares @ np.logaddexp(0.0, -margins) + RIDGE * (pull @ pull))
+        return value, gaps.T @ slope + 2 * RIDGE * pull
 
-    start = np.ones(good.shape[1])
+    start = np.ones(gaps.shape[1])
     done = numeric.optimize().minimize(
         loss, start, jac=True, method="L-BFGS-B", bounds=[(LEAST, MOST)] * len(start)
     )
@@ -98,13 +102,29 @@ def learn_weights(marks: Sequence[Seen]) -> Weights | None:
 
 def pairs_right(marks: Sequence[Seen], weights: Weights) -> float | None:
     """The share of pairs in which the helpful passage scores higher; None without pairs."""
-    counts = np.asarray(weights.rankings)
-    good = np.asarray([_features(m) @ counts for m in marks if m.is_helpful])
-    bad = np.asarray([_features(m) @ counts for m in marks if not m.is_helpful])
-    if not len(good) or not len(bad):
+    if not all(counted(marks)):
         return None
-    gaps = good[:, None] - bad[None, :]
-    return float((gaps > 0).mean() + (gaps == 0).mean() / 2)
+    gaps, counts = _pairs(marks)
+    ahead = gaps @ np.asarray(weights.rankings)
+    right = np.where(ahead == 0, 0.5, ahead > 0)
+    return float((counts * right).sum() / counts.sum())
+
+
+def counted(marks: Sequence[Seen]) -> tuple[float, float]:
+    """Helpful and unhelpful marks, by their weights."""
+    good, bad = (
+        math.fsum(one.weight for one in marks if one.is_helpful is kind) for kind in (True, False)
+    )
+    return round(good, 6), round(bad, 6)
+
+
+def _pairs(marks: Sequence[Seen]) -> tuple[np.ndarray, np.ndarray]:
+    """What each ranking says for the helpful passage of each pair, and how much the pair counts."""
+    good, bad = ([one for one in marks if one.is_helpful is kind] for kind in (True, False))
+    ours, theirs = (np.asarray([_features(one) for one in side]) for side in (good, bad))
+    gaps = (ours[:, None, :] - theirs[None, :, :]).reshape(-1, ours.shape[1])
+    counts = np.outer([one.weight for one in good], [one.weight for one in bad]).ravel()
+    return gaps, counts
 
 
 def _features(mark: Seen) -> np.ndarray:

@@ -63,23 +63,24 @@ def weighed(ground: Ground, setting: Setting) -> tuple[Setting, dict[str, Any]]:
     tune_keys, held_keys = ({q.key for q in part} for part in (ground.tune, ground.held))
     taught: list[Seen] = []
     other: list[Seen] = []
-    for label, passage_id, is_helpful in ground.marks:
+    for mark in ground.marks:
+        label = mark.question
         ranks = next((one.ranks for one in _found(ground, ground.present, label)
-                      if one.passage_id == passage_id), None)  # fmt: skip
+                      if one.passage_id == mark.passage_id), None)  # fmt: skip
         if ranks is None:
             continue
         # A question that only has unhelpful marks is in neither part: its own key decides.
         is_other = label.key in held_keys or (
             label.key not in tune_keys and share_of(label.key, seed="marks") < HELD_OUT_RATIO
         )
-        (other if is_other else taught).append(Seen(ranks, is_helpful))
+        (other if is_other else taught).append(Seen(ranks, mark.is_helpful, mark.weight))
     learnt = retrieving.learn_weights(taught)
     body: dict[str, Any] = {"marks": len(taught) + len(other), "learnt": None, "adopted": False}
     if learnt is None:
-        good = sum(one.is_helpful for one in taught)
+        good, bad = retrieving.counted(taught)
         body["why"] = (
             f"needs {retrieving.MIN_MARKS} helpful and as many unhelpful marks on passages that "
-            f"answers to tuning questions found; there are {good} and {len(taught) - good}"
+            f"answers to tuning questions found; there are {good:.3g} and {bad:.3g}"
         )
         return setting, body
     before, after = (retrieving.pairs_right(taught, w) for w in (ground.present.weights, learnt))

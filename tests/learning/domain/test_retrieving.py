@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from agents.domain.retrieval import STANDARD
@@ -39,3 +41,15 @@ def test_the_ranking_that_knows_what_helps_gets_the_weight():
 def test_few_marks_of_one_kind_teach_nothing():
     assert retrieving.learn_weights([Seen((1, 1, 1), True)] * 30) is None
     assert retrieving.pairs_right([Seen((1, None, 2), True)], STANDARD) is None
+
+
+def test_marks_count_by_their_weight():
+    """Eight of a reader who marked one passage in eight answers are one."""
+    good = [Seen((1, 1, 1), True, 1 / 8)] * 8
+    bad = [Seen((5, 9, 9), False) for _ in range(8)]
+    assert retrieving.counted([*good, *bad]) == (1, 8)
+    assert retrieving.learn_weights([*good, *bad]) is None
+    loud = [Seen((9, 1, 1), True, 1 / 8)] * 8
+    marks = [*loud, *(Seen((1, 9, 9), True) for _ in range(7)), Seen((5, 5, 5), False, 0.5)]
+    words = replace(STANDARD, words=1.0, nearest=0.0, coverage=0.0)
+    assert retrieving.pairs_right(marks, words) == pytest.approx(7 / 8)

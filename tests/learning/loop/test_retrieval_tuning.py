@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from agents import evidence, versions
 from agents.invoke import Call, invoke
 from agents.knowledge import index
 from agents.knowledge.index import Given
-from agents.models import AgentVersion, Passage, PassageMark
+from agents.models import AgentVersion, Invocation, Passage, PassageMark
 from learning import proposing
 from learning.models import Improvement, Study
 
@@ -88,11 +89,13 @@ def test_marks_of_readers_are_labels_and_the_weekly_look_uses_them(quoting, api,
                    {"inputs": {"question": asked(topic)}}).json()  # fmt: skip
         assert call["output"]["citations"]
         good = Passage.objects.get(text__contains=asked(topic), cut="")
-        bad = Passage.objects.filter(text__contains=f"guild of {topic}", cut="").first()
+        had = [one["passage_id"] for one in call["output"]["citations"]]
+        bad = Passage.objects.filter(pk__in=had).exclude(pk=good.pk)[0]
         for passage, helpful in ((good, True), (bad, False)):
             marked = api("post", f"/api/v1/knowledge/passages/{passage.pk}/marks",
                          {"helpful": helpful, "invocation_id": call["id"]})  # fmt: skip
             assert marked.status_code == 200, (n, marked.content)
+        PassageMark.objects.filter(invocation_id=call["id"]).update(principal=f"reader {n}")
     answer = tune(api, quoting, configurations=["256/50"])
     assert answer.status_code == 200, answer.content
     body = answer.json()
@@ -113,7 +116,8 @@ def test_a_passage_is_marked_in_each_answer_and_counts_once_a_reader(quoting, ap
         api("post", f"/api/v1/agents/{quoting.slug}/invocations", {"inputs": {"question": one}})
         for one in asked_for
     ]
-    passage = Passage.objects.get(text__contains=asked_for[0], cut="")
+    had = [{one["passage_id"] for one in call.json()["output"]["citations"]} for call in calls]
+    passage = Passage.objects.get(pk=min(had[0] & had[1]))
     for call, helpful in zip(calls, (True, False), strict=True):
         body = {"helpful": helpful, "invocation_id": call.json()["id"]}
         told = api("post", f"/api/v1/knowledge/passages/{passage.pk}/marks", body)
@@ -125,6 +129,39 @@ def test_a_passage_is_marked_in_each_answer_and_counts_once_a_reader(quoting, ap
     told = api("post", f"/api/v1/knowledge/passages/{passage.pk}/marks", again)
     assert (told.json()["helpful"], told.json()["unhelpful"]) == (1, 0)
     assert PassageMark.objects.count() == 2
+
+
+def test_a_mark_names_an_answer_that_had_the_passage(quoting, api):
+    body = {"inputs": {"question": asked(TOPICS[0])}}
+    call = api("post", f"/api/v1/agents/{quoting.slug}/invocations", body).json()
+    had = {one["passage_id"] for one in call["output"]["citations"]}
+    other = Passage.objects.exclude(pk__in=had).first()
+    said = {"helpful": True, "invocation_id": call["id"]}
+    refused = api("post", f"/api/v1/knowledge/passages/{other.pk}/marks", said)
+    assert (refused.status_code, refused.json()["field"]) == (422, "invocation_id")
+    assert not PassageMark.objects.exists()
+    assert api("post", f"/api/v1/knowledge/passages/{min(had)}/marks", said).status_code == 200
+    # Of an answer that is no longer on record nobody knows what it had.
+    Invocation.objects.filter(pk=call["id"]).update(output={"omitted_bytes": 90_000})
+    assert api("post", f"/api/v1/knowledge/passages/{other.pk}/marks", said).status_code == 200
+
+
+def test_a_readers_marks_of_one_passage_weigh_as_one(quoting, api):
+    """Somebody who asks ten times and marks the same passage each time teaches no weights."""
+    for topic in TOPICS[:12]:
+        body = {"inputs": {"question": f"{asked(topic)} {asked(TOPICS[0])}"}}
+        call = api("post", f"/api/v1/agents/{quoting.slug}/invocations", body).json()
+        good, bad = (Passage.objects.filter(text__contains=text, cut="").first()
+                     for text in (asked(TOPICS[0]), f"guild of {TOPICS[0]}"))  # fmt: skip
+        Invocation.objects.filter(pk=call["id"]).update(output={"omitted_bytes": 90_000})
+        for passage, helpful in ((good, True), (bad, False)):
+            said = {"helpful": helpful, "invocation_id": call["id"]}
+            marked = api("post", f"/api/v1/knowledge/passages/{passage.pk}/marks", said)
+            assert marked.status_code == 200, marked.content
+    body = tune(api, quoting, configurations=["256/50"]).json()
+    assert body["weights"]["learnt"] is None and body["weights"]["marks"] > 2, body["weights"]
+    counts = re.findall(r"there are ([\d.]+) and ([\d.]+)", body["weights"]["why"])[0]
+    assert all(float(one) <= 1 for one in counts)
 
 
 def test_what_cannot_be_tuned_is_refused_and_leaves_nothing(quoting, api, agent):
