@@ -147,20 +147,40 @@ def _with_tools(lines: Sequence[str], slug: str, tools: Sequence[str]) -> list[s
     found = list(lines)
     inner = next(m[1] for line in lines if (m := re.match(r"^(\s*)prompt:", line)))
     for index, line in enumerate(found):
-        if re.match(rf"^{inner}tools:\s*\[[^\]]*\]\s*$", line):
-            found[index] = f"{inner}tools: [{', '.join(tools)}]\n"
+        if short := re.match(rf"^{inner}tools:\s*\[[^\]]*\](\s+#.*)?\s*$", line):
+            found[index] = f"{inner}tools: [{', '.join(tools)}]{short[1] or ''}\n"
             return found
-        if not re.match(rf"^{inner}tools:\s*$", line):
-            continue
-        last = index + 1
-        while last < len(found) and re.match(rf"^{inner}\s*- \S", found[last]):
-            last += 1
-        if last == index + 1:
-            break
-        dash = found[index + 1].split("-")[0]
-        found[index + 1 : last] = [f"{dash}- {tool}\n" for tool in tools]
-        return found
+        if re.match(rf"^{inner}tools:\s*(#.*)?$", line):
+            items = _items(found, index + 1, inner)
+            if not items:
+                break
+            return _with_items(found, index, items, tools)
     raise EntryMissing(f"no list of tools in {slug!r}")
+
+
+def _items(lines: Sequence[str], start: int, inner: str) -> dict[int, str]:
+    """Line → tool; comments and empty lines may stand between them."""
+    found: dict[int, str] = {}
+    for index in range(start, len(lines)):
+        line = lines[index]
+        if item := re.match(rf"^{inner}\s*- [\"']?([^\s\"'#]+)[\"']?\s*(#.*)?$", line):
+            found[index] = item[1]
+        elif line.strip() and not line.lstrip().startswith("#"):
+            break
+    return found
+
+
+def _with_items(
+    lines: Sequence[str], head: int, items: Mapping[int, str], tools: Sequence[str]
+) -> list[str]:
+    """The lines of tools that stay as they are, without those that go, then the new ones."""
+    first, last = min(items), max(items)
+    dash = lines[first].split("-")[0]
+    added = [f"{dash}- {tool}\n" for tool in tools if tool not in items.values()]
+    kept = [line for place, line in enumerate(lines[head + 1 : last + 1], head + 1)
+            if place not in items or items[place] in tools]  # fmt: skip
+    opened = lines[head] if tools else lines[head].replace("tools:", "tools: []", 1)
+    return [*lines[:head], opened, *kept, *added, *lines[last + 1 :]]
 
 
 def _same(one: str, other: str) -> bool:

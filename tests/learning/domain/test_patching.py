@@ -105,3 +105,23 @@ def test_a_list_of_tools_that_is_not_there_is_said():
     text = FILE.replace("    tools: [a.b]\n", "")
     with pytest.raises(EntryMissing, match="no list of tools"):
         changed_entry(text, "aud-one-001", prompt="You plan.", model=MODEL, tools=["c.d"])
+
+
+def test_comments_between_tools_and_behind_them_stay():
+    listed = (
+        "    tools:  # what it may call\n      # of the ledger\n      - a.b  # reads\n\n"
+        "      # of the firm\n      - 'c.d'\n"
+    )
+    text = FILE.replace("    tools: [a.b]\n", listed)
+    given = {"prompt": yaml.safe_load(text)["agents"][0]["prompt"], "model": MODEL}
+    after = changed_entry(text, "aud-one-001", tools=["a.b", "c.d", "e.f"], **given)
+    assert after == text.replace("'c.d'\n", "'c.d'\n      - e.f\n")
+    after = changed_entry(text, "aud-one-001", tools=["c.d", "e.f"], **given)
+    assert after == text.replace("      - a.b  # reads\n", "").replace(
+        "'c.d'\n", "'c.d'\n      - e.f\n"
+    )
+    none = changed_entry(text, "aud-one-001", tools=[], **given)
+    assert yaml.safe_load(none)["agents"][0]["tools"] == []
+    short = FILE.replace("[a.b]\n", "[a.b]  # it reads\n")
+    after = changed_entry(short, "aud-one-001", tools=["a.b", "e.f"], **given)
+    assert after == short.replace("[a.b]", "[a.b, e.f]")
