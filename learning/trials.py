@@ -238,9 +238,14 @@ def _planned_test(test: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_policy(policy: TrialPolicy) -> None:
-    """Raise InvalidInput for a policy under which no experiment could start."""
-    if policy.agent_slug and policy.agent_slug not in queries.known_agents():
-        raise InvalidInput("agent_slug", policy.agent_slug, "an agent, or empty for all others")
+    """Raise InvalidInput for a policy under which no experiment could start.
+
+    One that is there already may be changed, or turned off, after its agent was retired.
+    """
+    slug = policy.agent_slug
+    is_known = not slug or TrialPolicy.objects.filter(agent_slug=slug).exists()
+    if not is_known and slug not in queries.known_agents():
+        raise InvalidInput("agent_slug", slug, "an agent, or empty for all others")
     primaries = [m for m in policy.metrics if m.get("role") == "primary"]
     if len(primaries) != 1:
         raise InvalidInput("metrics", len(primaries), "one metric with the role primary")

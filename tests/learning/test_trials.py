@@ -126,6 +126,14 @@ def test_a_policy_of_an_agent_that_is_not_there_is_refused_on_its_page(policy):
     assert not TrialPolicy.objects.filter(agent_slug="nobody").exists()
     other = Agent.objects.create(slug="other-001", name="O", domain="audit", purpose="Tests.")
     assert browser.post(page, {**given, "agent_slug": other.slug}).status_code == 302
+    # Its agent is retired since: the policy can still be turned off.
+    Agent.objects.filter(pk=other.pk).update(state=Agent.State.RETIRED)
+    kept = TrialPolicy.objects.get(agent_slug=other.slug)
+    off = {**given, "agent_slug": other.slug}
+    off.pop("is_enabled", None)
+    shown = browser.post(f"/admin/learning/trialpolicy/{kept.pk}/change/", off)
+    kept.refresh_from_db()
+    assert (shown.status_code, kept.is_enabled) == (302, False)
 
 
 def ask(kind, target=SLUG):
