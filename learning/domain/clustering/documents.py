@@ -1,7 +1,7 @@
 """JSON in the middle of a message, opened: what it says of the failure stays, what it carries goes.
 
 ``{"error": {"message": "Rate limit reached", "param": null}}`` is ``<json> message: Rate limit
-reached``; an order that could not be sent is ``<json>``.
+reached``, ``{"code": 429}`` is ``<json> CODE429``; an order that could not be sent is ``<json>``.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ import re
 _START = re.compile(r"\{\s*(?:\"[^\"\n{}]{1,80}\"|'[^'\n{}]{1,80}')\s*:")
 _PIECE = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|[{}]")
 # Names under which an answer says what went wrong.
-_TELLING = re.compile(
+_TELLING = (
     r"[\"'](message|msg|error|errors|detail|details|reason|code|type|title|cause|status"
     r"|error_?(?:code|type|message|description))[\"']\s*:\s*"
-    r"(?:\"((?:[^\"\\\n]|\\.)*)\"|'((?:[^'\\\n]|\\.)*)')",
-    re.IGNORECASE,
+    r"(?:\"((?:[^\"\\\n]|\\.)*)\"|'((?:[^'\\\n]|\\.)*)')"
 )
+# And a status of three digits, which stays as one word: numbers beside words go.
+_STATUS = (
+    r"[\"'](code|status|error_?code|status_?code|http_?status)[\"']\s*:\s*([1-5]\d\d)(?![\w.])"
+)
+_SAID = re.compile(f"{_TELLING}|{_STATUS}", re.IGNORECASE)
 
 
 def opened(text: str) -> str:
@@ -41,6 +45,8 @@ def _end(text: str, start: int) -> int:
 
 
 def _told(document: str) -> str:
-    said = [f"{one[1]}: {one[2] or one[3]}" for one in _TELLING.finditer(document)
-            if one[2] or one[3]]  # fmt: skip
+    said = [
+        f"{one[4].upper()}{one[5]}" if one[5] else f"{one[1]}: {one[2] or one[3]}"
+        for one in _SAID.finditer(document) if one[2] or one[3] or one[5]
+    ]  # fmt: skip
     return " ".join(["<json>", *said])

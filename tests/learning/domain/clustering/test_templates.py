@@ -164,6 +164,8 @@ def test_nothing_in_is_nothing_out():
             "429 {'error': {'message': \"It's full\", 'param': None, 'code': 'full'}}",
             "<num> <json> message: It's full code: full",
         ),
+        ('got {"status": 404, "code": 7, "id": 404}', "got <json> STATUS404"),
+        ("got {'error': {'code': 429, 'type': 'busy'}}", "got <json> CODE429 type: busy"),
         ('cut {"message": "no room", "id": "7', "cut <json> message: no room"),
         ('set {"a": {"b": "}"}} {x: 1} {}', "set <json> {x: <num>} {}"),
         ("types TS2304 TS2322 TS7006", "types TS2304 TS2322 TS7006"),
@@ -174,6 +176,12 @@ def test_nothing_in_is_nothing_out():
 )
 def test_what_changes_is_replaced_by_what_it_is(message, expected):
     assert mask(message) == expected
+
+
+def test_answers_of_another_status_are_another_template():
+    sent = [f'answered {{"status": {status}, "id": "{n}"}}' for n in range(9)
+            for status in (404, 500)]  # fmt: skip
+    assert [len(one.members) for one in group_messages(sent)] == [9, 9]
 
 
 def test_ids_stay_from_week_to_week_though_a_word_becomes_a_variable():
