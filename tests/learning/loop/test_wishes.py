@@ -8,7 +8,9 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agents import evidence, versions
@@ -77,6 +79,18 @@ def test_complaints_and_suggestions_that_miss_an_ability_propose_its_tool_and_no
     page = reviewer.get("/dashboard/learning").content.decode()
     assert f"/admin/learning/improvement/{row.pk}/change/" in page.split("Feature requests")[1]
     assert propose(bare, firm) == [row]  # the same week again is the same proposal
+
+
+def test_the_learning_page_reads_words_and_no_corrected_outputs(bare, firm, reviewer):
+    for n in range(3):
+        said = say(firm, bare, EXCEL[n])
+        Feedback.objects.filter(pk=said.pk).update(corrected_output="long " * 1_000)
+    with CaptureQueriesContext(connection) as asked:
+        assert "spreadsheet" in reviewer.get("/dashboard/learning").content.decode()
+    read = [one["sql"] for one in asked if '"learning_feedback"."reason"' in one["sql"]]
+    listed = [sql for sql in read if "LIMIT 1000" in sql]
+    assert len(listed) == 1 and "corrected_output" not in listed[0]
+    assert not any("corrected_output" in sql for sql in read), "nor one by one"
 
 
 def test_what_was_said_today_counts_in_the_cycle_of_today(bare, firm, api, monkeypatch):
