@@ -1,94 +1,44 @@
-"""Proposals by rule: from patterns, drift, slow tools and costs of one agent.
-
-``change`` says only what is to be done, never how often or how much: a proposal that was refused
-must be recognised next week, when the figures are others.
-"""
+"""The rules in turn: patterns, drift, tools, costs, quality, replies, examples, conversations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 from learning.domain.prioritise import BAD_CALL_USD, Priority, confidence_of, monthly
-from learning.domain.schemas import schema_of, tool_of
+from learning.domain.proposals import tools
+from learning.domain.proposals.facts import (
+    MIN_COMPLAINTS,
+    MIN_FAILURES,
+    WAITING_USD,
+    Facts,
+    Proposal,
+)
 
-# Fewer mentions are chance.
-MIN_FAILURES, MIN_COMPLAINTS = 5, 3
-# One person alone gets no agent a tool.
-MIN_PEOPLE = 2
 # Failures that another wording cannot help: the way to a model or a tool does.
 WAYS = ("unavailable", "timeout", "rate_limited", "too_many_requests")
 # The order of endpoints by errors and speed.
 HEALTHY = "health"
-# A person who waits costs this much a second (60 USD an hour).
-WAITING_USD = 60 / 3600
-SLOW_SECONDS, SLOW_SHARE = 2.0, 0.5
 # Share of bad calls under which a lighter model is worth a try, and what it would save.
 GOOD_RATIO, LIGHTER_SAVES = 0.02, 0.5
 LIGHTER = {"strong": "standard", "standard": "light"}
 MIN_MONTHLY_USD = 5.0
-RISKS = ("low", "medium", "high")
 STRONGER = {"light": "standard", "standard": "strong"}
 # From which share of bad calls, in how many, a stronger model is worth a try, and what it costs.
 BAD_RATIO, MIN_CALLS, STRONGER_COSTS = 0.1, 50, 5.0
-# Error codes of a tool that is not there, and of arguments that one refuses.
-ABSENT, REFUSED = "not_found", ("invalid_input", "bad_answer")
 # Conversations that went poorly, and their share, from which their flow is worth a change.
 MIN_POOR, POOR_RATIO = 5, 0.2
 MIN_REPEATED, MOST_OUTPUT_TOKENS = 20, 8_000
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """One agent over ``days``: its figures, and what patterns, drift and tools say of it.
-
-    ``endpoints``: how many could answer for the production version.
-    """
-
-    slug: str
-    days: float
-    calls: int
-    bad: int
-    cost_usd: float
-    tier: str
-    risk: str = "medium"
-    unused_examples: int = 0
-    patterns: Sequence[Mapping[str, Any]] = ()
-    drifts: Sequence[Mapping[str, Any]] = ()
-    tools: Sequence[Mapping[str, Any]] = ()
-    seconds: float = 0.0
-    failed_tools: Sequence[Mapping[str, Any]] = ()
-    replies: Mapping[str, Any] = field(default_factory=dict)
-    model: Mapping[str, Any] = field(default_factory=dict)
-    is_cacheable: bool = True
-    talks: Mapping[str, Any] = field(default_factory=dict)
-    endpoints: int = 0
-    wishes: Sequence[Mapping[str, Any]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """One change with its reasons. ``expected`` names a metric and a direction."""
-
-    kind: str
-    title: str
-    change: Mapping[str, Any]
-    evidence: Mapping[str, Any]
-    expected: Mapping[str, Any]
-    priority: Priority
-    risk: str = "medium"
-    goals: tuple[str, ...] = field(default=())
 
 
 def propose(facts: Facts) -> list[Proposal]:
     """What the rules propose for one agent, the most urgent first."""
     found = [
         *_from_patterns(facts),
-        *_from_wishes(facts),
+        *tools.of_missed_ones(facts),
         *_from_drift(facts),
-        *_from_tools(facts),
-        *_from_failed_tools(facts),
+        *tools.of_slow_ones(facts),
+        *tools.of_failed_ones(facts),
         *_from_cost(facts),
         *_from_quality(facts),
         *_from_replies(facts),
@@ -102,7 +52,7 @@ def _from_patterns(facts: Facts) -> Iterator[Proposal]:
     for pattern in facts.patterns:
         count = int(pattern["impact"]["count"])
         least = MIN_FAILURES if pattern["kind"] == "failure" else MIN_COMPLAINTS
-        if count < least or _is_wished(facts, pattern, count):
+        if count < least or tools.is_wished(facts, pattern, count):
             continue
         impact = monthly(count * BAD_CALL_USD, days=facts.days)
         title = str(pattern["title"])[:120]
@@ -131,60 +81,6 @@ def _from_patterns(facts: Facts) -> Iterator[Proposal]:
                  "variations": ["error_handling"]}, seen,
                 {"metric": "error_ratio", "direction": "down"},
                 Priority(impact, confidence_of(count), 0.5), facts.risk, ("improve_accuracy",),
-            )  # fmt: skip
-
-
-def _wishes(facts: Facts) -> list[Mapping[str, Any]]:
-    """Abilities that are missed often enough, and that no tool of the agent's own gives."""
-    return [
-        wish for wish in facts.wishes
-        if int(wish["count"]) >= MIN_COMPLAINTS and int(wish["people"]) >= MIN_PEOPLE
-        and not wish["has"]
-    ]  # fmt: skip
-
-
-def _is_wished(facts: Facts, pattern: Mapping[str, Any], count: int) -> bool:
-    """Whether most of a pattern's complaints miss an ability: no wording gives that.
-
-    Once its tool was refused, a wording can at least say that there is none.
-    """
-    open_ones = [wish for wish in _wishes(facts) if not wish["is_barred"]]
-    missed = sum(int(wish["patterns"].get(pattern["key"], 0)) for wish in open_ones)
-    return pattern["kind"] == "complaint" and missed * 2 >= count
-
-
-def change_of(wish: Mapping[str, Any]) -> dict[str, Any]:
-    """What is proposed for a wish."""
-    given = {"tools": [wish["offered"]]} if wish["offered"] else {}
-    return {"rule": "missing_ability", "ability": wish["key"], **given}
-
-
-def _from_wishes(facts: Facts) -> Iterator[Proposal]:
-    """A tool for what people say the agent has no way to do: a registered one, or a new one.
-
-    Never of low risk, whatever the agent's is: a person decides what an agent gets to call.
-    """
-    for wish in _wishes(facts):
-        count, offered = int(wish["count"]), str(wish["offered"])
-        does = str(wish["tool"]["description"]).rstrip(".")
-        impact = monthly(count * BAD_CALL_USD, days=facts.days)
-        patterns = sorted(wish["patterns"], key=lambda key: (-wish["patterns"][key], key))
-        seen = {"count": count, "people": wish["people"], "invocations": list(wish["invocations"]),
-                "feedback": list(wish["feedback"]),
-                **({"pattern": patterns[0]} if patterns else {})}  # fmt: skip
-        change, expected = change_of(wish), {"metric": "rating", "direction": "up"}
-        if offered:
-            yield Proposal(
-                "tools", f"Give it the tool {offered}", change,
-                {**seen, "does": wish["tool"]["description"]}, expected,
-                Priority(impact, confidence_of(count), 0.5),
-                max(facts.risk, "medium", key=RISKS.index) if wish["is_safe"] else "high",
-            )  # fmt: skip
-        else:
-            yield Proposal(
-                "tools", f"Add a tool: {does[:1].lower()}{does[1:]}", change,
-                {**seen, "suggested_tool": dict(wish["tool"])}, expected,
-                Priority(impact, confidence_of(count), 3.0), "high",
             )  # fmt: skip
 
 
@@ -227,23 +123,6 @@ def _from_drift(facts: Facts) -> Iterator[Proposal]:
         )  # fmt: skip
 
 
-def _from_tools(facts: Facts) -> Iterator[Proposal]:
-    for tool in facts.tools:
-        mean, total = float(tool["mean_seconds"]), float(tool["total_seconds"])
-        if mean < SLOW_SECONDS or total < SLOW_SHARE * facts.seconds:
-            continue
-        impact = monthly(total / 2 * WAITING_USD, days=facts.days)
-        yield Proposal(
-            "tools", f"Speed up {tool['name']}",
-            {"rule": "slow_tool", "tool": tool["name"],
-             "do": "cache its results, or declare a faster fallback"},
-            {"calls": tool["calls"], "mean_seconds": mean, "total_seconds": total,
-             "share": round(total / facts.seconds, 3) if facts.seconds else None},
-            {"metric": "latency_seconds", "direction": "down"},
-            Priority(impact, confidence_of(int(tool["calls"])), 1.0), "low",
-        )  # fmt: skip
-
-
 def _from_cost(facts: Facts) -> Iterator[Proposal]:
     cost = monthly(facts.cost_usd, days=facts.days)
     lighter = LIGHTER.get(facts.tier)
@@ -260,34 +139,6 @@ def _from_cost(facts: Facts) -> Iterator[Proposal]:
         Priority(cost * LIGHTER_SAVES, confidence_of(facts.calls, half=200), 0.5),
         facts.risk, ("reduce_cost",),
     )  # fmt: skip
-
-
-def _from_failed_tools(facts: Facts) -> Iterator[Proposal]:
-    """A tool that models ask for and the agent lacks; arguments that a tool keeps refusing."""
-    for tool in facts.failed_tools:
-        name, count = str(tool["name"]), int(tool["calls"])
-        if count < MIN_FAILURES or tool["code"] not in (ABSENT, *REFUSED):
-            continue
-        impact = monthly(count * BAD_CALL_USD, days=facts.days)
-        seen = {"calls": count, "invocations": list(tool["invocations"]),
-                "error": str(tool["message"])[:200]}  # fmt: skip
-        if tool["code"] == ABSENT:
-            declared = tool_of(name, tool["arguments"], purpose=f"Asked for by {facts.slug}.")
-            yield Proposal(
-                "tools", f"Add the tool {name}", {"rule": "absent_tool", "tool": name},
-                {**seen, "suggested_tool": declared},
-                {"metric": "error_ratio", "direction": "down"},
-                Priority(impact, confidence_of(count), 3.0), "high",
-            )  # fmt: skip
-        else:
-            good = schema_of(tool["good"]) if tool["good"] else None
-            yield Proposal(
-                "tools", f"Declare the arguments of {name} more clearly",
-                {"rule": "refused_arguments", "tool": name},
-                {**seen, "asked_with": schema_of(tool["arguments"]), "worked_with": good},
-                {"metric": "error_ratio", "direction": "down"},
-                Priority(impact, confidence_of(count), 1.0), "medium",
-            )  # fmt: skip
 
 
 def _from_quality(facts: Facts) -> Iterator[Proposal]:
