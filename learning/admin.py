@@ -19,6 +19,7 @@ from unfold.decorators import display
 from config.access import callers
 from config.access.callers import Caller
 from config.errors import AppError, NotFound
+from config.readable import plural
 from learning import (
     examples,
     feedback,
@@ -307,7 +308,8 @@ class ExampleAdmin(OfCalls):
 
     @display(description="Question", ordering="question")
     def asked(self, row: Example) -> str:
-        return Truncator(row.question).chars(MOST_SHOWN)
+        talk = f" (after {plural(len(row.before), 'turn')})" if row.before else ""
+        return f"{Truncator(row.question).chars(MOST_SHOWN)}{talk}"
 
     @display(description="Right answer", ordering="answer")
     def right(self, row: Example) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from agents import evidence, recordings, sight
 from agents.domain.guardrails.redact import redact, sensitive_spans
+from agents.domain.messages import text_of
 from agents.domain.prompts import render
 from config import logs
 from config.access.callers import Caller
@@ -36,6 +37,8 @@ MOST_COLLECTED = 2_000
 # Compared pair by pair, so the cost is quadratic; more are sampled by the newest.
 MOST_COMPARED = 1_000
 MOST_CHARACTERS = 20_000
+# Turns of a conversation that are kept before the question, and whose.
+MOST_BEFORE, SPEAKING = 20, ("user", "assistant")
 PROBE_SEED = 20261120
 
 
@@ -51,12 +54,13 @@ def collect(since: datetime, until: datetime) -> int:
         if not recorded:
             continue
         call = recorded[0]
-        asked = call.inputs if call.messages is None else call.messages[-1].get("content", "")
+        before, question = _asked(call.inputs, call.messages)
         made += _add(
+            before,
             client_id=one.client_id,
             agent_slug=one.agent_slug,
             source=Example.Source.CORRECTION,
-            question=asked if isinstance(asked, str) else json.dumps(asked, ensure_ascii=False),
+            question=question,
             answer=one.corrected,
             wrong_answer=call.text,
             reason=one.reason,
@@ -66,16 +70,35 @@ def collect(since: datetime, until: datetime) -> int:
     return made
 
 
-def _add(*, question: str, answer: str, wrong_answer: str, reason: str, **fields: Any) -> int:
+def _asked(
+    inputs: Mapping[str, Any], messages: Sequence[Mapping[str, Any]] | None
+) -> tuple[list[tuple[str, str]], str]:
+    """What was said before the question, as role and text, and the question."""
+    if messages is None:
+        return [], json.dumps(inputs, ensure_ascii=False)
+    said_before = [
+        (str(one["role"]), text_of(one)) for one in messages if one.get("role") in SPEAKING
+    ]
+    turns = [(role, text) for role, text in said_before if text]
+    return turns[-1 - MOST_BEFORE : -1], turns[-1][1] if turns else ""
+
+
+def _add(
+    before: Sequence[tuple[str, str]], *, question: str, answer: str, wrong_answer: str,
+    reason: str, **fields: Any,
+) -> int:  # fmt: skip
     texts = [text[:MOST_CHARACTERS] for text in (question, answer, wrong_answer, reason)]
-    masked = sum(len(sensitive_spans(text)) for text in texts)
+    spoken = [text[:MOST_CHARACTERS] for _, text in before]
+    masked = sum(len(sensitive_spans(text)) for text in (*texts, *spoken))
     clean = [redact(text) for text in texts]
-    digest = digest_of([fields["agent_slug"], " ".join(clean[0].lower().split())])
+    turns = [[role, redact(text)] for (role, _), text in zip(before, spoken, strict=True)]
+    asked = " ".join(text.lower() for text in (*(text for _, text in turns), clean[0]))
+    digest = digest_of([fields["agent_slug"], " ".join(asked.split())])
     try:
         with transaction.atomic():
             Example.objects.create(
-                question=clean[0], answer=clean[1], wrong_answer=clean[2], reason=clean[3],
-                digest=digest, masked=masked, **fields,
+                before=turns, question=clean[0], answer=clean[1], wrong_answer=clean[2],
+                reason=clean[3], digest=digest, masked=masked, **fields,
             )  # fmt: skip
     except IntegrityError:  # the same question is there, or this correction is
         return 0
@@ -129,7 +152,7 @@ def approved(agent: str) -> list[Example]:
         Example.objects.filter(agent_slug=agent, state=Example.State.APPROVED)
     )
     found = list(rows.order_by("-id")[:MOST_COMPARED])
-    return [found[place] for place in distinct([row.question for row in found])]
+    return [found[place] for place in distinct([row.asked for row in found])]
 
 
 def few_shot(
@@ -146,8 +169,8 @@ def few_shot(
     ``without`` are invocations whose examples must not be shown, such as held-out questions.
     """
     library = [row for row in approved(agent) if row.invocation_id not in without]
-    picked = choose(question, [row.question for row in library], most=most, balance=balance)
-    return [{"input": library[p].question, "output": library[p].answer} for p in picked]
+    picked = choose(question, [row.asked for row in library], most=most, balance=balance)
+    return [{"input": library[p].asked, "output": library[p].answer} for p in picked]
 
 
 def export(
@@ -166,12 +189,16 @@ def export(
     rows = list(seen[:MOST_COMPARED])
     if not rows:
         raise Conflict(f"the library of {agent}", "without approved examples", "at least one")
-    kept = [rows[place] for place in distinct([row.question for row in rows])]
+    kept = [rows[place] for place in distinct([row.asked for row in rows])]
     lessons = [
-        Lesson(redact(system), redact(row.question), redact(row.answer), row.source) for row in kept
-    ]
+        Lesson(
+            redact(system), redact(row.question), redact(row.answer), row.source,
+            tuple((role, redact(text)) for role, text in row.before),
+        )
+        for row in kept
+    ]  # fmt: skip
     made = datasets.build(lessons, validation_ratio=validation_ratio, seed=seed)
-    leaks = leak_rate([x.question for x in lessons], redact, seed=PROBE_SEED)
+    leaks = leak_rate([x.asked for x in lessons], redact, seed=PROBE_SEED)
     about = {"agent": agent, "version": version.number, "seed": seed,
              "made_at": timezone.now().isoformat(timespec="seconds")}  # fmt: skip
     refused = Counter({"near-duplicates": len(rows) - len(kept)})
@@ -215,7 +242,8 @@ def document(row: Example) -> dict[str, Any]:
     return {
         name: getattr(row, name)
         for name in (
-            "id", "agent_slug", "source", "invocation_id", "question", "answer", "wrong_answer",
+            "id", "agent_slug", "source", "invocation_id", "before", "question", "answer",
+            "wrong_answer",
             "reason", "masked", "state", "decided_at", "decision_reason", "created_at",
         )
     }  # fmt: skip

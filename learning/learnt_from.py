@@ -24,7 +24,7 @@ NOTE = "a version has learnt from it"
 def questions(slug: str, version_ids: Iterable[UUID]) -> frozenset[str]:
     """What the versions' prompts show as examples, and what their models were tuned on.
 
-    A lesson of a corrected conversation holds its last turn alone: the whole of it is one of them.
+    A lesson may hold less than was asked: the whole of a corrected conversation is one of them.
     """
     found: set[str] = set()
     for version_id in version_ids:
@@ -48,13 +48,20 @@ def is_among(question: Question, learnt: frozenset[str]) -> bool:
 def _taken_from(slug: str, lessons: set[str]) -> set[str]:
     """The whole questions of the recorded calls that these lessons were corrections of."""
     rows = Example.objects.filter(agent_slug=slug, invocation_id__isnull=False)
-    asked = rows.values_list("invocation_id", "question") if lessons else ()
-    ids = [pk for pk, question in asked if pk is not None and _plain(question) in lessons]
+    ids = [
+        row.invocation_id for row in (rows if lessons else ())
+        if row.invocation_id is not None
+        and not lessons.isdisjoint({_plain(row.question), _plain(row.asked), _lesson(row)})
+    ]  # fmt: skip
     if not ids:
         return set()
     now = timezone.now()
     calls = recordings.recorded_calls(slug, since=now, until=now, limit=len(ids), ids=ids)
     return {_whole(_turns(call.inputs, call.messages)) for call in calls}
+
+
+def _lesson(row: Example) -> str:
+    return _whole([*((role, text) for role, text in row.before), ("user", row.question)])
 
 
 def _lessons(job: TuningJob) -> set[str]:

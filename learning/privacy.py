@@ -157,7 +157,7 @@ def _unsigned(
 def _retire(rows: QuerySet[Example]) -> int:
     return rows.update(
         state=Example.State.RETIRED, decided_at=Coalesce("decided_at", Now()), question=ERASED,
-        answer=ERASED, wrong_answer="", reason="", digest="", invocation_id=None,
+        before=[], answer=ERASED, wrong_answer="", reason="", digest="", invocation_id=None,
     )  # fmt: skip
 
 

@@ -188,7 +188,7 @@ def gather(slug: str, until: datetime) -> Facts:
         cost_usd=float(figures["cost_usd"]),
         tier=str(version.model.get("tier", "standard")),
         risk=evidence.agent(slug).risk,
-        unused_examples=sum(e.question not in shown for e in examples.approved(slug)),
+        unused_examples=sum(e.asked not in shown for e in examples.approved(slug)),
         patterns=patterns.listed(reader, until=until.date(), days=int(STUDY_DAYS), agent=slug),
         drifts=[
             {name: getattr(row, name) for name in DRIFT_FIELDS}

@@ -59,8 +59,9 @@ class ExampleDocument(serializers.ModelSerializer[Example]):
     class Meta:
         model = Example
         fields = (
-            "id", "agent_slug", "source", "invocation_id", "question", "answer", "wrong_answer",
-            "reason", "masked", "state", "decided_at", "decision_reason", "created_at",
+            "id", "agent_slug", "source", "invocation_id", "before", "question", "answer",
+            "wrong_answer", "reason", "masked", "state", "decided_at", "decision_reason",
+            "created_at",
         )  # fmt: skip
 
 

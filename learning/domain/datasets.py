@@ -14,22 +14,39 @@ from learning.domain.splits import digest_of, split
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One question and the answer to learn; ``source`` says who gave it."""
+    """One question and the answer to learn; ``source`` says who gave it.
+
+    ``before``: role and text of each turn before the question, in a conversation.
+    """
 
     system: str
     question: str
     answer: str
     source: str
+    before: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def asked(self) -> str:
+        """The question with all that was said before it."""
+        return "\n".join([*(text for _, text in self.before), self.question])
 
     @property
     def line(self) -> str:
-        """The lesson as the fine-tuning endpoints of the OpenAI protocol take it."""
-        turns = [
+        """The lesson as the fine-tuning endpoints of the OpenAI protocol take it.
+
+        Of a conversation only the answer that was corrected is learnt (``weight``).
+        """
+        turns: list[dict[str, Any]] = [
             {"role": "system", "content": self.system},
+            *(_heard(role, text) for role, text in self.before),
             {"role": "user", "content": self.question},
             {"role": "assistant", "content": self.answer},
         ]
         return json.dumps({"messages": turns}, ensure_ascii=False)
+
+
+def _heard(role: str, text: str) -> dict[str, Any]:
+    return {"role": role, "content": text} | ({"weight": 0} if role == "assistant" else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +66,7 @@ def build(lessons: Iterable[Lesson], *, validation_ratio: float, seed: str) -> D
     """Split ``lessons`` by question; raises ValueError for a ratio outside [0, 1)."""
     training, validation = split(
         lessons,
-        key=lambda lesson: digest_of(lesson.question),
+        key=lambda lesson: digest_of(lesson.asked),
         held_out_ratio=validation_ratio,
         seed=seed,
     )

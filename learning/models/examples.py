@@ -29,11 +29,17 @@ class Example(models.Model):
     source = models.CharField(max_length=12, choices=Source.choices)
     invocation_id = models.UUIDField(null=True, blank=True)
     feedback_id = models.UUIDField(null=True, blank=True)
+    before = models.JSONField(
+        default=list, db_default=[], blank=True,
+        help_text="What was said before it in a conversation, redacted: role, text.",
+    )  # fmt: skip
     question = models.TextField()
     answer = models.TextField()
     wrong_answer = models.TextField(blank=True, default="")
     reason = models.TextField(blank=True, default="")
-    digest = models.CharField(max_length=64, help_text="Of agent and question.")
+    digest = models.CharField(
+        max_length=64, help_text="Of agent, question and what was said before it."
+    )
     masked = models.PositiveIntegerField(default=0, help_text="Spans that redaction masked.")
     state = models.CharField(max_length=8, choices=State.choices, default=State.PROPOSED)
     decided_by = models.ForeignKey(
@@ -66,3 +72,11 @@ class Example(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent_slug}: {self.question[:60]}"
+
+    @property
+    def asked(self) -> str:
+        """The question; of a conversation all of it, a line a turn."""
+        if not self.before:
+            return self.question
+        turns = [*self.before, ["user", self.question]]
+        return "\n".join(f"{role}: {text}" for role, text in turns)

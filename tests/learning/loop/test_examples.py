@@ -59,6 +59,42 @@ def test_the_same_question_is_kept_once(corrected):
     assert collect() == 1
 
 
+def test_a_corrected_conversation_is_kept_with_what_was_said_before(bare, call, firm, api, person):
+    """Its last turn alone says nothing: two that end in "yes" are two lessons."""
+    for number, topic in enumerate(("the lease of anna@web.de", "payroll in May")):
+        turns = [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": f"Shall we look at {topic}?"},
+            {"role": "assistant", "content": f"Do you mean {topic} alone?"},
+            {"role": "user", "content": "Yes"},
+        ]
+        made = call(bare, days_ago(1), inputs={"messages": turns})
+        Feedback.objects.create(
+            id=id_at(days_ago(1)), client_id=firm.pk, subject_kind="invocation",
+            subject_id=made.pk, agent_slug=bare.slug, kind="correction", author_key="u",
+            corrected_output=f"Right answer {number}.", reason="wrong base", created_at=days_ago(1),
+        )  # fmt: skip
+    assert collect() == 2
+    listed = api("get", f"/api/v1/examples?agent={bare.slug}").json()["results"]
+    lease = next(one for one in listed if one["answer"] == "Right answer 0.")
+    assert lease["question"] == "Yes" and lease["masked"] == 2
+    assert [role for role, _ in lease["before"]] == ["user", "assistant"]
+    assert "lease" in lease["before"][0][1] and "anna" not in str(lease)
+    approve_all()
+    (near,) = examples.few_shot(bare.slug, "What about payroll in May?", most=1)
+    assert near["input"].startswith("user: Shall we look at payroll") and "Yes" in near["input"]
+    done = api("post", "/api/v1/examples/export", {"agent": bare.slug, "validation_ratio": 0})
+    lines = artifacts.read(UUID(done.json()["artifacts"]["training"]), client_id=firm.pk)
+    told = [json.loads(line)["messages"] for line in lines.decode().splitlines()]
+    assert [turn["role"] for turn in told[0]] == ["system", "user", "assistant", "user",
+                                                  "assistant"]  # fmt: skip
+    assert told[0][2]["weight"] == 0 and "weight" not in told[0][4]
+    boss, browser = person("reviewer"), Browser()
+    User.objects.filter(pk=boss.pk).update(is_staff=True)
+    browser.force_login(User.objects.get(pk=boss.pk))
+    assert "Yes (after 2 turns)" in browser.get("/admin/learning/example/").content.decode()
+
+
 def test_only_approved_examples_are_used_for_prompts(corrected, bare):
     for n in range(4):
         corrected(f"How is lease number {n * 7} measured under IFRS?", f"At {n}.")
