@@ -94,13 +94,17 @@ class ReadOnly(ModelAdmin):
 class ImprovementAdmin(ReadOnly):
     """Ranked proposals; the page of one shows all that its decision needs, and takes it."""
 
-    list_display = ["title", "agent_slug", "kind", "priority", "risk", "shown_state", "created_at"]
+    list_display = ["title", "agent_slug", "kind", "ranked", "risk", "shown_state", "created_at"]
     list_filter = ["state", "kind", "risk", "agent_slug"]
     search_fields = ["title", "agent_slug"]
     actions = ["approve_chosen"]
 
     class Media:
         js = ("ratchet/review.js",)
+
+    @display(description="Priority", ordering="priority")
+    def ranked(self, row: Improvement) -> str:
+        return f"{row.priority:.2f}"
 
     @admin.action(description="Approve", permissions=["decide"])
     def approve_chosen(self, request: HttpRequest, rows: Any) -> None:

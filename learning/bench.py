@@ -27,6 +27,8 @@ class Bench:
     study: Study
     until: float
     is_stopped: str = ""
+    # Which budget had too little left for one more answer, and how much that may cost.
+    refused_by: str = ""
     # Keys of the cases that were answered, by whichever version.
     answered: set[str] = field(default_factory=set)
     # Why each answer is missing that neither money nor time kept away.
@@ -45,8 +47,9 @@ class Bench:
             told = ask(self.study.pk, self.study.agent_slug, question, version_id)
             self.answered.add(question.case.key)  # one step of the interpreter: threads may
             return told
-        except BudgetExceeded:
+        except BudgetExceeded as error:
             self.is_stopped = "the cap was reached"
+            self.refused_by = str(error)
             return None
         except Unanswered as error:
             self.silent.append(str(error))

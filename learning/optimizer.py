@@ -90,7 +90,8 @@ def vary(
     _check_held_out(shown, wanted, base.pk, bench, held)
     body = _document(study, base.number, wanted, found, shown, (len(tune), len(held)), bench)
     body["pareto"] = reflecting.pareto(search) if search else None
-    body["notes"] = [*_unanswered(bench), *_notes(wanted, shown, questions)]
+    refused = [bench.refused_by] if bench and bench.refused_by else []
+    body["notes"] = [*refused, *_unanswered(bench), *_notes(wanted, shown, questions)]
     if propose:
         body["improvements"] = propose_best(body, base.pk, study)
     Study.objects.filter(pk=study.pk).update(document=body, cost_usd=Decimal(body["cost_usd"]))

@@ -8,6 +8,7 @@ ratio.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,6 +23,8 @@ Guard = Literal["holds", "open", "breached", "unreadable"]
 Horizon = Literal["any_time", "reached", "ahead", "undeclared"]
 # What a headline advises, which is no news once it was done.
 ADVICE = " Roll back."
+# And how it begins while more is to come.
+WAITING = re.compile(r"^(?:A/A: )?(?:Keep waiting|\d+ more days?): ")
 
 
 def named(metric: str) -> str:

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from config.access.ids import uuid7
-from learning.domain.decisions import ADVICE
+from learning.domain.decisions import ADVICE, WAITING
 from learning.models.improvements import Improvement
 from learning.models.layers import Layer
 
@@ -134,7 +134,11 @@ class Experiment(models.Model):
         passed = str(self.analysis.get("frozen", "")) if self.analysis else ""
         if not self.ended_at:
             return self.headline
-        return self.headline.removeprefix(passed).replace(ADVICE, "")
+        said = self.headline.removeprefix(passed).replace(ADVICE, "")
+        if self.state != self.State.STOPPED:
+            return said
+        said = WAITING.sub("", said)  # nobody waits for what was stopped
+        return said[:1].upper() + said[1:]
 
     @property
     def outcome(self) -> str:

@@ -113,3 +113,17 @@ def test_what_was_rolled_back_is_advised_no_more_whatever_was_left_out():
         "came during an outage.", ended_at=timezone.now(),
     )  # fmt: skip
     assert row.said.startswith("b is worse: success −9 points (−12 to −6). Left out: 3 units")
+
+
+@pytest.mark.parametrize(
+    ("headline", "said"),
+    [
+        ("2 more days: 21 of at least 100 units an arm.", "21 of at least 100 units an arm."),
+        ("Keep waiting: no difference is shown so far.", "No difference is shown so far."),
+    ],
+)
+def test_nobody_waits_for_what_was_stopped(headline, said):
+    row = Experiment(headline=headline, state="stopped", ended_at=timezone.now())
+    assert row.said == said
+    row.state = "concluded"
+    assert row.said == headline

@@ -54,6 +54,7 @@ def test_without_measuring_nothing_is_spent_and_the_estimate_says_so(agent, api)
 def test_the_cap_stops_the_search(agent, api):
     body = ask(api, agent, cap_usd="0.002").json()
     assert body["split"]["stopped"] == "the cap was reached"
+    assert any("USD left; this call may need" in note for note in body["notes"])
     assert Decimal(body["cost_usd"]) <= Decimal("0.002")
     assert Study.objects.get().cost_usd == Decimal(body["cost_usd"])
 
