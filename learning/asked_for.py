@@ -19,7 +19,7 @@ HALF_LIFE_DAYS = 60.0
 FORMULA = "people who asked × ½ per 60 days since the last of them"
 # The newest words that are looked at.
 MOST_READ = 1_000
-READ = ("agent_slug", "kind", "rating", "text", "reason", "author_key", "created_at")
+READ = ("agent_slug", "kind", "rating", "text", "reason", "author_id", "author_key", "created_at")
 
 
 def requests(caller: Caller, *, now: datetime) -> list[dict[str, Any]]:
@@ -43,7 +43,7 @@ def requests(caller: Caller, *, now: datetime) -> list[dict[str, Any]]:
         ability = ability_of(text)
         if ability is not None:
             found[row.agent_slug, ability.key].append((row, text))
-            abilities[row.agent_slug, ability.key].append((row.author_key, ability))
+            abilities[row.agent_slug, ability.key].append((said.person(row), ability))
         elif row.kind == Feedback.Kind.SUGGESTION:
             found[row.agent_slug, " ".join(text.lower().split())[:80]].append((row, text))
     answers = _answers(caller)
@@ -62,7 +62,7 @@ def _request(
     now: datetime,
 ) -> dict[str, Any]:
     newest, words = told[0]
-    people = len({row.author_key for row, _ in told})
+    people = len({said.person(row) for row, _ in told})
     age_days = max(0.0, (now - newest.created_at).total_seconds() / 86_400)
     tool = declared(abilities) if abilities else None
     return {

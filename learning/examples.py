@@ -235,15 +235,3 @@ def _stored(
         for name, text, kind in contents
         if text
     }  # fmt: skip
-
-
-def document(row: Example) -> dict[str, Any]:
-    """An example as the API gives it."""
-    return {
-        name: getattr(row, name)
-        for name in (
-            "id", "agent_slug", "source", "invocation_id", "before", "question", "answer",
-            "wrong_answer",
-            "reason", "masked", "state", "decided_at", "decision_reason", "created_at",
-        )
-    }  # fmt: skip

@@ -113,6 +113,11 @@ def wished(row: Feedback) -> str:
     return row.text.strip() if row.kind == Feedback.Kind.SUGGESTION else _words(row)
 
 
+def person(row: Feedback) -> str:
+    """Who said it: one person, with however many keys."""
+    return str(row.author_id or row.author_key)
+
+
 def _complaint(row: Feedback, text: str, runs: Mapping[UUID, UUID]) -> Complaint:
     about = row.subject_kind, row.subject_id
     return Complaint(

@@ -46,7 +46,7 @@ def of_agent(
     rows = list(_rows(reader, since, until).filter(agent_slug=slug).order_by("-id")[:MOST_READ])
     told = [(row, text) for row in reversed(rows) if (text := said.wished(row))]
     wishes = wishes_in(
-        [redact(text) for _, text in told], [_person(row) for row, _ in told],
+        [redact(text) for _, text in told], [said.person(row) for row, _ in told],
         least=MIN_COMPLAINTS, least_people=MIN_PEOPLE,
     )  # fmt: skip
     if not wishes:
@@ -61,7 +61,7 @@ def of_agent(
         offered = next((tool for tool in doing if tool.name not in tools), None)
         given: dict[str, Any] = {
             "key": wish.key, "verb": wish.verb, "thing": wish.thing, "count": len(mine),
-            "people": len({_person(row) for row in mine}), "tool": dict(wish.tool),
+            "people": len({said.person(row) for row in mine}), "tool": dict(wish.tool),
             "patterns": dict(named), "feedback": [str(row.pk) for row in mine[-MOST_KEPT:]],
             "invocations": [
                 str(row.subject_id) for row in mine if row.subject_kind == Subject.INVOCATION
@@ -86,12 +86,7 @@ def said_by(caller: Caller, ids: Sequence[Any]) -> list[tuple[str, str]]:
     """Who said it, and what: as ``quotes``, whole."""
     known = [UUID(str(one)) for one in ids][-MOST_KEPT:]
     rows = feedback.visible(caller).filter(pk__in=known, superseded_at=None).order_by("-id")
-    return [(_person(row), redact(said.wished(row))) for row in rows]
-
-
-def _person(row: Feedback) -> str:
-    """Who said it: one person, with however many keys."""
-    return str(row.author_id or row.author_key)
+    return [(said.person(row), redact(said.wished(row))) for row in rows]
 
 
 def _rows(reader: Caller, since: datetime, until: datetime) -> Any:

@@ -15,8 +15,9 @@ from django.utils import timezone
 
 from agents import evidence, versions
 from agents.models import Agent
+from config.access.callers import any_reader
 from config.access.models import Audience, Client, Membership, User
-from learning import cycles, patterns, proposing, tool_writing
+from learning import asked_for, cycles, patterns, proposing, tool_writing
 from learning.domain.abilities import wishes_in
 from learning.models import Cycle, Feedback, Improvement
 from tests.learning.loop.conftest import id_at
@@ -154,6 +155,8 @@ def test_what_one_person_says_however_often_gets_no_tool(bare, firm, api, call):
     Feedback.objects.filter(pk=one.pk).update(author_key=f"key:{uuid4()}")  # the same, by a key
     assert one.author_id
     assert "tools" not in [row.kind for row in propose(bare, firm)]
+    (request,) = asked_for.requests(any_reader(), now=timezone.now())
+    assert request["people"] == 1  # on the page as well
     say(firm, bare, meant)
     (row,) = [row for row in propose(bare, firm) if row.kind == "tools"]
     assert row.evidence["people"] == 2
