@@ -14,11 +14,14 @@ from agents.domain.guardrails.redact import redact
 from agents.domain.messages import INSTRUCTING, text_of
 from config.errors import NotFound
 from learning.asking import Question
+from learning.domain.selection import copies, wording
 from learning.models import Example, TuningJob
 from workflows import artifacts
 
 # Why such a case is not compared.
 NOTE = "a version has learnt from it"
+# Characters by which a question's likeness to others is told.
+MOST_COMPARED = 4_000
 
 
 def questions(slug: str, version_ids: Iterable[UUID]) -> frozenset[str]:
@@ -36,13 +39,35 @@ def questions(slug: str, version_ids: Iterable[UUID]) -> frozenset[str]:
     return frozenset(found | _taken_from(slug, found))
 
 
-def is_among(question: Question, learnt: frozenset[str]) -> bool:
-    """Whether ``question`` is one of them from its first turn on, as it was asked or redacted."""
+def among(asked: Sequence[Question], learnt: frozenset[str]) -> frozenset[str]:
+    """Keys of those of ``asked`` that were learnt, each from its first turn on.
+
+    As it was asked or redacted, and told again: in other letters, spacing or punctuation, with
+    other figures in its sentences, or as like as two examples of which the library keeps one.
+    """
     if not learnt:
-        return False
-    turns = _turns(question.inputs, question.messages)
-    hidden = [(role, redact(text)) for role, text in turns]
-    return not learnt.isdisjoint({_whole(turns), _whole(hidden)})
+        return frozenset()
+    wordings = {_wording(text) for text in learnt}
+    found, others = set(), {}
+    for question in asked:
+        turns = _turns(question.inputs, question.messages)
+        forms = {_whole(turns), _whole([(role, redact(text)) for role, text in turns])}
+        if forms & learnt or {_wording(text) for text in forms} & wordings:
+            found.add(question.case.key)
+        else:
+            others[question.case.key] = _whole(turns)[:MOST_COMPARED]
+    known = sorted(text[:MOST_COMPARED] for text in learnt)
+    alike = copies([*others.values()], known)
+    return frozenset(found | {key for key, is_copy in zip(others, alike, strict=True) if is_copy})
+
+
+def _wording(text: str) -> str:
+    """A question's text as all tellings of it share it."""
+    try:
+        told = wording(json.loads(text))
+    except (ValueError, RecursionError):
+        told = wording(text)
+    return json.dumps(told, sort_keys=True, ensure_ascii=False)
 
 
 def _taken_from(slug: str, lessons: set[str]) -> set[str]:

@@ -119,9 +119,12 @@ def work(replay_id: UUID) -> Replay:
     done = set(replay.cases.values_list("key", flat=True))
     if replay.judge_id is not None:
         judge_asking.prepare()
-    todo = [q for q in questions_for(replay) if q.case.key not in done]
+    asked = questions_for(replay)
+    todo = [question for question in asked if question.case.key not in done]
     learnt = learnt_from.questions(replay.agent_slug, (replay.baseline_id, replay.candidate_id))
-    todo = [question for question in todo if not _left_out(replay, question, learnt)]
+    # Of all, so that whoever goes on with a replay leaves out the same.
+    told = learnt_from.among(asked, learnt)
+    todo = [question for question in todo if not _left_out(replay, question, told)]
     connections.release()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="replay") as pool:
         in_budget = list(pool.map(partial(_ask_both, replay), todo))
@@ -149,9 +152,9 @@ def questions_for(replay: Replay) -> list[Question]:
     return list(once.values())
 
 
-def _left_out(replay: Replay, question: Question, learnt: frozenset[str]) -> bool:
+def _left_out(replay: Replay, question: Question, told: frozenset[str]) -> bool:
     """Whether a version has learnt from the question; it is kept as a case without scores then."""
-    if not learnt_from.is_among(question, learnt):
+    if question.case.key not in told:
         return False
     ReplayCase.objects.get_or_create(
         replay=replay, key=question.case.key,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from learning.domain.selection import choose, distinct
+from learning.domain.selection import choose, copies, distinct, wording
 
 VAT = "What VAT rate applies to books sold in Germany?"
 EXAMPLES = [
@@ -39,3 +39,27 @@ def test_the_same_text_is_kept_once():
 def test_a_balance_outside_is_refused():
     with pytest.raises(ValueError, match="balance"):
         choose(VAT, EXAMPLES, most=1, balance=1.5)
+
+
+@pytest.mark.parametrize(
+    ("told", "again", "is_same"),
+    [
+        ("What is due on 1,200 EUR?", "what is due on 87'310.55 EUR", True),
+        ("Close May\u2014then June!", "  close may then  june", True),
+        ("What is due on 1,200 EUR?", "What is due on 1,200 USD?", False),
+        ({"amount": 1200, "on": "2026-05-01"}, {"amount": 1300, "on": "2026-05-01"}, False),
+        ({"on": "2026-05-01"}, {"on": "2026-06-01"}, False),
+        ({"ask": "Is 5 due?", "of": "F-881"}, {"of": "f 881", "ask": "is 7 due"}, True),
+        ({"of": "F-881"}, {"of": "F-882"}, False),
+        (["a", 1, None, True], ("A", 1, None, True), True),
+    ],
+)
+def test_a_wording_is_what_two_tellings_of_one_question_share(told, again, is_same):
+    assert (wording(told) == wording(again)) is is_same
+
+
+def test_a_copy_is_as_like_a_known_text_as_the_library_calls_the_same():
+    asked = ["Which  vat rate applies to books sold in Germany, today?", "What is due in May?"]
+    assert copies(asked, EXAMPLES) == [True, False]
+    assert copies(asked, []) == [False, False] and copies([], EXAMPLES) == []
+    assert copies(["", " "], [""]) == [False, False]

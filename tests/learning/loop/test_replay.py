@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -212,15 +213,50 @@ def test_replays_are_asked_for_and_read_over_http(agent, firm, api, sent):
 @pytest.mark.django_db(transaction=True)
 def test_what_a_version_shows_as_an_example_is_not_asked_of_it(agent, firm, recorded, model, sent):
     """The figures it was given would only come back: they say nothing of other questions."""
-    calls = list(Invocation.objects.filter(agent_slug=agent.slug).order_by("id"))[:8]
+    calls = list(Invocation.objects.filter(agent_slug=agent.slug).order_by("id"))[:2]
     content = versions.content_of(evidence.production(agent.slug))
     shown = [{"input": json.dumps(call.inputs), "output": "As it should be."} for call in calls]
-    shown.append({"input": json.dumps(agent.cases[0]["input"]), "output": "Right."})
     version, _ = versions.publish(agent=agent, content=replace(content, examples=shown))
     done = replay.work(begin(agent, firm, version).pk)
-    assert done.result["cases"] == 25 - 9
-    assert done.result["not_compared"] == {"a version has learnt from it": 9}
-    assert done.cases.filter(candidate_score=None).count() == 9
+    # Two graded cases, and the eight calls that ask them with another note.
+    assert done.result["cases"] == 25 - 10
+    assert done.result["not_compared"] == {"a version has learnt from it": 10}
+    assert done.cases.filter(candidate_score=None).count() == 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_version_was_shown_is_not_asked_of_it_in_other_words_either(
+    agent, firm, model, sent, api
+):
+    """Near-copies of a lesson are left out; a question of its own and other fields are asked."""
+    shown = "Which VAT is due on a sale of 1,200 EUR to a customer in Spain?"
+    again = [
+        "which vat  is due on a sale of 1,200 EUR to a customer in Spain",
+        "Which VAT is due on a sale of 87,310.55 EUR to a customer in Spain?",
+        "Which VAT is due on a sale of 1,200 EUR, to a customer in SPAIN?!",
+    ]
+    others = ["Which VAT is due on a sale of 1,200 EUR to a customer in Chile, by air?",
+              "When is the return of the second quarter due?"]  # fmt: skip
+    calls = {}
+    for text in (*again, *others):
+        body = {"model": f"agent:{agent.slug}", "messages": [{"role": "user", "content": text}]}
+        told = api("post", "/v1/chat/completions", body).json()
+        calls[text] = UUID(told["id"].removeprefix("chatcmpl-"))
+    for amount in (10, 20):
+        body = {"inputs": {"amount": amount, "currency": "EUR"}}
+        told = api("post", f"/api/v1/agents/{agent.slug}/invocations", body).json()
+        calls[amount] = UUID(told["id"])
+    content = versions.content_of(evidence.production(agent.slug))
+    lessons = [shown, json.dumps({"amount": 10, "currency": "EUR"})]
+    examples = [{"input": one, "output": "Right."} for one in lessons]
+    version, _ = versions.publish(agent=agent, content=replace(content, examples=examples))
+    made = api("post", "/api/v1/replays",
+               {"agent": agent.slug, "candidate": str(version.pk), "cap_usd": "1"})  # fmt: skip
+    done = replay.work(made.json()["id"])
+    left_out = done.cases.filter(note="a version has learnt from it")
+    assert set(left_out.values_list("recorded_id", flat=True)) == {
+        calls[one] for one in (*again, 10)
+    }
 
 
 @pytest.mark.django_db(transaction=True)
