@@ -185,6 +185,11 @@ def _check_retrieval(settings: dict[str, Any]) -> None:
         raise InvalidInput("retrieval.weights", weights, str(error)) from None
 
 
+def published(slug: str, content: Content) -> AgentVersion | None:
+    """The agent's version with this content; None if there is none."""
+    return AgentVersion.objects.filter(agent__slug=slug, digest=content.digest).first()
+
+
 def content_of(version: AgentVersion) -> Content:
     """The content of a stored version."""
     return Content(**{name: getattr(version, name) for name in Content.__dataclass_fields__})

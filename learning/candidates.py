@@ -12,7 +12,7 @@ from agents import evidence, versions
 from agents import services as agents
 from agents.versions import Content
 from config import logs
-from config.errors import AppError, NotFound
+from config.errors import AppError
 from learning import examples, improvements
 from learning.domain.variations import variations
 from learning.models import Improvement
@@ -59,18 +59,14 @@ def twin_of(
     content = content_for(agent, base, change, failure)
     if content is None:
         return None
+    version = versions.published(agent, content)
+    if version is None:
+        return None
     mine = improvements.digest_of(agent, kind, {**change}, None)
     rows = Improvement.objects.filter(
-        agent_slug=agent, state__in=improvements.OPEN, candidate_version_id__isnull=False
+        agent_slug=agent, state__in=improvements.OPEN, candidate_version_id=version.pk
     ).exclude(digest=mine)  # fmt: skip
-    for row in rows.order_by("-priority", "id"):
-        try:
-            version = evidence.version(agent, row.candidate_version_id or row.pk)
-        except NotFound:
-            continue
-        if versions.content_of(version).digest == content.digest:
-            return row
-    return None
+    return rows.order_by("-priority", "id").first()
 
 
 def content_for(

@@ -115,6 +115,32 @@ def test_complaints_of_other_things_propose_no_tool(bare, firm):
     assert propose(bare, firm) == [row]
 
 
+def test_open_proposals_are_not_read_one_by_one_for_one_of_the_same_version(
+    bare, firm, api, monkeypatch
+):
+    monkeypatch.setattr(cycles, "_send", lambda pk: None)
+    for _ in range(8):
+        say(firm, bare, "the answer was wrong, it can't be serious", hours=0)
+        say(firm, bare, "too slow, can't believe it took so long", hours=0)
+    for n in range(15):
+        content = versions.content_of(evidence.production(bare.slug))
+        other, _ = versions.publish(agent=bare, content=replace(content, prompt=f"Wording {n}."))
+        Improvement.objects.create(
+            client_id=firm.pk, agent_slug=bare.slug, kind="prompt", title=f"Wording {n}",
+            proposal={"n": n}, digest=str(n), candidate_version_id=other.pk,
+        )  # fmt: skip
+    api("post", "/api/v1/cycles", {"cadence": "weekly"})
+    cycle = Cycle.objects.get()
+    assert cycles.do_step(cycle.pk, "patterns")
+    with CaptureQueriesContext(connection) as asked:
+        assert cycles.do_step(cycle.pk, f"agent:{bare.slug}")
+    result = cycle.steps.get(name=f"agent:{bare.slug}").result
+    assert (result["new"], len(result["refused"])) == (1, 1), "the second says the same"
+    assert "the very version that" in result["refused"][0]["why"]
+    read = [one["sql"] for one in asked if 'FROM "agents_agentversion"' in one["sql"]]
+    assert len(read) < 15, len(read)
+
+
 def test_a_tool_that_is_registered_is_given_in_a_version_that_can_be_tried(bare, firm, api):
     for n in range(5):
         say(firm, bare, "It cannot calculate the depreciation of an asset.", hours=n + 1)
