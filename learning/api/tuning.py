@@ -69,6 +69,9 @@ class TuningJobRequest(Shape):
     validation_ratio = serializers.FloatField(min_value=0, max_value=0.9, default=0.2)
     seed = serializers.CharField(max_length=64, default="1")
     cap_usd = serializers.DecimalField(**MONEY, default=Decimal(5))
+    again = serializers.BooleanField(
+        default=False, help_text="Also where a job on the same examples has brought its model."
+    )
 
 
 class TuningJobDocument(Shape):

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from agents import evidence
 from agents.domain.context import estimate_tokens
+from agents.endpoints import Served
 from config.access.callers import Caller
 from config.errors import Conflict, InvalidInput, NotFound
 from learning import examples
@@ -40,12 +41,14 @@ def start(
     seed: str = "1",
     endpoint: str = "",
     model: str = "",
+    again: bool = False,
 ) -> TuningJob:
     """Export the agent's approved examples and begin a job on them; a worker hands it in.
 
     ``endpoint`` and ``model`` name where and what to tune; else the cheapest model of the tier that
     the agent uses. Raises NotFound for an unknown agent or endpoint, InvalidInput for a cap out of
-    range, Conflict for under MIN_LESSONS examples, an estimate over the cap, or a twin under way.
+    range, Conflict for under MIN_LESSONS examples, an estimate over the cap, a twin under way, or
+    one that has brought its model, unless it is asked for ``again``: the same would be paid twice.
     """
     caller.require("learning:decide", "begin a fine-tuning job")
     if not 0 < cap_usd <= MOST_CAP_USD:
@@ -58,6 +61,7 @@ def start(
     if made["training"] < MIN_LESSONS:
         raise Conflict(f"training examples of {agent}", str(made["training"]),
                        f"at least {MIN_LESSONS}")  # fmt: skip
+    _check_twin(caller, agent, made["digest"], served, model or served.model, again=again)
     files = made["artifacts"]
     text = artifacts.read(files["training"], client_id=client_id)
     estimate = price_of(served, estimate_tokens(text.decode()) * EPOCHS)
@@ -78,13 +82,35 @@ def start(
             row.save(force_insert=True)
             transaction.on_commit(partial(send, row.pk))
     except IntegrityError:
-        raise Conflict(f"a job on these examples of {agent}", "under way", "none") from None
+        raise Conflict(_job_on(agent), "under way", "its end") from None
     monitoring.audit(
         actor=caller.principal, action="learning.tuning.started", target=f"tuning:{row.pk}",
         client_id=client_id, user_id=caller.user_id, after={"agent": agent, "model": row.model},
     )  # fmt: skip
     row.refresh_from_db()
     return row
+
+
+def _check_twin(
+    caller: Caller, agent: str, digest: str, served: Served, model: str, *, again: bool
+) -> None:
+    """Raise Conflict, naming it, if a job that the caller may see has the same examples."""
+    twins = visible(caller).filter(
+        agent_slug=agent, digest=digest, endpoint=served.endpoint, model=model
+    )
+    open_one = twins.filter(state__in=TuningJob.OPEN).first()
+    if open_one is not None:
+        raise Conflict(_job_on(agent), f"under way, {open_one.pk}", "its end, or its cancellation")
+    done = None if again else twins.filter(state=State.SUCCEEDED).first()
+    if done is not None:
+        raise Conflict(
+            _job_on(agent), f"done, {done.pk}, and brought {done.tuned_model}",
+            "other examples, another seed or model, or `again: true`",
+        )  # fmt: skip
+
+
+def _job_on(agent: str) -> str:
+    return f"a fine-tuning job on these very examples of {agent}"
 
 
 def cancel(caller: Caller, job_id: UUID, *, reason: str = "") -> TuningJob:

@@ -191,6 +191,31 @@ def test_what_cannot_be_tuned_is_refused(library, api, agent):
     assert few.status_code == 409 and not TuningJob.objects.exists()
 
 
+def test_the_same_examples_are_tuned_on_twice_only_if_that_is_asked_for(library, api, model):
+    first = start(api, library).json()["id"]
+    twin = start(api, library)
+    assert twin.status_code == 409 and first in twin.json()["detail"]
+    assert start(api, library, again=True).status_code == 409, "not two at a time"
+    tasks.fine_tune(first)
+    due(first)
+    tasks.fine_tune(first)
+    done = api("get", f"/api/v1/tuning-jobs/{first}").json()
+    assert done["state"] == "succeeded"
+    twin = start(api, library)
+    assert twin.status_code == 409 and TuningJob.objects.count() == 1
+    assert all(part in twin.json()["detail"] for part in (first, done["tuned_model"], "again"))
+    assert start(api, library, again=True).status_code == 202
+    TuningJob.objects.exclude(pk=first).update(state="failed", ended_at=Now())
+    Example.objects.filter(digest="Arles").delete()
+    assert start(api, library).status_code == 202, "fewer examples are others"
+
+
+def test_what_failed_or_was_called_off_is_begun_anew_without_asking(library, api):
+    for _ in range(2):
+        assert start(api, library).status_code == 202
+        TuningJob.objects.update(state="failed", ended_at=Now())
+
+
 @on_threads
 def test_two_workers_at_once_hand_in_one_job(library, api, model):
     before = len(jobs_at(model))
