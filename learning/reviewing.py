@@ -193,7 +193,9 @@ def _headline(row: Improvement) -> str:
     who = f" by {row.decided_by}" if row.decided_by else ""
     why = f": {row.decision_reason}" if row.decision_reason else ""
     held = ""
-    if row.state == State.APPROVED and not (found := _standing(row)).may_go_live:
+    if row.state == State.APPROVED and _by_hand(row):
+        held = " A person makes it now, and then says so here: done by hand."
+    elif row.state == State.APPROVED and not (found := _standing(row)).may_go_live:
         held = f" Not live yet: {found.says}."
     return f"{row.get_state_display().capitalize()}{who}{why}.{held}"
 

@@ -41,7 +41,9 @@ def test_it_is_done_by_hand_with_a_note_and_what_follows_is_measured(failing, ba
     path = f"/api/v1/improvements/{failing.pk}"
     assert api("get", path).json()["actions"] == ["approve", "reject", "done"]
     assert api("post", f"{path}/approve", {"reason": "plan it"}).status_code == 200
-    assert api("get", path).json()["actions"] == ["reject", "done"]
+    approved = api("get", path).json()
+    assert approved["actions"] == ["reject", "done"]
+    assert "makes it now, and then says so here: done by hand" in approved["headline"]
     assert api("post", f"{path}/done", {"note": " "}).status_code in (400, 422)
     body = api("post", f"{path}/done", {"note": "the ledger has a second replica"}).json()
     assert (body["state"], body["decision_reason"]) == (
