@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +29,8 @@ DEFAULT_METRICS = (
 DEFAULT_PLAN = {"minimum_units": 100, "minimum_days": 14}
 # Between two looks of a bandit, hours: a day holds every hour's work; a week is the longest wait.
 BATCH_HOURS, LEAST_BATCH_HOURS, MOST_BATCH_HOURS = 24.0, 1.0, 168.0
+# Tests that are read once, at their declared end.
+ONE_LOOK = ("fixed", "bayesian", "bandit")
 PLAN_FIELDS = frozenset({"minimum_units", "minimum_days", "planned_units", "planned_days"})
 
 
@@ -80,7 +84,8 @@ def create(
     specs = [measures.metric(raw, i) for i, raw in enumerate(metrics or DEFAULT_METRICS)]
     _check_past(specs, unit, workflow)
     settings = {"test": test or "sequential", "metrics": specs}
-    read = read_test(settings)
+    with _as_asked():
+        read = read_test(settings)
     quantiles.check_looks(read.kind, specs)
     if read.look_fractions:
         raise InvalidInput("test.look_fractions", list(read.look_fractions),
@@ -93,7 +98,7 @@ def create(
     planned = {**DEFAULT_PLAN, **{k: v for k, v in (plan or {}).items() if v is not None}}
     if correction != "holm":
         planned["correction"] = correction
-    if is_bandit and not {"planned_units", "planned_days"} & planned.keys():
+    if read.kind in ONE_LOOK and not {"planned_units", "planned_days"} & planned.keys():
         # Read at a declared end only; what was asked for at least is that.
         least = values.number(planned, ("minimum_days",), "plan", least=0)
         planned["planned_days"] = max(least, 1)
@@ -112,8 +117,20 @@ def create(
     Variant.objects.bulk_create(
         Variant(experiment=experiment, ranges=ranges[row["key"]], **row) for row in rows
     )
-    analyse(document(experiment))  # refuses settings that could not be analysed, before the start
+    with _as_asked():  # settings that could not be analysed are refused before the start
+        analyse(document(experiment))
     return experiment
+
+
+@contextmanager
+def _as_asked() -> Iterator[None]:
+    """Faults of the statistics document by the names that they have in what was sent."""
+    try:
+        yield
+    except InvalidInput as error:
+        inner = error.field.removeprefix("experiment.")
+        field = f"plan.{inner}" if inner in PLAN_FIELDS else inner
+        raise InvalidInput(field, error.value, error.limit) from error
 
 
 def _check_past(specs: list[dict[str, Any]], unit: str, workflow: str) -> None:

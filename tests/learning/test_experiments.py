@@ -184,9 +184,9 @@ def test_an_aa_test_has_one_version_in_two_arms(engineer, ground):
     [
         ({"variants": []}, "variants"),
         ({"metrics": [{"key": "vibes"}]}, "metrics[0].key"),
-        ({"test": {"kind": "tea"}}, "experiment.test.kind"),
+        ({"test": {"kind": "tea"}}, "test.kind"),
         ({"plan": {"patience": 3}}, "plan.patience"),
-        ({"test": {"kind": "group_sequential"}}, "experiment.planned_units"),
+        ({"test": {"kind": "group_sequential"}}, "plan.planned_units"),
     ],
 )
 def test_an_experiment_that_could_not_be_analysed_is_refused(engineer, ground, changes, field):

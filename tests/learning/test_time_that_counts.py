@@ -126,6 +126,22 @@ def test_a_test_for_one_look_reads_what_came_before_its_declared_end(api, ground
     assert refused.status_code == 409 and "at its declared end" in refused.json()["detail"]
 
 
+@pytest.mark.parametrize("kind", ["fixed", "bayesian"])
+def test_a_test_for_one_look_without_a_declared_end_ends_where_it_may_at_the_earliest(
+    api, ground, kind
+):
+    firm, agent, old, new = ground
+    path = begun(api, test={"kind": kind}, plan={"minimum_days": 3})
+    assert api("get", path).json()["plan"] == {
+        "minimum_days": 3, "minimum_units": 100, "planned_days": 3,
+    }  # fmt: skip
+    meet(agent, firm, units=400, success={old.pk: 0.2, new.pk: 0.9})
+    assert analysis(api, path)["test"]["conclude"] == "ahead"
+    pass_time(3 * DAY)
+    found = analysis(api, path)
+    assert (found["verdict"], found["test"]["conclude"]) == ("ship", "reached")
+
+
 def test_an_end_at_which_nothing_can_be_read_is_no_look(api, ground):
     firm, agent, old, new = ground
     path = begun(api, test={"kind": "fixed"}, metrics=[{"key": "rating", "role": "primary"}],
