@@ -22,6 +22,8 @@ from monitoring import services as monitoring
 
 OPEN = ("running", "paused")
 MOST_HELD_OUT = 0.5
+# Comparisons that a refusal names.
+MOST_NAMED = 3
 
 
 def create_layer(*, caller: Caller, name: str, unit: str = "run", note: str = "") -> Layer:
@@ -91,10 +93,13 @@ def open_holdout(*, caller: Caller, share_ratio: float, reason: str = "") -> Hol
     """
     if not 0 < share_ratio <= MOST_HELD_OUT:
         raise InvalidInput("share_ratio", share_ratio, f"above 0, at most {MOST_HELD_OUT:g}")
-    if Experiment.objects.filter(state__in=OPEN).exists():
-        raise Conflict("an experiment", "open", "none open when a holdout begins")
-    if Rollout.objects.filter(state__in=OPEN).exists():
-        raise Conflict("a rollout", "open", "none open when a holdout begins")
+    open_ones = [one.called for one in Experiment.objects.filter(state__in=OPEN)]
+    rows = Rollout.objects.filter(state__in=OPEN)
+    open_ones += [f"the rollout {pk}" for pk in rows.values_list("pk", flat=True)]
+    if open_ones:
+        some = ", ".join(open_ones[:MOST_NAMED]) + (", …" if len(open_ones) > MOST_NAMED else "")
+        raise Conflict("the traffic", f"held by {some}",
+                       "no open experiment or rollout when a holdout begins")  # fmt: skip
     try:
         with transaction.atomic():
             row = Holdout.objects.create(

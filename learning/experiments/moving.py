@@ -154,7 +154,11 @@ def move(
                 rows = rows.filter(state_by=held_by[:80])
             moved = rows.update(**changes)
     except IntegrityError:
-        raise Conflict(row.subject, "in an experiment", "no other open") from None
+        other = Experiment.objects.filter(
+            agent_slug=row.agent_slug, workflow_name=row.workflow_name, state__in=layers.OPEN
+        ).exclude(pk=row.pk).first()  # fmt: skip
+        where = f"in {other.called}" if other else "in an experiment"
+        raise Conflict(row.subject, where, "no other open") from None
     if not moved:
         raise Conflict(f"experiment {row.name!r}", find(experiment_id).state, before)
     row.refresh_from_db()

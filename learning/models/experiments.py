@@ -152,6 +152,11 @@ class Experiment(models.Model):
         return self.agent_slug or self.workflow_name
 
     @property
+    def called(self) -> str:
+        """How others are told of it."""
+        return f"the experiment {self.name!r} ({self.pk})"
+
+    @property
     def subject_href(self) -> str:
         """Its page."""
         if self.agent_slug:

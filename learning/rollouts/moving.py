@@ -94,8 +94,9 @@ def begin(
 
 def check_free(agent_slug: str) -> None:
     """Raise Conflict while another comparison holds the agent's traffic."""
-    if Rollout.objects.filter(agent_slug=agent_slug, state__in=OPEN).exists():
-        raise Conflict(f"agent {agent_slug}", "in a rollout", "no open rollout")
+    row = Rollout.objects.filter(agent_slug=agent_slug, state__in=OPEN).first()
+    if row is not None:
+        raise Conflict(f"agent {agent_slug}", f"in the rollout {row.pk}", "no open rollout")
 
 
 def check_no_experiment(agent_slug: str, *, but: UUID | None = None) -> None:
@@ -104,8 +105,9 @@ def check_no_experiment(agent_slug: str, *, but: UUID | None = None) -> None:
         Q(agent_slug=agent_slug) | Q(variants__agent_versions__has_key=agent_slug),
         state__in=["running", "paused"],
     )
-    if (rows.exclude(pk=but) if but else rows).exists():
-        raise Conflict(f"agent {agent_slug}", "in an experiment", "no open experiment")
+    row = (rows.exclude(pk=but) if but else rows).first()
+    if row is not None:
+        raise Conflict(f"agent {agent_slug}", f"in {row.called}", "no open experiment")
 
 
 def advance(*, caller: Caller, rollout_id: UUID, reason: str = "") -> Rollout:

@@ -54,6 +54,24 @@ def start(api, **given):
     return api("post", f"experiments/{made.json()['id']}/start", {})
 
 
+def test_who_finds_the_traffic_held_is_told_by_what(api, two):
+    first = start(api).json()["id"]
+    refused = start(api)
+    assert refused.status_code == 409
+    assert f"in the experiment 'on {SLUG}' ({first})" in refused.json()["detail"]
+    refused = api("post", "rollouts", {"agent": SLUG, "version": "2"})
+    assert refused.status_code == 409 and first in refused.json()["detail"]
+    begun = api("post", "rollouts", {"agent": OTHER, "version": "2"}).json()["id"]
+    for answer in (
+        start(api, agent=OTHER),
+        api("post", "rollouts", {"agent": OTHER, "version": "2"}),
+    ):
+        assert answer.status_code == 409 and begun in answer.json()["detail"]
+    refused = api("post", "holdouts", {"share_ratio": 0.2})
+    assert refused.status_code == 409
+    assert first in refused.json()["detail"] and begun in refused.json()["detail"]
+
+
 def agent_client():
     return Client.objects.get(is_firm=True)
 
@@ -132,7 +150,7 @@ def test_who_is_held_out_meets_no_stage_of_a_rollout(api, two):
     assert api("post", f"{path}/advance", {}).json()["stage"] == 1
     assert out == set(users) - met(SLUG, users, "user")
     refused = api("post", "holdouts", {"share_ratio": 0.1})
-    assert refused.status_code == 409 and "a rollout" in refused.json()["detail"]
+    assert refused.status_code == 409 and "the rollout" in refused.json()["detail"]
 
 
 def test_experiments_that_meet_the_same_work_warn_of_each_other(api, two, person):

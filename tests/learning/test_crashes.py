@@ -345,7 +345,7 @@ def test_a_rollout_that_begins_beside_an_experiment_s_start_is_refused(world, ap
             answer = pool.submit(begin)
             wait_for_a_lock()
         refused = answer.result(30)
-    assert refused.status_code == 409 and "in an experiment" in refused.json()["detail"]
+    assert refused.status_code == 409 and "in the experiment" in refused.json()["detail"]
     world.check_agrees()
     assert not Rollout.objects.exists()
 

@@ -72,6 +72,21 @@ def test_the_overview_counts_ranks_and_leads_on(engineer, ground, site):
     assert "xport to" in text and "½ per 60 days" in text
 
 
+@pytest.mark.parametrize(
+    ("spending", "said"), [("pocock", "Pocock, 5 %"), (None, "O’Brien-Fleming, 5 %")]
+)
+def test_a_group_sequential_experiment_says_how_it_spends_its_error(
+    engineer, ground, site, spending, said
+):
+    _, _, old, new = ground
+    test = {"kind": "group_sequential", **({"spending": spending} if spending else {})}
+    row = an_experiment(engineer, old, new, test=test,
+                        plan={"minimum_days": 0, "planned_units": 500})  # fmt: skip
+    experiments.start(caller=engineer, experiment_id=row.pk)
+    text = text_of(site.get(f"/dashboard/experiments/{row.pk}"))
+    assert said in text.replace("\xa0", " ").replace("\u202f", " ")
+
+
 def test_the_admin_is_offered_to_those_alone_who_may_enter_it(engineer, ground, person, site):
     firm, _, old, new = ground
     change, _ = improvements.propose(
