@@ -124,6 +124,34 @@ def _framework_problem(error: exceptions.APIException) -> Response:
     return response
 
 
+def validated(given: Any) -> dict[str, Any]:
+    """What a serializer holds; bad data is a 422 that names the field and what may stand there."""
+    if not given.is_valid():
+        raise exceptions.ValidationError(_with_choices(given, given.errors))
+    data: dict[str, Any] = given.validated_data
+    return data
+
+
+def _with_choices(field: Any, detail: Any) -> Any:
+    """``detail`` with the choices that there are, wherever one is not among them."""
+    if isinstance(detail, dict):
+        parts = getattr(field, "fields", {})
+        return {
+            key: _with_choices(parts.get(key, getattr(field, "child", None)), value)
+            for key, value in detail.items()
+        }
+    if isinstance(detail, list):
+        # A list's own faults belong to it, those in it to its parts.
+        return [
+            _with_choices(getattr(field, "child", None) if isinstance(one, dict) else field, one)
+            for one in detail
+        ]
+    if getattr(detail, "code", "") != "invalid_choice" or not hasattr(field, "choices"):
+        return detail
+    choices = ", ".join(str(one) for one in field.choices if one != "")
+    return exceptions.ErrorDetail(f"{str(detail).rstrip('.')}; one of {choices}", detail.code)
+
+
 def _flatten(detail: Any, path: str = "") -> Any:
     if isinstance(detail, dict):
         for key, value in detail.items():

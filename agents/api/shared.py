@@ -29,9 +29,7 @@ def checked(shape: Any, request: Request) -> dict[str, Any]:
 
     Objects without a shape of their own (inputs, settings) hold texts that no serializer looks at.
     """
-    given = shape(data=request.data)
-    given.is_valid(raise_exception=True)
-    data: dict[str, Any] = given.validated_data
+    data = rest.validated(shape(data=request.data))
     bodies.check_texts(data)
     return data
 

@@ -23,10 +23,7 @@ MOST_DAYS = 366
 
 def checked(shape: Any, request: Request) -> dict[str, Any]:
     """The request's body in the given shape; a bad one is a 422 that names the field."""
-    given = shape(data=request.data)
-    given.is_valid(raise_exception=True)
-    data: dict[str, Any] = given.validated_data
-    return data
+    return rest.validated(shape(data=request.data))
 
 
 def page(

@@ -25,9 +25,7 @@ def checked(shape: Any, request: Request) -> dict[str, Any]:
     given = copy(_made(shape))
     given.initial_data = request.data
     require_known(request, given.fields)
-    given.is_valid(raise_exception=True)
-    data: dict[str, Any] = given.validated_data
-    return data
+    return rest.validated(given)
 
 
 @cache

@@ -69,7 +69,9 @@ def test_better_examples_come_from_the_approved_library(agent, api, firm):
 
 
 def test_a_goal_that_is_none_is_refused(agent, api):
-    assert ask(api, agent, goals=["win"]).status_code == 422
+    refused = ask(api, agent, goals=["win"])
+    assert refused.status_code == 422
+    assert "one of reduce_cost, improve_accuracy, better_examples" in refused.json()["detail"]
     assert api("post", "/api/v1/agents/nobody/prompt-variations",
                {"goals": ["reduce_cost"]}).status_code == 404  # fmt: skip
 
