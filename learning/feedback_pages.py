@@ -50,7 +50,13 @@ def by_link(request: HttpRequest, token: str) -> HttpResponse:
     if context["sent"]:
         inviting.answered(row)
     # Over somebody's shoulder or in a shared inbox: what was said before is not shown.
-    context |= {"said": [], "others": 0, "by_itself": row.asked_by == inviting.ITSELF}
+    context |= {
+        "said": [],
+        "others": 0,
+        "rating": None,
+        "about": inviting.about(row),
+        "by_itself": row.asked_by == inviting.ITSELF,
+    }
     return _private(render(request, "learning/by_link.html", context, status=context["status"]))
 
 

@@ -20,6 +20,7 @@ from config.access import callers
 from config.access.callers import Caller
 from config.access.models import User
 from config.errors import AppError, Conflict, Forbidden, InvalidInput, NotFound, Unavailable
+from config.partitions import time_of
 from learning import feedback
 from learning.models import FeedbackRequest
 from monitoring import services as monitoring
@@ -73,7 +74,7 @@ def ask(*, caller: Caller, subject_kind: str, subject_id: UUID, person: str) -> 
 def body_of(row: FeedbackRequest) -> str:
     """What the mail says: nothing of the work itself, which may be confidential."""
     lines = [
-        f"You are asked how {_WHAT[row.subject_kind]} was that Ratchet gave you.",
+        f"You are asked how {about(row)} was that Ratchet gave you.",
         "",
         f"{settings.PUBLIC_URL}/feedback/{token_of(row)}",
         "",
@@ -83,6 +84,11 @@ def body_of(row: FeedbackRequest) -> str:
         lines += ["Ratchet asks this by itself when a run has ended. Behind the link you can "
                   "say that you want no such mails."]  # fmt: skip
     return "\n".join(lines)
+
+
+def about(row: FeedbackRequest) -> str:
+    """What is asked about, by its kind and when it began: one of several is told so."""
+    return f"{_WHAT[row.subject_kind]} of {time_of(row.subject_id):%d %B %Y, %H:%M} UTC"
 
 
 def token_of(row: FeedbackRequest) -> str:

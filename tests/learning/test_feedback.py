@@ -15,6 +15,7 @@ from agents.models import Conversation, Invocation
 from config.access.callers import any_reader, of_user
 from config.access.models import Client
 from config.errors import Conflict, NotFound
+from config.partitions import time_of
 from learning import experiments, feedback, improvements, inviting, patterns
 from learning.models import Feedback, FeedbackRequest, Improvement, Score
 from monitoring import queries, rollups
@@ -247,7 +248,10 @@ def test_a_mailed_link_takes_the_word_of_its_person_without_signing_in(
     assert mail.to == [asked.email] and str(invocation.pk) not in mail.body
     browser = Browser(enforce_csrf_checks=True)
     form = browser.get(path)
-    assert b"How good was it?" in form.content and not Feedback.objects.exists()
+    when = f"{time_of(invocation.pk):%d %B %Y, %H:%M} UTC"
+    assert f"an answer of {when}" in mail.body, "of several, this one"
+    assert f"How good was an answer of {when}?" in form.content.decode()
+    assert not Feedback.objects.exists()
     token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', form.content.decode())[1]
     chosen = re.search(r'<option value="(\w+)"', form.content.decode())[1]
     given = {"rating": "2", "kind": chosen, "text": "so slow", "csrfmiddlewaretoken": token}
@@ -258,6 +262,7 @@ def test_a_mailed_link_takes_the_word_of_its_person_without_signing_in(
     said = Feedback.objects.get(kind="complaint")  # what stands first needs no more than words
     assert (said.text, said.category) == ("so slow", "speed")
     assert FeedbackRequest.objects.get().answered_at is not None
+    assert " checked" not in browser.get(path).content.decode(), "nothing that was said is shown"
     assert browser.get("/dashboard/learning").status_code == 302  # the link signs nobody in
 
 
