@@ -87,7 +87,8 @@ def begin(*, caller: Caller, name: str, criterion: str, most: int, cap_usd: Deci
         raise InvalidInput("criterion", criterion, "what a good answer is, in words")
     labelled = judging.people_of(name, caller=caller)
     if not labelled:
-        raise Conflict(f"labels named {name!r}", "none", "scores or ratings that people gave")
+        raise Conflict(f"the score {name!r}", "given by nobody yet",
+                       "scores or ratings that people gave")  # fmt: skip
     row, _ = Judge.objects.select_for_update().get_or_create(
         name=name, version=version_of(criterion),
         defaults={"criterion": criterion, "created_by": caller.name[:80]},

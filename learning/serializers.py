@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.utils import timezone
 from rest_framework import serializers as s
 
 from config.access.models import Client
-from learning import experiments
+from learning import experiments, saying
 from learning.domain.categories import Category
 from learning.domain.measures import SCORE_NAME
 from learning.models import (
@@ -225,6 +226,9 @@ class ExperimentDocument(s.ModelSerializer[Experiment]):
     layer = s.CharField(source="layer.name", default=None, allow_null=True)
     warnings = s.SerializerMethodField()
     batches = JSON()
+    says = s.CharField(
+        source="said", help_text="How it stands, or how it ended, as its page has it."
+    )
 
     def get_warnings(self, row: Experiment) -> list[dict[str, Any]]:
         """Other open experiments that meet the same work; while it is drafted or open."""
@@ -237,7 +241,8 @@ class ExperimentDocument(s.ModelSerializer[Experiment]):
             "coverage_ratio", "layer", "layer_share_ratio", "gates", "is_aa", "warnings",
             "variants", "metrics", "test", "plan", "maturity_hours",
             "autoconclude", "batch_hours", "batches", "rollout_plan", "state", "state_by",
-            "state_reason", "improvement", "verdict", "headline", "analysed_at", "started_at",
+            "state_reason", "improvement", "verdict", "headline", "says", "analysed_at",
+            "started_at",
             "paused_seconds", "read_until", "ended_at", "created_by", "created_at",
         ]  # fmt: skip
         read_only_fields = fields
@@ -323,6 +328,11 @@ class RolloutDocument(s.ModelSerializer[Rollout]):
     postcheck = s.SerializerMethodField()
     reach = s.SerializerMethodField()
     drill = s.SerializerMethodField()
+    says = s.SerializerMethodField()
+
+    def get_says(self, row: Rollout) -> str:
+        """How it stands, or how it ended, as its page has it; ``headline`` is of its last look."""
+        return saying.of_rollout(row, timezone.now())
 
     def get_reach(self, row: Rollout) -> dict[str, Any]:
         """Seconds from the breach to the rollback and to the last exposure; null: not known."""
@@ -348,7 +358,7 @@ class RolloutDocument(s.ModelSerializer[Rollout]):
         fields = [
             "id", "client_id", "agent_slug", "from_version_id", "to_version_id", "strategy",
             "stages", "stage", "unit", "seed", "metrics", "test", "state", "state_by",
-            "state_reason", "improvement", "experiment", "verdict", "headline", "analysis",
+            "state_reason", "improvement", "experiment", "verdict", "headline", "says", "analysis",
             "analysed_at", "stage_started_at", "postcheck", "is_drill", "reach", "drill",
             "breached_at",
             "last_exposure_at", "created_by", "created_at", "ended_at",

@@ -116,6 +116,7 @@ def test_an_experiment_lives_through_the_api(api, firm):
     experiments.sweep()
     analysis = api("get", f"{path}/analysis").json()
     assert analysis["verdict"] == "ship" and analysis["headline"].startswith("Ship v2: success")
+    assert api("get", path).json()["says"] == analysis["headline"]
     for action, state in (("pause", "paused"), ("resume", "running"), ("stop", "stopped")):
         assert api("post", f"{path}/{action}", {"reason": "why"}).json()["state"] == state
     assert api("post", f"{path}/stop", {}).status_code == 409
@@ -134,7 +135,10 @@ def test_a_rollout_lives_through_the_api(api, firm):
     assert api("post", f"{path}/rollback", {"reason": "x"}).json()["state"] == "rolled_back"
     again = api("post", "rollouts", {"agent": SLUG, "version": "2"})
     assert again.status_code == 409 and again.json()["code"] == "barred"
-    assert api("get", path).json()["state_reason"] == "x"
+    told = api("get", path).json()
+    assert (told["state_reason"], told["says"]) == (
+        "x", "Taken back at stage 2 of 5, 10 % of all units: x",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
