@@ -95,7 +95,9 @@ def find_patterns(until: datetime) -> dict[str, int]:
         ),
         Pattern.Kind.COMPLAINT: _store(Pattern.Kind.COMPLAINT, said, _topics(said), since, until),
     }
-    _mark_trends(since, until)
+    # A day that is done again says nothing of where patterns went after it.
+    if not PatternCount.objects.filter(day__gt=until.date()).exists():
+        _mark_trends(since, until)
     found = {
         "failures": len(failed),
         "complaints": len(said),

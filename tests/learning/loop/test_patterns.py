@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from config.access import callers
 from config.access.models import Client, Membership, User
-from learning import patterns
+from learning import cycles, patterns
 from learning.models import Feedback, Pattern, PatternCount
 from tests.learning.loop.conftest import NOW, days_ago, id_at
 
@@ -45,6 +45,18 @@ def test_failures_are_clustered_with_their_impact(bare, call):
     assert found[0]["agents"] == [{"slug": bare.slug, "count": 6}]
     assert found[0]["trend"] == "new"
     assert len(found[0]["invocations"]) <= 5
+
+
+def test_a_cycle_of_a_day_before_leaves_todays_trends_as_they_are(bare, firm, api, monkeypatch):
+    monkeypatch.setattr(cycles, "_send", lambda pk: None)
+    now = timezone.now()
+    for n in range(4):
+        complain(firm, bare, now, f"the rate of year {n} is missing")
+    for tick in (now, now - timedelta(days=2)):
+        made = api("post", "/api/v1/cycles", {"cadence": "daily", "tick": f"{tick:%Y-%m-%d}"})
+        assert cycles.do_step(made.json()["id"], "patterns")
+        (found,) = api("get", "/api/v1/patterns").json()["results"]
+        assert (found["trend"], found["impact"]["count"]) == ("new", 4)
 
 
 def test_a_pattern_keeps_its_key_and_its_past_from_week_to_week(bare, call):
