@@ -69,7 +69,7 @@ def _deliver(cycle: Cycle, waiting: list[str]) -> tuple[int, list[str], str]:
     while waiting:
         address, *waiting = waiting
         try:
-            send_mail(f"Ratchet: {cycle.cadence} learning report, {cycle.tick}", cycle.report,
+            send_mail(f"Ratchet: {cycle.cadence} learning report, {cycle.tick}", _body(cycle),
                       settings.DEFAULT_FROM_EMAIL, [address])  # fmt: skip
             sent += 1
         except OSError as error:
@@ -82,6 +82,16 @@ def _deliver(cycle: Cycle, waiting: list[str]) -> tuple[int, list[str], str]:
             if any(code < FOR_GOOD for code in codes):
                 left.append(address)
     return sent, left, fault
+
+
+def _body(cycle: Cycle) -> str:
+    """The report, and where to go on from it."""
+    here = f"{settings.PUBLIC_URL}/dashboard/learning"
+    return "\n".join([
+        cycle.report.rstrip(), "", "## Go on", "",
+        f"- This report as a page: {here}/reports/{cycle.pk}",
+        f"- What waits for a decision, what is tried and rolled out: {here}", "",
+    ])  # fmt: skip
 
 
 def _codes(error: OSError) -> list[int]:

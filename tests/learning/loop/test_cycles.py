@@ -146,6 +146,8 @@ def test_a_report_waits_for_a_mail_server_that_is_away(
     cycles.sweep()
     cycles.sweep()
     assert [letter.to for letter in mailoutbox] == [["one@localhost"], ["two@localhost"]]
+    body = mailoutbox[0].body
+    assert body.startswith("# Learning report") and f"/dashboard/learning/reports/{made.pk}" in body
     assert "mailed to 2 people" in page_of(made, person)
 
 
