@@ -55,7 +55,10 @@ class Barred(AppError):
         self.agent, self.reason, self.tombstone_id = agent, reason, tombstone_id
 
     def __str__(self) -> str:
-        return f"this change of {self.agent} is barred ({self.reason}); lift it to try again"
+        return (
+            f"this change of {self.agent} is barred ({self.reason}); who may decide lifts that in "
+            f"the admin, under tombstones ({self.tombstone_id})"
+        )
 
 
 def propose(

@@ -167,11 +167,11 @@ def _too_early(progress: Progress) -> Verdict:
     left = progress.days_left
     return Verdict(
         "inconclusive",
-        f"{_wait(left)}: {progress.units} of at least "
+        f"{_wait(left)}: {progress.units:,} of at least "
         f"{plural(progress.minimum_units, 'unit')} an arm.",
         (
             f"the smallest arm has {plural(progress.units, 'unit')}; the minimum is "
-            f"{progress.minimum_units}",
+            f"{progress.minimum_units:,}",
         ),
         days_left=left,
     )
