@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,8 @@ from agents import versions
 from agents.domain import traffic
 from agents.models import Agent, AgentVersion, Invocation, Label, TrafficSplit
 from config.access.models import Client
-from learning.models import Improvement, Replay
+from learning.models import Feedback, Improvement, Replay, Score
+from tests.rows import insert
 
 SLUG = "tax-vat-001"
 
@@ -42,8 +44,12 @@ def meet(
     seed: int = 1,
     days: int = 1,
     started: Any = None,
+    each: Callable[[Invocation], None] = lambda call: None,
 ) -> list[Invocation]:
-    """So many new units call the agent under its open split; ``success`` by version."""
+    """So many new units call the agent under its open split; ``success`` by version.
+
+    ``each`` may change a call before it is stored.
+    """
     rng = random.Random(seed)
     split = TrafficSplit.objects.filter(agent=agent, closed_at=None).first()
     production = Label.objects.get(agent=agent, name="production").version
@@ -67,7 +73,35 @@ def meet(
                 started_at=start + timedelta(days=number % days, microseconds=number),
             )
         )  # fmt: skip
-    return Invocation.objects.bulk_create(rows)
+    for row in rows:
+        each(row)
+    return insert(rows)
+
+
+_OF_ONE = {"id", "subject_id", "unit", "version_id", "split_epoch", "rating", "value"}
+
+
+def said_of(
+    model: type[Feedback] | type[Score], first: Invocation, rest: dict[Invocation, dict[str, Any]]
+) -> None:
+    """Say of the ``rest`` what was said of the ``first`` call, each with numbers of its own.
+
+    As rows: what a request does is seen at the first, and hundreds of them take a minute.
+    """
+    like = model.objects.get(subject_id=first.pk, superseded_at=None)
+    alike = {
+        field.attname: getattr(like, field.attname)
+        for field in model._meta.concrete_fields
+        if field.attname not in _OF_ONE
+    }
+    model.objects.filter(subject_id__in=[call.pk for call in rest]).update(
+        superseded_at=timezone.now()
+    )
+    insert(
+        model(**alike, subject_id=call.pk, unit=call.unit, version_id=call.version_id,
+              split_epoch=call.split_epoch, **own)
+        for call, own in rest.items()
+    )  # fmt: skip
 
 
 def replayed(row: Improvement, verdict: str = "not_worse") -> Replay:

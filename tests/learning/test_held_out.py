@@ -18,6 +18,7 @@ from learning import tasks
 from learning.held_out import read
 from learning.models import Holdout, Rollout
 from tests.learning.ground import SLUG, id_at, make_agent
+from tests.rows import insert
 
 pytestmark = pytest.mark.django_db
 RNG = random.Random(5)
@@ -37,7 +38,7 @@ def held_out(api, *, share=0.3):
 def calls(firm, agent, old, row, *, fails, users=600):
     """Each user calls twice; ``fails`` says of a user in or out of the holdout how often."""
     edge = 10_000 * row.share_ratio
-    Invocation.objects.bulk_create(
+    insert(
         Invocation(
             id=id_at(at, RNG), client_id=firm.pk, agent_id=agent.pk, agent_slug=SLUG,
             version_id=old.pk,

@@ -9,7 +9,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from agents import versions
-from agents.models import Agent, Invocation
+from agents.models import Agent
 from learning import experiments, feedback
 from learning.experiments import drafting
 from learning.models import Example, Judge, Score
@@ -35,11 +35,12 @@ def running(api, firm):
         "metrics": [{"key": f"score:{NAME}", "role": "primary"}], "plan": {"minimum_days": 0},
     }).json()  # fmt: skip
     api("post", f"experiments/{made['id']}/start", {})
-    calls = meet(agent, firm, units=700, success={old.pk: 1.0, new.pk: 1.0})
     rng = random.Random(4)
-    for call in calls:
+
+    def answer(call):
         call.output = {"text": "x" * rng.randrange(20, 400)}
-    Invocation.objects.bulk_update(calls, ["output"])
+
+    calls = meet(agent, firm, units=700, success={old.pk: 1.0, new.pk: 1.0}, each=answer)
     truth = {c.pk: float(rng.random() < (0.9 if c.version_id == new.pk else 0.4)) for c in calls}
     return f"experiments/{made['id']}", calls, truth
 

@@ -18,6 +18,7 @@ from learning.domain import quantiles
 from learning.experiments import drafting
 from learning.models import Experiment, Rollout, Score
 from tests.learning.ground import SLUG, make_agent, meet
+from tests.rows import insert
 
 pytestmark = pytest.mark.django_db
 
@@ -63,11 +64,13 @@ def test_a_percentile_of_live_units_decides(api, firm, person, factor, verdict):
     agent, old, new = make_agent()
     path = begun(api, [{"key": "p90", "measure": "seconds", "quantile": 0.9, "role": "primary"},
                        {"key": "seconds", "role": "secondary"}])  # fmt: skip
-    calls = meet(agent, firm, units=900, success={old.pk: 1.0, new.pk: 1.0})
     rng = random.Random(5)
-    for call in calls:
+
+    def take_time(call):
         call.duration_seconds = rng.expovariate(1) * (factor if call.version_id == new.pk else 1)
-    Invocation.objects.bulk_update(calls, ["duration_seconds"])
+
+    success = {old.pk: 1.0, new.pk: 1.0}
+    calls = meet(agent, firm, units=900, success=success, each=take_time)
     experiments.sweep()
     found = api("get", f"{path}/analysis").json()
     assert found["verdict"] == verdict
@@ -108,7 +111,7 @@ def test_what_users_had_before_sharpens_what_they_have_now(api, firm):
                 cost_usd=f"{cost(user):.6f}", duration_seconds=1,
                 started_at=at + timedelta(microseconds=number),
             ))  # fmt: skip
-        Invocation.objects.bulk_create(rows)
+        insert(rows)
 
     calls(started - timedelta(days=3), lambda user: usual[user])
     metrics = [{"key": "cost_usd", "role": "primary", "cuped_days": 14},
@@ -234,7 +237,7 @@ def test_a_stage_of_which_nothing_was_measured_is_held_for_a_person(api, firm):
 
 
 def graded(calls, firm):
-    Score.objects.bulk_create(
+    insert(
         Score(client_id=firm.pk, subject_kind="invocation", subject_id=call.pk, agent_slug=SLUG,
               version_id=call.version_id, unit=call.unit, split_epoch=call.split_epoch,
               name="quality", value=0.6 + number % 5 / 10, source="human")

@@ -59,7 +59,9 @@ def test_a_shipped_strategy_takes_a_day_a_stage_and_not_an_hour_less(api, ground
         split = TrafficSplit.objects.get(agent=agent, closed_at=None)
         treated = sum(end - start for start, end in split.arms[str(new.pk)]) / 10_000
         assert treated == pytest.approx(min(share, 0.95))
-        meet(agent, firm, units=4000, success=rates, seed=stage)
+        # Two hundred of each side: a stage asks for a hundred.
+        units = round(200 / min(treated, 1 - treated))
+        meet(agent, firm, units=units, success=rates, seed=stage)
         pass_time(23 * HOUR)
         assert swept(api, path)["stage"] == stage, "not after 23 hours"
         pass_time(2 * HOUR)

@@ -6,9 +6,9 @@ import pytest
 
 from agents.models import Invocation
 from learning import experiments, tasks
-from learning.models import Experiment, Rollout, Tombstone
+from learning.models import Experiment, Feedback, Rollout, Tombstone
 from tests.learning.domain.analysis.test_documents import document
-from tests.learning.ground import SLUG, make_agent, meet
+from tests.learning.ground import SLUG, make_agent, meet, said_of
 from tests.learning.test_apart import agent_client, an_incident, running
 from tests.learning.test_watched_rollouts import begun, calls_of, scored
 
@@ -19,10 +19,12 @@ RATING = [{"key": "rating", "role": "primary"}]
 def rate(api, version, stars):
     """The first calls of the version get these ratings, one each."""
     rows = Invocation.objects.filter(version_id=version.pk).exclude(split_epoch=None)
-    for call, number in zip(rows.order_by("unit"), stars, strict=False):
-        given = {"subject_kind": "invocation", "subject_id": str(call.pk), "kind": "rating",
-                 "rating": number}  # fmt: skip
-        assert api("post", "feedback", given).status_code == 201
+    calls = rows.order_by("unit")[: len(stars)]
+    ratings = {call: {"rating": stars[number]} for number, call in enumerate(calls)}
+    given = {"subject_kind": "invocation", "subject_id": str(calls[0].pk), "kind": "rating",
+             **ratings.pop(calls[0])}  # fmt: skip
+    assert api("post", "feedback", given).status_code == 201
+    said_of(Feedback, calls[0], ratings)
 
 
 @pytest.mark.parametrize("stars", [([5], [4]), ([5, 5], [1, 1]), ([5, 5, 4], [1, 1, 2])])

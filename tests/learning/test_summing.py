@@ -19,6 +19,7 @@ from learning.domain import measures, quantiles
 from learning.models import ArmDay, Experiment, Feedback, Score, StageSums
 from learning.summing import EVERY, Look
 from tests.learning.ground import SLUG, id_at, make_agent, meet
+from tests.rows import insert
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
@@ -46,15 +47,19 @@ class Traffic:
         self.calls: list[Invocation] = []
         self.began = datetime.now(UTC).replace(hour=15, minute=0) - timedelta(days=5)
         self.till = self.began
-        for unit in self.units[::2]:
-            self.call(unit, self.began - 30 * HOUR, epoch=None)
+        insert(self.made(unit, self.began - 30 * HOUR, epoch=None) for unit in self.units[::2])
 
     def call(self, unit, ended_at, epoch=1):
+        made = self.made(unit, ended_at, epoch)
+        made.save(force_insert=True)
+        return made
+
+    def made(self, unit, ended_at, epoch):
         rng, seconds = self.rng, self.rng.random() * 50
         started = ended_at - timedelta(seconds=seconds)
         # A queued one has had its id for long.
         asked = started - rng.choice([0, 0, 0, 20]) * HOUR if epoch else started
-        return Invocation.objects.create(
+        return Invocation(
             id=id_at(asked, rng), client_id=self.firm.pk, agent_id=self.agent.pk, agent_slug=SLUG,
             version_id=self.old.pk, version_number=1, split_epoch=epoch,
             unit=unit if epoch else "", user_id=unit,
@@ -250,10 +255,13 @@ def test_a_sweep_asks_for_no_call_of_a_day_that_is_over_and_late_words_count(
 ):
     agent, old, new = make_agent()
     began = begun(api, days=4)
-    made = meet(agent, firm, units=120, success={old.pk: 0.8, new.pk: 0.8}, started=began, days=3)
     rng = random.Random(3)
-    for call in made:  # as they are stored where nobody moves clocks
-        Invocation.objects.filter(pk=call.pk).update(id=id_at(call.started_at, rng))
+
+    def name(call):  # as they are stored where nobody moves clocks
+        call.id = id_at(call.started_at, rng)
+
+    meet(agent, firm, units=120, success={old.pk: 0.8, new.pk: 0.8}, started=began, days=3,
+         each=name)  # fmt: skip
     experiments.sweep()
     before = list(ArmDay.objects.values("arm", "day", "units", "statistics", "folded_at"))
     assert sum(row["units"] for row in before) == 120 and len(before) == 6

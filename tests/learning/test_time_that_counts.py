@@ -12,6 +12,7 @@ from agents.models import Invocation
 from learning import tasks
 from learning.models import Experiment, Feedback, Rollout
 from tests.learning.ground import SLUG, make_agent, meet
+from tests.rows import insert
 
 pytestmark = pytest.mark.django_db
 METRICS = [{"key": "success", "role": "primary"}]
@@ -155,7 +156,7 @@ def test_an_end_at_which_nothing_can_be_read_is_no_look(api, ground):
     assert api("post", "feedback", said).status_code == 201
     like = Feedback.objects.values("kind", "source", "author_key", "client_id", "agent_slug",
                                    "subject_kind", "split_epoch").get()  # fmt: skip
-    Feedback.objects.bulk_create(
+    insert(
         Feedback(subject_id=call.pk, unit=call.unit, version_id=call.version_id,
                  rating=3 + number % 2 + (call.version_id == new.pk), **like)
         for number, call in enumerate(calls) if number

@@ -7,7 +7,8 @@ from django.test import Client as Browser
 
 from agents.models import Invocation
 from learning import tasks
-from tests.learning.ground import SLUG, make_agent, meet
+from learning.models import Feedback, Score
+from tests.learning.ground import SLUG, make_agent, meet, said_of
 
 pytestmark = pytest.mark.django_db
 STAGES = [{"share": 0.5, "minimum_hours": 24, "minimum_units": 20}, {"share": 1}]
@@ -29,17 +30,20 @@ def calls_of(agent, firm, old, new, units=160):
 
 def scored(api, calls, wrong):
     """Each call gets a score; so many of them are wrong."""
-    for number, call in enumerate(calls):
-        given = {"subject_kind": "invocation", "subject_id": str(call.pk), "name": "accuracy",
-                 "value": float(number >= wrong), "source": "code"}  # fmt: skip
-        assert api("post", "scores", given).status_code == 201
+    values = {call: {"value": float(number >= wrong)} for number, call in enumerate(calls)}
+    given = {"subject_kind": "invocation", "subject_id": str(calls[0].pk), "name": "accuracy",
+             "source": "code", **values.pop(calls[0])}  # fmt: skip
+    assert api("post", "scores", given).status_code == 201
+    said_of(Score, calls[0], values)
 
 
 def rated(api, calls, low):
-    for number, call in enumerate(calls):
-        given = {"subject_kind": "invocation", "subject_id": str(call.pk), "kind": "rating",
-                 "rating": 1 if number < low else 5 - number % 2}  # fmt: skip
-        assert api("post", "feedback", given).status_code == 201
+    ratings = {call: {"rating": 1 if number < low else 5 - number % 2}
+               for number, call in enumerate(calls)}  # fmt: skip
+    given = {"subject_kind": "invocation", "subject_id": str(calls[0].pk), "kind": "rating",
+             **ratings.pop(calls[0])}  # fmt: skip
+    assert api("post", "feedback", given).status_code == 201
+    said_of(Feedback, calls[0], ratings)
 
 
 def shown(person, path):

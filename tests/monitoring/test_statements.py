@@ -20,6 +20,7 @@ from monitoring.models import Alert, AlertRule
 from monitoring.services import Measurement, record
 from tests.agents.conftest import publish
 from tests.benchmarks.dashboards import AGENT, PAGES, PIECE
+from tests.rows import insert
 from tests.statements import counted
 
 pytestmark = pytest.mark.django_db
@@ -82,7 +83,7 @@ def called(firm: Client, *, a_day: int, days: int, until: datetime) -> None:
                        version_number=1, started_at=at, state="failed" if failed else "succeeded")
         )  # fmt: skip
     record(taken)
-    Invocation.objects.bulk_create(rows)
+    insert(rows)
     rollups.roll_up()
 
 

@@ -14,6 +14,7 @@ from agents.models import Agent, AgentVersion, Invocation, Label
 from config.access.models import Client
 from config.partitions import first_id
 from tests.agents.conftest import agent, api, firm, ground, key, model, offline
+from tests.rows import insert
 
 __all__ = ["agent", "api", "firm", "ground", "key", "model", "offline"]
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
@@ -56,6 +57,17 @@ def call(unwritten: Callable[..., Invocation]) -> Callable[..., Invocation]:
         made = unwritten(of, at, version=of.labels.get(name="production").version, **fields)
         made.save(force_insert=True)
         return made
+
+    return make
+
+
+@pytest.fixture
+def calls(unwritten: Callable[..., Invocation]) -> Callable[..., list[Invocation]]:
+    """``calls(agent, [(at, fields), …])`` writes many live invocations at once."""
+
+    def make(of: Agent, given: list[tuple[datetime, dict[str, Any]]]) -> list[Invocation]:
+        version = of.labels.get(name="production").version
+        return insert(unwritten(of, at, version=version, **fields) for at, fields in given)
 
     return make
 

@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from agents import evidence
 from agents import services as agents
-from agents.models import Invocation
 from config.access.models import Membership, User
 from learning import drifting, tasks
 from learning.models import DriftWindow
 from tests.learning.loop.conftest import NOW, days_ago, id_at
+from tests.rows import insert
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 def traffic(unwritten, agent, *, first, days, seconds, each=40, **fields):
     draw = random.Random(f"{first}{seconds}")
     version = agent.labels.get(name="production").version
-    Invocation.objects.bulk_create(
+    insert(
         unwritten(agent, days_ago(first - day - n / (each + 1)), version=version,
                   duration_seconds=draw.lognormvariate(0, 0.3) * seconds, **fields)
         for day in range(days)

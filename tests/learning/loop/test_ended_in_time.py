@@ -13,6 +13,7 @@ from django.utils import timezone
 from config.access.models import User
 from learning import tasks
 from learning.models import AskingPolicy
+from tests.rows import insert
 from workflows import publishing
 from workflows.models import Run, StepRun
 
@@ -28,7 +29,7 @@ def record(firm: Any) -> None:
     ada = User.objects.create_user("ada", password="x")
     now = timezone.now()
     ends = [now - timedelta(days=365 * n / MANY) for n in range(MANY)]
-    runs = Run.objects.bulk_create(
+    runs = insert(
         Run(
             client=firm,
             version=version,
@@ -39,7 +40,7 @@ def record(firm: Any) -> None:
         )
         for at in ends
     )
-    StepRun.objects.bulk_create(
+    insert(
         StepRun(run=run, key="say", kind="tool", ended_at=run.ended_at,
                 state="succeeded" if n % 100 else "failed")
         for n, run in enumerate(runs)

@@ -14,6 +14,7 @@ from learning import tasks
 from learning.models import Cycle, Feedback, Judge, Score
 from tests.learning.loop.conftest import days_ago, id_at
 from tests.learning.loop.test_cycles import begin, finish, sent
+from tests.rows import insert
 
 __all__ = ["begin", "sent"]
 pytestmark = pytest.mark.django_db
@@ -21,16 +22,18 @@ TICK = date(2026, 11, 20)
 
 
 def test_a_month_is_compared_after_its_calls_have_left_the_database(
-    bare, call, begin, settings, tmp_path
+    bare, calls, begin, settings, tmp_path
 ):
     settings.LAKE_URL = str(tmp_path / "lake")
-    draw = random.Random(7)
+    draw, given = random.Random(7), []
     for n in range(120):  # slower and failing in the last month, steady before
         for days, slow, bad in ((32 + n * 0.7, 1.0, 0.02), (1 + n * 0.2, 2.5, 0.3)):
             fails = draw.random() < bad
-            call(bare, days_ago(days), duration_seconds=slow * draw.lognormvariate(0, 0.3),
-                 state="failed" if fails else "succeeded",
-                 error_code="timeout" if fails else "")  # fmt: skip
+            given.append((days_ago(days), {
+                "duration_seconds": slow * draw.lognormvariate(0, 0.3),
+                "state": "failed" if fails else "succeeded",
+                "error_code": "timeout" if fails else ""}))  # fmt: skip
+    calls(bare, given)
     call_command("export_telemetry", "--since", str(TICK - timedelta(days=125)),
                  "--until", str(TICK), "--only", "invocations")  # fmt: skip
     Invocation.objects.all().delete()
@@ -49,27 +52,32 @@ def test_a_month_is_compared_after_its_calls_have_left_the_database(
 
 
 def test_what_was_said_and_scored_is_compared_after_it_has_left_the_database(
-    bare, call, begin, settings, tmp_path, firm
+    bare, calls, begin, settings, tmp_path, firm
 ):
     settings.LAKE_URL = str(tmp_path / "lake")
     Judge.objects.create(name="clarity", version="j1", state="admitted", measured_at=days_ago(1))
-    draw = random.Random(7)
-    for n in range(120):  # in the last month: longer questions, worse ratings and scores
-        for days, worse in ((32 + n * 0.7, 0), (1 + n * 0.2, 1)):
-            at = days_ago(days)
-            one = call(bare, at, input_tokens=100 + 80 * worse + n % 7, cached_tokens=n % 5)
-            about = {"client_id": firm.pk, "subject_kind": "invocation", "subject_id": one.pk,
-                     "agent_slug": bare.slug, "created_at": at}  # fmt: skip
-            rating = draw.choice([1, 2, 2, 3] if worse else [4, 5, 2])
-            Feedback.objects.create(
-                id=id_at(at), **about, kind="rating", rating=rating, source="user",
-                category=("tone" if worse else "accuracy") if rating <= 2 else "",
-            )  # fmt: skip
-            for version, value in (("j1", 0.9 - 0.3 * worse), ("barred", 0.1 + 0.8 * worse)):
-                Score.objects.create(
-                    id=id_at(at), **about, name="clarity" if version == "j1" else "charm",
-                    value=value + draw.random() / 10, source="judge", source_version=version,
-                )  # fmt: skip
+    draw, said, scored = random.Random(7), [], []
+    # In the last month: longer questions, worse ratings and scores.
+    ends = [one for n in range(120) for one in ((n, 32 + n * 0.7, 0), (n, 1 + n * 0.2, 1))]
+    made = calls(bare, [
+        (days_ago(days), {"input_tokens": 100 + 80 * worse + n % 7, "cached_tokens": n % 5})
+        for n, days, worse in ends
+    ])  # fmt: skip
+    for one, (_, days, worse) in zip(made, ends, strict=True):
+        at = days_ago(days)
+        about = {"client_id": firm.pk, "subject_kind": "invocation", "subject_id": one.pk,
+                 "agent_slug": bare.slug, "created_at": at}  # fmt: skip
+        rating = draw.choice([1, 2, 2, 3] if worse else [4, 5, 2])
+        said.append(Feedback(
+            id=id_at(at), **about, kind="rating", rating=rating, source="user",
+            category=("tone" if worse else "accuracy") if rating <= 2 else "",
+        ))  # fmt: skip
+        scored += [
+            Score(id=id_at(at), **about, name="clarity" if version == "j1" else "charm",
+                  value=value + draw.random() / 10, source="judge", source_version=version)
+            for version, value in (("j1", 0.9 - 0.3 * worse), ("barred", 0.1 + 0.8 * worse))
+        ]  # fmt: skip
+    insert(said), insert(scored)
     call_command("export_telemetry", "--since", str(TICK - timedelta(days=125)),
                  "--until", str(TICK), "--only", "invocations,feedback,scores")  # fmt: skip
     for model in (Invocation, Feedback, Score):
@@ -88,13 +96,12 @@ def test_what_was_said_and_scored_is_compared_after_it_has_left_the_database(
 
 
 def test_files_of_an_earlier_release_lack_what_it_did_not_write(
-    bare, call, begin, settings, tmp_path
+    bare, calls, begin, settings, tmp_path
 ):
     settings.LAKE_URL = str(tmp_path / "lake")
     draw = random.Random(7)
-    for n in range(120):
-        for days in (32 + n * 0.7, 1 + n * 0.2):
-            call(bare, days_ago(days), duration_seconds=draw.lognormvariate(0, 0.3))
+    calls(bare, [(days_ago(days), {"duration_seconds": draw.lognormvariate(0, 0.3)})
+                 for n in range(120) for days in (32 + n * 0.7, 1 + n * 0.2)])  # fmt: skip
     call_command("export_telemetry", "--since", str(TICK - timedelta(days=125)),
                  "--until", str(TICK), "--only", "invocations")  # fmt: skip
     for file in sorted((tmp_path / "lake" / "invocations").rglob("*.parquet"))[:95]:

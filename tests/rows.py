@@ -1,0 +1,42 @@
+"""Many rows at once: a test about thousands of calls should not spend its time on storing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from django.db import connection, models
+from django.db.models.expressions import DatabaseDefault
+from psycopg.types.json import Jsonb
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+def insert(objects: Iterable[Row]) -> list[Row]:
+    """Insert unsaved objects of one model, and give them back as ``bulk_create`` does.
+
+    By COPY: Django makes an expression of every value, which takes ten times as long. What the
+    database gives by itself stays unknown to the objects.
+    """
+    rows = list(objects)
+    if not rows:
+        return []
+    table = type(rows[0])._meta
+    fields = [
+        field
+        for field in table.concrete_fields
+        if not isinstance(getattr(rows[0], field.attname), DatabaseDefault)
+        and not (field is table.auto_field and rows[0].pk is None)
+    ]
+    names = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
+    documents = {n for n, field in enumerate(fields) if isinstance(field, models.JSONField)}
+    into = f"COPY {connection.ops.quote_name(table.db_table)} ({names}) FROM STDIN"
+    with connection.cursor() as cursor, cursor.copy(into) as copy:
+        for row in rows:
+            values = [field.pre_save(row, True) for field in fields]
+            for n in documents:
+                if values[n] is not None:
+                    values[n] = Jsonb(values[n])
+            copy.write_row(values)
+            row._state.adding, row._state.db = False, connection.alias
+    return rows
