@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from tempfile import gettempdir
+from subprocess import CompletedProcess
+from tempfile import TemporaryDirectory, gettempdir
 
 from config.supervisor.forked import Forked, ForkServer
 from config.supervisor.programs import LOADED_ONCE
@@ -36,6 +39,27 @@ def start(module: str, *arguments: str, env: Mapping[str, str], log: Path) -> Fo
     forked = _warm.run(module, arguments, log=log, env=env)
     assert forked is not None, "the fork server has ended"
     return forked
+
+
+def manage(*arguments: str, env: Mapping[str, str]) -> CompletedProcess[str]:
+    """What ``manage.py`` with these arguments says and how it ends."""
+    argv = ("manage.py", *arguments)
+    with TemporaryDirectory() as folder:
+        said, errors = Path(folder) / "said", Path(folder) / "errors"
+        code = start("tests.manage", str(errors), *arguments, env=env, log=said).wait(300)
+        return CompletedProcess(argv, code, said.read_text(), errors.read_text())
+
+
+@cache
+def known_tasks(process: str) -> frozenset[str]:
+    """The names of all tasks that an instance's process of this name knows."""
+    with TemporaryDirectory() as folder:
+        log = Path(folder) / "told"
+        about = {"RATCHET_PROCESS": process, "CELERY_SKIP_CHECKS": "1",
+                 "DJANGO_SETTINGS_MODULE": "config.settings"}  # fmt: skip
+        asked = start("tests.known_tasks", env={**os.environ, **about}, log=log)
+        assert asked.wait(120) == 0, log.read_text()
+        return frozenset(json.loads(log.read_text().splitlines()[-1]))
 
 
 def stop() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -23,8 +21,8 @@ from agents.errors import BudgetExceeded
 from agents.models import Budget, Endpoint, Hold, Invocation, ModelCall
 from config.access.ids import uuid7
 from scaling import breaker
+from tests.processes import start
 
-ROOT = Path(__file__).parents[2]
 FAULTS = [
     {"kind": "rate_limited", "retry_after_seconds": 0.01},
     {"kind": "rate_limited"},
@@ -113,43 +111,19 @@ def test_calls_carry_on_at_the_other_endpoint_while_one_is_dead_and_nobody_sees_
 
 # ---------------------------------------------------------------- money
 
-_SPENDER = """
-import sys, django
-django.setup()
-from concurrent.futures import ThreadPoolExecutor
-from decimal import Decimal
-from uuid import UUID
-from django.db import connection
-from agents import budgets
-from agents.errors import BudgetExceeded
-from config.access.ids import uuid7
 
-def call(number):
-    try:
-        held = budgets.hold(keys=[("agent", "a"), ("all", "all")], amount_usd=Decimal("0.03"),
-                            client_id=UUID(int=1), invocation_id=uuid7())
-        cost = Decimal("0.03") if number % 2 else Decimal("0.01")
-        budgets.settle(held, cost_usd=cost)
-        return cost
-    except BudgetExceeded:
-        return Decimal(0)
-    finally:
-        connection.close()
-
-with ThreadPoolExecutor(int(sys.argv[1])) as pool:
-    print(sum(pool.map(call, range(int(sys.argv[2])))))
-"""
-
-
-def _race(environment: dict[str, str], processes: int, threads: int, calls: int) -> None:
+def _race(
+    environment: dict[str, str], folder: Path, processes: int, threads: int, calls: int
+) -> None:
     for scope, key, cap in (("agent", "a", "1.00"), ("all", "all", "5.00")):
         Budget.objects.create(scope=scope, key=key, window="total", cap_usd=Decimal(cap))
-    argv = [sys.executable, "-c", _SPENDER, str(threads), str(calls)]
-    running = [
-        subprocess.Popen(argv, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        for _ in range(processes)
-    ]
-    spent = sum((Decimal(one.communicate(timeout=240)[0].strip()) for one in running), Decimal(0))
+    spenders = {
+        place: start("tests.agents.spender", str(threads), str(calls), env=environment, log=place)
+        for place in (folder / f"spender-{number}" for number in range(processes))
+    }
+    assert [one.wait(240) for one in spenders.values()] == [0] * processes
+    told = (place.read_text().splitlines()[-1] for place in spenders)
+    spent = sum(map(Decimal, told), Decimal(0))
     for row in Budget.objects.exclude(key="*"):
         assert row.spent_usd == spent <= row.cap_usd
         assert row.held_usd == 0
@@ -159,17 +133,17 @@ def _race(environment: dict[str, str], processes: int, threads: int, calls: int)
 
 @pytest.mark.django_db(transaction=True)
 def test_processes_side_by_side_never_overspend_by_a_cent(
-    process_environment: dict[str, str],
+    process_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    _race(process_environment, processes=2, threads=8, calls=60)
+    _race(process_environment, tmp_path, processes=2, threads=8, calls=60)
 
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_four_processes_of_fifty_threads_never_overspend_by_a_cent(
-    process_environment: dict[str, str],
+    process_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    _race(process_environment, processes=4, threads=50, calls=200)
+    _race(process_environment, tmp_path, processes=4, threads=50, calls=200)
 
 
 _MONEY = st.decimals(min_value=0, max_value=2, places=9)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -26,11 +25,10 @@ from config.backup import manifest, restoring
 from config.embedded import state
 from monitoring import audit as auditing
 from monitoring.services import audit
-from tests import services
+from tests import processes, services
 from workflows import artifacts
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -57,12 +55,9 @@ def backup(tmp_path: Path, _taken: Path) -> Path:
     return shutil.copytree(_taken, tmp_path / "backup")
 
 
-def manage(*argv: str, **given: str) -> subprocess.CompletedProcess[str]:
+def manage(*argv: str, **given: str) -> CompletedProcess[str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "manage.py", *argv], env={**kept, **given}, cwd=ROOT,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return processes.manage(*argv, env={**kept, **given})
 
 
 def test_a_restored_instance_has_rows_files_rights_and_a_chain_that_holds(

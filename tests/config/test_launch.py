@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from config import embedded, launch
 from config.embedded import Services
-
-ROOT = Path(__file__).parents[2]
+from tests import processes
 
 
 @pytest.mark.parametrize(
@@ -49,13 +47,9 @@ def test_given_addresses_win_and_the_owners_is_left_out_where_it_is_not_needed(
     assert launch.environment(services)["DATABASE_OWNER_URL"] == "owner"
 
 
-def manage(home: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+def manage(home: Path, *argv: str) -> CompletedProcess[str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, "manage.py", *argv],
-        env={**kept, "RATCHET_HOME": str(home)},
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return processes.manage(*argv, env={**kept, "RATCHET_HOME": str(home)})
 
 
 def test_a_command_without_a_database_starts_none(home: Path) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import os
 import socketserver
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
+from subprocess import CompletedProcess
 
 import pytest
 
-from config.launch import BASE_DIR
+from tests.processes import manage
 
 
 class MailServer(socketserver.ThreadingTCPServer):
@@ -64,12 +63,9 @@ def mail_server() -> Iterator[MailServer]:
         server.shutdown()
 
 
-def send(**environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", "sendtestemail", "you@firm.example"], cwd=BASE_DIR,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", **environment},
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+def send(**environment: str) -> CompletedProcess[str]:
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", **environment}
+    return manage("sendtestemail", "you@firm.example", env=env)
 
 
 def test_mails_go_to_the_server_that_the_environment_names(mail_server: MailServer) -> None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -21,8 +18,7 @@ from config import rest
 from config.access import callers
 from config.access.models import Client, Membership, User
 from config.outages import outage_of
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.processes import manage
 
 
 def a_closed_port() -> int:
@@ -97,12 +93,9 @@ def test_a_page_says_503_though_nobody_can_be_signed_in(away: None) -> None:
 
 def test_a_command_says_it_in_one_line() -> None:
     nowhere = f"postgresql://u:p@127.0.0.1:{a_closed_port()}/none"
-    done = subprocess.run(
-        [sys.executable, "manage.py", "run_workflow", "annual_audit"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": nowhere,
-             "DATABASE_OWNER_URL": nowhere, "RATCHET_DB_ROLE": "app"},
-    )  # fmt: skip
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": nowhere,
+           "DATABASE_OWNER_URL": nowhere, "RATCHET_DB_ROLE": "app"}  # fmt: skip
+    done = manage("run_workflow", "annual_audit", env=env)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines() == [
         "manage.py: the database is unavailable: it does not answer: try again in a moment"

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 from celery import current_app
-from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 from django.utils import timezone
@@ -25,6 +21,7 @@ from monitoring.models import Action
 from tests.agents.conftest import ground, model, offline
 from tests.learning.ground import SLUG, make_agent, meet
 from tests.learning.test_apart import an_incident
+from tests.processes import known_tasks
 
 __all__ = ["ground", "model", "offline"]
 STAGES = [{"share": 0.5, "minimum_hours": 0, "minimum_units": 20},
@@ -130,18 +127,7 @@ def test_a_drill_over_http_sends_its_calls_from_a_worker(firm, ground, api, pers
 
 
 def _lanes_of_io_workers_if_they_know(task):
-    look = (
-        "import django; django.setup(); from config.celery import app; "
-        "app.loader.import_default_modules(); "
-        f"print({task!r} in app.tasks)"
-    )
-    told = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", look], check=True, capture_output=True, text=True,
-        env={**os.environ, "RATCHET_PROCESS": "ratchet-io1", "CELERY_SKIP_CHECKS": "1",
-             "DJANGO_SETTINGS_MODULE": "config.settings"},
-        cwd=settings.BASE_DIR,
-    )  # fmt: skip
-    return ("high", "default", "low") if told.stdout.strip() == "True" else ()
+    return ("high", "default", "low") if task in known_tasks("ratchet-io1") else ()
 
 
 @pytest.mark.django_db
