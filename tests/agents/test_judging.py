@@ -170,7 +170,9 @@ def others(count: int) -> list[str]:
     return [f"{UNSURE} Case {number}." for number in range(count)]
 
 
-@pytest.mark.parametrize("tokens", [1, 16, 64, 400])
+@pytest.mark.parametrize(
+    "tokens", [1, 64, *(pytest.param(n, marks=pytest.mark.slow) for n in (16, 400))]
+)
 def test_a_judge_never_overspends_a_cap_and_is_not_asked_where_it_could(
     judged: Callable[..., Any], agent: Agent, tokens: int
 ) -> None:
