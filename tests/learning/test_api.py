@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from statsmodels.stats.power import NormalIndPower
 
 from learning import experiments, improvements
 from learning.analysis import analyse
@@ -24,6 +25,32 @@ def test_given_statistics_get_the_document_that_the_command_gives(api):
 def test_a_plan_is_made(api):
     question = {"metric": {"type": "proportion", "baseline": 0.8}, "effect": 0.05}
     assert api("post", "experiments/plan", question).json()["total_units"] > 1000
+
+
+@pytest.mark.parametrize("effect", [0.06, -0.06])
+def test_a_plan_of_the_units_there_are_names_the_smallest_effect_they_find(api, effect):
+    asked = {"metric": {"type": "proportion", "baseline": 0.8}, "treatments": 2}
+    needed = api("post", "experiments/plan", {**asked, "effect": effect, "effect_type": "absolute"})
+    units = needed.json()["total_units"]
+    found = api("post", "experiments/plan", {**asked, "total_units": units}).json()
+    one = found["smallest_effect"]["rise" if effect > 0 else "fall"]
+    assert one["absolute"] == pytest.approx(effect, rel=0.002)
+    assert one["relative"] == pytest.approx(effect / 0.8, rel=0.002)
+    assert f"{units} units in all find a rise of " in found["headline"]
+    few = api("post", "experiments/plan", {**asked, "total_units": 30}).json()
+    assert few["smallest_effect"]["rise"] is None and "rise" not in few["headline"]
+    both = api("post", "experiments/plan", {**asked, "total_units": units, "effect": 0.1})
+    assert both.status_code == 422 and both.json()["field"] == "effect"
+
+
+def test_a_mean_is_planned_in_its_own_scale(api):
+    asked = {"metric": {"type": "mean", "baseline": 0.00002, "stddev": 0.00003}, "test": "fixed"}
+    found = api("post", "experiments/plan", {**asked, "total_units": 4000}).json()
+    rise, fall = found["smallest_effect"].values()
+    size = NormalIndPower().solve_power(nobs1=2000, alpha=0.05, power=0.8)  # in deviations
+    assert rise["absolute"] == -fall["absolute"] == pytest.approx(size * 0.00003, rel=0.001)
+    again = api("post", "experiments/plan", {**asked, "effect": rise["relative"]}).json()
+    assert again["total_units"] == pytest.approx(4000, abs=2)
 
 
 @pytest.mark.parametrize("kind", ["sequential", "group_sequential", "fixed"])

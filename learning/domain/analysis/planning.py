@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, cast
 
 from config.errors import InvalidInput
@@ -15,7 +16,7 @@ from learning.domain.statistics import power
 
 FIELDS = (
     "metric", "effect", "effect_type", "test", "power", "alpha", "treatments", "treated_share",
-    "units_per_day", "minimum_units", "minimum_days",
+    "units_per_day", "minimum_units", "minimum_days", "total_units",
 )  # fmt: skip
 METRIC_FIELDS = ("type", "baseline", "mean", "stddev", "variance", "correlation", "key")
 MOST_TREATMENTS = 49
@@ -23,8 +24,9 @@ TEST_FIELDS = ("kind", "type", "alpha", "looks", "tuning", "spending", "differen
 
 
 def plan(document: Any) -> dict[str, Any]:
-    """Units and days that the question needs, with the test that will be used.
+    """Units and days that an effect needs, with the test that will be used.
 
+    With ``total_units`` in the place of ``effect``, the smallest effect that so many units find.
     Raises InvalidInput naming the field and its limit.
     """
     given = values.mapping(document, "document")
@@ -34,14 +36,17 @@ def plan(document: Any) -> dict[str, Any]:
         raise InvalidInput("treatments", treatments, f"at most {MOST_TREATMENTS}")
     scale = _scale(given)
     design = _design(given, treatments)
-    question = _question(given)
     wanted = values.number(given, ("power",), "document", default=0.8, above=0, below=1)
     share = values.number(given, ("treated_share",), "document", default=0.5, above=0, below=1)
-    try:
-        total = power.units_needed(design, question, wanted=wanted, share=share)
-        found = _answer(given, design, question, total, wanted, share, treatments)
-    except (ValueError, ArithmeticError) as error:
-        raise InvalidInput("effect", given.get("effect"), str(error)) from error
+    if values.find(given, ("total_units",)) is not values.MISSING:
+        found = _smallest(given, design, wanted, share, treatments)
+    else:
+        question = _question(given, _effect(given))
+        try:
+            total = power.units_needed(design, question, wanted=wanted, share=share)
+            found = _answer(given, design, question, total, wanted, share, treatments)
+        except (ValueError, ArithmeticError) as error:
+            raise InvalidInput("effect", given.get("effect"), str(error)) from error
     return {**found, "test": {**found["test"], "difference_type": scale}}
 
 
@@ -91,6 +96,69 @@ def _answer(
     }
 
 
+def _smallest(
+    given: Mapping[str, Any], design: power.Design, wanted: float, share: float, treatments: int
+) -> dict[str, Any]:
+    if values.find(given, ("effect",)) is not values.MISSING:
+        raise InvalidInput("effect", given["effect"], "left out where total_units is given")
+    least = 2 * (treatments + 1)
+    total = values.count(given, ("total_units",), "document", least=least)
+    pair = total / (1 - share + treatments * share)
+    baseline, most = _reach(given)
+    found, size = {}, None
+    for side, sign in (("rise", 1), ("fall", -1)):
+        if sign > 0 or not math.isinf(most[side]):  # else a fall is found as a rise is
+            asked = partial(_signed, given, sign)
+            size = power.smallest_effect(
+                design, asked, pair, most=most[side], wanted=wanted, share=share
+            )
+        relative = sign * size / abs(baseline) if size and baseline else None
+        found[side] = {"absolute": sign * size, "relative": relative} if size else None
+    days = _days(given, total)
+    pace = "" if days is None else f", about {plural(days, 'day')},"
+    return {
+        "headline": f"{total} units in all{pace} find {_sizes(given, found)} with a power of "
+        f"{wanted:.0%}.",
+        "control_units": math.floor(pair * (1 - share)),
+        "treatment_units": math.floor(pair * share),
+        "total_units": total,
+        "days": days,
+        "power": wanted,
+        "smallest_effect": found,
+        "test": {**asdict(design), "tuning": design.tuning or pair},
+    }
+
+
+def _signed(given: Mapping[str, Any], sign: int, size: float) -> power.Question:
+    return _question(given, sign * size)
+
+
+def _reach(given: Mapping[str, Any]) -> tuple[float, dict[str, float]]:
+    """The baseline, and up to where it may rise and fall; 0 where it can't."""
+    _, kind, baseline = _metric(given)
+    if kind == "proportion":
+        if not 0 < baseline < 1:
+            raise InvalidInput("metric.baseline", baseline, "above 0 and below 1")
+        return baseline, {"rise": 1 - baseline, "fall": baseline}
+    asked = _question(given, 1e-9 * max(1.0, abs(baseline)))
+    is_poisson = asked.treatment_variance != asked.control_variance
+    return baseline, {"rise": math.inf, "fall": baseline if is_poisson else math.inf}
+
+
+def _sizes(given: Mapping[str, Any], found: Mapping[str, Mapping[str, float | None] | None]) -> str:
+    is_share = TYPES.get(given["metric"]["type"]) == "proportion"
+    told = []
+    for side, one in found.items():
+        if one is None or one["absolute"] is None:
+            continue
+        size = abs(one["absolute"])
+        part = "" if one["relative"] is None else f" ({one['relative']:+.2%} of the baseline)"
+        told.append(
+            f"a {side} of {f'{100 * size:.3g} points' if is_share else f'{size:.4g}'}{part}"
+        )
+    return " or ".join(told) or "nothing"
+
+
 def _days(given: Mapping[str, Any], total: int) -> int | None:
     least = values.number(given, ("minimum_days",), "document", default=14, least=0)
     if values.find(given, ("units_per_day",)) is values.MISSING:
@@ -126,11 +194,17 @@ def _design(given: Mapping[str, Any], treatments: int) -> power.Design:
     )
 
 
-def _question(given: Mapping[str, Any]) -> power.Question:
+def _metric(given: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, float]:
+    """What is planned for, its type and its baseline."""
     metric = values.mapping(given.get("metric", {}), "metric")
     values.known(metric, METRIC_FIELDS, "metric")
     kind = values.choice(metric, ("type",), "metric", TYPES)
-    baseline = values.number(metric, ("baseline", "mean"), "metric")
+    return metric, kind, values.number(metric, ("baseline", "mean"), "metric")
+
+
+def _effect(given: Mapping[str, Any]) -> float:
+    """The absolute change that is asked for."""
+    baseline = _metric(given)[2]
     effect = values.number(given, ("effect",), "document")
     if effect == 0:
         raise InvalidInput("effect", effect, "another change than none")
@@ -138,6 +212,12 @@ def _question(given: Mapping[str, Any]) -> power.Question:
         effect *= baseline
     if effect == 0:
         raise InvalidInput("metric.baseline", baseline, "other than 0 for a relative effect")
+    return effect
+
+
+def _question(given: Mapping[str, Any], effect: float) -> power.Question:
+    """What is asked of the metric, about an absolute ``effect``."""
+    metric, kind, baseline = _metric(given)
     try:
         if kind == "proportion":
             return power.proportion(baseline, effect)

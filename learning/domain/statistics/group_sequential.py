@@ -57,7 +57,8 @@ def _look(
     root = math.sqrt(fraction)
     error = spent(fraction, alpha=alpha, spending=spending) - used
     limit = _limit(density, fraction - before, root, error)
-    return limit, boundaries.advance(density, fraction - before, limit * root, 0.0)
+    edge = limit * root
+    return limit, boundaries.advance(density, fraction - before, (-edge, edge), 0.0)
 
 
 def thinned(fractions: Sequence[float], *, least_step: float = LEAST_STEP) -> list[float]:

@@ -7,7 +7,7 @@ One engine: a test is its critical z at each look, and the chance to cross is in
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +17,8 @@ from learning.domain.statistics import boundaries, group_sequential, sequential
 Kind = Literal["sequential", "fixed", "group_sequential", "bayesian"]
 # Beyond this many units in total a plan is refused: nobody waits for it.
 MOST_UNITS = 1e10
+# Of a size: a millionth of itself.
+_PRECISION = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Design:
             return [1.0], [float(numeric.stats().norm.ppf(1 - self.alpha))]
         fractions = [(k + 1) / self.looks for k in range(self.looks)]
         if self.kind == "group_sequential":
+            fractions = group_sequential.thinned(fractions)  # as they will be read
             return fractions, group_sequential.bounds(
                 fractions, alpha=self.alpha, spending=self.spending
             )
@@ -98,35 +101,61 @@ def units_needed(
     """Smallest total at which ``power`` reaches ``wanted``; raises ValueError beyond reason."""
     if not 0 < wanted < 1:
         raise ValueError(f"need a power within (0, 1), got {wanted}")
-    low, high = 2.0, 64.0
-    while power(design, question, high, share) < wanted:
+    fixed = _fixed_size(design.alpha, question, wanted, share)
+
+    def missing(log_total: float) -> float:
+        return wanted - power(design, question, math.exp(log_total), share)
+
+    low, high = max(2.0, fixed / 2), max(4.0, fixed * 2)
+    while high <= MOST_UNITS and missing(math.log(high)) > 0:
         low, high = high, high * 2
-        if high > MOST_UNITS:
-            raise ValueError(f"more than {MOST_UNITS:g} units for an effect of {question.effect:g}")
-    while high - low > max(1.0, high * 1e-4):
-        middle = (low + high) / 2
-        if power(design, question, middle, share) < wanted:
-            low = middle
-        else:
-            high = middle
-    return math.ceil(high)
+    if high > MOST_UNITS:
+        raise ValueError(f"more than {MOST_UNITS:g} units for an effect of {question.effect:g}")
+    while low > 2 and missing(math.log(low)) < 0:
+        low, high = max(2.0, low / 4), low
+    if missing(math.log(low)) < 0:
+        return 2
+    ends = math.log(low), math.log(high)
+    return math.ceil(math.exp(numeric.optimize().brentq(missing, *ends, xtol=_PRECISION)))
 
 
 def smallest_effect(
-    design: Design, variances: Sequence[float], total: float, *, wanted: float = 0.8
-) -> float:
-    """The absolute effect that ``total`` units in equal arms find with ``wanted`` power."""
-    low, high = 0.0, 1.0
-    control, treatment = variances
-    while power(design, Question(high, control, treatment), total) < wanted:
-        high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        if middle and power(design, Question(middle, control, treatment), total) >= wanted:
-            high = middle
-        else:
-            low = middle
-    return high
+    design: Design,
+    asked: Callable[[float], Question],
+    total: float,
+    *,
+    most: float,
+    wanted: float = 0.8,
+    share: float = 0.5,
+) -> float | None:
+    """The size of the smallest effect that ``total`` units find with ``wanted`` power.
+
+    ``asked`` gives the question for a size above 0 and below ``most``; None if none is found.
+    """
+
+    def missing(log_size: float) -> float:
+        return wanted - power(design, asked(math.exp(log_size)), total, share)
+
+    most *= 1 - 1e-9
+    tiny = asked(min(most, 1.0) * 1e-9)
+    guess = abs(tiny.effect) * math.sqrt(_fixed_size(design.alpha, tiny, wanted, share) / total)
+    high = low = min(most, guess)
+    while missing(math.log(high)) > 0:
+        if high == most:
+            return None
+        low, high = high, min(most, 2 * high)
+    while missing(math.log(low)) <= 0:
+        low, high = low / 2, low
+        if low < guess * _PRECISION:  # no more is wanted than the test finds of nothing
+            return low
+    ends = math.log(low), math.log(high)
+    return math.exp(numeric.optimize().brentq(missing, *ends, xtol=_PRECISION))
+
+
+def _fixed_size(alpha: float, question: Question, wanted: float, share: float) -> float:
+    """What one look at the end needs, nearly: to begin to look from."""
+    reach = float(numeric.special().ndtri(1 - alpha / 2) + numeric.special().ndtri(wanted))
+    return (reach / _drift(question, 1.0, share)) ** 2
 
 
 def _drift(question: Question, total: float, share: float) -> float:

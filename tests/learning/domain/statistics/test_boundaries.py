@@ -81,9 +81,39 @@ def test_a_sequential_plan_pays_for_its_looks_and_often_stops_before():
     assert 1.5 * fixed_size < size < 2 * fixed_size
     assert power.power(design, question, size) == pytest.approx(0.8, abs=0.005)
     assert power.expected_units(design, question, size) < 0.7 * size
-    assert power.smallest_effect(
-        design, (question.control_variance, question.treatment_variance), size
-    ) == pytest.approx(0.05, rel=0.01)
+    asked = lambda rise: power.proportion(0.8, rise)  # noqa: E731
+    found = power.smallest_effect(design, asked, size, most=0.2)
+    assert found == pytest.approx(0.05, rel=0.001)
+    assert power.smallest_effect(design, asked, 20, most=0.2) is None
+
+
+@pytest.mark.parametrize("drift", [0.0, 2.8, 6.0])
+@pytest.mark.parametrize("limit", [3.0, 7.0])
+def test_many_looks_are_integrated_as_exactly_as_a_few(drift, limit):
+    # A wide region and short steps: the kernel of a step would fall between too few nodes.
+    fractions = [(k + 1) / 366 for k in range(366)]
+    found = boundaries.crossing(fractions, [limit / t**0.5 for t in fractions], drift)
+    inside = np.linspace(-limit, limit, 3_001)  # the same by the trapezoidal rule
+    gap, mass = inside[1] - inside[0], np.zeros(3_001)
+    mass[1_500] = 1.0
+    reach = np.arange(-int(0.5 / gap), int(0.5 / gap) + 1) * gap
+    kernel = np.exp(-((reach - drift / 366) ** 2) * 183) * np.sqrt(183 / np.pi) * gap
+    for _ in fractions:
+        mass = np.convolve(mass, kernel, "same")
+        mass[[0, -1]] /= 2
+    assert 1 - sum(map(sum, found)) == pytest.approx(mass.sum(), abs=5e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 1e-6])
+@pytest.mark.parametrize("spending", ["pocock", "obrien_fleming"])
+def test_a_look_more_never_makes_a_group_sequential_plan_cheaper_than_one_look(alpha, spending):
+    question = power.proportion(0.8, 0.02)
+    fixed_size = power.units_needed(power.Design("fixed", alpha=alpha), question)
+    sizes = [
+        power.units_needed(power.Design("group_sequential", alpha, n, spending=spending), question)
+        for n in (5, 366)
+    ]
+    assert fixed_size < sizes[0] < sizes[1] < 1.6 * fixed_size
 
 
 @pytest.mark.parametrize("correction", ["holm", "benjamini_hochberg"])
