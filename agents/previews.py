@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -73,7 +72,7 @@ def split(
     """
     versions.check_arms(agent, arms)
     current = TrafficSplit.objects.filter(agent=agent, closed_at=None).first()
-    chosen = seed or (current.seed if current else secrets.token_hex(16))
+    chosen = seed or (current.seed if current else traffic.new_seed())
     moved = traffic.reassigned(current.arms, arms) if current and current.seed == chosen else 0
     return {
         "seed": chosen,

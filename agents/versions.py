@@ -6,7 +6,6 @@ import difflib
 import hashlib
 import json
 import logging
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
@@ -283,7 +282,7 @@ def open_split(
         split = TrafficSplit.objects.create(
             agent=agent,
             epoch=(last.epoch if last else 0) + 1,
-            seed=seed or (last.seed if last and last.closed_at is None else secrets.token_hex(16)),
+            seed=seed or (last.seed if last and last.closed_at is None else traffic.new_seed()),
             unit=unit,
             arms={version: [list(pair) for pair in ranges] for version, ranges in arms.items()},
             audience=list(audience),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,6 +13,7 @@ from django.utils import timezone
 
 from agents import queries
 from agents import services as agents
+from agents.domain import traffic
 from config import logs
 from config.access import callers
 from config.access.callers import Caller
@@ -39,7 +39,7 @@ LOOKS = 14
 
 def random_seed(_row: Improvement) -> str:
     """A seed that nobody can know beforehand."""
-    return secrets.token_hex(16)
+    return traffic.new_seed()
 
 
 def sweep(

@@ -6,6 +6,7 @@ is not used: similar seeds gave it correlated assignments.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -25,6 +26,11 @@ def fnv1a32(text: str, value: int = 0x811C9DC5) -> int:
     for byte in text.encode():
         value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
     return value
+
+
+def new_seed() -> str:
+    """A seed that nobody can foresee, 32 hexadecimal digits; two of them divide independently."""
+    return secrets.token_hex(16)
 
 
 def bucket_of(seed: str, unit: str) -> int:

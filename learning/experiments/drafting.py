@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from agents.domain import traffic
 from config.access.callers import Caller
 from config.errors import InvalidInput
 from learning import rollouts
@@ -105,7 +105,7 @@ def create(
     experiment = Experiment.objects.create(
         client_id=caller.home_client_id, agent_slug=agent_slug, workflow_name=workflow,
         name=name, hypothesis=hypothesis,
-        unit=unit, seed=seed or secrets.token_hex(16), coverage_ratio=coverage_ratio, metrics=specs,
+        unit=unit, seed=seed or traffic.new_seed(), coverage_ratio=coverage_ratio, metrics=specs,
         test=test or {"kind": "sequential"}, plan=planned,
         batch_hours=batch_hours or BATCH_HOURS,
         maturity_hours=maturity_hours, autoconclude=autoconclude, improvement_id=improvement_id,

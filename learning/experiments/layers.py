@@ -6,12 +6,12 @@ never change: a resumed one lets in whom it let in before.
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
+from agents.domain import traffic
 from agents.domain.traffic import BUCKETS
 from config.access.callers import Caller
 from config.errors import Conflict, InvalidInput, NotFound
@@ -33,7 +33,7 @@ def create_layer(*, caller: Caller, name: str, unit: str = "run", note: str = ""
     try:
         with transaction.atomic():
             row = Layer.objects.create(
-                name=name, unit=unit, note=note, seed=secrets.token_hex(16),
+                name=name, unit=unit, note=note, seed=traffic.new_seed(),
                 created_by=caller.name[:80],
             )  # fmt: skip
     except IntegrityError:
@@ -103,7 +103,7 @@ def open_holdout(*, caller: Caller, share_ratio: float, reason: str = "") -> Hol
     try:
         with transaction.atomic():
             row = Holdout.objects.create(
-                share_ratio=share_ratio, reason=reason, seed=secrets.token_hex(16),
+                share_ratio=share_ratio, reason=reason, seed=traffic.new_seed(),
                 opened_by=caller.name[:80],
             )  # fmt: skip
     except IntegrityError:

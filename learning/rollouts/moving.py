@@ -7,7 +7,6 @@ in one transaction: a crash leaves both as they were, and the next sweep tries a
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -18,6 +17,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from agents import services as agents
+from agents.domain import traffic
 from config import logs
 from config.access.callers import Caller
 from config.errors import Conflict, InvalidInput, NotFound
@@ -79,7 +79,7 @@ def begin(
             row = Rollout.objects.create(
                 client_id=client_id, agent_slug=agent_slug, from_version_id=present["id"],
                 to_version_id=target["id"], strategy=strategy, stages=plan, unit=unit,
-                seed=seed or secrets.token_hex(16), metrics=specs,
+                seed=seed or traffic.new_seed(), metrics=specs,
                 test=test or {"kind": "sequential"}, state_by=by[:80], created_by=by[:80],
                 improvement_id=improvement_id, experiment_id=experiment_id, is_drill=is_drill,
                 **({"created_at": now, "stage_started_at": now} if now else {}),

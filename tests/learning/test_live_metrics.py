@@ -15,18 +15,11 @@ from agents.domain import traffic
 from agents.models import Invocation, TrafficSplit
 from learning import experiments, rollouts
 from learning.domain import quantiles
-from learning.experiments import drafting
 from learning.models import Experiment, Rollout, Score
 from tests.learning.ground import SLUG, make_agent, meet
 from tests.rows import insert
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def one_seed(monkeypatch):
-    """Who meets which arm is the same in every run."""
-    monkeypatch.setattr(drafting.secrets, "token_hex", lambda size: "5eed" * 8)
 
 
 def begun(api, metrics, **more):

@@ -68,7 +68,7 @@ def test_the_others_are_judged_over_both_stretches_and_may_ship(api, ground):
     rates = {old.pk: 0.6, new.pk: 0.75, third.pk: 0.1}
     path = begun(api, autoconclude=True, plan={"minimum_days": 0, "minimum_units": 100,
                                                "planned_units": 2000})  # fmt: skip
-    meet(agent, firm, units=450, success=rates)
+    meet(agent, firm, units=450, success={**rates, new.pk: 0.6})
     tasks.sweep_comparisons()
     assert Experiment.objects.get().batches[-1]["stopped"] == ["c"]
     row = Experiment.objects.get()
