@@ -9,7 +9,7 @@ from agents.models import Label
 from config.access.models import Client, User
 from learning import improvements, tasks
 from learning.models import Experiment, Improvement, Replay, Rollout, Tombstone, TrialPolicy
-from tests.browser.conftest import opened, sign_in
+from tests.browser.conftest import let_in, opened
 from tests.browser.test_pages import faults_in_every_look, faults_of
 from tests.learning.ground import SLUG, make_agent, meet, replayed
 
@@ -42,8 +42,7 @@ def test_an_approved_improvement_ships_and_goes_back(
     agent, old, new = label.agent, label.version.pk, proposed.candidate_version_id
     success = {old: 0.6, new: 0.95}
     with opened(browser, site) as watched:
-        page = watched.page
-        sign_in(page)
+        page = let_in(watched)
         page.goto("/dashboard/learning")
         expect(page.get_by_text("1 change waits for a decision")).to_be_visible()
         page.goto("/admin/learning/improvement/")
@@ -99,7 +98,7 @@ def test_the_learning_page_can_be_read_in_the_dark_and_on_a_phone(
     browser: Browser, site: str, proposed: Improvement
 ) -> None:
     with opened(browser, site) as watched:
-        sign_in(watched.page)
+        let_in(watched)
         watched.page.goto("/dashboard/learning")
         expect(watched.page.get_by_text(proposed.title).first).to_be_visible()
         faults = faults_in_every_look(watched.page)

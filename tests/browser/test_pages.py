@@ -17,22 +17,38 @@ from monitoring import rollups, rotas, shipped
 from monitoring.models import Alert, AlertRule, Board, Channel, Incident
 from monitoring.services import Measurement, mark, record, security_event
 from tests.agents.conftest import publish
-from tests.browser.conftest import Watched, opened, sign_in
+from tests.browser.conftest import Watched, let_in, opened, sign_in
 from tests.browser.test_run_page import FLOW
 from tests.workflows.conftest import Broker
 from workflows import controls, dispatch, publishing, starting
 from workflows.models import Run
 
 AGENT = "aud-fraud-009"
-RULES = {
+Rules = dict[str, Any]
+Looks = tuple[tuple[int, str, Rules], ...]
+RULES: Rules = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     # What passes is most of a page: thousands of nodes that nobody reads.
     "resultTypes": ["violations"],
 }
 # What another theme alone may break: nothing but colours is changed by it.
-COLOURS = RULES | {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+_OF_COLOUR = ["color-contrast", "link-in-text-block"]
+COLOURS = RULES | {"runOnly": {"type": "rule", "values": _OF_COLOUR}}
+# What the width alone may break of a page that is whole when it is wide.
+_OF_WIDTH = [
+    "target-size", "scrollable-region-focusable", "aria-hidden-focus", "label", "button-name",
+    "link-name", "region", "landmark-unique", "heading-order", "skip-link",
+]  # fmt: skip
+NARROW = RULES | {"runOnly": {"type": "rule", "values": _OF_WIDTH}}
+DARK = RULES | {"runOnly": {"type": "rule", "values": _OF_WIDTH + _OF_COLOUR}}  # and narrow
 # Width, theme and rules; every page is loaded in the first and changed into the others.
-LOOKS = ((1440, "light", RULES), (1440, "dark", COLOURS), (390, "light", RULES))
+LOOKS = ((1440, "light", RULES), (1440, "dark", COLOURS), (390, "light", NARROW))
+# The same with every rule each time: in ``make chaos``.
+AT_LENGTH = ((1440, "light", RULES), (1440, "dark", RULES), (390, "light", RULES),
+             (390, "dark", RULES))  # fmt: skip
+looks = pytest.mark.parametrize(
+    "looks", [LOOKS, pytest.param(AT_LENGTH, marks=pytest.mark.slow)], ids=["quick", "at length"]
+)
 
 
 @pytest.fixture
@@ -60,7 +76,7 @@ def addresses(run: Run) -> list[str]:
     ]  # fmt: skip
 
 
-def faults_of(page: Page, within: str = ":root", rules: dict[str, Any] = RULES) -> list[str]:
+def faults_of(page: Page, within: str = ":root", rules: Rules = RULES) -> list[str]:
     """What axe finds against WCAG 2.2 AA, as lines to read."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
@@ -75,18 +91,18 @@ def faults_of(page: Page, within: str = ":root", rules: dict[str, Any] = RULES) 
     ]
 
 
-def faults_in_every_look(page: Page) -> list[str]:
+def faults_in_every_look(page: Page, looks: Looks = LOOKS) -> list[str]:
     """What axe finds in each look, and what is wider than the screen."""
     faults = []
-    for width, theme, rules in LOOKS:
+    for width, theme, rules in looks:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=theme)
         faults += faults_of(page, rules=rules)
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wide > width:
             faults.append(f"{page.url}: {wide} px wide on a screen of {width}")
-    page.set_viewport_size({"width": LOOKS[0][0], "height": 900})
-    page.emulate_media(color_scheme=LOOKS[0][1])
+    page.set_viewport_size({"width": looks[0][0], "height": 900})
+    page.emulate_media(color_scheme=looks[0][1])
     return faults
 
 
@@ -97,15 +113,18 @@ def settled(watched: Watched, address: str) -> Page:
     return page
 
 
+@looks
 def test_every_page_is_accessible_and_asks_nobody_else(
-    browser: Browser, site: str, run: Run
+    browser: Browser, site: str, run: Run, looks: Looks
 ) -> None:
     with opened(browser, site) as watched:
         watched.page.goto("/login")
-        faults = faults_in_every_look(watched.page)
+        faults = faults_in_every_look(watched.page, looks)
         sign_in(watched.page)
         for address in addresses(run):
-            faults += faults_in_every_look(settled(watched, address))
+            # What is around every page is seen once with every rule in every look.
+            taken = AT_LENGTH if address == "/dashboard/agents" else looks
+            faults += faults_in_every_look(settled(watched, address), taken)
         faults += watched.faults
     assert not faults, "\n".join(faults)
 
@@ -164,11 +183,14 @@ def measured(run: Run, person: User) -> dict[str, str]:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "narrow", [DARK, pytest.param(RULES, marks=pytest.mark.slow)], ids=["quick", "at length"]
+)
 def test_dashboards_draw_their_plots_wide_and_light_narrow_and_dark(
-    browser: Browser, site: str, measured: dict[str, str]
+    browser: Browser, site: str, measured: dict[str, str], narrow: Rules
 ) -> None:
     with opened(browser, site) as watched:
-        sign_in(watched.page)
+        let_in(watched)
         faults: list[str] = []
         for address, words in measured.items():
             watched.page.set_viewport_size({"width": 1440, "height": 900})
@@ -182,7 +204,7 @@ def test_dashboards_draw_their_plots_wide_and_light_narrow_and_dark(
             faults += faults_of(page)
             page.set_viewport_size({"width": 390, "height": 844})
             page.emulate_media(color_scheme="dark")
-            faults += faults_of(page)
+            faults += faults_of(page, rules=narrow)
             wide = page.evaluate("document.documentElement.scrollWidth")
             if wide > 390:
                 faults.append(f"{address}: {wide} px wide on a screen of 390")
@@ -199,7 +221,7 @@ def test_incidents_that_overlap_shade_a_plot_once(
             opened_at=timezone.now() - timedelta(hours=n + 1),
         )  # fmt: skip
     with opened(browser, site) as watched:
-        sign_in(watched.page)
+        let_in(watched)
         page = settled(watched, "/dashboard")
         plot = page.locator("figure.plot[data-drawn]").first
         expect(plot.locator(".main-svg").first).to_be_visible()
@@ -214,7 +236,7 @@ def test_a_plot_is_as_wide_as_its_place_also_when_only_the_place_changes(
     browser: Browser, site: str, measured: dict[str, str]
 ) -> None:
     with opened(browser, site) as watched:
-        sign_in(watched.page)
+        let_in(watched)
         page = settled(watched, "/dashboard")
         plot = page.locator("figure.plot[data-drawn]").first
         expect(plot.locator(".main-svg").first).to_be_visible()
@@ -225,7 +247,7 @@ def test_a_plot_is_as_wide_as_its_place_also_when_only_the_place_changes(
 
 def test_tables_go_by_keyboard(browser: Browser, site: str, run: Run) -> None:
     with opened(browser, site) as watched:
-        sign_in(watched.page)
+        let_in(watched)
         page = settled(watched, "/dashboard/runs")
         page.keyboard.press("j")
         expect(page.locator("tr.here")).to_have_count(1)
@@ -241,7 +263,7 @@ def test_tables_go_by_keyboard(browser: Browser, site: str, run: Run) -> None:
 
 def test_a_chosen_theme_stays(browser: Browser, site: str, run: Run) -> None:
     with opened(browser, site) as watched:
-        sign_in(watched.page)
+        let_in(watched)
         page = settled(watched, "/dashboard/runs")
         light = page.evaluate("getComputedStyle(document.body).backgroundColor")
         page.get_by_role("button", name="Switch between light and dark").click()
@@ -251,7 +273,7 @@ def test_a_chosen_theme_stays(browser: Browser, site: str, run: Run) -> None:
 
 def test_on_a_phone_the_navigation_is_a_drawer(browser: Browser, site: str, run: Run) -> None:
     with opened(browser, site, width=390) as watched:
-        sign_in(watched.page)
+        let_in(watched)
         page = settled(watched, "/dashboard/runs")
         expect(page.get_by_role("link", name="Agents")).to_be_hidden()
         page.get_by_role("button", name="Menu").click()
@@ -264,7 +286,7 @@ def test_on_a_phone_the_way_back_from_a_run_can_be_read(
 ) -> None:
     """Beside the chips there is no room for it: they go below."""
     with opened(browser, site, width=390) as watched:
-        sign_in(watched.page)
+        let_in(watched)
         page = settled(watched, f"/dashboard/runs/{run.pk}")
         cut = page.evaluate(
             "[...document.querySelectorAll('.crumbs, .crumbs > *')]"

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from config.access import callers
 from config.access.models import User
-from tests.browser.conftest import opened, sign_in
+from tests.browser.conftest import let_in, opened, sign_in
 from workflows import controls, publishing
 from workflows.models import Run
 
@@ -96,8 +96,7 @@ def test_the_page_says_when_the_server_is_no_longer_heard(
 ) -> None:
     publishing.publish(FLOW, user_id=person.pk)
     with opened(browser, site) as watched:
-        page = watched.page
-        sign_in(page)
+        page = let_in(watched)
         page.goto("/dashboard/workflows/watched")
         page.get_by_label("Who").fill("Ada")
         page.get_by_role("button", name="Start", exact=True).click()
