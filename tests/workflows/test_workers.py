@@ -175,7 +175,9 @@ def test_a_worker_that_hangs_past_its_lease_and_finishes_late_changes_nothing(
     assert open_steps(run) == []
 
 
-@pytest.mark.parametrize("at_once", [pytest.param(1, marks=pytest.mark.chaos), 4])
+@pytest.mark.parametrize(
+    "at_once", [pytest.param(1, marks=[pytest.mark.chaos, pytest.mark.slow]), 4]
+)
 def test_a_worker_killed_while_items_are_undone_leaves_the_rest_to_others_and_none_twice(
     environment: dict[str, str], key: Key, ledger: Path, tmp_path: Path, at_once: int
 ) -> None:
