@@ -81,7 +81,8 @@ def test_a_daily_cycle_finds_patterns_and_drift_and_reports(bare, call, firm, be
     assert "<" not in made.report.replace("&lt;", "")
     (letter,) = mail.outbox
     assert letter.to == ["rev@localhost"]
-    assert letter.body == made.report
+    assert letter.body.startswith(made.report.rstrip())
+    assert f"/dashboard/learning/reports/{made.pk}" in letter.body
     assert report_mails.send(made.pk) == 0
 
 
@@ -146,8 +147,6 @@ def test_a_report_waits_for_a_mail_server_that_is_away(
     cycles.sweep()
     cycles.sweep()
     assert [letter.to for letter in mailoutbox] == [["one@localhost"], ["two@localhost"]]
-    body = mailoutbox[0].body
-    assert body.startswith("# Learning report") and f"/dashboard/learning/reports/{made.pk}" in body
     assert "mailed to 2 people" in page_of(made, person)
 
 
@@ -376,7 +375,8 @@ def test_a_cycle_that_dies_at_any_write_is_done_by_the_next_and_reported_once(
     assert deaths >= 4 and made.state == "done" and "9 times" in made.report
     assert made.steps.count() == 3 and Pattern.objects.count() == 1
     assert Improvement.objects.count() == (cadence == "weekly")
-    assert [letter.body for letter in mail.outbox] == [made.report]
+    (letter,) = mail.outbox
+    assert letter.body.startswith(made.report.rstrip())
 
 
 def test_the_report_is_a_page(begin, bare, firm):
