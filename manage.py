@@ -33,8 +33,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        from config.outages import outage_of
+        from config.outages import has_no_tables, outage_of
 
+        if has_no_tables(error):
+            sys.exit("manage.py: this instance has no tables yet: start it once, `manage.py up`")
         if (outage := outage_of(error)) is None:
             raise
         sys.exit(f"manage.py: {outage}")

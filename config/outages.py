@@ -6,7 +6,7 @@ import errno
 from typing import Any
 
 import redis
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, ProgrammingError
 from kombu.exceptions import OperationalError as BrokerError
 
 from config.errors import Unavailable
@@ -14,6 +14,8 @@ from config.errors import Unavailable
 _FULL = "its disk is full: free some space"
 _STARTING = "it is starting or stopping: try again in a moment"
 _AWAY = "it does not answer: try again in a moment"
+# Undefined table.
+_NO_TABLE = "42P01"
 _SQLSTATES = {"53100": _FULL, "53300": "it has no connection left: try again in a moment"}
 
 
@@ -31,6 +33,13 @@ def outage_of(error: BaseException | None) -> Unavailable | None:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Unavailable("the disk", "it is full: free some space")
     return None
+
+
+def has_no_tables(error: BaseException) -> bool:
+    """Whether ``error`` is of an instance that was never started, so that it has no tables."""
+    if not isinstance(error, ProgrammingError):
+        return False
+    return getattr(error.__cause__, "sqlstate", None) == _NO_TABLE
 
 
 def _why(error: BaseException) -> str:

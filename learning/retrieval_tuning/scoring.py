@@ -80,7 +80,8 @@ def weighed(ground: Ground, setting: Setting) -> tuple[Setting, dict[str, Any]]:
         good, bad = retrieving.counted(taught)
         body["why"] = (
             f"needs {retrieving.MIN_MARKS} helpful and as many unhelpful marks on passages that "
-            f"answers to tuning questions found; there are {good:.3g} and {bad:.3g}"
+            f"answers to tuning questions found; there are {good:.3g} and {bad:.3g}, all that one "
+            "reader says of a passage being one"
         )
         return setting, body
     before, after = (retrieving.pairs_right(taught, w) for w in (ground.present.weights, learnt))

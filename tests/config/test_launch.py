@@ -65,6 +65,13 @@ def test_a_command_with_a_database_runs_it_for_as_long_as_it_takes(home: Path) -
     assert embedded.running(home) is None
 
 
+def test_a_command_on_an_instance_that_was_never_started_says_so_in_one_line(home: Path) -> None:
+    done = manage(home, "fill_record", "90")
+    assert done.returncode == 1
+    said = "manage.py: this instance has no tables yet: start it once, `manage.py up`"
+    assert said in done.stderr.splitlines() and "Traceback" not in done.stderr
+
+
 def test_a_service_that_cannot_start_is_one_line_and_no_stack_trace(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = manage(tmp_path / "file" / "home", "showmigrations")

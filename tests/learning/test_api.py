@@ -162,6 +162,7 @@ def test_a_rollout_lives_through_the_api(api, firm):
     assert api("post", f"{path}/rollback", {"reason": "x"}).json()["state"] == "rolled_back"
     again = api("post", "rollouts", {"agent": SLUG, "version": "2"})
     assert again.status_code == 409 and again.json()["code"] == "barred"
+    assert "lifts that in the admin, under tombstones" in again.json()["detail"]
     told = api("get", path).json()
     assert (told["state_reason"], told["says"]) == (
         "x", "Taken back at stage 2 of 5, 10 % of all units: x",
