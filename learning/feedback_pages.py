@@ -16,9 +16,10 @@ from config.pages import page
 from learning import feedback, inviting
 from learning.models import Feedback
 
-# What the form offers beside stars. The first is taken where nobody chooses, so it must need no
-# more than words: a correction needs the corrected answer, and is one by having it.
+# What the form offers beside stars; what holds a corrected answer is a correction in any case.
 KINDS = ("complaint", "suggestion", "praise", "correction")
+# From so many stars on, words that nobody gave a kind are praise: a complaint takes versions back.
+PRAISE_FROM = 4
 
 
 @require_http_methods(["GET", "POST"])
@@ -109,7 +110,8 @@ def _take(request: HttpRequest, caller: Caller, kind: str, subject_id: UUID) -> 
         raise InvalidInput("text", words, "stars, words or a corrected answer")
     about: dict[str, Any] = {"caller": caller, "subject_kind": kind, "subject_id": subject_id}
     if words or corrected:
-        what = Feedback.Kind.CORRECTION if corrected else form.get("kind", "complaint")
+        by_stars = "praise" if stars and int(stars) >= PRAISE_FROM else "complaint"
+        what = Feedback.Kind.CORRECTION if corrected else form.get("kind") or by_stars
         feedback.give(**about, kind=what, text=words, corrected_output=corrected, reason=words)
     if stars:
         feedback.give(**about, kind=Feedback.Kind.RATING, rating=int(stars))

@@ -88,7 +88,8 @@ def body_of(row: FeedbackRequest) -> str:
 
 def about(row: FeedbackRequest) -> str:
     """What is asked about, by its kind and when it began: one of several is told so."""
-    return f"{_WHAT[row.subject_kind]} of {time_of(row.subject_id):%d %B %Y, %H:%M} UTC"
+    what = _WHAT[row.subject_kind].split()[-1]
+    return f"the {what} of {time_of(row.subject_id):%d %B %Y, %H:%M} UTC"
 
 
 def token_of(row: FeedbackRequest) -> str:

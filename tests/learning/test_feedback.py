@@ -127,6 +127,21 @@ def test_the_form_keeps_stars_and_a_correction(person, invocation):
     )
 
 
+@pytest.mark.parametrize(
+    ("stars", "chosen", "kind"),
+    [("5", "", "praise"), ("4", "", "praise"), ("3", "", "complaint"), ("", "", "complaint"),
+     ("5", "complaint", "complaint"), ("1", "suggestion", "suggestion")],
+)  # fmt: skip
+def test_words_of_no_chosen_kind_are_what_the_stars_say(person, invocation, stars, chosen, kind):
+    browser = Browser()
+    browser.force_login(person("professional"))
+    path = f"/dashboard/_feedback/invocation/{invocation.pk}"
+    first = re.search(r'<option value="(\w*)"', browser.get(path).content.decode())[1]
+    assert first == "", "nobody complains by leaving the form as it is"
+    browser.post(path, {"rating": stars, "kind": chosen, "text": "how you put it"})
+    assert Feedback.objects.exclude(kind="rating").get().kind == kind
+
+
 def propose(firm, title="Shorter"):
     return improvements.propose(
         client_id=firm.pk, agent_slug=SLUG, kind="prompt", title=title, evidence={"runs": []},
@@ -249,8 +264,8 @@ def test_a_mailed_link_takes_the_word_of_its_person_without_signing_in(
     browser = Browser(enforce_csrf_checks=True)
     form = browser.get(path)
     when = f"{time_of(invocation.pk):%d %B %Y, %H:%M} UTC"
-    assert f"an answer of {when}" in mail.body, "of several, this one"
-    assert f"How good was an answer of {when}?" in form.content.decode()
+    assert f"how the answer of {when} was" in mail.body, "of several, this one"
+    assert f"How good was the answer of {when}?" in form.content.decode()
     assert not Feedback.objects.exists()
     token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', form.content.decode())[1]
     chosen = re.search(r'<option value="(\w+)"', form.content.decode())[1]
