@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -68,6 +68,11 @@ def number_of_version(version_id: UUID) -> str:
     """A version's number, as measurements name it; an empty text for one that is unknown."""
     number = AgentVersion.objects.filter(pk=version_id).values_list("number", flat=True).first()
     return "" if number is None else str(number)
+
+
+def numbers_of_versions(ids: Collection[UUID]) -> dict[UUID, int]:
+    """Numbers of versions by id; those that are unknown are left out."""
+    return dict(AgentVersion.objects.filter(pk__in=ids).values_list("id", "number"))
 
 
 def versions_numbered(slug: str, number: str) -> list[UUID]:

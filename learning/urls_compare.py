@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, path, re_path
 
 from learning import (
     again_pages,
+    comparison_pages,
     feedback_pages,
     listing,
     pages,
@@ -75,6 +76,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("dashboard/learning", pages.learning),
     path("dashboard/learning/reports/<uuid:cycle_id>", report_pages.report),
     path("dashboard/learning/patterns/<uuid:pattern_id>", pattern_pages.pattern),
+    path("dashboard/experiments", comparison_pages.all_experiments),
+    path("dashboard/experiments.csv", comparison_pages.experiments_csv),
+    path("dashboard/rollouts", comparison_pages.all_rollouts),
+    path("dashboard/rollouts.csv", comparison_pages.rollouts_csv),
     path("dashboard/experiments/<uuid:experiment_id>", pages.experiment),
     path("dashboard/rollouts/<uuid:rollout_id>", pages.rollout),
     path("feedback/<str:token>", feedback_pages.by_link),

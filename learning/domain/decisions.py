@@ -11,11 +11,12 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from config.readable import plural
 
 Kind = Literal["ship", "rollback", "review", "inconclusive"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 # ``unreadable``: not enough, not measured, or an arm that does not vary beside a worse one.
 Primary = Literal["better", "worse", "unclear", "unreadable"]
 Guard = Literal["holds", "open", "breached", "unreadable"]

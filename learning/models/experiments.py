@@ -124,6 +124,13 @@ class Experiment(models.Model):
                 name="experiment_started_iff_not_draft",
             ),
         ]
+        # The list of all, the newest first, by what it can be narrowed to.
+        indexes = [
+            models.Index(fields=["client_id", "-id"], name="experiment_client"),
+            models.Index(fields=["agent_slug", "-id"], name="experiment_agent"),
+            models.Index(fields=["state", "-id"], name="experiment_state"),
+            models.Index(fields=["verdict", "-id"], name="experiment_verdict"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -131,7 +138,10 @@ class Experiment(models.Model):
     @property
     def said(self) -> str:
         """The headline, without what held only while the experiment was open."""
-        passed = str(self.analysis.get("frozen", "")) if self.analysis else ""
+        return self.said_without(str(self.analysis.get("frozen", "")) if self.analysis else "")
+
+    def said_without(self, passed: str) -> str:
+        """The same where its analysis was not read: ``passed`` is what that says is ``frozen``."""
         if not self.ended_at:
             return self.headline
         said = self.headline.removeprefix(passed).replace(ADVICE, "")
@@ -258,6 +268,12 @@ class Rollout(models.Model):
                 | (Q(state__in=["done", "rolled_back"]) & Q(ended_at__isnull=False)),
                 name="rollout_ended_iff_final",
             ),
+        ]
+        # The list of all, the newest first, by what it can be narrowed to.
+        indexes = [
+            models.Index(fields=["client_id", "-id"], name="rollout_client"),
+            models.Index(fields=["agent_slug", "-id"], name="rollout_agent"),
+            models.Index(fields=["state", "-id"], name="rollout_state"),
         ]
 
     def __str__(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
 from agents.models import Label
+from config.access import callers
 from config.access.models import Client, User
-from learning import improvements, tasks
+from learning import improvements, rollouts, tasks
 from learning.models import Experiment, Improvement, Replay, Rollout, Tombstone, TrialPolicy
 from tests.browser.conftest import let_in, opened
 from tests.browser.test_pages import faults_in_every_look, faults_of
@@ -102,4 +104,44 @@ def test_the_learning_page_can_be_read_in_the_dark_and_on_a_phone(
         watched.page.goto("/dashboard/learning")
         expect(watched.page.get_by_text(proposed.title).first).to_be_visible()
         faults = faults_in_every_look(watched.page)
+    assert not faults, "\n".join(faults)
+
+
+def test_the_lists_of_comparisons_can_be_read_narrowed_and_opened(
+    browser: Browser, site: str, proposed: Improvement
+) -> None:
+    firm = Client.objects.get(is_firm=True)
+    tried = Experiment.objects.create(
+        client_id=firm.pk, agent_slug=SLUG, name="The rate first", seed="s", state="concluded",
+        state_by="system:learning", verdict="ship", improvement=proposed,
+        headline="Ship candidate: success +31.2 % on the control (12.1 to 50.3).",
+        started_at=timezone.now(), ended_at=timezone.now(),
+        analysis={"progress": {"units": {"control": 1200, "candidate": 1190}}},
+    )  # fmt: skip
+    begun = rollouts.begin(
+        client_id=firm.pk, agent_slug=SLUG, to_version=str(proposed.candidate_version_id),
+        by="ada", strategy="custom", stages=STAGES,
+    )  # fmt: skip
+    Rollout.objects.filter(pk=begun.pk).update(experiment=tried, improvement=proposed)
+    rollouts.rollback(
+        caller=callers.of_user(User.objects.get(is_superuser=True)), rollout_id=begun.pk,
+        reason="partners complain about the tone",
+    )  # fmt: skip
+    with opened(browser, site) as watched:
+        page = let_in(watched)
+        page.goto("/dashboard/learning")
+        page.get_by_role("link", name="All experiments").click()
+        expect(page.get_by_text("Ship candidate: success +31.2 %")).to_be_visible()
+        faults = faults_in_every_look(page)
+        page.get_by_label("State").select_option("open")
+        expect(page.get_by_text("No experiment matches these filters")).to_be_visible()
+        faults += faults_in_every_look(page)
+        page.goto("/dashboard/rollouts")
+        expect(page.get_by_text("Partners complain about the tone")).to_be_visible()
+        faults += faults_in_every_look(page)
+        page.get_by_label("Agent", exact=True).select_option(SLUG)
+        page.wait_for_url("**agent=*")
+        page.get_by_role("link", name="Custom v1 → v2").click()
+        page.locator(".crumbs a", has_text="Rollouts").click()
+        page.wait_for_url("**/dashboard/rollouts")
     assert not faults, "\n".join(faults)
