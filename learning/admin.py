@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -29,6 +31,7 @@ from learning import (
     improvements,
     reviewing,
     rollouts,
+    saying,
     trials,
 )
 from learning.models import (
@@ -44,6 +47,8 @@ from learning.models import (
     TuningJob,
 )
 
+# What is written down with a decision.
+MOST_REASON = 500
 # Characters of a text in a list; the whole stands on the row's own page.
 MOST_SHOWN = 140
 TONES = {
@@ -84,6 +89,36 @@ class ReadOnly(ModelAdmin):
 
     def has_decide_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return _has(request, "learning:decide")
+
+    def asked_first(
+        self, request: HttpRequest, rows: QuerySet[Any], *, action: str, button: str,
+        follows: Callable[[Any], str], do: Callable[[Caller, Any, str], Any],
+    ) -> HttpResponse | None:  # fmt: skip
+        """Do to each row what can't be undone, once somebody has confirmed it and said why.
+
+        Until then a page that says what ``follows`` of each; empty: nothing, and it is left alone.
+        """
+        found = [(row, follows(row)) for row in rows]
+        moved = [row for row, words in found if words]
+        reason = request.POST.get("reason", "").strip()
+        if request.POST.get("confirmed") and reason and moved:
+            caller, done = callers.of_user(request.user), 0  # type: ignore[arg-type]
+            for row in moved:
+                try:
+                    do(caller, row, reason[:MOST_REASON])
+                    done += 1
+                except AppError as error:
+                    messages.error(request, str(error))
+            if done:
+                messages.success(request, f"{button}: {plural(done, self.opts.verbose_name)}.")
+            return None
+        context = {
+            **self.admin_site.each_context(request), "title": f"{button}?", "opts": self.opts,
+            "found": found, "moved": moved, "action": action, "button": button, "reason": reason,
+            "most": MOST_REASON, "checkbox": ACTION_CHECKBOX_NAME, "many": len(moved),
+            "is_unsaid": bool(request.POST.get("confirmed")) and not reason,
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/learning/confirm.html", context)
 
     @display(description="state", ordering="state", label=TONES)
     def shown_state(self, row: Any) -> str:
@@ -287,13 +322,12 @@ class RolloutAdmin(ReadOnly):
     actions = ["take_back"]
 
     @admin.action(description="Roll back", permissions=["decide"])
-    def take_back(self, request: HttpRequest, rows: Any) -> None:
-        caller = callers.of_user(request.user)  # type: ignore[arg-type]
-        for row in rows:
-            try:
-                rollouts.rollback(caller=caller, rollout_id=row.pk, reason="from the admin")
-            except AppError as error:
-                messages.error(request, str(error))
+    def take_back(self, request: HttpRequest, rows: Any) -> HttpResponse | None:
+        return self.asked_first(
+            request, rows, action="take_back", button="Roll back", follows=saying.of_going_back,
+            do=lambda caller, row, reason: rollouts.rollback(
+                caller=caller, rollout_id=row.pk, reason=reason),
+        )  # fmt: skip
 
 
 @admin.register(Example)
@@ -321,17 +355,26 @@ class ExampleAdmin(OfCalls):
 
     @admin.action(description="Approve", permissions=["decide"])
     def approve(self, request: HttpRequest, rows: Any) -> None:
-        self._decide(request, rows, Example.State.APPROVED)
+        self._approve(request, rows)
 
     @admin.action(description="Reject", permissions=["decide"])
-    def reject(self, request: HttpRequest, rows: Any) -> None:
-        self._decide(request, rows, Example.State.REJECTED)
+    def reject(self, request: HttpRequest, rows: Any) -> HttpResponse | None:
+        def follows(row: Example) -> str:
+            return "It never enters the library." if row.state == Example.State.PROPOSED else ""
 
-    def _decide(self, request: HttpRequest, rows: Any, state: str) -> None:
+        return self.asked_first(
+            request, rows, action="reject", button="Reject", follows=follows,
+            do=lambda caller, row, reason: examples.decide(
+                caller, row.pk, state=Example.State.REJECTED, reason=reason),
+        )  # fmt: skip
+
+    def _approve(self, request: HttpRequest, rows: Any) -> None:
         caller = callers.of_user(request.user)  # type: ignore[arg-type]
         for row in rows:
             try:
-                examples.decide(caller, row.pk, state=state, reason="from the admin")
+                examples.decide(
+                    caller, row.pk, state=Example.State.APPROVED, reason="from the admin"
+                )
             except AppError as error:
                 messages.error(request, str(error))
 
@@ -343,13 +386,20 @@ class TuningJobAdmin(ReadOnly):
     actions = ["call_off"]
 
     @admin.action(description="Cancel", permissions=["decide"])
-    def call_off(self, request: HttpRequest, rows: Any) -> None:
-        caller = callers.of_user(request.user)  # type: ignore[arg-type]
-        for row in rows:
-            try:
-                finetuning.cancel(caller, row.pk, reason="from the admin")
-            except AppError as error:
-                messages.error(request, str(error))
+    def call_off(self, request: HttpRequest, rows: Any) -> HttpResponse | None:
+        def follows(row: TuningJob) -> str:
+            if row.state not in (TuningJob.State.QUEUED, TuningJob.State.SUBMITTED):
+                return ""
+            return "The endpoint is asked to stop; what it has learnt is lost, what it cost stays."
+
+        return self.asked_first(
+            request,
+            rows,
+            action="call_off",
+            button="Cancel the job",
+            follows=follows,
+            do=lambda caller, row, reason: finetuning.cancel(caller, row.pk, reason=reason),
+        )
 
 
 @admin.register(Tombstone)
@@ -359,7 +409,15 @@ class TombstoneAdmin(ReadOnly):
     actions = ["lift"]
 
     @admin.action(description="Lift: allow another try", permissions=["decide"])
-    def lift(self, request: HttpRequest, rows: Any) -> None:
-        caller = callers.of_user(request.user)  # type: ignore[arg-type]
-        for row in rows:
-            improvements.lift(caller=caller, tombstone_id=row.pk)
+    def lift(self, request: HttpRequest, rows: Any) -> HttpResponse | None:
+        def follows(row: Tombstone) -> str:
+            if row.lifted_at is not None:
+                return ""
+            why = row.reason.rstrip(".")
+            return f"What was barred because “{why}” may be proposed, tried and rolled out again."
+
+        return self.asked_first(
+            request, rows, action="lift", button="Lift", follows=follows,
+            do=lambda caller, row, reason: improvements.lift(
+                caller=caller, tombstone_id=row.pk, reason=reason),
+        )  # fmt: skip

@@ -141,7 +141,7 @@ def _decide(caller: Caller, example_id: UUID, *, state: str, reason: str = "") -
         raise Conflict(f"example {example_id}", found.state, before)
     monitoring.audit(
         actor=caller.principal, action=f"learning.example.{state}", target=f"example:{found.pk}",
-        client_id=found.client_id, user_id=caller.user_id,
+        client_id=found.client_id, user_id=caller.user_id, after={"reason": reason},
     )  # fmt: skip
     return found
 

@@ -329,7 +329,7 @@ def standing_tombstone(agent_slug: str, digest: str) -> Tombstone | None:
     return Tombstone.objects.filter(agent_slug=agent_slug, digest=digest, lifted_at=None).first()
 
 
-def lift(*, caller: Caller, tombstone_id: UUID) -> bool:
+def lift(*, caller: Caller, tombstone_id: UUID, reason: str = "") -> bool:
     """A person allows another try; False if it was lifted before."""
     if caller.user_id is None:
         raise Conflict("tombstone", "standing", "a person to lift it")
@@ -338,7 +338,8 @@ def lift(*, caller: Caller, tombstone_id: UUID) -> bool:
     )
     if lifted:
         monitoring.audit(actor=caller.principal, action="learning.tombstone.lifted",
-                         target=f"tombstone:{tombstone_id}", user_id=caller.user_id)  # fmt: skip
+                         target=f"tombstone:{tombstone_id}", user_id=caller.user_id,
+                         after={"reason": reason})  # fmt: skip
     return bool(lifted)
 
 

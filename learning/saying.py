@@ -1,9 +1,13 @@
-"""Where a rollout stands, in one sentence of today's words: for its page and for lists."""
+"""Where a rollout stands, in one sentence of today's words: for its page and for lists.
+
+And what would follow if it were taken back.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from agents import services as agents
 from config import readable
 from learning.domain.decisions import ADVICE
 from learning.models import Rollout
@@ -36,6 +40,30 @@ def in_list(row: Rollout, now: datetime) -> str:
         return of_rollout(row, now)
     why = "" if row.state == "running" else row.state_reason.removesuffix(ADVICE)
     return why or row.headline or "Not looked at yet"
+
+
+def of_going_back(row: Rollout) -> str:
+    """What follows if it is taken back now; empty where it can't be: it went back already."""
+    if row.state == Rollout.State.ROLLED_BACK:
+        return ""
+    bad = agents.version_values(row.agent_slug, row.to_version_id)["number"]
+    present = agents.production_of(row.agent_slug)
+    if row.state == Rollout.State.DONE and present["id"] != row.to_version_id:
+        follows = (f"Version {bad} is not in production any more: version {present['number']} "
+                   "stays, for everybody")  # fmt: skip
+    elif row.state == Rollout.State.DONE:
+        former = agents.version_values(row.agent_slug, row.from_version_id)["number"]
+        follows = f"Version {bad}, which everybody has, goes back to version {former} for everybody"
+    else:
+        stage = row.stages[row.stage]
+        whose = " and ".join(stage.get("audience") or ()) or "all units"
+        follows = (
+            f"Version {bad}, at stage {row.stage + 1} of {len(row.stages)} with "
+            f"{stage['share'] * 100:g} % of {whose}, goes back to version {present['number']} "
+            "for everybody"
+        )
+    barred = "" if row.is_drill else f" Version {bad} is barred until a person lifts that."
+    return f"{follows}, from the next call on.{barred}"
 
 
 def of_drill(row: Rollout, now: datetime) -> str:
