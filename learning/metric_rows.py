@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from config import readable
+from learning import plots
 from learning.domain.measures import SCORE
 
 # What the interval of each test promises to whoever looks at it.
@@ -19,6 +20,9 @@ INTERVALS = {
 RELATIVE = "relative"
 SHARES = frozenset({"success", "failure_ratio", "complaint", "feedback"})
 SECONDS = frozenset({"seconds", "seconds_per_call"})
+ENDS = ("lower", "upper")
+# What an absolute difference is counted in, where its figure has no sign of its own.
+PLAIN = {"tokens": " tokens", "calls": " calls", "rating": " of 5"}
 MONEY = frozenset({"cost_usd", "cost_usd_per_call"})
 
 
@@ -49,11 +53,39 @@ def rows_of(
                     "p_value": row["p_value"],
                     "chance": row["chance_to_win"], "unit": unit,
                     "against": "on the control" if row["difference_type"] == RELATIVE else "",
+                    "read": _read(row, measure),
                     **{k: None if row[k] is None else row[k] * factor
                        for k in ("estimate", "lower", "upper")},
                 }
             )  # fmt: skip
     return rows
+
+
+def _read(row: Mapping[str, Any], measure: str) -> dict[str, Any] | None:
+    """The interval that the reading rests on, in its own unit; its strip beside a margin.
+
+    ``is_other``: it is not the one that is shown. None where an older analysis has none.
+    """
+    read = row.get("read")
+    if not read:
+        return None
+    factor, unit = scale_of(measure, read["difference_type"])
+    told = {key: None if read[key] is None else read[key] * factor
+            for key in ("estimate", "lower", "upper", "margin")}  # fmt: skip
+    shown = [(_ends(row[key], scale_of(measure, row["difference_type"])[0])) for key in ENDS]
+    is_same = read["difference_type"] == row["difference_type"] and shown == [
+        _ends(read[key], factor) for key in ENDS
+    ]
+    return {
+        **told, "unit": unit or PLAIN.get(measure, ""), "level": read["level"],
+        "is_other": not is_same,
+        "strip": plots.strip(read) if read["margin"] is not None else None,
+    }  # fmt: skip
+
+
+def _ends(value: float | None, factor: float) -> str:
+    """An end of an interval as pages say it."""
+    return "" if value is None else f"{value * factor:.3g}"
 
 
 def named(key: str) -> str:
@@ -71,6 +103,17 @@ def scale_of(measure: str, difference: str) -> tuple[float, str]:
     if measure in SHARES:
         return 100, " points"
     return 1, " s" if measure in SECONDS else " USD" if measure in MONEY else ""
+
+
+def unit_in_words(measure: str) -> str:
+    """What an absolute difference is in, for the title of a plot."""
+    if measure in SECONDS:
+        return "seconds"
+    if measure in MONEY:
+        return "USD"
+    if measure in SHARES:
+        return "points"
+    return {"rating": "points of 5"}.get(measure, measure if measure in PLAIN else "its own scale")
 
 
 def reading(row: Mapping[str, Any]) -> str:

@@ -241,12 +241,18 @@ def _numbers(found: dict[str, Any], row: Experiment | Rollout) -> dict[str, Any]
     """The metrics as rows, the primary one first, and the plot."""
     primary = next(m for m in found["metrics"] if m["role"] == "primary")
     measures = {str(m["key"]): str(m.get("measure") or m["key"]) for m in row.metrics}
-    scale = next((c["difference_type"] for c in primary["comparisons"]), "absolute")
-    factor, unit = metric_rows.scale_of(measures.get(primary["key"], primary["key"]), scale)
+    shown = next((c["difference_type"] for c in primary["comparisons"]), "absolute")
+    is_read = plots.is_read(found)
+    factor, unit = metric_rows.scale_of(
+        measures.get(primary["key"], primary["key"]), "absolute" if is_read else shown
+    )
+    rows = metric_rows.rows_of(found, row.metrics, is_new=row.state == "draft")
     kind = found["test"]["kind"]
     return {
-        "metrics": metric_rows.rows_of(found, row.metrics, is_new=row.state == "draft"),
-        "plot": plots.effect_path(found, factor, unit),
+        "metrics": rows, "plot": plots.effect_path(found, factor, unit), "is_read": is_read,
+        "plot_unit": metric_rows.unit_in_words(measures.get(primary["key"], primary["key"]))
+        if is_read else unit,
+        "guards": [one for one in rows if one["read"] and one["read"]["strip"]],
         "interval_words": metric_rows.INTERVALS[kind], "is_bayesian": kind == "bayesian",
     }  # fmt: skip
 

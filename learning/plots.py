@@ -1,4 +1,4 @@
-"""An effect with its confidence sequence over time, as SVG geometry."""
+"""An effect over time with the interval that its verdict reads, as SVG geometry."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from learning.domain.sums import NO_DAY
 WIDTH, HEIGHT = 720.0, 200.0
 # The widest interval drawn, over the last one: the first days' would flatten all others.
 WIDEST = 4.0
+# A guardrail metric's interval beside its margin.
+STRIP_WIDTH, STRIP_HEIGHT = 240.0, 20.0
 # Beyond so many arms their bands would cover each other: they are drawn fainter.
 MANY = 3
 # Between two names at the ends of lines, in units of the height.
@@ -23,9 +25,12 @@ def effect_path(
     """Line and band an arm over the looks, with zero; None where there are under two looks.
 
     The axis says ``factor`` times the effect, which is in ``unit``. A stage that nobody came to
-    is no look.
+    is no look. What was analysed before readings were told apart has only what is shown.
     """
-    looks = [p for p in document.get("path", ()) if p["period"] != NO_DAY]
+    looks = [
+        {**p, "effect": p["read"] if "read" in p else p["effect"]}
+        for p in document.get("path", ()) if p["period"] != NO_DAY
+    ]  # fmt: skip
     points = [p for p in looks if p["effect"]]
     arms = list(dict.fromkeys(p["arm"] for p in points))
     periods = list(dict.fromkeys((p["stage"], p["period"]) for p in looks))
@@ -44,6 +49,30 @@ def effect_path(
         "first": _when(periods[0], periods), "last": _when(periods[-1], periods),
         "marks": _marks(periods, step), "is_many": len(shown) > MANY,
         "looks": len(periods),
+    }  # fmt: skip
+
+
+def is_read(document: Mapping[str, Any]) -> bool:
+    """Whether its path holds what verdicts read: of older analyses it has what is shown only."""
+    return all("read" in point for point in document.get("path", ()))
+
+
+def strip(read: Mapping[str, Any]) -> dict[str, Any]:
+    """An interval beside zero and its margin, across ``STRIP_WIDTH``; ends beyond it are cut."""
+    line = read["margin"]
+    ends = [v for v in (read["lower"], read["upper"], read["estimate"], line, 0.0) if v is not None]
+    # An interval many times wider than the margin would hide that it has one.
+    reach = min(max(map(abs, ends)), WIDEST * max(abs(line), abs(read["estimate"]))) * 1.1 or 1.0
+
+    def x(value: float | None, open_end: float) -> float:
+        held = min(max(open_end if value is None else value, -reach), reach)
+        return round(STRIP_WIDTH / 2 * (1 + held / reach), 1)
+
+    low, high = x(read["lower"], -math.inf), x(read["upper"], math.inf)
+    return {
+        "width": f"{STRIP_WIDTH:.0f}", "height": f"{STRIP_HEIGHT:.0f}", "zero": x(0.0, 0.0),
+        "margin": x(line, 0.0), "low": low, "size": round(max(high - low, 1.0), 1),
+        "estimate": x(read["estimate"], 0.0),
     }  # fmt: skip
 
 

@@ -84,7 +84,8 @@ def _path_of_quantile(experiment: Experiment, now: datetime | None) -> list[dict
         primary = next(m for m in found["metrics"] if m["role"] == "primary")
         for row in primary["comparisons"]:
             effect = {key: row[key] for key in EFFECT} if row["estimate"] is not None else None
-            points.append({"stage": "all", "period": day, "arm": row["arm"], "effect": effect})
+            points.append({"stage": "all", "period": day, "arm": row["arm"], "effect": effect,
+                           "read": row["read"] if effect else None})  # fmt: skip
     return points
 
 

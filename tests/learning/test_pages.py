@@ -148,12 +148,50 @@ def test_figures_have_their_units_and_say_against_what(engineer, ground, site):
     experiments.sweep()
     text = text_of(site.get(f"/dashboard/experiments/{row.pk}"))
     assert re.search(r">(6|7)\d(\.\d)? %</span>", text)
-    assert "Effect on the control" in text and "Effect on success, % on the control" in text
+    assert "Effect on the control" in text and "Effect on success, points" in text
+    strip = text[text.index('class="strips"') :]
+    assert "Seconds per call" in strip and "margin +0.5 s" in strip and 'class="margin"' in strip
+    assert "Accuracy" not in strip[: strip.index("</figure>")], "without a margin there is no line"
     assert "margin 0.5 s" in text and "margin 50 %" not in text
     assert ">1.05 s</span>" in text
     rated = text[text.index("Accuracy score") :]
     assert "Not measured yet" in rated and "denominator" not in rated
     assert rated[: rated.index("</tr>")].count(">–</td>") == 5  # no data is a gap, never a zero
+
+
+def test_the_plot_draws_what_the_verdict_reads_and_the_table_what_was_asked(engineer, ground, site):
+    """Of few events the relative interval may hold zero where the one that is read does not."""
+    firm, agent, old, new = ground
+    row, start = ran(engineer, ground, metrics=METRICS)
+    meet(agent, firm, units=900, success={old.pk: 0.03, new.pk: 0.11}, days=4, started=start)
+    experiments.sweep()
+    row.refresh_from_db()
+    found = row.analysis["metrics"][0]["comparisons"][0]
+    assert found["difference_type"] == "relative" and found["read"]["difference_type"] == "absolute"
+    last = row.analysis["path"][-1]
+    assert last["read"] == found["read"] and last["effect"]["lower"] == found["lower"]
+    text = text_of(site.get(f"/dashboard/experiments/{row.pk}"))
+    assert "Effect on success, points" in text and "the interval that the verdict reads, 95" in text
+    top = float(re.search(r'class="y small quiet"><span>\+([\d.]+)<', text)[1])
+    ends = [abs(found["read"][end]) * 100 for end in ("lower", "upper")]
+    assert max(ends) <= top < 3 * max(ends), "the axis is in points, not in per cent of control"
+    said = [f"{found['read'][end] * 100:+.3g}".replace("-", "−") for end in ("lower", "upper")]
+    assert f"read: {said[0]} to {said[1]} points" in text
+
+
+def test_an_analysis_of_before_is_drawn_as_it_was_shown(engineer, ground, site):
+    firm, agent, old, new = ground
+    row, start = ran(engineer, ground, metrics=METRICS)
+    meet(agent, firm, units=900, success={old.pk: 0.5, new.pk: 0.6}, days=4, started=start)
+    experiments.sweep()
+    row.refresh_from_db()
+    for point in row.analysis["path"]:
+        del point["read"]
+    for one in row.analysis["metrics"][0]["comparisons"]:
+        del one["read"]
+    row.save(update_fields=["analysis"])
+    text = text_of(site.get(f"/dashboard/experiments/{row.pk}"))
+    assert "% on the control" in text and "the verdict reads" not in text
 
 
 def test_an_absolute_effect_on_a_share_is_said_in_points(engineer, ground, site):

@@ -46,6 +46,9 @@ STEADY_RATIO = 1e-10
 STEADY_CHANGE_RATIO = 1e-5
 SAME = "every unit of both arms has the same value"
 UNSURE_BASE = "control's mean is too uncertain for a share of it: the absolute difference is read"
+# Of several arms or metrics, where the family's error keeps what one shows by itself.
+AMONG = "clear of zero by itself, not among all that are compared"
+AMONG_GUARDS = "beyond its margin by itself, not among all guardrail metrics"
 BELOW_ZERO = "control's mean is below zero, so the absolute difference is read"
 
 
@@ -102,7 +105,7 @@ def findings(study: Study) -> list[Finding]:
         # The primary decides: its arms keep the family-wise error, unless nobody wants one.
         kind = "holm" if role == "primary" and study.correction != "none" else study.correction
         shown = multiplicity.adjusted([_p_of(found[i].result) for i in places], kind)
-        read = multiplicity.adjusted([_p_of(_asked(found[i])) for i in places], kind)
+        read = multiplicity.adjusted([_p_of(asked(found[i])) for i in places], kind)
         for place, p_shown, p_read in zip(places, shown, read, strict=True):
             found[place] = replace(found[place], p_adjusted=p_shown, p_read=p_read)
     found = [_read(study, f) for f in found]
@@ -258,16 +261,24 @@ def _read(study: Study, finding: Finding) -> Finding:
     if finding.result is None and found == "unclear":
         return replace(finding, reading=found, note=SAME)
     note = finding.note or (UNSURE_BASE if is_unsure(finding) else "")
+    if found == "unclear" and _is_kept_back(study, finding):
+        note = f"{note}; {AMONG}" if note else AMONG
     return replace(finding, reading=found, note=note)
+
+
+def _is_kept_back(study: Study, finding: Finding) -> bool:
+    """Whether only the correction over many comparisons keeps it from being shown."""
+    own, level = _p_of(asked(finding)), study.test.alpha
+    return finding.p_read is not None and own < level <= finding.p_read
 
 
 def is_unsure(finding: Finding) -> bool:
     """Whether one of the relative and the absolute difference leaves zero out and one does not."""
-    both = (finding.result, _asked(finding))
+    both = (finding.result, asked(finding))
     return len({one.lower > 0 or one.upper < 0 for one in both if one is not None}) == 2
 
 
-def _asked(finding: Finding) -> Result | None:
+def asked(finding: Finding) -> Result | None:
     """What the reading rests on: the absolute difference, also where a relative one is shown.
 
     Both ask whether the means are equal. But the delta method of a relative one takes control's
@@ -301,7 +312,7 @@ def _harms_so_far(study: Study, finding: Finding, level: float) -> bool:
 
 
 def _declared(study: Study, finding: Finding) -> Primary:
-    result = _asked(finding)
+    result = asked(finding)
     if result is None:
         return "unreadable"
     if result.chance_to_win is not None:
@@ -311,10 +322,10 @@ def _declared(study: Study, finding: Finding) -> Primary:
     rises = result.estimate > 0
     p_value = finding.p_read if finding.p_read is not None else _p_of(result)
     good = rises != finding.metric.lower_is_better
-    asked = study.test.alternative
-    if asked != "two_sided" and rises != (asked == "greater"):
+    side = study.test.alternative
+    if side != "two_sided" and rises != (side == "greater"):
         # A one-sided test can't show the other direction; harm is looked for by its mirror.
-        mirror: Alternative = "less" if asked == "greater" else "greater"
+        mirror: Alternative = "less" if side == "greater" else "greater"
         p_value = _p_of(_early(study, finding, mirror, 0.0))
     level = study.test.alpha
     # A machine may stop on the arm's own evidence, but ships only within the family's error.
@@ -333,7 +344,10 @@ def _guarded(study: Study, found: Sequence[Finding]) -> list[Finding]:
     places = [i for i, f in enumerate(done) if f.harm_p is not None]
     adjusted = multiplicity.holm([f.harm_p for f in done if f.harm_p is not None])
     for place, harm in zip(places, adjusted, strict=True):
-        done[place] = replace(done[place], guard=_guard_state(done[place], harm, study.test.alpha))
+        state, level = _guard_state(done[place], harm, study.test.alpha), study.test.alpha / 2
+        if state == "open" and (done[place].harm_p or 0.0) < level:
+            done[place] = replace(done[place], note=AMONG_GUARDS)
+        done[place] = replace(done[place], guard=state)
     return [
         replace(f, guard=_untested_guard(study, f))
         if f.metric.role == "guardrail" and f.guard is None

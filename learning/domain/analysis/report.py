@@ -11,10 +11,10 @@ from learning.domain.analysis.comparing import (
     batches,
     findings,
     horizon,
-    is_unsure,
     look_fractions,
     one,
 )
+from learning.domain.analysis.read_interval import Moment, ReadInterval, moment, read_interval
 from learning.domain.analysis.study import Metric, Study
 from learning.domain.decisions import (
     ArmReading,
@@ -37,12 +37,16 @@ def report(study: Study) -> dict[str, Any]:
     """The whole analysis as JSON-ready values; infinite ends of intervals are null."""
     found = findings(study)
     ratio = sample_ratio(study)
-    progress = progress_of(study)
+    progress, at = progress_of(study), moment(study)
     verdict = decide(
-        [_arm_reading(study, arm, found) for arm in study.treatments if arm not in study.stopped],
+        [
+            _arm_reading(study, arm, found, at)
+            for arm in study.treatments
+            if arm not in study.stopped
+        ],
         progress,
         mismatch=ratio is not None and ratio.mismatch,
-        horizon=horizon(study),
+        horizon=at.horizon,
     )
     if study.is_aa:
         verdict = of_the_same(verdict)
@@ -53,8 +57,8 @@ def report(study: Study) -> dict[str, Any]:
         "sample_ratio": _ratio_values(study, ratio),
         "test": _test_values(study),
         "progress": _progress_values(study, progress),
-        "metrics": [_metric_values(study, metric, found) for metric in study.metrics],
-        "path": path(study),
+        "metrics": [_metric_values(study, metric, found, at) for metric in study.metrics],
+        "path": path(study, at),
         "bandit": _bandit_values(study),
         "notes": list(study.notes) + _notes(study),
     }
@@ -116,8 +120,13 @@ def sample_ratio(study: Study) -> srm.SampleRatio | None:
     )
 
 
-def path(study: Study) -> list[dict[str, Any]]:
-    """The primary metric's effect after each period, with the interval of that moment."""
+def path(study: Study, at: Moment) -> list[dict[str, Any]]:
+    """The primary metric's effect after each period, with the intervals of that moment.
+
+    ``effect`` is what is shown, ``read`` what a verdict of that moment rests on. Of planned looks
+    a day that is none has no point.
+    """
+    study = study.looked_at or study
     every = [(s, p.name) for s in study.stages for p in s.periods]
     if len(every) < 2 or study.primary.type == "quantile":
         return []
@@ -131,32 +140,38 @@ def path(study: Study) -> list[dict[str, Any]]:
                 continue  # its line ends where it was taken out
             finding = one(study, study.primary, arm, periods=index + 1, is_point=True)
             values = _result_values(finding.result) if finding.result else None
-            points.append({"stage": stage.name, "period": period, "arm": arm, "effect": values})
+            points.append({
+                "stage": stage.name, "period": period, "arm": arm, "effect": values,
+                "read": _read_values(read_interval(study, finding, at)),
+            })  # fmt: skip
     return points
 
 
-def _arm_reading(study: Study, arm: str, found: Sequence[Finding]) -> ArmReading:
+def _arm_reading(study: Study, arm: str, found: Sequence[Finding], at: Moment) -> ArmReading:
     own = [f for f in found if f.arm == arm]
     primary = next(f for f in own if f.metric.role == "primary")
     guards = [GuardReading(named(f.metric.key), f.guard) for f in own if f.guard is not None]
     estimate = primary.result.estimate if primary.result else 0.0
     effect = -estimate if primary.metric.lower_is_better else estimate
-    words, has_interval = _words(study, primary), primary.result is not None
+    words, has_interval = _words(study, primary, at), primary.result is not None
     return ArmReading(arm, primary.reading, effect, guards, words, has_interval)
 
 
-def _words(study: Study, finding: Finding) -> str:
+def _words(study: Study, finding: Finding, at: Moment) -> str:
     result, scale = finding.result, finding.scale
     if result is None:
         return _steady(study, finding) if finding.reading == "worse" else finding.note
-    if finding.absolute is not None and is_unsure(finding):
-        result, scale = finding.absolute, "absolute"  # a share's interval would say otherwise
+    mid, low, high = result.estimate, result.lower, result.upper
+    read = read_interval(study, finding, at)
+    if read is not None and read.is_clear != (low > 0 or high < 0):
+        # What is shown would say otherwise than the reading.
+        scale, mid, low, high = read.scale, read.estimate, read.lower, read.upper
     unit, factor = (" %", 100) if scale == "relative" else ("", 1)
     if scale == "absolute" and finding.metric.type == "proportion":
         unit, factor = " points", 100
-    low, mid, high = (_short(v * factor) for v in (result.lower, result.estimate, result.upper))
+    said = [_short(value * factor) for value in (mid, low, high)]
     against = " on the control" if scale == "relative" else ""
-    return f"{named(finding.metric.key)} {mid}{unit}{against} ({low} to {high})"
+    return f"{named(finding.metric.key)} {said[0]}{unit}{against} ({said[1]} to {said[2]})"
 
 
 def _steady(study: Study, finding: Finding) -> str:
@@ -178,7 +193,9 @@ def _short(value: float) -> str:
     return f"{value:+.3g}".replace("-", "−")
 
 
-def _metric_values(study: Study, metric: Metric, found: Sequence[Finding]) -> dict[str, Any]:
+def _metric_values(
+    study: Study, metric: Metric, found: Sequence[Finding], at: Moment
+) -> dict[str, Any]:
     return {
         "key": metric.key,
         "type": metric.type,
@@ -187,7 +204,7 @@ def _metric_values(study: Study, metric: Metric, found: Sequence[Finding]) -> di
         "margin": metric.margin,
         "margin_type": metric.margin_scale if metric.margin is not None else None,
         "arms": [_arm_values(study, metric, arm) for arm in study.arms],
-        "comparisons": [_comparison_values(study, f) for f in found if f.metric is metric],
+        "comparisons": [_comparison_values(study, f, at) for f in found if f.metric is metric],
     }
 
 
@@ -221,7 +238,7 @@ def _arm_values(study: Study, metric: Metric, arm: str) -> dict[str, Any]:
     }
 
 
-def _comparison_values(study: Study, finding: Finding) -> dict[str, Any]:
+def _comparison_values(study: Study, finding: Finding, at: Moment) -> dict[str, Any]:
     values: dict[str, Any] = {
         "arm": finding.arm,
         "control": study.control,
@@ -236,7 +253,19 @@ def _comparison_values(study: Study, finding: Finding) -> dict[str, Any]:
     values |= _result_values(finding.result) if finding.result else _NOTHING
     for scale, result in (("relative", finding.relative), ("absolute", finding.absolute)):
         values[scale] = _result_values(result) if result else None
+    values["read"] = _read_values(read_interval(study, finding, at))
     return values
+
+
+def _read_values(read: ReadInterval | None) -> dict[str, Any] | None:
+    if read is None:
+        return None
+    return {
+        "difference_type": read.scale, "estimate": read.estimate,
+        "lower": None if math.isinf(read.lower) else read.lower,
+        "upper": None if math.isinf(read.upper) else read.upper,
+        "level": read.level, "margin": read.margin,
+    }  # fmt: skip
 
 
 _NOTHING = dict.fromkeys(

@@ -23,11 +23,17 @@ def rho(alpha: float, tuning: float) -> float:
     return math.sqrt((-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / tuning)
 
 
-def critical_z(n: float, *, alpha: float, tuning: float, one_sided: bool = False) -> float:
-    """Half-width of the sequence at ``n`` units, in standard errors of that moment."""
+def critical_z(
+    n: float, *, alpha: float, tuning: float, one_sided: bool = False, level: float | None = None
+) -> float:
+    """Half-width of the sequence at ``n`` units, in standard errors of that moment.
+
+    ``level``: where the p-value of a sequence that is tuned for ``alpha`` falls below that.
+    """
+    error = alpha if level is None else level
     gained = n * rho(alpha, tuning) ** 2  # never as growth - 1: far below the tuning that is 0
     root = math.sqrt(gained + 1)
-    tail = math.log(1 + root / (2 * alpha)) if one_sided else math.log(root / alpha)
+    tail = math.log(1 + root / (2 * error)) if one_sided else math.log(root / error)
     return math.sqrt(2 * (gained + 1) / gained * tail)
 
 
