@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -28,6 +29,16 @@ from learning.models import (
 from learning.rollouts import drilling
 
 JSON = s.JSONField
+
+
+class Number(s.FloatField):
+    """A finite number. ``true`` would count as 1, and ``"nan"`` is within any bounds."""
+
+    def to_internal_value(self, data: Any) -> float:
+        value = math.nan if isinstance(data, bool) else super().to_internal_value(data)
+        if not math.isfinite(value):
+            raise s.ValidationError(f"{data!r} is no finite number.")
+        return value
 
 
 class NewFeedback(s.Serializer[Any]):
@@ -100,7 +111,7 @@ class NewScore(s.Serializer[Any]):
     subject_kind = s.ChoiceField(Subject.choices)
     subject_id = s.UUIDField()
     name = s.RegexField(f"^{SCORE_NAME}$")
-    value = s.FloatField()
+    value = Number()
     source = s.CharField(help_text="human, code or judge")  # type: ignore[assignment]
     source_version = s.CharField(required=False, default="", allow_blank=True, max_length=60)
     reason = s.CharField(required=False, default="", allow_blank=True, max_length=20_000)
@@ -168,7 +179,7 @@ class NewVariant(Known):
         help_text="Only for a workflow: agent → its version in runs of this arm.",
     )  # fmt: skip
     key = s.CharField(required=False, max_length=40)
-    weight = s.FloatField(required=False, default=1.0, min_value=0, max_value=1_000_000)
+    weight = Number(required=False, default=1.0, min_value=0, max_value=1_000_000)
     is_control = s.BooleanField(required=False, default=False)
 
 
@@ -181,7 +192,7 @@ class NewExperiment(Known):
     name = s.CharField(max_length=120)
     hypothesis = s.CharField(required=False, default="", allow_blank=True, max_length=20_000)
     unit = s.ChoiceField(Unit.choices, required=False, default=Unit.RUN)
-    coverage_ratio = s.FloatField(required=False, default=1.0, min_value=0.0001, max_value=1)
+    coverage_ratio = Number(required=False, default=1.0, min_value=0.0001, max_value=1)
     variants = NewVariant(many=True)
     metrics = s.ListField(child=s.DictField(), required=False, min_length=1, max_length=20)
     test = s.DictField(required=False)
@@ -190,7 +201,7 @@ class NewExperiment(Known):
         ["holm", "benjamini_hochberg", "none"], required=False, default="holm",
         help_text="Over several metrics of a role; a primary metric of several arms keeps Holm.",
     )  # fmt: skip
-    maturity_hours = s.FloatField(required=False, default=0.0, min_value=0, max_value=2160)
+    maturity_hours = Number(required=False, default=0.0, min_value=0, max_value=2160)
     autoconclude = s.BooleanField(required=False, default=False)
     improvement_id = s.UUIDField(required=False, allow_null=True, default=None)
     rollout_plan = s.DictField(
@@ -198,12 +209,12 @@ class NewExperiment(Known):
         help_text="How a winner is rolled out: strategy, and stages of a custom one.",
     )  # fmt: skip
     layer = s.SlugField(required=False, default="", allow_blank=True, max_length=60)
-    layer_share_ratio = s.FloatField(required=False, allow_null=True, default=None)
+    layer_share_ratio = Number(required=False, allow_null=True, default=None)
     mode = s.ChoiceField(
         ["ab", "aa"], required=False, default="", allow_blank=True,
         help_text="aa: all arms are one version; by default what the versions make it.",
     )  # fmt: skip
-    batch_hours = s.FloatField(
+    batch_hours = Number(
         required=False, allow_null=True, default=None,
         help_text="Of a bandit: hours between two looks that move its shares, 1 to 168; a day.",
     )  # fmt: skip
@@ -278,7 +289,7 @@ class LayerDocument(s.ModelSerializer[Layer]):
 
 
 class NewHoldout(s.Serializer[Any]):
-    share_ratio = s.FloatField(min_value=0.0001, max_value=0.5)
+    share_ratio = Number(min_value=0.0001, max_value=0.5)
     reason = s.CharField(required=False, default="", allow_blank=True, max_length=20_000)
 
 
@@ -315,7 +326,7 @@ class NewRollout(Known):
 
 
 class NewDrill(s.Serializer[Any]):
-    seconds = s.FloatField(
+    seconds = Number(
         required=False, default=180.0, min_value=5, max_value=600,
         help_text="It is taken back after this at the latest; 120 at least, two sweeps.",
     )  # fmt: skip

@@ -249,8 +249,7 @@ def check_policy(policy: TrialPolicy) -> None:
     primaries = [m for m in policy.metrics if m.get("role") == "primary"]
     if len(primaries) != 1:
         raise InvalidInput("metrics", len(primaries), "one metric with the role primary")
-    for place, raw in enumerate(policy.metrics):
-        measures.metric(raw, place)
+    measures.check([measures.metric(raw, place) for place, raw in enumerate(policy.metrics)])
     rollouts.checked_plan({"strategy": policy.strategy, "stages": policy.stages or []})
     sizes(policy)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from config.errors import InvalidInput
 from learning.domain import quantiles
+from learning.domain.analysis import settings as of_analysis
 from learning.domain.analysis.values import number
 from learning.domain.statistics.samples import upper_limit
 
@@ -116,6 +117,11 @@ def metric(raw: Mapping[str, Any], index: int) -> dict[str, Any]:
     if raw.get("cuped_days") is not None:
         _check_past(raw["cuped_days"], measure, kind, index)
     return {**raw, "key": key, "type": kind, "direction": raw.get("direction", way)}
+
+
+def check(specs: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse what no look could analyse: nobody would be told, and nothing would go back."""
+    of_analysis.metrics({"metrics": for_analysis(specs)})
 
 
 def _check_past(days: Any, measure: str, kind: str, index: int) -> None:

@@ -71,6 +71,7 @@ def begin(
     plan = checked_stages(strategy, stages, audience)
     given = with_watched(metrics or _DEFAULT_METRICS)
     specs = [measures.metric(raw, i) for i, raw in enumerate(given)]
+    measures.check(specs)
     check_test(test)
     if measures.has_past(specs):
         raise InvalidInput("metrics", "cuped_days", "none: a rollout looks at no time before it")

@@ -11,7 +11,7 @@ from typing import Any, cast
 from config.errors import InvalidInput
 from config.readable import plural
 from learning.domain.analysis import values
-from learning.domain.analysis.settings import KINDS, SCALES, SPENDINGS, TYPES
+from learning.domain.analysis.settings import KINDS, MOST_DAYS, SCALES, SPENDINGS, TYPES
 from learning.domain.statistics import power
 
 FIELDS = (
@@ -160,7 +160,7 @@ def _sizes(given: Mapping[str, Any], found: Mapping[str, Mapping[str, float | No
 
 
 def _days(given: Mapping[str, Any], total: int) -> int | None:
-    least = values.number(given, ("minimum_days",), "document", default=14, least=0)
+    least = values.number(given, ("minimum_days",), "document", default=14, least=0, most=MOST_DAYS)
     if values.find(given, ("units_per_day",)) is values.MISSING:
         return None
     pace = values.number(given, ("units_per_day",), "document", above=0)

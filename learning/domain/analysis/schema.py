@@ -65,6 +65,7 @@ METRIC: dict[str, Any] = {
         "direction": {"enum": ["increase", "decrease"], "default": "increase"},
         "margin": {
             **NUMBER,
+            "minimum": 0,
             "description": "How much worse a guardrail metric may get; without it, it only stops.",
         },
         "margin_type": {**SCALE, "default": "relative"},

@@ -104,7 +104,12 @@ def _metric(row: Raw, role: str, index: int) -> Metric:
     down = values.choice(row, ("direction",), path, DIRECTIONS, "up") == "down"
     margin = None
     if values.find(row, ("margin",)) is not values.MISSING:
-        margin = abs(values.number(row, ("margin",), path))
+        margin = values.number(row, ("margin",), path)
+        if margin < 0:
+            raise InvalidInput(
+                f"{path}.margin", margin,
+                "0 or above: by how much it may get worse, whichever way worse is",
+            )  # fmt: skip
     quantile = None
     if kind == "quantile":
         quantile = values.number(row, ("quantile", "quantile_value"), path, above=0, below=1)
