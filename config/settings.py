@@ -431,6 +431,9 @@ UNFOLD = {
     "SITE_URL": "/dashboard",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": True,
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": "config.access.context.icon"}
+    ],
     "STYLES": ["config.access.context.admin_style"],
     # The accent of the pages (config/static/ratchet/ratchet.css) in the steps that Unfold asks for.
     "COLORS": {

@@ -43,6 +43,11 @@ def _flower_for(request: HttpRequest) -> str:
     return str(url) if urlsplit(f"//{request.get_host()}").hostname in _HERE else ""
 
 
+def icon(request: HttpRequest) -> str:
+    """The mark that pages and admin share; without one a browser asks for /favicon.ico."""
+    return static("ratchet/mark.svg")
+
+
 def admin_style(request: HttpRequest) -> str:
     """The stylesheet that pages and admin share."""
     return static("ratchet/ratchet.css")

@@ -180,3 +180,10 @@ def test_an_address_with_a_nul_character_is_refused_and_breaks_nothing(person, a
     assert told.status_code == 400
     if address.startswith("/api/"):
         assert told.json()["code"] == "bad_request"
+
+
+def test_the_admin_names_its_icon_so_that_no_browser_asks_for_one_that_is_not_there(client):
+    client.force_login(User.objects.create_superuser("root", password="x"))
+    text = client.get("/admin/").content.decode()
+    found = re.search(r'<link rel="icon" href="/static/(ratchet/mark[^"]*\.svg)"', text)
+    assert found and finders.find("ratchet/mark.svg")
