@@ -277,7 +277,7 @@ class Rollout(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.agent_slug} at stage {self.stage}"
+        return f"{self.agent_slug} at stage {self.stage + 1}"
 
 
 class ArmDay(models.Model):

@@ -57,6 +57,7 @@ def test_a_rollback_says_which_version_whose_share_and_to_whom_and_waits(firm, e
     text = chosen(site, "rollout", "take_back", row)
     assert ("Version 2, at stage 1 of 2 with 25 % of all units, goes back to version 1 for "
             "everybody, from the next call on. Version 2 is barred") in text  # fmt: skip
+    assert f"{SLUG} at stage 1</strong>" in text, "counted from one, as everywhere"
     row.refresh_from_db()
     assert row.state == "running" and not Tombstone.objects.exists()
     text = chosen(site, "rollout", "take_back", row, confirmed="yes", reason="  ")
