@@ -72,6 +72,11 @@ class ReadOnly(ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Of the clients that whoever looks may see: what is chosen in a list is of these too."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return callers.of_user(request.user).only_visible(rows)  # type: ignore[arg-type]
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

@@ -9,7 +9,7 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from agents.models import Label
-from config.access.models import User
+from config.access.models import Client, Membership, User
 from learning import rollouts
 from learning.models import Example, Rollout, Tombstone, TuningJob
 from monitoring.models import AuditEntry, AuditPayload
@@ -137,6 +137,22 @@ def test_cancelling_a_tuning_job_is_asked_first(firm, site, monkeypatch):
     chosen(site, "tuningjob", "call_off", job, confirmed="yes", reason="wrong data")
     job.refresh_from_db()
     assert job.state == "cancelling" and job.reason == "wrong data"
+
+
+def test_who_sees_some_clients_is_shown_and_takes_back_nothing_of_others(firm, engineer):
+    _, _, new = make_agent()
+    row = begun(firm, engineer, new)
+    other = Client.objects.create(slug="other", name="Other")
+    guest = User.objects.create_user("guest", password="x", is_staff=True)
+    Membership.objects.create(user=guest, client=other, role="reviewer")
+    browser = Browser()
+    browser.force_login(guest)
+    assert SLUG not in browser.get("/admin/learning/rollout/").content.decode()
+    browser.post("/admin/learning/rollout/", {
+        "action": "take_back", "_selected_action": [str(row.pk)], "confirmed": "yes",
+        "reason": "x",
+    })  # fmt: skip
+    assert Rollout.objects.get().state == "running"
 
 
 def test_who_may_only_read_is_asked_nothing(firm, engineer, person):
