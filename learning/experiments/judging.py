@@ -26,6 +26,9 @@ MACHINE = "system:learning"
 MOST_POINTS = 12
 EFFECT = ("estimate", "standard_error", "lower", "upper", "p_value", "chance_to_win", "risk",
           "critical_z")  # fmt: skip
+RUNS_OUTSIDE = (
+    "runs on a named version and demonstrations, which runs of the demo people are, stay outside"
+)
 # The verdict's own part of an analysis.
 DECIDED = ("verdict", "headline", "reasons", "arm", "stop_arms", "complete", "days_left")
 
@@ -67,7 +70,8 @@ def read(experiment: Experiment, now: datetime | None = None) -> dict[str, Any]:
         experiment.pk, lambda everything: document(experiment, now, everything=everything),
         _incidents(experiment, now),
     )  # fmt: skip
-    found["notes"] = [*found["notes"], *judging.left_out(experiment.metrics)]
+    outside = [RUNS_OUTSIDE] if experiment.workflow_name else []
+    found["notes"] = [*found["notes"], *outside, *judging.left_out(experiment.metrics)]
     if any(m["role"] == "primary" and m["type"] == "quantile" for m in found["metrics"]):
         found["path"] = _path_of_quantile(experiment, now)
     return ripening.told(experiment, found, now)

@@ -98,6 +98,7 @@ def test_runs_meet_the_version_of_their_arm_and_harm_ends_it(api, filing, broker
     assert experiments.sweep() == 1
     found = api("get", f"experiments/{uid}/analysis").json()
     assert found["verdict"] == "rollback" and sum(found["progress"]["units"].values()) == 30
+    assert any("demonstrations" in note and "stay outside" in note for note in found["notes"])
     assert api("get", "experiments?workflow=filing&state=concluded").json()["results"]
     after = runs_of(api, broker, "filing", 5)
     assert {(r.version.number, r.split_epoch) for r in after.values()} == {(1, None)}
