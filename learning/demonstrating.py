@@ -9,7 +9,7 @@ from typing import Any
 
 from agents.domain.guardrails.redact import redact
 from agents.versions import Content
-from learning import examples
+from learning import examples, learnt_from
 from learning.asking import Asked, Question
 from learning.domain.selection import BALANCE
 
@@ -24,10 +24,10 @@ def sets_for(
 ) -> list[tuple[str, Content, str]]:
     """(kind, content, why) of each set of reviewed examples that differs from what is shown now.
 
-    Examples of held-out questions are left out, so that these can still judge.
+    Examples of held-out questions, and near-copies, are left out, so that these can still judge.
     """
     about = " ".join(str(question.inputs) for question in tune)[:4000]
-    hidden = {q.recorded_id for q in held if q.recorded_id}
+    hidden = learnt_from.teaching(examples.approved(agent), held)
     found: list[tuple[str, Content, str]] = []
     seen = [content.examples]
     for kind, most, balance, why in (

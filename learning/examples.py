@@ -166,9 +166,9 @@ def few_shot(
     """Examples for a prompt, near to ``question`` and unlike one another: input and output.
 
     ``balance`` is the weight on nearness; the rest is on difference.
-    ``without`` are invocations whose examples must not be shown, such as held-out questions.
+    ``without`` are examples that must not be shown, such as those of held-out questions.
     """
-    library = [row for row in approved(agent) if row.invocation_id not in without]
+    library = [row for row in approved(agent) if row.pk not in without]
     picked = choose(question, [row.asked for row in library], most=most, balance=balance)
     return [{"input": library[p].asked, "output": library[p].answer} for p in picked]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.utils import timezone
@@ -18,6 +18,7 @@ from learning.domain.selection import copies, wording
 from learning.models import Example, TuningJob
 from workflows import artifacts
 
+Key = TypeVar("Key", str, UUID)
 # Why such a case is not compared.
 NOTE = "a version has learnt from it"
 # Characters by which a question's likeness to others is told.
@@ -45,20 +46,38 @@ def among(asked: Sequence[Question], learnt: frozenset[str]) -> frozenset[str]:
     As it was asked or redacted, and told again: in other letters, spacing or punctuation, with
     other figures in its sentences, or as like as two examples of which the library keeps one.
     """
-    if not learnt:
+    return _alike({question.case.key: _forms(question) for question in asked}, learnt)
+
+
+def teaching(rows: Sequence[Example], held: Sequence[Question]) -> frozenset[UUID]:
+    """Examples that tell the answer of a question that is held out, as ``among`` compares them."""
+    asked = {one for question in held for one in _forms(question)}
+    of_calls = {question.recorded_id for question in held if question.recorded_id}
+    own = {row.pk for row in rows if row.invocation_id in of_calls}
+    told = {row.pk: {_plain(row.asked), _lesson(row)} for row in rows}
+    return _alike(told, frozenset(asked)) | own
+
+
+def _alike(told: Mapping[Key, set[str]], known: frozenset[str]) -> frozenset[Key]:
+    """Keys of those that are among the ``known`` in any of their forms."""
+    if not known:
         return frozenset()
-    wordings = {_wording(text) for text in learnt}
-    found, others = set(), {}
-    for question in asked:
-        turns = _turns(question.inputs, question.messages)
-        forms = {_whole(turns), _whole([(role, redact(text)) for role, text in turns])}
-        if forms & learnt or {_wording(text) for text in forms} & wordings:
-            found.add(question.case.key)
+    wordings = {_wording(text) for text in known}
+    found: set[Key] = set()
+    others: dict[Key, str] = {}
+    for key, forms in told.items():
+        if forms & known or {_wording(text) for text in forms} & wordings:
+            found.add(key)
         else:
-            others[question.case.key] = _whole(turns)[:MOST_COMPARED]
-    known = sorted(text[:MOST_COMPARED] for text in learnt)
-    alike = copies([*others.values()], known)
+            others[key] = min(forms)[:MOST_COMPARED]
+    alike = copies([*others.values()], sorted(text[:MOST_COMPARED] for text in known))
     return frozenset(found | {key for key, is_copy in zip(others, alike, strict=True) if is_copy})
+
+
+def _forms(question: Question) -> set[str]:
+    """What was asked, as it was and redacted."""
+    turns = _turns(question.inputs, question.messages)
+    return {_whole(turns), _whole([(role, redact(text)) for role, text in turns])}
 
 
 def _wording(text: str) -> str:

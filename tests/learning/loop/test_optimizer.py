@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -66,6 +67,21 @@ def test_better_examples_come_from_the_approved_library(agent, api, firm):
     body = ask(api, agent, goals=["better_examples"], measure=False).json()
     (found,) = body["variants"]
     assert found["examples"] == [{"input": "Reconcile", "output": "Done so"}]
+
+
+@on_threads
+def test_an_example_that_tells_a_held_out_answer_in_other_spacing_is_not_shown(agent, api, firm):
+    """Which cases are held out is drawn by their content, so each case has an example here."""
+    for place, case in enumerate(agent.cases):
+        told = json.dumps(case["input"], indent=2)
+        Example.objects.create(client_id=firm.pk, agent_slug=agent.slug, source="correction",
+                               question=told, answer=f"Answer {place}", digest=str(place),
+                               state="approved", decided_at=timezone.now())  # fmt: skip
+    body = ask(api, agent, goals=["better_examples"]).json()
+    held = body["split"]["held_out"]
+    shown = {one["output"] for found in body["variants"] for one in found["examples"]
+             if found["kind"].startswith("few_shot")}  # fmt: skip
+    assert held == 2 and len(shown) == len(agent.cases) - held
 
 
 def test_a_goal_that_is_none_is_refused(agent, api):
