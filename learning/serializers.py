@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -32,12 +31,12 @@ JSON = s.JSONField
 
 
 class Number(s.FloatField):
-    """A finite number. ``true`` would count as 1, and ``"nan"`` is within any bounds."""
+    """A finite number; ``true`` is none, which would count as 1."""
 
     def to_internal_value(self, data: Any) -> float:
-        value = math.nan if isinstance(data, bool) else super().to_internal_value(data)
-        if not math.isfinite(value):
-            raise s.ValidationError(f"{data!r} is no finite number.")
+        if isinstance(data, bool):
+            self.fail("invalid")
+        value: float = super().to_internal_value(data)
         return value
 
 

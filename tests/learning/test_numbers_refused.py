@@ -136,6 +136,17 @@ def test_a_plan_with_a_number_that_is_none_is_refused(api, changes, field):
         ("holdouts", {"share_ratio": "nan"}, "share_ratio"),
         ("rollouts/drills", {"seconds": "nan"}, "seconds"),
         ("rollouts/drills", {"seconds": True}, "seconds"),
+        (
+            "scores",
+            {
+                "subject_kind": "run",
+                "subject_id": "0190a000-0000-7000-8000-000000000001",
+                "name": "accuracy",
+                "value": True,
+                "source": "code",
+            },
+            "value",
+        ),
     ],
 )
 def test_neighbours_refuse_the_same(api, path, given, field):
