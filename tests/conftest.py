@@ -8,6 +8,7 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -192,11 +193,20 @@ def _quick_teardown() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _no_versions_of_other_tests() -> Iterator[None]:
-    """A process remembers which versions hide their runs; each test has a database of its own."""
+def _nothing_known_of_other_tests() -> Iterator[None]:
+    """A process remembers whose keys it saw, and which versions hide their runs; each test has a
+    database of its own."""
     yield
     if (rights := sys.modules.get("workflows.rights")) is not None:
         rights._sees.clear()
+    if (callers := sys.modules.get("config.access.callers")) is not None:
+        callers._kept.clear()
+
+
+@pytest.fixture
+def rights_at_once(settings: Any) -> None:
+    """Keys are looked up at each request, as they are once a few seconds have passed."""
+    settings.KEY_KEPT = timedelta(0)
 
 
 @pytest.fixture(autouse=True)

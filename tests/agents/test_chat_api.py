@@ -47,8 +47,8 @@ def test_a_model_is_found_by_its_name_and_nothing_else_is(chat, agent):
     assert missing.value.code == "not_found" and "/v1/embeddings" in missing.value.message
 
 
-def test_a_key_that_was_revoked_is_kept_no_longer_here_than_elsewhere(chat, agent):
-    ask(chat, agent)  # nothing is kept in tests: see KEY_KEPT
+def test_a_key_that_was_revoked_is_kept_no_longer_here_than_elsewhere(chat, agent, rights_at_once):
+    ask(chat, agent)
     ApiKey.objects.update(revoked_at=timezone.now())
     with pytest.raises(openai.AuthenticationError):
         ask(chat, agent)
