@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import connection, models
 from django.db.models.expressions import DatabaseDefault
 from psycopg.types.json import Jsonb
 
 Row = TypeVar("Row", bound=models.Model)
+
+
+def anew(row: Row, **changes: Any) -> Row:
+    """An unsaved object like ``row``, but for what each row is given anew: its id and its times."""
+    given = {
+        field.attname: getattr(row, field.attname)
+        for field in row._meta.concrete_fields
+        if not field.primary_key and not field.has_db_default()
+    }
+    return type(row)(**{**given, **changes})
 
 
 def insert(objects: Iterable[Row]) -> list[Row]:

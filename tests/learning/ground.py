@@ -15,7 +15,7 @@ from agents.domain import traffic
 from agents.models import Agent, AgentVersion, Invocation, Label, TrafficSplit
 from config.access.models import Client
 from learning.models import Feedback, Improvement, Replay, Score
-from tests.rows import insert
+from tests.rows import anew, insert
 
 SLUG = "tax-vat-001"
 
@@ -78,9 +78,6 @@ def meet(
     return insert(rows)
 
 
-_OF_ONE = {"id", "subject_id", "unit", "version_id", "split_epoch", "rating", "value"}
-
-
 def said_of(
     model: type[Feedback] | type[Score], first: Invocation, rest: dict[Invocation, dict[str, Any]]
 ) -> None:
@@ -89,17 +86,12 @@ def said_of(
     As rows: what a request does is seen at the first, and hundreds of them take a minute.
     """
     like = model.objects.get(subject_id=first.pk, superseded_at=None)
-    alike = {
-        field.attname: getattr(like, field.attname)
-        for field in model._meta.concrete_fields
-        if field.attname not in _OF_ONE
-    }
     model.objects.filter(subject_id__in=[call.pk for call in rest]).update(
         superseded_at=timezone.now()
     )
     insert(
-        model(**alike, subject_id=call.pk, unit=call.unit, version_id=call.version_id,
-              split_epoch=call.split_epoch, **own)
+        anew(like, subject_id=call.pk, unit=call.unit, version_id=call.version_id,
+             split_epoch=call.split_epoch, **own)
         for call, own in rest.items()
     )  # fmt: skip
 
