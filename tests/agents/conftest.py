@@ -45,9 +45,8 @@ def model(offline: Server, settings: Any) -> Iterator[Server]:
     settings.OFFLINE_MODEL_URL = offline.url
     settings.OFFLINE_MODEL_IN_USE = True
     _forget_all()
-    offline.behave({})
+    offline.behave({})  # whatever it did for the test before
     yield offline
-    offline.behave({})
     _forget_all()
 
 
