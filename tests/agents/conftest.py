@@ -23,7 +23,7 @@ from config.access.roles import SCOPES
 from monitoring.models import Mark
 from scaling import breaker, limits, rests
 from tests.agents.offline_model.process import Server, serve
-from tests.rows import anew, insert
+from tests.rows import anew, as_made_by, insert
 
 SLUG = "acct-bankrec-005"
 
@@ -64,20 +64,13 @@ def _forget_all() -> None:
 @pytest.fixture
 def ground(model: Server) -> None:
     """Prices, the offline endpoint and the default budgets."""
-    is_bare = not any(kind.objects.exists() for kind in (PriceList, Endpoint, Budget))
-    if is_bare and _loaded:
-        for rows in _loaded:
-            insert(map(anew, rows))
-        return
+    as_made_by(_load, PriceList, Endpoint, Budget)
+
+
+def _load() -> None:
     loading.load_prices()
     loading.load_endpoints()
     loading.load_default_budgets()
-    if is_bare:
-        _loaded.extend(list(kind.objects.order_by("pk")) for kind in (PriceList, Endpoint, Budget))
-
-
-# What loading puts there, as rows: it is the same for each test, and takes ten times as long.
-_loaded: list[list[Any]] = []
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.core.management import call_command
 from django.utils import timezone
 
 from agents import services as agents
@@ -19,6 +18,7 @@ from monitoring.models import Action, AlertRule, AuditEntry, Incident
 from monitoring.services import Measurement, record
 from tests.agents.conftest import ground, model, offline
 from tests.learning.ground import SLUG, make_agent
+from tests.monitoring.alarming import load_shipped
 
 __all__ = ["ground", "model", "offline"]
 pytestmark = pytest.mark.django_db
@@ -30,7 +30,7 @@ STAGES = [{"share": 0.5, "minimum_hours": 24, "minimum_units": 20}, {"share": 1}
 
 @pytest.fixture
 def shipped(ground, firm):
-    call_command("load_monitoring", verbosity=0)
+    load_shipped()
     AlertRule.objects.filter(slug="version-error-rate").update(min_count=20)
     history.forget()
 
@@ -203,7 +203,7 @@ def test_the_first_response_of_a_rule_is_set_over_the_api_and_stays(api, shipped
     assert api("patch", path, {"scope": "all"}, role="administrator").status_code == 422
     set_ = api("patch", path, {"responses": [{"kind": "pause_rollout"}]}, role="administrator")
     assert set_.status_code == 200, set_.content
-    call_command("load_monitoring", verbosity=0)
+    load_shipped()
     told = api("get", path, role="administrator").json()
     assert told["responses"] == [{"kind": "pause_rollout"}]
     assert told["tuned"] == ["limit", "responses"]

@@ -11,13 +11,15 @@ from typing import Any
 
 from django.db import connection
 
-from monitoring import tasks
+from monitoring import shipped, tasks
 from monitoring.models import (
     Alert,
     AlertRule,
     Incident,
+    Objective,
 )
 from monitoring.services import Measurement, record
+from tests.rows import as_made_by
 
 MINUTE = timedelta(minutes=1)
 
@@ -26,6 +28,11 @@ def now() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT now()")
         return cursor.fetchone()[0]
+
+
+def load_shipped() -> None:
+    """The shipped rules and objectives, as ``load_monitoring`` loads them."""
+    as_made_by(shipped.load, AlertRule, Objective)
 
 
 def calls(agent: str, count: int = 30, failed: int = 0, *, at: datetime | None = None,

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 
 from monitoring import history, signs
 from monitoring.models import AlertRule
+from tests.monitoring.alarming import load_shipped
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def _own_home(request: pytest.FixtureRequest, settings: Any, tmp_path: Path) -> 
 @pytest.fixture
 def shipped(db: None) -> None:
     """The shipped rules, without the one that looks at the sweeps, and nothing remembered."""
-    call_command("load_monitoring", verbosity=0)
+    load_shipped()
     AlertRule.objects.filter(kind="heartbeat").update(is_active=False)
     history.forget()
     signs._written.clear()

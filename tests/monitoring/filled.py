@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.core.management import call_command
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -20,6 +19,7 @@ from monitoring import history, rollups, tasks
 from monitoring.models import AlertRule, Board, SecurityEvent
 from monitoring.services import Measurement, record, security_event
 from tests.agents.conftest import publish
+from tests.monitoring.alarming import load_shipped
 from tests.workflows.test_measuring import FAILS, TWO
 from workflows.decisions import answer_approval
 from workflows.models import Approval
@@ -119,7 +119,7 @@ def left(caller: Caller, firm: Client) -> UUID:
 
 @pytest.fixture
 def filled(caller: Caller, firm: Client, finished: Any, begin: Any, broker: Any) -> Browser:
-    call_command("load_monitoring", verbosity=0)
+    load_shipped()
     AlertRule.objects.filter(kind="heartbeat").update(is_active=False)
     history.forget()
     users = [User.objects.create_user(name) for name in ("eve", "kim")]

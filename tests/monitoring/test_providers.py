@@ -7,7 +7,6 @@ import re
 import pytest
 from django.conf import settings
 from django.core import mail
-from django.core.management import call_command
 from django.test import Client as Http
 from django.utils import timezone
 
@@ -15,6 +14,7 @@ from config.access.models import Client, Membership, User
 from monitoring import history, incidents, tasks
 from monitoring.models import AlertRule, Channel, Delivery, Incident
 from monitoring.services import Measurement, record
+from tests.monitoring.alarming import load_shipped
 from tests.monitoring.receiver import receiving
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ def dies(endpoint: str, provider: str) -> None:
 
 
 def test_two_endpoints_of_one_provider_that_die_are_one_incident_told_once() -> None:
-    call_command("load_monitoring", verbosity=0)
+    load_shipped()
     AlertRule.objects.filter(kind="heartbeat").update(is_active=False)
     history.forget()
     Channel.objects.create(name="team", kind="email", address="team@example.org")
@@ -64,7 +64,7 @@ def test_two_endpoints_of_one_provider_that_die_are_one_incident_told_once() -> 
 
 
 def test_an_incident_of_a_provider_takes_the_place_of_its_endpoints_for_all_who_knew() -> None:
-    call_command("load_monitoring", verbosity=0)
+    load_shipped()
     AlertRule.objects.filter(kind="heartbeat").update(is_active=False)
     history.forget()
     Channel.objects.create(name="team", kind="email", address="team@example.org")

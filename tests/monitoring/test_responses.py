@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client as Http
 from django.utils import timezone
@@ -27,7 +26,7 @@ from monitoring import actions, alerts, calling, history, incidents, tasks
 from monitoring.models import Action, Alert, AlertRule, AuditEntry, Channel, Incident, Objective
 from monitoring.services import Measurement, record
 from tests.learning.ground import SLUG, make_agent
-from tests.monitoring.alarming import again
+from tests.monitoring.alarming import again, load_shipped
 from tests.monitoring.receiver import receiving
 from workflows import publishing, starting, sweeps
 from workflows.models import Run
@@ -58,7 +57,7 @@ def http(staff: callers.Caller, firm: Client) -> Http:
 
 def failing(responses: list[dict[str, Any]], agent: str = SLUG) -> Incident:
     """The incident of an agent whose calls fail, under a rule with these first responses."""
-    call_command("load_monitoring", verbosity=0)
+    load_shipped()
     AlertRule.objects.exclude(slug="error-rate").update(is_active=False)
     AlertRule.objects.filter(slug="error-rate").update(responses=responses, resolve_seconds=0)
     Objective.objects.all().delete()
@@ -162,7 +161,7 @@ def test_an_agent_that_is_paused_before_its_alert_fires_calls_nobody(
     firm: Client, staff: callers.Caller, http: Http, is_pending: bool
 ) -> None:
     make_agent()
-    call_command("load_monitoring", verbosity=0)
+    load_shipped()
     AlertRule.objects.exclude(slug="error-rate").update(is_active=False)
     AlertRule.objects.filter(slug="error-rate").update(pending_seconds=60)
     labels = {"agent": SLUG, "code": "timeout"}

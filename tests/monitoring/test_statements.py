@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from html import unescape
 
 import pytest
-from django.core.management import call_command
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -20,6 +19,7 @@ from monitoring.models import Alert, AlertRule
 from monitoring.services import Measurement, record
 from tests.agents.conftest import publish
 from tests.benchmarks.dashboards import AGENT, PAGES, PIECE
+from tests.monitoring.alarming import load_shipped
 from tests.rows import insert
 from tests.statements import counted
 
@@ -102,7 +102,7 @@ def asked_by_page(browser: Browser) -> dict[str, int]:
 def test_a_page_asks_no_more_over_a_longer_record(
     noon: datetime, browser: Browser, firm: Client
 ) -> None:
-    call_command("load_monitoring", verbosity=0)
+    load_shipped()
     publish(AGENT)
     counts = []
     for a_day in (20, 60):
@@ -120,7 +120,7 @@ def test_a_page_asks_no_more_over_a_longer_record(
 def test_rules_with_nothing_to_say_cost_a_read_each_however_much_is_measured(
     noon: datetime, firm: Client
 ) -> None:
-    call_command("load_monitoring", verbosity=0)
+    load_shipped()
     counts = []
     for a_day in (2, 20):
         called(firm, a_day=a_day, days=2, until=noon)
