@@ -13,7 +13,7 @@ from config import rest
 from config.errors import Forbidden
 from learning import cycles
 from learning import shapes_loop as shapes
-from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
+from learning.api.shared import KEY, PAGES, PROBLEM, checked, choice_of, page
 from learning.models import Cycle
 
 
@@ -28,7 +28,7 @@ class Cycles(APIView):
     def get(self, request: Request) -> Response:
         """Learning cycles with their reports, newest first."""
         rows = cycles.visible(rest.caller_of(request)).order_by("-id")
-        if cadence := request.query_params.get("cadence"):
+        if cadence := choice_of(request, "cadence", Cycle.Cadence.values):
             rows = rows.filter(cadence=cadence)
         return page(request, rows, shapes.CycleDocument)
 

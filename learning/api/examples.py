@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from config import rest
 from learning import examples
 from learning import shapes_loop as shapes
-from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
+from learning.api.shared import KEY, PAGES, PROBLEM, checked, choice_of, page
 from learning.models import Example
 
 
@@ -30,9 +30,8 @@ class Examples(APIView):
     def get(self, request: Request) -> Response:
         """The library of corrected answers, newest first."""
         given = request.query_params
-        rows = examples.visible(
-            rest.caller_of(request), agent=given.get("agent", ""), state=given.get("state", "")
-        )
+        state = choice_of(request, "state", Example.State.values)
+        rows = examples.visible(rest.caller_of(request), agent=given.get("agent", ""), state=state)
         return page(request, rows, shapes.ExampleDocument)
 
 

@@ -17,7 +17,7 @@ from config.access.callers import Caller
 from config.errors import InvalidInput, NotFound
 from learning import analysis, experiments, reviewing, rollouts, screening
 from learning import serializers as shapes
-from learning.api.shared import ANY, KEY, PAGES, PROBLEM, checked, page
+from learning.api.shared import ANY, KEY, PAGES, PROBLEM, checked, choice_of, page
 from learning.models import Experiment, Improvement, Rollout
 from learning.rollouts import drilling
 
@@ -232,9 +232,7 @@ class MoveRollout(APIView):
 
 def _asked(request: Request, model: Any) -> Any:
     rows = rest.caller_of(request).only_visible(model.objects.all())
-    state = request.query_params.get("state")
-    if state and state not in model.State.values:
-        raise InvalidInput("state", state, f"one of {', '.join(model.State.values)}")
+    choice_of(request, "state", model.State.values)
     fields = {"agent": "agent_slug", "state": "state"}
     if model is Experiment:
         fields["workflow"] = "workflow_name"

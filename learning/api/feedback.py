@@ -13,7 +13,7 @@ from config import rest
 from config.errors import InvalidInput
 from learning import feedback, following_up, inviting, reviewing
 from learning import serializers as shapes
-from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
+from learning.api.shared import KEY, PAGES, PROBLEM, checked, choice_of, page
 from learning.domain.categories import Category
 from learning.models import Feedback, Improvement, Score, Subject
 
@@ -176,6 +176,7 @@ class Improvements(APIView):
     def get(self, request: Request) -> Response:
         """Improvements by priority (impact × confidence ÷ effort), at most 200."""
         rows = rest.caller_of(request).only_visible(Improvement.objects.all())
+        choice_of(request, "state", Improvement.State.values)
         for name, field in {"agent": "agent_slug", "state": "state"}.items():
             if request.query_params.get(name):
                 rows = rows.filter(**{field: request.query_params[name]})

@@ -11,10 +11,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from config import rest
-from config.errors import InvalidInput
 from learning import drifting, patterns
 from learning import shapes_loop as shapes
-from learning.api.shared import days_of, whole
+from learning.api.shared import choice_of, days_of, whole
 from learning.models import Pattern
 
 
@@ -32,9 +31,7 @@ class Patterns(APIView):
     def get(self, request: Request) -> Response:
         """Clusters of failures and complaints with trend, impact and examples, by frequency."""
         given = request.query_params
-        kind = given.get("kind", "")
-        if kind and kind not in Pattern.Kind.values:
-            raise InvalidInput("kind", kind, f"one of {', '.join(Pattern.Kind.values)}")
+        kind = choice_of(request, "kind", Pattern.Kind.values)
         rows = patterns.listed(
             rest.caller_of(request), until=timezone.now().date(), kind=kind,
             days=days_of(request, 28), agent=given.get("agent", ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
@@ -40,6 +40,14 @@ def page(
 def whole(rows: list[dict[str, Any]]) -> Response:
     """A short list, in the shape of a page."""
     return Response({"next": None, "previous": None, "results": rows})
+
+
+def choice_of(request: Request, name: str, choices: Sequence[str]) -> str:
+    """``?name=``, one of ``choices``; empty if it is not given. A slip would list nothing."""
+    found = request.query_params.get(name, "")
+    if found and found not in choices:
+        raise InvalidInput(name, found, f"one of {', '.join(choices)}")
+    return found
 
 
 def days_of(request: Request, default: int) -> int:

@@ -14,9 +14,8 @@ from rest_framework.views import APIView
 
 from agents import doors, interactive
 from config import rest
-from config.errors import InvalidInput
 from learning import finetuning, retrieval_tuning
-from learning.api.shared import KEY, PAGES, PROBLEM, checked, page
+from learning.api.shared import KEY, PAGES, PROBLEM, checked, choice_of, page
 from learning.domain.retrieving import CONFIGURATIONS
 from learning.models import TuningJob
 
@@ -137,9 +136,7 @@ class TuningJobs(APIView):
         rows = finetuning.visible(rest.caller_of(request))
         if agent := given.get("agent"):
             rows = rows.filter(agent_slug=agent)
-        if state := given.get("state"):
-            if state not in TuningJob.State.values:
-                raise InvalidInput("state", state, f"one of {', '.join(TuningJob.State.values)}")
+        if state := choice_of(request, "state", TuningJob.State.values):
             rows = rows.filter(state=state)
         return page(request, rows, _documents)
 

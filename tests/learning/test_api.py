@@ -150,6 +150,20 @@ def test_an_experiment_lives_through_the_api(api, firm):
     assert api("get", f"experiments?agent={SLUG}&state=stopped").json()["results"]
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("improvements?state=open", "one of proposed, approved"), ("rollouts?state=open", "paused"),
+     ("experiments?state=open", "running"), ("examples?state=new", "one of proposed, approved"),
+     ("tuning-jobs?state=done", "succeeded"), ("cycles?cadence=yearly", "monthly"),
+     ("patterns?kind=praise", "complaint")],
+)  # fmt: skip
+def test_a_list_of_what_there_is_not_is_refused_instead_of_empty(api, firm, path, said):
+    refused = api("get", path)
+    assert refused.status_code == 422 and said in refused.json()["detail"]
+    name, _, _ = path.partition("=")
+    assert api("get", name.partition("?")[0]).status_code == 200
+
+
 def test_a_rollout_lives_through_the_api(api, firm):
     make_agent()
     made = api("post", "rollouts", {"agent": SLUG, "version": "2", "strategy": "canary"})
