@@ -102,11 +102,6 @@ def time_of(key: UUID) -> datetime:
     return datetime.fromtimestamp((key.int >> 80) / 1000, UTC)
 
 
-def time_of_id(made: UUID) -> datetime:
-    """When a UUIDv7 was made, to the millisecond."""
-    return datetime.fromtimestamp((made.int >> 80) / 1000, UTC)
-
-
 def default_partition_sql(table: str) -> str:
     """DDL of the partition that takes what no month takes."""
     return f'CREATE TABLE IF NOT EXISTS "{table}_default" PARTITION OF "{table}" DEFAULT'

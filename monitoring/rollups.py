@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from config import logs
-from config.partitions import drop_months_before, ensure_months, first_id, time_of_id
+from config.partitions import drop_months_before, ensure_months, first_id, time_of
 from config.statements import execute
 from monitoring.domain import rollups as folding
 from monitoring.domain.rollups import Windows
@@ -137,7 +137,7 @@ def _mark(now: datetime) -> datetime:
 def _oldest(now: datetime) -> datetime:
     """When the first row was written, by its id: what it is about may lie long before."""
     rows = execute("SELECT id FROM monitoring_measurement ORDER BY id LIMIT 1", {})
-    return min(time_of_id(rows[0][0]), now) if rows else now
+    return min(time_of(rows[0][0]), now) if rows else now
 
 
 def _changed(low: datetime, high: datetime) -> list[tuple[datetime, int]]:
