@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin, TabularInline
 
 from agents import conversations, reviews, versions
@@ -26,6 +26,7 @@ from agents.models import (
     Turn,
 )
 from config.access import callers
+from config.access.asking_first import AsksFirst
 from config.access.hiding import of_visible_runs
 from config.errors import AppError
 
@@ -98,7 +99,7 @@ class AgentAdmin(ModelAdmin):
 
 
 @admin.register(AgentVersion)
-class AgentVersionAdmin(ReadOnly):
+class AgentVersionAdmin(AsksFirst, ReadOnly):
     """What answers never changes; one that no label and no open split names may be retired."""
 
     actions = ["retire"]
@@ -108,13 +109,13 @@ class AgentVersionAdmin(ReadOnly):
     list_select_related = ["agent"]
 
     @admin.action(description="Retire: never answer again", permissions=["retire"])
-    def retire(self, request: HttpRequest, rows: QuerySet[AgentVersion]) -> None:
-        by = callers.of_user(request.user).name  # type: ignore[arg-type]
-        for version in rows:
-            try:
-                versions.retire(version=version, by=by)
-            except AppError as error:
-                self.message_user(request, f"{version}: {error}", messages.ERROR)
+    def retire(self, request: HttpRequest, rows: QuerySet[AgentVersion]) -> HttpResponse | None:
+        return self.asked_first(
+            request, rows, action="retire", button="Retire",
+            follows=lambda row: "" if row.retired_at else "It never answers again.",
+            do=lambda caller, row, reason: versions.retire(
+                version=row, by=caller.principal, reason=reason),
+        )  # fmt: skip
 
     def has_retire_permission(self, request: HttpRequest) -> bool:
         """Who may change agents may retire their versions."""

@@ -240,7 +240,7 @@ def move_label(*, agent: Agent, name: str, version: AgentVersion, by: str = "") 
     return label
 
 
-def retire(*, version: AgentVersion, by: str = "") -> None:
+def retire(*, version: AgentVersion, by: str = "", reason: str = "") -> None:
     """Bar a version from answering; raises Conflict while a label or an open split names it."""
     with transaction.atomic():
         Agent.objects.select_for_update().get(pk=version.agent_id)
@@ -251,7 +251,10 @@ def retire(*, version: AgentVersion, by: str = "") -> None:
             raise Conflict(
                 f"version {version.number}", "in an open traffic split", "none that names it"
             )
-        AgentVersion.objects.filter(pk=version.pk, retired_at=None).update(retired_at=Now())
+        rows = AgentVersion.objects.filter(pk=version.pk, retired_at=None)
+        if rows.update(retired_at=Now()) and reason:
+            services.audit(actor=by, action="agents.version.retired",
+                           target=f"version:{version.pk}", after={"reason": reason})  # fmt: skip
     CachedAnswer.objects.filter(version_id=version.pk).delete()
     logs.event(logger, "agents.version.retired", version=str(version.pk), by=by)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,6 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
 from config.access import callers
+from config.access.asking_first import AsksFirst
 from config.access.callers import Caller
 from config.errors import AppError, NotFound
 from config.readable import plural
@@ -47,8 +46,6 @@ from learning.models import (
     TuningJob,
 )
 
-# What is written down with a decision.
-MOST_REASON = 500
 # Characters of a text in a list; the whole stands on the row's own page.
 MOST_SHOWN = 140
 TONES = {
@@ -66,7 +63,7 @@ def _has(request: HttpRequest, scope: str) -> bool:
         return False
 
 
-class ReadOnly(ModelAdmin):
+class ReadOnly(AsksFirst, ModelAdmin):
     """Rows that services own."""
 
     list_per_page = 50
@@ -94,36 +91,6 @@ class ReadOnly(ModelAdmin):
 
     def has_decide_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return _has(request, "learning:decide")
-
-    def asked_first(
-        self, request: HttpRequest, rows: QuerySet[Any], *, action: str, button: str,
-        follows: Callable[[Any], str], do: Callable[[Caller, Any, str], Any],
-    ) -> HttpResponse | None:  # fmt: skip
-        """Do to each row what can't be undone, once somebody has confirmed it and said why.
-
-        Until then a page that says what ``follows`` of each; empty: nothing, and it is left alone.
-        """
-        found = [(row, follows(row)) for row in rows]
-        moved = [row for row, words in found if words]
-        reason = request.POST.get("reason", "").strip()
-        if request.POST.get("confirmed") and reason and moved:
-            caller, done = callers.of_user(request.user), 0  # type: ignore[arg-type]
-            for row in moved:
-                try:
-                    do(caller, row, reason[:MOST_REASON])
-                    done += 1
-                except AppError as error:
-                    messages.error(request, str(error))
-            if done:
-                messages.success(request, f"{button}: {plural(done, self.opts.verbose_name)}.")
-            return None
-        context = {
-            **self.admin_site.each_context(request), "title": f"{button}?", "opts": self.opts,
-            "found": found, "moved": moved, "action": action, "button": button, "reason": reason,
-            "most": MOST_REASON, "checkbox": ACTION_CHECKBOX_NAME, "many": len(moved),
-            "is_unsaid": bool(request.POST.get("confirmed")) and not reason,
-        }  # fmt: skip
-        return TemplateResponse(request, "admin/learning/confirm.html", context)
 
     @display(description="state", ordering="state", label=TONES)
     def shown_state(self, row: Any) -> str:

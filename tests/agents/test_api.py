@@ -16,6 +16,7 @@ from agents.endpoints.directory import price_at
 from agents.models import Agent, AsyncCall, Endpoint, Invocation, PriceList
 from config.access.models import Client, User
 from monitoring import rollups
+from monitoring.models import AuditEntry
 from tests.agents.conftest import make_key
 
 pytestmark = pytest.mark.django_db
@@ -281,9 +282,15 @@ def test_a_version_is_retired_in_the_admin(agent, api, client):
     second = api("post", f"{path}/versions", {"prompt": "Be brief."}).json()
     client.force_login(User.objects.create_superuser("root", password="x"))
     chosen = [second["id"], str(agent.versions.get(number=1).pk)]
-    told = client.post("/admin/agents/agentversion/",
-                       {"action": "retire", "_selected_action": chosen}, follow=True)  # fmt: skip
+    asked = {"action": "retire", "_selected_action": chosen}
+    page = client.post("/admin/agents/agentversion/", asked).content.decode()
+    assert "It never answers again." in page and 'name="reason"' in page
+    assert not agent.versions.exclude(retired_at=None).exists(), "asked, and nothing done yet"
+    said = {**asked, "confirmed": "yes", "reason": "it was a slip"}
+    told = client.post("/admin/agents/agentversion/", said, follow=True)
     assert "labelled" in told.content.decode()
+    entry = AuditEntry.objects.get(action="agents.version.retired")
+    assert entry.target == f"version:{second['id']}"
     assert [v.retired_at is None for v in agent.versions.order_by("number")] == [True, False]
     page = client.get(f"/dashboard/agents/{agent.slug}").content.decode()
     assert page.count(">retired<") == 1
