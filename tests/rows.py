@@ -17,12 +17,16 @@ def _is_given(key: models.Field[Any, Any]) -> bool:
     return key.has_default() or isinstance(key, models.AutoField)
 
 
+def _is_its_time(field: models.Field[Any, Any]) -> bool:
+    return isinstance(field, models.DateTimeField) and field.has_db_default()
+
+
 def anew(row: Row, **changes: Any) -> Row:
     """An unsaved object like ``row``, but for what each row is given anew: its id and its times."""
     given = {
         field.attname: getattr(row, field.attname)
         for field in row._meta.concrete_fields
-        if not (field.has_db_default() or (field.primary_key and _is_given(field)))
+        if not (_is_its_time(field) or (field.primary_key and _is_given(field)))
     }
     return type(row)(**{**given, **changes})
 
