@@ -11,19 +11,12 @@ from django.utils import timezone
 from agents import versions
 from agents.models import Agent
 from learning import experiments, feedback
-from learning.experiments import drafting
 from learning.models import Example, Judge, Score
 from monitoring.models import Measurement
 from tests.learning.ground import SLUG, make_agent, meet
 
 pytestmark = pytest.mark.django_db
 NAME, VERSION = "helpful", "j1"
-
-
-@pytest.fixture(autouse=True)
-def one_seed(monkeypatch):
-    """Who meets which arm is the same in every run."""
-    monkeypatch.setattr(drafting.secrets, "token_hex", lambda size: "5eed" * 8)
 
 
 @pytest.fixture
