@@ -95,7 +95,12 @@ def create(
     wrong = sorted(set(plan or {}) - PLAN_FIELDS)
     if wrong:
         raise InvalidInput(f"plan.{wrong[0]}", (plan or {})[wrong[0]], " or ".join(PLAN_FIELDS))
-    planned = {**DEFAULT_PLAN, **{k: v for k, v in (plan or {}).items() if v is not None}}
+    asked = {k: v for k, v in (plan or {}).items() if v is not None}
+    planned = {**DEFAULT_PLAN, **asked}
+    if "minimum_days" not in asked:  # an end that is declared earlier than usual is meant so
+        usual = DEFAULT_PLAN["minimum_days"]
+        end = values.number(asked, ("planned_days",), "plan", default=usual)
+        planned["minimum_days"] = min(usual, end)
     if correction != "holm":
         planned["correction"] = correction
     if read.kind in ONE_LOOK and not {"planned_units", "planned_days"} & planned.keys():

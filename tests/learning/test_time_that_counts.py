@@ -233,6 +233,20 @@ def test_rest_after_the_declared_end_takes_no_days_off(api, ground):
     assert found["progress"]["days"] == pytest.approx(14.2, abs=0.01)
 
 
+@pytest.mark.parametrize("kind", ["fixed", "bayesian"])
+def test_an_end_that_is_declared_early_waits_for_no_usual_fortnight(api, ground, kind):
+    firm, agent, old, new = ground
+    path = begun(api, test={"kind": kind}, autoconclude=True, plan={"planned_days": 5})
+    meet(agent, firm, units=400, success={old.pk: 0.5, new.pk: 0.9})
+    pass_time(4.5 * DAY)
+    tasks.sweep_comparisons()
+    assert api("get", path).json()["state"] == "running"
+    pass_time(DAY)
+    tasks.sweep_comparisons()
+    told = api("get", path).json()
+    assert (told["state"], told["verdict"]) == ("concluded", "ship"), told["headline"]
+
+
 def test_a_winner_that_can_not_be_rolled_out_ends_its_experiment_all_the_same(api, ground):
     firm, agent, old, new = ground
     path = begun(api, test={"kind": "fixed"}, autoconclude=True,
