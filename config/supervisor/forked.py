@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import ClassVar
 
 from config.launch import BASE_DIR
 from config.processes import spawn
@@ -65,11 +66,19 @@ class Forked:
         return self._code
 
 
+def _take_in_orphans(yes: bool) -> None:
+    """Whether the kernel gives this process the orphans among its descendants."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)
+
+
 class ForkServer:
     """Starts modules in copies of one warm process. Used from the main thread only.
 
-    While it runs, this process takes in the orphans of its descendants; ``Child`` reaps them.
+    While one runs, this process takes in the orphans of its descendants; ``Child`` reaps them.
     """
+
+    # How many run in this process: the last to end ends the taking in.
+    _running: ClassVar[int] = 0
 
     def __init__(self, modules: Sequence[str], *, log: Path) -> None:
         self._modules = list(modules)
@@ -79,7 +88,7 @@ class ForkServer:
 
     def start(self) -> None:
         """Start loading; orders given meanwhile wait. Raises OSError if it can't be started."""
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _take_in_orphans(True)
         ours, theirs = socket.socketpair()
         ours.settimeout(_ANSWER_SECONDS)
         with theirs:
@@ -90,6 +99,7 @@ class ForkServer:
                 keep=(theirs.fileno(),),
             )  # fmt: skip
         self._door = ours
+        ForkServer._running += 1
 
     def run(
         self, module: str, arguments: Sequence[str], *,
@@ -127,7 +137,8 @@ class ForkServer:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+            ForkServer._running -= 1
+            _take_in_orphans(ForkServer._running > 0)
 
     @staticmethod
     def _line(door: socket.socket) -> bytes:

@@ -59,6 +59,16 @@ def test_a_module_runs_in_a_copy_that_is_our_child_and_has_what_was_loaded(
     one.finished()
 
 
+def test_one_server_that_ends_leaves_the_copies_of_another_to_us(
+    forks: ForkServer, tmp_path: Path
+) -> None:
+    other = ForkServer(["warm"], log=tmp_path / "other.log")
+    other.start()
+    other.stop()
+    copy = forks.run("telling", ["0"], log=tmp_path / "told.log", env={**os.environ})
+    assert copy is not None and copy.wait(30) == 7
+
+
 def test_a_copy_is_signalled_restarted_and_dies_with_its_group(
     forks: ForkServer, tmp_path: Path
 ) -> None:
