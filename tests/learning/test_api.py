@@ -37,6 +37,8 @@ def test_a_plan_of_the_units_there_are_names_the_smallest_effect_they_find(api, 
     assert one["absolute"] == pytest.approx(effect, rel=0.002)
     assert one["relative"] == pytest.approx(effect / 0.8, rel=0.002)
     assert f"{units} units in all find a rise of " in found["headline"]
+    spelt = {**asked, "metric": {"type": "Binomial", "baseline": 0.8}, "total_units": units}
+    assert api("post", "experiments/plan", spelt).json()["headline"] == found["headline"]
     few = api("post", "experiments/plan", {**asked, "total_units": 30}).json()
     assert few["smallest_effect"]["rise"] is None and "rise" not in few["headline"]
     both = api("post", "experiments/plan", {**asked, "total_units": units, "effect": 0.1})

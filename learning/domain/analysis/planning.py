@@ -146,7 +146,7 @@ def _reach(given: Mapping[str, Any]) -> tuple[float, dict[str, float]]:
 
 
 def _sizes(given: Mapping[str, Any], found: Mapping[str, Mapping[str, float | None] | None]) -> str:
-    is_share = TYPES.get(given["metric"]["type"]) == "proportion"
+    is_share = _metric(given)[1] == "proportion"
     told = []
     for side, one in found.items():
         if one is None or one["absolute"] is None:
