@@ -218,6 +218,8 @@ def _hold_the_pass(hangs: threading.Event, may_end: threading.Event) -> None:
     database.execute("SELECT pg_advisory_lock(%(lock)s)", {"lock": sealing.PASS_LOCK})
     hangs.set()
     may_end.wait(60)
+    # Told, not left to the end of the session, which the server comes to when it has time.
+    database.execute("SELECT pg_advisory_unlock(%(lock)s)", {"lock": sealing.PASS_LOCK})
     connection.close()
 
 
