@@ -126,15 +126,14 @@ def _read_experiments(request: HttpRequest, caller: Caller, limit: int, before: 
     )
     now = timezone.now()
     return [
-        Row(one, _said(one), _lasted(one, now), *_units(one.counted if one.started_at else None))
+        Row(
+            one,
+            one.said_without(one.passed or ""),
+            _lasted(one, now),
+            *_units(one.counted if one.started_at else None),
+        )
         for one in rows[:limit]
     ]
-
-
-def _said(row: Any) -> str:
-    if row.state == Experiment.State.DRAFT:
-        return "Not started yet"
-    return row.said_without(row.passed or "") or "Not looked at yet"
 
 
 def _lasted(row: Experiment, now: datetime) -> float | None:

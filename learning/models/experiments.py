@@ -137,11 +137,15 @@ class Experiment(models.Model):
 
     @property
     def said(self) -> str:
-        """The headline, without what held only while the experiment was open."""
+        """Where it stands in words, also before its first look; once it is over, how it ended."""
         return self.said_without(str(self.analysis.get("frozen", "")) if self.analysis else "")
 
     def said_without(self, passed: str) -> str:
         """The same where its analysis was not read: ``passed`` is what that says is ``frozen``."""
+        if self.state == self.State.DRAFT:
+            return "Not started yet."
+        if not self.headline:
+            return "Ended before its first look." if self.ended_at else "Not looked at yet."
         if not self.ended_at:
             return self.headline
         said = self.headline.removeprefix(passed).replace(ADVICE, "")

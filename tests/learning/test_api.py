@@ -128,6 +128,8 @@ def test_a_draft_can_be_discarded_and_what_was_started_can_not(api, firm):
     refused = api("delete", two)
     assert refused.status_code == 409 and "is running; this needs draft" in refused.json()["detail"]
     assert api("get", two).json()["state"] == "running"
+    stopped = api("post", f"{two}/stop", {"reason": "drafted by mistake"}).json()
+    assert (stopped["state"], stopped["says"]) == ("stopped", "Ended before its first look.")
 
 
 def test_an_experiment_lives_through_the_api(api, firm):
@@ -137,10 +139,11 @@ def test_an_experiment_lives_through_the_api(api, firm):
         "metrics": [{"key": "success", "role": "primary"}], "plan": {"minimum_days": 0},
     }  # fmt: skip
     made = api("post", "experiments", body)
-    assert made.status_code == 201, made.content
+    assert made.status_code == 201 and made.json()["says"] == "Not started yet.", made.content
     path = f"experiments/{made.json()['id']}"
     assert api("post", f"{path}/start", {}, role="professional").status_code == 403
-    assert api("post", f"{path}/start", {}).json()["state"] == "running"
+    begun = api("post", f"{path}/start", {}).json()
+    assert (begun["state"], begun["says"]) == ("running", "Not looked at yet.")
     meet(agent, firm, units=1500, success={old.pk: 0.6, new.pk: 0.9})
     experiments.sweep()
     analysis = api("get", f"{path}/analysis").json()
