@@ -19,9 +19,9 @@ from scaling import breaker
 from tests.agents.offline_model.process import Server
 
 pytestmark = pytest.mark.django_db(transaction=True)
-FIRST_TOKEN, WHOLE = timedelta(seconds=0.6), timedelta(seconds=20)
+FIRST_TOKEN, WHOLE = timedelta(seconds=1.5), timedelta(seconds=30)
 # A tenth of the whole limit would do; a busy machine takes a while for the rest of a call.
-SOON_SECONDS = 8.0
+SOON_SECONDS = 15.0
 ENDPOINT = "endpoint:offline-model"
 # The headers come at once, and then: nothing, comments, or nothing but the roles of messages.
 SILENT = {"latency": {"first_token": {"fixed_seconds": 60}}}
@@ -54,7 +54,7 @@ def test_a_stream_that_never_begins_is_given_up_soon_and_the_fallback_is_said(
     assert time.monotonic() - started < SOON_SECONDS
     calls = list(ModelCall.objects.all())  # one of each model that there is
     assert {(call.state, call.error_code) for call in calls} == {("failed", "timeout")}
-    assert max(call.duration_seconds for call in calls) < SOON_SECONDS / 4
+    assert max(call.duration_seconds for call in calls) < SOON_SECONDS / 2
     assert not Hold.objects.exists()
 
 
@@ -66,7 +66,7 @@ def test_without_a_fallback_the_error_names_the_limit(
     with pytest.raises(openai.APIStatusError) as late:
         hear()
     assert late.value.code == "timeout"
-    assert "no first token) took longer than 0.6 s" in str(late.value)
+    assert "no first token) took longer than 1.5 s" in str(late.value)
 
 
 def test_another_endpoint_answers_in_time_for_the_reader(
@@ -91,7 +91,7 @@ def test_another_endpoint_answers_in_time_for_the_reader(
 def test_a_stream_that_has_begun_may_take_its_time(
     hear: Heard, agent: Agent, model: Server
 ) -> None:
-    model.behave({"latency": {"per_token": {"fixed_seconds": 0.05}}})
+    model.behave({"latency": {"per_token": {"fixed_seconds": 0.1}}})
     started = time.monotonic()
     assert hear() not in ("", agent.fallback)
     assert time.monotonic() - started > FIRST_TOKEN.total_seconds()
@@ -108,7 +108,7 @@ class Lingering(BaseHTTPRequestHandler):
         word = {"choices": [{"index": 0, "delta": {"content": "Well"}}]}
         try:
             self.wfile.write(f"data: {json.dumps(word)}\n\n".encode())
-            for _ in range(200):
+            for _ in range(400):
                 self.wfile.write(b": alive\n\n")
                 self.wfile.flush()
                 time.sleep(0.1)
@@ -142,7 +142,7 @@ def test_a_stream_that_says_a_word_and_then_only_lives_is_given_up_as_soon(
 def test_a_stream_that_falls_silent_is_given_up_as_soon(
     hear: Heard, agent: Agent, model: Server
 ) -> None:
-    model.behave({"latency": {"per_token": {"fixed_seconds": 5}}})
+    model.behave({"latency": {"per_token": {"fixed_seconds": 20}}})
     started = time.monotonic()
     assert hear() == agent.fallback  # nobody had heard of it
     assert time.monotonic() - started < SOON_SECONDS
@@ -170,10 +170,10 @@ def test_a_model_that_thinks_in_silence_has_a_limit_of_its_own(
 ) -> None:
     path = "/api/v1/endpoints/offline-model"
     models = api("get", path).json()["models"]
-    patient = [{**one, "first_token_seconds": 10} for one in models]
+    patient = [{**one, "first_token_seconds": 60} for one in models]
     changed = api("patch", path, {"models": patient})
     assert changed.status_code == 200, changed.content
-    assert {one["first_token_seconds"] for one in changed.json()["models"]} == {10}
+    assert {one["first_token_seconds"] for one in changed.json()["models"]} == {60}
     model.behave({"latency": {"first_token": {"fixed_seconds": 2 * FIRST_TOKEN.total_seconds()}}})
     assert hear() not in ("", agent.fallback)
 

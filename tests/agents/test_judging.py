@@ -47,7 +47,7 @@ class Judge(BaseHTTPRequestHandler):
         is_judge = "You look at texts" in asked["messages"][0]["content"]
         time.sleep(self.seconds)
         if self.connections is not None:
-            self.connections.append(connections_now())
+            self.connections.append(fewest_connections())
             connection.close()
         if self.fails and not is_judge:
             self.send_error(503)
@@ -86,6 +86,15 @@ def connections_now() -> int:
         )
         found: int = cursor.fetchone()[0]
         return found
+
+
+def fewest_connections() -> int:
+    """Connections once those that were closed have ended: a server comes to it when it has time."""
+    until, found = time.monotonic() + 5, connections_now()
+    while found and time.monotonic() < until:
+        time.sleep(0.02)
+        found = min(found, connections_now())
+    return found
 
 
 @pytest.fixture
@@ -204,7 +213,7 @@ def test_no_connection_is_held_while_a_judge_or_the_model_behind_it_answers(
     judged(PLAIN, FINE)
     settings.DATABASE_POOL = True  # what releasing looks at
     connection.close()
-    before = connections_now() - 1
+    before = fewest_connections()
     connection.close()
     Judge.connections = []
     answer = judged(
@@ -215,7 +224,7 @@ def test_no_connection_is_held_while_a_judge_or_the_model_behind_it_answers(
     )
     assert answer.status_code == 200, answer.content
     assert len(Judge.connections) == 3
-    assert max(Judge.connections) <= max(0, before)
+    assert max(Judge.connections) <= before
 
 
 def test_one_call_asks_its_judge_a_bounded_number_of_times_and_the_same_text_once(

@@ -113,15 +113,15 @@ def test_a_slow_answer_is_begun_in_time_and_ends_with_the_next_turn(
     ask: Ask, agent: Agent, model: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 0.5)
-    model.behave({"latency": {"first_token": {"fixed_seconds": 0.6}}})
+    model.behave({"latency": {"first_token": {"fixed_seconds": 3}}})
     started = time.monotonic()
     early = ask(question(agent))
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 3
     assert texts(early).endswith(webhooks.STILL)
     pending = early.json()["sessionInfo"]["parameters"]
     assert pending[webhooks.PENDING]
 
-    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 4.0)
+    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 60.0)
     rest = ask("go on", pending)
     assert "reconcil" in texts(rest).lower()
     assert rest.json()["sessionInfo"]["parameters"][webhooks.PENDING] is None
@@ -144,7 +144,7 @@ def test_what_a_request_waited_for_a_thread_is_taken_off_its_time(
         "sessionInfo": {"session": SESSION, "parameters": {}},
         "text": question(agent),
     }
-    model.behave({"latency": {"first_token": {"fixed_seconds": 1.5}}})
+    model.behave({"latency": {"first_token": {"fixed_seconds": 3}}})
     answer = async_to_sync(Waited().post)(
         "/webhooks/dialogflow", json.dumps(body), content_type="application/json",
         headers={"Authorization": f"Bearer {key}"},

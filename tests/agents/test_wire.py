@@ -139,14 +139,15 @@ def test_half_a_reply_or_none_is_told_and_its_money_given_back(
     wired: type[Wired], agent: Agent, api: Any, settings: Any, monkeypatch: pytest.MonkeyPatch,
     way: str, code: str, reason: str,
 ) -> None:  # fmt: skip
-    settings.MODEL_TIMEOUT = timedelta(seconds=1)
+    # Only who trickles runs into it.
+    settings.MODEL_TIMEOUT = timedelta(seconds=1 if way == "trickling" else 30)
     monkeypatch.setattr(wire, "MAX_REPLY_BYTES", 100_000)
     Agent.objects.update(fallback="")
     wired.way = way
     began = time.monotonic()
     answer = _chat(api, agent)
     assert answer.status_code >= 500, answer.content
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     told = ModelCall.objects.order_by("number").last()
     assert told is not None and told.error_code == code
     assert reason in json.dumps(told.answer), told.answer

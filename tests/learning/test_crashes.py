@@ -344,7 +344,7 @@ def test_a_rollout_that_begins_beside_an_experiment_s_start_is_refused(world, ap
             assert api("post", f"experiments/{row.pk}/start", {}).status_code == 200
             answer = pool.submit(begin)
             wait_for_a_lock()
-        refused = answer.result(30)
+        refused = answer.result(90)
     assert refused.status_code == 409 and "in the experiment" in refused.json()["detail"]
     world.check_agrees()
     assert not Rollout.objects.exists()
@@ -353,7 +353,7 @@ def test_a_rollout_that_begins_beside_an_experiment_s_start_is_refused(world, ap
 def wait_for_a_lock():
     """Until another connection waits for what this one holds."""
     query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    until = time.monotonic() + 20
+    until = time.monotonic() + 90
     while time.monotonic() < until:
         with connection.cursor() as cursor:
             cursor.execute(query)

@@ -44,7 +44,7 @@ def worker(process_environment: dict[str, str]) -> Iterator[Forked]:
     yield process
     process.send_signal(signal.SIGCONT)
     process.kill()
-    process.wait(10)
+    process.wait(60)
 
 
 def ask(client: Client) -> tuple[int, dict[str, Any]]:

@@ -23,7 +23,7 @@ from monitoring.models import Alert, AlertRule, Channel, Delivery, Incident, Sil
 from tests.monitoring.alarming import calls, now, opened
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("shipped")]
-SECONDS = 20.0
+SECONDS = 90.0
 
 
 def until_it_waits_for_us() -> None:

@@ -57,7 +57,7 @@ def aside(work: Callable[[], object]) -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(20)
+    thread.join(90)
     assert not thread.is_alive(), "it waits for a lock that is never given up"
     if failures:
         raise failures[0]
@@ -182,7 +182,7 @@ def test_a_child_run_that_begins_while_its_parent_is_cancelled_is_cancelled_too(
 
     monkeypatch.setattr(starting, "start_child", cancelled_meanwhile)
     broker.drain()
-    cancelling[0].join(20)
+    cancelling[0].join(90)
     settle(run, broker)
     assert run.state == "cancelled"
     assert open_steps(run) == []
@@ -259,7 +259,7 @@ def test_a_child_run_that_begins_while_nothing_needs_it_any_more_is_not_left_run
 
     monkeypatch.setattr(named, method, met_meanwhile)
     broker.drain()
-    joining[0].join(20)
+    joining[0].join(90)
     settle(run, broker)
     assert run.state == "succeeded"
     assert states(run) == {"i": "cancelled", "quick": "succeeded", "z": "succeeded"}
@@ -313,7 +313,7 @@ def test_a_signal_sent_while_its_step_begins_to_wait_is_not_lost(
 
     monkeypatch.setattr(waits, "take_signal", sent_meanwhile)
     broker.drain()
-    sender[0].join(20)
+    sender[0].join(90)
     run.refresh_from_db()
     assert (run.state, run.steps.get(key="w").output) == ("succeeded", 7)
 

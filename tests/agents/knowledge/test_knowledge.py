@@ -327,7 +327,7 @@ def test_a_hanging_embedding_endpoint_costs_a_call_seconds_and_then_nothing(
             found = api("post", "/api/v1/knowledge/search", {"query": f"banana {number}"})
             took.append(time.monotonic() - started)
             assert [one["title"] for one in found.json()["results"]] == ["Manual"]
-        assert max(took) < embedding.QUERY_SECONDS + 2
+        assert max(took) < embedding.QUERY_SECONDS + 8
         assert min(took) < 0.5 * embedding.QUERY_SECONDS  # its breaker is open
         (shown,) = [e for e in api("get", "/api/v1/endpoints").json()["results"]
                     if e["name"] == "silent"]  # fmt: skip

@@ -95,7 +95,7 @@ def test_a_question_of_one_word_many_times_takes_no_longer_than_one(api: Api, gr
     began = time.monotonic()
     found = api("post", f"{BOOK}/search", {"query": "word " * 400})
     assert found.json()["results"]
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("query", ["it's \\ 'quoted' | & ! <-> :*", "o'neill\\smith a/b-c d_e"])

@@ -22,8 +22,7 @@ MODEL = ModelProfile()
 
 def ask(server: Server, said: str = "hello", **options: Any) -> Any:
     wanted = {"model": "offline-standard", "messages": [{"role": "user", "content": said}]}
-    # Only a hang may run into it: long enough for a busy machine, short enough to wait for.
-    return server.client(timeout=2).chat.completions.create(**{**wanted, **options})
+    return server.client(timeout=60).chat.completions.create(**{**wanted, **options})
 
 
 def drain(server: Server, said: str = "hello") -> str:
@@ -55,7 +54,7 @@ def test_a_rate_limit_tells_when_to_try_again_if_the_profile_says_so(clean_serve
 def test_a_fault_is_what_the_official_client_sees(clean_server: Server, fault, error):
     clean_server.behave({"faults": [fault]})
     with pytest.raises(error):
-        ask(clean_server)
+        ask(clean_server, timeout=1 if fault["kind"] == "hang" else 60)
     clean_server.behave({})
     assert ask(clean_server).choices
 
@@ -143,10 +142,14 @@ def test_faults_come_at_their_rate_and_the_same_ones_every_time():
 def test_latency_is_fixed_or_lognormal_per_model(clean_server: Server):
     slow = {"latency": {"first_token": {"fixed_seconds": 0.5}}}
     clean_server.behave({"models": {"offline-standard": slow, "quick": {}}})
-    for model, waits in (("offline-standard", True), ("quick", False)):
+
+    def taken(model: str) -> float:
         started = time.monotonic()
         ask(clean_server, model=model)
-        assert (time.monotonic() - started >= 0.5) is waits
+        return time.monotonic() - started
+
+    assert taken("offline-standard") >= 0.5
+    assert any(taken("quick") < 0.5 for _ in range(20))  # the machine may have been busy
     spread = parse_profile({"latency": {"first_token": {"median_seconds": 1.1, "sigma": 0.3}}})
     seconds = [spread.latency.first_token.at(n / 100) for n in range(1, 100)]
     assert seconds[49] == pytest.approx(1.1)

@@ -190,7 +190,7 @@ def test_servers_left_by_an_unclean_stop_are_found_without_a_record_and_ended(ho
     handle._lock = -1
     send_signal(old.processes["postgres"], signal.SIGKILL)
     assert handle._servers[0].process is not None
-    handle._servers[0].process.wait(10)
+    handle._servers[0].process.wait(60)
     with start(home, note=said.append) as again:
         assert not old.processes["redis"].alive
         assert any("left by an unclean stop" in line for line in said)
@@ -198,7 +198,7 @@ def test_servers_left_by_an_unclean_stop_are_found_without_a_record_and_ended(ho
             assert connection.execute("SELECT id FROM kept").fetchone() == (7,)
     for server in handle._servers:
         assert server.process is not None
-        server.process.wait(10)
+        server.process.wait(60)
 
 
 def test_a_stranger_in_the_data_folder_is_left_alone(home: Path, tmp_path: Path) -> None:

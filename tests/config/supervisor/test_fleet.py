@@ -52,7 +52,7 @@ def polite(tmp_path: Path, name: str, stage: int) -> Program:
 
 def wait_lines(tmp_path: Path, count: int, fleet: Fleet | None = None) -> list[str]:
     order = tmp_path / "order"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         lines = order.read_text().splitlines() if order.exists() else []
         if len(lines) >= count:
@@ -110,13 +110,13 @@ def test_a_hurry_cuts_the_grace_short(tmp_path: Path) -> None:
     wait_lines(tmp_path, 1)
     began = time.monotonic()
     fleet.stop(hurry=lambda: True)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_a_child_waiting_for_its_restart_is_not_started_by_a_stop(tmp_path: Path) -> None:
     fleet, _ = fleet_of(tmp_path, Program("brief", (sys.executable, "-c", "raise SystemExit(1)")))
     fleet.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while fleet.children[0].restart_at is None:
         fleet.tick()
         assert time.monotonic() < deadline

@@ -99,13 +99,13 @@ def foreground(home: Path) -> Iterator[tuple[subprocess.Popen[str], instance.Ins
 
 def nothing_left(home: Path, *known: Identity) -> bool:
     """Whether everything is gone; after a kill, the servers take a moment to end properly."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while embedded.running(home) is not None and time.monotonic() < deadline:
         time.sleep(0.05)
     return (
         instance.running(home) is None
         and embedded.running(home) is None
-        and all(wait_gone(who, seconds=20) for who in known)
+        and all(wait_gone(who, seconds=60) for who in known)
     )
 
 

@@ -148,7 +148,7 @@ def test_a_server_over_http_is_asked_and_asked_again_after_it_was_away(
         assert made.status_code == 201, made.content
         assert call(firm, "add", first=20, second=22) == {"total": 42}
         server.terminate()
-        server.wait(10)
+        server.wait(60)
         with pytest.raises(AppError) as away:
             call(firm, "add", first=1, second=1)
         assert isinstance(away.value, Unavailable | ToolFailed | StepTimeout)
@@ -156,7 +156,7 @@ def test_a_server_over_http_is_asked_and_asked_again_after_it_was_away(
         assert call(firm, "add", first=1, second=1) == {"total": 2}
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 @pytest.mark.parametrize("kind", ["stdio", "json", "events"])
@@ -173,7 +173,7 @@ def test_a_huge_result_is_a_typed_error_and_is_never_gathered(
                 port = free.getsockname()[1]
             settings.TOOL_PRIVATE_HOSTS = [f"127.0.0.1:{port}"]
             server = _started(port, kind)
-            ends.callback(server.wait, 10)
+            ends.callback(server.wait, 60)
             ends.callback(server.terminate)
             made = added(api, kind="mcp_http", url=f"http://127.0.0.1:{port}/mcp")
         assert made.status_code == 201, made.content

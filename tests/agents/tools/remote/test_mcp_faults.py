@@ -90,14 +90,14 @@ class Breaking(BaseHTTPRequestHandler):
             case "hangs up":
                 self.close_connection = True
             case "hangs":
-                time.sleep(3)
+                time.sleep(8)
                 self.close_connection = True
             case "trickles":
                 self.send_response(200)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", "100000")
                 self.end_headers()
-                for _ in range(30):
+                for _ in range(80):
                     self.wfile.write(b" ")
                     self.wfile.flush()
                     time.sleep(0.1)
@@ -162,7 +162,7 @@ def add(api: Callable[..., Any], settings: Any) -> Iterator[Callable[[], Any]]:
         settings.TOOL_PRIVATE_HOSTS = [f"127.0.0.1:{server.server_port}"]
         address = f"http://127.0.0.1:{server.server_port}/mcp"
         body = {"name": "breaking", "kind": "mcp_http", "url": address, "allowed": ["look"],
-                "timeout_seconds": 1}  # fmt: skip
+                "timeout_seconds": 3}  # fmt: skip
         yield lambda: api("post", "/api/v1/tool-sources", body)
         mcp_client.close_all()
         server.shutdown()
@@ -179,7 +179,7 @@ def test_each_fault_of_a_tool_is_a_typed_error_and_the_next_call_is_answered(
         with pytest.raises(AppError) as error:
             services.call_tool("mcp.breaking.look", {"fault": fault}, client_id=firm.pk)
         met[fault] = error.value.code
-        assert time.monotonic() - started < 10, fault
+        assert time.monotonic() - started < 30, fault
         good = services.call_tool("mcp.breaking.look", {}, client_id=firm.pk)
         assert good == {"total": 7}, fault
     assert met == FAULTS
@@ -204,10 +204,10 @@ def test_a_call_is_answered_though_another_gave_its_connection_up_meanwhile(
     source = ToolSource.objects.get()
     with ThreadPoolExecutor(1) as other:
         failing = other.submit(mcp_client.call, source, "look", {"fault": fault})
-        assert begun.wait(10)
+        assert begun.wait(60)
         assert mcp_client.call(source, "look", {}) == {"total": 7}
         with pytest.raises(AppError) as error:
-            failing.result(10)
+            failing.result(60)
     assert error.value.code == "timeout"
 
 

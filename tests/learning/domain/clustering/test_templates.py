@@ -252,7 +252,7 @@ def test_a_property_without_a_number_stays_with_those_that_have_one():
 
 
 def test_long_lines_are_masked_in_linear_time():
-    started = time.perf_counter()
+    started = time.process_time()
     for line in ("a.b.c:" * 400, "a1 " * 700, '"GET /' * 400, "(/" * 1000, "$." * 1000):
         mask(line)
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
