@@ -18,7 +18,7 @@ from monitoring.models import Alert, Incident, SecurityEvent
 from tests.benchmarks import dashboards, filling_lists
 from workflows import publishing
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 CALLS, DAYS = 2000, 3
 
 

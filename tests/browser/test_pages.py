@@ -33,16 +33,14 @@ RULES: Rules = {
 }
 # What another theme alone may break: nothing but colours is changed by it.
 _OF_COLOUR = ["color-contrast", "link-in-text-block"]
-COLOURS = RULES | {"runOnly": {"type": "rule", "values": _OF_COLOUR}}
 # What the width alone may break of a page that is whole when it is wide.
 _OF_WIDTH = [
     "target-size", "scrollable-region-focusable", "aria-hidden-focus", "label", "button-name",
     "link-name", "region", "landmark-unique", "heading-order", "skip-link",
 ]  # fmt: skip
-NARROW = RULES | {"runOnly": {"type": "rule", "values": _OF_WIDTH}}
 DARK = RULES | {"runOnly": {"type": "rule", "values": _OF_WIDTH + _OF_COLOUR}}  # and narrow
 # Width, theme and rules; every page is loaded in the first and changed into the others.
-LOOKS = ((1440, "light", RULES), (1440, "dark", COLOURS), (390, "light", NARROW))
+LOOKS = ((1440, "light", RULES), (390, "dark", DARK))
 # The same with every rule each time: in ``make chaos``.
 AT_LENGTH = ((1440, "light", RULES), (1440, "dark", RULES), (390, "light", RULES),
              (390, "dark", RULES))  # fmt: skip

@@ -183,6 +183,7 @@ def elsewhere(tmp_path: Path) -> Iterator[dict[str, str]]:
         server.execute(f"DROP ROLE {app}, {owner}")
 
 
+@pytest.mark.slow
 def test_a_database_of_ones_own_with_other_roles_takes_a_backup_and_keeps_the_log_append_only(
     tmp_path: Path, backup: Path, elsewhere: dict[str, str]
 ) -> None:

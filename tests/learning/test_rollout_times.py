@@ -47,7 +47,10 @@ def swept(api, path):
 
 @pytest.mark.parametrize(
     ("strategy", "shares"),
-    [("canary", [0.05, 0.1, 0.25, 0.5, 1.0]), ("gradual", [0.1, 0.25, 0.5, 1.0])],
+    [
+        pytest.param("canary", [0.05, 0.1, 0.25, 0.5, 1.0], marks=pytest.mark.slow),
+        ("gradual", [0.1, 0.25, 0.5, 1.0]),
+    ],
 )
 def test_a_shipped_strategy_takes_a_day_a_stage_and_not_an_hour_less(api, ground, strategy, shares):
     firm, agent, old, new = ground

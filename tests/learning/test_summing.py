@@ -124,7 +124,10 @@ def told(sums):
     return {name: value for name, value in sums.items() if name != "sketch"} | levels
 
 
-@pytest.mark.parametrize(("seed", "maturity"), [(0, 30), (1, 0), (2, 0), (3, 30)])
+@pytest.mark.parametrize(
+    ("seed", "maturity"),
+    [(0, 30), (1, 0), *(pytest.param(*more, marks=pytest.mark.slow) for more in ((2, 0), (3, 30)))],
+)
 def test_what_is_added_comes_to_the_same_as_all_of_it(firm, seed, maturity):
     world = Traffic(firm, seed)
     metrics = WITH_A_PAST if seed % 2 else METRICS

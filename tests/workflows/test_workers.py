@@ -52,7 +52,7 @@ def running(run: Run, key: str) -> bool:
     return run.steps.filter(key=key, state="running").exists()
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", ["threads", pytest.param("prefork", marks=pytest.mark.slow)])
 def test_a_run_goes_through_real_workers_from_start_to_end(
     environment: dict[str, str], begin: Begin, ledger: Path, tmp_path: Path, pool: str
 ) -> None:
@@ -96,7 +96,7 @@ def test_a_step_whose_worker_is_killed_goes_on_elsewhere_and_keeps_its_key(
     assert attempts[0]["worker"] != attempts[-1]["worker"]
 
 
-@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("pool", [pytest.param("threads", marks=pytest.mark.slow), "prefork"])
 def test_a_worker_that_is_stopped_hands_back_what_it_cannot_finish(
     environment: dict[str, str], begin: Begin, ledger: Path, tmp_path: Path, pool: str
 ) -> None:

@@ -211,6 +211,7 @@ def test_a_stranger_in_the_data_folder_is_left_alone(home: Path, tmp_path: Path)
         stranger.wait()
 
 
+@pytest.mark.slow
 def test_postgresql_16_of_the_wheel_serves_too(home: Path) -> None:
     with start(home, postgres_version="16", with_redis=False) as handle:
         with psycopg.connect(handle.services.database_url) as connection:
@@ -248,6 +249,7 @@ def test_a_server_that_ends_at_its_start_is_told_with_its_own_reason(home: Path)
     assert embedded.running(home) is None
 
 
+@pytest.mark.slow
 def test_an_unfinished_initialisation_is_begun_anew(home: Path) -> None:
     half = place.settle(home)
     folder = half.folder("postgres-18")

@@ -124,7 +124,13 @@ def test_once_exits_with_the_jobs_outcome_and_leaves_nothing_running(home: Path)
 
 
 @used
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGINT, signal.SIGHUP)),
+    ],
+)
 def test_a_signal_stops_everything_in_order_and_the_exit_is_clean(
     home: Path, number: signal.Signals
 ) -> None:

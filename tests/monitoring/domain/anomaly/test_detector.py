@@ -70,11 +70,13 @@ def test_a_sensor_that_stands_still_is_flagged():
     "values",
     [
         pytest.param(lambda r, n: r.standard_normal(n), id="noise"),
-        pytest.param(lambda r, n: r.pareto(1.5, n), id="heavy tail"),
-        pytest.param(lambda r, n: r.poisson(3, n).astype(float), id="counts"),
+        pytest.param(lambda r, n: r.pareto(1.5, n), id="heavy tail", marks=pytest.mark.slow),
+        pytest.param(
+            lambda r, n: r.poisson(3, n).astype(float), id="counts", marks=pytest.mark.slow
+        ),
         pytest.param(lambda r, n: np.cumsum(r.standard_normal(n)), id="random walk"),
         pytest.param(lambda r, n: daily(int(r.integers(99)), n), id="daily"),
-        pytest.param(lambda r, n: np.full(n, 7.0), id="constant"),
+        pytest.param(lambda r, n: np.full(n, 7.0), id="constant", marks=pytest.mark.slow),
     ],
 )
 def test_ordinary_series_get_under_seven_false_alerts_in_ten_thousand_rows(values):
