@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from agents import services as agents
 from config.partitions import first_id
@@ -18,7 +18,7 @@ from learning.domain import measures, sums
 from learning.domain.measures import Caps, Said, UnitSeen
 from learning.domain.sums import Cells
 from learning.models import Feedback, Score, Subject
-from workflows import splits
+from workflows import run_outcomes as runs
 
 # Runs whose feedback one question asks for.
 ASKED_AT_ONCE = 5_000
@@ -33,8 +33,7 @@ class Source:
     """Where one stage's units come from: an agent's or a workflow's epochs, and arms' buckets.
 
     ``parked``: version → arm of no range. ``incidents``: spans whose units are kept apart.
-    ``seen``: units of earlier stages, which don't count again; this stage's are added to it.
-    ``but_of``: epochs whose units don't count here.
+    ``but_of``: epochs whose units don't count here; of a workflow's runs each is of one epoch.
     ``started_at``: what CUPED calls before, where a metric uses it. ``among``: calls, as
     ``agents.outcomes`` takes them, of which a unit's first must be in ``epochs``. ``came_from``:
     only who came from this moment on. ``hanging_after``: a workflow's runs that came before
@@ -54,7 +53,6 @@ class Source:
     incidents: Sequence[tuple[datetime, datetime]] = ()
     workflow: str = ""
     unit: str = "run"
-    seen: set[str] | None = None
     started_at: datetime | None = None
     among: Sequence[tuple[int, int, int]] = ()
     came_from: datetime | None = None
@@ -101,9 +99,7 @@ def has_percentiles(source: Source) -> bool:
 
 def caps_of(source: Source, part: Part = WHOLE) -> Caps:
     """The most that a unit counts for in each metric that is capped."""
-    # Who is found now is not seen yet.
-    asked = replace(source, seen=None if source.seen is None else set(source.seen))
-    units = (unit for unit, _ in _units(asked, part)) if has_percentiles(source) else ()
+    units = (unit for unit, _ in _units(source, part)) if has_percentiles(source) else ()
     return measures.caps_of(units, arms=source.arms, metrics=source.metrics)
 
 
@@ -147,10 +143,6 @@ def past_of(source: Source, units: Sequence[str] | None = None) -> Past:
 def _units(source: Source, part: Part) -> Iterator[tuple[UnitSeen, datetime]]:
     said = _said(source, part)
     for outcome in _outcomes(source, part):
-        if source.seen is not None:
-            if outcome.unit in source.seen:
-                continue
-            source.seen.add(outcome.unit)
         seen = UnitSeen(
             outcome.bucket, outcome.first_at.astimezone(UTC).date(), outcome.calls,
             outcome.failures, outcome.cost_usd, outcome.seconds, outcome.tokens,
@@ -159,49 +151,78 @@ def _units(source: Source, part: Part) -> Iterator[tuple[UnitSeen, datetime]]:
         yield seen, outcome.first_at
 
 
-def _outcomes(source: Source, part: Part) -> Iterator[agents.Outcome | splits.RunOutcome]:
-    when: dict[str, datetime] = {"since": source.since, "until": part.until or source.until}
+def _outcomes(source: Source, part: Part) -> Iterator[agents.Outcome | runs.RunOutcome]:
+    asked: dict[str, Any] = {
+        "since": source.since, "until": part.until or source.until, "came_from": source.came_from,
+        "units": part.units, "before": part.before,
+    }  # fmt: skip
     if source.workflow:
-        return splits.outcomes(
+        return runs.outcomes(
             source.workflow, source.epochs, unit=source.unit, hanging_after=source.hanging_after,
-            **when,
+            **asked,
         )  # fmt: skip
     return agents.outcomes(
-        source.agent_slug, source.epochs, among=source.among, came_from=source.came_from,
-        but_of=source.but_of, units=part.units, before=part.before, **when,
-    )  # fmt: skip
+        source.agent_slug, source.epochs, among=source.among, but_of=source.but_of, **asked
+    )
 
 
 def said_about(source: Source, model: Any) -> QuerySet[Any]:
-    """Everything that was said of calls of the source's agent, also what counts no more."""
+    """Everything that was said of calls of the source's agent, also what counts no more.
+
+    Of a workflow: what was said of any run.
+    """
+    if source.workflow:
+        return _rows(model, subject_kind=Subject.RUN)
     epochs = {*source.epochs, *(epoch for epoch, _, _ in source.among)}
-    rows: QuerySet[Any] = model.objects.filter(
-        agent_slug=source.agent_slug, split_epoch__in=epochs
-    ).order_by()
+    return _rows(model, agent_slug=source.agent_slug, split_epoch__in=epochs)
+
+
+def units_said(source: Source, after: datetime) -> set[str]:
+    """Units of which something was said, or taken back, at ``after`` or later."""
+    name = "subject_id" if source.workflow else "unit"
+    found: set[Any] = set()
+    for model in (Feedback, Score):
+        said = said_about(source, model)
+        for rows in (said.filter(id__gte=first_id(after)), said.filter(superseded_at__gte=after)):
+            found |= set(rows.values_list(name, flat=True).distinct())
+    return set(_runs_of(source, runs=found).values()) if source.workflow and found else found
+
+
+def _rows(model: Any, **of: Any) -> QuerySet[Any]:
+    rows: QuerySet[Any] = model.objects.filter(**of).order_by()
     return rows
+
+
+def _runs_of(source: Source, **only: Any) -> dict[UUID, str]:
+    """Run → its unit, of a workflow's runs."""
+    return runs.units_of_runs(
+        source.workflow, source.epochs, unit=source.unit, since=source.since, **only
+    )
 
 
 def _about(source: Source, part: Part, model: Any, *fields: str) -> Iterator[tuple[Any, ...]]:
     """(unit, *fields) of what was said: of an agent's calls, or of a workflow's runs."""
+    said = said_about(source, model)
     if not source.workflow:
-        stands = Q(superseded_at=None)
-        if part.before is not None:
-            stands |= Q(superseded_at__gte=part.before)
-            stands &= Q(id__lt=first_id(part.before))
-        own = said_about(source, model).filter(stands)
-        if part.units is not None:
-            own = own.filter(unit__in=part.units)
-        yield from own.values_list("unit", *fields)
+        own = said if part.units is None else said.filter(unit__in=part.units)
+        for rows in _standing(own, part):
+            yield from rows.values_list("unit", *fields)
         return
-    rows = model.objects.filter(superseded_at=None)
-    of = splits.units_of_runs(source.workflow, source.epochs, unit=source.unit, since=source.since)
-    runs = list(of)
-    for place in range(0, len(runs), ASKED_AT_ONCE):
-        asked = rows.filter(
-            subject_kind=Subject.RUN, subject_id__in=runs[place : place + ASKED_AT_ONCE]
-        )
-        for run_id, *values in asked.values_list("subject_id", *fields):
-            yield of[run_id], *values
+    of = _runs_of(source, units=part.units)
+    known = list(of)
+    for place in range(0, len(known), ASKED_AT_ONCE):
+        asked = said.filter(subject_id__in=known[place : place + ASKED_AT_ONCE])
+        for rows in _standing(asked, part):
+            for run_id, *values in rows.values_list("subject_id", *fields):
+                yield of[run_id], *values
+
+
+def _standing(rows: QuerySet[Any], part: Part) -> list[QuerySet[Any]]:
+    """What counts, or counted before the part's moment, which is two questions for two indexes."""
+    if part.before is None:
+        return [rows.filter(superseded_at=None)]
+    known = rows.filter(id__lt=first_id(part.before))
+    return [known.filter(superseded_at=None), known.filter(superseded_at__gte=part.before)]
 
 
 def _said(source: Source, part: Part) -> dict[str, Said]:

@@ -19,13 +19,13 @@ from django.db.models import F, Q, Sum
 from django.utils import timezone
 
 from agents import services as agents
-from config.partitions import first_id
 from learning import judging, outcomes
 from learning.domain import sums
 from learning.domain.measures import SCORE
-from learning.models import ArmDay, Experiment, Feedback, Rollout, Score, StageSums
+from learning.models import ArmDay, Experiment, Rollout, StageSums
 from learning.outcomes import Part, Source
 from monitoring.domain.periods import joined
+from workflows import run_outcomes as runs
 
 # A call is recorded as it ends, a score in the request that brings it.
 LATE = timedelta(hours=1)
@@ -56,14 +56,23 @@ class Look:
         self._changed: dict[tuple[Any, ...], dict[int, set[str]]] = {}
 
     def units_that_changed(self, source: Source, kept: StageSums) -> set[str]:
-        """Units of the stage, or of an earlier one, with calls that ``kept`` does not know."""
+        """Units of the stage, or of an earlier one, with calls or runs that ``kept`` lacks."""
         asked: dict[str, Any] = {
             "since": source.since, "until": source.until, "after": kept.recorded_before,
-            "came_from": kept.came_before, "among": tuple(source.among),
+            "came_from": kept.came_before,
         }  # fmt: skip
-        key = (source.agent_slug, *asked.values())
+        if source.workflow:
+            # Runs that hang stand in no sums, so each look counts them.
+            asked |= {"unit": source.unit, "is_hanging": source.hanging_after is not None}
+        else:
+            asked["among"] = tuple(source.among)
+        key = (source.workflow, source.agent_slug, *asked.values())
         if key not in self._changed:
-            self._changed[key] = agents.units_that_changed(source.agent_slug, **asked)
+            self._changed[key] = (
+                runs.units_that_changed(source.workflow, **asked)
+                if source.workflow
+                else agents.units_that_changed(source.agent_slug, **asked)
+            )
         found = self._changed[key]
         epochs = {*source.epochs, *source.but_of, *(epoch for epoch, _, _ in source.among)}
         return set().union(*(found.get(epoch, ()) for epoch in epochs))
@@ -96,9 +105,9 @@ def forget(now: datetime) -> int:
 
 
 def _stands(source: Source) -> bool:
-    """Whether sums of it may be kept: runs of a workflow are few, and may begin again."""
-    if source.workflow or not outcomes.has_percentiles(source):
-        return not source.workflow
+    """Whether sums of it may be kept: a cap at a percentile of few units moves as they come."""
+    if not outcomes.has_percentiles(source):
+        return True
     own = ArmDay.objects.filter(owner_id=source.owner_id, stage=source.stage)
     return (own.aggregate(all=Sum("units"))["all"] or 0) > CAPPED_EXACTLY
 
@@ -163,12 +172,8 @@ def _units_of(cells: Sequence[Sequence[Any]]) -> int:
 
 def _changed(source: Source, kept: StageSums, look: Look) -> set[str]:
     """Units that called, that grew old enough, or of which something was said since ``kept``."""
-    after, found = kept.recorded_before, look.units_that_changed(source, kept)
-    for model in (Feedback, Score):
-        said = outcomes.said_about(source, model)
-        for rows in (said.filter(id__gte=first_id(after)), said.filter(superseded_at__gte=after)):
-            found |= set(rows.values_list("unit", flat=True).distinct())
-    return found - {""}
+    said = outcomes.units_said(source, kept.recorded_before)
+    return (look.units_that_changed(source, kept) | said) - {""}
 
 
 def _incidents(source: Source, before: datetime) -> list[list[str]]:

@@ -130,7 +130,7 @@ def _reopen(run: Run, plan: Plan, *, actor: str, is_running: bool) -> None:
     kept = _reusable(run, plan)
     tried = [row for row in execute(_TRIED, {"run": run.pk}) if row[0] not in kept]
     failed = sum(has_failed for *_, has_failed in tried)
-    ended = doing_again.end_of(run, measuring.cost_of_end(run.pk))
+    ended = doing_again.end_of(run, *measuring.costs_of_end(run.pk))
     detail = {"steps": failed, **ended}
     endings.note(run.pk, doing_again.RETRIED, actor=actor, detail=detail)
     fans = _reopen_fans(

@@ -45,13 +45,18 @@ class End:
     cost_usd: str
 
 
-def end_of(run: Run, cost: Decimal) -> dict[str, Any]:
-    """What is kept of the end of a run that is retried; ``cost`` is what was told with it."""
+def end_of(run: Run, cost: Decimal, spent: Decimal) -> dict[str, Any]:
+    """What is kept of the end of a run that is retried.
+
+    ``cost`` is what was told with it, ``spent`` what its steps had cost in all.
+    """
     if run.ended_at is None:
         return {}
     began = run.started_at or run.created_at
-    return {"state": run.state, "ended_at": run.ended_at.isoformat(), "cost_usd": f"{cost:f}",
-            "seconds": (run.ended_at - began).total_seconds()}  # fmt: skip
+    return {
+        "state": run.state, "ended_at": run.ended_at.isoformat(), "cost_usd": f"{cost:f}",
+        "spent_usd": f"{spent:f}", "seconds": (run.ended_at - began).total_seconds(),
+    }  # fmt: skip
 
 
 def ended_before(

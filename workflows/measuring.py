@@ -28,14 +28,15 @@ FROM workflows_run r, LATERAL (
     FROM workflows_steprun WHERE run_id = r.id AND started_at IS NOT NULL AND ended_at IS NOT NULL
 ) s WHERE r.id = %(run)s
 """
-# Of a retried run without what was told with its earlier ends.
+# Of a retried run without what was told with its earlier ends; and with it.
 _COST = """
-SELECT greatest(0, (
-    SELECT coalesce(sum(cost_usd), 0) FROM workflows_steprun WHERE run_id = %(run)s
-) - (
+SELECT greatest(0, s.spent - (
     SELECT coalesce(sum((detail->>'cost_usd')::numeric), 0) FROM workflows_runevent
     WHERE run_id = %(run)s AND name = 'run.retried'
-))
+)), s.spent
+FROM (
+    SELECT coalesce(sum(cost_usd), 0) AS spent FROM workflows_steprun WHERE run_id = %(run)s
+) s
 """
 # Joins and other bookkeeping were never started by anybody; what a retried run kept was told when
 # it ended before.
@@ -73,7 +74,13 @@ def run_ended(run_id: UUID) -> None:
 
 def cost_of_end(run_id: UUID) -> Decimal:
     """What a run has cost since it was last retried, in USD: what is told with its end."""
-    return Decimal(execute(_COST, {"run": run_id})[0][0])
+    return costs_of_end(run_id)[0]
+
+
+def costs_of_end(run_id: UUID) -> tuple[Decimal, Decimal]:
+    """The same, and what its steps have cost in all."""
+    told, spent = execute(_COST, {"run": run_id})[0]
+    return Decimal(told), Decimal(spent)
 
 
 def approval_answered(run_id: UUID, *, approved: bool) -> None:

@@ -142,23 +142,19 @@ def _sources(
     epochs = [subjects.epochs_of(experiment, batch) for batch in batches]
     variants = experiment.variants.all()
     parked = {str(v.version_id): v.key for v in variants if not v.ranges}
-    # Of runs it is not asked from when on a unit counts, so those of earlier batches are told.
-    is_told = len(batches) > 1 and bool(experiment.workflow_name)
-    seen: set[str] | None = set() if is_told else None
     started = experiment.started_at or until
     moved = [datetime.fromisoformat(one["began_at"]) for one in experiment.batches]
     for place, batch in enumerate(batches):
-        since, end, own = started, until, epochs[place]
+        end, own = until, epochs[place]
         came_from = None if is_bandit else [None, *moved][place]
         earlier = [one for each in epochs[:place] for one in each] if is_bandit else []
         if not is_bandit:
-            since = [started, *moved][place] if is_told else started
             end = min([*moved[place : place + 1], until])
             own = [one for each in epochs for one in each]
         yield folding.Source(
             experiment.pk, experiment.client_id, experiment.agent_slug, batch.stage, own,
-            batch.ranges, experiment.metrics, since, end, parked, incidents,
-            experiment.workflow_name, experiment.unit, seen, experiment.started_at,
+            batch.ranges, experiment.metrics, started, end, parked, incidents,
+            experiment.workflow_name, experiment.unit, experiment.started_at,
             came_from=came_from, but_of=earlier,
             # Whoever says how old a unit has to be says when a run should have ended.
             hanging_after=timedelta(hours=experiment.maturity_hours) or None,

@@ -97,6 +97,13 @@ class Feedback(models.Model):
                 condition=Q(split_epoch__isnull=False, superseded_at__isnull=False),
                 name="feedback_superseded",
             ),
+            # The same of a workflow's runs, which few rows are about.
+            models.Index(fields=["id"], condition=Q(subject_kind="run"), name="feedback_of_runs"),
+            models.Index(
+                fields=["superseded_at"],
+                condition=Q(subject_kind="run", superseded_at__isnull=False),
+                name="feedback_of_runs_superseded",
+            ),
             # What people corrected, of all agents, the newest first.
             models.Index(
                 fields=["-created_at", "-id"],
@@ -180,6 +187,13 @@ class Score(models.Model):
                 fields=["agent_slug", "superseded_at"],
                 condition=Q(split_epoch__isnull=False, superseded_at__isnull=False),
                 name="score_superseded",
+            ),
+            # The same of a workflow's runs, which few rows are about.
+            models.Index(fields=["id"], condition=Q(subject_kind="run"), name="score_of_runs"),
+            models.Index(
+                fields=["superseded_at"],
+                condition=Q(subject_kind="run", superseded_at__isnull=False),
+                name="score_of_runs_superseded",
             ),
             # Most rows are checks by code; what judges and people said is found among them.
             models.Index(

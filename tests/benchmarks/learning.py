@@ -31,7 +31,10 @@ def run() -> dict[str, dict[str, Any]]:
 
 
 def sweeps() -> dict[str, dict[str, Any]]:
-    """A sweep of an experiment over ``SWEPT`` calls, and the folding of all of them."""
+    """A sweep of an experiment over ``SWEPT`` calls, and the folding of all of them.
+
+    Of a workflow over a tenth as many runs.
+    """
     command = [sys.executable, "-m", "tests.benchmarks.sweeping", str(SWEPT)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     found = json.loads(done.stdout)
@@ -40,6 +43,10 @@ def sweeps() -> dict[str, dict[str, Any]]:
         of = f"{SWEPT:,} stored calls of {found[f'units_{kind}']:,} units {kind.replace('_', ' ')}"
         for name, words in (("whole", "s to fold"), ("sweep", "s a sweep beside")):
             rows[f"learning_{name}_{kind}"] = _row([found[f"{name}_{kind}"]], f"{words} {of}")
+    of = f"{found['units_of_a_workflow']:,} stored runs of a workflow, three steps each"
+    for name, words in (("whole", "s to fold"), ("sweep", "s a sweep beside")):
+        value = found[f"{name}_of_a_workflow"]
+        rows[f"learning_{name}_of_a_workflow"] = _row([value], f"{words} {of}")
     return rows
 
 

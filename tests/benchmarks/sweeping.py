@@ -2,9 +2,10 @@
 
 A database of its own gets experiments of fourteen days with so many calls each: one by run, each
 call a unit, one by user, each of whom calls twenty times, one by run with a percentile and a cap at
-one, and a bandit with a batch a day. Told are the seconds to fold all
-of it, as every sweep did before sums stood, and those of a sweep beside sums that stand, its
-analysis with it. One JSON document on standard output.
+one, and a bandit with a batch a day; and one on a whole workflow gets a tenth as many runs of three
+steps each, one in a hundred of them retried. Told are the seconds to fold all of it, as every sweep
+did before sums stood, and those of a sweep beside sums that stand, its analysis with it. One JSON
+document on standard output.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from config import launch
 
-DAYS, CALLS_A_USER, ROUNDS = 14, 20, 5
+DAYS, CALLS_A_USER, CALLS_A_RUN, ROUNDS = 14, 20, 10, 5
 METRICS = [
     {"key": "success", "role": "primary"},
     {"key": "seconds_per_call", "role": "guardrail", "margin": 0.2},
@@ -30,6 +31,18 @@ PERCENTILES = [
     {"key": "p95", "measure": "seconds", "quantile": 0.95, "role": "guardrail", "margin": 0.2},
     {"key": "held", "measure": "cost_usd", "cap_percentile": 0.99},
 ]
+OF_RUNS = [
+    {"key": "success", "role": "primary"},
+    {"key": "seconds", "role": "guardrail", "margin": 0.2},
+    {"key": "cost_usd", "role": "guardrail", "margin": 0.2},
+]
+TEXT = """
+name: swept
+title: Swept
+access: {start: [professional]}
+steps:
+  check: {tool: core.echo, with: {value: 1}}
+"""
 # Rows as they are stored: the id tells when the call was begun, the bucket which arm answered.
 _FILL = """
     INSERT INTO agents_invocation
@@ -50,6 +63,42 @@ _FILL = """
         'state', CASE WHEN n * 31 %% 10 = 0 THEN 'failed' ELSE 'succeeded' END
     )) r
 """
+_FILL_RUNS = """
+    INSERT INTO workflows_run
+    SELECT r.* FROM (
+        SELECT n, %(since)s::timestamptz + (n - 0.5) / %(runs)s * %(span)s::interval AS at
+        FROM generate_series(1, %(runs)s::bigint) AS n
+    ) c
+    CROSS JOIN LATERAL (SELECT n * 2654435761 %% 10000 AS bucket) b
+    CROSS JOIN (SELECT i AS made FROM workflows_run i WHERE i.id = %(like)s) t
+    CROSS JOIN LATERAL jsonb_populate_record(t.made, jsonb_build_object(
+        'id', (lpad(to_hex((extract(epoch FROM c.at) * 1000)::bigint), 12, '0')
+               || lpad(to_hex(n), 20, '0'))::uuid,
+        'bucket', bucket, 'created_at', c.at, 'split_epoch', %(epoch)s,
+        'ended_at', least(c.at + (30 + n * 7919 %% 300) * interval '1 second', now()),
+        'version_id', CASE WHEN bucket < 5000 THEN %(new)s ELSE %(old)s END,
+        'state', CASE WHEN n * 31 %% 10 = 0 THEN 'failed' ELSE 'succeeded' END
+    )) r
+"""
+_FILL_STEPS = """
+    INSERT INTO workflows_steprun
+    SELECT s.* FROM workflows_run r CROSS JOIN generate_series(1, 3) AS n
+    CROSS JOIN (SELECT i AS made FROM workflows_steprun i WHERE i.run_id = %(like)s LIMIT 1) t
+    CROSS JOIN LATERAL jsonb_populate_record(t.made, jsonb_build_object(
+        'id', gen_random_uuid(), 'run_id', r.id, 'key', 's' || n, 'cost_usd', 0.01 * n
+    )) s
+    WHERE r.split_epoch IS NOT NULL
+"""
+_FILL_RETRIES = """
+    INSERT INTO workflows_runevent (run_id, key, item, attempt, name, detail, actor, at)
+    SELECT r.id, '', -1, 0, 'run.retried', jsonb_build_object(
+        'steps', 1, 'state', 'failed', 'ended_at', r.ended_at - interval '20 seconds',
+        'cost_usd', '0.03', 'spent_usd', '0.03', 'seconds', 10
+    ), 'bench', r.ended_at - interval '10 seconds'
+    FROM (SELECT *, row_number() OVER (ORDER BY id) AS n FROM workflows_run
+          WHERE split_epoch IS NOT NULL) r
+    WHERE n %% 100 = 0
+"""
 
 
 def main(calls: int) -> dict[str, float]:
@@ -68,7 +117,45 @@ def main(calls: int) -> dict[str, float]:
     ):
         experiment = _filled(name.replace("_", "-"), calls=calls, units=units, **more)
         found |= {f"{key}_{name}": value for key, value in _measured(experiment).items()}
+    experiment = _filled_with_runs(calls // CALLS_A_RUN)
+    found |= {f"{key}_of_a_workflow": value for key, value in _measured(experiment).items()}
     return found
+
+
+def _filled_with_runs(runs: int) -> Any:
+    from django.db import connection
+    from django.utils import timezone
+
+    from config.access.models import Client
+    from learning import experiments, trials
+    from learning.models import Experiment
+    from workflows import publishing
+    from workflows.models import Run, StepRun, WorkflowSplit
+
+    old, new = (publishing.publish(text)[0] for text in (TEXT, f"{TEXT}description: Better.\n"))
+    row = experiments.create(
+        caller=trials.machine(), workflow=old.workflow.name, name="of a workflow",
+        variants=[{"version": "1", "key": "control", "is_control": True},
+                  {"version": "2", "key": "candidate"}],
+        metrics=OF_RUNS,
+    )  # fmt: skip
+    experiments.start(caller=trials.machine(), experiment_id=row.pk)
+    now = timezone.now()
+    since = now - timedelta(days=DAYS)
+    Experiment.objects.filter(pk=row.pk).update(started_at=since)
+    like = Run.objects.create(
+        client=Client.objects.get(is_firm=True), version=old, workflow_name=old.workflow.name,
+        state="succeeded", inputs_digest="", ended_at=since, created_at=since - timedelta(days=30),
+    )  # fmt: skip
+    StepRun.objects.create(run=like, key="check", kind="tool", state="succeeded")
+    epoch = WorkflowSplit.objects.get(workflow=old.workflow, closed_at=None).epoch
+    with connection.cursor() as cursor:
+        given = {"since": since, "span": now - since, "runs": runs, "like": like.pk, "epoch": epoch,
+                 "old": old.pk, "new": new.pk}  # fmt: skip
+        for fill in (_FILL_RUNS, _FILL_STEPS, _FILL_RETRIES):
+            cursor.execute(fill, given)
+        cursor.execute("VACUUM ANALYZE workflows_run, workflows_steprun, workflows_runevent")
+    return Experiment.objects.get(pk=row.pk)
 
 
 def _filled(slug: str, *, calls: int, units: int, **more: Any) -> Any:

@@ -21,7 +21,7 @@ from tests.workflows.conftest import Begin, Broker, Key
 from tests.workflows.http import start
 from tests.workflows.test_again import FLAKY
 from workflows import again, decisions, work
-from workflows.models import Approval, StepRun
+from workflows.models import Approval, RunEvent, StepRun
 from workflows.pages import runs
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -122,6 +122,8 @@ def test_a_retried_run_is_listed_by_each_of_its_ends_with_what_it_had_cost_by_th
     assert [one["cost_usd"] for one in listed(browser, "/dashboard/runs")][1] == "0.850000000"
     html = browser.get("/dashboard/runs?range=24h&state=failed").content.decode()
     assert "retried since" in html
+    (kept,) = RunEvent.objects.filter(name="run.retried").values_list("detail", flat=True)
+    assert Decimal(kept["spent_usd"]) == Decimal("0.6")  # what sums of experiments take off
 
 
 def test_pages_of_runs_are_whole_though_some_ended_before_a_retry(
