@@ -28,7 +28,7 @@ ALWAYS = [
 def _short(settings):
     from datetime import timedelta
 
-    settings.MODEL_TIMEOUT = timedelta(seconds=0.6)
+    settings.MODEL_TIMEOUT = timedelta(seconds=2)
 
 
 @pytest.mark.parametrize("fault", ALWAYS, ids=lambda f: "-".join(map(str, f.values())))

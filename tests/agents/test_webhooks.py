@@ -78,7 +78,7 @@ def test_a_quick_answer_comes_whole_and_is_kept_as_turns(
 def test_an_agent_that_answers_at_once_is_asked_for_whole_answers_until_it_is_slow(
     ask: Ask, agent: Agent, model: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhooks, "QUICK_SECONDS", 2.0)
+    monkeypatch.setattr(webhooks, "QUICK_SECONDS", 30.0)
     monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 30.0)
 
     def are_streams() -> list[bool]:
@@ -92,7 +92,8 @@ def test_an_agent_that_answers_at_once_is_asked_for_whole_answers_until_it_is_sl
     streams = are_streams()
     assert streams[0] is True
     assert streams[-1] is False
-    model.behave({"latency": {"first_token": {"fixed_seconds": 2.5}}})
+    monkeypatch.setattr(webhooks, "QUICK_SECONDS", 0.5)
+    model.behave({"latency": {"first_token": {"fixed_seconds": 1}}})
     for number in range(2):
         assert ask(f"Is {number}.50 right?").status_code == 200
     assert are_streams()[-1] is True
@@ -185,9 +186,9 @@ def test_a_new_question_gets_the_pending_answer_first(
     ask: Ask, agent: Agent, model: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 0.3)
-    model.behave({"latency": {"first_token": {"fixed_seconds": 0.4}}})
+    model.behave({"latency": {"first_token": {"fixed_seconds": 2}}})
     pending = ask(question(agent)).json()["sessionInfo"]["parameters"]
-    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 4.0)
+    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 60.0)
     both = ask(question(agent, 1), pending).json()["fulfillmentResponse"]["messages"]
     assert len(both) == 2
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -249,13 +250,14 @@ def test_a_pass_ends_in_time_whatever_a_crash_left_and_the_next_goes_on(
     first = Run.objects.earliest("ended_at").ended_at
     HistoryMark.objects.update_or_create(pk=1, defaults={"ends_until": first})
     tell, told = measuring.record_end, AuditEntry.objects.filter(action=ENDED)
+    clock = [0.0]
 
     def tell_slowly(run_id: UUID) -> None:
-        time.sleep(1.2)
+        clock[0] += sealing.MOST_SECONDS + 1
         tell(run_id)
 
     monkeypatch.setattr(measuring, "record_end", tell_slowly)
-    monkeypatch.setattr(sealing, "MOST_SECONDS", 1.0)
+    monkeypatch.setattr(sealing, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     for done in (1, 2, 3):
         tasks.seal_history()
         assert told.count() == done

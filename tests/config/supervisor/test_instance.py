@@ -64,4 +64,4 @@ def test_children_of_a_killed_supervisor_are_ended_and_named(
         assert who is not None
         write(tmp_path, io1=who, gone=Identity(who.pid, who.start_ticks + 1, who.boot))
         assert instance.end_leftovers(tmp_path) == ["io1"]
-        assert wait_gone(who, seconds=5)
+        assert wait_gone(who, seconds=60)

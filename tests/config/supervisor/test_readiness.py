@@ -52,7 +52,7 @@ def test_it_is_ready_once_work_is_consumed_and_not_when_the_web_answers() -> Non
 
 
 def test_time_that_is_up_is_told_with_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "READY_SECONDS", 0.5)
+    monkeypatch.setattr(readiness, "READY_SECONDS", 2.0)
     answers = {"/healthz": [(200, "")], "/readyz": [(503, '{"detail": "no worker answers"}')]}
     with server(answers) as url, pytest.raises(StartFailed, match="no worker answers"):
         wait_ready(url, stopped=threading.Event(), trouble=lambda: None, say=print)
