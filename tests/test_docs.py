@@ -75,23 +75,28 @@ def anchors_of(page: Path) -> set[str]:
 # ---------------------------------------------------------------- what pages name exists
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
+def test_every_link_between_pages_leads_somewhere() -> None:
     wrong = []
-    for link in _LINK.findall(_FENCE.sub("", text_of(page))):
-        if link.startswith(("https://", "http://", "mailto:")):
-            continue
-        path, _, anchor = link.partition("#")
-        target = (page.parent / path).resolve() if path else page
-        if not target.is_file() or (anchor and anchor not in anchors_of(target)):
-            wrong.append(link)
+    for page in PAGES:
+        for link in _LINK.findall(_FENCE.sub("", text_of(page))):
+            if link.startswith(("https://", "http://", "mailto:")):
+                continue
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            if not target.is_file() or (anchor and anchor not in anchors_of(target)):
+                wrong.append(f"{name_of(page)}: {link}")
     assert wrong == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_file_that_a_page_names_is_there(page: Path) -> None:
-    named = {found.rstrip("./") for found in _FILE.findall(code_in(page))}
-    missing = sorted(p for p in named if "." in Path(p).name and not (ROOT / p).exists())
+def test_every_file_that_a_page_names_is_there() -> None:
+    missing = []
+    for page in PAGES:
+        named = {found.rstrip("./") for found in _FILE.findall(code_in(page))}
+        missing += [
+            f"{name_of(page)}: {p}"
+            for p in sorted(named)
+            if "." in Path(p).name and not (ROOT / p).exists()
+        ]
     assert missing == []
 
 
@@ -112,12 +117,12 @@ def test_every_page_can_be_reached_from_the_index() -> None:
     assert lost == set()
 
 
-@pytest.mark.parametrize("page", PEOPLE, ids=name_of)
-def test_every_command_and_target_that_a_page_names_exists(page: Path) -> None:
-    code = code_in(page)
+def test_every_command_and_target_that_a_page_names_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
-    assert set(_MAKE.findall(code)) - targets == set()
-    assert set(_COMMAND.findall(code)) - set(get_commands()) == set()
+    for page in PEOPLE:
+        code = code_in(page)
+        assert set(_MAKE.findall(code)) - targets == set(), name_of(page)
+        assert set(_COMMAND.findall(code)) - set(get_commands()) == set(), name_of(page)
 
 
 def test_every_module_that_the_makefile_runs_is_there() -> None:
@@ -126,12 +131,13 @@ def test_every_module_that_the_makefile_runs_is_there() -> None:
     assert [one for one in named if find_spec(one) is None] == []
 
 
-@pytest.mark.parametrize("page", DOORS, ids=name_of)
-def test_every_endpoint_that_a_page_names_answers_that_method(page: Path) -> None:
-    code = code_in(page).replace("\\|", "|")
-    named = [(m, path) for many, path in _ENDPOINT.findall(code) for m in many.split(",")]
-    named += [("", path) for path in _CURL.findall(code)]
-    assert [f"{m} {p}" for m, p in named if not all(_answers(m, one) for one in _each(p))] == []
+def test_every_endpoint_that_a_page_names_answers_that_method() -> None:
+    for page in DOORS:
+        code = code_in(page).replace("\\|", "|")
+        named = [(m, path) for many, path in _ENDPOINT.findall(code) for m in many.split(",")]
+        named += [("", path) for path in _CURL.findall(code)]
+        wrong = [f"{m} {p}" for m, p in named if not all(_answers(m, one) for one in _each(p))]
+        assert wrong == [], name_of(page)
 
 
 def _each(path: str) -> Iterator[str]:
@@ -241,16 +247,19 @@ def test_the_agent_of_the_guide_loads(guide_tools: None, tmp_path: Path) -> None
     assert entry.slug == OF_THE_GUIDE
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_json_that_a_page_shows_is_json(page: Path) -> None:
-    for body in blocks(page, "json"):
-        json.loads(body)
+def test_every_json_that_a_page_shows_is_json() -> None:
+    for page in PAGES:
+        for body in blocks(page, "json"):
+            try:
+                json.loads(body)
+            except ValueError as error:
+                pytest.fail(f"{name_of(page)}: {error}: {body}")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_python_that_a_page_shows_compiles(page: Path) -> None:
-    for body in blocks(page, "python"):
-        compile(body, name_of(page), "exec")
+def test_every_python_that_a_page_shows_compiles() -> None:
+    for page in PAGES:
+        for body in blocks(page, "python"):
+            compile(body, name_of(page), "exec")
 
 
 def test_the_guide_to_access_names_every_role_and_no_scope_that_is_none() -> None:
@@ -262,10 +271,11 @@ def test_the_guide_to_access_names_every_role_and_no_scope_that_is_none() -> Non
         assert named - set(SCOPES) == set(), name_of(page)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_every_agent_that_a_page_names_is_in_the_catalogue(page: Path) -> None:
-    named = set(re.findall(r"\b(?:acct|acc|aud|tax|corp|ops)-[a-z0-9]+-\d{3}\b", text_of(page)))
-    assert named - set(known().agents or ()) - {OF_THE_GUIDE} == set()
+def test_every_agent_that_a_page_names_is_in_the_catalogue() -> None:
+    there = {*(known().agents or ()), OF_THE_GUIDE}
+    for page in PAGES:
+        named = set(re.findall(r"\b(?:acct|acc|aud|tax|corp|ops)-[a-z0-9]+-\d{3}\b", text_of(page)))
+        assert named - there == set(), name_of(page)
 
 
 def test_the_counts_that_pages_state_are_right() -> None:

@@ -157,6 +157,7 @@ def test_what_was_no_reason_yet_is_looked_at_again_while_the_incident_lasts(api,
     assert api("get", path).json()["state"] == "rolled_back"
 
 
+@pytest.mark.slow
 def test_a_second_rule_about_the_same_version_is_asked_as_well(api, shipped):
     """The first one held the rollout, for its control fails too; the other sees who is worse."""
     made = api("post", "alert-rules", {

@@ -54,7 +54,10 @@ def shown(person, path):
 
 @pytest.mark.parametrize(
     ("say", "key", "name"),
-    [(scored, "score:accuracy", "Accuracy score"), (rated, "rating", "Rating")],
+    [
+        (scored, "score:accuracy", "Accuracy score"),
+        pytest.param(rated, "rating", "Rating", marks=pytest.mark.slow),
+    ],
 )
 def test_what_answers_worse_than_its_control_goes_back(api, firm, person, say, key, name):
     agent, old, new = make_agent()
@@ -104,6 +107,7 @@ def test_a_metric_of_ones_own_stands_in_the_place_of_what_is_watched(api, firm):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_rating_that_is_only_told_of_beside_others_is_watched_all_the_same(api, firm):
     agent, old, new = make_agent()
     metrics = [{"key": "success", "role": "primary"}, {"key": "stars", "measure": "rating"}]

@@ -265,6 +265,7 @@ def test_a_winner_that_names_agents_versions_rolls_them_out_in_stages(
     assert AuditEntry.objects.filter(action="learning.rollout.begun").exists()
 
 
+@pytest.mark.slow
 def test_a_winner_whose_agents_version_is_barred_changes_nothing_and_says_why(
     api, two_versions, broker, firm
 ):

@@ -135,7 +135,7 @@ def test_a_retry_goes_on_inside_of_a_failed_sub_workflow_and_keeps_what_it_did(
     assert (child.state, done.count()) == ("succeeded", 1)
 
 
-@pytest.mark.parametrize("count", [5, 150])
+@pytest.mark.parametrize("count", [5, 70, pytest.param(150, marks=pytest.mark.slow)])
 def test_a_retry_does_those_items_of_a_fan_out_again_that_did_not_succeed(
     web: Browser, key: Key, broker: Broker, count: int
 ) -> None:

@@ -169,6 +169,7 @@ def take_from_default(name: str) -> None:
 
 
 @pytest.mark.worker
+@pytest.mark.slow
 def test_steps_whose_messages_are_flushed_away_go_on_within_30_s_by_the_shipped_settings(
     process_environment: dict[str, str], key: Key, tmp_path: Path
 ) -> None:

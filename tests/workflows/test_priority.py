@@ -90,6 +90,7 @@ def test_an_urgent_run_passes_all_that_waits(
     assert all(run.steps.filter(state="queued").exists() for run in backlog), "it was a backlog"
 
 
+@pytest.mark.slow
 def test_what_can_wait_goes_on_under_a_constant_load_of_what_is_urgent(
     process_environment: dict[str, str], lanes: Lanes, tmp_path: Path
 ) -> None:

@@ -110,6 +110,7 @@ def test_a_worker_that_is_stopped_hands_back_what_it_cannot_finish(
     assert run.steps.get(key="b").deliveries == 0
 
 
+@pytest.mark.slow
 def test_a_step_that_ends_within_the_grace_is_finished_by_its_worker(
     environment: dict[str, str], begin: Begin, ledger: Path, tmp_path: Path
 ) -> None:
@@ -151,7 +152,7 @@ def test_a_message_delivered_three_times_has_one_effect(
         '    with: {ledger: "${ inputs.ledger }", seconds: 0.05}\n',
         {"xs": list(range(12)), "ledger": str(ledger)},
     )
-    with worker(environment, tmp_path) as one:
+    with worker(environment | {"STEP_LEASE_SECONDS": "25"}, tmp_path) as one:
         wait_for(lambda: ended(run), 90, lambda: one.said)
     assert set(effects.calls(ledger).values()) == {1}
 

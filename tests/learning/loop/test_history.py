@@ -95,6 +95,7 @@ def test_what_was_said_and_scored_is_compared_after_it_has_left_the_database(
     assert "tone" in made.report
 
 
+@pytest.mark.slow
 def test_files_of_an_earlier_release_lack_what_it_did_not_write(
     bare, calls, begin, settings, tmp_path
 ):

@@ -146,6 +146,7 @@ def test_a_mark_names_an_answer_that_had_the_passage(quoting, api):
     assert api("post", f"/api/v1/knowledge/passages/{other.pk}/marks", said).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_readers_marks_of_one_passage_weigh_as_one(quoting, api):
     """Somebody who asks ten times and marks the same passage each time teaches no weights."""
     for topic in TOPICS[:12]:

@@ -17,15 +17,20 @@ def coverage_of(make, *, period=None, horizon=12, trials=60):
 @pytest.mark.parametrize(
     ("make", "period"),
     [
-        pytest.param(lambda r, n: r.standard_normal(n), None, id="noise"),
-        pytest.param(lambda r, n: np.cumsum(r.standard_normal(n)), None, id="random walk"),
+        pytest.param(lambda r, n: r.standard_normal(n), None, id="noise", marks=pytest.mark.slow),
+        pytest.param(
+            lambda r, n: np.cumsum(r.standard_normal(n)),
+            None,
+            id="random walk",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(lambda r, n: 0.1 * np.arange(n) + r.standard_normal(n), None, id="trend"),
         pytest.param(
             lambda r, n: 9 * np.sin(np.arange(n) * 2 * np.pi / 24) + r.standard_normal(n),
             24,
             id="season",
         ),
-        pytest.param(lambda r, n: r.lognormal(0, 1, n), None, id="skewed"),
+        pytest.param(lambda r, n: r.lognormal(0, 1, n), None, id="skewed", marks=pytest.mark.slow),
     ],
 )
 def test_ninety_percent_intervals_hold_about_ninety_percent(make, period):

@@ -257,8 +257,11 @@ def test_nine_phones_in_ten_are_found_in_every_region_together() -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        "字+(", "1 2.3 ", "rnc no ", "nit 1-", "::ffff:1.", "電1", "1.1.", "tel. ", "ci 1 ",
-        "ik 12345 a ", "vat 1-1-1-1-1-", "ci: 1713175071 ", "06 12 34 56 78 ", "+1 0 ", "0 1, ",
+        "字+(", "1 2.3 ", "::ffff:1.", "1.1.", "ci 1 ", "vat 1-1-1-1-1-",
+        *(pytest.param(part, marks=pytest.mark.slow) for part in (
+            "rnc no ", "nit 1-", "電1", "tel. ", "ik 12345 a ", "ci: 1713175071 ",
+            "06 12 34 56 78 ", "+1 0 ", "0 1, ",
+        )),
     ],
 )  # fmt: skip
 def test_long_texts_of_digits_and_signs_take_linear_time(part: str) -> None:
@@ -292,10 +295,11 @@ def test_log_lines_hold_no_personal_data() -> None:
     assert len(false) <= 3, false[:3]
 
 
-def test_the_sample_ledger_gives_fewer_than_fifty_hits() -> None:
+@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.slow)])
+def test_the_sample_ledger_gives_fewer_than_fifty_hits(every: int) -> None:
     with LEDGERS[0].open(encoding="utf-8", newline="") as file:
         lines = [",".join(row) for row in csv.reader(file)]
-    assert sum(len(find_pii(line)) for line in lines) < 50
+    assert sum(len(find_pii(line)) for line in lines[::every]) < 50 / every
 
 
 def _covers(rng: random.Random, value: str, kind: str) -> bool:
