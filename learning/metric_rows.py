@@ -70,17 +70,25 @@ def _read(row: Mapping[str, Any], measure: str) -> dict[str, Any] | None:
     if not read:
         return None
     factor, unit = scale_of(measure, read["difference_type"])
-    told = {key: None if read[key] is None else read[key] * factor
-            for key in ("estimate", "lower", "upper", "margin")}  # fmt: skip
+    told = scaled(read, factor)
     shown = [(_ends(row[key], scale_of(measure, row["difference_type"])[0])) for key in ENDS]
     is_same = read["difference_type"] == row["difference_type"] and shown == [
         _ends(read[key], factor) for key in ENDS
     ]
     return {
-        **told, "unit": unit or PLAIN.get(measure, ""), "level": read["level"],
+        **told, "unit": unit or PLAIN.get(measure, ""), "factor": factor, "level": read["level"],
+        "of": "on the control" if read["difference_type"] == RELATIVE else "",
         "is_other": not is_same,
         "strip": plots.strip(read) if read["margin"] is not None else None,
     }  # fmt: skip
+
+
+def scaled(read: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """What is read of a comparison in the unit that it is shown in."""
+    return {
+        key: None if read[key] is None else read[key] * factor
+        for key in ("estimate", "lower", "upper", "margin")
+    }
 
 
 def _ends(value: float | None, factor: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -248,13 +249,40 @@ def _numbers(found: dict[str, Any], row: Experiment | Rollout) -> dict[str, Any]
     )
     rows = metric_rows.rows_of(found, row.metrics, is_new=row.state == "draft")
     kind = found["test"]["kind"]
+    guards = [one for one in rows if one["read"] and one["read"]["strip"]]
     return {
         "metrics": rows, "plot": plots.effect_path(found, factor, unit), "is_read": is_read,
         "plot_unit": metric_rows.unit_in_words(measures.get(primary["key"], primary["key"]))
         if is_read else unit,
-        "guards": [one for one in rows if one["read"] and one["read"]["strip"]],
+        "guards": guards, **_guards_over_time(found, guards),
         "interval_words": metric_rows.INTERVALS[kind], "is_bayesian": kind == "bayesian",
     }  # fmt: skip
+
+
+def _guards_over_time(
+    found: dict[str, Any], guards: Sequence[dict[str, Any]]
+) -> dict[str, Any]:  # fmt: skip
+    """A plot a guardrail metric, and the table of what they draw; nothing of one look."""
+    drawn = []
+    for key in dict.fromkeys(one["key"] for one in guards):
+        own = [one for one in guards if one["key"] == key]
+        plot = plots.guard_path(found, key, own[0]["read"]["factor"], own[0]["read"]["unit"])
+        if plot:
+            title = _with_unit(own[0]["name"], own[0]["read"])
+            drawn.append({**own[0], "title": title, "rows": own, "plot": plot})
+    looks = plots.guard_looks(found, [one["key"] for one in drawn]) if drawn else []
+    for look in looks:
+        look["read"] = [
+            read and metric_rows.scaled(read, one["read"]["factor"])
+            for read, one in zip(look["read"], drawn, strict=True)
+        ]
+    return {"guard_plots": drawn, "guard_looks": looks}
+
+
+def _with_unit(name: str, read: dict[str, Any]) -> str:
+    """A metric as the title of what is drawn in a unit: ``P95, % on the control``, ``Cost USD``."""
+    unit = " ".join(word for word in (read["unit"].strip(), read["of"]) if word)
+    return name if not unit or name.endswith(unit) else f"{name}, {unit}"
 
 
 def _given(reason: str) -> str:

@@ -15,8 +15,8 @@ WIDEST = 4.0
 STRIP_WIDTH, STRIP_HEIGHT = 240.0, 20.0
 # Beyond so many arms their bands would cover each other: they are drawn fainter.
 MANY = 3
-# Between two names at the ends of lines, in units of the height.
-LEAST_GAP = 18.0
+# Between two names at the ends of lines, in units of the height; the same in a low plot.
+LEAST_GAP, LEAST_LOW_GAP = 18.0, 25.0
 
 
 def effect_path(
@@ -31,17 +31,61 @@ def effect_path(
         {**p, "effect": p["read"] if "read" in p else p["effect"]}
         for p in document.get("path", ()) if p["period"] != NO_DAY
     ]  # fmt: skip
+    return _drawn(looks, factor, unit)
+
+
+def guard_path(
+    document: Mapping[str, Any], metric: str, factor: float = 1, unit: str = ""
+) -> dict[str, Any] | None:
+    """The same of a guardrail metric, with its margin; None also where no margin is read.
+
+    What was analysed before guardrail metrics had a path has nothing to draw.
+    """
+    looks = [
+        {**p, "effect": one["read"]}
+        for p in document.get("path", ()) if p["period"] != NO_DAY
+        for one in p.get("guardrails", ()) if one["metric"] == metric
+    ]  # fmt: skip
+    margins = [p["effect"]["margin"] for p in looks if p["effect"]]
+    if not margins or margins[-1] is None:
+        return None
+    return _drawn(looks, factor, unit, margins[-1])
+
+
+def guard_looks(document: Mapping[str, Any], metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """What is drawn of guardrail metrics, as rows of a table: a look and arm, ``metrics`` across.
+
+    The latest look first; ``stage`` is empty where there is one only.
+    """
+    path = [p for p in document.get("path", ()) if p["period"] != NO_DAY and p.get("guardrails")]
+    is_staged = len({p["stage"] for p in path}) > 1
+    return [
+        {
+            "period": p["period"], "arm": p["arm"],
+            "stage": _stage(p["stage"]) if is_staged else "",
+            "read": [next((one["read"] for one in p["guardrails"] if one["metric"] == key), None)
+                     for key in metrics],
+        }
+        for p in reversed(path)
+    ]  # fmt: skip
+
+
+def _drawn(
+    looks: Sequence[Mapping[str, Any]], factor: float, unit: str, margin: float | None = None
+) -> dict[str, Any] | None:
+    """``margin``: a line that the axis must hold; without one it is zero's alone."""
     points = [p for p in looks if p["effect"]]
     arms = list(dict.fromkeys(p["arm"] for p in points))
     periods = list(dict.fromkeys((p["stage"], p["period"]) for p in looks))
     if len(periods) < 2 or not arms:
         return None
-    top = _top([p["effect"] for p in points[-len(arms) :]])
+    last = [p["effect"] for p in points[-len(arms) :]]
+    top = _top(last) if margin is None else _top_beside(margin, last)
     places = {period: index for index, period in enumerate(periods)}
     step = WIDTH / (len(periods) - 1)
     drawn = [_arm(arm, points, places, step, top) for arm in arms]
     shown = [a for a in drawn if a]
-    _place_names(shown)
+    _place_names(shown, LEAST_GAP if margin is None else LEAST_LOW_GAP)
     sign = unit if unit == " %" else ""  # the title says every other unit
     return {
         "width": WIDTH, "height": HEIGHT, "zero": _y(0.0, top), "arms": shown,
@@ -49,7 +93,27 @@ def effect_path(
         "first": _when(periods[0], periods), "last": _when(periods[-1], periods),
         "marks": _marks(periods, step), "is_many": len(shown) > MANY,
         "looks": len(periods),
+        **({} if margin is None else _margin(margin, top, factor, sign)),
     }  # fmt: skip
+
+
+def _margin(margin: float, top: float, factor: float, sign: str) -> dict[str, Any]:
+    """The margin's line, and the axis with it: no label over another, the margin's always."""
+    wanted = [(margin, "margin"), (0.0, ""), (top, ""), (-top, "")]
+    labels: list[dict[str, Any]] = []
+    for value, kind in wanted:
+        place = _y(value, top)
+        if all(abs(place - one["place"]) >= LEAST_LOW_GAP for one in labels):
+            said = "0" if not value else f"{value * factor:+.3g}{sign}".replace("-", "−")
+            labels.append({"place": place, "said": said, "kind": kind,
+                           "top": f"{100 * place / HEIGHT:.1f}"})  # fmt: skip
+    return {"margin": _y(margin, top), "labels": labels, "is_above": margin > 0}
+
+
+def _top_beside(margin: float, last: Sequence[Mapping[str, Any]]) -> float:
+    """Half of the axis: it holds the margin, which an interval many times wider would flatten."""
+    widest = WIDEST * max(abs(margin), *(abs(e["estimate"]) for e in last))
+    return max(min(_top(last), widest), abs(margin) * 1.15)
 
 
 def is_read(document: Mapping[str, Any]) -> bool:
@@ -108,10 +172,10 @@ def _arm(
     }  # fmt: skip
 
 
-def _place_names(arms: Sequence[dict[str, Any]]) -> None:
+def _place_names(arms: Sequence[dict[str, Any]], gap: float) -> None:
     """Each arm's name beside the end of its line, in percent from the top, none over another."""
     ranked = sorted(arms, key=lambda arm: arm["end"])
-    room = min(LEAST_GAP, HEIGHT / max(len(ranked), 1))
+    room = min(gap, HEIGHT / max(len(ranked), 1))
     free = 0.0
     for arm in ranked:
         arm["top"] = max(arm["end"] - room / 2, free)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as s
 
 from config.access.models import Client
@@ -26,8 +27,14 @@ from learning.models import (
     Unit,
 )
 from learning.rollouts import drilling
+from learning.verdict_shape import VERDICT
 
 JSON = s.JSONField
+
+
+@extend_schema_field(VERDICT)
+class Verdict(JSON):
+    """A verdict document; empty before the first look."""
 
 
 class Number(s.FloatField):
@@ -338,6 +345,7 @@ class RolloutDocument(s.ModelSerializer[Rollout]):
     postcheck = s.SerializerMethodField()
     reach = s.SerializerMethodField()
     drill = s.SerializerMethodField()
+    analysis = Verdict(read_only=True)
     says = s.SerializerMethodField()
 
     def get_says(self, row: Rollout) -> str:

@@ -20,6 +20,7 @@ from learning import serializers as shapes
 from learning.api.shared import ANY, KEY, PAGES, PROBLEM, checked, choice_of, page
 from learning.models import Experiment, Improvement, Rollout
 from learning.rollouts import drilling
+from learning.verdict_shape import VERDICT
 
 OBJECT = OpenApiTypes.OBJECT
 
@@ -34,7 +35,7 @@ class AnalyseStatistics(APIView):
 
     @extend_schema(
         operation_id="experiments_analysis_given", request=OBJECT,
-        responses={200: ANY, 422: PROBLEM},
+        responses={200: VERDICT, 422: PROBLEM},
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         """Analyse statistics that are given; nothing is stored."""
@@ -103,7 +104,7 @@ class OneExperiment(APIView):
 class ExperimentAnalysis(APIView):
     scopes = {"GET": "learning:read"}
 
-    @extend_schema(operation_id="experiments_analysis", responses={200: ANY, 404: PROBLEM})
+    @extend_schema(operation_id="experiments_analysis", responses={200: VERDICT, 404: PROBLEM})
     def get(self, request: Request, experiment_id: UUID) -> Response:
         """The verdict document of what is stored now; it may be read on any day."""
         row = _experiment(request, experiment_id)

@@ -15,6 +15,7 @@ from config.errors import AppError, Conflict
 from learning import folding, improvements, judging, quiet, summing
 from learning.analysis import analyse
 from learning.domain import measures
+from learning.domain.analysis.report import guard_values
 from learning.experiments import ripening, shifting, shipping, stopping, subjects
 from learning.experiments.moving import MISMATCH, State, freeze, move
 from learning.models import Experiment, Improvement
@@ -72,13 +73,13 @@ def read(experiment: Experiment, now: datetime | None = None) -> dict[str, Any]:
     )  # fmt: skip
     outside = [RUNS_OUTSIDE] if experiment.workflow_name else []
     found["notes"] = [*found["notes"], *outside, *judging.left_out(experiment.metrics)]
-    if any(m["role"] == "primary" and m["type"] == "quantile" for m in found["metrics"]):
-        found["path"] = _path_of_quantile(experiment, now)
+    if any(m["type"] == "quantile" for m in found["metrics"]):
+        found["path"] = _path_of_quantiles(experiment, now)
     return ripening.told(experiment, found, now)
 
 
-def _path_of_quantile(experiment: Experiment, now: datetime | None) -> list[dict[str, Any]]:
-    """The effect of a quantile over time, from the sketches of each day and all before it."""
+def _path_of_quantiles(experiment: Experiment, now: datetime | None) -> list[dict[str, Any]]:
+    """The effects over time where one is a quantile's, from each day's sketches and all before."""
     rows = folding.days_of(experiment.pk)
     step = -(-len(rows) // MOST_POINTS) if rows else 1
     kept = rows[::-1][::step][::-1]  # every n-th day, and always the last
@@ -87,10 +88,22 @@ def _path_of_quantile(experiment: Experiment, now: datetime | None) -> list[dict
         found = analyse(document(experiment, now, last_day=day))
         primary = next(m for m in found["metrics"] if m["role"] == "primary")
         for row in primary["comparisons"]:
-            effect = {key: row[key] for key in EFFECT} if row["estimate"] is not None else None
+            effect, read = _at_point(row)
+            guards = [
+                guard_values(metric["key"], *_at_point(one))
+                for metric in found["metrics"] if metric["role"] == "guardrail"
+                for one in metric["comparisons"] if one["arm"] == row["arm"]
+            ]  # fmt: skip
             points.append({"stage": "all", "period": day, "arm": row["arm"], "effect": effect,
-                           "read": row["read"] if effect else None})  # fmt: skip
+                           "read": read, "guardrails": guards})  # fmt: skip
     return points
+
+
+def _at_point(row: Mapping[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """A comparison's effect, and what is read of it."""
+    if row["estimate"] is None:
+        return None, None
+    return {key: row[key] for key in EFFECT}, row["read"]
 
 
 def _incidents(experiment: Experiment, now: datetime | None) -> list[Window]:

@@ -52,6 +52,26 @@ def test_the_effect_of_a_percentile_is_drawn_over_time(api, firm, person):
     assert "vector-effect" in browser.get(f"/dashboard/{path}").content.decode()
 
 
+def test_a_guardrail_metric_that_is_a_percentile_has_a_path_and_leaves_the_primary_its_own(
+    api, firm
+):
+    agent, old, new = make_agent()
+    path = begun(api, [
+        {"key": "success", "role": "primary"},
+        {"key": "p90", "measure": "seconds", "quantile": 0.9, "role": "guardrail", "margin": 0.2},
+    ])  # fmt: skip
+    began = timezone.now() - timedelta(days=5)
+    Experiment.objects.update(started_at=began)
+    meet(agent, firm, units=900, success={old.pk: 0.8, new.pk: 0.8}, started=began, days=5)
+    experiments.sweep()
+    told = api("get", f"{path}/analysis").json()
+    assert len(told["path"]) == 5
+    primary, guard = (metric["comparisons"][0] for metric in told["metrics"])
+    last = told["path"][-1]
+    assert last["read"] == primary["read"] and last["guardrails"][0]["read"] == guard["read"]
+    assert guard["read"]["margin"] == 0.2
+
+
 @pytest.mark.parametrize(("factor", "verdict"), [(2.5, "rollback"), (1.0, "inconclusive")])
 def test_a_percentile_of_live_units_decides(api, firm, person, factor, verdict):
     agent, old, new = make_agent()

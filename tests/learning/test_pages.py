@@ -403,6 +403,70 @@ def test_names_at_the_ends_of_lines_do_not_cover_each_other():
     assert drawn["last"] == "2" and drawn["top"] == "+333" and drawn["is_many"]
 
 
+def guarded_path(*reads):
+    """A path of as many days, with one guardrail metric."""
+    keys = ("estimate", "lower", "upper", "margin")
+    read = [dict(zip(keys, one, strict=True)) for one in reads]
+    return {"path": [{"stage": "all", "period": str(day), "arm": "b", "effect": None,
+                      "guardrails": [{"metric": "g", "read": one}]}
+                     for day, one in enumerate(read)]}  # fmt: skip
+
+
+def test_a_guardrail_metrics_plot_holds_its_margin_and_says_it_first():
+    drawn = plots.guard_path(guarded_path((0.1, -2, 2, 0.3), (0.1, 0, 0.2, 0.3)), "g", 100, " %")
+    labels = [(one["said"], one["kind"]) for one in drawn["labels"]]
+    assert labels == [("+30 %", "margin"), ("0", ""), ("−34.5 %", "")], "no label over another"
+    assert 0 < drawn["margin"] < drawn["zero"] and drawn["is_above"] and drawn["looks"] == 2
+    wide = plots.guard_path(guarded_path((0.1, -9, 9, -0.3), (0.1, -9, 9, -0.3)), "g")
+    assert wide["zero"] < wide["margin"] <= 140 and not wide["is_above"]
+
+
+def test_a_guardrail_metric_of_one_look_or_of_an_older_analysis_is_not_drawn():
+    assert plots.guard_path(guarded_path((0.1, 0, 0.2, 0.3)), "g") is None
+    document = guarded_path((0.1, 0, 0.2, 0.3), (0.1, 0, 0.2, 0.3))
+    assert plots.guard_path(document, "other") is None
+    for point in document["path"]:
+        del point["guardrails"]
+    assert plots.guard_path(document, "g") is None and plots.guard_looks(document, ["g"]) == []
+
+
+GUARDED = [{"key": "success", "role": "primary"},
+           {"key": "seconds_per_call", "role": "guardrail", "margin": 0.5,
+            "margin_type": "absolute"},
+           {"key": "cost_usd", "role": "guardrail", "margin": 0.2}]  # fmt: skip
+
+
+def test_guardrail_metrics_are_drawn_over_time_beside_their_margins(engineer, ground, site, api):
+    firm, agent, old, new = ground
+    row, start = ran(engineer, ground, metrics=GUARDED)
+    meet(agent, firm, units=1200, success={old.pk: 0.7, new.pk: 0.7}, days=4, started=start,
+         each=lambda call: setattr(call, "cost_usd", call.duration_seconds / 100))  # fmt: skip
+    experiments.sweep()
+    text = text_of(site.get(f"/dashboard/experiments/{row.pk}"))
+    drawn = text[text.index('class="multiples"') : text.index('class="looks')]
+    assert drawn.count("<svg") == drawn.count('class="margin"') == 2
+    assert "margin +0.5 s; above it is worse" in drawn and "% on the control" in drawn
+    assert 'aria-label="Seconds per call over 4 looks, margin +0.5 s; at the last' in drawn
+    table = text[text.index('class="looks') :]
+    assert table[: table.index("</table>")].count("<tr>") == 5  # a head, and four days
+    told = api("get", f"experiments/{row.pk}/analysis").json()
+    (last, *_) = [m for m in told["metrics"] if m["key"] == "seconds_per_call"]
+    guards = {one["metric"]: one for one in told["path"][-1]["guardrails"]}
+    assert guards["seconds_per_call"]["read"] == last["comparisons"][0]["read"]
+    assert guards["seconds_per_call"]["read"]["margin"] == 0.5
+    assert set(guards["cost_usd"]["effect"]) == {"estimate", "standard_error", "lower", "upper"}
+
+
+def test_of_one_look_guardrail_metrics_say_from_when_on_they_are_drawn(engineer, ground, site):
+    firm, agent, old, new = ground
+    row, start = ran(engineer, ground, metrics=GUARDED)
+    meet(agent, firm, units=300, success={old.pk: 0.7, new.pk: 0.7}, days=1, started=start)
+    experiments.sweep()
+    text = text_of(site.get(f"/dashboard/experiments/{row.pk}"))
+    assert 'class="strips"' in text and 'class="multiples"' not in text
+    assert "One look so far" in text
+
+
 def test_stages_of_one_day_are_told_apart_on_the_axis():
     effect = {"estimate": 0.1, "lower": 0.0, "upper": 0.2}
     path = [{"stage": stage, "period": "2026-11-30", "arm": "b", "effect": effect}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from learning.domain.analysis.comparing import (
@@ -31,6 +31,8 @@ from learning.domain.statistics.samples import Adjusted, Ratio, Sample, pooled
 
 # Points of the path; of a longer history every n-th day is kept, and always the last.
 MOST_POINTS = 120
+# Of a guardrail metric's effect there: the rest is what its margin asks.
+GUARD_EFFECT = ("estimate", "standard_error", "lower", "upper")
 
 
 def report(study: Study) -> dict[str, Any]:
@@ -123,13 +125,14 @@ def sample_ratio(study: Study) -> srm.SampleRatio | None:
 def path(study: Study, at: Moment) -> list[dict[str, Any]]:
     """The primary metric's effect after each period, with the intervals of that moment.
 
-    ``effect`` is what is shown, ``read`` what a verdict of that moment rests on. Of planned looks
-    a day that is none has no point.
+    ``effect`` is what is shown, ``read`` what a verdict of that moment rests on; ``guardrails``
+    the same of each guardrail metric. Of planned looks a day that is none has no point.
     """
     study = study.looked_at or study
     every = [(s, p.name) for s in study.stages for p in s.periods]
     if len(every) < 2 or study.primary.type == "quantile":
         return []
+    guards = [metric for metric in study.metrics if metric.role == "guardrail"]
     step = math.ceil(len(every) / MOST_POINTS)
     kept = sorted({*range(0, len(every), step), len(every) - 1})
     points = []
@@ -143,8 +146,27 @@ def path(study: Study, at: Moment) -> list[dict[str, Any]]:
             points.append({
                 "stage": stage.name, "period": period, "arm": arm, "effect": values,
                 "read": _read_values(read_interval(study, finding, at)),
+                "guardrails": [_guard_point(study, one(
+                    study, metric, arm, periods=index + 1, is_point=True), at)
+                    for metric in guards],
             })  # fmt: skip
     return points
+
+
+def _guard_point(study: Study, finding: Finding, at: Moment) -> dict[str, Any]:
+    return guard_values(
+        finding.metric.key,
+        _result_values(finding.result) if finding.result else None,
+        _read_values(read_interval(study, finding, at)),
+    )
+
+
+def guard_values(
+    metric: str, effect: Mapping[str, Any] | None, read: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """A guardrail metric at a point of the path; its margin is in what is read."""
+    shown = effect and {key: effect[key] for key in GUARD_EFFECT}
+    return {"metric": metric, "effect": shown, "read": read}
 
 
 def _arm_reading(study: Study, arm: str, found: Sequence[Finding], at: Moment) -> ArmReading:

@@ -123,6 +123,10 @@ def test_an_interval_that_is_read_never_says_otherwise_than_its_reading(kind, te
             said = side(row["read"], line, down=line > 0)
             expected = {"better": "holds", "worse": "breached"}.get(said, "open")
             assert expected == row["guardrail"] or "not among all" in row["note"], row
+            points = [p["guardrails"][0] for p in found["path"] if p["arm"] == row["arm"]]
+            if points:
+                assert points[-1]["read"] == pytest.approx(row["read"]), "as the table's row"
+                assert points[-1]["effect"]["lower"] == pytest.approx(row["lower"])
     assert seen > 4
 
 
