@@ -19,6 +19,11 @@ def significant(value: float, digits: int = 3) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def signed(value: float, digits: int = 3) -> str:
+    """A change with its sign, without an exponent: ``+12.5``, ``−0.00002``."""
+    return ("−" if value < 0 else "+") + significant(abs(value), digits)
+
+
 def duration(seconds: float | None) -> str:
     """``34 ms``, ``1.2 s``, ``2 min 5 s``, ``1 h 12 min``, ``3 d 4 h``; a dash for None."""
     if seconds is None:

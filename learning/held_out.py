@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from agents import services as agents
 from agents.domain import traffic
 from config.errors import NotFound
-from config.readable import plural
+from config.readable import plural, signed
 from learning import folding
 from learning.analysis import analyse
 from learning.domain import measures
@@ -157,4 +157,4 @@ def _effect(name: str, told: dict[str, Any]) -> str:
 
 
 def _percent(change: float | None) -> str:
-    return "any" if change is None else f"{change * 100:+.3g} %".replace("-", "−")
+    return "any" if change is None else f"{signed(change * 100)} %"

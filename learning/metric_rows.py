@@ -7,6 +7,7 @@ from typing import Any
 
 from config import readable
 from learning import plots
+from learning.domain.decisions import named as in_words
 from learning.domain.measures import SCORE
 
 # What the interval of each test promises to whoever looks at it.
@@ -43,7 +44,8 @@ def rows_of(
             is_awaited = is_new or _is_awaited(metric, row, arms)
             rows.append(
                 {
-                    "key": metric["key"], "name": named(metric["key"]), "role": metric["role"],
+                    "key": metric["key"], "name": named(metric["key"]),
+                    "words": in_words(metric["key"]), "role": metric["role"],
                     "margin": _margin(metric, measure),
                     "direction": metric["direction"], "arm": row["arm"],
                     "note": _note(row["note"], is_awaited),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from config.readable import signed
 from learning.domain.sums import NO_DAY
 
 WIDTH, HEIGHT = 720.0, 200.0
@@ -89,7 +90,7 @@ def _drawn(
     sign = unit if unit == " %" else ""  # the title says every other unit
     return {
         "width": WIDTH, "height": HEIGHT, "zero": _y(0.0, top), "arms": shown,
-        "top": f"+{top * factor:.3g}{sign}", "bottom": f"−{top * factor:.3g}{sign}",
+        "top": f"{signed(top * factor)}{sign}", "bottom": f"{signed(-top * factor)}{sign}",
         "first": _when(periods[0], periods), "last": _when(periods[-1], periods),
         "marks": _marks(periods, step), "is_many": len(shown) > MANY,
         "looks": len(periods),

@@ -178,7 +178,7 @@ def pretty(value: object) -> str:
 @register.filter
 def signed(value: float) -> str:
     """``+8.35``, ``−2.98``: a difference with its sign, three significant digits."""
-    return f"{value:+.3g}".replace("-", "−")
+    return readable.signed(value)
 
 
 _ACRONYMS = {

@@ -29,8 +29,8 @@ WAITING = re.compile(r"^(?:A/A: )?(?:Keep waiting|\d+ more days?): ")
 
 
 def named(metric: str) -> str:
-    """A metric's key as a sentence says it: ``seconds per call``, ``accuracy``."""
-    return metric.removeprefix("score:").replace("_", " ")
+    """A metric's key as a sentence says it: ``seconds per call``, ``cost USD``, ``accuracy``."""
+    return metric.removeprefix("score:").replace("_", " ").replace(" usd", " USD")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from config.readable import signed
+
 
 def postcheck(forecast: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, Any]:
     """Both documents' primary effects side by side; ``agrees`` None where one can't be read.
@@ -51,7 +53,6 @@ def _said(effect: Mapping[str, Any]) -> str:
         factor, unit = 100, " points"
     ends = {"estimate": "∞", "lower": "−∞", "upper": "∞"}
     parts = [
-        end if effect[name] is None else f"{effect[name] * factor:+.3g}".replace("-", "−")
-        for name, end in ends.items()
+        end if effect[name] is None else signed(effect[name] * factor) for name, end in ends.items()
     ]
     return f"{parts[0]}{unit} ({parts[1]} to {parts[2]})"

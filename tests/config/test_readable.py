@@ -37,6 +37,15 @@ def test_large_counts_are_shortened(number, said):
     assert readable.count(number) == said
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(8.354, "+8.35"), (-2.98, "−2.98"), (-0.00002002, "−0.00002"), (1_234_567, "+1,234,567"),
+     (-0.0, "+0")],
+)  # fmt: skip
+def test_a_change_has_a_sign_and_never_an_exponent(change, said):
+    assert readable.signed(change) == signed(change) == said
+
+
 def test_almost_all_is_never_called_all():
     assert readable.percent(0.99996) == "> 99.9 %"
     assert readable.percent(1.0) == "100 %"

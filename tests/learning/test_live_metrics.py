@@ -137,6 +137,23 @@ def test_what_users_had_before_sharpens_what_they_have_now(api, firm):
     sharp, plain = (m["comparisons"][0]["absolute"] for m in found["metrics"])
     assert sharp["standard_error"] < 0.2 * plain["standard_error"]
     assert sharp["lower"] < 0 < sharp["upper"] and found["verdict"] == "inconclusive"
+    notes = [m["comparisons"][0]["note"] for m in found["metrics"]]
+    assert notes[0].startswith("less what each unit had before the start (CUPED), which explains 9")
+    assert "CUPED" not in notes[1]  # nothing is taken off there
+
+
+def test_units_without_a_past_are_said_to_sharpen_nothing(api):
+    """Else an effect looks adjusted that is not, such as of users whom callers name themselves."""
+    arm = {"units": 50, "weight": 0.5}
+    metrics = [{"key": "m", "type": "mean", "role": "primary"}]
+    sums = {"n": 50, "sum": 50, "sum_squares": 90, "covariate_sum": 0, "covariate_sum_squares": 0,
+            "covariate_sum_product": 0}  # fmt: skip
+    answer = api("post", "experiments/analysis", {
+        "experiment": {"control": "a", "metrics": metrics},
+        "arms": [{**arm, "key": key, "metrics": {"m": sums}} for key in "ab"],
+    })  # fmt: skip
+    note = answer.json()["metrics"][0]["comparisons"][0]["note"]
+    assert note == "no unit's past differs, so nothing is taken off for it (CUPED)"
 
 
 def test_a_percentile_is_not_looked_at_by_planned_looks(api):

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from config.readable import signed
+from learning.domain.analysis import past
 from learning.domain.analysis.comparing import (
     Finding,
     batches,
@@ -212,7 +214,7 @@ def _short_mean(value: float | None) -> str:
 def _short(value: float) -> str:
     if math.isinf(value):
         return "−∞" if value < 0 else "∞"
-    return f"{value:+.3g}".replace("-", "−")
+    return signed(value)
 
 
 def _metric_values(
@@ -266,7 +268,7 @@ def _comparison_values(study: Study, finding: Finding, at: Moment) -> dict[str, 
         "control": study.control,
         "difference_type": finding.scale,
         "reading": finding.reading,
-        "note": finding.note,
+        "note": "; ".join(filter(None, (finding.note, past.told(study, finding)))),
         "p_value_adjusted": finding.p_adjusted,
         "guardrail": finding.guard,
         "guardrail_harm_p": finding.harm_p,
