@@ -72,7 +72,8 @@ def experiment(request: HttpRequest, caller: Caller, experiment_id: UUID) -> Htt
                 caller=caller, experiment_id=row.pk, reason=reason),
             "discard": lambda reason: experiments.discard(caller=caller, experiment_id=row.pk),
             "roll_out": lambda reason: experiments.roll_out(
-                caller=caller, experiment_id=row.pk, strategy=request.POST.get("strategy", "")),
+                caller=caller, experiment_id=row.pk, strategy=request.POST.get("strategy", ""),
+                reason=reason),
         }, lambda fault: render(
             request, "learning/experiment.html", _experiment(row, caller, fault),
             status=fault.http_status))  # fmt: skip
@@ -90,12 +91,14 @@ def _start(request: HttpRequest, caller: Caller, row: Experiment, reason: str) -
 
 def _experiment(row: Experiment, caller: Caller, fault: AppError | None = None) -> dict[str, Any]:
     found = row.analysis or experiments.read(row)
+    look_at = experiments.next_look_at(row)
     return {
         "row": row, "found": found, "fault": fault, "variants": _arms(row, found),
         "is_held": isinstance(fault, screening.ReplayNeeded),
         "may_decide": caller.has("learning:decide"),
         "rollouts": list(row.rollouts.all()), "improvement": row.improvement,
-        "batches": _batches(row), "next_look_at": experiments.next_look_at(row),
+        "batches": _batches(row), "next_look_at": look_at,
+        "is_look_due": look_at is not None and look_at <= timezone.now(),
         "is_same": row.is_aa, "winner": experiments.candidate(row),
         "smallest": _smallest(row, found), "units": _units(row, found),
         "taken_out": experiments.taken_out(row, found), "lasted": _lasted(row),
@@ -140,7 +143,19 @@ def _arms(row: Experiment, found: dict[str, Any]) -> list[Variant]:
     for one in variants:
         one.chance = chances.get(one.key)  # type: ignore[attr-defined]
         one.is_stopped = one.key in stopped  # type: ignore[attr-defined]
+        one.agents = _agents_of(one)  # type: ignore[attr-defined]
     return variants
+
+
+def _agents_of(arm: Variant) -> list[tuple[str, int | None]]:
+    """The agents that an arm of a workflow names, each with its version's number."""
+    found: list[tuple[str, int | None]] = []
+    for slug, version in sorted(arm.agent_versions.items()):
+        try:
+            found.append((slug, int(agents.version_values(slug, version)["number"])))
+        except NotFound:
+            found.append((slug, None))
+    return found
 
 
 def _batches(row: Experiment) -> list[dict[str, Any]]:

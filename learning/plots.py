@@ -90,7 +90,7 @@ def _drawn(
     sign = unit if unit == " %" else ""  # the title says every other unit
     return {
         "width": WIDTH, "height": HEIGHT, "zero": _y(0.0, top), "arms": shown,
-        "top": f"{signed(top * factor)}{sign}", "bottom": f"{signed(-top * factor)}{sign}",
+        "top": f"{signed(top * factor, 2)}{sign}", "bottom": f"{signed(-top * factor, 2)}{sign}",
         "first": _when(periods[0], periods), "last": _when(periods[-1], periods),
         "marks": _marks(periods, step), "is_many": len(shown) > MANY,
         "looks": len(periods),

@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers as s
 
 from config.access.models import Client
-from learning import experiments, saying
+from learning import experiments, rollouts, saying
 from learning.domain.categories import Category
 from learning.domain.measures import SCORE_NAME
 from learning.models import (
@@ -243,6 +243,7 @@ class ExperimentDocument(s.ModelSerializer[Experiment]):
     layer = s.CharField(source="layer.name", default=None, allow_null=True)
     warnings = s.SerializerMethodField()
     batches = JSON()
+    rollouts = s.PrimaryKeyRelatedField(many=True, read_only=True)  # type: ignore[var-annotated]
     says = s.CharField(
         source="said", help_text="How it stands, or how it ended, as its page has it."
     )
@@ -258,14 +259,14 @@ class ExperimentDocument(s.ModelSerializer[Experiment]):
             "coverage_ratio", "layer", "layer_share_ratio", "gates", "is_aa", "warnings",
             "variants", "metrics", "test", "plan", "maturity_hours",
             "autoconclude", "batch_hours", "batches", "rollout_plan", "state", "state_by",
-            "state_reason", "improvement", "verdict", "headline", "says", "analysed_at",
+            "state_reason", "improvement", "rollouts", "verdict", "headline", "says", "analysed_at",
             "started_at",
             "paused_seconds", "read_until", "ended_at", "created_by", "created_at",
         ]  # fmt: skip
         read_only_fields = fields
 
 
-class NewLayer(s.Serializer[Any]):
+class NewLayer(Known):
     name = s.SlugField(max_length=60)
     unit = s.ChoiceField(Unit.choices, required=False, default=Unit.RUN)
     note = s.CharField(required=False, default="", allow_blank=True, max_length=20_000)
@@ -294,7 +295,7 @@ class LayerDocument(s.ModelSerializer[Layer]):
         read_only_fields = fields
 
 
-class NewHoldout(s.Serializer[Any]):
+class NewHoldout(Known):
     share_ratio = Number(min_value=0.0001, max_value=0.5)
     reason = s.CharField(required=False, default="", allow_blank=True, max_length=20_000)
 
@@ -331,7 +332,18 @@ class NewRollout(Known):
     reason = s.CharField(required=False, default="", allow_blank=True, max_length=500)
 
 
-class NewDrill(s.Serializer[Any]):
+class WinnerRollout(Known):
+    """How the arm that was found better is brought to everybody."""
+
+    strategy = s.ChoiceField(
+        [("", "as planned"), *((name, name) for name in rollouts.STRATEGIES)],
+        required=False, default="", allow_blank=True,
+        help_text="That of the experiment's rollout_plan, or gradual, if it is left out.",
+    )  # fmt: skip
+    reason = s.CharField(required=False, default="", allow_blank=True, max_length=500)
+
+
+class NewDrill(Known):
     seconds = Number(
         required=False, default=180.0, min_value=5, max_value=600,
         help_text="It is taken back after this at the latest; 120 at least, two sweeps.",

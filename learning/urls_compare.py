@@ -52,6 +52,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         experiments.MoveExperiment.as_view(),
         name="experiment-move",
     ),
+    path(
+        "api/v1/experiments/<uuid:experiment_id>/roll-out",
+        experiments.RollOutExperiment.as_view(),
+        name="experiment-roll-out",
+    ),
     path("api/v1/layers", layers.Layers.as_view(), name="layers"),
     path("api/v1/holdouts", layers.Holdouts.as_view(), name="holdouts"),
     path(

@@ -141,6 +141,27 @@ class MoveExperiment(APIView):
         return Response(shapes.ExperimentDocument(moves[action](**given)).data)
 
 
+class RollOutExperiment(APIView):
+    scopes = {"POST": "learning:decide"}
+
+    @extend_schema(
+        operation_id="experiments_roll_out", parameters=[KEY], request=shapes.WinnerRollout,
+        responses={200: shapes.ExperimentDocument, 404: PROBLEM, 409: PROBLEM, 422: PROBLEM},
+    )  # fmt: skip
+    @rest.idempotent
+    def post(self, request: Request, experiment_id: UUID) -> Response:
+        """Bring the arm that was found better to everybody; an open experiment ends with it.
+
+        A workflow's version is current at once; what its arm names of agents goes out in stages.
+        """
+        data = checked(shapes.WinnerRollout, request)
+        row = _experiment(request, experiment_id)
+        done = experiments.roll_out(
+            caller=rest.caller_of(request), experiment_id=row.pk, **data
+        )  # fmt: skip
+        return Response(shapes.ExperimentDocument(done).data)
+
+
 class Rollouts(APIView):
     scopes = {"GET": "learning:read", "POST": "learning:decide"}
 

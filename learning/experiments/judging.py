@@ -19,6 +19,7 @@ from learning.domain.analysis.report import guard_values
 from learning.experiments import ripening, shifting, shipping, stopping, subjects
 from learning.experiments.moving import MISMATCH, State, freeze, move
 from learning.models import Experiment, Improvement
+from learning.models.experiments import WAITS
 from monitoring.periods import Window
 
 logger = logging.getLogger(__name__)
@@ -254,9 +255,9 @@ def _ship(experiment: Experiment, found: dict[str, Any], now: datetime | None, b
     if not reason:
         try:
             with transaction.atomic():
-                shipping.ship(experiment, found, now)
+                reason = shipping.ship(experiment, found, now)
         except AppError as error:
             reason = str(error)
     if reason:
-        said = f"{found['headline']} It waits for a person: {reason}."
+        said = f"{found['headline']} {WAITS}: {reason}."
         Experiment.objects.filter(pk=experiment.pk).update(state_reason=said[:500])

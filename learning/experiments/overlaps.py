@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+from config.errors import AppError
 from learning.models import Experiment
 from workflows import evidence as workflows
 
@@ -45,6 +47,18 @@ def surfaces(experiment: Experiment, uses: dict[str, frozenset[str]]) -> set[str
     """``agent:…`` and ``workflow:…`` that an experiment touches; ``uses``: workflow → agents."""
     if experiment.workflow_name:
         name = experiment.workflow_name
-        return {f"workflow:{name}", *(f"agent:{slug}" for slug in uses.get(name, ()))}
+        asked = {*uses.get(name, ()), *_asked_in(experiment)}
+        return {f"workflow:{name}", *(f"agent:{slug}" for slug in asked)}
     slug = experiment.agent_slug
     return {f"agent:{slug}", *(f"workflow:{name}" for name, own in uses.items() if slug in own)}
+
+
+def _asked_in(experiment: Experiment) -> set[str]:
+    """The agents that its arms' versions ask, also where none of these is current."""
+    asked: set[str] = set()
+    for arm in experiment.variants.all():
+        asked |= arm.agent_versions.keys()
+        with suppress(AppError):  # deprecated, or gone
+            version = workflows.version_values(experiment.workflow_name, str(arm.version_number))
+            asked |= version["agents"]
+    return asked

@@ -20,51 +20,65 @@ from learning.models import Experiment, Improvement, Rollout, Variant
 MACHINE = "system:learning"
 
 
-def ship(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> None:
-    """Low risk goes on by itself; the rest waits for a person, who sees the verdict and why."""
+def ship(experiment: Experiment, found: dict[str, Any], now: datetime | None) -> str:
+    """Low risk goes on by itself; why the rest waits for a person, or empty."""
     if experiment.workflow_name:
-        reason = adopting.adopt(experiment, found["arm"], now)
-        if reason:
-            said = f"{found['headline']} It waits for a person: {reason}."
-            Experiment.objects.filter(pk=experiment.pk).update(state_reason=said[:500])
-        return
+        return adopting.adopt(experiment, found["arm"], now)
     winner = experiment.variants.get(key=found["arm"])
-    risk = experiment.improvement.risk if experiment.improvement else None
     agent = agents.version_values(experiment.agent_slug, winner.version_id)
-    if agent["agent_risk"] != "low" or risk not in (None, Improvement.Risk.LOW):
-        return
+    if agent["agent_risk"] != "low":
+        return f"{experiment.agent_slug} is of {agent['agent_risk']} risk"
+    risk = experiment.improvement.risk if experiment.improvement else None
+    if risk not in (None, Improvement.Risk.LOW):
+        return f"the improvement's risk is {risk}"
     _begin(experiment, winner, by=MACHINE, now=now)
+    return ""
 
 
 @transaction.atomic
-def roll_out(*, caller: Caller, experiment_id: UUID, strategy: str = "") -> Rollout:
+def roll_out(
+    *, caller: Caller, experiment_id: UUID, strategy: str = "", reason: str = ""
+) -> Experiment:
     """A person brings the arm that its verdict is about to everybody, in stages.
 
-    An experiment that is open ends with it. ``strategy`` is that of its plan unless given. Raises
-    NotFound, InvalidInput, Barred, Conflict where no arm was found better or the agent is not free.
+    An experiment that is open ends with it. A workflow's version is made current at once, and the
+    agents' versions that its arm names go out in stages. ``strategy`` is that of its plan unless
+    given. Raises NotFound, InvalidInput, Barred, Conflict where no arm was found better or an agent
+    is not free.
     """
     experiment = find(experiment_id)
     winner = candidate(experiment)
     if winner is None:
         raise Conflict(f"experiment {experiment.name!r}", experiment.verdict or "not looked at",
-                       "a verdict for an arm of an agent")  # fmt: skip
+                       "a verdict for an arm that not everybody has")  # fmt: skip
     if strategy and strategy not in rollouts.STRATEGIES:
         raise InvalidInput("strategy", strategy, f"one of {', '.join(rollouts.STRATEGIES)}")
     if experiment.state in (State.RUNNING, State.PAUSED):
         move(experiment.pk, experiment.state, State.CONCLUDED, caller.name,
-             f"{winner.key} is rolled out", caller)  # fmt: skip
+             reason or f"{winner.key} is rolled out", caller)  # fmt: skip
         stopping.bury(experiment, experiment.analysis["stop_arms"], experiment.headline)
-    return _begin(experiment, winner, by=caller.name, strategy=strategy)
+    else:
+        Experiment.objects.filter(pk=experiment.pk).update(
+            state_by=caller.name[:80],
+            state_reason=(reason or f"{winner.key} is rolled out")[:500],
+        )  # fmt: skip
+    if experiment.workflow_name:
+        adopting.adopt_by(caller, experiment, winner, strategy)
+    else:
+        _begin(experiment, winner, by=caller.name, strategy=strategy)
+    return find(experiment_id)
 
 
 def candidate(experiment: Experiment) -> Variant | None:
-    """The arm that a person may roll out: its verdict says ship, and it is not in production."""
+    """The arm that a person may roll out: its verdict says ship, and not everybody has it."""
     arm = experiment.analysis.get("arm") if experiment.verdict == "ship" else None
-    if not arm or not experiment.agent_slug or experiment.is_aa:
+    if not arm or experiment.is_aa:
         return None
     winner = experiment.variants.filter(key=arm, is_control=False).first()
     if winner is None or experiment.rollouts.exists():
         return None
+    if experiment.workflow_name:
+        return winner if adopting.is_left(experiment, winner) else None
     present = agents.production_of(experiment.agent_slug)
     return None if present["id"] == winner.version_id else winner
 

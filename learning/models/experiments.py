@@ -14,6 +14,9 @@ from learning.domain.decisions import ADVICE, WAITING
 from learning.models.improvements import Improvement
 from learning.models.layers import Layer
 
+# How the reason of one begins whose winner no machine may bring to everybody.
+WAITS = "It waits for a person"
+
 
 class Unit(models.TextChoices):
     """What is assigned, and what is analysed."""
@@ -150,7 +153,8 @@ class Experiment(models.Model):
             return self.headline
         said = self.headline.removeprefix(passed).replace(ADVICE, "")
         if self.state != self.State.STOPPED:
-            return said
+            _, waits, why = self.state_reason.partition(WAITS)
+            return f"{said} {waits}{why}" if waits else said
         said = WAITING.sub("", said)  # nobody waits for what was stopped
         return said[:1].upper() + said[1:]
 

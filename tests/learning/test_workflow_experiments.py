@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.test import Client as Browser
 from django.utils import timezone
 
 from agents import versions
@@ -14,7 +15,7 @@ from agents.invoke import invoke
 from agents.models import Agent, Invocation, TrafficSplit
 from config.access.models import Client
 from learning import experiments, tasks
-from learning.models import Experiment, Tombstone, Variant
+from learning.models import Experiment, Rollout, Tombstone, Variant
 from monitoring.models import AuditEntry
 from tests.agents.conftest import SLUG, ground, model, offline, publish
 from tests.workflows.conftest import Broker, broker
@@ -233,15 +234,19 @@ def rated(api, broker, production, new, meanwhile=lambda: None):
         {"key": "today", "is_control": True, "agents": {SLUG: str(production.number)}},
         {"key": "better", "agents": {SLUG: str(new.number)}},
     ], metrics=[{"key": "rating", "role": "primary"}], autoconclude=True)  # fmt: skip
+    rate(api, broker, production, new)
+    meanwhile()
+    tasks.sweep_comparisons()  # what beat sends each minute
+    return api("get", f"experiments/{uid}").json()
+
+
+def rate(api, broker, production, new):
     runs = runs_of(api, broker, "asks", 84)  # twenty ratings of each arm, at any draw
     likes = {new.pk: (5, 4), production.pk: (1, 2)}
     for number, call in enumerate(Invocation.objects.filter(run_id__in=list(runs))):
         said = {"subject_kind": "run", "subject_id": str(call.run_id), "kind": "rating",
                 "rating": likes[call.version_id][number % 2]}  # fmt: skip
         assert api("post", "feedback", said).status_code == 201
-    meanwhile()
-    tasks.sweep_comparisons()  # what beat sends each minute
-    return api("get", f"experiments/{uid}").json()
 
 
 def test_a_winner_that_names_agents_versions_rolls_them_out_in_stages(
@@ -348,3 +353,63 @@ def test_runs_that_hang_count_as_failed_once_they_are_old_enough(
     experiments.sweep(timezone.now() + timedelta(hours=2))
     arms = api("get", f"experiments/{uid}/analysis").json()["metrics"][0]["arms"]
     assert [(sum(arm["n"] for arm in arms), {arm["mean"] for arm in arms})] == [(12, {1.0})]
+
+
+def test_a_winner_that_waits_is_rolled_out_by_a_person(api, two_versions, broker, person):
+    """It waited for good: neither the page nor the API had a way to go on with it."""
+    production, new = two_versions
+    Agent.objects.filter(slug=SLUG).update(risk="high")
+    found = rated(api, broker, production, new)
+    assert "not of low risk" in found["state_reason"] and found["rollouts"] == []
+    path = f"experiments/{found['id']}"
+    browser = Browser()
+    browser.force_login(person("platform_engineer"))
+    page = browser.get(f"/dashboard/{path}").content.decode()
+    assert "Roll out better" in page and f"v{new.number}</a>" in page  # the agent's version, too
+    bad = api("post", f"{path}/roll-out", {"strategy": "warp"})
+    assert (bad.status_code, bad.json()["field"]) == (422, "strategy")
+    done = api("post", f"{path}/roll-out", {"strategy": "canary", "reason": "worth it"})
+    assert done.status_code == 200, done.content
+    assert done.json()["state_reason"] == "worth it"
+    (row,) = api("get", f"rollouts?agent={SLUG}").json()["results"]
+    assert (row["strategy"], row["to_version_id"]) == ("canary", str(new.pk))
+    assert done.json()["rollouts"] == [row["id"]]
+    assert api("post", f"{path}/roll-out").status_code == 409  # once
+    assert "Roll out better" not in browser.get(f"/dashboard/{path}").content.decode()
+
+
+def test_a_winner_that_is_current_already_only_rolls_out_its_agents(
+    api, two_versions, broker, firm
+):
+    """It was said to have been made current while it ran, which was not so."""
+    production, new = two_versions
+    publishing.publish(ASKS.replace("title: Asks", "title: Still asks"))
+    uid = started(api, "asks", [
+        {"key": "today", "is_control": True, "version": "1"},
+        {"key": "better", "version": "2", "agents": {SLUG: str(new.number)}},
+    ], metrics=[{"key": "rating", "role": "primary"}], autoconclude=True)  # fmt: skip
+    rate(api, broker, production, new)
+    tasks.sweep_comparisons()
+    found = api("get", f"experiments/{uid}").json()
+    assert (found["verdict"], "person" in found["state_reason"]) == ("ship", False)
+    assert len(found["rollouts"]) == 1
+
+
+def test_a_winner_is_not_rolled_out_over_a_version_that_nobody_compared(api, two_versions, broker):
+    production, new = two_versions
+    found = rated(api, broker, production, new, lambda: publishing.publish(
+        ASKS + "\ndescription: Another one.\n"))  # fmt: skip
+    assert "v2 is current, and only v1 took part" in found["state_reason"]
+    refused = api("post", f"experiments/{found['id']}/roll-out")
+    assert refused.status_code == 409 and "v2 is current" in refused.json()["detail"]
+    assert not Rollout.objects.exists()
+
+
+def test_an_arm_of_a_version_that_is_not_current_is_warned_about_too(api, two_versions):
+    """Its runs ask the agent all the same; only the current version's agents were known."""
+    publishing.publish(SOUND.replace("name: filing", "name: asks"))
+    variants = [{"version": "1", "is_control": True}, {"version": "2"}]
+    started(api, "asks", [{**one, "key": f"v{one['version']}"} for one in variants])
+    made = api("post", "experiments", {"agent": SLUG, "name": "wording", "variants": variants})
+    assert made.status_code == 201, made.content
+    assert [one["shared"] for one in made.json()["warnings"]] == [[f"agent:{SLUG}"]]
