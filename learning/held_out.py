@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from agents import services as agents
 from agents.domain import traffic
 from config.errors import NotFound
-from config.readable import plural, signed
+from config.readable import percent, plural, signed
 from learning import folding
 from learning.analysis import analyse
 from learning.domain import measures
@@ -52,7 +52,9 @@ def read(row: Holdout, now: datetime) -> dict[str, Any]:
         else:
             compared[slug] = (unit, since, until)
     if not compared:
-        return {"headline": "Nothing was compared while it was open: there is nothing to read.",
+        said = ("Nothing was compared while it was open" if row.closed_at
+                else "Nothing has been compared since it was opened")  # fmt: skip
+        return {"headline": f"{said}: there is nothing to read.",
                 "reading": "unreadable", "metrics": [], "compared": [], "notes": notes,
                 "units": {HELD: 0, OTHERS: 0}, "sample_ratio": None}  # fmt: skip
     instead = {slug: _cells(row, slug, *asked) for slug, asked in compared.items()}
@@ -140,17 +142,32 @@ def _words(found: dict[str, Any]) -> tuple[str, str]:
         return "Sample ratio mismatch: don't read this.", "unreadable"
     told = {metric["key"]: metric["comparisons"][0] for metric in found["metrics"]}
     sizes = f"{plural(units[OTHERS], 'unit')} beside {units[HELD]} held out"
-    effects = ", ".join(_effect(WORDS[key], one) for key, one in told.items())
+    effects = ", ".join(_effect(metric) for metric in found["metrics"])
     reading = str(told["success"]["reading"])
     verdict = {
         "better": "What was tried did good while it ran",
         "worse": "What was tried did harm while it ran",
-    }.get(reading, "No difference to those held out is shown yet")
+    }.get(reading) or _unclear(told)
     return f"{verdict}: {effects} ({sizes}).", reading
 
 
-def _effect(name: str, told: dict[str, Any]) -> str:
+def _unclear(told: dict[str, Any]) -> str:
+    """What is shown where success is not: that it costs or takes more is no difference to hide."""
+    shown = [
+        f"{WORDS[key]} is {one['reading']}" for key, one in told.items()
+        if one["reading"] in ("better", "worse")
+    ]  # fmt: skip
+    if not shown:
+        return "No difference to those held out is shown yet"
+    return f"No difference in success is shown yet, but {' and '.join(shown)}"
+
+
+def _effect(metric: dict[str, Any]) -> str:
+    name, told = WORDS[metric["key"]], metric["comparisons"][0]
     if told["estimate"] is None:
+        means = {arm["mean"] for arm in metric["arms"]}
+        if len(means) == 1 and None not in means:
+            return f"{name} {percent(means.pop())} in both"
         return f"{name} unknown"
     ends = [_percent(told[key]) for key in ("lower", "upper")]
     return f"{name} {_percent(told['estimate'])} ({ends[0]} to {ends[1]})"

@@ -210,7 +210,8 @@ def _rollout(row: Rollout, caller: Caller, fault: AppError | None = None) -> dic
     return {
         "row": row, "found": found, "fault": fault, "may_decide": caller.has("learning:decide"),
         "stages": [_stage(row, index) for index in range(len(row.stages))],
-        "reach": _reach(row), "said": saying.of_rollout(row, timezone.now()),
+        "reach": _reach(row), "is_unmet": row.state_reason.startswith(rollouts.UNMET),
+        "said": saying.of_rollout(row, timezone.now()),
         "improvement": row.improvement, "is_open": row.state in rollouts.OPEN,
         "incidents": _incidents(found), "barred": Tombstone.objects.filter(
             agent_slug=row.agent_slug, version_id=row.to_version_id, lifted_at=None

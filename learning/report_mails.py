@@ -17,6 +17,7 @@ from config import logs
 from config.access import callers
 from config.access.models import User
 from learning.models import Cycle
+from learning.reporting import as_text
 
 logger = logging.getLogger(__name__)
 # Between two attempts at a mail server that does not take all.
@@ -88,7 +89,7 @@ def _body(cycle: Cycle) -> str:
     """The report, and where to go on from it."""
     here = f"{settings.PUBLIC_URL}/dashboard/learning"
     return "\n".join([
-        cycle.report.rstrip(), "", "## Go on", "",
+        as_text(cycle.report).rstrip(), "", "## Go on", "",
         f"- This report as a page: {here}/reports/{cycle.pk}",
         f"- What waits for a decision, what is tried and rolled out: {here}", "",
     ])  # fmt: skip

@@ -29,7 +29,8 @@ def report(request: HttpRequest, caller: Caller, cycle_id: UUID) -> HttpResponse
         request,
         "learning/report.html",
         {
-            "row": row, "body": as_html(row.report), "done": len(steps),
+            "row": row, "said": first_sentence(row.report), "done": len(steps),
+            "body": as_html(row.report.replace(first_sentence(row.report), "", 1)),
             "failed": sum(step.error is not None for step in steps),
             "others": Cycle.objects.exclude(pk=row.pk).order_by("-tick", "cadence")[:MOST_OTHERS],
         },

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import Sum
+from django.utils import timezone
 
 from agents import evidence
+from agents import services as agents
 from config.access.callers import any_reader
 from config.readable import plural
-from learning import drifting, patterns
+from learning import drifting, patterns, saying
 from learning.domain.prioritise import FORMULA
 from learning.models import (
     Cycle,
@@ -26,8 +30,17 @@ from learning.models import (
 )
 
 MOST_ROWS = 10
+_MASKED = re.compile(r"\\([\\`*_\[\]#|])")
 _ENDINGS = {"shipped": "Shipped", "refused": "Not shown to help", "rolled_back": "Rolled back",
             "rejected": "Rejected by a person"}  # fmt: skip
+
+
+_STATES = {"rolled_back": "went back"}
+
+
+def as_text(report: str) -> str:
+    """The report for a mail of plain text: what Markdown needs masked stands as it is."""
+    return html.unescape(_MASKED.sub(r"\1", report))
 
 
 def figures(cycle: Cycle, until: datetime, *, days: int) -> dict[str, Any]:
@@ -35,7 +48,7 @@ def figures(cycle: Cycle, until: datetime, *, days: int) -> dict[str, Any]:
     since = until - timedelta(days=days)
     window = {"created_at__gte": since, "created_at__lt": until}
     ended = {"ended_at__gte": since, "ended_at__lt": until}
-    changed = Improvement.objects.filter(updated_at__gte=since)
+    changed = Improvement.objects.filter(updated_at__gte=since, updated_at__lt=until)
     counts = evidence.call_counts(since, until)
     studies = Study.objects.filter(**window).aggregate(cost=Sum("cost_usd"))["cost"] or Decimal(0)
     replays = list(Replay.objects.filter(**ended))
@@ -61,7 +74,7 @@ def figures(cycle: Cycle, until: datetime, *, days: int) -> dict[str, Any]:
             for r in replays[:MOST_ROWS]
         ],
         "experiments": [_comparison(e, e.name) for e in Experiment.objects.filter(**ended)],
-        "rollouts": [_comparison(r, f"stage {r.stage}") for r in Rollout.objects.filter(**ended)],
+        "rollouts": [_comparison(r, _where(r)) for r in _rollouts(ended)],
         "ended": {
             state: [_improvement(i) for i in changed.filter(state=state)[:MOST_ROWS]]
             for state in _ENDINGS
@@ -69,6 +82,24 @@ def figures(cycle: Cycle, until: datetime, *, days: int) -> dict[str, Any]:
         "spent_usd": f"{spent:f}",
         "payback_usd_a_month": round(sum(i.impact * i.confidence for i in shipped), 2),
     }  # fmt: skip
+
+
+def _rollouts(ended: Mapping[str, datetime]) -> Any:
+    """Those that ended; a drill is nothing that was tried."""
+    return Rollout.objects.filter(**ended, is_drill=False)
+
+
+def _where(row: Rollout) -> str:
+    """The stage that it came to, as its page counts them."""
+    return f"rollout, stage {row.stage + 1} of {len(row.stages)}"
+
+
+def _by_hand(rows: Sequence[Mapping[str, Any]], state: str) -> list[str]:
+    """Rollouts that ended so without an improvement: they changed what callers meet, too."""
+    return [
+        f"- {row['agent']}: {_plain(row['why'])}" for row in rows
+        if row["state"] == state and not row["improvement"]
+    ]  # fmt: skip
 
 
 def _proposed(cycle: Cycle, window: Mapping[str, datetime]) -> int:
@@ -121,8 +152,18 @@ def _went_back(row: Improvement) -> str:
 
 def _comparison(row: Experiment | Rollout, name: str) -> dict[str, Any]:
     subject = row.subject if isinstance(row, Experiment) else row.agent_slug
+    said = saying.of_rollout(row, timezone.now()) if isinstance(row, Rollout) else row.said
     return {"agent": subject, "name": name, "state": row.state, "verdict": row.verdict,
-            "headline": row.headline}  # fmt: skip
+            "headline": said, "why": _why(row) if isinstance(row, Rollout) else "",
+            "improvement": str(row.improvement_id or "")}  # fmt: skip
+
+
+def _why(row: Rollout) -> str:
+    """What everybody has now, or why not."""
+    version = agents.version_values(row.agent_slug, row.to_version_id)["number"]
+    if row.state == Rollout.State.DONE:
+        return f"everybody has version {version}"
+    return f"version {version} went back: {row.state_reason}"
 
 
 def markdown(cycle: Cycle, seen: Mapping[str, Any]) -> str:
@@ -168,7 +209,7 @@ def markdown(cycle: Cycle, seen: Mapping[str, Any]) -> str:
             _tried,
             "No replay, experiment or rollout ended.",
         ),
-        *_endings(seen["ended"]),
+        *_endings(seen["ended"], seen["rollouts"]),
         "## Cost and payback",
         f"Spent on studies and replays: {Decimal(seen['spent_usd']):.4f} USD. Shipped in this "
         f"time and expected to pay back: {seen['payback_usd_a_month']:.2f} USD a month "
@@ -226,19 +267,21 @@ def _tried(row: Mapping[str, Any]) -> str:
             f"{plural(row['cases'], 'case')}, "
             f"{Decimal(row['cost_usd']):.4f} USD"
         )
-    return f"- {row['agent']}, {_plain(row['name'])}: {row['state']}. {_plain(row['headline'])}"
+    state = _STATES.get(row["state"], row["state"])
+    return f"- {row['agent']}, {_plain(row['name'])}: {state}. {_plain(row['headline'])}"
 
 
-def _endings(ended: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+def _endings(
+    ended: Mapping[str, Sequence[Mapping[str, Any]]], rolled: Sequence[Mapping[str, Any]]
+) -> list[str]:
     lines = []
     for state, title in _ENDINGS.items():
-        if ended.get(state):
-            lines.append(f"## {title}")
-            lines += [
-                f"- {i['agent']}: {_plain(i['title'])}"
-                + (f" ({_plain(i['reason'])})" if i["reason"] else "")
-                for i in ended[state]
-            ]
+        own = [
+            f"- {i['agent']}: {_plain(i['title'])}"
+            + (f" ({_plain(i['reason'])})" if i["reason"] else "")
+            for i in ended.get(state, ())
+        ] + _by_hand(rolled, "done" if state == "shipped" else state)
+        lines += [f"## {title}", *own] if own else []
     return lines or ["## Shipped, refused, rolled back", "Nothing."]
 
 

@@ -5,7 +5,9 @@ And what would follow if it were taken back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from agents import services as agents
 from config import readable
@@ -13,23 +15,31 @@ from learning.domain.decisions import ADVICE
 from learning.models import Rollout
 from learning.rollouts import OPEN
 
+# Audiences of a stage that a sentence names.
+MOST_NAMED = 6
+
 
 def of_rollout(row: Rollout, now: datetime) -> str:
     """What its page answers in the first line."""
     if row.is_drill:
         return of_drill(row, now)
     stage = row.stages[row.stage]
-    whose = " and ".join(stage.get("audience") or ()) or "all units"
-    where = f"stage {row.stage + 1} of {len(row.stages)}, {stage['share'] * 100:g} % of {whose}"
+    where = f"stage {row.stage + 1} of {len(row.stages)}, {_share(stage)}"
     reason = row.state_reason.removesuffix(ADVICE)
-    hours = readable.duration((now - row.stage_started_at).total_seconds())
+    long = readable.largest_unit(max(0.0, (now - row.stage_started_at).total_seconds()))
     words = {
-        "running": f"At {where}, since {hours}. {row.headline}",
+        "running": f"At {where}, for {long}. {row.headline}",
         "paused": f"Held at {where}: {(reason or 'by a person').removesuffix('.')}.",
         "done": f"Everybody has it. {row.postcheck.get('words', '')}",
         "rolled_back": f"Taken back at {where}: {reason}",
     }
     return words[row.state].strip()
+
+
+def _share(stage: Mapping[str, Any]) -> str:
+    """``25 % of all units``, ``50 % of department:audit and region:emea``."""
+    whose = readable.listed(list(stage.get("audience") or ()), limit=MOST_NAMED) or "all units"
+    return f"{stage['share'] * 100:g} % of {whose}"
 
 
 def in_list(row: Rollout, now: datetime) -> str:
@@ -55,11 +65,9 @@ def of_going_back(row: Rollout) -> str:
         former = agents.version_values(row.agent_slug, row.from_version_id)["number"]
         follows = f"Version {bad}, which everybody has, goes back to version {former} for everybody"
     else:
-        stage = row.stages[row.stage]
-        whose = " and ".join(stage.get("audience") or ()) or "all units"
         follows = (
             f"Version {bad}, at stage {row.stage + 1} of {len(row.stages)} with "
-            f"{stage['share'] * 100:g} % of {whose}, goes back to version {present['number']} "
+            f"{_share(row.stages[row.stage])}, goes back to version {present['number']} "
             "for everybody"
         )
     barred = "" if row.is_drill else f" Version {bad} is barred until a person lifts that."

@@ -45,6 +45,12 @@ RULES: tuple[dict[str, Any], ...] = (
      "scope": "version", "limit": 0.10, "window_seconds": HOUR, "min_count": 50,
      "severity": "low", "runbook": "errors.md", "responses": [{"kind": "roll_back_rollout"}],
      "advice": "If it was being rolled out, see whether it went back; then what it changed."},
+    # Where a fallback is declared no call of a broken version is an error.
+    {"slug": "version-fallback-rate", "title": "A version gives no answer", "kind": "threshold",
+     "metric": "invocation_fallbacks", "denominator": "invocations", "statistic": "ratio",
+     "scope": "version", "limit": 0.10, "window_seconds": HOUR, "min_count": 50,
+     "severity": "low", "runbook": "errors.md", "responses": [{"kind": "roll_back_rollout"}],
+     "advice": "If it was being rolled out, see whether it went back; then what it changed."},
     {"slug": "endpoint-error-rate", "title": "Endpoint fails", "kind": "threshold", **ERRORS,
      "scope": "endpoint", "limit": 0.10, "clear": 0.05, "critical": 0.5,
      "window_seconds": 10 * MINUTE, "min_count": 20, "severity": "high",

@@ -77,7 +77,8 @@ class HoldoutAnalysis(APIView):
         row = Holdout.objects.filter(pk=holdout_id).first()
         if row is None:
             raise NotFound("holdout", holdout_id)
-        if row.analysed_at is None:  # later each hour, and not in a request
+        # Each hour, and not in a request; but that nothing is compared is found at once.
+        if row.analysed_at is None or not row.analysis.get("compared"):
             held_out.keep(row, timezone.now())
         return Response({**row.analysis, "analysed_at": row.analysed_at})
 

@@ -25,8 +25,17 @@ def postcheck(forecast: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[
         short = found["upper"] is not None and promised["lower"] is not None
         short = short and found["upper"] < promised["lower"]
     words = f"Forecast {_said(promised)}, measured {_said(found)}: "
-    words += "less than was promised." if short else "as promised."
+    if short:
+        words += "less than was promised."
+    else:
+        words += "as promised." if _is_good(found) else "not shown to be less than was promised."
     return {"forecast": promised, "measured": found, "agrees": not short, "words": words}
+
+
+def _is_good(effect: Mapping[str, Any]) -> bool:
+    """Whether the whole interval lies on the better side of zero."""
+    end = effect["upper"] if effect["decreases"] else effect["lower"]
+    return end is not None and (end < 0 if effect["decreases"] else end > 0)
 
 
 def effect_of(document: Mapping[str, Any]) -> dict[str, Any] | None:

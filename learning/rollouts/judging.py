@@ -28,6 +28,7 @@ from monitoring.periods import Window
 
 logger = logging.getLogger(__name__)
 # A stage that nobody met for this long says nothing, and no data is never success.
+UNMET = "no unit met the version"
 NO_DATA_AFTER = timedelta(hours=24)
 # How long after a rollback the last exposure is still looked for.
 WATCHED = timedelta(hours=1)
@@ -250,7 +251,7 @@ def _acted(row: Rollout, found: dict[str, Any], now: datetime | None) -> str:
     age = quiet.calm(_incidents(row, now), row.stage_started_at, moment)
     units = _units_of_stage(row)
     if units == 0 and age >= NO_DATA_AFTER:
-        reason = f"no unit met the version in {age.total_seconds() / 3600:.0f} hours"
+        reason = f"{UNMET} in {age.total_seconds() / 3600:.0f} hours"
         at = moment - (age - NO_DATA_AFTER)
         gone = back(row, reason=reason, by=MACHINE, now=now, breached_at=at)
         return "rolled_back" if gone else ""

@@ -97,6 +97,41 @@ def test_without_a_difference_calls_or_comparisons_it_says_so(api, firm):
     assert "Nothing was compared" in api("get", path).json()["headline"]
 
 
+def test_what_costs_more_is_told_though_all_calls_succeeded(api, firm):
+    """It said that no difference was shown, and that success was unknown."""
+    agent, old, row = held_out(api)
+    calls(firm, agent, old, row, fails={True: 0, False: 0})
+    for call in Invocation.objects.all():
+        is_held = traffic.bucket_of(row.seed, str(call.user_id)) < 10_000 * row.share_ratio
+        Invocation.objects.filter(pk=call.pk).update(
+            cost_usd=(1 if is_held else 2) * (1 + call.started_at.second / 100)
+        )
+    said = api("get", f"holdouts/{row.pk}/analysis").json()["headline"]
+    start = (
+        "No difference in success is shown yet, but cost per call is worse: success 100 % in both"
+    )
+    assert said.startswith(start)
+
+
+def test_a_comparison_that_begins_is_read_at_once_where_there_was_none(api, firm):
+    """Whoever had looked before read for up to an hour that nothing was compared."""
+    make_agent()
+    path = api("post", "holdouts", {"share_ratio": 0.3}).json()["id"]
+    told = api("get", f"holdouts/{path}/analysis").json()["headline"]
+    assert told.startswith("Nothing has been compared since it was opened")
+    assert api("post", "rollouts", {"agent": SLUG, "version": "2"}).status_code == 201
+    assert api("get", f"holdouts/{path}/analysis").json()["compared"] == [f"{SLUG} by run"]
+
+
+@pytest.mark.parametrize(("path", "body"), [("holdouts", {"share_ratio": 0.1}),
+                                            ("layers", {"name": "prompts"}),
+                                            ("rollouts/drills", {})])  # fmt: skip
+def test_a_field_that_is_not_known_is_refused(api, path, body):
+    """What is misspelt would silently count for nothing."""
+    refused = api("post", path, {**body, "shrae": 1})
+    assert (refused.status_code, refused.json()["field"]) == (422, "shrae")
+
+
 def test_who_sees_a_few_clients_reads_no_holdout_of_all(api, firm, person):
     _, _, row = held_out(api)
     assert api("get", f"holdouts/{UUID(int=1)}/analysis").status_code == 404

@@ -31,7 +31,7 @@ STAGES = [{"share": 0.5, "minimum_hours": 24, "minimum_units": 20}, {"share": 1}
 @pytest.fixture
 def shipped(ground, firm):
     load_shipped()
-    AlertRule.objects.filter(slug="version-error-rate").update(min_count=20)
+    AlertRule.objects.filter(slug__startswith="version-").update(min_count=20)
     history.forget()
 
 
@@ -60,9 +60,10 @@ def by_figures(api, *, share=0.5):
     return f"rollouts/{made.json()['id']}"
 
 
-def rolled_out(api, *, control_fails=False):
+def rolled_out(api, *, control_fails=False, fallback=""):
     """A rollout whose new version never answers; its own metric sees nothing of that."""
     agents.open_agent(SLUG, prompt="Answer with one word.")
+    Agent.objects.filter(slug=SLUG).update(fallback=fallback)
     agent = Agent.objects.get(slug=SLUG)
     plain = versions.content_of(agent.labels.get(name="production").version)
     if control_fails:
@@ -77,7 +78,8 @@ def rolled_out(api, *, control_fails=False):
     assert made.status_code == 201, made.content
     for number in range(70):
         api("post", f"agents/{SLUG}/invocations", {"inputs": {"n": number}})
-    assert Invocation.objects.filter(version_id=new.pk, state="failed").count() >= 20
+    state = "fallback" if fallback else "failed"
+    assert Invocation.objects.filter(version_id=new.pk, state=state).count() >= 20
     return f"rollouts/{made.json()['id']}", new
 
 
@@ -102,6 +104,15 @@ def test_calls_that_fail_in_the_new_version_alone_take_it_back(api, shipped):
     assert AuditEntry.objects.filter(action="learning.rollout.rolled_back").exists()
     beat()  # what follows of the same incident finds nothing to do
     assert Rollout.objects.count() == 1
+
+
+def test_a_version_for_which_only_the_fallback_answers_goes_back_as_well(api, shipped):
+    """No call of it is an error, and what is measured of a fallback is cheap and fast."""
+    path, _ = rolled_out(api, fallback="Ask the tax team.")
+    beat()
+    found = api("get", path).json()
+    assert (found["state"], found["state_by"]) == ("rolled_back", "incident policy")
+    assert Tombstone.objects.filter(agent_slug=SLUG).exists()
 
 
 def test_what_fails_in_the_control_as_well_is_an_outage_and_holds_it(api, shipped):

@@ -13,7 +13,7 @@ from agents.resolving import resolve
 from config.access.audiences import forget
 from config.access.models import Audience, Client
 from config.errors import Conflict, InvalidInput
-from learning import improvements, rollouts
+from learning import improvements, rollouts, saying
 from learning.models import Improvement, Rollout, Tombstone
 from tests.learning.ground import SLUG, make_agent, meet
 
@@ -101,6 +101,17 @@ def test_no_data_is_never_success(ground):
     rollouts.sweep()
     row.refresh_from_db()
     assert row.state == "rolled_back" and "no unit" in row.state_reason
+
+
+def test_where_it_is_stands_in_whole_words(ground):
+    """It said ``since 79.6 ms``, and audiences as ``a and b and c``."""
+    firm, _, _, new = ground
+    row = begin(firm, new)
+    row.refresh_from_db()
+    row.stages[0]["audience"] = ["department:audit", "region:emea", "group:pilots"]
+    said = saying.of_rollout(row, row.stage_started_at + timedelta(seconds=125))
+    of = "5 % of department:audit, region:emea and group:pilots"
+    assert said == f"At stage 1 of {len(row.stages)}, {of}, for 2 min."
 
 
 def test_a_person_who_pauses_is_not_overruled_but_harm_is_stopped(engineer, ground):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from learning.domain.prioritise import BAD_CALL_USD, Priority, confidence_of, monthly
@@ -52,7 +52,7 @@ def _from_patterns(facts: Facts) -> Iterator[Proposal]:
     for pattern in facts.patterns:
         count = int(pattern["impact"]["count"])
         least = MIN_FAILURES if pattern["kind"] == "failure" else MIN_COMPLAINTS
-        if count < least or tools.is_wished(facts, pattern, count):
+        if count < least or tools.is_wished(facts, pattern, count) or _is_unseen(pattern):
             continue
         impact = monthly(count * BAD_CALL_USD, days=facts.days)
         title = str(pattern["title"])[:120]
@@ -82,6 +82,14 @@ def _from_patterns(facts: Facts) -> Iterator[Proposal]:
                 {"metric": "error_ratio", "direction": "down"},
                 Priority(impact, confidence_of(count), 0.5), facts.risk, ("improve_accuracy",),
             )  # fmt: skip
+
+
+def _is_unseen(pattern: Mapping[str, Any]) -> bool:
+    """Whether no version ever saw what failed: a guardrail had stopped the input before, or the
+    version was taken out, for answers that are a pattern of their own."""
+    title = str(pattern["title"])
+    is_stopped = title.startswith("guardrail_blocked") and "guardrail blocked the input" in title
+    return is_stopped or title.startswith("agent_tripped")
 
 
 def _route(facts: Facts, title: str) -> dict[str, Any]:

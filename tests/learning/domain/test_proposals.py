@@ -40,6 +40,16 @@ def test_a_pattern_is_answered_once_it_is_more_than_chance(given, kind, least):
     assert propose(replace(QUIET, patterns=[fewer])) == []
 
 
+def test_no_wording_is_proposed_for_an_input_that_no_version_ever_saw():
+    title = "guardrail_blocked: the injection guardrail blocked the {}: wording like known attacks"
+    blocked = {where: pattern("failure", title.format(where), 9) for where in ("input", "answer")}
+    assert propose(replace(QUIET, patterns=[blocked["input"]])) == []
+    out = pattern("failure", "agent_tripped: version <num> of <text> keeps giving answers that", 9)
+    assert propose(replace(QUIET, patterns=[out])) == []
+    (found,) = propose(replace(QUIET, patterns=[blocked["answer"]]))
+    assert found.kind == "prompt"
+
+
 @pytest.mark.parametrize(
     ("given", "kind"),
     [

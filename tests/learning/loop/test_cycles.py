@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from smtplib import SMTPDataError, SMTPRecipientsRefused
 from typing import Any, ClassVar
 
@@ -16,8 +16,16 @@ from agents.models import Agent
 from config.access.models import Audience, Client, Membership, User
 from config.errors import InvalidInput
 from config.schedules import SCHEDULE
-from learning import asking, coverage, cycles, drifting, replay, report_mails, tasks
-from learning.models import Cycle, CycleStep, DriftWindow, Improvement, Pattern, Study
+from learning import asking, coverage, cycles, drifting, replay, report_mails, reporting, tasks
+from learning.models import (
+    Cycle,
+    CycleStep,
+    DriftWindow,
+    Improvement,
+    Pattern,
+    Rollout,
+    Study,
+)
 from monitoring import shipped
 from monitoring.models import Measurement
 from tests.learning.loop.conftest import days_ago
@@ -26,6 +34,7 @@ from tests.workflows.workers import wait_for, worker
 
 pytestmark = pytest.mark.django_db
 DAY = date(2026, 11, 20)
+WITHIN = datetime(2026, 11, 18, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -81,7 +90,7 @@ def test_a_daily_cycle_finds_patterns_and_drift_and_reports(bare, call, firm, be
     assert "<" not in made.report.replace("&lt;", "")
     (letter,) = mail.outbox
     assert letter.to == ["rev@localhost"]
-    assert letter.body.startswith(made.report.rstrip())
+    assert letter.body.startswith(reporting.as_text(made.report).rstrip())
     assert f"/dashboard/learning/reports/{made.pk}" in letter.body
     assert report_mails.send(made.pk) == 0
 
@@ -252,11 +261,39 @@ def test_a_monthly_cycle_tells_what_shipped_and_what_was_refused(begin, firm, ba
             client_id=firm.pk, agent_slug=bare.slug, kind="prompt", title=f"It was {state}",
             digest=state, state=state, impact=100, confidence=0.5, decision_reason=reason,
         )  # fmt: skip
+    Improvement.objects.update(updated_at=WITHIN)
+    Improvement.objects.create(
+        client_id=firm.pk, agent_slug=bare.slug, kind="prompt", title="Late", digest="late",
+        state="shipped", impact=900, confidence=1,
+    )  # fmt: skip
     made = begin("monthly")
     assert finish(made)
+    # What shipped after its days is in the next report, and paid back there.
     assert made.figures["payback_usd_a_month"] == 50.0
     assert "## Shipped" in made.report
     assert "It was rejected (too risky)" in made.report
+
+
+def test_a_report_tells_of_rollouts_that_nobody_had_proposed(begin, firm, bare, mailoutbox):
+    """It said that nothing had shipped or gone back, beneath what had."""
+    old = bare.labels.get(name="production").version_id
+    for state, at, drill in (("done", 3, False), ("rolled_back", 0, False), ("done", 0, True)):
+        Rollout.objects.create(
+            client_id=firm.pk, agent_slug=bare.slug, from_version_id=old, to_version_id=old,
+            stages=[{"share": 1}] * 4, stage=at, state=state, state_reason="no unit_met it",
+            ended_at=WITHIN, is_drill=drill,
+        )  # fmt: skip
+    User.objects.create_superuser("boss", email="boss@localhost", password="x")
+    made = begin("monthly")
+    assert finish(made)
+    assert "rollout, stage 4 of 4: done" in made.report
+    assert "rollout, stage 1 of 4: went back" in made.report
+    assert f"## Shipped\n\n- {bare.slug}: everybody has version 1\n" in made.report
+    went = f"- {bare.slug}: version 1 went back: no unit"
+    assert f"## Rolled back\n\n{went}\\_met it" in made.report
+    assert made.report.count("rollout, stage") == 2  # a drill is nothing that was tried
+    (letter,) = mailoutbox
+    assert f"{went}_met it" in letter.body  # nothing is masked for Markdown there
 
 
 def test_a_report_waits_for_every_piece(bare, begin):
@@ -376,7 +413,7 @@ def test_a_cycle_that_dies_at_any_write_is_done_by_the_next_and_reported_once(
     assert made.steps.count() == 3 and Pattern.objects.count() == 1
     assert Improvement.objects.count() == (cadence == "weekly")
     (letter,) = mail.outbox
-    assert letter.body.startswith(made.report.rstrip())
+    assert letter.body.startswith(reporting.as_text(made.report).rstrip())
 
 
 def test_the_report_is_a_page(begin, bare, firm):
@@ -390,6 +427,7 @@ def test_the_report_is_a_page(begin, bare, firm):
     assert finish(made)
     text = browser.get(address).content.decode()
     assert "<h2>Cost and payback</h2>" in text and "No confirmed drift" in text
+    assert text.count("0 live calls") == 1  # in the page's first line, and there alone
     assert address in browser.get("/dashboard/learning").content.decode()
     assert browser.get(f"/dashboard/learning/reports/{firm.pk}").status_code == 404
 
