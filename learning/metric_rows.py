@@ -115,6 +115,17 @@ def scale_of(measure: str, difference: str) -> tuple[float, str]:
     return 1, " s" if measure in SECONDS else " USD" if measure in MONEY else ""
 
 
+def of_drift(metric: str, value: float | None) -> str:
+    """A window's mean of a metric whose drift is watched, in the unit that people read."""
+    if value is None:
+        return "–"
+    if metric == "latency_seconds":
+        return readable.duration(value)
+    if metric == "cost_usd":
+        return readable.money(value)
+    return readable.percent(value) if metric == "errors" else readable.significant(value)
+
+
 def unit_in_words(measure: str) -> str:
     """What an absolute difference is in, for the title of a plot."""
     if measure in SECONDS:

@@ -10,7 +10,17 @@ from django.db.models import Avg, Count, Q, QuerySet
 
 from agents import evidence, sight
 from config.access.callers import Caller
-from learning import asked_for, cycles, drifting, feedback, judging, patterns, saying
+from learning import (
+    asked_for,
+    cycles,
+    drifting,
+    feedback,
+    held_out,
+    judging,
+    metric_rows,
+    patterns,
+    saying,
+)
 from learning.domain.categories import group_of
 from learning.models import (
     DriftWindow,
@@ -76,7 +86,7 @@ def overview(caller: Caller, *, now: datetime) -> dict[str, Any]:
         "requests": asked_for.requests(caller, now=now)[:MOST_ROWS],
         "request_formula": asked_for.FORMULA,
         "accuracy": accuracy_delta(caller, now=now),
-        "holdout": _holdout(caller, now),
+        "holdout": (holdout := _holdout(caller, now)), "held_rows": _held_rows(holdout),
         "tombstones": mine(Tombstone.objects.filter(lifted_at=None)).count(),
         "cycle": cycles.visible(caller).filter(state="done").order_by("-ended_at").first(),
     }  # fmt: skip
@@ -99,6 +109,13 @@ def _holdout(caller: Caller, now: datetime) -> Holdout | None:
     return rows.order_by("-opened_at").first()
 
 
+def _held_rows(holdout: Holdout | None) -> list[dict[str, Any]]:
+    """Its metrics with both sides' figures and the effect, in their units."""
+    if holdout is None or not holdout.analysis.get("metrics"):
+        return []
+    return metric_rows.rows_of(holdout.analysis, held_out.METRICS)
+
+
 def _issues(said: QuerySet[Feedback]) -> list[dict[str, Any]]:
     """How often each kind of issue was met, most frequent first."""
     rows = said.exclude(category="").order_by().values_list("category")
@@ -115,6 +132,9 @@ def drifts(now: datetime) -> list[DriftWindow]:
     for row in drifting.listed(since=now - FORTNIGHT, drifted=True):
         found.setdefault((row.version_id, row.metric), row)
     ranked = sorted(found.values(), key=lambda one: (not one.is_confirmed, -abs(one.effect)))
+    for row in ranked[:MOST_ROWS]:
+        row.before = metric_rows.of_drift(row.metric, row.reference_mean)  # type: ignore[attr-defined]
+        row.now = metric_rows.of_drift(row.metric, row.current_mean)  # type: ignore[attr-defined]
     return ranked[:MOST_ROWS]
 
 

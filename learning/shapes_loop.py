@@ -104,7 +104,7 @@ class ReplayRequest(Shape):
     judge_version = serializers.CharField(
         required=False, default="", allow_blank=True, max_length=60
     )
-    cap_usd = serializers.DecimalField(**MONEY, default=Decimal(1))
+    cap_usd = serializers.DecimalField(**MONEY, min_value=Decimal(0), default=Decimal(1))
 
 
 class ReplayDocument(Shape):
@@ -127,7 +127,7 @@ class VariationsRequest(Shape):
         child=serializers.ChoiceField(choices=[g.value for g in Goal]), min_length=1, max_length=3
     )
     measure = serializers.BooleanField(default=True)
-    cap_usd = serializers.DecimalField(**MONEY, default=Decimal("0.5"))
+    cap_usd = serializers.DecimalField(**MONEY, min_value=Decimal(0), default=Decimal("0.5"))
     propose = serializers.BooleanField(default=False)
 
 

@@ -34,7 +34,9 @@ class NewJudge(Shape):
     name = serializers.RegexField(NAME, help_text="The score that it gives.")
     criterion = serializers.CharField(max_length=4_000)
     most = serializers.IntegerField(min_value=1, max_value=judge_asking.MOST_ANSWERS, default=100)
-    cap_usd = serializers.DecimalField(max_digits=20, decimal_places=9, default=Decimal(1))
+    cap_usd = serializers.DecimalField(
+        max_digits=20, decimal_places=9, min_value=Decimal(0), default=Decimal(1)
+    )
 
 
 class JudgeNamed(Shape):

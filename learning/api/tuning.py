@@ -18,6 +18,7 @@ from learning import finetuning, retrieval_tuning
 from learning.api.shared import KEY, PAGES, PROBLEM, checked, choice_of, page
 from learning.domain.retrieving import CONFIGURATIONS
 from learning.models import TuningJob
+from learning.serializers import Known
 
 Shape = serializers.Serializer[Any]
 MONEY: dict[str, Any] = {"max_digits": 20, "decimal_places": 9}
@@ -25,10 +26,12 @@ MONEY: dict[str, Any] = {"max_digits": 20, "decimal_places": 9}
 
 class LabelledQuestion(Shape):
     question = serializers.CharField(max_length=2_000)
-    answer = serializers.CharField(max_length=2_000)
+    answer = serializers.CharField(
+        max_length=2_000, help_text="One stretch of words, as it stands in a document."
+    )
 
 
-class TuningRequest(Shape):
+class TuningRequest(Known):
     questions = serializers.ListField(
         child=LabelledQuestion(), required=False, default=list, max_length=200
     )
@@ -39,7 +42,7 @@ class TuningRequest(Shape):
     context_tokens = serializers.IntegerField(
         min_value=1, max_value=16_000, required=False, allow_null=True
     )
-    cap_usd = serializers.DecimalField(**MONEY, default=Decimal("0.5"))
+    cap_usd = serializers.DecimalField(**MONEY, min_value=Decimal(0), default=Decimal("0.5"))
     propose = serializers.BooleanField(default=False)
 
 
@@ -67,7 +70,7 @@ class TuningJobRequest(Shape):
     model = serializers.CharField(max_length=120, required=False, default="", allow_blank=True)
     validation_ratio = serializers.FloatField(min_value=0, max_value=0.9, default=0.2)
     seed = serializers.CharField(max_length=64, default="1")
-    cap_usd = serializers.DecimalField(**MONEY, default=Decimal(5))
+    cap_usd = serializers.DecimalField(**MONEY, min_value=Decimal(0), default=Decimal(5))
     again = serializers.BooleanField(
         default=False, help_text="Also where a job on the same examples has brought its model."
     )

@@ -23,6 +23,8 @@ from learning.retrieval_tuning.scoring import best_of, held_out, scored, weighed
 GOAL = "retrieval"
 # One tuning at a time: another could remove the passages that this one measures.
 LOCK, LOCK_SECONDS = "retrieval-tuning", 900
+NOWHERE = ("no context held any of the answers: each is looked for as one stretch of words, as it "
+           "stands in a document")  # fmt: skip
 
 
 def tune(
@@ -55,6 +57,8 @@ def tune(
         chosen = ground.present
         try:
             rows, notes = _configurations(ground, configurations, cap_usd, spent_before)
+            if not any(max(row["by_context_tokens"].values()) for row in rows):
+                notes.append(NOWHERE)
             chosen, weighing = weighed(ground, best_of(ground, rows))
             body = _document(study, ground, rows, chosen, weighing, notes)
             body["cost_usd"] = f"{index.embedding_cost_usd(ground.document_ids) - spent_before:f}"

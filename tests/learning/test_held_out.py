@@ -73,6 +73,8 @@ def test_the_readout_says_in_words_what_trying_did(api, firm, person):
     tasks.freshen()
     text = browser.get(page).content.decode()
     assert found["headline"] in text and "Everybody else" in text
+    row = text[text.index("Everybody else</th>") :].partition("</tbody>")[0]
+    assert "90 %" in row and "$0.01" in row and "to +" in row  # in units, with the interval
     # One that was closed is read once more, and then stands.
     assert api("post", f"holdouts/{row.pk}/close").status_code == 200
     for _ in range(2):

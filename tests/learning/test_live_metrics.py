@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from agents.domain import traffic
 from agents.models import Invocation, TrafficSplit
-from learning import experiments, rollouts
+from learning import experiments, metric_rows, rollouts
 from learning.domain import quantiles
 from learning.models import Experiment, Rollout, Score
 from tests.learning.ground import SLUG, make_agent, meet
@@ -140,6 +140,16 @@ def test_what_users_had_before_sharpens_what_they_have_now(api, firm):
     notes = [m["comparisons"][0]["note"] for m in found["metrics"]]
     assert notes[0].startswith("less what each unit had before the start (CUPED), which explains 9")
     assert "CUPED" not in notes[1]  # nothing is taken off there
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "said"),
+    [("cost_usd", 0.0002217, "$0.000222"), ("latency_seconds", 0.0474, "47.4 ms"),
+     ("input_tokens", 1234.1, "1,234"), ("errors", 0.021, "2.1 %"), ("input_text", None, "–")],
+)  # fmt: skip
+def test_what_has_drifted_is_shown_in_its_unit(metric, value, said):
+    """A cost per call was shown as 0.000 before and 0.000 now."""
+    assert metric_rows.of_drift(metric, value) == said
 
 
 def test_units_without_a_past_are_said_to_sharpen_nothing(api):

@@ -192,8 +192,9 @@ def _from_replies(facts: Facts) -> Iterator[Proposal]:
     yield Proposal(
         "cache", "Let repeated questions get the stored answer",
         {"rule": "repeated_questions", "model": {"temperature": 0.0}},
-        {"calls": facts.calls, "repeated": repeated, "saved_usd_a_month": round(saved, 2)},
-        {"metric": "cost_usd", "direction": "down", "ratio": 1 - repeated / facts.calls},
+        {"calls": facts.calls, "repeated": repeated, "saved_usd_a_month": round(saved, 2),
+         "less_waiting_usd_a_month": round(waited, 2)},
+        {"metric": "cost_usd", "direction": "down", "ratio": round(1 - repeated / facts.calls, 3)},
         Priority(saved + waited, confidence_of(repeated), 0.25), facts.risk, ("reduce_cost",),
     )  # fmt: skip
 

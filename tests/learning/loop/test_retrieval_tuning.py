@@ -171,8 +171,19 @@ def test_what_cannot_be_tuned_is_refused_and_leaves_nothing(quoting, api, agent)
     odd = tune(api, quoting, questions=given(), configurations=["512"])
     assert odd.status_code == 422 and odd.json()["field"] == "configurations"
     assert api("post", "/api/v1/agents/nobody/retrieval-tuning", {}).status_code == 404
+    for body, field in (({"cap_usd": "-1"}, "cap_usd"), ({"questoins": []}, "questoins")):
+        wrong = tune(api, quoting, **{"questions": given(), **body})
+        assert (wrong.status_code, wrong.json()["field"]) == (422, field)
     assert not Study.objects.exists()
     assert not Passage.objects.exclude(cut="").exists()
+
+
+def test_answers_that_stand_nowhere_are_said_to(quoting, api):
+    """Every score was 0 and nothing said why: an answer in words of one's own."""
+    asked = [{**one, "answer": f"as I remember it, {one['answer']}"} for one in given()]
+    told = tune(api, quoting, questions=asked, configurations=["256/50"]).json()
+    assert {row["score"] for row in told["configurations"]} == {0.0}
+    assert any("as one stretch of words" in note for note in told["notes"])
 
 
 def test_settings_that_search_could_not_use_are_refused(quoting, api):
