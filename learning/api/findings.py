@@ -39,6 +39,9 @@ class Patterns(APIView):
         return whole(list(shapes.PatternDocument(rows, many=True).data))
 
 
+YES, NO = ("true", "1", "True"), ("false", "0", "False")
+
+
 class DriftWindows(APIView):
     scopes = {"GET": "learning:read"}
 
@@ -57,6 +60,6 @@ class DriftWindows(APIView):
             since=timezone.now() - timedelta(days=days_of(request, 14)),
             agent=given.get("agent", ""),
             metric=given.get("metric", ""),
-            confirmed=given.get("confirmed", "").lower() in ("1", "true"),
+            confirmed=choice_of(request, "confirmed", YES + NO) in YES,
         )
         return whole(list(shapes.DriftDocument(rows, many=True).data))

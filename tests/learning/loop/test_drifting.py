@@ -93,6 +93,7 @@ def test_windows_are_listed_over_http(bare, call, api):
     rows = api("get", f"/api/v1/drift?agent={bare.slug}&metric=latency_seconds").json()["results"]
     assert [(r["test"], r["drifted"]) for r in rows] == [("anderson-darling", False)]
     assert api("get", "/api/v1/drift?confirmed=true").json()["results"] == []
+    assert api("get", "/api/v1/drift?confirmed=perhaps").status_code == 422  # it listed all
 
 
 def test_real_calls_that_changed_are_a_confirmed_drift_over_http(ground, model, firm, api):
