@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import json
 import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,29 @@ logger = logging.getLogger(__name__)
 LIBRARY = Path(__file__).parent / "library"
 
 
+class _Arguments(Mapping[str, Mapping[str, Any]]):
+    """Argument schemas of the declared tools by their names, each read when it is asked for.
+
+    A definition names a few of a hundred: to read them all takes longer than to compile it.
+    """
+
+    def __init__(self) -> None:
+        self._tools = {tool.name: tool for tool in registry.all_tools()}
+
+    def __getitem__(self, name: str) -> Mapping[str, Any]:
+        return self._tools[name].parameters
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tools)
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+
 def known() -> Known:
     """What definitions may name at present."""
     return Known(
-        tools={tool.name: tool.parameters for tool in registry.all_tools()},
+        tools=_Arguments(),
         agents=agents.known_agents(),
         workflows=frozenset(Workflow.objects.values_list("name", flat=True)),
         inputs_of={

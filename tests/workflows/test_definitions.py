@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import DatabaseError
 from django.test import Client as Browser
 
+from agents.tools import registry
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import ECHO, get, post, problem, start
 from workflows import publishing
@@ -57,6 +60,21 @@ def test_a_run_keeps_the_version_it_started_on(web: Browser, key: Key, broker: B
     broker.drain()
     told = get(web, f"runs/{run['id']}", who).json()
     assert (told["version"], told["steps"][0]["output"]) == (1, {"value": 1})
+
+
+def test_of_all_tools_only_those_that_a_definition_names_are_looked_into(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hundred are declared: to read what each takes costs more than all the rest."""
+    looked_into, parameters = [], registry.Tool.parameters.fget
+
+    def told(tool: registry.Tool) -> Any:
+        looked_into.append(tool.name)
+        return parameters(tool)
+
+    monkeypatch.setattr(registry.Tool, "parameters", property(told))
+    publishing.publish("name: two\nsteps:\n  a: {tool: core.echo}\n  b: {tool: core.echo}\n")
+    assert set(looked_into) == {"core.echo"}
 
 
 def test_what_a_version_says_cannot_be_rewritten(web: Browser, key: Key) -> None:
