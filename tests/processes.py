@@ -16,6 +16,8 @@ from config.supervisor.programs import LOADED_ONCE
 _ROOT = Path(__file__).parents[1]
 # What workers of the whole program load besides; all that imports no framework, and so no settings.
 _LIBRARIES = ("fsspec", "markdown", "numpy", "pyarrow.parquet", "requests")
+# Three processes of the suite may load them at once, beside all that they do.
+_LOADED_SECONDS = 300.0
 _warm: ForkServer | None = None
 
 
@@ -34,7 +36,8 @@ def start(module: str, *arguments: str, env: Mapping[str, str], log: Path) -> Fo
     global _warm
     if _warm is None:
         own = Path(gettempdir()) / f"forkserver-{os.getpid()}.log"
-        _warm = ForkServer((*LOADED_ONCE, *_LIBRARIES, *_domains()), log=own)
+        modules = (*LOADED_ONCE, *_LIBRARIES, *_domains())
+        _warm = ForkServer(modules, log=own, answer_seconds=_LOADED_SECONDS)
         _warm.start()
     forked = _warm.run(module, arguments, log=log, env=env)
     assert forked is not None, "the fork server has ended"

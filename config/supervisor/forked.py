@@ -80,9 +80,12 @@ class ForkServer:
     # How many run in this process: the last to end ends the taking in.
     _running: ClassVar[int] = 0
 
-    def __init__(self, modules: Sequence[str], *, log: Path) -> None:
+    def __init__(
+        self, modules: Sequence[str], *, log: Path, answer_seconds: float = _ANSWER_SECONDS
+    ) -> None:
         self._modules = list(modules)
         self._log = log
+        self._answer_seconds = answer_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._door: socket.socket | None = None
 
@@ -90,7 +93,7 @@ class ForkServer:
         """Start loading; orders given meanwhile wait. Raises OSError if it can't be started."""
         _take_in_orphans(True)
         ours, theirs = socket.socketpair()
-        ours.settimeout(_ANSWER_SECONDS)
+        ours.settimeout(self._answer_seconds)
         with theirs:
             module = ("-m", "config.supervisor.forkserver")
             self._process = spawn(

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -34,17 +34,24 @@ def _fresh() -> Iterator[None]:
 
 
 @pytest.fixture
-def worker(process_environment: dict[str, str]) -> Iterator[Forked]:
+def work(process_environment: dict[str, str]) -> Iterator[Callable[[], Forked]]:
+    """Starts a worker for all queues, once."""
     options = ("-A", "config", "worker", "-P", "threads", "-c", "2",
                "-Q", "high,default,low,analysis,control", "--without-gossip", "--without-mingle",
                "-n", "health@%h")  # fmt: skip
-    process = processes.start(
-        "celery", *options, env=process_environment, log=home() / "worker.log"
-    )
-    yield process
-    process.send_signal(signal.SIGCONT)
-    process.kill()
-    process.wait(60)
+    started: list[Forked] = []
+
+    def begin() -> Forked:
+        started.append(processes.start(
+            "celery", *options, env=process_environment, log=home() / "worker.log"
+        ))  # fmt: skip
+        return started[0]
+
+    yield begin
+    for process in started:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait(60)
 
 
 def ask(client: Client) -> tuple[int, dict[str, Any]]:
@@ -60,11 +67,12 @@ def test_alive_needs_no_database(client: Client) -> None:
 
 @pytest.mark.worker
 def test_ready_means_that_every_queue_is_consumed_and_stops_when_the_worker_hangs(
-    client: Client, worker: Forked, settings: Any
+    client: Client, work: Callable[[], Forked], settings: Any
 ) -> None:
     status, body = ask(client)
     assert status == 503
     assert "queue default: no worker has taken a task" in body["detail"]
+    worker = work()
     until = time.monotonic() + 150
     while status != 200 and time.monotonic() < until:
         time.sleep(0.2)
