@@ -76,7 +76,9 @@ def _take_back(asked: Asked) -> str:
 def _back(row: Rollout, asked: Asked) -> str:
     why = "an incident began with it"
     for one in (row, Rollout.objects.get(pk=row.pk)):  # it may have come to its end meanwhile
-        if rollouts.back(one, reason=why, by=BY, breached_at=asked.since):
+        # What began before it is not its doing.
+        since = max(asked.since, one.created_at) if asked.since else None
+        if rollouts.back(one, reason=why, by=BY, breached_at=since):
             return f"{row.agent_slug}: production answers everybody again"
     return f"the rollout of {row.agent_slug} had ended"
 

@@ -27,7 +27,8 @@ TOO_LATE = "the incident ended first"
 class Asked:
     """One action to carry out: ``kind`` on ``target``. ``is_undo`` takes an earlier one back.
 
-    ``since`` is when the condition of the incident's first alert began to hold.
+    ``since`` is when the condition of the first alert about the target began to hold, or of the
+    incident's first one where none is about it.
     """
 
     id: UUID
@@ -64,19 +65,21 @@ def _taken(waiting: QuerySet[Action], most: int, now: datetime) -> list[Asked]:
         else:
             rows.append(row)
     Action.objects.filter(pk__in=[row.pk for row in rows]).update(state=State.TAKEN, taken_at=now)
-    began = dict(
-        Alert.objects.filter(incident_id__in=[row.incident_id for row in rows])
-        .values_list("incident_id")
-        .annotate(Min("pending_since"))
-    )
     return [
-        Asked(
-            row.pk, row.kind, row.target, row.parameters, row.undoes_id is not None,
-            # What a wider incident took over has left its alerts to that.
-            began.get(row.incident_id) or row.incident.opened_at,
-        )
+        Asked(row.pk, row.kind, row.target, row.parameters, row.undoes_id is not None, _since(row))
         for row in rows
-    ]  # fmt: skip
+    ]
+
+
+def _since(row: Action) -> datetime:
+    """When what the action is asked for began: of a wide incident, its own alerts' beginning."""
+    alerts = Alert.objects.filter(incident_id=row.incident_id)
+    agent = row.target.partition("|")[0]
+    own = alerts.filter(Q(key=agent) | Q(key__startswith=f"{agent}|")) if agent else alerts.none()
+    found = own.aggregate(at=Min("pending_since"))["at"]
+    # What a wider incident took over has left its alerts to that.
+    found = found or alerts.aggregate(at=Min("pending_since"))["at"]
+    return found or row.incident.opened_at
 
 
 @transaction.atomic

@@ -14,7 +14,7 @@ from agents.models import Agent, Invocation, TrafficSplit
 from learning import tasks as learning
 from learning.models import Rollout, Tombstone
 from monitoring import history, tasks
-from monitoring.models import Action, AlertRule, AuditEntry, Incident
+from monitoring.models import Action, Alert, AlertRule, AuditEntry, Incident
 from monitoring.services import Measurement, record
 from tests.agents.conftest import ground, model, offline
 from tests.learning.ground import SLUG, make_agent
@@ -113,6 +113,20 @@ def test_a_version_for_which_only_the_fallback_answers_goes_back_as_well(api, sh
     found = api("get", path).json()
     assert (found["state"], found["state_by"]) == ("rolled_back", "incident policy")
     assert Tombstone.objects.filter(agent_slug=SLUG).exists()
+
+
+def test_a_breach_is_dated_by_the_versions_own_alerts(api, shipped):
+    """In an incident of several agents it was dated by the first one's, long before the rollout."""
+    _, new = rolled_out(api)
+    tasks.watch()
+    own = Alert.objects.get(key=f"{SLUG}|{new.number}")
+    Alert.objects.create(rule=own.rule, key="other|1", state="firing", incident=own.incident,
+                         pending_since=yesterday())  # fmt: skip
+    learning.sweep_comparisons()
+    row = Rollout.objects.get()
+    assert row.state == "rolled_back"
+    first = Alert.objects.filter(key__startswith=SLUG).earliest("pending_since").pending_since
+    assert row.breached_at == max(first, row.created_at)
 
 
 def test_what_fails_in_the_control_as_well_is_an_outage_and_holds_it(api, shipped):
