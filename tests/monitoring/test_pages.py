@@ -201,7 +201,7 @@ def test_the_causes_of_a_miss_are_those_of_its_domain_or_client_and_lead_to_its_
                          ("agent:other-1", "Another's agent")):  # fmt: skip
         Incident.objects.create(cause=cause, title=title, severity="high",
                                 opened_at=now - timedelta(minutes=9))  # fmt: skip
-    month = f"{now:%Y-%m}"
+    month = f"{now - timedelta(hours=0.1):%Y-%m}"  # of the calls: it may have ended since
     client = sla.report(sla.month_of(month), scope="client", key=str(firm.pk), now=now)
     domain = sla.report(sla.month_of(month), scope="domain", key="audit", now=now)
     for document, of_agent, narrowed in (
