@@ -210,6 +210,7 @@ def test_dashboards_draw_their_plots_wide_and_light_narrow_and_dark(
     assert not faults, "\n".join(faults)
 
 
+@pytest.mark.slow
 def test_incidents_that_overlap_shade_a_plot_once(
     browser: Browser, site: str, measured: dict[str, str]
 ) -> None:
@@ -230,6 +231,7 @@ def test_incidents_that_overlap_shade_a_plot_once(
         assert shades == 1
 
 
+@pytest.mark.slow
 def test_a_plot_is_as_wide_as_its_place_also_when_only_the_place_changes(
     browser: Browser, site: str, measured: dict[str, str]
 ) -> None:
@@ -279,6 +281,7 @@ def test_on_a_phone_the_navigation_is_a_drawer(browser: Browser, site: str, run:
         page.wait_for_url("**/dashboard/agents")
 
 
+@pytest.mark.slow
 def test_on_a_phone_the_way_back_from_a_run_can_be_read(
     browser: Browser, site: str, run: Run
 ) -> None:

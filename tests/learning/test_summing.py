@@ -152,6 +152,7 @@ def test_what_is_added_comes_to_the_same_as_all_of_it(firm, seed, maturity):
     assert StageSums.objects.get().number > 5
 
 
+@pytest.mark.slow
 def test_percentiles_are_added_to_as_sums_are(firm, monkeypatch):
     """A sketch by its buckets; a cap stands until there are a tenth more units."""
     monkeypatch.setattr(summing, "CAPPED_EXACTLY", 20)

@@ -88,12 +88,12 @@ def _flagged(ledger: list[Row], way: str) -> float:
     ("way", "least", "most"),
     [
         ("exact", 0, 0.02),
-        ("with separators", 0, 0.02),
+        pytest.param("with separators", 0, 0.02, marks=pytest.mark.slow),
         ("as in Germany", 0, 0.02),
-        ("rounded to a unit", 0, 0.02),
+        pytest.param("rounded to a unit", 0, 0.02, marks=pytest.mark.slow),
         ("a digit changed", 0.97, 1),
-        ("two digits swapped", 0.97, 1),
-        ("ten times as much", 0.97, 1),
+        pytest.param("two digits swapped", 0.97, 1, marks=pytest.mark.slow),
+        pytest.param("ten times as much", 0.97, 1, marks=pytest.mark.slow),
         # What the check can't know: a figure that was worked out, and a true one in a wrong place.
         ("a sum of two rows", 0.97, 1),
         ("another row's", 0, 0.02),

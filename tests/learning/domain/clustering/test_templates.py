@@ -72,7 +72,13 @@ def test_messages_are_grouped_by_the_template_that_wrote_them(seed):
     assert grouping_accuracy(groups, labels) > 0.95
 
 
-@pytest.mark.parametrize("family", services.FAMILIES)
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(family, marks=[pytest.mark.slow] if number % 2 else [])
+        for number, family in enumerate(services.FAMILIES)
+    ],
+)
 def test_messages_of_services_nobody_had_seen_are_grouped_too(family):
     for seed, count in enumerate((300, 1000, 2000), start=1):
         messages, labels = services.messages(family, count, seed)

@@ -209,6 +209,7 @@ def test_shares_of_a_bandit_follow_the_chance_to_be_best():
     assert bandit.chance_to_be_best(arms, lower_is_better=True)[0] > 0.6
 
 
+@pytest.mark.slow
 def test_a_bandits_own_analysis_keeps_its_error_where_the_plain_one_may_not():
     rng = np.random.default_rng(3)
     rejected = 0
