@@ -17,6 +17,7 @@ from agents import services as agents
 from config.access.callers import any_reader
 from config.readable import plural
 from learning import drifting, patterns, saying
+from learning.domain.decisions import ADVICE
 from learning.domain.prioritise import FORMULA
 from learning.models import (
     Cycle,
@@ -33,9 +34,6 @@ MOST_ROWS = 10
 _MASKED = re.compile(r"\\([\\`*_\[\]#|])")
 _ENDINGS = {"shipped": "Shipped", "refused": "Not shown to help", "rolled_back": "Rolled back",
             "rejected": "Rejected by a person"}  # fmt: skip
-
-
-_STATES = {"rolled_back": "went back"}
 
 
 def as_text(report: str) -> str:
@@ -74,7 +72,7 @@ def figures(cycle: Cycle, until: datetime, *, days: int) -> dict[str, Any]:
             for r in replays[:MOST_ROWS]
         ],
         "experiments": [_comparison(e, e.name) for e in Experiment.objects.filter(**ended)],
-        "rollouts": [_comparison(r, _where(r)) for r in _rollouts(ended)],
+        "rollouts": [_comparison(r, f"stage {r.stage + 1}") for r in _rollouts(ended)],
         "ended": {
             state: [_improvement(i) for i in changed.filter(state=state)[:MOST_ROWS]]
             for state in _ENDINGS
@@ -87,11 +85,6 @@ def figures(cycle: Cycle, until: datetime, *, days: int) -> dict[str, Any]:
 def _rollouts(ended: Mapping[str, datetime]) -> Any:
     """Those that ended; a drill is nothing that was tried."""
     return Rollout.objects.filter(**ended, is_drill=False)
-
-
-def _where(row: Rollout) -> str:
-    """The stage that it came to, as its page counts them."""
-    return f"rollout, stage {row.stage + 1} of {len(row.stages)}"
 
 
 def _by_hand(rows: Sequence[Mapping[str, Any]], state: str) -> list[str]:
@@ -151,11 +144,13 @@ def _went_back(row: Improvement) -> str:
 
 
 def _comparison(row: Experiment | Rollout, name: str) -> dict[str, Any]:
-    subject = row.subject if isinstance(row, Experiment) else row.agent_slug
-    said = saying.of_rollout(row, timezone.now()) if isinstance(row, Rollout) else row.said
-    return {"agent": subject, "name": name, "state": row.state, "verdict": row.verdict,
-            "headline": said, "why": _why(row) if isinstance(row, Rollout) else "",
-            "improvement": str(row.improvement_id or "")}  # fmt: skip
+    found = {"name": name, "state": row.state, "verdict": row.verdict}
+    if isinstance(row, Experiment):
+        return {"agent": row.subject, **found, "headline": row.said}
+    return {
+        "agent": row.agent_slug, **found, "headline": saying.of_rollout(row, timezone.now()),
+        "why": _why(row), "improvement": str(row.improvement_id or ""),
+    }  # fmt: skip
 
 
 def _why(row: Rollout) -> str:
@@ -163,7 +158,7 @@ def _why(row: Rollout) -> str:
     version = agents.version_values(row.agent_slug, row.to_version_id)["number"]
     if row.state == Rollout.State.DONE:
         return f"everybody has version {version}"
-    return f"version {version} went back: {row.state_reason}"
+    return f"version {version} went back: {row.state_reason.removesuffix(ADVICE)}"
 
 
 def markdown(cycle: Cycle, seen: Mapping[str, Any]) -> str:
@@ -267,8 +262,9 @@ def _tried(row: Mapping[str, Any]) -> str:
             f"{plural(row['cases'], 'case')}, "
             f"{Decimal(row['cost_usd']):.4f} USD"
         )
-    state = _STATES.get(row["state"], row["state"])
-    return f"- {row['agent']}, {_plain(row['name'])}: {state}. {_plain(row['headline'])}"
+    if "why" in row:  # a rollout says itself how it ended, and where
+        return f"- {row['agent']}, rollout: {_plain(row['headline'])}"
+    return f"- {row['agent']}, {_plain(row['name'])}: {row['state']}. {_plain(row['headline'])}"
 
 
 def _endings(

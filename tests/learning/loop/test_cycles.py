@@ -286,12 +286,12 @@ def test_a_report_tells_of_rollouts_that_nobody_had_proposed(begin, firm, bare, 
     User.objects.create_superuser("boss", email="boss@localhost", password="x")
     made = begin("monthly")
     assert finish(made)
-    assert "rollout, stage 4 of 4: done" in made.report
-    assert "rollout, stage 1 of 4: went back" in made.report
+    assert f"- {bare.slug}, rollout: Everybody has it." in made.report
+    assert f"- {bare.slug}, rollout: Taken back at stage 1 of 4" in made.report
     assert f"## Shipped\n\n- {bare.slug}: everybody has version 1\n" in made.report
     went = f"- {bare.slug}: version 1 went back: no unit"
     assert f"## Rolled back\n\n{went}\\_met it" in made.report
-    assert made.report.count("rollout, stage") == 2  # a drill is nothing that was tried
+    assert made.report.count(", rollout: ") == 2  # a drill is nothing that was tried
     (letter,) = mailoutbox
     assert f"{went}_met it" in letter.body  # nothing is masked for Markdown there
 
