@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from agents import evidence
+from agents import evidence, queries_calls
 from agents.talk_figures import talk_figures
 from config.access.callers import any_reader
 from config.errors import AppError
@@ -26,7 +26,7 @@ from learning.domain.goals import KINDS, Goal
 from learning.domain.prioritise import BAD_CALL_USD, FORMULA, Priority, confidence_of, monthly
 from learning.domain.proposals import Facts, Proposal
 from learning.domain.proposals import propose as by_rule
-from learning.models import Improvement, Study
+from learning.models import Improvement, Study, Tombstone
 
 _NONE = {
     Goal.REDUCE_COST: "no variant was as good as the present one and cheaper",
@@ -172,6 +172,21 @@ def _failure_of(proposal: Proposal) -> str:
     return proposal.title.partition(": ")[2] if is_failure else ""
 
 
+def _of_living(slug: str, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The patterns without those whose latest calls are all of versions that were taken back.
+
+    Production answers as it did before them: nothing of it is to be changed for their sake.
+    """
+    rows = Tombstone.objects.filter(agent_slug=slug, lifted_at=None)
+    barred = set(rows.values_list("version_id", flat=True))
+    if not barred:
+        return found
+    ids = [UUID(str(one)) for pattern in found for one in pattern["invocations"]]
+    calls = queries_calls.invocations_by_id(any_reader(), ids)
+    gone = {str(call["id"]) for call in calls if call["version_id"] in barred}
+    return [p for p in found if not p["invocations"] or not gone.issuperset(p["invocations"])]
+
+
 def gather(slug: str, until: datetime) -> Facts:
     """What the rules look at: four weeks of one agent."""
     # What comes of it is read by all who may read improvements: nothing of a limited run is quoted.
@@ -189,7 +204,9 @@ def gather(slug: str, until: datetime) -> Facts:
         tier=str(version.model.get("tier", "standard")),
         risk=evidence.agent(slug).risk,
         unused_examples=sum(e.asked not in shown for e in examples.approved(slug)),
-        patterns=patterns.listed(reader, until=until.date(), days=int(STUDY_DAYS), agent=slug),
+        patterns=_of_living(
+            slug, patterns.listed(reader, until=until.date(), days=int(STUDY_DAYS), agent=slug)
+        ),
         drifts=[
             {name: getattr(row, name) for name in DRIFT_FIELDS}
             for row in drifts

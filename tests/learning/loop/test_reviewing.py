@@ -11,7 +11,7 @@ from django.utils import timezone
 from agents import evidence, versions
 from agents.knowledge import index
 from agents.knowledge.index import Given
-from agents.models import Document
+from agents.models import Document, Invocation
 from config.access.models import Membership, User
 from learning import (
     candidates,
@@ -203,6 +203,23 @@ def test_what_a_rule_proposes_has_a_candidate_that_can_be_tried(bare, call, firm
     assert "it was worse" in again["refused"][0]["why"]
     assert candidates.content_for(bare.slug, versions.content_of(evidence.production(bare.slug)),
                                   {"do": "another endpoint"}) is None  # fmt: skip
+
+
+def test_nothing_is_proposed_for_what_only_a_version_that_went_back_did(bare, call, firm):
+    """Production was to be changed for the failures of a candidate that nobody meets any more."""
+    base = bare.labels.get(name="production").version
+    gone, _ = versions.publish(agent=bare, content=replace(versions.content_of(base), prompt="X."))
+    Tombstone.objects.create(client_id=firm.pk, agent_slug=bare.slug, version_id=gone.pk,
+                             digest=gone.digest, reason="was worse")  # fmt: skip
+    for _ in range(8):
+        made = call(bare, NOW.replace(hour=6), state="failed", error_code="bad_answer",
+                    error={"code": "bad_answer", "detail": "no JSON"})  # fmt: skip
+        Invocation.objects.filter(pk=made.pk).update(version_id=gone.pk)
+    until = NOW.replace(hour=8)
+    patterns.find_patterns(until)
+    assert proposing.gather(bare.slug, until).patterns == []
+    Tombstone.objects.update(lifted_at=NOW)
+    assert len(proposing.gather(bare.slug, until).patterns) == 1
 
 
 def test_a_replay_that_a_reviewer_begins_is_graded_by_the_judge_that_trials_look_at(
