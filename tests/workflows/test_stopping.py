@@ -116,7 +116,7 @@ def test_the_history_of_a_run_cannot_be_rewritten_but_a_name_can_be_taken_off(
 ) -> None:
     run = start(web, key())
     broker.drain()
-    rows = RunEvent.objects.filter(run_id=run["id"])
+    rows = RunEvent.objects.filter(run_id=run["id"]).order_by("id")
     before = list(rows.values_list("name", flat=True))
     rewrites = (rows.delete, lambda: rows.update(name="x"), lambda: rows.update(run_id=uuid4()))
     for rewrite in rewrites:
