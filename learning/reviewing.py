@@ -173,7 +173,7 @@ def _risk(row: Improvement) -> str:
             f"{row.risk.capitalize()}: the document changes once you approve it; taken back, "
             "it is as before."
         )
-    if row.candidate_version_id is None and row.risk != Improvement.Risk.LOW:
+    if row.candidate_version_id is None:  # no policy approves what it can't try
         return f"{row.risk.capitalize()}: a person approves it, and makes it."
     return _RISKS.get(row.risk, "")
 

@@ -39,7 +39,9 @@ def again(agent, days):
 
 def test_it_is_done_by_hand_with_a_note_and_what_follows_is_measured(failing, bare, call, api):
     path = f"/api/v1/improvements/{failing.pk}"
-    assert api("get", path).json()["actions"] == ["approve", "reject", "done"]
+    told = api("get", path).json()
+    assert told["actions"] == ["approve", "reject", "done"]
+    assert told["risk"] == {"level": "low", "says": "Low: a person approves it, and makes it."}
     assert api("post", f"{path}/approve", {"reason": "plan it"}).status_code == 200
     approved = api("get", path).json()
     assert approved["actions"] == ["reject", "done"]
