@@ -150,9 +150,10 @@ def test_an_orphan_of_a_child_is_known_until_it_is_waited_for(
     forks: ForkServer, tmp_path: Path
 ) -> None:
     code = (
-        "import subprocess, sys\n"
+        "import os, subprocess, sys\n"
         "sub = subprocess.Popen([sys.executable, '-c', 'pass'], start_new_session=True)\n"
         "print(sub.pid, flush=True)\n"
+        "os._exit(0)\n"  # an interpreter that ends properly waits for those that have ended
     )
     parent = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
