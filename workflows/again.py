@@ -116,13 +116,14 @@ def retry_run(caller: Caller, run_id: UUID | str) -> Run:
 def _go_on(run: Run, *, actor: str) -> None:
     plan = plan_for(run.version_id)
     state = places.take(plan, run.concurrency_key)
-    moved = Run.objects.filter(pk=run.pk, state__in=CONTROLS["retry"]).update(
-        state=state, ended_at=None, error=None, stopping_at=None
-    )
-    if not moved:
+    own = Run.objects.filter(pk=run.pk, state__in=CONTROLS["retry"])
+    # Since it was read it may have gone on and ended once more: what is kept is its last end.
+    ended = own.select_for_update(no_key=True).first()
+    if ended is None:
         run.refresh_from_db()
         raise Conflict(f"run {run.pk}", run.state, "failed or cancelled")
-    _reopen(run, plan, actor=actor, is_running=state is RunState.RUNNING)  # as it ended
+    own.update(state=state, ended_at=None, error=None, stopping_at=None)
+    _reopen(ended, plan, actor=actor, is_running=state is RunState.RUNNING)
 
 
 def _reopen(run: Run, plan: Plan, *, actor: str, is_running: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from tests.workflows.conftest import Broker, Key
 from tests.workflows.http import get, post, problem, start
-from workflows import picture, publishing, sweeps
+from workflows import picture, places, publishing, sweeps
 from workflows.models import Approval, Run, RunEvent, StepRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -88,6 +88,40 @@ def test_many_retries_at_once_take_no_more_places_than_there_are(
         ask(web, who, str(Run.objects.get(state="running").pk), "signal", name="go")
         broker.drain()
     assert set(Run.objects.values_list("state", flat=True)) == {"succeeded"}
+
+
+def test_a_retry_keeps_the_end_that_it_takes_back_also_of_a_run_that_went_on_meanwhile(
+    web: Browser, key: Key, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another person's retry comes and fails between the reading of a run and its lock."""
+    who = key()
+    source = f"name: bad\nsteps:\n  a: {{{FLAKY.replace('times: 1', 'times: 9')}}}\n"
+    run = start(web, who, source)["id"]
+    broker.drain()
+    first = Run.objects.get(pk=run)
+    taken = places.take
+
+    def slow(*asked: Any) -> Any:
+        monkeypatch.setattr(places, "take", taken)
+
+        def another() -> None:
+            try:
+                ask(Browser(), who, run, "retry")
+                broker.drain()
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(another).result()
+        return taken(*asked)
+
+    monkeypatch.setattr(places, "take", slow)
+    ask(web, who, run, "retry")
+    told = RunEvent.objects.filter(run_id=run, name="run.retried").order_by("id")
+    ends = [datetime.fromisoformat(one.detail["ended_at"]) for one in told if one.detail]
+    assert first.ended_at == ends[0] < told[0].at < ends[1] < told[1].at
+    seconds = [one.detail["seconds"] for one in told if one.detail]
+    assert first.started_at and seconds[1] == (ends[1] - first.started_at).total_seconds()
 
 
 def test_a_run_that_had_to_wait_begins_with_whatever_its_first_step_is(
