@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -129,13 +129,27 @@ def _make_current(workflow: Workflow, version: WorkflowVersion) -> None:
     version.is_current = True
 
 
-def make_current(name: str, number: int, *, by: Caller | None = None) -> WorkflowVersion:
-    """Let new runs use version ``number``; runs under way keep theirs. Raises NotFound."""
+def make_current(
+    name: str, number: int, *, by: Caller | None = None, instead_of: Collection[int] = ()
+) -> WorkflowVersion:
+    """Let new runs use version ``number``; runs under way keep theirs.
+
+    ``instead_of``: only where one of these versions is current. Raises NotFound, Conflict.
+    """
     with transaction.atomic():
         workflow, version = _locked(name, number)
+        if instead_of:
+            _require_current(workflow, instead_of)
         _make_current(workflow, version)
         _audit(by, version, "made_current")
     return version
+
+
+def _require_current(workflow: Workflow, numbers: Collection[int]) -> None:
+    present = workflow.versions.filter(is_current=True).values_list("number", flat=True).first()
+    if present not in numbers:
+        named = " or ".join(f"v{number}" for number in sorted(set(numbers)))
+        raise Conflict(f"workflow {workflow.name}", f"at v{present}", named)
 
 
 def deprecate(name: str, number: int, *, by: Caller | None = None) -> WorkflowVersion:

@@ -102,7 +102,10 @@ def _adopt(
     name = experiment.workflow_name
     if workflows.version_values(name)["id"] != winner.version_id:
         by = caller or callers.system("learning", experiment.client_id)
-        publishing.make_current(name, winner.version_number, by=by)
+        # Whoever made another one current meanwhile has decided: that one was not compared.
+        control = experiment.variants.get(is_control=True)
+        compared = (control.version_number, winner.version_number)
+        publishing.make_current(name, winner.version_number, by=by, instead_of=compared)
         monitoring.mark(
             kind="deployment", scope="workflow", key=name,
             text=f"v{winner.version_number} made current",

@@ -16,6 +16,7 @@ from learning.domain import measures
 from learning.experiments import adopting, stopping
 from learning.experiments.moving import State, find, move
 from learning.models import Experiment, Improvement, Rollout, Variant
+from monitoring import services as monitoring
 
 MACHINE = "system:learning"
 
@@ -46,6 +47,8 @@ def roll_out(
     given. Raises NotFound, InvalidInput, Barred, Conflict where no arm was found better or an agent
     is not free.
     """
+    # Locked, so that of two who ask at once the second one sees what the first one did.
+    Experiment.objects.select_for_update(no_key=True).filter(pk=experiment_id).first()
     experiment = find(experiment_id)
     winner = candidate(experiment)
     if winner is None:
@@ -58,15 +61,24 @@ def roll_out(
              reason or f"{winner.key} is rolled out", caller)  # fmt: skip
         stopping.bury(experiment, experiment.analysis["stop_arms"], experiment.headline)
     else:
-        Experiment.objects.filter(pk=experiment.pk).update(
-            state_by=caller.name[:80],
-            state_reason=(reason or f"{winner.key} is rolled out")[:500],
-        )  # fmt: skip
+        _taken_on(experiment, caller, reason or f"{winner.key} is rolled out")
     if experiment.workflow_name:
         adopting.adopt_by(caller, experiment, winner, strategy)
     else:
         _begin(experiment, winner, by=caller.name, strategy=strategy)
     return find(experiment_id)
+
+
+def _taken_on(experiment: Experiment, caller: Caller, reason: str) -> None:
+    """Say who went on with what waited for a person."""
+    Experiment.objects.filter(pk=experiment.pk).update(
+        state_by=caller.name[:80], state_reason=reason[:500]
+    )
+    monitoring.audit(
+        actor=caller.principal, action="learning.experiment.rolled_out",
+        target=f"experiment:{experiment.pk}", client_id=experiment.client_id,
+        user_id=caller.user_id, after={"reason": reason},
+    )  # fmt: skip
 
 
 def candidate(experiment: Experiment) -> Variant | None:

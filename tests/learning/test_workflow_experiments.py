@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier, BrokenBarrierError
 
 import pytest
+from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
 
@@ -15,12 +19,13 @@ from agents.invoke import invoke
 from agents.models import Agent, Invocation, TrafficSplit
 from config.access.models import Client
 from learning import experiments, tasks
+from learning.experiments import adopting, shipping
 from learning.models import Experiment, Rollout, Tombstone, Variant
 from monitoring.models import AuditEntry
 from tests.agents.conftest import SLUG, ground, model, offline, publish
 from tests.workflows.conftest import Broker, broker
 from workflows import publishing
-from workflows.models import Run
+from workflows.models import Run, WorkflowVersion
 
 __all__ = ["broker", "ground", "model", "offline"]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -403,6 +408,73 @@ def test_a_winner_is_not_rolled_out_over_a_version_that_nobody_compared(api, two
     refused = api("post", f"experiments/{found['id']}/roll-out")
     assert refused.status_code == 409 and "v2 is current" in refused.json()["detail"]
     assert not Rollout.objects.exists()
+
+
+@pytest.fixture
+def waiting(api, filing):
+    """A winner, the second version, that waits for a person; its id."""
+    uid = started(api, "filing", TWO)
+    api("post", f"experiments/{uid}/stop", {"reason": "x"})
+    found = {**api("get", f"experiments/{uid}/analysis").json(), "arm": "new", "stop_arms": []}
+    Experiment.objects.update(state="concluded", verdict="ship", analysis=found)
+    return uid
+
+
+def test_of_two_who_roll_a_winner_out_at_once_one_does(api, waiting, monkeypatch):
+    both = Barrier(2)
+    plain = shipping.candidate
+
+    def slow(experiment):
+        found = plain(experiment)
+        with suppress(BrokenBarrierError):  # the other one does not come so far meanwhile
+            both.wait(2)
+        return found
+
+    monkeypatch.setattr(shipping, "candidate", slow)
+
+    def ask(reason):
+        try:
+            answer = api("post", f"experiments/{waiting}/roll-out", {"reason": reason})
+            return answer.status_code, reason
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(ask, ["mine", "yours"]))
+    assert [status for status, _ in answers] == [200, 409]
+    row = Experiment.objects.get(pk=waiting)
+    entry = AuditEntry.objects.get(action="learning.experiment.rolled_out")
+    assert row.state_reason == answers[0][1] and entry.target == f"experiment:{waiting}"
+
+
+@pytest.mark.parametrize("by_person", [True, False])
+def test_a_winner_takes_no_place_that_another_version_took_meanwhile(
+    api, waiting, monkeypatch, by_person
+):
+    plain = adopting._strange
+
+    def slow(*asked):
+        found = plain(*asked)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(choose).result()
+        return found
+
+    def choose():
+        try:
+            publishing.publish(SOUND + "description: A person's choice.\n")
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(adopting, "_strange", slow)
+    if by_person:
+        refused = api("post", f"experiments/{waiting}/roll-out")
+        assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
+        assert "v3" in refused.json()["detail"] and "v1 or v2" in refused.json()["detail"]
+    else:
+        monkeypatch.setattr(adopting, "needs_person", lambda **facts: "")
+        assert "at v3" in adopting.adopt(Experiment.objects.get(pk=waiting), "new")
+    current = WorkflowVersion.objects.get(workflow__name="filing", is_current=True)
+    assert current.number == 3
 
 
 def test_an_arm_of_a_version_that_is_not_current_is_warned_about_too(api, two_versions):
