@@ -33,9 +33,9 @@ OPEN = ("running", "paused")
 UNDER_WAY = "open"
 SAID = {("state", UNDER_WAY): "under way"}
 # What a row is read of: of the analysis, which holds the whole path, only what is told.
-_EXPERIMENT = ("id", "name", "agent_slug", "workflow_name", "unit", "state", "state_by", "verdict",
-               "headline", "started_at", "ended_at", "paused_at", "paused_seconds", "created_at",
-               "improvement__title")  # fmt: skip
+_EXPERIMENT = ("id", "name", "agent_slug", "workflow_name", "unit", "state", "state_by",
+               "state_reason", "verdict", "headline", "started_at", "ended_at", "paused_at",
+               "paused_seconds", "created_at", "improvement__title")  # fmt: skip
 _ROLLOUT = ("id", "agent_slug", "from_version_id", "to_version_id", "strategy", "stages", "stage",
             "unit", "state", "state_by", "state_reason", "headline", "postcheck", "is_drill",
             "breached_at", "stage_started_at", "created_at", "ended_at", "improvement__title",

@@ -258,6 +258,7 @@ def _asked(request: Request, model: Any) -> Any:
     fields = {"agent": "agent_slug", "state": "state"}
     if model is Experiment:
         fields["workflow"] = "workflow_name"
+        rows = rows.prefetch_related("variants", "rollouts")
     for name, field in fields.items():
         if request.query_params.get(name):
             rows = rows.filter(**{field: request.query_params[name]})
