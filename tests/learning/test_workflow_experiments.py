@@ -410,14 +410,19 @@ def test_a_winner_is_not_rolled_out_over_a_version_that_nobody_compared(api, two
     assert not Rollout.objects.exists()
 
 
-@pytest.fixture
-def waiting(api, filing):
-    """A winner, the second version, that waits for a person; its id."""
-    uid = started(api, "filing", TWO)
+def decided(api, workflow, variants):
+    """An experiment whose second arm was found better, and waits for a person; its id."""
+    uid = started(api, workflow, variants)
     api("post", f"experiments/{uid}/stop", {"reason": "x"})
-    found = {**api("get", f"experiments/{uid}/analysis").json(), "arm": "new", "stop_arms": []}
+    found = api("get", f"experiments/{uid}/analysis").json()
+    found |= {"arm": variants[1]["key"], "stop_arms": []}
     Experiment.objects.update(state="concluded", verdict="ship", analysis=found)
     return uid
+
+
+@pytest.fixture
+def waiting(api, filing):
+    return decided(api, "filing", TWO)
 
 
 def test_of_two_who_roll_a_winner_out_at_once_one_does(api, waiting, monkeypatch):
@@ -475,6 +480,28 @@ def test_a_winner_takes_no_place_that_another_version_took_meanwhile(
         assert "at v3" in adopting.adopt(Experiment.objects.get(pk=waiting), "new")
     current = WorkflowVersion.objects.get(workflow__name="filing", is_current=True)
     assert current.number == 3
+
+
+def test_a_barred_version_of_an_agent_keeps_the_workflows_version_back_as_well(
+    api, two_versions, firm, monkeypatch
+):
+    """All of the winner or nothing, by a person and by the sweep."""
+    _, new = two_versions
+    publishing.publish(ASKS.replace("title: Asks", "title: Still asks"))
+    publishing.make_current("asks", 1)
+    uid = decided(api, "asks", [
+        {"key": "today", "is_control": True, "version": "1"},
+        {"key": "better", "version": "2", "agents": {SLUG: str(new.number)}},
+    ])  # fmt: skip
+    Tombstone.objects.create(client_id=firm.pk, agent_slug=SLUG, version_id=new.pk,
+                             digest=new.digest, reason="was worse")  # fmt: skip
+    refused = api("post", f"experiments/{uid}/roll-out", {"reason": "now"})
+    assert refused.json()["code"] == "barred", refused.content
+    monkeypatch.setattr(adopting, "needs_person", lambda **facts: "")
+    assert "was worse" in adopting.adopt(Experiment.objects.get(pk=uid), "better")
+    assert WorkflowVersion.objects.get(workflow__name="asks", is_current=True).number == 1
+    assert Experiment.objects.get(pk=uid).state_reason == "x" and not Rollout.objects.exists()
+    assert not TrafficSplit.objects.filter(closed_at=None).exists()
 
 
 def test_an_arm_of_a_version_that_is_not_current_is_warned_about_too(api, two_versions):
