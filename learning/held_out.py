@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from agents import services as agents
 from agents.domain import traffic
 from config.errors import NotFound
-from config.readable import percent, plural, signed
+from config.readable import money, percent, plural, signed, significant
 from learning import folding
 from learning.analysis import analyse
 from learning.domain import measures
@@ -30,6 +30,10 @@ METRICS = [
 ]  # fmt: skip
 WORDS = {"success": "success", "cost_usd_per_call": "cost per call",
          "seconds_per_call": "seconds per call"}  # fmt: skip
+# How a figure of each is said.
+FIGURE: dict[str, Callable[[float], str]] = {
+    "success": percent, "cost_usd_per_call": money, "seconds_per_call": significant,
+}  # fmt: skip
 NOTES = (
     "what a rollout has brought to its end is production for those held out too, so this reads "
     "what trying did while it lasted",
@@ -167,7 +171,7 @@ def _effect(metric: dict[str, Any]) -> str:
     if told["estimate"] is None:
         means = {arm["mean"] for arm in metric["arms"]}
         if len(means) == 1 and None not in means:
-            return f"{name} {percent(means.pop())} in both"
+            return f"{name} {FIGURE[metric['key']](means.pop())} in both"
         return f"{name} unknown"
     ends = [_percent(told[key]) for key in ("lower", "upper")]
     return f"{name} {_percent(told['estimate'])} ({ends[0]} to {ends[1]})"

@@ -108,13 +108,14 @@ def _margin(margin: float, top: float, factor: float, sign: str) -> dict[str, An
             said = "0" if not value else f"{value * factor:+.3g}{sign}".replace("-", "−")
             labels.append({"place": place, "said": said, "kind": kind,
                            "top": f"{100 * place / HEIGHT:.1f}"})  # fmt: skip
-    return {"margin": _y(margin, top), "labels": labels, "is_above": margin > 0}
+    return {"margin": _y(margin, top), "labels": labels}
 
 
 def _top_beside(margin: float, last: Sequence[Mapping[str, Any]]) -> float:
     """Half of the axis: it holds the margin, which an interval many times wider would flatten."""
     widest = WIDEST * max(abs(margin), *(abs(e["estimate"]) for e in last))
-    return max(min(_top(last), widest), abs(margin) * 1.15)
+    # A margin of zero beside estimates of zero: the intervals are all that there is to hold.
+    return max(min(_top(last), widest), abs(margin) * 1.15) or _top(last)
 
 
 def is_read(document: Mapping[str, Any]) -> bool:

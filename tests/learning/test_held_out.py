@@ -99,6 +99,14 @@ def test_without_a_difference_calls_or_comparisons_it_says_so(api, firm):
     assert "Nothing has been compared" in api("get", path).json()["headline"]
 
 
+def test_figures_that_are_the_same_for_all_are_told_in_their_units(api, firm):
+    agent, old, row = held_out(api)
+    calls(firm, agent, old, row, fails={True: 0, False: 0})
+    Invocation.objects.update(cost_usd="0.25")
+    said = api("get", f"holdouts/{row.pk}/analysis").json()["headline"]
+    assert "success 100 % in both, cost per call $0.25 in both" in said
+
+
 def test_what_costs_more_is_told_though_all_calls_succeeded(api, firm):
     """It said that no difference was shown, and that success was unknown."""
     agent, old, row = held_out(api)

@@ -416,9 +416,16 @@ def test_a_guardrail_metrics_plot_holds_its_margin_and_says_it_first():
     drawn = plots.guard_path(guarded_path((0.1, -2, 2, 0.3), (0.1, 0, 0.2, 0.3)), "g", 100, " %")
     labels = [(one["said"], one["kind"]) for one in drawn["labels"]]
     assert labels == [("+30 %", "margin"), ("0", ""), ("−34.5 %", "")], "no label over another"
-    assert 0 < drawn["margin"] < drawn["zero"] and drawn["is_above"] and drawn["looks"] == 2
+    assert 0 < drawn["margin"] < drawn["zero"] and drawn["looks"] == 2
     wide = plots.guard_path(guarded_path((0.1, -9, 9, -0.3), (0.1, -9, 9, -0.3)), "g")
-    assert wide["zero"] < wide["margin"] <= 140 and not wide["is_above"]
+    assert wide["zero"] < wide["margin"] <= 140
+
+
+def test_a_guardrail_metric_that_may_get_no_worse_at_all_is_drawn_at_zero():
+    """A margin of 0, also beside an effect of exactly 0."""
+    drawn = plots.guard_path(guarded_path((0.1, -0.2, 0.4, 0), (0, -0.1, 0.1, 0)), "g")
+    assert drawn["margin"] == drawn["zero"] == 100
+    assert [one["said"] for one in drawn["labels"]] == ["0", "+0.23", "−0.23"]
 
 
 def test_a_guardrail_metric_of_one_look_or_of_an_older_analysis_is_not_drawn():
@@ -433,7 +440,7 @@ def test_a_guardrail_metric_of_one_look_or_of_an_older_analysis_is_not_drawn():
 GUARDED = [{"key": "success", "role": "primary"},
            {"key": "seconds_per_call", "role": "guardrail", "margin": 0.5,
             "margin_type": "absolute"},
-           {"key": "cost_usd", "role": "guardrail", "margin": 0.2}]  # fmt: skip
+           {"key": "cost_usd", "role": "guardrail", "margin": 0}]  # fmt: skip
 
 
 def test_guardrail_metrics_are_drawn_over_time_beside_their_margins(engineer, ground, site, api):
@@ -446,6 +453,7 @@ def test_guardrail_metrics_are_drawn_over_time_beside_their_margins(engineer, gr
     drawn = text[text.index('class="multiples"') : text.index('class="looks')]
     assert drawn.count("<svg") == drawn.count('class="margin"') == 2
     assert "margin +0.5 s; above it is worse" in drawn and "% on the control" in drawn
+    assert "margin +0 %; above it is worse" in drawn
     assert 'aria-label="Seconds per call over 4 looks, margin +0.5 s; at the last' in drawn
     table = text[text.index('class="looks') :]
     assert table[: table.index("</table>")].count("<tr>") == 5  # a head, and four days
