@@ -110,7 +110,7 @@ def test_money_that_few_pay_takes_nothing_back_in_ten_looks():
 def test_what_was_rolled_back_is_advised_no_more_whatever_was_left_out():
     row = Experiment(
         headline="b is worse: success −9 points (−12 to −6). Roll back. Left out: 3 units that "
-        "came during an outage.", ended_at=timezone.now(),
+        "came during an outage.", state="concluded", ended_at=timezone.now(),
     )  # fmt: skip
     assert row.said.startswith("b is worse: success −9 points (−12 to −6). Left out: 3 units")
 
