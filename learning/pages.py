@@ -268,11 +268,20 @@ def _numbers(found: dict[str, Any], row: Experiment | Rollout) -> dict[str, Any]
     guards = [one for one in rows if one["read"] and one["read"]["strip"]]
     return {
         "metrics": rows, "plot": plots.effect_path(found, factor, unit), "is_read": is_read,
-        "plot_unit": metric_rows.unit_in_words(measures.get(primary["key"], primary["key"]))
-        if is_read else unit,
+        "plot_title": _plot_title(rows[0], measures, unit, is_read=is_read),
         "guards": guards, **_guards_over_time(found, guards),
         "interval_words": metric_rows.INTERVALS[kind], "is_bayesian": kind == "bayesian",
     }  # fmt: skip
+
+
+def _plot_title(
+    first: dict[str, Any], measures: dict[str, str], unit: str, *, is_read: bool
+) -> str:  # fmt: skip
+    """What the plot draws and in what, which the metric's own name may say: ``cost USD``."""
+    if not is_read:
+        return f"{first['words']}, {unit} {first['against']}"
+    said = metric_rows.unit_in_words(measures.get(first["key"], first["key"]))
+    return first["words"] if said in first["words"].split() else f"{first['words']}, {said}"
 
 
 def _guards_over_time(

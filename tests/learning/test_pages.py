@@ -194,6 +194,12 @@ def test_an_analysis_of_before_is_drawn_as_it_was_shown(engineer, ground, site):
     assert "% on the control" in text and "the verdict reads" not in text
 
 
+def test_a_plot_whose_metric_has_its_unit_in_its_name_says_it_once(engineer, ground, site):
+    row, _ = ran(engineer, ground, metrics=[{"key": "cost_usd", "role": "primary"}])
+    text = text_of(site.get(f"/dashboard/experiments/{row.pk}"))
+    assert "Effect on cost USD" in text and "USD, USD" not in text
+
+
 def test_an_absolute_effect_on_a_share_is_said_in_points(engineer, ground, site):
     firm, agent, old, new = ground
     row, start = ran(engineer, ground, metrics=METRICS,
