@@ -106,6 +106,11 @@ def agents_by_workflow() -> dict[str, frozenset[str]]:
     }
 
 
+def agents_of_version(version_id: UUID) -> frozenset[str]:
+    """The agents that a version's steps ask, also one that is deprecated. Raises NotFound."""
+    return _targets(plan_for(version_id).steps.values(), "agent")
+
+
 def _message(error: Any) -> str:
     if not isinstance(error, dict):
         return "no error recorded"

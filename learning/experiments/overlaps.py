@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from config.errors import AppError
+from config.errors import NotFound
 from learning.models import Experiment
 from workflows import evidence as workflows
 
@@ -20,7 +20,8 @@ def overlaps(experiment: Experiment) -> list[dict[str, Any]]:
     uses = workflows.agents_by_workflow()
     own = surfaces(experiment, uses)
     found = []
-    for other in Experiment.objects.filter(state__in=OPEN).exclude(pk=experiment.pk):
+    others = Experiment.objects.filter(state__in=OPEN).exclude(pk=experiment.pk)
+    for other in others.prefetch_related("variants"):
         if experiment.layer_id is not None and experiment.layer_id == other.layer_id:
             continue
         shared = sorted(own & surfaces(other, uses))
@@ -58,7 +59,6 @@ def _asked_in(experiment: Experiment) -> set[str]:
     asked: set[str] = set()
     for arm in experiment.variants.all():
         asked |= arm.agent_versions.keys()
-        with suppress(AppError):  # deprecated, or gone
-            version = workflows.version_values(experiment.workflow_name, str(arm.version_number))
-            asked |= version["agents"]
+        with suppress(NotFound):  # gone
+            asked |= workflows.agents_of_version(arm.version_id)
     return asked

@@ -512,3 +512,18 @@ def test_an_arm_of_a_version_that_is_not_current_is_warned_about_too(api, two_ve
     made = api("post", "experiments", {"agent": SLUG, "name": "wording", "variants": variants})
     assert made.status_code == 201, made.content
     assert [one["shared"] for one in made.json()["warnings"]] == [[f"agent:{SLUG}"]]
+
+
+def test_warnings_ask_no_more_of_the_database_where_more_experiments_are_open(
+    api, filing, django_assert_max_num_queries
+):
+    """Each arm of each open one was asked for, once for each experiment of a list."""
+    row = Experiment.objects.get(pk=draft(api, "filing", TWO).json()["id"])
+    for number in range(3):
+        name = f"other_{number}"
+        for text in (SOUND, BROKEN):
+            publishing.publish(text.replace("name: filing", f"name: {name}"))
+        started(api, name, TWO)
+    experiments.overlaps(row)
+    with django_assert_max_num_queries(4):
+        assert experiments.overlaps(row) == []
