@@ -127,7 +127,6 @@ def test_a_judge_that_disagrees_or_follows_order_or_length_is_barred_and_says_wh
     assert Judge.objects.get().state == "barred"
 
 
-@pytest.mark.slow
 def test_a_judge_that_was_admitted_is_barred_again_when_it_drifts_from_people(
     api, engineer, running
 ):

@@ -115,7 +115,6 @@ def skewed(agent, firm, rates, new, seed=1):
     Invocation.objects.filter(pk__in=treated[::3]).delete()
 
 
-@pytest.mark.slow
 def test_a_stage_that_a_person_went_on_from_hides_no_later_harm(api, ground):
     firm, agent, old, new = ground
     stages = [{"share": s, "minimum_hours": 0, "minimum_units": 20} for s in (0.4, 0.5, 1)]

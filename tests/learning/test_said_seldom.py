@@ -63,7 +63,6 @@ def test_a_version_that_is_always_wrong_goes_back_though_nothing_varies(api, fir
     assert "accuracy got worse" in row.state_reason
 
 
-@pytest.mark.slow
 def test_total_failure_since_an_incident_began_is_seen_though_nothing_varies(api, firm):
     agent, old, new = make_agent()
     make_agent(slug="tax-vat-002")
